@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from databases import new_database
+from databases import SETTINGS, new_database
 from hypothesis import settings
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker.storage import database
@@ -27,9 +27,6 @@ settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
-
-OF_POSTGRES = {"fsync": "off"}
-"""Tests kill the server and not the machine: what was written survives that without being forced to the disk."""
 
 LONGEST = (
     "journeys/test_killed_at_every_step.py",
@@ -100,7 +97,7 @@ def measured_processes(measuring: str | None) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def parts() -> Iterator[Parts]:
     """A broker and a database server: the operator's own where the environment names them."""
-    with start_parts(settings=OF_POSTGRES) as started:
+    with start_parts(settings=SETTINGS) as started:
         yield started
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import asyncpg
@@ -12,6 +13,9 @@ import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts
 from servicecert_worker.storage import database
+
+SETTINGS = {"fsync": "off"}
+"""Tests kill the server and not the machine: what was written survives that without being forced to the disk."""
 
 _ADMINISTRATORS: dict[str, str] = {}
 
@@ -22,7 +26,7 @@ def new_database(parts: Parts, name: str) -> Iterator[str]:
     with psycopg.connect(parts.database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     try:
-        _ADMINISTRATORS[name] = parts.database_url.rpartition("/")[0] + f"/{name}"
+        _ADMINISTRATORS[name] = urlunsplit(urlsplit(parts.database_url)._replace(path=f"/{name}"))
         yield _ADMINISTRATORS[name]
     finally:
         with psycopg.connect(parts.database_url, autocommit=True) as connection:

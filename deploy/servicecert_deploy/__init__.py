@@ -36,12 +36,13 @@ from .environment import Parts, start_parts
 from .errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
 from .kafka import Kafka, Node, Secured
 from .ports import free_port
-from .postgres import Postgres
+from .postgres import DatabaseTls, Postgres
 from .processes import Child
 from .softhsm import SoftHsm
 
 __all__ = [
     "Child",
+    "DatabaseTls",
     "DeployError",
     "Kafka",
     "MissingPart",

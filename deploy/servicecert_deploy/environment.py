@@ -10,7 +10,7 @@ from typing import Self
 
 from .java import CACHE
 from .kafka import Kafka, Secured
-from .postgres import Postgres
+from .postgres import DatabaseTls, Postgres
 from .reports import Report, silent
 
 KAFKA_BOOTSTRAP_SERVERS = "KAFKA_BOOTSTRAP_SERVERS"
@@ -56,17 +56,18 @@ def start_parts(
     throughput: bool = False,
     settings: Mapping[str, str] = {},
     secured: Secured | None = None,
+    tls: DatabaseTls | None = None,
     cache: Path = CACHE,
 ) -> Parts:
     """Start what `environment` does not name, both at once, and return when both answer.
 
     `report` gets a line for each step, from any thread. `throughput` tunes for benchmarks, `settings` are added to
-    PostgreSQL's, `secured` is what the broker is started with. Raises MissingPart, TamperedJar, StartFailed; then
-    nothing is left running.
+    PostgreSQL's, `secured` is what the broker is started with, `tls` what PostgreSQL is. Raises MissingPart,
+    TamperedJar, StartFailed; then nothing is left running.
     """
     bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
     kafka = None if bootstrap else Kafka(throughput=throughput, secured=secured, cache=cache, report=report)
-    postgres = None if url else Postgres(settings=settings, report=report)
+    postgres = None if url else Postgres(settings=settings, tls=tls, report=report)
     parts = [part for part in (kafka, postgres) if part is not None]
     try:
         with ThreadPoolExecutor(2) as pool:

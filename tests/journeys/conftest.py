@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,9 @@ from chaos.idle import IdleCheck
 from chaos.plan import Case, Plan, draw
 from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Verdict, judge
+from databases import SETTINGS
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import Kafka, Parts
+from servicecert_deploy import Parts, start_parts
 from servicecert_schemas.topics import SERVICES
 
 CASES, SEED = 60, 11
@@ -44,12 +45,10 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
 
 
 @pytest.fixture(scope="session")
-def parts(parts: Parts, identities: Identities) -> Iterator[Parts]:
-    """All journeys are made at a broker with TLS that tells its users apart and checks their rights (F4)."""
-    broker = Kafka(secured=identities.broker)
-    broker.start()
-    yield replace(parts, bootstrap=broker.bootstrap, kafka=broker)
-    broker.stop()
+def parts(identities: Identities) -> Iterator[Parts]:
+    """All journeys are made at a broker and a database with TLS, which tell their users apart and check rights (F4)."""
+    with start_parts(settings=SETTINGS, secured=identities.broker, tls=identities.database, environment={}) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from servicecert_cli.operations.broker_identities import TrialCa
-from servicecert_deploy import Child, Postgres, free_port, tls_front
-from servicecert_deploy.postgres import DatabaseTls
+from servicecert_deploy import Child, DatabaseTls, Postgres, free_port, tls_front
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.process.service import _database_fault
 from servicecert_worker.storage import database

@@ -24,6 +24,7 @@ from ..e_service.customer import Customer
 from ..e_service.publishing import publish
 from ..faults import UserError, user_error
 from ..operations.mail_preview import write_preview
+from ..stand.parts import given
 from ..stand.progress import Steps
 from ..stand.system import System
 from ..stand.topic_reader import reading_topics
@@ -123,7 +124,7 @@ async def _start(folder: Path, narrator: Narrator, stack: AsyncExitStack) -> tup
         version = await openssl.version()
         requests = asyncio.create_task(_requests(Path(customers), steps, version))
         try:
-            system = await stack.enter_async_context(System(folder, report=steps))
+            system = await stack.enter_async_context(System(folder, secure=not given(), report=steps))
             csrs = await requests
         finally:
             requests.cancel()

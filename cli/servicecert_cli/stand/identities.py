@@ -1,11 +1,11 @@
-"""The broker's users of a system on this machine: each service, responder and command is one of its own (F4)."""
+"""TLS of a system on this machine, and the broker's users: each service, responder and command is its own (F4)."""
 
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from servicecert_deploy import Parts, Secured
+from servicecert_deploy import DatabaseTls, Parts, Secured
 from servicecert_schemas.principals import Principal
 from servicecert_worker.domain.broker_acls import acls
 from servicecert_worker.kafka import rights_creation
@@ -23,10 +23,14 @@ _ENTROPY_BYTES = 24
 
 @dataclass(frozen=True)
 class Identities:
-    """A folder with a CA's certificate, and with each user's password, or certificate and key."""
+    """A folder with a CA's certificate, and with each user's password, or certificate and key.
+
+    `broker` and `database` are what the servers are started with.
+    """
 
     folder: Path
     broker: Secured
+    database: DatabaseTls
 
     @classmethod
     def make(cls, folder: Path) -> "Identities":
@@ -34,14 +38,18 @@ class Identities:
         folder = folder.absolute()
         folder.mkdir(mode=0o700, parents=True)
         ca = TrialCa()
-        own = ca.issue(BROKER, [_HOST])
+        own, database = ca.issue(BROKER, [_HOST]), ca.issue("database", [_HOST])
         write_private(folder / "ca.pem", ca.certificate.encode())
         for name in (ADMINISTRATOR, *Principal):
             if name in BY_CERTIFICATE:
                 _write(folder, name, ca.issue(name))
             else:
                 write_private(folder / f"{name}.password", f"{secrets.token_urlsafe(_ENTROPY_BYTES)}\n".encode())
-        return cls(folder, Secured(own.certificate, own.key, ca.certificate, (BROKER, ADMINISTRATOR)))
+        return cls(
+            folder,
+            Secured(own.certificate, own.key, ca.certificate, (BROKER, ADMINISTRATOR)),
+            DatabaseTls(database.certificate, database.key, ca.certificate),
+        )
 
     @cached_property
     def _passwords(self) -> dict[str, str]:

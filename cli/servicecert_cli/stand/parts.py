@@ -11,6 +11,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 from servicecert_deploy import Parts, start_parts
+from servicecert_deploy.environment import DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.faults import OperatorError
@@ -44,6 +45,11 @@ class Backends:
         if self.identities is None:
             return self.cluster
         return self.identities.cluster(self.parts, principal, self.cluster.prefix)
+
+
+def given() -> list[str]:
+    """Return the environment's variables that name a broker or a database server to be used."""
+    return [name for name in (KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL) if os.environ.get(name)]
 
 
 @asynccontextmanager
@@ -107,6 +113,7 @@ async def _started(report: Report, throughput: bool, identities: Identities | No
             report=lambda line: report.began("parts", line.capitalize()),
             throughput=throughput,
             secured=identities.broker if identities else None,
+            tls=identities.database if identities else None,
         )
     )
     try:
@@ -117,7 +124,8 @@ async def _started(report: Report, throughput: bool, identities: Identities | No
         if starting.exception() is None:
             await asyncio.to_thread(starting.result().stop)
         raise
-    report.done("parts", f"at {parts.bootstrap} and {urlsplit(parts.database_url).netloc.rpartition('@')[2]}")
+    places = f"{parts.bootstrap} and {urlsplit(parts.database_url).netloc.rpartition('@')[2]}"
+    report.done("parts", f"at {places}{', TLS, a user for each process' if identities else ''}")
     return parts
 
 

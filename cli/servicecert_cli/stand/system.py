@@ -43,7 +43,7 @@ from ..registers.loading import publish_entries
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
 from .identities import Identities
-from .parts import Backends, open_place
+from .parts import Backends, given, open_place
 from .progress import Report, silent
 from .samples import Samples, summed
 from .token_authority import make_token_authority
@@ -66,9 +66,9 @@ class System:
     environment, or new ones. In shared parts `apart` gives the system its own database and topic prefix, removed
     afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made if missing, and by
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
-    With `secure` each process is a user of its own at a broker with TLS that checks rights, which is started for this
-    run; or the parts' broker was started with the `identities`. `environment` is added to each service's. Raises
-    UserError, OperatorError and the authority's errors, each one sentence.
+    With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
+    own, whose rights are checked; or the parts were started with the `identities`. `environment` is added to each
+    service's. Raises UserError, OperatorError and the authority's errors, each one sentence.
     """
 
     def __init__(
@@ -148,9 +148,10 @@ class System:
     async def _open(self) -> None:
         self._make_folders()
         if self._secure and self._identities is None:
-            if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+            if names := given():
                 raise UserError(
-                    "A secure system starts its own broker: unset KAFKA_BOOTSTRAP_SERVERS, or leave --secure out.",
+                    "A secure system starts its own broker and database: unset"
+                    f" {' and '.join(names)}, or leave --secure out.",
                     os.EX_CONFIG,
                 )
             self._identities = Identities.make(self.folder / "private" / "kafka")
