@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 from databases import SETTINGS, new_database
 from hypothesis import settings
+from recycling import Migrated, Recycler, Schemas, schemas
 from servicecert_deploy import Parts, start_parts
 from servicecert_worker.storage import database
 
@@ -188,14 +189,36 @@ def database_url(parts: Parts) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def recycler(parts: Parts) -> Iterator[Recycler]:
+    """Databases that are emptied for the next test."""
+    recycler = Recycler(parts)
+    yield recycler
+    recycler.close()
+
+
 @pytest.fixture
-async def service_pool(database_url: str) -> AsyncIterator[ServicePool]:
-    """Return a pool on a new schema with a service's tables: `await service_pool("issuer", MIGRATIONS)`."""
+def migrated(recycler: Recycler) -> Iterator[Callable[..., Migrated]]:
+    """Return a database with empty tables of services: `migrated(issuer=[MIGRATIONS])`."""
+    taken: list[tuple[Schemas, Migrated]] = []
+
+    def take(**folders: Sequence[Path]) -> Migrated:
+        kind = schemas(**folders)
+        taken.append((kind, recycler.take(kind)))
+        return taken[-1][1]
+
+    yield take
+    for each in taken:
+        recycler.give_back(*each)
+
+
+@pytest.fixture
+async def service_pool(migrated: Callable[..., Migrated]) -> AsyncIterator[ServicePool]:
+    """Return a pool on a schema with a service's empty tables: `await service_pool("issuer", MIGRATIONS)`."""
     pools: list[asyncpg.Pool[Any]] = []
 
     async def make(service: str, migrations: Path) -> asyncpg.Pool[Any]:
-        (url,) = database.prepare(database_url, {service: database.new_password()}).values()
-        database.migrate(database_url, service, [migrations])
+        url = migrated(**{service: [migrations]}).urls[service]
         pool = await database.open_pool(url, service)
         pools.append(pool)
         return pool

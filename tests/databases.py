@@ -23,19 +23,28 @@ _ADMINISTRATORS: dict[str, str] = {}
 @contextmanager
 def new_database(parts: Parts, name: str) -> Iterator[str]:
     """A new database, as its administrator; it is dropped afterwards, with its roles."""
+    try:
+        yield create_database(parts, name)
+    finally:
+        drop_database(parts, name)
+
+
+def create_database(parts: Parts, name: str) -> str:
+    """Return the administrator's URL of a new database."""
     with psycopg.connect(parts.database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    try:
-        _ADMINISTRATORS[name] = urlunsplit(urlsplit(parts.database_url)._replace(path=f"/{name}"))
-        yield _ADMINISTRATORS[name]
-    finally:
-        with psycopg.connect(parts.database_url, autocommit=True) as connection:
-            connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
-            # Logins first: a role that made some stays until they are gone.
-            own = "select rolname from pg_roles where starts_with(rolname, %s) order by rolcanlogin desc"
-            roles = connection.execute(own, (f"{name}_",))
-            for (role,) in roles.fetchall():
-                connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
+    _ADMINISTRATORS[name] = urlunsplit(urlsplit(parts.database_url)._replace(path=f"/{name}"))
+    return _ADMINISTRATORS[name]
+
+
+def drop_database(parts: Parts, name: str) -> None:
+    """Drop a database and its roles."""
+    with psycopg.connect(parts.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        # Logins first: a role that made some stays until they are gone.
+        own = "select rolname from pg_roles where starts_with(rolname, %s) order by rolcanlogin desc"
+        for (role,) in connection.execute(own, (f"{name}_",)).fetchall():
+            connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 
 @asynccontextmanager
@@ -46,7 +55,7 @@ async def operator(pool: asyncpg.Pool[Any]) -> AsyncIterator[asyncpg.Connection[
     login, password = f"{row['database']}_an_operator_{uuid4().hex[:8]}", database.new_password()
     group = database.role_of(row["database"], database.OPERATORS)
     await administer(pool, f"create role {login} login password '{password}' in role {group}")
-    url = database.url_of(_ADMINISTRATORS[row["database"]], login, password)
+    url = database.url_of(await administrator_of(pool), login, password)
     connection = await asyncpg.connect(url, server_settings={"search_path": row["schema"]})
     try:
         yield connection
@@ -54,11 +63,15 @@ async def operator(pool: asyncpg.Pool[Any]) -> AsyncIterator[asyncpg.Connection[
         await connection.close()
 
 
+async def administrator_of(pool: asyncpg.Pool[Any]) -> str:
+    """Return the administrator's URL of a pool's database."""
+    return _ADMINISTRATORS[await pool.fetchval("select current_database()")]
+
+
 async def administer(pool: asyncpg.Pool[Any], statement: str, *arguments: Any) -> None:
     """Do in a pool's schema, as the administrator of a `new_database`, what the service's role may not (F4)."""
-    row = await pool.fetchrow("select current_database() as database, current_schema() as schema")
-    assert row is not None
-    connection = await asyncpg.connect(_ADMINISTRATORS[row["database"]], server_settings={"search_path": row["schema"]})
+    schema = await pool.fetchval("select current_schema()")
+    connection = await asyncpg.connect(await administrator_of(pool), server_settings={"search_path": schema})
     try:
         await connection.execute(statement, *arguments)
     finally:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from servicecert_cli.connections import kafka
@@ -86,8 +87,11 @@ def as_operator(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
     """Makes an operator's login, which the environment then names."""
 
     def make() -> None:
-        database.prepare(admin_url, {"revoker": database.new_password()})
-        database.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
+        with psycopg.connect(admin_url) as connection:
+            has_revoker = connection.execute("select to_regnamespace('revoker') is not null").fetchone() == (True,)
+        if not has_revoker:
+            database.prepare(admin_url, {"revoker": database.new_password()})
+            database.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
         monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
 
     return make

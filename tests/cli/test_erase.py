@@ -91,9 +91,16 @@ async def audited(url, folder):
 
 
 @pytest.fixture
+def admin_url(migrated, monkeypatch):
+    """The environment names an administrator of all services' tables."""
+    each = {name: [importlib.import_module(f"servicecert_{name}.service").MIGRATIONS] for name in SERVICES}
+    url = migrated(**each).admin_url
+    monkeypatch.setenv("DATABASE_URL", url)
+    return url
+
+
+@pytest.fixture
 def database_with_cases(admin_url, cluster):
-    for service in database.prepare(admin_url, {name: database.new_password() for name in SERVICES}):
-        database.migrate(admin_url, service, [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS])
     do(partial(run, admin_url, ROWS))
     return admin_url
 

@@ -18,9 +18,9 @@ from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
+from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas import CertificateIssued, Language
 from servicecert_worker.decider import Due, Result, Stored
-from servicecert_worker.storage import database
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)
@@ -28,10 +28,22 @@ CASE = str(ISSUED.case_id)
 
 
 @pytest.fixture
-def ledger(admin_url, as_operator):
+def place(migrated, monkeypatch):
+    """A database with tables of the notifier and the revoker; the environment names its administrator."""
+    place = migrated(notifier=[MIGRATIONS], revoker=[REVOKER_MIGRATIONS])
+    monkeypatch.setenv("DATABASE_URL", place.admin_url)
+    return place
+
+
+@pytest.fixture
+def admin_url(place):
+    return place.admin_url
+
+
+@pytest.fixture
+def ledger(place, admin_url, as_operator):
     """The environment names an operator. The notifier's ledger has a refused mail and one that is being sent."""
-    (url,) = database.prepare(admin_url, {"notifier": database.new_password()}).values()
-    database.migrate(admin_url, "notifier", [MIGRATIONS])
+    url = place.urls["notifier"]
     as_operator()
     occasion = Mailing(
         contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)

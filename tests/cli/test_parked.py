@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from commandline import do, one_sentence
+from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_worker.storage import database
 
 CASE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -24,10 +25,22 @@ async def ask(url, statement, *arguments):
 
 
 @pytest.fixture
-def prepared(admin_url, monkeypatch):
+def place(migrated, monkeypatch):
+    """A database with tables of intake and the revoker; the environment names its administrator."""
+    place = migrated(intake=[], revoker=[REVOKER_MIGRATIONS])
+    monkeypatch.setenv("DATABASE_URL", place.admin_url)
+    return place
+
+
+@pytest.fixture
+def admin_url(place):
+    return place.admin_url
+
+
+@pytest.fixture
+def prepared(place, monkeypatch):
     """The environment names intake's role on its own schema."""
-    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(admin_url, "intake", [])
+    url = place.urls["intake"]
     monkeypatch.setenv("DATABASE_URL", url)
     return url
 
@@ -177,7 +190,8 @@ def test_an_administrator_says_which_service(servicecert, parked, admin_url, mon
     assert len(ids(servicecert("parked", "list", *INTAKE, "--json"))) == 2
 
 
-def test_a_schema_that_is_not_prepared_is_told(servicecert, admin_url):
+def test_a_schema_that_is_not_prepared_is_told(servicecert, database_url, monkeypatch):
+    monkeypatch.setenv("DATABASE_URL", database_url)
     done = servicecert("parked", "list", *INTAKE)
     assert done.exit_code == 78
     assert "servicecert db prepare" in one_sentence(done.stderr)

@@ -1,6 +1,7 @@
 """D2, D6: `proposals`, `incident`, `keys block` and `db operator`, and their messages for expected mistakes."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from commandline import do, one_sentence
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from recycling import Migrated
 from servicecert_pki import der
 from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.domain.status import Certificate, Valid
@@ -17,7 +19,6 @@ from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Stored
-from servicecert_worker.storage import database
 
 KEY = ec.derive_private_key(7, ec.SECP384R1())
 SPKI = spki_sha256(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
@@ -50,15 +51,23 @@ def certificate(number: int, **changes) -> Certificate:
 
 
 @pytest.fixture
-def revoker(database_url: str) -> str:
-    """The URL of a revoker's role, whose schema is as after its first start."""
-    (url,) = database.prepare(database_url, {"revoker": database.new_password()}).values()
-    database.migrate(database_url, "revoker", [MIGRATIONS])
-    return url
+def place(migrated: Callable[..., Migrated]) -> Migrated:
+    """A database with the revoker's tables, as after its first start."""
+    return migrated(revoker=[MIGRATIONS])
 
 
 @pytest.fixture
-def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
+def admin_url(place: Migrated) -> str:
+    return place.admin_url
+
+
+@pytest.fixture
+def revoker(place: Migrated) -> str:
+    return place.urls["revoker"]
+
+
+@pytest.fixture
+def stocked(revoker, admin_url, servicecert, monkeypatch, tmp_path):
     """A revoker with ten certificates and two operators: yields a connection to its tables, and the operators' URLs."""
     states = [certificate(number) for number in range(1, 10)]
     states.append(certificate(10, key_sha256=SPKI, type=CertificateType.TEST_SERVER, profile_version=2))
@@ -71,7 +80,7 @@ def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
         await connection.close()
 
     do(save)
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", admin_url)
     urls = {}
     for name in ("anna", "bertil"):
         file = tmp_path / f"{name}-url"
@@ -83,7 +92,7 @@ def stocked(revoker, database_url, servicecert, monkeypatch, tmp_path):
 
 
 def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
-    stocked, servicecert, monkeypatch, tmp_path, database_url
+    stocked, servicecert, monkeypatch, tmp_path, admin_url
 ):
     connection, urls = stocked
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
@@ -131,7 +140,7 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
     (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
     assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
     # B6: what they did is found by the proposal, and by each of its cases.
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", admin_url)
     for what in (f"proposal/{proposal['id']}", "00000000-0000-0000-0000-000000000001"):
         rows = json.loads(servicecert("audit", "show", what, "--json").stdout)
         acts = [row["entry"]["happened"] for row in rows]
@@ -196,7 +205,7 @@ def test_D2_an_operators_own_tables_never_stand_in_for_the_revokers(stocked):
 
 
 def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
-    stocked, servicecert, monkeypatch, tmp_path, database_url
+    stocked, servicecert, monkeypatch, tmp_path, admin_url
 ):
     _, urls = stocked
     out = tmp_path / "carla-url"
@@ -226,7 +235,7 @@ def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
     ]
     assert "operator_carla" in servicecert("proposals", "operators").stdout
     assert "operator_carla" in servicecert("proposals", "list", "--all").stdout
-    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("DATABASE_URL", admin_url)
     for more in (("--verifier", verifier), ("--certificate",), ("--out", tmp_path / "x")):
         refused = servicecert("db", "operator", "dora", *more)
         assert refused.exit_code == 77

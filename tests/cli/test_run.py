@@ -18,17 +18,26 @@ from servicecert_schemas.export import EXPORTED
 from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES
 from servicecert_worker.process import application
 from servicecert_worker.process.service import application as service_application
-from servicecert_worker.storage import database
 
 
 @pytest.fixture
-def around(parts, database_url, authority, tmp_path):
+def place(migrated):
+    """A database with the issuer's tables."""
+    return migrated(issuer=[MIGRATIONS])
+
+
+@pytest.fixture
+def database_url(place):
+    """Its administrator."""
+    return place.admin_url
+
+
+@pytest.fixture
+def around(parts, place, authority, tmp_path):
     """The environment variables that the issuer needs."""
-    (url,) = database.prepare(database_url, {"issuer": database.new_password()}).values()
-    database.migrate(database_url, "issuer", [MIGRATIONS])
     return {
         "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
-        "DATABASE_URL": url,
+        "DATABASE_URL": place.urls["issuer"],
         "SERVICECERT_TOPIC_PREFIX": "run-",
         "SERVICECERT_CA_DIR": str(authority),
         "SERVICECERT_CA_PASSPHRASE_FILE": str(authority.with_name("ca.passphrases")),

@@ -58,7 +58,7 @@ _LEFT = "select format('%s handled', (select count(*) from inbox)) || " + " || "
 class Stand:
     """The environment of a runtime test."""
 
-    def __init__(self, parts: Parts, database_url: str, folder: Path) -> None:
+    def __init__(self, parts: Parts, url: str, folder: Path) -> None:
         self.parts = parts
         self.bootstrap = parts.bootstrap
         self.prefix = f"t{uuid4().hex[:8]}-"
@@ -67,8 +67,7 @@ class Stand:
         self.acts.touch()
         self.identities = Identities(folder / "service-keys", [toy.NAME])
         self.workers: list[Child] = []
-        self.url = database.prepare(database_url, {toy.NAME: database.new_password()})[toy.NAME]
-        database.migrate(database_url, toy.NAME, [toy.MIGRATIONS])
+        self.url = url
         self.pool: asyncpg.Pool[Any]
         self.producer: AIOKafkaProducer
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from conftest import ServicePool
-from databases import administer
+from databases import administer, administrator_of
 from identities import any_signer
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
@@ -74,10 +74,10 @@ class AuditLog:
 
 
 @pytest.fixture
-async def audit_log(service_pool: ServicePool, database_url: str, tmp_path: Path) -> AsyncIterator[AuditLog]:
+async def audit_log(service_pool: ServicePool, tmp_path: Path) -> AsyncIterator[AuditLog]:
     pool = await service_pool(toy.NAME, toy.MIGRATIONS)
     make_keys(tmp_path / "keys", [toy.NAME])
-    admin = await asyncpg.connect(database_url, server_settings={"search_path": toy.NAME})
+    admin = await asyncpg.connect(await administrator_of(pool), server_settings={"search_path": toy.NAME})
     yield AuditLog(pool, admin, tmp_path / "keys")
     admin.terminate()
 

@@ -68,9 +68,7 @@ class Acts:
 
 
 @pytest.fixture
-async def acts(
-    service_pool: Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]], database_url: str
-) -> AsyncIterator[Acts]:
+async def acts(service_pool: Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]) -> AsyncIterator[Acts]:
     pool = await service_pool("toy", MIGRATIONS)
     acts = Acts(pool, pool._connect_args[0])
     running = asyncio.create_task(acts.effects.run())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from recycling import Migrated
 from servicecert_deploy import Kafka, Parts
+from toy import service as toy
 from toy.brokers import COUNT, three_brokers
 from toy.stand import Stand, assert_exact, numbered
 
@@ -23,9 +25,12 @@ def brokers() -> Iterator[list[Kafka]]:
 
 
 @pytest.fixture
-async def stand(parts: Parts, database_url: str, tmp_path: Path, brokers: list[Kafka]) -> AsyncIterator[Stand]:
+async def stand(
+    parts: Parts, migrated: Callable[..., Migrated], tmp_path: Path, brokers: list[Kafka]
+) -> AsyncIterator[Stand]:
     bootstrap = ",".join(broker.bootstrap for broker in brokers)
-    stand = Stand(replace(parts, bootstrap=bootstrap), database_url, tmp_path)
+    url = migrated(toy=[toy.MIGRATIONS]).urls[toy.NAME]
+    stand = Stand(replace(parts, bootstrap=bootstrap), url, tmp_path)
     await stand.open(replication=COUNT, min_in_sync=2)
     yield stand
     await stand.close()

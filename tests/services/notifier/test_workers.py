@@ -19,17 +19,15 @@ from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-async def workers(parts, database_url, tmp_path):
+async def workers(parts, migrated, tmp_path):
     """Starts workers of the notifier, each a process, with a clock that runs ahead."""
     prefix = f"t{uuid4().hex[:8]}-"
-    (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
-    database.migrate(database_url, NAME, [MIGRATIONS])
+    (url,) = migrated(**{NAME: [MIGRATIONS]}).urls.values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     started: list[Child] = []
     identities = Identities(tmp_path / "service-keys")

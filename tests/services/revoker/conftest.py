@@ -13,6 +13,7 @@ import aiohttp
 import asyncpg
 import pytest
 from crls import build_crl
+from databases import administrator_of
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import Credential, add_operator
 from servicecert_pki.authority import Authority
@@ -353,14 +354,20 @@ async def admitted(urls: dict[str, str], name: str) -> str:
 
 
 @pytest.fixture
-def login(pool, database_url: str) -> Login:
+async def admin_url(pool: Pool) -> str:
+    """The administrator of the revoker's database."""
+    return await administrator_of(pool)
+
+
+@pytest.fixture
+def login(admin_url: str) -> Login:
     """Connections by the operators' own logins."""
     urls: dict[str, str] = {}
 
     @asynccontextmanager
     async def as_operator(name: str):
         for first in FIRST_TWO if not urls else ():
-            urls[first] = add_operator(database_url, first)
+            urls[first] = add_operator(admin_url, first)
         if name not in urls:
             urls[name] = await admitted(urls, name)
         connection = await asyncpg.connect(urls[name])

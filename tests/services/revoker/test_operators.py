@@ -57,7 +57,7 @@ async def confirmed(login: Login, id: UUID, by: str = "bertil") -> bool:
 
 
 async def test_D2_F4_one_operator_cannot_take_the_colleague_s_login(
-    stand: Stand, issued: CertificateIssued, login: Login, database_url: str
+    stand: Stand, issued: CertificateIssued, login: Login, admin_url: str
 ) -> None:
     """By no command and no statement: the proposal is of no use without the colleague, and all else is refused."""
     await stand.happen(first := another(issued, 1))
@@ -90,7 +90,7 @@ async def test_D2_F4_one_operator_cannot_take_the_colleague_s_login(
                 await anna.execute(statement)
     assert {it.state for it in await everything(login)} == {"unconfirmed"}
     with pytest.raises(UserError, match="operators themselves decide"):
-        add_operator(database_url, "bertil")
+        add_operator(admin_url, "bertil")
 
 
 async def everything(login: Login) -> list[proposing.Proposal]:
@@ -99,7 +99,7 @@ async def everything(login: Login) -> list[proposing.Proposal]:
 
 
 async def test_D2_F4_a_second_login_of_one_person_decides_nothing_unless_another_operator_confirmed_it(
-    stand: Stand, issued: CertificateIssued, login: Login, database_url: str
+    stand: Stand, issued: CertificateIssued, login: Login, admin_url: str
 ) -> None:
     """Also where an administrator, who may make roles, made it and put it into the group by hand."""
     await stand.happen(first := another(issued, 1))
@@ -107,14 +107,14 @@ async def test_D2_F4_a_second_login_of_one_person_decides_nothing_unless_another
         made = await proposing.propose(anna, "withdrawal", "privilege-withdrawn", "x", [str(first.case_id)], rate=1)
         name = await anna.fetchval("select current_database()")
     password, second = database.new_password(), f"{name}_operator_anna2"
-    async with connected(database_url) as administrator:
+    async with connected(admin_url) as administrator:
         await administrator.execute(f"""create role "{second}" login password '{password}'""")
         await administrator.execute(f'grant "{name}_operators" to "{second}"')
     with pytest.raises(UserError, match="There are two operators already"):
-        add_operator(database_url, "anna3")
+        add_operator(admin_url, "anna3")
     with pytest.raises(UserError, match="There are two operators already"):
-        add_login(database_url, "anna3", None)
-    async with connected(database.url_of(database_url, second, password)) as again:
+        add_login(admin_url, "anna3", None)
+    async with connected(database.url_of(admin_url, second, password)) as again:
         await again.execute("set search_path = revoker")
         for attempt in (
             proposing.confirm(again, made.id),
@@ -130,7 +130,7 @@ async def test_D2_F4_a_second_login_of_one_person_decides_nothing_unless_another
 
 
 async def test_D2_F4_the_database_lets_nobody_in_behind_the_operators_backs(
-    stand: Stand, login: Login, database_url: str
+    stand: Stand, login: Login, admin_url: str
 ) -> None:
     """Not even who owns the tables, as long as their triggers stand."""
     id = await changed(login, "added", "carla", VERIFIER)
@@ -152,7 +152,7 @@ async def test_D2_F4_the_database_lets_nobody_in_behind_the_operators_backs(
 
 
 async def test_D2_B6_a_login_that_another_operator_confirms_works_and_is_in_the_audit(
-    stand: Stand, login: Login, database_url: str
+    stand: Stand, login: Login, admin_url: str
 ) -> None:
     credential, other = Credential.new(), Credential.new()
     id = await changed(login, "added", "carla", credential.verifier)
@@ -160,7 +160,7 @@ async def test_D2_B6_a_login_that_another_operator_confirms_works_and_is_in_the_
         assert (await proposing.proposal(anna, id)).verifier_sha256 == fingerprint(credential.verifier)
         role = (await proposing.proposal(anna, id)).login
         assert role is not None
-        url = database.url_of(database_url, role, credential.password)
+        url = database.url_of(admin_url, role, credential.password)
         with pytest.raises(asyncpg.InvalidPasswordError):
             await asyncpg.connect(url)
         assert await confirmed(login, id)
@@ -172,13 +172,13 @@ async def test_D2_B6_a_login_that_another_operator_confirms_works_and_is_in_the_
     with pytest.raises(asyncpg.InvalidPasswordError):
         async with login("anna"):
             pass
-    async with connected(database.url_of(database_url, str(reset.login), other.password)) as anna:
+    async with connected(database.url_of(admin_url, str(reset.login), other.password)) as anna:
         assert [it["login"] for it in await proposing.operators(anna)][-1] == role
         removed = await proposing.propose_operator(anna, "operator-removed", "carla", None, "has left")
     assert await confirmed(login, removed.id)
     with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
         await asyncpg.connect(url)
-    async with connected(database_url) as administrator:
+    async with connected(admin_url) as administrator:
         assert await administrator.fetchval("select count(*) from revoker.login_verifiers") == 0
     async with stand.pool.acquire() as connection:
         assert await connection.fetchval("select count(*) from deadlines where key like 'proposal/%'") == 0
@@ -203,12 +203,12 @@ async def test_D2_two_operators_stay(stand: Stand, login: Login) -> None:
         await confirmed(login, await changed(login, "removed", "bertil"))
 
 
-async def test_D2_a_dropped_login_leaves_nothing_to_log_in_with(login: Login, database_url: str) -> None:
+async def test_D2_a_dropped_login_leaves_nothing_to_log_in_with(login: Login, admin_url: str) -> None:
     id = await changed(login, "added", "carla", VERIFIER)
     async with login("bertil") as bertil:
         assert await proposing.drop(bertil, id)
     assert not await confirmed(login, id)
-    async with connected(database_url) as administrator:
+    async with connected(admin_url) as administrator:
         assert await administrator.fetchval("select count(*) from revoker.login_verifiers") == 0
 
 
@@ -233,15 +233,15 @@ async def test_D2_what_is_no_login_is_not_proposed(
 
 
 async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_anew_and_the_audit_says_so(
-    stand: Stand, login: Login, database_url: str
+    stand: Stand, login: Login, admin_url: str
 ) -> None:
     id = await changed(login, "added", "carla", VERIFIER)
     await administer(stand.pool, "select forget_operators('both lost')")
     with pytest.raises(UserError, match="operator's own login"):
         await confirmed(login, id)
-    dora, elsa = [add_operator(database_url, name) for name in ("dora", "elsa")]
+    dora, elsa = [add_operator(admin_url, name) for name in ("dora", "elsa")]
     with pytest.raises(UserError, match="There are two operators already"):
-        add_operator(database_url, "fanny")
+        add_operator(admin_url, "fanny")
     async with connected(dora) as proposer, connected(elsa) as confirmer:
         made = await proposing.propose_operator(proposer, "operator-added", "carla", VERIFIER, "x")
         assert await proposing.confirm(confirmer, made.id)
@@ -274,11 +274,11 @@ async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_ur
     await (await asyncpg.connect(database.url_of(database_url, str(made.login), credential.password))).close()
 
 
-async def test_D2_a_login_by_certificate_has_no_password(stand: Stand, login: Login, database_url: str) -> None:
+async def test_D2_a_login_by_certificate_has_no_password(stand: Stand, login: Login, admin_url: str) -> None:
     assert await confirmed(login, await changed(login, "added", "carla"))
-    async with connected(database_url) as administrator:
+    async with connected(admin_url) as administrator:
         name = await administrator.fetchval("select current_database()")
         role = f"{name}_operator_carla"
         assert await administrator.fetchval("select rolpassword is null from pg_authid where rolname = $1", role)
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(database.url_of(database_url, role, "anything"))
+        await asyncpg.connect(database.url_of(admin_url, role, "anything"))
