@@ -55,7 +55,7 @@ WAYS = {
 """The two commands that run a service."""
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=["servicecert", pytest.param("faststream", marks=pytest.mark.long)])
 def refused(request, around):
     """The issuer's exit code and its one sentence, with each of the two commands."""
     program, arguments = WAYS[request.param]

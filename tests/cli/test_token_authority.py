@@ -20,6 +20,7 @@ for id, key in open_keys(Authority.load(Path(sys.argv[1])), *access(None, module
 """
 
 
+@pytest.mark.long
 def test_B5_a_ca_is_made_inside_tokens_and_its_environment_opens_it(tmp_path):
     directory, passphrases = tmp_path / "ca", tmp_path / "ca.passphrases"
     try:

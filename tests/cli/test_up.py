@@ -19,14 +19,22 @@ def variables(path):
 
 
 @pytest.fixture
-def up(tmp_path):
-    """Everything running, with one worker of each service; its output is in the file `output`."""
+def up(request, tmp_path):
+    """Everything running, with one worker of each service; its output is in the file `output`. Takes more options."""
     environment = {
         name: value for name, value in os.environ.items() if name not in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
     }
     with (tmp_path / "output").open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "servicecert_cli", "up", "--folder", str(tmp_path / "up")],
+            [
+                sys.executable,
+                "-m",
+                "servicecert_cli",
+                "up",
+                "--folder",
+                str(tmp_path / "up"),
+                *getattr(request, "param", ()),
+            ],
             env={**environment, "COLUMNS": "80"},
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -95,3 +103,29 @@ def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
     assert "Everything is stopped." in output.read_text()
     assert not (tmp_path / "up" / "environment").exists()
     assert worker_of("notifier", tmp_path) is None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("up", [("--secure",)], indirect=True)
+def test_f4_with_secure_each_terminal_is_a_user_with_its_own_rights(up, tmp_path):
+    output, folder = tmp_path / "output", tmp_path / "up"
+    until(lambda: "servicecert example" in output.read_text(), up)
+    e_service, operator = variables(folder / "environment"), folder / "as" / "operator"
+    for name, value in e_service.items():
+        if name.endswith("DATABASE_URL"):
+            assert "sslmode=verify-full" in value
+    pasted_command_gives_a_certificate(output.read_text(), tmp_path)
+
+    def as_operator(*words):
+        command = f". {shlex.quote(str(operator))} && {shlex.join(['servicecert', *words])}"
+        bare = {"PATH": "/usr/bin:/bin", "COLUMNS": "200"}
+        return subprocess.run(command, shell=True, env=bare, capture_output=True, text=True, timeout=90)
+
+    lag = as_operator("lag")
+    assert (lag.returncode, lag.stderr) == (0, "")
+    refused = as_operator("topics", "create")
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    up.send_signal(signal.SIGINT)
+    assert up.wait(30) == 0
+    assert not operator.exists()

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def main() -> int:
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not all(map(_is_installed, _PROGRAMS)):
         return _unavailable("run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns`")
+    # A run that is ended takes its containers down: the network's rules would outlive them, and refuse ports to others.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     engine = Engine(arguments.folder.resolve())
     engine.configure()
     try:

@@ -71,6 +71,7 @@ def run(blocks: list[Block], folder: Path, environment: Mapping[str, str], befor
     return result.stdout
 
 
+@pytest.mark.long
 def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_path: Path) -> None:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import aiohttp
 import asyncpg
+import pytest
 from chaos.customers import Customers
 from chaos.observers import SIGNATURE_HOOK, read_crl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -31,6 +32,7 @@ KILLED = 128 + 9
 NONCE = bytes(32)
 
 
+@pytest.mark.long
 async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_parties(
     parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ async def test_I12_two_workers_that_come_and_go_have_the_outcome_of_one(stand: S
     await assert_exact(stand, cases)
 
 
+@pytest.mark.long
 async def test_I1_a_frozen_worker_that_wakes_up_does_no_harm(stand: Stand) -> None:
     cases = {uuid4(): [str(n) for n in range(1, 6)] for _ in range(30)}
     frozen = stand.work(SERVICECERT_BATCH="5")

@@ -1,4 +1,4 @@
-"""A6: typed names and the suggested long name, among 80,000 fictitious ones."""
+"""A6: typed names and the suggested long name, among 20,000 fictitious ones."""
 
 import random
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def generated(number: int) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def index() -> NameIndex:
-    return build_index([*generated(80_000 - len(MEANT)), *MEANT])
+    return build_index([*generated(20_000 - len(MEANT)), *MEANT])
 
 
 TYPED = (

@@ -147,6 +147,7 @@ def test_A14_a_certificate_that_begins_later_is_checked_by_what_the_mail_says(tm
         assert ("is not valid before" in write(task, "help@example.fi").text) is (days > 0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["certificate-issued", "certificate-issued-system"])
 def test_C2_a_key_in_a_java_keystore_gets_its_certificate_by_what_the_mail_says(tmp_path, name):
     store = f"-keystore keystore.p12 -alias servicecert -storepass '{PASSWORD}'"
