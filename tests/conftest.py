@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -22,6 +23,7 @@ from servicecert_worker.storage import database
 if TYPE_CHECKING:
     from chaos.customers import Customers
     from servicecert_deploy.softhsm import SoftHsm
+    from servicecert_schemas.certificate import CertificateIssued
 
 # A machine that does much else at the same time makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)
@@ -111,6 +113,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_authority(folder / "ca", folder / "ca.passphrases")
 
     return made_once(tmp_path_factory, "authority", make) / "ca"
+
+
+@pytest.fixture(scope="session")
+def certified(authority: Path) -> Callable[..., CertificateIssued]:
+    """Return what gives an event a certificate of the authority of today that says the same."""
+    from certificates import certified
+    from servicecert_pki.authority import Authority
+    from servicecert_pki.keyring import open_keys, read_passphrases
+
+    loaded = Authority.load(authority)
+    keys = open_keys(loaded, read_passphrases(authority.with_name("ca.passphrases")))
+    return partial(certified, authority=loaded, ca_keys=keys)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -12,6 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from identities import Identities
+from recycling import Migrated
 from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child, Parts
 from servicecert_notifier.operator.samples import example
@@ -20,7 +22,6 @@ from servicecert_schemas import CertificateIssued
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
 
 from chaos.observers import MailServer
 
@@ -30,26 +31,26 @@ KILLED_AT = (40, 90, 140, 200)
 """How many mails the server has when a notifier is killed. It decides all of them in its first turns."""
 
 
-def _backlog() -> list[CertificateIssued]:
-    now = datetime.now(UTC)
-    issued = example("servicecert.certificate.issued.v1", CertificateIssued)
-    fresh = {"not_before": now, "not_after": now + timedelta(days=365), "due": now + timedelta(days=5)}
-    return [
-        issued.model_copy(update={**fresh, "case_id": uuid4(), "recipients": issued.recipients[:2]})
-        for _ in range(CERTIFICATES)
-    ]
+def _backlog(certified: Callable[..., CertificateIssued]) -> list[CertificateIssued]:
+    now = datetime.now(UTC).replace(microsecond=0)
+    issued = certified(
+        example("servicecert.certificate.issued.v1", CertificateIssued),
+        not_before=now,
+        not_after=now + timedelta(days=365),
+    )
+    fresh = {"due": now + timedelta(days=5), "recipients": issued.recipients[:2]}
+    return [issued.model_copy(update={**fresh, "case_id": uuid4()}) for _ in range(CERTIFICATES)]
 
 
 @pytest.mark.long
 async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_it_has_conversations(
-    parts: Parts, database_url: str, tmp_path: Path
+    parts: Parts, migrated: Callable[..., Migrated], certified: Callable[..., CertificateIssued], tmp_path: Path
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}-"
-    (url,) = database.prepare(database_url, {NAME: database.new_password()}).values()
-    database.migrate(database_url, NAME, [MIGRATIONS])
+    (url,) = migrated(notifier=[MIGRATIONS]).urls.values()
     await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
     identities = Identities(tmp_path / "service-keys")
-    await publish(Cluster(parts.bootstrap, prefix), *_backlog(), signer=identities.signer("issuer"))
+    await publish(Cluster(parts.bootstrap, prefix), *_backlog(certified), signer=identities.signer("issuer"))
     mail_server = MailServer()
     doubled: list[int] = []
 

@@ -1,5 +1,6 @@
 """C4 on real Kafka, PostgreSQL and SMTP: after weeks of downtime, three workers send the right reminder once."""
 
+import asyncio
 import os
 import sys
 from collections import Counter
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from certificates import SERIAL
 from commandline import begun
 from identities import Identities
 from servicecert_cli.e_service.publishing import publish
@@ -51,28 +53,31 @@ async def workers(parts, migrated, tmp_path):
             started.append(Child(command, log=log, environment={**os.environ, **own}))
             return started[-1]
 
-        yield Cluster(parts.bootstrap, prefix), start
+        yield Cluster(parts.bootstrap, prefix), start, identities.signer("issuer")
         for child in started:
             child.kill()
 
 
-async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers):
-    cluster, start = workers
-    now = datetime.now(UTC)
+async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers, certified):
+    cluster, start, signer = workers
+    now = datetime.now(UTC).replace(microsecond=0)
     end = now + timedelta(days=365)
     issued = example("servicecert.certificate.issued.v1", CertificateIssued)
-    validity = {"not_before": now, "not_after": end, "due": now + timedelta(days=5)}
+    due = now + timedelta(days=5)
     kept, renewed = (
-        issued.model_copy(update={**validity, "case_id": uuid4(), "serial": serial, "account_id": f"account-{serial}"})
-        for serial in ("0a" * 16, "0b" * 16)
+        certified(
+            issued.model_copy(update={"case_id": uuid4(), "account_id": f"account-{number}", "due": due}),
+            serial=SERIAL + number,
+            not_before=now,
+            not_after=end,
+        )
+        for number in range(2)
     )
-    follower = renewed.model_copy(
-        update={
-            "case_id": uuid4(),
-            "serial": "0c" * 16,
-            "not_before": end - timedelta(days=40),
-            "not_after": end + timedelta(days=300),
-        }
+    follower = certified(
+        renewed.model_copy(update={"case_id": uuid4()}),
+        serial=SERIAL + 2,
+        not_before=end - timedelta(days=40),
+        not_after=end + timedelta(days=300),
     )
     everybody = len(issued.recipients)
 
@@ -82,15 +87,15 @@ async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers)
             {each.mail_id: each.kind for each in witness.events_of_case(data.case_id, MailHandedOver)}.values()
         )
 
-    async with reading_topics(cluster) as witness:
+    async with asyncio.timeout(300), reading_topics(cluster) as witness:
         first = start()
-        await publish(cluster, kept, renewed)
+        await publish(cluster, kept, renewed, signer=signer)
         await witness.until(lambda _: handed_over(kept).total() + handed_over(renewed).total() == 2 * everybody)
         assert first.stop(60) == 0
         # Down since before the first reminder; the 60 days' and the 30 days' are over.
         late = [start(timedelta(days=365 - 25)) for _ in range(3)]
         await begun(late)
-        await publish(cluster, follower)
+        await publish(cluster, follower, signer=signer)
         await witness.until(lambda _: handed_over(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
         await witness.until(lambda _: handed_over(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
         assert [worker.stop(60) for worker in late] == [0, 0, 0]

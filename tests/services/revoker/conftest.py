@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from certificates import certified
 from crls import build_crl
 from databases import administrator_of
 from servicecert_cli.operations import proposing
@@ -50,7 +51,7 @@ from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
 from servicecert_worker.storage import database
 from services.revoker.bucket import Storage, storage
-from services.revoker.stand import examined, signed_by_its_ca, verified
+from services.revoker.stand import examined, verified
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Login: TypeAlias = "Callable[[str], Any]"
@@ -83,7 +84,7 @@ def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, Signing
 
 @pytest.fixture(scope="session")
 def sound(issued: CertificateIssued, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> CertificateIssued:
-    return signed_by_its_ca(issued, authority, ca_keys)
+    return certified(issued, authority, ca_keys)
 
 
 @pytest.fixture(scope="session")

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from cryptography.hazmat.primitives.asymmetric import ec
 from identities import any_signer
-from servicecert_pki.authority import Authority
-from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, fingerprint, sign_tbs
-from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_pki.profile import Usage
-from servicecert_pki.profiles import load_profiles
 from servicecert_pki.serials import serial_hex
-from servicecert_pki.spki import spki_of, spki_sha256
 from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.certificates import BoundedVoid, Verified
 from servicecert_revoker.domain.clocks import ALARM, Late
@@ -183,45 +175,6 @@ class Stand:
     async def parked(self) -> int:
         count: int = await self.pool.fetchval("select count(*) from parked")
         return count
-
-
-SOUND_SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_000C
-SOUND_FROM = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
-
-
-def signed_by_its_ca(
-    issued: CertificateIssued, authority: Authority, ca_keys: Mapping[str, SigningKey]
-) -> CertificateIssued:
-    """An event whose certificate its CA signed, and that says the same as the certificate."""
-    profile, issuer = load_profiles().by_type["test-server"], authority.issuer("test-ec")
-    spki = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
-    contents = Contents(
-        profile=profile,
-        issuer=issuer,
-        subject=Subject("Apteekki Oy", "Apteekki", "0204819-8", "kanta.example.fi"),
-        names=AlternativeNames(("kanta.example.fi",)),
-        usages=frozenset({Usage.SERVER_AUTH}),
-        spki=spki,
-        serial=SOUND_SERIAL,
-        not_before=SOUND_FROM,
-        not_after=SOUND_FROM + timedelta(days=30),
-        crl_url="http://crl.example.fi/test-ec.5.crl",
-        ca_issuers_url="http://crl.example.fi/test-ec.cer",
-    )
-    der = sign_tbs(build_tbs(contents), ca_keys["test-ec"])
-    return issued.model_copy(
-        update={
-            "serial": f"{SOUND_SERIAL:x}",
-            "serial_decimal": str(SOUND_SERIAL),
-            "subject": "CN=kanta.example.fi,serialNumber=0204819-8,OU=Apteekki,O=Apteekki Oy,C=FI",
-            "not_before": contents.not_before,
-            "not_after": contents.not_after,
-            "fingerprint": fingerprint(der),
-            "key_sha256": spki_sha256(spki),
-            "partition": 5,
-            "certificate": b64encode(der).decode(),
-        }
-    )
 
 
 def verified(issued: CertificateIssued, **other: Any) -> Verified:
