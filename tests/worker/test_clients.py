@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
 from servicecert_worker.faults import UnexpectedCancellation, guard_cancellation, with_timeout
@@ -135,3 +140,42 @@ async def test_a_consumer_that_nobody_fetches_for_any_more_is_seen(stand: Stand)
         await eventually(is_broken)
     finally:
         await clients.stop(consumer)
+
+
+class Connected:
+    """A client with a connection that it closes as aiokafka does, which waits until it is gone."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._client = SimpleNamespace(_conns={"node": SimpleNamespace(_writer=writer)})
+        self._writer = writer
+
+    async def stop(self) -> None:
+        self._writer.close()
+        with suppress(OSError):
+            await self._writer.wait_closed()
+
+
+async def test_a_tls_connection_to_who_does_not_say_goodbye_is_closed_soon(tmp_path: Path, caplog) -> None:
+    ca = TrialCa()
+    identity = ca.issue("broker", ["127.0.0.1"])
+    certificate, key = tmp_path / "certificate", tmp_path / "key"
+    certificate.write_text(identity.certificate)
+    key.write_text(identity.key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    busy: list[asyncio.StreamWriter] = []
+
+    async def is_busy(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        busy.append(writer)
+        writer.transport.pause_reading()
+        writer.write(b"busy")
+
+    async with await asyncio.start_server(is_busy, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        trusting = ssl.create_default_context(cadata=ca.certificate)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
+        assert await reader.readexactly(4) == b"busy"
+        with caplog.at_level("INFO"):
+            await clients.stop(Connected(writer))
+        assert "did not stop cleanly" not in caplog.text
+        busy[0].transport.abort()

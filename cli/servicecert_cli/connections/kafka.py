@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -20,6 +20,7 @@ from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, no_broker, with_timeout
+from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
 from servicecert_worker.signatures import Verifier
@@ -37,7 +38,7 @@ logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client. Raises OperatorError if the broker does not answer, at the start or later."""
     client = AIOKafkaAdminClient(**cluster.client, request_timeout_ms=15_000)
-    async with _opened(cluster, client.start, client.close):
+    async with _opened(cluster, client):
         yield client
 
 
@@ -45,7 +46,7 @@ async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
 async def producer(cluster: Cluster) -> AsyncIterator[AIOKafkaProducer]:
     """Open an idempotent producer. Raises OperatorError if the broker does not answer."""
     client = AIOKafkaProducer(**cluster.client, acks="all", enable_idempotence=True, request_timeout_ms=15_000)
-    async with _opened(cluster, client.start, client.stop):
+    async with _opened(cluster, client):
         yield client
 
 
@@ -60,7 +61,7 @@ async def reader(cluster: Cluster, group: str | None = None) -> AsyncIterator[AI
         request_timeout_ms=15_000,
         fetch_max_wait_ms=100,
     )
-    async with _opened(cluster, client.start, client.stop):
+    async with _opened(cluster, client):
         yield client
 
 
@@ -142,17 +143,15 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
 
 
 @asynccontextmanager
-async def _opened(cluster: Cluster, start: Any, stop: Any) -> AsyncIterator[None]:
+async def _opened(cluster: Cluster, client: Any) -> AsyncIterator[None]:
     try:
         with _explained(cluster, OSError, TimeoutError):
-            await with_timeout(OPEN_SECONDS, start())
+            await with_timeout(OPEN_SECONDS, client.start())
         # A time limit of what is done with the client is not Kafka's.
         with _explained(cluster):
             yield
     finally:
-        # The error is already raised, or the work is done.
-        with suppress(Exception):
-            await with_timeout(OPEN_SECONDS, stop())
+        await stop(client)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
@@ -40,9 +41,14 @@ from aiokafka.protocol.types import (
 )
 
 
-def client_of(client: AIOKafkaProducer | AIOKafkaConsumer) -> AIOKafkaClient:
-    """Return the connections of a producer or a consumer."""
+def client_of(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    """Return the connections of a producer, a consumer or an administrator."""
     return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def transports_of(client: AIOKafkaClient) -> list[asyncio.Transport]:
+    """Return the open connections."""
+    return [each._writer.transport for each in client._conns.values() if each._writer is not None]
 
 
 def is_broken(consumer: AIOKafkaConsumer) -> bool:
