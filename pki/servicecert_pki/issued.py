@@ -6,6 +6,8 @@ CertificateUntrusted    not a certificate of these CAs: a stable `code` and one 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -18,6 +20,9 @@ from .keys import PublicKey
 from .partitions import partition_in
 from .serials import serial_hex
 from .spki import spki_sha256
+
+_CHAINS = 64
+"""So many checked chains are remembered; each CA's generation has one."""
 
 
 class CertificateUntrusted(Exception):
@@ -101,17 +106,26 @@ def check_chain(encoded: bytes, chain: Iterable[bytes]) -> IssuedCertificate:
 
     Says nothing about whose chain that is. Raises CertificateUntrusted.
     """
-    _, issued = read_certificate(encoded)
-    parents, below = tuple(chain), encoded
+    read, issued = read_certificate(encoded)
+    parents = tuple(chain)
     if not parents:
         raise CertificateUntrusted("chain", "The certificate has no chain.")
-    for above in (*parents, parents[-1]):
-        child, parent = _load(below), _load(above)
-        if child.issuer != parent.subject:
-            raise CertificateUntrusted("chain", "The certificate and its chain do not belong together.")
-        check_signed(below, child, parent.public_key())
-        below = above
+    _check_link(encoded, read, _top(parents))
     return issued
+
+
+@lru_cache(maxsize=_CHAINS)
+def _top(parents: tuple[bytes, ...]) -> x509.Certificate:
+    """Return the first certificate of a checked chain. It is remembered: few CAs sign all certificates."""
+    for below, above in pairwise((*parents, parents[-1])):
+        _check_link(below, _load(below), _load(above))
+    return _load(parents[0])
+
+
+def _check_link(encoded: bytes, child: x509.Certificate, parent: x509.Certificate) -> None:
+    if child.issuer != parent.subject:
+        raise CertificateUntrusted("chain", "The certificate and its chain do not belong together.")
+    check_signed(encoded, child, parent.public_key())
 
 
 def subject_text(read: x509.Certificate) -> str:
