@@ -125,7 +125,7 @@ async def _started(report: Report, throughput: bool, identities: Identities | No
             await asyncio.to_thread(starting.result().stop)
         raise
     places = f"{parts.bootstrap} and {urlsplit(parts.database_url).netloc.rpartition('@')[2]}"
-    report.done("parts", f"at {places}{', TLS, a user for each process' if identities else ''}")
+    report.done("parts", f"{'TLS ' if identities else ''}at {places}")
     return parts
 
 
