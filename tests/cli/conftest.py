@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from recycling import Migrated
 from servicecert_cli.connections import kafka
 from servicecert_cli.main import main
 from servicecert_cli.operations.operators import add_operator
@@ -80,6 +81,16 @@ def admin_url(database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names an administrator of a database of the test's own."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     return database_url
+
+
+@pytest.fixture
+def place(
+    migrated: Callable[..., Migrated], request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Migrated:
+    """A database with the empty tables of a test file's `TABLES`; the environment names its administrator."""
+    place = migrated(**request.module.TABLES)
+    monkeypatch.setenv("DATABASE_URL", place.admin_url)
+    return place
 
 
 @pytest.fixture

@@ -27,12 +27,8 @@ ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)
 CASE = str(ISSUED.case_id)
 
 
-@pytest.fixture
-def place(migrated, monkeypatch):
-    """A database with tables of the notifier and the revoker; the environment names its administrator."""
-    place = migrated(notifier=[MIGRATIONS], revoker=[REVOKER_MIGRATIONS])
-    monkeypatch.setenv("DATABASE_URL", place.admin_url)
-    return place
+TABLES = {"notifier": [MIGRATIONS], "revoker": [REVOKER_MIGRATIONS]}
+"""What `place` has."""
 
 
 @pytest.fixture

@@ -24,12 +24,8 @@ async def ask(url, statement, *arguments):
         await connection.close()
 
 
-@pytest.fixture
-def place(migrated, monkeypatch):
-    """A database with tables of intake and the revoker; the environment names its administrator."""
-    place = migrated(intake=[], revoker=[REVOKER_MIGRATIONS])
-    monkeypatch.setenv("DATABASE_URL", place.admin_url)
-    return place
+TABLES = {"intake": [], "revoker": [REVOKER_MIGRATIONS]}
+"""What `place` has."""
 
 
 @pytest.fixture
