@@ -8,7 +8,8 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 _SPEC = importlib.util.spec_from_file_location("bootstrap", CHECKOUT / "deploy" / "bootstrap.py")
-assert _SPEC is not None and _SPEC.loader is not None
+assert _SPEC is not None
+assert _SPEC.loader is not None
 bootstrap = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(bootstrap)
 
