@@ -4,16 +4,21 @@ A request's subject and extensions are ignored: it only proves possession of a k
 allow; `Profile.allows_key` says whether that of a certificate type does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import SignatureAlgorithmOID
 
 from . import csr_faults as fault
 from . import der
 from .csr_faults import CsrFault, CsrRefused, Stop
 from .csr_forms import ends_early, unwrapped
+from .ec_signatures import EcHash, is_signed
 from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import PublicKey, family_of_key
 from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
@@ -21,6 +26,13 @@ from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
 RSA_EXPONENT = 65537
 WEAK_HASHES = frozenset({"md5", "sha1"})
 
+_ECDSA: Mapping[x509.ObjectIdentifier, EcHash] = MappingProxyType(
+    {
+        SignatureAlgorithmOID.ECDSA_WITH_SHA256: hashes.SHA256(),
+        SignatureAlgorithmOID.ECDSA_WITH_SHA384: hashes.SHA384(),
+        SignatureAlgorithmOID.ECDSA_WITH_SHA512: hashes.SHA512(),
+    }
+)
 _EC_PUBLIC_KEY = der.oid("1.2.840.10045.2.1")
 
 
@@ -63,7 +75,7 @@ def judge_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr | tuple[
     except Stop as stop:
         return (stop.fault, *_hash_faults(request))
     faults = (*_kind_faults(key, spki), *check(key))
-    faults = (*faults, *(_hash_faults(request) or _signature_faults(request, verify=not faults)))
+    faults = (*faults, *(_hash_faults(request) or _signature_faults(request, None if faults else key)))
     return faults or _accepted(encoded, key, spki)
 
 
@@ -151,17 +163,25 @@ def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...
     return (fault.WEAK_HASH,) if algorithm is not None and algorithm.name in WEAK_HASHES else ()
 
 
-def _signature_faults(request: x509.CertificateSigningRequest, *, verify: bool) -> tuple[CsrFault, ...]:
-    """Return the fault of the signature, which is verified only if `verify`.
+def _signature_faults(request: x509.CertificateSigningRequest, key: PublicKey | None) -> tuple[CsrFault, ...]:
+    """Return the fault of the signature, which is verified only with a `key`.
 
     A signature with a weak hash proves nothing, and an absurd key may be costly to use.
     """
     try:
         # Raises for an unknown algorithm, even if nothing is verified.
         _ = request.signature_hash_algorithm
-        return (fault.SIGNATURE,) if verify and not request.is_signature_valid else ()
+        return () if key is None or _proves(request, key) else (fault.SIGNATURE,)
     except (UnsupportedAlgorithm, ValueError):
         return (fault.ALGORITHM,)
+
+
+def _proves(request: x509.CertificateSigningRequest, key: PublicKey) -> bool:
+    """Return whether the request's signature is its key's."""
+    algorithm = _ECDSA.get(request.signature_algorithm_oid)
+    if isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
+        return is_signed(key, request.signature, algorithm, request.tbs_certrequest_bytes)
+    return request.is_signature_valid
 
 
 def _accepted(encoded: bytes, key: PublicKey, spki: bytes) -> Csr:

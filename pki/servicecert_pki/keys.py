@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+from . import ec_signatures
 from .spki import KeyFamily
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -71,7 +72,7 @@ def verify_signature(key: PublicKey, signature: bytes, *parts: bytes) -> None:
     if isinstance(key, rsa.RSAPublicKey):
         key.verify(signature, digest, padding.PKCS1v15(), Prehashed(algorithm))
     else:
-        key.verify(signature, digest, ec.ECDSA(Prehashed(algorithm)))
+        ec_signatures.verify_digest(key, signature, hashes.SHA384(), digest)
 
 
 def digest_of(family: KeyFamily, parts: tuple[bytes, ...]) -> tuple[hashes.SHA512 | hashes.SHA384, bytes]:

@@ -255,6 +255,10 @@ def test_the_ca_is_unpacked_as_it_was_packed(tmp_path: Path) -> None:
     assert {packed.rpartition("/")[0], mounted} == {each["mountPath"] for each in unpack["volumeMounts"]}
     python, *words = unpack["command"]
     assert python == "python"
+    if sys.version_info < (3, 11, 4):
+        # The image's Python is newer; here the option does not exist yet.
+        assert words[2:4] == ["--filter", "data"]
+        del words[2:4]
     run(sys.executable, *words, str(tmp_path / "ca.tar.gz"), str(tmp_path / "mounted"))
     assert (tmp_path / "mounted" / "issuing" / "production-ec.pem").read_text() == "a certificate"
 
