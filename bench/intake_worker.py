@@ -30,6 +30,7 @@ if __name__ == "__main__":
             NAME=service.NAME,
             MIGRATIONS=service.MIGRATIONS,
             READS=service.READS,
+            PATIENT=service.PATIENT,
             Settings=service.Settings,
             open_service=without_battery,
         )

@@ -219,7 +219,9 @@ def test_a_service_subscribes_to_what_the_catalogue_lets_it_read(monkeypatch, na
     monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", "none")
     monkeypatch.setenv("SERVICECERT_SERVICE_KEY_FILE", "none")
     module = import_module(f"servicecert_{name}.service")
-    service = SimpleNamespace(NAME=name, MIGRATIONS=None, READS=module.READS, Settings=BaseSettings, open_service=None)
+    service = SimpleNamespace(
+        NAME=name, MIGRATIONS=None, READS=module.READS, PATIENT=(), Settings=BaseSettings, open_service=None
+    )
     (subscriber,) = service_application(service).broker.subscribers
     assert set(subscriber.topic_names) == {topic.name for topic in module.READS}
     followed = {topic.name for topic in (REGISTERS, ACCOUNTS)}

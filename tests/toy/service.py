@@ -44,6 +44,7 @@ from servicecert_worker.decider import (
 NAME = "toy"
 MIGRATIONS = Path(__file__).with_name("migrations")
 READS = (topics.APPLICATIONS, topics.ACCOUNTS)
+PATIENT = ()
 NO_TEXTS = Texts(sv="-", fi="-", en="-")
 
 

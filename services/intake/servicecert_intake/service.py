@@ -38,11 +38,12 @@ from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import CaseStore, wake
 
-__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
 NAME = "intake"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
+PATIENT = (CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
 
 
 @asynccontextmanager

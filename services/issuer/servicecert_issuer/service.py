@@ -32,11 +32,12 @@ from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import CertificateStore, count_open, recorded_intents
 
-__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
 NAME = "issuer"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS)
+PATIENT = (CERTIFICATE_STATUS,)
 
 # One thread for each batch, two at a time: one core's signatures do not wait until the other's batch is full.
 _BATCH = 25

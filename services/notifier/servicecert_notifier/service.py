@@ -26,6 +26,7 @@ from .storage.store import LedgerStore
 NAME = "notifier"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (CERTIFICATES, CERTIFICATE_STATUS, CASES, DEADLINES)
+PATIENT = (CERTIFICATE_STATUS, CASES, DEADLINES)
 
 
 @asynccontextmanager
@@ -62,4 +63,4 @@ async def open_service(
         )
 
 
-__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]

@@ -42,13 +42,14 @@ from .storage.prepare import prepare
 from .storage.responders import booked
 from .storage.store import RevocationStore
 
-__all__ = ["MIGRATIONS", "NAME", "READS", "Settings", "open_service"]
+__all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
 log = logging.getLogger(__name__)
 
 NAME = "revoker"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
 READS = (REVOCATIONS, CERTIFICATES, OCSP_RESPONDERS)
+PATIENT = (CERTIFICATES,)
 
 # One pass serves all orders that wait for it. Orders for other CAs need not wait.
 _BATCH = 1_000

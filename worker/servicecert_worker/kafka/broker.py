@@ -21,6 +21,7 @@ from ..faults import Outage, backoff, error_summary, with_timeout
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
+from .gathering import Gathering
 from .internals import is_broken
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
-_POLL_MS = 250
 _UNANSWERED_SECONDS = 30.0
 _LONGEST_PATIENCE_SECONDS = 600.0
 _SASL = {
@@ -153,7 +153,12 @@ def security(access: KafkaAccess) -> BaseSecurity | None:
 
 
 def subscribe(
-    broker: KafkaBroker, topics: Sequence[str], handler: Handler, max_records: int = 400, **options: Any
+    broker: KafkaBroker,
+    topics: Sequence[str],
+    handler: Handler,
+    max_records: int = 400,
+    gathering: Gathering | None = None,
+    **options: Any,
 ) -> Subscriber:
     """Register and return a batch subscriber that reads from its group's offsets, or else from the first record.
 
@@ -171,7 +176,7 @@ def subscribe(
         **options,
     )
     subscriber(handler)
-    subscriber.get_msg = _Fetcher(max_records)
+    subscriber.get_msg = _Fetcher(max_records, gathering or Gathering())
     return subscriber
 
 
@@ -184,8 +189,9 @@ class _Fetcher:
     client may wait for ever, which otherwise looks like a partition without records.
     """
 
-    def __init__(self, max_records: int) -> None:
+    def __init__(self, max_records: int, gathering: Gathering) -> None:
         self._max_records = max_records
+        self._gathering = gathering
         self._outage = Outage("Fetching from Kafka")
         self._answered: int | None = None
         self._unanswered_seconds = 0.0
@@ -195,7 +201,9 @@ class _Fetcher:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
-            batches = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._max_records)
+            timeout_ms = int(self._gathering.before_poll(consumer, started) * 1000) + 1
+            batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=self._max_records)
+            self._gathering.after_poll(consumer, batches, clock())
         except ConsumerStoppedError:
             raise
         except Exception as error:

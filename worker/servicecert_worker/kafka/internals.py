@@ -69,6 +69,13 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
     return state.position if state is not None and state.has_valid_position else None
 
 
+def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int) -> None:
+    """Let the next fetches wait at the broker so long for `some_bytes`; with None, as configured, for any record."""
+    fetcher = consumer._fetcher
+    fetcher._fetch_max_wait_ms = consumer._fetch_max_wait_ms if seconds is None else int(seconds * 1000)
+    fetcher._fetch_min_bytes = consumer._fetch_min_bytes if seconds is None else some_bytes
+
+
 def assigned_to(member: bytes) -> set[TopicPartition]:
     """Return the partitions of a group member, from the coordinator's description of it."""
     if not member:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from ..faults import Outage, error_summary, with_timeout
 from ..runtime.record import Record, time_of
 from .broker import Broker, is_stuck, stop_subscriber, subscribe
+from .gathering import Gathering
 from .internals import position_of
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,13 @@ class Source:
     """
 
     def __init__(
-        self, broker: Broker, topics: Sequence[str], group: str, session_seconds: float = 6.0, max_records: int = 400
+        self,
+        broker: Broker,
+        topics: Sequence[str],
+        group: str,
+        session_seconds: float = 6.0,
+        max_records: int = 400,
+        gathering: Gathering | None = None,
     ) -> None:
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
@@ -55,6 +62,7 @@ class Source:
             self.receive,
             group_id=group,
             max_records=max_records,
+            gathering=gathering,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
             max_poll_interval_ms=1_800_000,

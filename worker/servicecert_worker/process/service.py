@@ -24,6 +24,7 @@ from ..clock import clock_ahead
 from ..decider import Service
 from ..faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..kafka.broker import Broker
+from ..kafka.gathering import Gathering
 from ..kafka.rights import rights_fault
 from ..kafka.source import Source
 from ..runtime.members import member_name
@@ -51,6 +52,10 @@ class ServiceModule(Protocol):
     def READS(self) -> tuple[Topic, ...]: ...  # noqa: N802  -- a constant
 
     @property
+    def PATIENT(self) -> tuple[Topic, ...]:  # noqa: N802  -- a constant
+        """The topics of `READS` that nobody waits for: their records gather longer."""
+
+    @property
     def Settings(self) -> type[BaseSettings]: ...  # noqa: N802  -- a class
 
     @property
@@ -75,6 +80,7 @@ def application(module: ServiceModule) -> FastStream:
         cluster.group(module.NAME),
         settings.session_seconds,
         2 * settings.batch,
+        Gathering(cluster.name(topic) for topic in module.PATIENT),
     )
 
     @asynccontextmanager

@@ -87,7 +87,10 @@ limit $1
 select pg_advisory_lock(lock_of($1))
 
 -- name: outbox
-select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox order by id limit $1
+-- The next $2 events, without those of $1, which are deleted: the broker has them.
+with published as (delete from outbox where id = any($1::bigint[]))
+select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox
+where id <> all($1::bigint[]) order by id limit $2
 
 -- name: keep_results
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.

@@ -1,0 +1,70 @@
+"""When many records come, they gather for a moment: a fetch, and a turn, cost the same for one record as for some.
+
+Fetches then wait at the broker until some have gathered. Those of patient topics, which nobody waits for, gather
+longer: their partitions are paused meanwhile. Few records come at once, and a backlog is read at full speed.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from .internals import position_of, set_fetch_wait
+
+POLL_SECONDS = 0.25
+FETCH_SECONDS = 0.02
+_FETCH_BYTES = 32 * 1024
+"""A fetch is answered earlier with so many bytes."""
+MANY = 100
+"""So many records in a second, and fetches wait. With fewer, more fetches would come back empty."""
+PATIENT_SECONDS = 0.2
+MANY_PATIENT = 10
+"""The same for records of patient topics."""
+
+
+class Gathering:
+    """Decides how long a consumer's fetches wait, and pauses partitions of `patient` topics that are read to their end.
+
+    A rebalance forgets the pause, which does no harm. `patient_seconds` is for tests.
+    """
+
+    def __init__(self, patient: Iterable[str] = (), patient_seconds: float = PATIENT_SECONDS) -> None:
+        self._patient = frozenset(patient)
+        self._patient_seconds = patient_seconds
+        self._paused_until: float | None = None
+        self._came: deque[tuple[float, int, int]] = deque()
+
+    def before_poll(self, consumer: AIOKafkaConsumer, now: float) -> float:
+        """Return how many seconds the next poll may last; end the pause when its time has come."""
+        if self._paused_until is None:
+            return POLL_SECONDS
+        if now < self._paused_until:
+            return min(POLL_SECONDS, self._paused_until - now)
+        self._paused_until = None
+        consumer.resume(*consumer.paused())
+        return POLL_SECONDS
+
+    def after_poll(
+        self, consumer: AIOKafkaConsumer, batches: Mapping[TopicPartition, Sequence[Any]], now: float
+    ) -> None:
+        """Decide how long the next fetches wait; begin a pause if many records of patient topics came."""
+        patient = sum(len(batch) for partition, batch in batches.items() if partition.topic in self._patient)
+        self._came.append((now, sum(map(len, batches.values())), patient))
+        while self._came[0][0] < now - 1:
+            self._came.popleft()
+        is_busy = sum(each[1] for each in self._came) >= MANY
+        set_fetch_wait(consumer, FETCH_SECONDS if is_busy else None, _FETCH_BYTES)
+        if patient and self._paused_until is None and sum(each[2] for each in self._came) >= MANY_PATIENT:
+            self._pause(consumer, now)
+
+    def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:
+        patient = [partition for partition in consumer.assignment() if partition.topic in self._patient]
+        if caught_up := [partition for partition in patient if _is_at_end(consumer, partition)]:
+            consumer.pause(*caught_up)
+            self._paused_until = now + self._patient_seconds
+
+
+def _is_at_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+    position, end = position_of(consumer, partition), consumer.highwater(partition)
+    return position is not None and end is not None and position >= end
