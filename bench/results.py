@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ def keep(name: str, value: float, unit: str, against: str, reference: float) -> 
         "reference": {"name": against, "value": round(reference, 3)},
         "ratio": round(ratio, 4),
         "cores": os.cpu_count(),
+        "python": platform.python_version(),
         "commit": _commit(),
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

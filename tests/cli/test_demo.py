@@ -16,6 +16,8 @@ from commandline import Ended, processes_of, until, worker_of
 from servicecert_cli.stand.system import PARTITIONS
 from servicecert_pki.partitions import partition_of
 
+pytestmark = pytest.mark.long
+
 LINES = 130
 CHAPTERS = [
     "A server certificate",
@@ -302,7 +304,6 @@ def test_I3_each_application_led_to_one_certificate_and_nothing_was_parked(event
     assert types.count("servicecert.record.parked.v1") == 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_ends_everything(tmp_path, environment, number):
     with started(tmp_path / "demo", environment) as process:
@@ -313,7 +314,6 @@ def test_an_interruption_ends_everything(tmp_path, environment, number):
     assert processes_of(tmp_path) == {}
 
 
-@pytest.mark.long
 def test_a_service_that_dies_is_named_with_the_step_and_its_last_words(tmp_path, environment):
     with started(tmp_path / "demo", environment) as process:
         os.kill(until(lambda: worker_of("issuer", tmp_path), process), signal.SIGKILL)

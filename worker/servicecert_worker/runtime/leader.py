@@ -37,8 +37,8 @@ from .relay import relay, relay_producer
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_ADOPT_SECONDS = 0.5
-_MEMBERS_SECONDS = 0.5
+_ADOPT_SECONDS = 1.0
+_MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
 
 
@@ -138,8 +138,9 @@ class Leader:
         if room <= 0:
             return
         async with self._pool.acquire() as connection:
-            rows = await connection.fetch(QUERIES["due"], self._clock(), room)
-            arrivals = await released(connection, 20, self._verifier)
+            waiting = await connection.fetchrow(QUERIES["waiting"], self._clock())
+            rows = await connection.fetch(QUERIES["due"], self._clock(), room) if waiting["due"] else []
+            arrivals = await released(connection, 20, self._verifier) if waiting["released"] else []
         if rows or arrivals:
             crash_point("due-read")
             self._give(arrivals)

@@ -1,0 +1,107 @@
+"""What a certificate may cost: processor time, as a ratio to a piece of work that is timed in the same run.
+
+`budget.json` holds the ratios of the last recorded run. `python -m bench.budget` measures anew and fails if one is
+exceeded by more than 15 %; with `--record` it writes what it measured. `make bench` checks, too.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable
+from hashlib import sha384
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from servicecert_cli.stand.system import System
+
+from bench import load, whole_way
+from bench.results import keep
+from bench.stand import cpu_seconds, cpu_times, idle, in_processes, measured_system, print_cpu_times
+
+RECORD = Path(__file__).with_name("budget.json")
+TOLERANCE = 1.15
+WARM_UP, BACKLOG = 1_500, 4_000
+RATES = (20, 50)
+SECONDS = 20
+PIECES = 200
+PAUSE_SECONDS = 0.005
+
+
+def exceeded(measured: dict[str, float], recorded: dict[str, float]) -> list[str]:
+    """Return a sentence for each ratio that is too high, or of which there is no record."""
+    faults: list[str] = []
+    for name, ratio in measured.items():
+        if (limit := recorded.get(name, 0.0) * TOLERANCE) < ratio:
+            faults.append(
+                f"{name}: {ratio:.2f} pieces of work a certificate, and {limit:.2f} are allowed."
+                " Find what costs more, or record it by `python -m bench.budget --record`."
+            )
+    return faults
+
+
+def piece() -> float:
+    """Return the milliseconds of processor time of a piece of work, on all cores at once, as a worker does it.
+
+    Like a worker it pauses between pieces: a processor that was idle is slower at first, on some machines by half.
+    """
+    rates: list[float] = in_processes(os.cpu_count() or 1, _timed)
+    return sum(rates) / len(rates)
+
+
+def _timed() -> float:
+    key = ec.generate_private_key(ec.SECP384R1())
+    signature = key.sign(b"", ec.ECDSA(hashes.SHA384()))
+    event = {str(number): [number, {"name": "x" * number}] for number in range(100)}
+    spent = 0.0
+    for _ in range(PIECES):
+        time.sleep(PAUSE_SECONDS)
+        began = time.process_time()
+        key.public_key().verify(signature, b"", ec.ECDSA(hashes.SHA384()))
+        for _ in range(3):
+            sha384(json.dumps(json.loads(json.dumps(event)), sort_keys=True).encode()).hexdigest()
+        spent += time.process_time() - began
+    return spent / PIECES * 1000
+
+
+async def measure() -> dict[str, float]:
+    """Return the pieces of work a certificate costs, from a backlog and at each rate."""
+    async with measured_system() as system:
+        with tempfile.TemporaryDirectory() as folder:
+            csrs = await load.requests("ec", Path(folder))
+        await whole_way.backlog(system, csrs, WARM_UP)
+        before = piece()
+        spent = {"budget-backlog": await _spent(system, whole_way.backlog(system, csrs, BACKLOG), BACKLOG)}
+        for rate in RATES:
+            spent[f"budget-{rate}"] = await _spent(
+                system, whole_way.at_rate(system, csrs, rate, SECONDS), rate * SECONDS
+            )
+        work = (before + piece()) / 2
+    for name, milliseconds in spent.items():
+        keep(name, milliseconds, "ms", "piece of work", work)
+    return {name: round(milliseconds / work, 2) for name, milliseconds in spent.items()}
+
+
+async def _spent(system: System, load_it: Awaitable[object], count: int) -> float:
+    used = cpu_seconds(system)
+    await load_it
+    await idle(system)
+    spent = cpu_times(used, cpu_seconds(system), count)
+    print_cpu_times(spent, "a certificate")
+    return sum(spent.values())
+
+
+def main(record: bool = False) -> None:
+    """Measure, and exit with a sentence if a ratio is exceeded."""
+    measured = asyncio.run(measure())
+    if record:
+        RECORD.write_text(json.dumps(measured, indent=2) + "\n")
+    elif faults := exceeded(measured, json.loads(RECORD.read_text())):
+        sys.exit("\n".join(faults))
+
+
+if __name__ == "__main__":
+    main(record="--record" in sys.argv[1:])

@@ -1,0 +1,27 @@
+"""The budget of a certificate: what is dearer than recorded is told."""
+
+import json
+
+from bench.budget import RECORD, TOLERANCE, exceeded, piece
+
+
+def test_what_is_within_the_tolerance_passes():
+    assert exceeded({"budget-20": 10.0 * TOLERANCE - 0.01}, {"budget-20": 10.0}) == []
+
+
+def test_what_is_dearer_is_told_with_the_way_out():
+    (sentence,) = exceeded({"budget-20": 12.0, "budget-50": 1.0}, {"budget-20": 10.0, "budget-50": 1.0})
+    assert sentence.startswith("budget-20: 12.00 pieces of work a certificate, and 11.50 are allowed.")
+    assert "--record" in sentence
+
+
+def test_what_was_never_recorded_is_told():
+    assert len(exceeded({"budget-90": 0.1}, {})) == 1
+
+
+def test_a_record_of_each_ratio_is_kept():
+    assert json.loads(RECORD.read_text()).keys() == {"budget-backlog", "budget-20", "budget-50"}
+
+
+def test_a_piece_of_work_takes_some_time():
+    assert piece() > 0
