@@ -19,28 +19,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.stand.system import System
 
 from bench import load, whole_way
+from bench.limits import RECORD, exceeded
 from bench.results import keep
 from bench.stand import cpu_seconds, cpu_times, idle, in_processes, measured_system, print_cpu_times
 
-RECORD = Path(__file__).with_name("budget.json")
-TOLERANCE = 1.15
 WARM_UP, BACKLOG = 1_500, 4_000
 RATES = (20, 50)
 SECONDS = 20
 PIECES = 200
 PAUSE_SECONDS = 0.005
-
-
-def exceeded(measured: dict[str, float], recorded: dict[str, float]) -> list[str]:
-    """Return a sentence for each ratio that is too high, or of which there is no record."""
-    faults: list[str] = []
-    for name, ratio in measured.items():
-        if (limit := recorded.get(name, 0.0) * TOLERANCE) < ratio:
-            faults.append(
-                f"{name}: {ratio:.2f} pieces of work a certificate, and {limit:.2f} are allowed."
-                " Find what costs more, or record it by `python -m bench.budget --record`."
-            )
-    return faults
 
 
 def piece() -> float:

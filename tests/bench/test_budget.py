@@ -1,8 +1,16 @@
 """The budget of a certificate: what is dearer than recorded is told."""
 
 import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
-from bench.budget import RECORD, TOLERANCE, exceeded, piece
+# To pytest, `bench` is the folder of these tests, so the module is loaded from its file.
+_spec = spec_from_file_location("limits", Path(__file__).parents[2] / "bench" / "limits.py")
+assert _spec is not None
+assert _spec.loader is not None
+_module = module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+RECORD, TOLERANCE, exceeded = _module.RECORD, _module.TOLERANCE, _module.exceeded
 
 
 def test_what_is_within_the_tolerance_passes():
@@ -21,7 +29,3 @@ def test_what_was_never_recorded_is_told():
 
 def test_a_record_of_each_ratio_is_kept():
     assert json.loads(RECORD.read_text()).keys() == {"budget-backlog", "budget-20", "budget-50"}
-
-
-def test_a_piece_of_work_takes_some_time():
-    assert piece() > 0

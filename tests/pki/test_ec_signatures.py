@@ -45,7 +45,7 @@ def openssl_accepts(public: ec.EllipticCurvePublicKey, signature: bytes, digest:
 
 def aws_lc_accepts(public: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes = DIGEST) -> bool:
     spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return EC.new_key_from_der_data(spki).verify(digest, signature)
+    return bool(EC.new_key_from_der_data(spki).verify(digest, signature))
 
 
 FORMS = {

@@ -138,9 +138,9 @@ class Leader:
         if room <= 0:
             return
         async with self._pool.acquire() as connection:
-            waiting = await connection.fetchrow(QUERIES["waiting"], self._clock())
-            rows = await connection.fetch(QUERIES["due"], self._clock(), room) if waiting["due"] else []
-            arrivals = await released(connection, 20, self._verifier) if waiting["released"] else []
+            ((is_due, is_released),) = await connection.fetch(QUERIES["waiting"], self._clock())
+            rows = await connection.fetch(QUERIES["due"], self._clock(), room) if is_due else []
+            arrivals = await released(connection, 20, self._verifier) if is_released else []
         if rows or arrivals:
             crash_point("due-read")
             self._give(arrivals)
