@@ -8,7 +8,6 @@ AWS-LC.
 import logging
 from hashlib import new
 
-from awscrt.crypto import EC
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +39,9 @@ def is_signed(key: ec.EllipticCurvePublicKey, signature: bytes, algorithm: EcHas
 
 
 def _accepts(key: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes) -> bool:
+    # Here, because it takes 70 ms, and most commands verify nothing.
+    from awscrt.crypto import EC
+
     spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     try:
         return bool(EC.new_key_from_der_data(spki).verify(digest, signature))

@@ -18,6 +18,8 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def system(parts, authority, tmp_path):

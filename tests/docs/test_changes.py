@@ -11,6 +11,8 @@ from docs.changes import PAGE, Copy, assert_followed, named
 
 from docs import pages
 
+pytestmark = pytest.mark.long
+
 CHANGES = pages.subheadings(PAGE, "Where do I change …")
 USUAL, MOST_STEPS = 12, 5
 LANGUAGES = ("en", "fi", "sv")

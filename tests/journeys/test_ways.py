@@ -292,6 +292,7 @@ async def ocsp_status(ocsp_url: str, issuer: IssuerInfo, serial: int, *, often: 
     return load_der_ocsp_response(answer).certificate_status
 
 
+@pytest.mark.long
 async def test_D8_ocsp_answers_while_the_broker_is_away_and_knows_of_a_revocation_after_it_is_back(
     client: CustomerClient, parts: Parts, authority: Path
 ) -> None:
