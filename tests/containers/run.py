@@ -30,7 +30,7 @@ SCALED = (*SERVICES, "crl", "ocsp")
 PROXY = "http://127.0.0.1:8080"
 MAILPIT = "http://127.0.0.1:8025/api/v1"
 _PATIENCE_SECONDS = 120.0
-_START_SECONDS, _INTERVAL_SECONDS = 30.0, 5.0
+_START_SECONDS, _INTERVAL_SECONDS = 120.0, 5.0
 """As in docker-compose.yml. Checked more often than that, a container would be unhealthy sooner than on Docker."""
 _CASE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -306,8 +306,8 @@ class Run:
         while not self._ended.wait(1.0):
             with suppress(Failed):
                 for container in self._engine.containers():
-                    started = time.time() - container["StartedAt"] < _START_SECONDS
-                    pause = 0 if started else _INTERVAL_SECONDS
+                    is_starting = time.time() - container["StartedAt"] < _START_SECONDS
+                    pause = 0.0 if is_starting else _INTERVAL_SECONDS
                     if container["State"] == "running" and time.time() - checked.get(container["Id"], 0) >= pause:
                         checked[container["Id"]] = time.time()
                         subprocess.run(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
+import pytest
+from aiokafka import AIOKafkaConsumer
 from servicecert_schemas import topics
+from servicecert_worker.kafka import gathering
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.gathering import MANY_PATIENT, Gathering
+from servicecert_worker.kafka.gathering import FETCH_SECONDS, MANY, MANY_PATIENT, Gathering
+from servicecert_worker.kafka.internals import set_fetch_wait
 from servicecert_worker.kafka.source import Source
 from toy.stand import Stand, eventually, numbered
 
@@ -49,10 +54,7 @@ async def test_what_nobody_waits_for_gathers_and_holds_up_nothing(stand: Stand) 
     async with reading(stand, seconds=3.0) as batches:
 
         async def came(topic: str, records: int) -> None:
-            async def has_come() -> bool:
-                return count(batches, topic) == records
-
-            await eventually(has_come)
+            await eventually(lambda: _came(batches, topic, records))
 
         await stand.send(numbered(uuid4(), *map(str, range(MANY_PATIENT))), PATIENT)
         await came(PATIENT, MANY_PATIENT)
@@ -68,8 +70,31 @@ async def test_what_nobody_waits_for_gathers_and_holds_up_nothing(stand: Stand) 
 async def test_a_backlog_is_read_without_a_pause(stand: Stand) -> None:
     await stand.send([each for _ in range(3_000) for each in numbered(uuid4(), "1")], PATIENT)
     async with reading(stand, seconds=600.0) as batches:
+        await eventually(lambda: _came(batches, PATIENT, 3_000))
 
-        async def all_came() -> bool:
-            return count(batches, PATIENT) == 3_000
 
-        await eventually(all_came)
+async def test_fetches_wait_while_many_records_come(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+
+    def noted(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int) -> None:
+        waits.append(seconds)
+        set_fetch_wait(consumer, seconds, some_bytes)
+
+    monkeypatch.setattr(gathering, "set_fetch_wait", noted)
+
+    async def last_is(expected: float | None) -> bool:
+        return waits[-1:] == [expected]
+
+    async with reading(stand, seconds=0.0) as batches:
+        await stand.send(numbered(uuid4(), "1"), URGENT)
+        await eventually(lambda: _came(batches, URGENT, 1))
+        assert set(waits) == {None}, "a single record comes at once"
+        await stand.send([each for _ in range(MANY) for each in numbered(uuid4(), "1")], URGENT)
+        await eventually(partial(last_is, FETCH_SECONDS))
+        await eventually(partial(last_is, None))
+        await stand.send(numbered(uuid4(), "1"), URGENT)
+        await eventually(lambda: _came(batches, URGENT, MANY + 2))
+
+
+async def _came(batches: list[list[str]], topic: str, records: int) -> bool:
+    return count(batches, topic) == records

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.fetch import FetchRequest
 from servicecert_pki import second_encoder
 from servicecert_schemas import topics
-from servicecert_worker.kafka.internals import assigned_to, client_of, is_broken, position_of, topic_ids
+from servicecert_worker.kafka.internals import assigned_to, client_of, is_broken, position_of, set_fetch_wait, topic_ids
 from toy.stand import PARTITIONS, Stand, eventually
 
 CHECKOUT = Path(__file__).parents[2]
@@ -54,6 +58,31 @@ async def test_what_we_read_of_a_consumer_in_a_group_and_of_one_in_none(stand: S
             assert list(ids) == [name]
         finally:
             await consumer.stop()
+
+
+async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def request(longest_ms: int, least_bytes: int, *rest: Any, **more: Any) -> Any:
+        asked.append((longest_ms, least_bytes))
+        return FetchRequest(longest_ms, least_bytes, *rest, **more)
+
+    monkeypatch.setattr("aiokafka.consumer.fetcher.FetchRequest", request)
+    consumer = AIOKafkaConsumer(stand.prefix + topics.APPLICATIONS.name, bootstrap_servers=stand.bootstrap)
+    await consumer.start()
+    try:
+
+        async def last_asks(expected: tuple[int, int]) -> bool:
+            await consumer.getmany(timeout_ms=10)
+            return asked[-1:] == [expected]
+
+        await eventually(partial(last_asks, (500, 1)))
+        set_fetch_wait(consumer, 0.02, 32_768)
+        await eventually(partial(last_asks, (20, 32_768)))
+        set_fetch_wait(consumer, None, 32_768)
+        await eventually(partial(last_asks, (500, 1)))
+    finally:
+        await consumer.stop()
 
 
 async def test_what_we_read_of_a_producer(stand: Stand) -> None:
