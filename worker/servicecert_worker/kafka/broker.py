@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from itertools import chain
+from heapq import merge
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -209,7 +209,7 @@ class _Fetcher:
         except Exception as error:
             self._outage.began(error)
             raise ConsumerStoppedError from None
-        records = tuple(chain.from_iterable(batches.values()))
+        records = tuple(merge(*batches.values(), key=_written))
         if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._max_records):
             log.warning("No answer from Kafka for a partition", extra={"seconds": self._patience})
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
@@ -235,6 +235,15 @@ class _Fetcher:
             return False
         self._answered, self._unanswered_seconds = None, 0.0
         return True
+
+
+def _written(record: ConsumerRecord) -> int:
+    """Return when a record was written. In this order, what follows from an event comes after it, also of other topics.
+
+    Within a partition records keep their order whatever their timestamps.
+    """
+    written: int = record.timestamp
+    return written
 
 
 async def _to_message(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:

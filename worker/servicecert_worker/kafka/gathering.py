@@ -24,7 +24,7 @@ MANY_PATIENT = 10
 
 
 class Gathering:
-    """Decides how long a consumer's fetches wait, and pauses partitions of `patient` topics that are read to their end.
+    """Decides how long a consumer's fetches wait, and pauses `patient` topics once they are read to their end.
 
     A rebalance forgets the pause, which does no harm. `patient_seconds` is for tests.
     """
@@ -59,12 +59,13 @@ class Gathering:
             self._pause(consumer, now)
 
     def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:
+        """Pause all or none, so that of two topics none gets ahead of the other."""
         patient = [partition for partition in consumer.assignment() if partition.topic in self._patient]
-        if caught_up := [partition for partition in patient if _is_at_end(consumer, partition)]:
-            consumer.pause(*caught_up)
+        if not any(_is_behind(consumer, partition) for partition in patient):
+            consumer.pause(*patient)
             self._paused_until = now + self._patient_seconds
 
 
-def _is_at_end(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+def _is_behind(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
     position, end = position_of(consumer, partition), consumer.highwater(partition)
-    return position is not None and end is not None and position >= end
+    return position is not None and end is not None and position < end
