@@ -109,7 +109,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(drawn=st.data())
 def test_what_the_schema_allows_is_read_and_written_without_loss(event: type[EventData], drawn: st.DataObject) -> None:
     schema, allowed = drawing(event)

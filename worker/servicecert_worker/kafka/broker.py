@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from heapq import merge
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -209,7 +210,8 @@ class _Fetcher:
         except Exception as error:
             self._outage.began(error)
             raise ConsumerStoppedError from None
-        records = tuple(merge(*batches.values(), key=_written))
+        # By time across partitions: what follows from an event comes after it, also if it is of another topic.
+        records = tuple(merge(*batches.values(), key=attrgetter("timestamp")))
         if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._max_records):
             log.warning("No answer from Kafka for a partition", extra={"seconds": self._patience})
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
@@ -235,15 +237,6 @@ class _Fetcher:
             return False
         self._answered, self._unanswered_seconds = None, 0.0
         return True
-
-
-def _written(record: ConsumerRecord) -> int:
-    """Return when a record was written. In this order, what follows from an event comes after it, also of other topics.
-
-    Within a partition records keep their order whatever their timestamps.
-    """
-    written: int = record.timestamp
-    return written
 
 
 async def _to_message(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
