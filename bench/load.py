@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from uuid import uuid4
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from servicecert_cli.demo import openssl
 from servicecert_cli.e_service.application import Application, example, read_csr
 from servicecert_cli.e_service.customer import Customer
@@ -58,6 +58,7 @@ class Watch:
     """The arrival time of a topic's first record of each key, and of the latest, in seconds of `perf_counter`."""
 
     def __init__(self) -> None:
+        self.first: dict[bytes, ConsumerRecord] = {}
         self.seen_at: dict[bytes, float] = {}
         self.latest_at = 0.0
         self._more = asyncio.Condition()
@@ -71,6 +72,7 @@ class Watch:
                     self.latest_at = now
                     for record in batch:
                         self.seen_at.setdefault(record.key, now)
+                        self.first.setdefault(record.key, record)
                 self._more.notify_all()
 
     async def until(self, count: int, seconds: float) -> None:

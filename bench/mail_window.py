@@ -15,16 +15,18 @@ create unlogged table public.mail_window (ms double precision not null);
 grant insert on public.mail_window to public;
 create function public.note_mail_window() returns trigger language plpgsql as $$
 begin
-    insert into public.mail_window values (1000 * extract(epoch from clock_timestamp() - new.settled_at));
+    insert into public.mail_window values (
+        1000 * extract(epoch from clock_timestamp() - (convert_from(new.result, 'UTF8')::json ->> 'at')::timestamptz)
+    );
     return null;
 end
 $$;
 -- A deferred constraint is checked when the transaction is about to be committed.
-create constraint trigger mail_window after update on notifier.mails deferrable initially deferred
-    for each row when (old.state = 'planned' and new.state = 'handed-over') execute function public.note_mail_window();
+create constraint trigger mail_window after update on notifier.intents deferrable initially deferred
+    for each row when (new.result is not null) execute function public.note_mail_window();
 """
 _CLOSE = """
-drop trigger mail_window on notifier.mails;
+drop trigger mail_window on notifier.intents;
 drop function public.note_mail_window();
 drop table public.mail_window;
 """
@@ -32,7 +34,7 @@ drop table public.mail_window;
 
 @asynccontextmanager
 async def watched_window(system: System) -> AsyncIterator[None]:
-    """Measure for each mail the time between the server's answer and the commit of its row."""
+    """Measure for each mail the time between the server's answer and the commit of its result."""
     async with connected(system.backends.admin_url) as connection:
         await connection.execute(_OPEN)
         try:

@@ -2,13 +2,17 @@
 
 import asyncio
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
+from aiokafka import ConsumerRecord
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
+from servicecert_schemas.codec import decode
+from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
 
 from bench import load, raw_signing
@@ -64,19 +68,25 @@ async def _latency(system: System, csrs: list[str], rate: int) -> None:
 
 
 async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) -> list[float]:
-    """Return the milliseconds from sending each application to its event `mail handed over`, at a steady rate."""
+    """Return the milliseconds from sending each application to the mail server's answer, at a steady rate."""
     records = load.records(round(rate * seconds), csrs)
-    sent: dict[bytes, float] = {}
+    sent: dict[bytes, datetime] = {}
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         for number, record in enumerate(records):
             await asyncio.sleep(max(0.0, started + number / rate - perf_counter()))
-            sent[record.key] = perf_counter()
+            sent[record.key] = datetime.now(UTC)
             await producer.send(
                 system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
             )
         await watch.until(len(records), PATIENCE)
-    return [(watch.seen_at[key] - at) * 1000 for key, at in sent.items()]
+    return [(_accepted_at(watch.first[key]) - at) / timedelta(milliseconds=1) for key, at in sent.items()]
+
+
+def _accepted_at(record: ConsumerRecord) -> datetime:
+    _, mail = decode(NOTIFICATIONS.name, record.key, record.headers, record.value)
+    assert isinstance(mail, MailHandedOver)
+    return mail.at
 
 
 def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:

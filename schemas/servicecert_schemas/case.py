@@ -168,7 +168,10 @@ class Renewal(Value):
 
 
 class CaseChanged(CaseEvent):
-    """The whole view of a case. `version` grows by one with each event."""
+    """The whole view of a case. `version` grows with each event, by one with each change.
+
+    A view of an issued certificate is left out if another one follows at once: the later view's history has its state.
+    """
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
@@ -191,6 +194,12 @@ class CaseChanged(CaseEvent):
     recipients: Recipients = ()
     lapses: Instant | None = None
     renewal: Renewal | None = None
+
+    def replaces(self, earlier: EventData) -> bool:
+        """Return whether this view follows from an earlier one by nothing but mails: nobody waits for that one."""
+        if not isinstance(earlier, CaseChanged) or earlier.answer != self.answer:
+            return False
+        return earlier.state is CaseState.ISSUED and self.state in (CaseState.ISSUED, CaseState.DELIVERED)
 
 
 class EventRefused(EventData):

@@ -25,6 +25,10 @@ class EventData(Value):
         """Return the key of the event's record. Events of one key stay in order."""
         ...
 
+    def replaces(self, earlier: "EventData") -> bool:  # noqa: ARG002  -- for those that do
+        """Return whether this event says all that an earlier one of its key said, which then need not be published."""
+        return False
+
 
 class CaseEvent(EventData):
     """An event of one case. The case is the key, so that its events stay in order."""

@@ -207,7 +207,7 @@ class Effect:
 
     `result` is the model of the results. If it is given, the results of a batch are stored with their intents before
     the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
-    the backlog.
+    the backlog. Nobody need wait for the turn that tells of such a result, so many gather for it.
     """
 
     data: type[BaseModel]

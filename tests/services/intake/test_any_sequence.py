@@ -103,9 +103,25 @@ def test_I12_any_batches_have_the_same_outcome(profiles, known, happenings, data
         batch, left = left[:size], left[size:]
         batches.take(*map(arrival, batch))
     assert batches.case == one_by_one.case
-    assert [(each.id, each.data) for each in batches.published] == [
-        (each.id, each.data) for each in one_by_one.published
-    ]
+    told = {each.id: each.data for each in one_by_one.published}
+    published = [(each.id, each.data) for each in batches.published]
+    assert published == [each for each in told.items() if each in published]
+    assert last_view(batches) == last_view(one_by_one)
+    left_out = [told[id] for id in told.keys() - {id for id, _ in published}]
+    assert all(isinstance(each, CaseChanged) and each.state is CaseState.ISSUED for each in left_out)
+
+
+def last_view(intake):
+    return [each.data for each in intake.published if isinstance(each.data, CaseChanged)][-1:]
+
+
+def test_E1_a_view_that_mails_alone_change_replaces_the_one_before_in_the_same_turn(profiles, known, happenings):
+    intake = Intake(profiles, known)
+    intake.take(arrival(happenings["submitted"]))
+    before = last_view(intake)[0].version
+    (view,) = intake.take(*(arrival(happenings[each]) for each in ("issued", "orderer has it", "contact has it")))
+    assert (view.state, view.version) == (CaseState.DELIVERED, before + 3)
+    assert CaseState.ISSUED in [each.state for each in view.history]
 
 
 class AnySequence(RuleBasedStateMachine):

@@ -230,6 +230,8 @@ def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, w
     assert is_relevant(returned)
     assert is_relevant(returned.model_copy(update={"state": CaseState.ACCEPTED}))
     assert not is_relevant(returned.model_copy(update={"state": CaseState.SUBMITTED}))
+    never_returned = (HistoryEntry(state=CaseState.SUBMITTED, at=returned.history[0].at),)
+    assert not is_relevant(returned.model_copy(update={"state": CaseState.ACCEPTED, "history": never_returned}))
     assert is_relevant(warned)
     assert not is_relevant(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
     assert not is_relevant(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))

@@ -4,12 +4,12 @@ Fetches then wait at the broker until some have gathered. Those of patient topic
 longer: their partitions are paused meanwhile. Few records come at once, and a backlog is read at full speed.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from ..recent import Recent
 from .internals import position_of, set_fetch_wait
 
 POLL_SECONDS = 0.25
@@ -33,7 +33,7 @@ class Gathering:
         self._patient = frozenset(patient)
         self._patient_seconds = patient_seconds
         self._paused_until: float | None = None
-        self._came: deque[tuple[float, int, int]] = deque()
+        self._came, self._patient_came = Recent(), Recent()
 
     def before_poll(self, consumer: AIOKafkaConsumer, now: float) -> float:
         """Return how many seconds the next poll may last; end the pause when its time has come."""
@@ -50,12 +50,10 @@ class Gathering:
     ) -> None:
         """Decide how long the next fetches wait; begin a pause if many records of patient topics came."""
         patient = sum(len(batch) for partition, batch in batches.items() if partition.topic in self._patient)
-        self._came.append((now, sum(map(len, batches.values())), patient))
-        while self._came[0][0] < now - 1:
-            self._came.popleft()
-        is_busy = sum(each[1] for each in self._came) >= MANY
+        is_busy = self._came.with_more(sum(map(len, batches.values())), now) >= MANY
         set_fetch_wait(consumer, FETCH_SECONDS if is_busy else None, _FETCH_BYTES)
-        if patient and self._paused_until is None and sum(each[2] for each in self._came) >= MANY_PATIENT:
+        are_many = self._patient_came.with_more(patient, now) >= MANY_PATIENT
+        if patient and self._paused_until is None and are_many:
             self._pause(consumer, now)
 
     def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:

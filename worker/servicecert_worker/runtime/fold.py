@@ -1,7 +1,7 @@
 """A turn's decisions: `decide` folded over the items of each key, in order. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
@@ -150,6 +150,7 @@ def fold(
         name = type(decision.state).__name__ if changed else None
         folded.decided.append(Decided(item, published, intended, decision.deadlines, name))
         _collect(folded, happened, decision, published, intended)
+    _leave_out(folded, _replaced(folded.published))
     for key, state in states.items():
         entry = stored.get(key)
         if state is not None and (entry is None or entry.state is not state):
@@ -171,6 +172,28 @@ def _published(happened: Happened, place: int, data: EventData) -> DecidedEvent:
     if len(payload) > MAX_EVENT_BYTES:
         raise ValueError(f"{data.TYPE} has {len(payload)} bytes")
     return DecidedEvent(identity, data, payload, child_trace(happened.traceparent, identity))
+
+
+def _replaced(events: Sequence[DecidedEvent]) -> set[UUID]:
+    """Return the ids of the events that a later one of the same turn, key and type replaces."""
+    latest: dict[tuple[str, str], DecidedEvent] = {}
+    replaced: set[UUID] = set()
+    for event in events:
+        place = event.data.TYPE, event.data.key()
+        if (earlier := latest.get(place)) is not None and event.data.replaces(earlier.data):
+            replaced.add(earlier.id)
+        latest[place] = event
+    return replaced
+
+
+def _leave_out(folded: Folded[S], ids: set[UUID]) -> None:
+    """Publish no event of these ids; the audit has none of them either."""
+    if ids:
+        folded.published = [each for each in folded.published if each.id not in ids]
+        folded.decided = [
+            replace(each, published=[event for event in each.published if event.id not in ids])
+            for each in folded.decided
+        ]
 
 
 def _is_behind(arrival: Arrival, first: int | None) -> bool:

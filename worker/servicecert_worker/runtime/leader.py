@@ -94,6 +94,8 @@ class Leader:
     async def _campaign(self) -> None:
         connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name))
         try:
+            # The relay's deletes are lost with a server that dies: the events are then published again.
+            await connection.execute("set synchronous_commit = off")
             async for _ in backoff(longest=0.5):
                 if await connection.fetchval(QUERIES["try_lock"], "leader"):
                     await self._lead(connection)

@@ -18,7 +18,9 @@ import asyncpg
 
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..faults import Outage, backoff, error_summary, is_transient
+from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
 from ..kafka.source import Source
+from ..recent import Recent
 from ..signatures import Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
@@ -61,6 +63,8 @@ class Loop(Generic[S, K]):
         self._recover = recover
         self._clock = clock
         self._results: deque[Result] = deque()
+        self._gathering: list[Result] = []
+        self._recent = Recent()
         self._queued: deque[Due | Arrival] = deque()
         self._in_progress: set[UUID] = set()
         self._postponed: set[UUID] = set()
@@ -79,7 +83,7 @@ class Loop(Generic[S, K]):
     @property
     def waiting(self) -> int:
         """The number of results, deadlines and released records that wait for a turn."""
-        return len(self._results) + len(self._queued)
+        return len(self._results) + len(self._gathering) + len(self._queued)
 
     @property
     def stuck(self) -> int:
@@ -91,8 +95,20 @@ class Loop(Generic[S, K]):
         self._wake.set()
 
     def give_result(self, result: Result) -> None:
-        """Queue the result of an intent."""
-        self._results.append(result)
+        """Queue the result of an intent. If it is stored already, many gather before a turn tells of them."""
+        loop = asyncio.get_running_loop()
+        effect = self._service.effects.get(result.kind)
+        is_stored = effect is not None and effect.result is not None
+        are_many = self._recent.with_more(1, loop.time()) >= MANY_PATIENT
+        self._gathering.append(result)
+        if not (is_stored and are_many) or len(self._gathering) >= self._batch:
+            self._end_gathering()
+        elif len(self._gathering) == 1:
+            loop.call_later(PATIENT_SECONDS, self._end_gathering)
+
+    def _end_gathering(self) -> None:
+        self._results.extend(self._gathering)
+        self._gathering.clear()
         self._wake.set()
 
     def give(self, items: Sequence[Due | Arrival]) -> None:
@@ -105,6 +121,7 @@ class Loop(Generic[S, K]):
 
     async def finish(self, source: Source) -> None:
         """Take the last turns, for results only, so that no other worker repeats their intents."""
+        self._end_gathering()
         while self._results:
             await self._round(source, records=0)
 
@@ -114,7 +131,7 @@ class Loop(Generic[S, K]):
         last = 0.0
         while not stopping.is_set():
             await self._recover()
-            if not (len(source) or self.waiting):
+            if not (len(source) or self._results or self._queued):
                 self._wake.clear()
                 await wait_any(self._wake, stopping)
                 continue

@@ -95,7 +95,14 @@ def with_event(facts: CaseFacts, data: EventData) -> CaseFacts:
             after = _with_view(facts, data)
         case _:
             return facts
-    return facts if after == facts else after
+    return facts if _is_same(after, facts) else after
+
+
+def _is_same(after: CaseFacts, before: CaseFacts) -> bool:
+    """Return whether nothing is new but a view's version: views of a case come in their order (I5)."""
+    if after.correspondence is not None and before.correspondence is not None:
+        after = replace(after, correspondence=replace(after.correspondence, version=before.correspondence.version))
+    return after == before
 
 
 def application_name(case: CaseChanged) -> str:

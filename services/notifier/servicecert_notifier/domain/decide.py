@@ -35,6 +35,10 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
             return woken(state, happened, prepared, now)
 
 
+_MAILED = frozenset({CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED})
+"""The states that mails tell of. A case that has never been in one leaves nothing here to correct."""
+
+
 def is_relevant(data: EventData) -> bool:
     """Return whether an event can cause a mail, now or later."""
     match data:
@@ -43,9 +47,14 @@ def is_relevant(data: EventData) -> bool:
         case DeadlineWarned():
             return data.kind is DeadlineKind.COMPLETION and data.mark is not DeadlineMark.PASSED
         case CaseChanged():
-            return data.state is not CaseState.SUBMITTED
+            return data.state is not CaseState.SUBMITTED and _concerns_mails(data)
         case _:
             return False
+
+
+def _concerns_mails(case: CaseChanged) -> bool:
+    """Return whether mails told, tell or will tell of a case."""
+    return case.certificate is not None or any(entry.state in _MAILED for entry in case.history)
 
 
 def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
