@@ -2,8 +2,8 @@
 
 import json
 import os
-import platform
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import quantiles
@@ -22,7 +22,7 @@ def keep(name: str, value: float, unit: str, against: str, reference: float) -> 
         "reference": {"name": against, "value": round(reference, 3)},
         "ratio": round(ratio, 4),
         "cores": os.cpu_count(),
-        "python": platform.python_version(),
+        "python": sys.version,
         "commit": _commit(),
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -76,7 +76,7 @@ async def test_a_backlog_is_read_without_a_pause(stand: Stand) -> None:
 async def test_fetches_wait_while_many_records_come(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float | None] = []
 
-    def noted(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int) -> None:
+    def noted(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int = 1) -> None:
         waits.append(seconds)
         set_fetch_wait(consumer, seconds, some_bytes)
 

@@ -79,7 +79,7 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
         await eventually(partial(last_asks, (500, 1)))
         set_fetch_wait(consumer, 0.02, 32_768)
         await eventually(partial(last_asks, (20, 32_768)))
-        set_fetch_wait(consumer, None, 32_768)
+        set_fetch_wait(consumer, None)
         await eventually(partial(last_asks, (500, 1)))
     finally:
         await consumer.stop()

@@ -51,10 +51,14 @@ class Gathering:
         """Decide how long the next fetches wait; begin a pause if many records of patient topics came."""
         patient = sum(len(batch) for partition, batch in batches.items() if partition.topic in self._patient)
         is_busy = self._came.with_more(sum(map(len, batches.values())), now) >= MANY
-        set_fetch_wait(consumer, FETCH_SECONDS if is_busy else None, _FETCH_BYTES)
         are_many = self._patient_came.with_more(patient, now) >= MANY_PATIENT
         if patient and self._paused_until is None and are_many:
             self._pause(consumer, now)
+        if is_busy:
+            set_fetch_wait(consumer, FETCH_SECONDS, _FETCH_BYTES)
+        else:
+            # What is paused is in no fetch that is under way, so none lasts longer than the pause.
+            set_fetch_wait(consumer, None if self._paused_until is None else self._patient_seconds)
 
     def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:
         """Pause all or none, so that of two topics none gets ahead of the other."""

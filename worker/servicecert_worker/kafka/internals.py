@@ -69,11 +69,11 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
     return state.position if state is not None and state.has_valid_position else None
 
 
-def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int) -> None:
-    """Let the next fetches wait at the broker so long for `some_bytes`; with None, as configured, for any record."""
+def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes: int = 1) -> None:
+    """Let the next fetches wait at the broker so long, or as configured, until there are `some_bytes`."""
     fetcher = consumer._fetcher
     fetcher._fetch_max_wait_ms = consumer._fetch_max_wait_ms if seconds is None else int(seconds * 1000)
-    fetcher._fetch_min_bytes = consumer._fetch_min_bytes if seconds is None else some_bytes
+    fetcher._fetch_min_bytes = some_bytes
 
 
 def assigned_to(member: bytes) -> set[TopicPartition]:

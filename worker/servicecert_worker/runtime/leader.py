@@ -36,7 +36,7 @@ from .relay import relay, relay_producer
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.5
 _ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
