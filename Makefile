@@ -9,11 +9,12 @@ N ?= 2000
 SEED ?= 1
 SECONDS ?= 60
 CERTIFICATES ?= 100000
+COUNT ?= 4000
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench bench-peers drill specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +63,9 @@ fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of re
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
 	@$(BIN)/python -m bench
 
+bench-peers: setup ## COUNT=… certificates by this system, django-ca, cfssl and step-ca; a table of their speeds and habits
+	@$(BIN)/python -m bench.peers --count $(COUNT)
+
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
@@ -71,7 +75,7 @@ specimens: setup ## a certificate of each type and key, with chains and CRLs, in
 check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy schemas worker pki services cli deploy tests $(wildcard bench/*.py)
+	@$(BIN)/mypy schemas worker pki services cli deploy tests $(wildcard bench/*.py bench/peers/*.py)
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
@@ -87,6 +91,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
+	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included

@@ -66,20 +66,20 @@ async def measure(share: float = 1.0) -> None:
         csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
     raw = {family: raw_signing.rate(family) for family in CA_KEYS}
     for variant in VARIANTS:
-        async with _issuing(variant) as system:
+        async with issuing(variant) as system:
             for family, key in CA_KEYS.items():
                 against, reference = f"raw {key} signing", raw[family]
                 if variant.token:
                     against, reference = f"{against} in SoftHSM", await _token_rate(system, family)
-                await _backlog(system, csrs[family], max(1, int(WARM_UP * share)))
+                await backlog(system, csrs[family], max(1, int(WARM_UP * share)))
                 used, count = cpu_seconds(system), max(1, int(BACKLOG[family] * share))
-                speed = await _backlog(system, csrs[family], count)
+                speed = await backlog(system, csrs[family], count)
                 keep(f"issuer-{key}{variant.name}", speed, "per second", against, reference)
                 print_cpu_times(cpu_times(used, cpu_seconds(system), count), "a certificate")
 
 
 @asynccontextmanager
-async def _issuing(variant: Variant) -> AsyncIterator[System]:
+async def issuing(variant: Variant) -> AsyncIterator[System]:
     """Run a system of issuers only."""
     with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
         environment = {"SERVICECERT_LINT": variant.lint, "SERVICECERT_SESSION_SECONDS": _SESSION_SECONDS}
@@ -95,7 +95,7 @@ async def _issuing(variant: Variant) -> AsyncIterator[System]:
             yield system
 
 
-async def _backlog(system: System, csrs: list[str], count: int) -> float:
+async def backlog(system: System, csrs: list[str], count: int) -> float:
     """Return the certificates a second, from the moment at which the issuers can read the whole backlog."""
     intake = Signer("intake", read_key(system.keys_folder / "intake.key"))
     records = [intake.signed(record) for record in _accepted(count, csrs)]

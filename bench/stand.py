@@ -173,7 +173,7 @@ def cpu_seconds(system: System) -> dict[str, float]:
         pids["kafka"] = system.parts.kafka.pid
     if system.parts.postgres is not None:
         pids["postgresql"] = system.parts.postgres.pid
-    return {name: sum(_used(each) for each in family(pid)) for name, pid in pids.items()}
+    return {name: processor_seconds(pid) for name, pid in pids.items()}
 
 
 def cpu_times(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
@@ -191,6 +191,11 @@ def print_cpu_times(spent: dict[str, float], what: str) -> None:
     """Print the processor time of each part, in milliseconds, and the sum."""
     parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items() if milliseconds >= 0.005)
     print(f"  processor ms {what}: {parts}, in all {sum(spent.values()):.2f}", flush=True)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and all its descendants since their start, in seconds."""
+    return sum(_used(each) for each in family(pid))
 
 
 def family(pid: int) -> list[psutil.Process]:
