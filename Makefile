@@ -93,6 +93,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
+	@$(BIN)/uv pip compile bench/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o bench/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,12 +1,12 @@
 """The e-service's side of a measurement: applications of many cases, and the times of their certificates and mails."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from servicecert_cli.demo import openssl
@@ -15,9 +15,10 @@ from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import EventData
-from servicecert_schemas.topics import Topic
+from servicecert_schemas.topics import APPLICATIONS, Topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.partitioner import partition_for
 
 KINDS = {"ec": openssl.EC_P384, "rsa": openssl.RSA_2048}
 _REQUESTS = 8
@@ -31,14 +32,17 @@ async def requests(family: str, folder: Path) -> list[str]:
     return [read_csr(path) for path in paths]
 
 
-def records(count: int, csrs: list[str]) -> list[Record]:
-    """Return applications of `count` cases for server certificates; orderer and technical contact are one person."""
-    application = _one_recipient(example(CertificateType.TEST_SERVER))
+def records(count: int, csrs: list[str], names: int = 1, partitions: int = APPLICATIONS.partitions) -> list[Record]:
+    """Return applications of `count` cases for server certificates; orderer and technical contact are one person.
+
+    Each has so many host names, and is in one of the first `partitions` of each topic.
+    """
+    application = _named(_one_recipient(example(CertificateType.TEST_SERVER)), names)
     customer = Customer.of(application.applicant.business_id)
     now = datetime.now(UTC)
     return [
-        to_record(customer.submitted(uuid4(), application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
-        for n in range(count)
+        to_record(customer.submitted(case_id, application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
+        for n, case_id in zip(range(count), _case_ids(partitions), strict=False)
     ]
 
 
@@ -52,6 +56,20 @@ def opening() -> EventData:
 def _one_recipient(application: Application) -> Application:
     contact = application.technical_contact.model_copy(update={"email": application.orderer.email})
     return application.model_copy(update={"technical_contact": contact, "shared_mailbox": None})
+
+
+def _named(application: Application, count: int) -> Application:
+    first, *_ = application.names.dns
+    names = (first, *(f"host-{n}.{first}" for n in range(1, count)))
+    return application.model_copy(update={"names": application.names.model_copy(update={"dns": names})})
+
+
+def _case_ids(partitions: int) -> Iterator[UUID]:
+    every = range(APPLICATIONS.partitions)
+    while True:
+        case_id = uuid4()
+        if partition_for(str(case_id).encode(), every, every) < partitions:
+            yield case_id
 
 
 class Watch:

@@ -13,7 +13,6 @@ import asyncio
 import os
 import tempfile
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 from servicecert_cli.connections import kafka
@@ -21,7 +20,7 @@ from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import E_SERVICE
-from servicecert_cli.stand.system import OCSP, System, service_of, worker_names
+from servicecert_cli.stand.system import OCSP, System, service_of
 from servicecert_schemas import topics
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record, decode, to_record
@@ -32,8 +31,19 @@ from servicecert_schemas.values import CertificateType
 from bench import load
 from bench.capacity import PARTITIONS, Part, capacity, table
 from bench.results import keep
-from bench.stand import all_reach, connected, cpu_seconds, cpu_times, frozen, idle, measured_system, print_cpu_times
-from bench.whole_way import at_rate, backlog
+from bench.stand import (
+    Measured,
+    connected,
+    cpu_seconds,
+    cpu_times,
+    frozen,
+    grow,
+    idle,
+    measured_system,
+    median_of,
+    print_cpu_times,
+)
+from bench.whole_way import at_rate, backlog, measured
 
 WORKERS = (1, 2, 3)
 COUNT, ROUNDS = 1_200, 3
@@ -55,9 +65,6 @@ STAGES = {
 }
 """The services in the order of an application's way, each with the topic that it publishes to."""
 
-Measured = tuple[float, dict[str, float]]
-"""Certificates per second, and the milliseconds of processor time of each part for a certificate."""
-
 _OUTBOX = """
 insert into intake.outbox (topic, key, event_id, type, at, payload)
 select $1, gen_random_uuid()::text, gen_random_uuid(), 'servicecert.case.changed.v1', now(), $2
@@ -77,13 +84,12 @@ async def measure(share: float = 1.0) -> None:
     async with measured_system(SERVICECERT_SESSION_SECONDS="60", SERVICECERT_STALL_SECONDS="600") as system:
         first: dict[str, Measured] = {}
         for workers in WORKERS:
-            await _grow(system, workers)
+            await grow(system, workers)
             await backlog(system, csrs, warm_up)
             rounds = [await _round(system, csrs, count) for _ in range(ROUNDS)]
-            found = {stage: _median([each[stage] for each in rounds]) for stage in rounds[0]}
-            written, used = await _written(system), cpu_seconds(system)
-            speed = await backlog(system, csrs, backlogged)
-            found["whole-way"] = speed, cpu_times(used, cpu_seconds(system), backlogged)
+            found = {stage: median_of([each[stage] for each in rounds]) for stage in rounds[0]}
+            written = await _written(system)
+            found["whole-way"] = await measured(system, load.records(backlogged, csrs))
             grown = [(now - before) / backlogged for before, now in zip(written, await _written(system), strict=True)]
             found["steady"] = await _steady(system, csrs, STEADY_SECONDS * share)
             first = first or found
@@ -95,16 +101,6 @@ async def measure(share: float = 1.0) -> None:
         keep(f"scale-{cores}-cores", each.rate, "per second", "measured, one worker of each", first["whole-way"][0])
     rows[f"{CORES[-1]}, {DEVICE.name}"] = capacity([*parts, DEVICE], CORES[-1])
     print(table(rows), flush=True)
-
-
-async def _grow(system: System, workers: int) -> None:
-    """Add workers until each service has that many, each with its share of the partitions."""
-    names = [name for service in SERVICES for name in worker_names(service, workers)]
-    for name in names:
-        if name not in system.children:
-            system.start(name)
-    await system.ready(*names)
-    await all_reach(system, names, lambda each: each.get("servicecert_assigned_partitions", 0) > 0, PATIENCE)
 
 
 async def _round(system: System, csrs: list[str], count: int) -> dict[str, Measured]:
@@ -195,11 +191,6 @@ def _parts(costs: dict[str, float], grown: list[float], relay: float, wal: float
         Part("PostgreSQL", costs["postgresql"]),
         Part("PostgreSQL's WAL", alone=wal_bytes / wal * 1000),
     ]
-
-
-def _median(measured: list[Measured]) -> Measured:
-    rates, costs = zip(*measured, strict=True)
-    return median(rates), {part: median(each[part] for each in costs) for part in costs[0]}
 
 
 def _keep(workers: int, found: dict[str, Measured], first: dict[str, Measured]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +19,7 @@ import asyncpg
 import psutil
 from servicecert_cli.connections import kafka
 from servicecert_cli.stand.samples import Samples
-from servicecert_cli.stand.system import System, service_of
+from servicecert_cli.stand.system import System, service_of, worker_names
 from servicecert_deploy import Child, Postgres
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.status import Certificate
@@ -29,6 +30,10 @@ from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database
 
 SINK = Path(__file__).with_name("smtp_sink.py")
+GROW_SECONDS = 300.0
+
+Measured = tuple[float, dict[str, float]]
+"""Certificates per second, and the milliseconds of processor time of each part for a certificate."""
 
 
 @asynccontextmanager
@@ -76,6 +81,22 @@ async def all_reach(
         async for _ in backoff(longest=0.5):
             if all([is_reached(await system.metrics(name)) for name in names]):
                 return
+
+
+async def grow(system: System, workers: int) -> None:
+    """Add workers until each service has that many, each with its share of the partitions."""
+    names = [name for service in SERVICES for name in worker_names(service, workers)]
+    for name in names:
+        if name not in system.children:
+            system.start(name)
+    await system.ready(*names)
+    await all_reach(system, names, lambda each: each.get("servicecert_assigned_partitions", 0) > 0, GROW_SECONDS)
+
+
+def median_of(measured: Sequence[Measured]) -> Measured:
+    """Return the median rate, and the median cost of each part."""
+    rates, costs = zip(*measured, strict=True)
+    return median(rates), {part: median(each[part] for each in costs) for part in costs[0]}
 
 
 async def idle(system: System, services: Sequence[str] = SERVICES, seconds: float = 600.0) -> None:

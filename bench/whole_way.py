@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -11,14 +12,14 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
-from servicecert_schemas.codec import decode
+from servicecert_schemas.codec import Record, decode
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
 
 from bench import load, raw_signing
 from bench.mail_window import watched_window
 from bench.results import keep, percentiles
-from bench.stand import cpu_seconds, cpu_times, idle, measured_system, memory, print_cpu_times
+from bench.stand import Measured, cpu_seconds, cpu_times, idle, measured_system, memory, print_cpu_times
 
 BACKLOG = {"ec": 8_000, "rsa": 5_000}
 CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
@@ -39,10 +40,9 @@ async def measure() -> None:
             await backlog(system, csrs[family], WARM_UP)
         before = memory(system)
         for family, key in CA_KEYS.items():
-            used = cpu_seconds(system)
-            speed = await backlog(system, csrs[family], BACKLOG[family])
+            speed, costs = await measured(system, load.records(BACKLOG[family], csrs[family]))
             keep(f"whole-way-{key}", speed, "per second", f"raw {key} signing", raw[family])
-            print_cpu_times(cpu_times(used, cpu_seconds(system), BACKLOG[family]), "a certificate")
+            print_cpu_times(costs, "a certificate")
         async with watched_window(system):
             await _latency(system, csrs["ec"], 50)
         await _latency(system, csrs["ec"], 200)
@@ -50,8 +50,20 @@ async def measure() -> None:
 
 
 async def backlog(system: System, csrs: list[str], count: int) -> float:
+    """Handle so many applications; return the certificates a second."""
+    return await handled(system, load.records(count, csrs))
+
+
+async def measured(system: System, records: Sequence[Record]) -> Measured:
+    """Handle applications; return the certificates a second, and what each costs."""
+    used = cpu_seconds(system)
+    rate = await handled(system, records)
+    return rate, cpu_times(used, cpu_seconds(system), len(records))
+
+
+async def handled(system: System, records: Sequence[Record]) -> float:
     """Return the certificates a second, from the first application to the last mail, once all is handled."""
-    records = load.records(count, csrs)
+    count = len(records)
     await publish(system.cluster, load.opening())
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
