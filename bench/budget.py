@@ -17,11 +17,21 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.stand.system import System
+from servicecert_deploy import Postgres
 
 from bench import load, whole_way
 from bench.limits import RECORD, exceeded
 from bench.results import keep
-from bench.stand import cpu_seconds, cpu_times, idle, in_processes, measured_system, print_cpu_times
+from bench.stand import (
+    connected,
+    cpu_seconds,
+    cpu_times,
+    idle,
+    in_processes,
+    measured_system,
+    print_cpu_times,
+    processor_seconds,
+)
 
 WARM_UP, BACKLOG = 1_500, 4_000
 RATES = (20, 50)
@@ -31,27 +41,37 @@ PAUSE_SECONDS = 0.005
 
 
 def piece() -> float:
-    """Return the milliseconds of processor time of a piece of work, on all cores at once, as a worker does it.
+    """Return the milliseconds of processor time of a piece of work, on all cores at once, as a turn does it.
 
-    Like a worker it pauses between pieces: a processor that was idle is slower at first, on some machines by half.
+    It verifies a signature, handles events and asks a database, whose time counts, too. Like a worker it pauses between
+    pieces: a processor that was idle is slower at first, on some machines by half.
     """
-    rates: list[float] = in_processes(os.cpu_count() or 1, _timed)
-    return sum(rates) / len(rates)
+    cores = os.cpu_count() or 1
+    postgres = Postgres()
+    postgres.start()
+    try:
+        before = processor_seconds(postgres.pid)
+        spent: list[float] = in_processes(cores, _timed, postgres.url)
+        return (sum(spent) + processor_seconds(postgres.pid) - before) / (cores * PIECES) * 1000
+    finally:
+        postgres.stop()
 
 
-def _timed() -> float:
+async def _timed(url: str) -> float:
     key = ec.generate_private_key(ec.SECP384R1())
     signature = key.sign(b"", ec.ECDSA(hashes.SHA384()))
     event = {str(number): [number, {"name": "x" * number}] for number in range(100)}
     spent = 0.0
-    for _ in range(PIECES):
-        time.sleep(PAUSE_SECONDS)
-        began = time.process_time()
-        key.public_key().verify(signature, b"", ec.ECDSA(hashes.SHA384()))
-        for _ in range(3):
-            sha384(json.dumps(json.loads(json.dumps(event)), sort_keys=True).encode()).hexdigest()
-        spent += time.process_time() - began
-    return spent / PIECES * 1000
+    async with connected(url) as connection:
+        for _ in range(PIECES):
+            await asyncio.sleep(PAUSE_SECONDS)
+            began = time.process_time()
+            key.public_key().verify(signature, b"", ec.ECDSA(hashes.SHA384()))
+            for _ in range(5):
+                sha384(json.dumps(json.loads(json.dumps(event)), sort_keys=True).encode()).hexdigest()
+                await connection.execute("begin; select generate_series(1, 10)::text; commit")
+            spent += time.process_time() - began
+    return spent
 
 
 async def measure() -> dict[str, float]:

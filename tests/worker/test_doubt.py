@@ -30,7 +30,10 @@ class Acts:
         self.deaf = asyncio.Event()
         self.woken = asyncio.Event()
         effect = Effect(Act, self._act, batch=1, concurrency=2)
-        self.effects = Effects(url, "toy", {"act": effect}, self.results.put_nowait, self.woken.set)
+        self.effects = Effects(url, "toy", {"act": effect}, self._give, self.woken.set)
+
+    def _give(self, result: Result, _stored: bool) -> None:
+        self.results.put_nowait(result)
 
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]

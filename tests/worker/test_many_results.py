@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -40,12 +39,11 @@ class Told:
     """A loop whose turns only note their results, as lists of ids."""
 
     def __init__(self, *, stored: bool) -> None:
-        service = toy.toy(Path(), 0.0)
-        effect = replace(service.effects["act"], result=toy.Act if stored else None)
+        self.stored = stored
         self.turns: list[list[Any]] = []
         self.stopping = asyncio.Event()
         self.loop: Loop[Any, Any] = Loop(
-            replace(service, effects={"act": effect}),
+            toy.toy(Path(), 0.0),
             BATCH,
             self._turn,
             lambda *_: None,
@@ -63,7 +61,7 @@ class Told:
 
     def give(self, count: int) -> None:
         for _ in range(count):
-            self.loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")))
+            self.loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")), self.stored)
 
     async def told(self, count: int) -> None:
         async with asyncio.timeout(120):

@@ -28,11 +28,14 @@ class Lanes:
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
         effect = Effect(Act, self._act, batch=1, concurrency=LANES, result=Act)
-        self.effects = Effects(pool._connect_args[0], "toy", {"act": effect}, self.results.put_nowait, lambda: None)
+        self.effects = Effects(pool._connect_args[0], "toy", {"act": effect}, self._give, lambda: None)
 
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]
         return [Done(task.data) for task in tasks]
+
+    def _give(self, result: Result, _stored: bool) -> None:
+        self.results.put_nowait(result)
 
     async def intend(self, count: int) -> list[UUID]:
         """Store intents as a turn does, and submit them."""

@@ -8,10 +8,12 @@ class Recent:
 
     def __init__(self) -> None:
         self._counts: deque[tuple[float, int]] = deque()
+        self._sum = 0
 
     def with_more(self, things: int, now: float) -> int:
         """Add so many things at `now`, and return how many happened in the second before, these included."""
         self._counts.append((now, things))
+        self._sum += things
         while self._counts[0][0] < now - 1:
-            self._counts.popleft()
-        return sum(count for _, count in self._counts)
+            self._sum -= self._counts.popleft()[1]
+        return self._sum

@@ -35,8 +35,6 @@ _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
 _UNANSWERED_SECONDS = 30.0
-_FETCH_WAIT_MS = 2_000
-"""How long a fetch waits at the broker for the first record: with nothing to read, so often it is asked."""
 _LONGEST_PATIENCE_SECONDS = 600.0
 _SASL = {
     SaslMechanism.PLAIN: SASLPlaintext,
@@ -171,7 +169,6 @@ def subscribe(
         *[Topic(topic, declare=False) for topic in topics],
         batch=True,
         max_records=max_records,
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",

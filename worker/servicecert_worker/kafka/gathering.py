@@ -57,7 +57,7 @@ class Gathering:
         if is_busy:
             set_fetch_wait(consumer, FETCH_SECONDS, _FETCH_BYTES)
         else:
-            # What is paused is in no fetch that is under way, so none lasts longer than the pause.
+            # A fetch without the paused partitions lasts no longer than the pause: the next one has them again.
             set_fetch_wait(consumer, None if self._paused_until is None else self._patient_seconds)
 
     def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:

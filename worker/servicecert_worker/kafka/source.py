@@ -28,6 +28,8 @@ _ROOM_SECONDS = 0.05
 _HEARTBEAT_MS = 500
 """A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
 _FETCH_BYTES = 8 * 1024 * 1024
+_FETCH_WAIT_MS = 1_000
+"""How long a fetch waits for a first record. What else is asked over its connection, as by a rebalance, waits for it."""
 
 
 class Source:
@@ -67,6 +69,7 @@ class Source:
             heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
             max_poll_interval_ms=1_800_000,
             fetch_max_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             listener=_RebalanceListener(self),
         )
 

@@ -34,7 +34,7 @@ class Effects:
     """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none.
 
     An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
-    it calls `wake` to have `recover` called, which looks for them.
+    it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Effects:
         url: str,
         service: str,
         effects: Mapping[str, Effect],
-        give: Callable[[Result], None],
+        give: Callable[[Result, bool], None],
         wake: Callable[[], None],
     ) -> None:
         self.owner = NOBODY
@@ -137,7 +137,7 @@ class Effects:
             if row["result"] is not None and model is not None:
                 self._in_progress.add(row["id"])
                 data = model.model_validate_json(row["result"])
-                self._give(Result(row["id"], row["key"], row["kind"], data, row["traceparent"]))
+                self._give(Result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -201,11 +201,12 @@ class Effects:
                 crash_point("effect-start")
                 outcomes = await _outcomes(effect, tasks)
                 crash_point("effect-done")
+                is_stored = False
                 try:
                     if effect.result is not None:
-                        await self._store(tasks, outcomes, connection, lost)
+                        is_stored = await self._store(tasks, outcomes, connection, lost)
                 finally:
-                    self._pass_on(kind, tasks, outcomes)
+                    self._pass_on(kind, tasks, outcomes, is_stored)
             finally:
                 self._busy -= 1
 
@@ -215,8 +216,8 @@ class Effects:
         outcomes: Sequence[Outcome],
         connection: asyncpg.Connection[Any],
         lost: asyncio.Event,
-    ) -> None:
-        """Store results with their intents, together with those that others have meanwhile.
+    ) -> bool:
+        """Store results with their intents, together with those that others have meanwhile. Return whether they are.
 
         The connection is the one that owns them: if it cannot store, the intents are left to others.
         """
@@ -232,12 +233,13 @@ class Effects:
                 if not is_transient(error):
                     raise
                 lost.set()
+        return not lost.is_set()
 
-    def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> None:
+    def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
-                self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent))
+                self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
             else:
                 self._schedule_retry(self._queues[kind], task, outcome)
 

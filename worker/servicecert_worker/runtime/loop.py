@@ -94,14 +94,12 @@ class Loop(Generic[S, K]):
         """Wake the loop: there may be something to take."""
         self._wake.set()
 
-    def give_result(self, result: Result) -> None:
-        """Queue the result of an intent. If it is stored already, many gather before a turn tells of them."""
+    def give_result(self, result: Result, stored: bool = False) -> None:
+        """Queue the result of an intent. If it is `stored` with its intent, many gather before a turn tells of them."""
         loop = asyncio.get_running_loop()
-        effect = self._service.effects.get(result.kind)
-        is_stored = effect is not None and effect.result is not None
-        are_many = self._recent.with_more(1, loop.time()) >= MANY_PATIENT
+        are_many = stored and self._recent.with_more(1, loop.time()) >= MANY_PATIENT
         self._gathering.append(result)
-        if not (is_stored and are_many) or len(self._gathering) >= self._batch:
+        if not are_many or len(self._gathering) >= self._batch:
             self._end_gathering()
         elif len(self._gathering) == 1:
             loop.call_later(PATIENT_SECONDS, self._end_gathering)

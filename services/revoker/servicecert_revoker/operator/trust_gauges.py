@@ -35,7 +35,10 @@ def trust_gauges(pool: "asyncpg.Pool[Any]", refusals: Read, alarms: Read) -> tup
             alarms,
         ),
         Gauge(
-            "servicecert_second_certificates", "Cases with a second certificate; any is an attack.", "service", seconds
+            "servicecert_second_certificates",
+            "Cases with a second certificate, at most 1,000; any is an attack.",
+            "service",
+            seconds,
         ),
         Gauge(
             "servicecert_responders_certified",
