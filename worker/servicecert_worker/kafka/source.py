@@ -29,7 +29,7 @@ _HEARTBEAT_MS = 500
 """A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
 _FETCH_BYTES = 8 * 1024 * 1024
 _FETCH_WAIT_MS = 1_000
-"""How long a fetch waits for a first record. What else is asked over its connection, as by a rebalance, waits for it."""
+"""How long a fetch waits for a first record. What a rebalance asks over the same connection waits for it."""
 
 
 class Source:
