@@ -22,7 +22,9 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=folder, help="for images, kept for the next run")
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not all(map(_is_installed, _PROGRAMS)):
-        return _unavailable("run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns iptables`")
+        return _unavailable(
+            "run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns iptables`"
+        )
     # A run that is ended takes its containers down: the network's rules would outlive them, and refuse ports to others.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     engine = Engine(arguments.folder.resolve())
