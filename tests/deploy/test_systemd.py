@@ -123,8 +123,8 @@ def test_the_settings_of_a_service_take_its_environment(
 ) -> None:
     (tmp_path / "DATABASE_URL").write_text("postgresql://a:b@c/d\n")
     for name in ("smtp-password", "kafka-password"):
-        (tmp_path / name).touch(mode=0o400)
         (tmp_path / name).write_text("secret\n")
+        (tmp_path / name).chmod(0o400)
     (tmp_path / "kafka-ca.crt").write_text(TrialCa().certificate)
     given = environment(service)
     for name, value in given.items():
