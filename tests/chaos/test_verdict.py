@@ -157,8 +157,13 @@ def good_event_parked(evidence: Evidence) -> Evidence:
     return replace(evidence, tables=replace(evidence.tables, parked=[*evidence.tables.parked, row]))
 
 
+def version_missing(evidence: Evidence) -> Evidence:
+    case_events(evidence).versions = [1, 3]
+    return evidence
+
+
 def version_twice(evidence: Evidence) -> Evidence:
-    case_events(evidence).versions = [1, 3, 3]
+    case_events(evidence).versions = [1, 2, 3, 3]
     return evidence
 
 
@@ -294,6 +299,7 @@ def outbox_left(evidence: Evidence) -> Evidence:
         *(
             ("inconsistencies", each)
             for each in (
+                version_missing,
                 version_twice,
                 production_ca,
                 mail_not_received,

@@ -50,7 +50,10 @@ class Revoked:
 
 @dataclass(slots=True)
 class CaseEvents:
-    """The events of one case, each once by its id, even if repeated in its topic. `voided` are CA and serial number."""
+    """The events of one case, each once by its id, even if repeated in its topic. `voided` are CA and serial number.
+
+    `left_out` are the versions missing before a view that may replace them: one that only mails changed.
+    """
 
     accepted: set[UUID] = field(default_factory=set)
     issued: dict[UUID, Issued] = field(default_factory=dict)
@@ -59,6 +62,7 @@ class CaseEvents:
     handed_over: dict[UUID, set[UUID]] = field(default_factory=lambda: defaultdict(set))
     view_ids: set[UUID] = field(default_factory=set)
     versions: list[int] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
     state: CaseState | None = None
     serial: str | None = None
     deliveries: int = 0
@@ -123,6 +127,8 @@ class Topics:
         if event_id in case_events.view_ids:
             return
         case_events.view_ids.add(event_id)
+        if view.state in (CaseState.ISSUED, CaseState.DELIVERED):
+            case_events.left_out += range(max(case_events.versions, default=0) + 1, view.version)
         case_events.versions.append(view.version)
         case_events.state = CaseState(view.state)
         case_events.deliveries = sum(each.delivered for each in view.deliveries)

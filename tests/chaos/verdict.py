@@ -174,11 +174,12 @@ def _wrongly_parked(evidence: Evidence) -> Iterator[str]:
 
 
 def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
-    """I8, I11: case versions grow and match the tables; test certificates are issued by test CAs."""
+    """I8, I11: case versions grow by one and match the tables; test certificates are issued by test CAs."""
     planned = {case.case_id: case for case in cases}
     superseded = Counter(case_id for case_id, state in evidence.tables.mails.values() if state == "superseded")
     for case_id, case_events in evidence.topics.cases.items():
-        if case_events.versions != sorted(set(case_events.versions)):
+        versions = sorted(case_events.versions + case_events.left_out)
+        if case_events.versions != sorted(case_events.versions) or versions != list(range(1, len(versions) + 1)):
             yield f"{case_id} has the versions {case_events.versions}"
         if (case := planned.get(case_id)) is None:
             yield f"{case_id} was never applied for"
