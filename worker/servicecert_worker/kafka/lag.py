@@ -6,7 +6,7 @@ Seconds are the age of the oldest unhandled record, by its producer's clock.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,16 +15,18 @@ from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     NotCoordinatorForGroupError,
-    TopicAuthorizationFailedError,
     for_code,
 )
-from servicecert_schemas.topics import CATALOGUE, FOLLOWED
+from servicecert_schemas.topics import CATALOGUE, FOLLOWED, Topic
 
-from ..faults import backoff
+from ..faults import backoff, with_timeout
 from ..runtime.record import time_of
 from .internals import assigned_to
 
-_FETCH_SECONDS = 10.0
+_ANSWER_SECONDS = 10.0
+_FIRST_STEP_MS = 1_000
+_AHEAD_MS = 86_400_000
+"""Producers' clocks may be ahead of ours."""
 _COORDINATOR_SECONDS = 15.0
 _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
@@ -33,7 +35,8 @@ _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgress
 class PartitionLag:
     """The lag of a partition.
 
-    `seconds` is 0 without lag, None if the oldest unhandled record was not read in time, or may not be read.
+    `seconds` is 0 without lag, None if it is not known when the oldest unhandled record was written. `offset` is the
+    next to handle, `end` the partition's end, `member` the client id of the worker that has the partition, if any.
     """
 
     group: str
@@ -41,6 +44,9 @@ class PartitionLag:
     partition: int
     messages: int
     seconds: float | None
+    offset: int
+    end: int
+    member: str | None
 
 
 async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
@@ -54,6 +60,12 @@ async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicParti
     """Return the partitions of each running worker of a group. Raises what aiokafka raises."""
     _, workers = await _describe_group(admin, group)
     return [assigned_to(worker[4]) for worker in workers]
+
+
+async def owners_of(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, str]:
+    """Return the client id of the worker that has each partition. Raises what aiokafka raises."""
+    _, workers = await _describe_group(admin, group)
+    return {partition: worker[1] for worker in workers for partition in assigned_to(worker[4])}
 
 
 async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
@@ -80,76 +92,101 @@ async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, 
 async def measure(
     admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str, services: Sequence[str], now: datetime
 ) -> list[PartitionLag]:
-    """Return the lag of each partition that the services read. `reader` is a consumer without a group; `now` is aware.
+    """Return the lag of each partition that the services owe to read, whether they ever did. `now` is aware.
 
-    Raises what aiokafka raises.
+    `reader` is a consumer without a group. No record is read. Raises what aiokafka raises.
     """
-    positions: dict[str, dict[TopicPartition, int]] = {}
-    ends: dict[TopicPartition, int] = {}
-    for service in services:
-        handled = await committed(admin, prefix + service)
-        partitions = await _partitions_read(admin, prefix, service, handled)
-        first = await reader.beginning_offsets(partitions)
-        ends |= await reader.end_offsets(partitions)
-        positions[service] = {each: max(handled.get(each, 0), first[each]) for each in partitions}
-    written = {
-        service: await _oldest(reader, {p: at for p, at in offsets.items() if at < ends[p]})
-        for service, offsets in positions.items()
-    }
-    return [
-        PartitionLag(
-            service,
-            partition.topic,
-            partition.partition,
-            max(0, ends[partition] - offset),
-            _age(now, written[service].get(partition)) if offset < ends[partition] else 0.0,
+    return await LagMeter(admin, reader, prefix).measure(services, now)
+
+
+class LagMeter:
+    """Measures the services' lag again and again. It remembers when the oldest records were written."""
+
+    def __init__(self, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str) -> None:
+        self._admin = admin
+        self._reader = reader
+        self._prefix = prefix
+        self._written: dict[tuple[TopicPartition, int], datetime] = {}
+
+    async def measure(self, services: Sequence[str], now: datetime) -> list[PartitionLag]:
+        """Return the lag of each partition that the services owe to read. Raises what aiokafka raises."""
+        found: list[PartitionLag] = []
+        kept: dict[tuple[TopicPartition, int], datetime] = {}
+        for service in services:
+            group = self._prefix + service
+            partitions = await self._owed(service)
+            handled = await committed(self._admin, group)
+            owners = await owners_of(self._admin, group)
+            first = await self._reader.beginning_offsets(partitions)
+            ends = await self._reader.end_offsets(partitions)
+            offsets = {each: max(handled.get(each, 0), first[each]) for each in partitions}
+            waiting = {each: offset for each, offset in offsets.items() if offset < ends[each]}
+            new = {each: offset for each, offset in waiting.items() if (each, offset) not in self._written}
+            known = self._written | {(each, new[each]): at for each, at in (await _written(self._reader, new)).items()}
+            kept |= {(each, offset): known[each, offset] for each, offset in waiting.items() if (each, offset) in known}
+            found += [
+                PartitionLag(
+                    service,
+                    each.topic,
+                    each.partition,
+                    max(0, ends[each] - offset),
+                    _age(now, kept.get((each, offset))) if each in waiting else 0.0,
+                    offset,
+                    ends[each],
+                    owners.get(each),
+                )
+                for each, offset in offsets.items()
+            ]
+        self._written = kept
+        return found
+
+    async def _owed(self, service: str) -> list[TopicPartition]:
+        """Return all partitions of the topics that a service's group reads, by the catalogue."""
+        topics = [self._prefix + topic.name for topic in read_by(service)]
+        return sorted(
+            TopicPartition(topic["topic"], part["partition"])
+            for topic in await self._admin.describe_topics(topics)
+            if topic["error_code"] == 0
+            for part in topic["partitions"]
         )
-        for service, offsets in positions.items()
-        for partition, offset in offsets.items()
-    ]
 
 
-async def _partitions_read(
-    admin: AIOKafkaAdminClient, prefix: str, service: str, handled: Mapping[TopicPartition, int]
-) -> list[TopicPartition]:
-    """Return all partitions of the topics that a group has read or is reading.
+def read_by(service: str) -> list[Topic]:
+    """Return the topics that a service reads in its group: not those that it follows outside it."""
+    return [topic for topic in CATALOGUE if service in topic.readers and topic not in FOLLOWED]
 
-    For a group that never existed these are the catalogue's topics for the service, without those that services follow
-    outside their groups.
+
+async def _written(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:
+    """Return when the record at each offset was written, by the broker's index of timestamps.
+
+    It asks for the first record from a moment on: with moments further and further back until that record is not after
+    the one looked for, then between the last two. A partition that does not answer is left out.
     """
-    topics = {partition.topic for partition in handled}
-    for partitions in await members(admin, prefix + service):
-        topics |= {partition.topic for partition in partitions}
-    if not topics:
-        topics = {prefix + topic.name for topic in CATALOGUE if service in topic.readers and topic not in FOLLOWED}
-    return sorted(
-        TopicPartition(topic["topic"], part["partition"])
-        for topic in await admin.describe_topics(sorted(topics))
-        if topic["error_code"] == 0
-        for part in topic["partitions"]
-    )
-
-
-async def _oldest(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:
-    """Return the time of the first record at or after each position, for partitions that answer within 10 s."""
-    written: dict[TopicPartition, datetime] = {}
-    if not positions:
-        return written
-    reader.assign(list(positions))
-    for partition, offset in positions.items():
-        reader.seek(partition, offset)
-    loop = asyncio.get_running_loop()
-    until = loop.time() + _FETCH_SECONDS
-    while len(written) < len(positions) and loop.time() < until:
-        missing = [partition for partition in positions if partition not in written]
-        try:
-            batches: Mapping[TopicPartition, Sequence[Any]] = await reader.getmany(*missing, timeout_ms=200)
-        except TopicAuthorizationFailedError as fault:
-            positions = {partition: at for partition, at in positions.items() if partition.topic != fault.args[0]}
-            continue
-        for partition, records in batches.items():
-            written.setdefault(partition, time_of(records[0].timestamp))
-    return written
+    start = int(datetime.now(UTC).timestamp() * 1000) + _AHEAD_MS
+    low = dict.fromkeys(positions, 0)
+    high = dict.fromkeys(positions, start)
+    asked = dict.fromkeys(positions, start - _AHEAD_MS - _FIRST_STEP_MS)
+    found: dict[TopicPartition, int] = {}
+    step = _FIRST_STEP_MS
+    while asked:
+        answers = await with_timeout(_ANSWER_SECONDS, reader.offsets_for_times(dict(asked)))
+        step *= 2
+        for each, moment in tuple(asked.items()):
+            answer = answers.get(each)
+            if answer is not None and answer.offset == positions[each]:
+                found[each] = answer.timestamp
+                del asked[each]
+                continue
+            if answer is None or answer.offset > positions[each]:
+                high[each] = moment
+            else:
+                low[each] = moment
+            if high[each] - low[each] <= 1:
+                found[each] = low[each]
+                del asked[each]
+            else:
+                asked[each] = max(low[each] + 1, high[each] - step) if not low[each] else (low[each] + high[each]) // 2
+    return {each: time_of(moment) for each, moment in found.items()}
 
 
 def _age(now: datetime, written: datetime | None) -> float | None:
