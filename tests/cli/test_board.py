@@ -54,18 +54,19 @@ class Workers:
         return self.samples.get(name.replace("-", "_"), {})
 
 
-async def test_a_service_is_the_sum_of_its_workers_and_its_tables_count_once():
+async def test_a_service_is_the_sum_of_its_workers_and_what_waits_is_the_exporters():
     workers = Workers(
-        intake={"servicecert_ready": 1, HANDLED: 10, MESSAGES: 3, SECONDS: 1.5, PARKED: 4},
-        intake_2={"servicecert_ready": 1, HANDLED: 20, MESSAGES: 2, SECONDS: 2.5, PARKED: 4},
+        intake={"servicecert_ready": 1, HANDLED: 10},
+        intake_2={"servicecert_ready": 1, HANDLED: 20},
     )
-    found = rows(await look(workers), {"intake-2": 6})
+    waiting = {"intake": {MESSAGES: 5, SECONDS: 2.5, PARKED: 4}, "issuer": {MESSAGES: 1}}
+    found = rows(await look(workers), waiting, {"intake-2": 6})
     assert found[0] == Row("intake", 2, 2, restarts=6, handled=30, messages=5, oldest=2.5, intents=0, parked=4)
     assert [row.service for row in found] == ["intake", "issuer", "revoker", "notifier", "ocsp"]
 
 
 def test_of_responders_the_answers_are_shown_and_nothing_waits():
-    (row,) = rows({"ocsp": {READY: 1, "servicecert_ocsp_answers_total:good": 7}}, {"ocsp": 2})[-1:]
+    (row,) = rows({"ocsp": {READY: 1, "servicecert_ocsp_answers_total:good": 7}}, {}, {"ocsp": 2})[-1:]
     assert row.line(3.5) == "service ocsp, workers 1/1, restarts 2, events/s 3.5, events 7"
 
 

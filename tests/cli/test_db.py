@@ -4,6 +4,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from commandline import FAULT, one_sentence
+from servicecert_schemas.topics import SERVICES
 
 
 def urls(text):
@@ -17,7 +18,7 @@ def test_each_service_gets_a_role_that_sees_its_own_schema(servicecert, admin_ur
     assert str(out) in done.stdout
     assert out.stat().st_mode & 0o777 == 0o600
     assert set(urls(out.read_text())) == {
-        f"{service}_DATABASE_URL" for service in ("INTAKE", "ISSUER", "REVOKER", "NOTIFIER", "MIGRATOR", "ERASER")
+        f"{service}_DATABASE_URL" for service in (*map(str.upper, SERVICES), "MIGRATOR", "ERASER", "MONITORING")
     }
     with psycopg.connect(urls(out.read_text())["ISSUER_DATABASE_URL"]) as connection:
         assert connection.execute("show search_path").fetchone() == ("issuer",)
@@ -45,7 +46,7 @@ def test_passwords_are_taken_from_the_environment_and_from_files(servicecert, ad
     monkeypatch.setenv("SERVICECERT_ISSUER_DATABASE_PASSWORD", "from the environment")
     monkeypatch.setenv("SERVICECERT_REVOKER_DATABASE_PASSWORD_FILE", str(secret))
     done = servicecert("db", "prepare")
-    assert "New passwords of intake, notifier, migrator, eraser were not written" in done.stdout
+    assert "New passwords of intake, notifier, migrator, eraser, monitoring were not written" in done.stdout
     parts = urlsplit(admin_url)
     name = parts.path[1:]
     for service, password in (("issuer", "from%20the%20environment"), ("revoker", "from%20a%20file")):

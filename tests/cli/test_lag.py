@@ -71,3 +71,17 @@ def test_a_broker_that_does_not_answer_is_told(servicecert, no_broker):
 
 def test_an_unknown_service_is_wrong_usage(servicecert, no_broker):
     assert servicecert("lag", "baker").exit_code == 2
+
+
+@pytest.mark.parametrize(("seconds", "status"), [("0", 1), ("3600", 0)])
+def test_a_script_is_told_by_the_exit_code_whether_something_waits_for_too_long(
+    servicecert, three_applications, seconds, status
+):
+    assert servicecert("lag", "intake", "--max-seconds", seconds).exit_code == status
+
+
+def test_all_topics_that_a_service_owes_to_read_are_shown(servicecert, three_applications):
+    rows = [line.split() for line in servicecert("lag", "notifier").stdout.splitlines()[1:-1]]
+    prefix = three_applications.prefix
+    assert [row[1].removeprefix(prefix) for row in rows] == ["cases", "certificate-status", "certificates", "deadlines"]
+    assert {row[2] for row in rows} == {"0"}

@@ -125,6 +125,7 @@ def test_f4_each_process_is_the_user_that_its_volume_makes_it_and_none_tolerates
         **{name: {f"kafka-{name}"} for name in (*WORKERS, "e-service", "operator", "auditor")},
         "ocsp": {"kafka-ocsp-responder"},
         "erase": {"kafka-eraser"},
+        "lag": {"kafka-monitoring"},
         "prepare-topics": {"kafka-administrator"},
         "prepare-registers": {"kafka-registers-loader"},
     }

@@ -45,7 +45,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process import secret_files
 from servicecert_worker.process.settings import WorkerSettings
-from servicecert_worker.storage.database import ERASER, MIGRATOR
+from servicecert_worker.storage.database import LOGINS
 
 from docs import pages
 
@@ -135,7 +135,7 @@ def test_the_settings_of_a_service_take_its_environment(
 
 @pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
-    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in (*SERVICES, MIGRATOR, ERASER)}
+    passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in (*SERVICES, *LOGINS)}
     known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_SERVICE_KEYS"}
     for container in containers(PODS[component]):
         mine = known | passwords if container["name"] == "roles" else known

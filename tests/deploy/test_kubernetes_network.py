@@ -23,7 +23,7 @@ from servicecert_cli.commands.crl import serve
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage.database import ERASER, MIGRATOR
+from servicecert_worker.storage.database import LOGINS
 
 CONNECTIONS = 8
 """Of the database for each worker: docs/operations.md, Scaling."""
@@ -153,6 +153,4 @@ def test_prepared_passwords_are_those_of_the_services() -> None:
     assert {each["metadata"]["name"] for each in PLAIN if each["kind"] == "Job"} == {"prepare"}
     roles = PODS["prepare"]["initContainers"][1]
     given = {name for name in environment(roles, BASE_MAPS) if name.endswith("_DATABASE_PASSWORD_FILE")}
-    assert given == {
-        f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD_FILE" for service in (*SERVICES, MIGRATOR, ERASER)
-    }
+    assert given == {f"SERVICECERT_{service.upper()}_DATABASE_PASSWORD_FILE" for service in (*SERVICES, *LOGINS)}

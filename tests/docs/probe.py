@@ -143,22 +143,23 @@ def records(*paths: str) -> object:
 
 
 def metrics() -> object:
-    """Return the Prometheus metrics of a revoker's worker after a turn, with 7 for every value from the tables."""
-    from collections import defaultdict
-
-    from servicecert_revoker.operator.gauges import open_gauges
+    """Return the Prometheus metrics of a revoker's worker after a turn, and of the exporter with 7 for each figure."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from servicecert_cli.exporter.tables import Tables, figures
+    from servicecert_revoker.operator.trust_gauges import trust_gauges
     from servicecert_worker.process.metrics import Metrics
     from servicecert_worker.runtime.turn import TurnResult
 
-    class Tables:
-        async def fetchrow(self, statement: str, *_: object) -> Mapping[str, float]:
-            return defaultdict(lambda: 7.0)
+    async def seven() -> Mapping[str, float]:
+        return {"x": 7.0}
 
-    tables: Any = Tables()
-    shown = Metrics("revoker", open_gauges(tables, lambda: NOW))
+    shown = Metrics("revoker", trust_gauges(seven, seven))
     shown.count(TurnResult((), 0, frozenset(), (), ()), (), NOW, 0.1)
     asyncio.run(shown.read_own())
-    return shown.text().decode()
+    tables, registry = Tables(), CollectorRegistry()
+    tables.take("revoker", {each.name: {each.labels: 7.0} for each in figures()}, 0.1)
+    registry.register(tables)
+    return (shown.text() + generate_latest(registry)).decode()
 
 
 def variables() -> object:

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
@@ -20,28 +20,31 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import servicecert_schemas
+import yaml
 from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
 from docs.who_may import broker_groups, broker_rights, database_rights, principals
+from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.exporter.groups import Groups
+from servicecert_cli.exporter.settings import Settings as ExporterSettings
+from servicecert_cli.exporter.tables import Tables
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
-from servicecert_intake.operator import lost_keys, open_clocks
+from servicecert_intake.operator import lost_keys
 from servicecert_intake.operator.sizes import Sizes
 from servicecert_issuer.operator.gauges import gauges
-from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
 from servicecert_revoker.crl.operator import gauges as crl_gauges
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
-from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.operator.trust_gauges import trust_gauges
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
@@ -51,12 +54,14 @@ from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Gauge as ServiceGauge
+from servicecert_worker.kafka.lag import Look
 from servicecert_worker.process.health import Metrics as HealthMetrics
-from servicecert_worker.process.metrics import Metrics
-from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
+from servicecert_worker.process.metrics import Basics, Metrics
+from servicecert_worker.process.settings import ProcessSettings, ReaderSettings, WorkerSettings
 from services.intake.steps import TRANSITION_CAUSES
 
 DOCS = CHECKOUT / "docs"
+ALERTS = CHECKOUT / "deploy" / "prometheus" / "alerts.yml"
 LANGUAGES = ("svenska", "suomi", "English")
 _TEST = re.compile(r"^ *(?:async )?def test((?:_[A-FIf]\d+)+)_", re.MULTILINE)
 _MARK = re.compile(r"mark\.rule\(\"([A-F]\d+)\"\)")
@@ -69,9 +74,11 @@ def environment() -> list[str]:
     everybody = ProcessSettings.model_fields.keys()
     for who, settings in (
         ("all", ProcessSettings),
+        ("readers", ReaderSettings),
         ("services", WorkerSettings),
         *((service, _settings(service)) for service in SERVICES),
         ("ocsp", ResponderSettings),
+        ("lag", ExporterSettings),
     ):
         for name, field in settings.model_fields.items():
             if name in everybody and settings is not ProcessSettings:
@@ -88,30 +95,64 @@ def environment() -> list[str]:
     )
 
 
+def basic_metrics() -> list[str]:
+    """Return each metric of every process, by its Prometheus name."""
+    return _metrics(Basics("").registry, HealthMetrics({})._registry)
+
+
 def metrics() -> list[str]:
-    """Return each metric of a worker, by its Prometheus name."""
-    return [*_metrics(Metrics("")), *_metrics(HealthMetrics())[2:]]
+    """Return each metric of a worker, by its Prometheus name, but for those of every process."""
+    return _metrics(Metrics("").registry, but=Basics("").registry)
 
 
 def ocsp_metrics() -> list[str]:
     """Return the metrics of an OCSP responder."""
-    return _metrics(ResponderMetrics())
+    return _metrics(ResponderMetrics().registry, but=Basics("").registry)
 
 
-def _metrics(of: object) -> list[str]:
-    metrics = [each for each in vars(of).values() if isinstance(each, MetricWrapperBase)]
+def alerts() -> list[str]:
+    """Return the alerts, with how soon each fires."""
+    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     return table(
-        ("metric", "type", "labels", "meaning"),
+        ("alert", "severity", "within", "what it says"),
         (
             (
-                f"`{each._name}{'_total' if each._type == 'counter' else ''}`",
-                each._type,
-                ", ".join(each._labelnames),
-                each._documentation,
+                f"`{each['alert']}`",
+                each["labels"]["severity"],
+                each["annotations"]["within"],
+                each["annotations"]["summary"],
             )
-            for each in metrics
+            for each in rules
         ),
     )
+
+
+def lag_metrics() -> list[str]:
+    """Return the metrics of the exporter of lag."""
+    groups, registry = Groups("", 2), CollectorRegistry()
+    groups.take(Look((), 0, {}, {}, frozenset()), 0.0)
+    registry.register(groups)
+    registry.register(Tables())
+    return _metrics(registry)
+
+
+def _metrics(*of: CollectorRegistry, but: CollectorRegistry | None = None) -> list[str]:
+    left_out = set() if but is None else {row[0] for row in _families(but)}
+    rows = [row for registry in of for row in _families(registry)]
+    return table(("metric", "type", "labels", "meaning"), (row for row in rows if row[0] not in left_out))
+
+
+def _families(registry: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
+    for collector in registry._collector_to_names:
+        if isinstance(collector, MetricWrapperBase):
+            yield _row(collector._name, collector._type, collector._labelnames, collector._documentation)
+        else:
+            for each in collector.collect():
+                yield _row(each.name, each.type, getattr(each, "_labelnames", ()), each.documentation)
+
+
+def _row(name: str, type: str, labels: Sequence[str], text: str) -> tuple[str, str, str, str]:
+    return f"`{name}{'_total' if type == 'counter' else ''}`", type, ", ".join(labels), text
 
 
 async def _unread() -> dict[str, float]:
@@ -120,26 +161,25 @@ async def _unread() -> dict[str, float]:
 
 def issuer_metrics() -> list[str]:
     """Return the additional metrics of the issuer's workers."""
-    return _gauges(gauges(_unread, _unread, _unread, _unread, _unread, _unread))
+    return _gauges(gauges(_unread, _unread, _unread, _unread, _unread))
 
 
 def intake_metrics() -> list[str]:
     """Return the additional metrics of intake's workers."""
-    unread: Any = None
-    return _gauges([*lost_keys.gauges(NO_LISTS, unread), *open_clocks.gauges(unread, unread), *Sizes(1, 1).gauges()])
+    return _gauges([*lost_keys.gauges(NO_LISTS), *Sizes(1, 1).gauges()])
 
 
 def notifier_metrics() -> list[str]:
     """Return the additional metrics of the notifier's workers."""
     unread: Any = None
-    return _gauges(mail_gauges(unread, unread, unread, unread, Waiting(unread, unread)))
+    return _gauges(mail_gauges(unread, unread, unread, unread))
 
 
 def revoker_metrics() -> list[str]:
     """Return the additional metrics of the revoker's workers."""
     unread: Any = None
-    crls = crl_gauges.gauges((), crl_gauges.CrlStats(), unread)
-    return _gauges([*crls, *open_gauges(unread, unread), *trust_gauges(unread, unread, unread)])
+    crls = crl_gauges.gauges(unread, crl_gauges.CrlStats(), unread)
+    return _gauges([*crls, *trust_gauges(unread, unread)])
 
 
 def reasons() -> list[str]:
@@ -202,7 +242,7 @@ def _texts(head: str, texts: Mapping[str, Texts], show: Callable[[str], str] = "
 def _gauges(gauges: Sequence[ServiceGauge]) -> list[str]:
     return table(
         ("metric", "type", "labels", "meaning"),
-        ((f"`{each.name}`", "gauge", ", ".join(each.labels), each.text) for each in gauges),
+        (_row(each.name, "counter" if each.counts else "gauge", each.labels, each.text) for each in gauges),
     )
 
 
@@ -330,7 +370,10 @@ def _default(field: FieldInfo) -> str:
 
 WHOLE: dict[str, Callable[[], list[str]]] = {
     "environment": environment,
+    "basic-metrics": basic_metrics,
     "metrics": metrics,
+    "lag-metrics": lag_metrics,
+    "alerts": alerts,
     "issuer-metrics": issuer_metrics,
     "ocsp-metrics": ocsp_metrics,
     "intake-metrics": intake_metrics,

@@ -281,23 +281,24 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
     with following("A metric") as copy:
         revoker = "services/revoker/servicecert_revoker"
         copy.edit(
-            f"{revoker}/operator/gauges.py",
-            "    return (\n        Gauge(\n",
-            """    async def dropped() -> Mapping[str, float]:
-        row = await pool.fetchrow(QUERIES["count_dropped"])
-        assert row is not None
-        return {"revoker": row["dropped"]}
-
-    return (
-        Gauge("servicecert_proposals_dropped", "Proposals that were dropped.", "service", dropped),
-        Gauge(
-""",
+            f"{revoker}/operator/figures.py",
+            "FIGURES = (\n",
+            'FIGURES = (\n    Figure("servicecert_proposals_dropped", "Proposals that were dropped."),\n',
         )
         copy.edit(
-            f"{revoker}/storage/queries.sql",
-            "-- name: count_proposals\n",
-            "-- name: count_dropped\nselect count(*) as dropped from proposals where dropped_by is not null\n\n"
-            "-- name: count_proposals\n",
+            f"{revoker}/storage/figures.sql",
+            "    select 'servicecert_revocations', array['open'], count(*)::float8 from open\n",
+            "    select 'servicecert_revocations', array['open'], count(*)::float8 from open\n"
+            "    union all\n"
+            "    select 'servicecert_proposals_dropped', '{}', count(*) from proposals where dropped_by is not null\n",
+        )
+        copy.edit(
+            f"{revoker}/operator/trust_gauges.py",
+            "    return (\n        Gauge(\n",
+            """    return (
+        Gauge("servicecert_refusals_again", "Refusals, once more.", "code", refusals, counts=True),
+        Gauge(
+""",
         )
         metrics = "worker/servicecert_worker/process/metrics.py"
         copy.edit(
@@ -313,7 +314,8 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
             "        self.turns.labels(self._service).inc()\n",
         )
         shown = copy.probe("metrics").splitlines()
-        assert 'servicecert_proposals_dropped{service="revoker"} 7.0' in shown
+        assert "servicecert_proposals_dropped 7.0" in shown
+        assert 'servicecert_refusals_again_total{code="x"} 7.0' in shown
         assert 'servicecert_turns_total{service="revoker"} 1.0' in shown
 
 

@@ -168,9 +168,9 @@ async def test_f1_an_event_of_another_topic_is_not_in_a_snapshot(attack: str) ->
     definition: Any = SNAPSHOTS[service]
     assert topic in {each.name for each in definition.topics}
     snapshot = SnapshotFollower(definition, Broker(CLUSTER, service), WRITERS.verifier)
-    await snapshot._follower.receive([fetched(event_type, topic)])
+    await snapshot.follower.receive([fetched(event_type, topic)])
     assert snapshot.value == definition.empty
-    assert snapshot.skipped == {(topic, "wrong-topic"): 1}
+    assert snapshot.follower.skipped == {(topic, "wrong-topic"): 1}
 
 
 async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
@@ -179,22 +179,22 @@ async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
         for topic, event in product(topics, EVENTS.values()):
             follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service), WRITERS.verifier)
             name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
-            await follower._follower.receive([fetched(name, topic.name)])
-            assert bool(follower.skipped) is (event not in topic.events), (event.TYPE, topic.name)
+            await follower.follower.receive([fetched(name, topic.name)])
+            assert bool(follower.follower.skipped) is (event not in topic.events), (event.TYPE, topic.name)
 
 
 async def test_f1_a_record_without_a_value_deletes_nothing_but_on_its_compacted_topic() -> None:
     """Otherwise the e-service could delete entries of the code service."""
     definition: Any = SNAPSHOTS["intake"]
     snapshot = SnapshotFollower(definition, Broker(CLUSTER, "intake"), WRITERS.verifier)
-    await snapshot._follower.receive([fetched("register.entry", "registers")])
+    await snapshot.follower.receive([fetched("register.entry", "registers")])
     assert snapshot.value.registers.systems
     key = record("register.entry", "registers").key
     for topic, offset in (("accounts", 0), ("registers", 1)):
         deletion = ConsumerRecord(PREFIX + topic, 0, offset, 1, 0, key, None, None, 1, 1, [])
-        await snapshot._follower.receive([deletion])
+        await snapshot.follower.receive([deletion])
         assert bool(snapshot.value.registers.systems) is (topic == "accounts")
-    assert snapshot.skipped == {("accounts", "no-value"): 1}
+    assert snapshot.follower.skipped == {("accounts", "no-value"): 1}
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ async def test_f1_a_standing_on_the_responders_own_topic_says_nothing_at_ocsp(re
     assert len(responder._standings) == 0
     assert responder._feed.skipped == {("ocsp-responders", "wrong-topic"): 1}
     text = (await responder.metrics()).decode()
-    assert 'servicecert_skipped_records{reason="wrong-topic",service="ocsp",topic="ocsp-responders"} 1.0' in text
+    assert 'servicecert_skipped_records_total{reason="wrong-topic",service="ocsp",topic="ocsp-responders"} 1.0' in text
     await responder._feed.receive([fetched("certificate.standing", "certificate-standings")])
     assert len(responder._standings) == 1
 

@@ -30,7 +30,7 @@ class Acts:
         self.deaf = asyncio.Event()
         self.woken = asyncio.Event()
         effect = Effect(Act, self._act, batch=1, concurrency=2)
-        self.effects = Effects(url, "toy", {"act": effect}, self._give, self.woken.set)
+        self.effects = Effects(url, "toy", {"act": effect}, self._give, self.woken.set, lambda *_: None)
 
     def _give(self, result: Result, _stored: bool) -> None:
         self.results.put_nowait(result)

@@ -67,7 +67,7 @@ async def test_f5_silent_connections_take_no_place_from_a_probe(
         assert await read(session, address, "live") == "Alive.\n"
         shown = await read(session, address, "metrics")
         assert shown.startswith("up 1\n")
-        assert 'servicecert_health_connections_closed{reason="client"}' in shown
+        assert 'servicecert_health_connections_closed_total{reason="client"}' in shown
         for reader, writer in held:
             with suppress(ConnectionError):
                 await reader.read()

@@ -31,7 +31,7 @@ _REFUSED = (
 )
 _OPERATORS_OWN = {"operators", "login_verifiers", "operators_certificates"}
 """Who the operators are, and what they look at: no service reads or writes it."""
-OTHERS = (database.ERASER, database.OPERATORS, database.READERS)
+OTHERS = (database.ERASER, database.MONITORING, database.OPERATORS, database.READERS)
 
 
 def migrations(service: str) -> Path:
@@ -44,7 +44,7 @@ def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
     """A database with all four schemas: its administrator's URL, and the URLs of all logins."""
     name = "test_rights"
     with new_database(parts, name) as admin_url:
-        logins = (*SERVICES, database.MIGRATOR, database.ERASER)
+        logins = (*SERVICES, *database.LOGINS)
         urls = database.prepare(admin_url, {each: database.new_password() for each in logins})
         for service in SERVICES:
             database.migrate(urls[database.MIGRATOR], service, [migrations(service)])
@@ -170,7 +170,7 @@ def test_f4_no_login_enters_a_schema_that_is_not_its_own_or_changes_what_it_may_
                     connection.execute(sql.SQL(act).format(place))
 
 
-@pytest.mark.parametrize("login", [database.OPERATORS, database.READERS])
+@pytest.mark.parametrize("login", [database.MONITORING, database.OPERATORS, database.READERS])
 def test_f4_an_operator_or_a_reader_takes_no_advisory_lock(installed, login):
     _, urls = installed
     with psycopg.connect(urls[login], autocommit=True) as connection:

@@ -28,7 +28,7 @@ class Lanes:
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
         effect = Effect(Act, self._act, batch=1, concurrency=LANES, result=Act)
-        self.effects = Effects(pool._connect_args[0], "toy", {"act": effect}, self._give, lambda: None)
+        self.effects = Effects(pool._connect_args[0], "toy", {"act": effect}, self._give, lambda: None, lambda *_: None)
 
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]

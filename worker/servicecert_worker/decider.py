@@ -219,12 +219,16 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A service's own metric. `read` is called at each scrape, and returns the values by label or by several labels."""
+    """A metric of a process. `read` is called at each scrape, and returns the values by label or by several labels.
+
+    `counts` is set where it only grows while the process runs: then it is a counter, and `_total` follows its name.
+    """
 
     name: str
     text: str
     label: str | tuple[str, ...]
     read: Callable[[], Awaitable[Mapping[str, float]]] | Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+    counts: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -259,6 +263,10 @@ def _always(_: EventData) -> bool:
     return True
 
 
+def _none(_before: object, _after: object) -> Sequence[tuple[str, float]]:
+    return ()
+
+
 def _never(_state: object, _result: Result) -> str | None:
     return None
 
@@ -284,6 +292,8 @@ class Service(Generic[S, K]):
     `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
     only when every record written up to that long before has been handled, however long the service was down.
 
+    `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
+
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
     """
@@ -304,3 +314,4 @@ class Service(Generic[S, K]):
     storable: Callable[[bytes], bytes] = bytes
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     late_result_code: Callable[[S | None, Result], str | None] = _never
+    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none

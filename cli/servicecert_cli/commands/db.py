@@ -18,7 +18,7 @@ from ..operations.operators import add_login, add_operator, add_reader, prepare_
 from ..terminal.output import as_json, print_json
 from .options import FILE
 
-_LOGINS = (*SERVICES, database.MIGRATOR, database.ERASER)
+_LOGINS = (*SERVICES, *database.LOGINS)
 
 
 @click.group()
@@ -33,7 +33,8 @@ def prepare(out: Path | None, as_json: bool) -> None:
     """Make the roles, and a schema for each service.
 
     DATABASE_URL names a role that may create roles; nothing else needs it. The roles: one
-    for each service, MIGRATOR for `servicecert db migrate`, ERASER for `servicecert erase`.
+    for each service, MIGRATOR for `servicecert db migrate`, ERASER for `servicecert erase`,
+    MONITORING for `servicecert lag --serve`.
     May be run again: schemas stay, roles get the given password. A role's password is
     SERVICECERT_<ROLE>_DATABASE_PASSWORD, or the first line of the file
     SERVICECERT_<ROLE>_DATABASE_PASSWORD_FILE. Without either a new one is made and written

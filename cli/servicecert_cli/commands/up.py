@@ -109,7 +109,15 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, se
         with Steps(console) as steps:
             authority = None if own_database else folder / "ca"
             system = await stack.enter_async_context(
-                System(folder, workers=workers, apart=False, authority=authority, secure=secure, report=steps)
+                System(
+                    folder,
+                    workers=workers,
+                    apart=False,
+                    authority=authority,
+                    secure=secure,
+                    monitored=True,
+                    report=steps,
+                )
             )
         stack.callback(stopping.start)
         environment = write_environment(system)
@@ -186,7 +194,8 @@ async def _watch(system: System, console: Console) -> None:
                 _say(console, line)
             samples = await look(system)
             working = {name: works(name, each) for name, each in samples.items()}
-            found = [(row, rates.of(row, time.monotonic())) for row in rows(samples, supervisor.restarts)]
+            shown = rows(samples, await system.waiting(), supervisor.restarts)
+            found = [(row, rates.of(row, time.monotonic())) for row in shown]
             if console.is_terminal:
                 idle = [name for name, each in working.items() if not each]
                 notes = [f"not ready: {', '.join(idle)}"] if idle else []

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.storage.database import ERASER, MIGRATOR
+from servicecert_worker.storage import database
 
 from ..faults import UserError
 from .broker_identities import ADMINISTRATOR, BROKER, TrialCa
@@ -18,13 +18,13 @@ from .files import file_errors
 LEAST_CHARACTERS = 16
 _ENTROPY_BYTES = 24
 
-_LOGINS = (*SERVICES, MIGRATOR, ERASER)
+_LOGINS = (*SERVICES, *database.LOGINS)
 _PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in _LOGINS}}
 _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
 _BROKER_HOSTS = ("kafka", "localhost", "127.0.0.1")
 USERS = (
     ADMINISTRATOR,
-    *(who for who in Principal if who not in (Principal.MONITORING, Principal.TOPICS_CREATOR)),
+    *(who for who in Principal if who is not Principal.TOPICS_CREATOR),
 )
 """The broker's users that a container is; the administrator creates the topics."""
 VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())

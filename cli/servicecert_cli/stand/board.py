@@ -1,4 +1,4 @@
-"""The live board: each service's numbers, from its workers' metrics."""
+"""The live board: each service's numbers, from its workers' metrics and from the exporter's."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from servicecert_schemas.topics import SERVICES
 
 from .samples import Samples
 from .system import System, service_of
@@ -16,10 +17,10 @@ READY = "servicecert_ready"
 PARTITIONS = "servicecert_assigned_partitions"
 HANDLED = "servicecert_events_total:handled"
 ANSWERS = "servicecert_ocsp_answers_total:"
-MESSAGES = "servicecert_consumer_lag_messages"
-SECONDS = "servicecert_consumer_lag_seconds"
-INTENTS = "servicecert_backlog:intents"
-PARKED = "servicecert_backlog:culprits"
+MESSAGES = "kafka_consumergroup_group_sum_lag"
+SECONDS = "kafka_consumergroup_group_max_lag_seconds"
+INTENTS = "servicecert_intents"
+PARKED = "servicecert_parked"
 HEAD = ("service", "workers", "restarts", "events/s", "events", "waiting", "oldest", "intents", "parked")
 
 
@@ -61,27 +62,28 @@ async def look(system: System) -> Mapping[str, Samples]:
 
 def works(name: str, samples: Samples) -> bool:
     """Return whether a process is ready and, if it is a service's worker, reads partitions."""
-    reads = service_of(name) == OCSP or samples.get(PARTITIONS, 0) > 0
+    reads = service_of(name) not in SERVICES or samples.get(PARTITIONS, 0) > 0
     return bool(samples.get(READY)) and reads
 
 
-def rows(samples: Mapping[str, Samples], restarts: Mapping[str, int]) -> list[Row]:
-    """Return a row for each service, from the metrics of each process."""
+def rows(samples: Mapping[str, Samples], waiting: Mapping[str, Samples], restarts: Mapping[str, int]) -> list[Row]:
+    """Return a row for each service, from the metrics of each process and, by service, those of the exporter."""
     return [
-        _row(service, {name: each for name, each in samples.items() if service_of(name) == service}, restarts)
+        _row(
+            service,
+            {name: each for name, each in samples.items() if service_of(name) == service},
+            waiting.get(service, {}),
+            restarts,
+        )
         for service in COUNTED
     ]
 
 
-def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, int]) -> Row:
+def _row(service: str, samples: Mapping[str, Samples], waiting: Samples, restarts: Mapping[str, int]) -> Row:
     workers = list(samples.values())
 
     def total(name: str) -> float:
         return sum(each.get(name, 0.0) for each in workers)
-
-    def greatest(name: str) -> float:
-        # Every worker counts the same rows of its service's tables: they must not be added.
-        return max((each.get(name, 0.0) for each in workers), default=0.0)
 
     return Row(
         service,
@@ -89,10 +91,10 @@ def _row(service: str, samples: Mapping[str, Samples], restarts: Mapping[str, in
         workers=len(samples),
         restarts=sum(restarts.get(name, 0) for name in samples),
         handled=total(HANDLED) + sum(value for each in workers for name, value in each.items() if ANSWERS in name),
-        messages=total(MESSAGES),
-        oldest=greatest(SECONDS),
-        intents=greatest(INTENTS),
-        parked=greatest(PARKED),
+        messages=waiting.get(MESSAGES, 0.0),
+        oldest=waiting.get(SECONDS, 0.0),
+        intents=waiting.get(INTENTS, 0.0),
+        parked=waiting.get(PARKED, 0.0),
     )
 
 

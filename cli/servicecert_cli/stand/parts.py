@@ -76,7 +76,7 @@ async def open_place(
         if shared_postgres:
             admin_url = await asyncio.to_thread(_create_database, parts.database_url, suffix)
         try:
-            passwords = {name: database.new_password() for name in (*SERVICES, database.MIGRATOR, database.ERASER)}
+            passwords = {name: database.new_password() for name in (*SERVICES, *database.LOGINS)}
             urls = await asyncio.to_thread(_prepared, admin_url, passwords)
             yield Backends(parts, cluster, admin_url, urls, identities)
         finally:

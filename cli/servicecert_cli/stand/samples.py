@@ -1,4 +1,4 @@
-"""A worker's metrics, from Prometheus' text format."""
+"""A process's metrics, from Prometheus' text format."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,22 @@ Samples = Mapping[str, float]
 
 
 def summed(text: str) -> Samples:
-    """Return samples by name and, if present, the label `outcome` or `kind`: sums, but the maximum of ages."""
+    """Return samples by name and, if present, the label `outcome` or `kind`: sums."""
     samples: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             kind = sample.labels.get("outcome") or sample.labels.get("kind")
             key = f"{sample.name}:{kind}" if kind else sample.name
-            before = samples.get(key, 0.0)
-            samples[key] = max(before, sample.value) if key.endswith("_lag_seconds") else before + sample.value
+            samples[key] = samples.get(key, 0.0) + sample.value
+    return samples
+
+
+def by_service(text: str, prefix: str) -> Mapping[str, Samples]:
+    """Return the exporter's samples by service and name: sums over all other labels. `prefix` is before each group."""
+    samples: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            service = sample.labels.get("service") or sample.labels.get("group", "").removeprefix(prefix)
+            own = samples.setdefault(service, {})
+            own[sample.name] = own.get(sample.name, 0.0) + sample.value
     return samples

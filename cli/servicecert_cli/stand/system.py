@@ -36,6 +36,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.service_keys import make_keys
+from servicecert_worker.storage import database
 
 from ..faults import UserError
 from ..operations.authority import make_authority
@@ -45,9 +46,9 @@ from .folders import make_folders
 from .identities import Identities
 from .parts import Backends, given, open_place
 from .progress import Report, silent
-from .samples import Samples, summed
+from .samples import Samples, by_service, summed
 from .token_authority import make_token_authority
-from .worker_counts import COUNTED, OCSP
+from .worker_counts import COUNTED, LAG, OCSP
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
@@ -67,8 +68,8 @@ class System:
     afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made if missing, and by
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
-    own, whose rights are checked; or the parts were started with the `identities`. `environment` is added to each
-    service's. Raises UserError, OperatorError and the authority's errors, each one sentence.
+    own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG).
+    `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors: one sentence.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class System:
         throughput: bool = False,
         secure: bool = False,
         identities: Identities | None = None,
+        monitored: bool = False,
         environment: Mapping[str, str] | None = None,
         report: Report = silent,
     ) -> None:
@@ -95,7 +97,8 @@ class System:
         self.children: dict[str, Child] = {}
         counts = dict.fromkeys(SERVICES, workers) if isinstance(workers, int) else workers
         self.processes = [name for part in COUNTED for name in worker_names(part, counts.get(part, 1))]
-        self.workers = [name for name in self.processes if service_of(name) != OCSP]
+        self.workers = [name for name in self.processes if service_of(name) in SERVICES]
+        self.processes += [LAG] if monitored else []
         self.backends: Backends
         self.mails: MailCatcher
         self.crl_url: str
@@ -223,6 +226,7 @@ class System:
                 "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
                 "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.crl_folder),
             },
+            LAG: {"DATABASE_URL": self.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
@@ -231,7 +235,7 @@ class System:
             **({} if self._identities else {"SERVICECERT_INSECURE": "broker"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
-            **({} if service == OCSP else self._worker_environment(service)),
+            **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
             **self._overrides,
         }
@@ -256,7 +260,7 @@ class System:
         """Start a worker, or start it again, under its name; `environment` is added to its own."""
         self._health_file(name).unlink(missing_ok=True)
         service = service_of(name)
-        command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
+        command = [sys.executable, "-m", "servicecert_cli", *_COMMANDS.get(service, ("run", service))]
         with _deployed():
             child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
         self.children[name] = child
@@ -301,6 +305,10 @@ class System:
         """Return the `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""
         return self._health_file(name).read_text()
 
+    async def waiting(self) -> Mapping[str, Samples]:
+        """Return what the exporter shows, by service, as `by_service` does; empty if it does not answer."""
+        return by_service(await self._answer(LAG, "metrics") or "", self.cluster.prefix)
+
     async def metrics(self, name: str) -> Samples:
         """Return a worker's metrics now, as `summed` does; empty if it does not answer."""
         return summed(await self._answer(name, "metrics") or "")
@@ -328,8 +336,12 @@ def service_of(name: str) -> str:
 
 
 def principal_of(service: str) -> Principal:
-    """Return as whom a service, or the OCSP responder, logs in."""
-    return Principal.OCSP_RESPONDER if service == OCSP else Principal(service)
+    """Return as whom a service, the OCSP responder or the exporter logs in."""
+    return _PRINCIPALS[service] if service in _PRINCIPALS else Principal(service)
+
+
+_COMMANDS = {OCSP: (OCSP,), LAG: ("lag", "--serve")}
+_PRINCIPALS = {OCSP: Principal.OCSP_RESPONDER, LAG: Principal.MONITORING}
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from servicecert_schemas.topics import SERVICES
 OCSP = "ocsp"
 """The name of the OCSP responder's process."""
 
+LAG = "lag"
+"""The name of the exporter's process."""
+
 MOST = 16
 COUNTED = (*SERVICES, OCSP)
 

@@ -30,9 +30,10 @@ from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.rules.renewal import LOOK_UP, LookUp
+from .domain.stages import stages
 from .effects.follow import Find
 from .effects.shared_keys import Search
-from .operator import lost_keys, open_clocks
+from .operator import lost_keys
 from .operator.sizes import Sizes
 from .settings import Settings
 from .storage.prepare import prepare
@@ -72,7 +73,8 @@ async def open_service(
         examine=partial(examine, check=KeyChecks(lists)),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         initial_deadlines=((SEARCH_KEY, SEARCH),),
-        gauges=(*lost_keys.gauges(lists, pool), *open_clocks.gauges(pool, clock), *sizes.gauges()),
+        gauges=(*lost_keys.gauges(lists), *sizes.gauges()),
+        stages=stages,
         prepare=partial(prepare, limits, clock),
         waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,

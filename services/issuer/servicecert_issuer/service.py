@@ -30,7 +30,7 @@ from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, count_open, recorded_intents
+from .storage.store import CertificateStore, recorded_intents
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
@@ -86,7 +86,6 @@ async def open_service(
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
             gauges=gauges(
-                partial(count_open, pool),
                 sign.unavailable_keys,
                 sign.refusals,
                 monitor.gauge,

@@ -17,7 +17,7 @@ from .domain.planning import INTENT
 from .domain.reminders import Prepared
 from .domain.task import MailOutcome, MailTask
 from .effects.bounce_reader import read_bounces
-from .operator.gauges import Waiting, gauges
+from .operator.gauges import gauges
 from .settings import Settings
 from .smtp.effects.handover import Mailer
 from .storage.prepare import Prepare
@@ -58,7 +58,7 @@ async def open_service(
                     )
                 }
             ),
-            gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections, Waiting(pool, clock)),
+            gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
             prepare=Prepare(settings.limits, clock),
         )
 

@@ -23,7 +23,7 @@ from .crl.effects.publish import Publish
 from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import CrlRunner, Timing
-from .crl.operator.gauges import CrlStats, gauges, last_crls
+from .crl.operator.gauges import CrlStats, gauges
 from .domain.clocks import ALARM, Late
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
@@ -35,7 +35,6 @@ from .effects.cascade import Cascade
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
 from .effects.irregularity import Irregularities
-from .operator.gauges import open_gauges
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
 from .storage.prepare import prepare
@@ -82,7 +81,6 @@ async def open_service(
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
         await roots.start()
-        last = last_crls(pool, sorted(authority.issuers), settings.crl_partitions)
         irregularities = Irregularities(pool)
         certify = Certify(authority, keys, partial(booked, pool), clock)
         service = Service(
@@ -106,9 +104,8 @@ async def open_service(
             },
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             gauges=(
-                *gauges((last, roots.in_force), stats, clock),
-                *open_gauges(pool, clock),
-                *trust_gauges(pool, certify.refusals, irregularities.alarms),
+                *gauges(roots.in_force, stats, clock),
+                *trust_gauges(certify.refusals, irregularities.alarms),
             ),
             audited=authority.audited,
             holds_production_keys=authority.holds_production_keys,

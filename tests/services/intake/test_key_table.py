@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from databases import administer
+from figures import figures_of
 from identities import any_signer
 from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN
@@ -235,8 +236,8 @@ async def test_A4_keys_that_share_a_prime_are_blocked_and_applications_with_them
         assert found.fresh == frozenset()
         assert twin in found.keys
         assert [case for _, case, _ in await shared_keys.cases_of(connection, found.keys)] == [str(applied.case_id)]
-    (gauge,) = [each for each in intake.service.gauges if each.name == "servicecert_keys_blocked"]
-    assert await gauge.read() == {"compromised": 0, "shared-prime": 2}
+    shown = await figures_of(intake.pool, NOW)
+    assert shown["servicecert_keys_blocked"] == {"compromised": 0, "shared-prime": 2}
 
 
 async def test_the_search_is_due_at_once_and_then_each_night(intake):

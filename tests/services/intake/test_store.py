@@ -1,15 +1,15 @@
 """Cases in PostgreSQL: what is saved is loaded, two writers conflict, and no step back is stored."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
 import pytest
 from databases import administer
+from figures import figure, figures_of
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.deadlines import lapse_time
-from servicecert_intake.operator import open_clocks
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_intake.storage.store import CaseStore
@@ -155,9 +155,19 @@ async def test_E2_the_clocks_that_run_are_counted_and_the_first_end_is_told(serv
     async with pool.acquire() as connection, connection.transaction():
         await STORE.save(connection, [stored(case) for case in cases.values()])
     now = late + timedelta(hours=1)
-    running, left = open_clocks.gauges(pool, lambda: now)
-    assert await running.read() == {"completion": 2, "delivery": 2}
+    shown = await figures_of(pool, now)
+    assert shown["servicecert_clocks_open"] == {"completion": 2, "delivery": 2}
     lapses = lapse_time(cases[1].entered[0].at)
-    assert await left.read() == {"completion": (lapses - now).total_seconds(), "delivery": -3600}
+    assert shown["servicecert_clock_left_seconds"] == {"completion": (lapses - now).total_seconds(), "delivery": -3600}
+    # The end of a month, and both changes of the clocks.
+    for at in ("2026-08-31T10:00:00Z", "2027-08-31T21:30:00Z", "2026-09-25T12:00:00Z", "2026-03-27T22:30:00Z"):
+        entered = (cases[1].entered[0].model_copy(update={"at": datetime.fromisoformat(at)}),)
+        await administer(pool, "delete from cases")
+        async with pool.acquire() as connection, connection.transaction():
+            await STORE.save(connection, [stored(replace(cases[1], entered=entered))])
+        left = await figure(pool, now, "clock_left_seconds")
+        assert left == {"completion": (lapse_time(entered[0].at) - now).total_seconds()}, at
     await administer(pool, "delete from cases")
-    assert (await running.read(), await left.read()) == ({"completion": 0, "delivery": 0}, {})
+    shown = await figures_of(pool, now)
+    assert shown["servicecert_clocks_open"] == {"completion": 0, "delivery": 0}
+    assert "servicecert_clock_left_seconds" not in shown

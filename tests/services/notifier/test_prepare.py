@@ -6,10 +6,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from figures import figure
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, REMIND
-from servicecert_notifier.operator.gauges import Waiting
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
@@ -86,12 +86,14 @@ async def test_C4_moments_are_given_once_over_turns_workers_and_restarts(pool, k
 async def test_C4_what_the_limits_hold_back_is_counted_by_when_it_goes(pool, known, issued):
     ledgers = await known(*[{"subject": f"CN={number}"} for number in range(70)])
     now, mails = issued.not_after - timedelta(days=59), len(issued.recipients)
-    waiting = Waiting(pool, lambda: now)
-    assert await waiting.held() == {"within an hour": 0.0, "later": 0.0}
+    assert await figure(pool, now, "reminders_held_back") == {"within an hour": 0.0, "later": 0.0}
     await prepared(pool, ledgers, list(ledgers), now, Limits(over_all=60 * mails, to_a_domain=100_000))
-    assert await waiting.held() == {"within an hour": 60.0 * mails, "later": 9.0 * mails}
-    later = Waiting(pool, lambda: now + timedelta(hours=2))
-    assert await later.held() == {"within an hour": 0.0, "later": 0.0}
+    assert await figure(pool, now, "reminders_held_back") == {
+        "within an hour": 60.0 * mails,
+        "later": 9.0 * mails,
+    }
+    later = now + timedelta(hours=2)
+    assert await figure(pool, later, "reminders_held_back") == {"within an hour": 0.0, "later": 0.0}
 
 
 async def test_C4_a_turn_that_is_not_committed_gives_nothing_out(pool, known, issued):

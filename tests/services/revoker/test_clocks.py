@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from figures import figure, figures_of
 from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Certificate, Listed, Registered, Revoked, Valid
-from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
@@ -89,9 +89,9 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
     await one.happen(Event(uuid4(), issued.key(), issued, SENT_AT - HOUR))
     await one.happen(Event(uuid4(), str(CASE), requested(), SENT_AT))
     await one.read_outbox()
-    read = {gauge.name: gauge.read for gauge in open_gauges(pool, lambda: PASSED + HOUR)}
-    assert await read["servicecert_revocations"]() == {"open": 1, "late": 1}
-    assert await read["servicecert_revocation_oldest_seconds"]() == {"revoker": 25 * 3600}
+    shown = await figures_of(pool, PASSED + HOUR)
+    assert shown["servicecert_revocations"] == {"open": 1, "late": 1}
+    assert shown["servicecert_revocation_oldest_seconds"] == {"": 25 * 3600}
     # The CRL could not be published; everybody was down over the marks, and then two look at once.
     others = [renewed(one, now=PASSED + HOUR) for _ in range(2)]
     rows = await pool.fetch("select id, key, kind, at from deadlines")
@@ -109,5 +109,5 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
     await one.settled()
     assert await one.standings() == {"revoked": 1}
     assert await pool.fetchval("select count(*) from deadlines") == 0
-    assert await read["servicecert_revocations"]() == {"open": 0, "late": 0}
+    assert await figure(pool, PASSED + HOUR, "revocations") == {"open": 0, "late": 0}
     assert await one.parked() == 0

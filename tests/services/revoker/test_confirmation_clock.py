@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from databases import administer
+from figures import figure, figures_of
 from servicecert_cli.operations import proposing
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.proposals.domain.proposal import proposal_key
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
@@ -58,7 +57,6 @@ async def test_D6_E2_wait_for_a_confirmation_has_its_own_24_hours_with_warnings_
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     began, hour = await stopped(stand, issued, requested), timedelta(hours=1)
-    read: dict[str, Any] = {gauge.name: gauge.read for gauge in open_gauges(stand.pool, lambda: stand.now)}
     (waiting,) = await stand.pool.fetch("select id from proposals")
     marks: list[tuple[float, DeadlineMark]] = []
     alarmed = 0
@@ -71,8 +69,9 @@ async def test_D6_E2_wait_for_a_confirmation_has_its_own_24_hours_with_warnings_
             assert each.case_id == another(issued, 2).case_id, "the first case that waits"
             marks.append((hours, each.mark))
         late = int(hours > 24)
-        assert await read["servicecert_cascades"]() == {"open": 1, "late": late}
-        assert await read["servicecert_cascade_oldest_seconds"]() == {"revoker": pytest.approx(hours * 3600)}
+        shown = await figures_of(stand.pool, stand.now)
+        assert shown["servicecert_cascades"] == {"open": 1, "late": late}
+        assert shown["servicecert_cascade_oldest_seconds"] == {"": pytest.approx(hours * 3600)}
     with caplog.at_level(logging.ERROR):
         await stand.settled()
     assert marks == [(12, DeadlineMark.HALF), (21.6, DeadlineMark.NINE_TENTHS), (24, DeadlineMark.PASSED)]
@@ -102,11 +101,10 @@ async def test_D6_clock_of_a_confirmation_ends_once_nothing_is_left_to_decide(
 ) -> None:
     began = await stopped(stand, issued, requested)
     (waiting,) = await stand.pool.fetch("select id from proposals")
-    read: dict[str, Any] = {gauge.name: gauge.read for gauge in open_gauges(stand.pool, lambda: stand.now)}
     if end == "confirmed":
         async with login("bertil") as connection:
             assert await proposing.confirm(connection, waiting["id"])
-        assert (await read["servicecert_cascades"]())["open"] == 1, "confirmed is not yet revoked"
+        assert (await figure(stand.pool, stand.now, "cascades"))["open"] == 1, "confirmed is not yet revoked"
         stand.now = datetime.now(UTC) + SECOND
         while await stand.wake():
             await stand.settled()
@@ -121,8 +119,8 @@ async def test_D6_clock_of_a_confirmation_ends_once_nothing_is_left_to_decide(
     assert await confirmation_clock(stand) == ([], 0)
     stand.now = began + timedelta(hours=25)
     assert await confirmation_clock(stand) == ([], 0)
-    assert await read["servicecert_cascades"]() == {"open": 0, "late": 0}
-    assert await read["servicecert_cascade_oldest_seconds"]() == {"revoker": 0}
+    assert await figure(stand.pool, stand.now, "cascades") == {"open": 0, "late": 0}
+    assert await figure(stand.pool, stand.now, "cascade_oldest_seconds") == {"": 0}
 
 
 async def test_D6_clock_of_a_confirmation_goes_on_while_what_it_orders_is_unpublished(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -200,7 +201,9 @@ async def test_D8_F2_I7_responders_without_state_say_what_the_revoker_says(
                 async with session.get(f"http://{address}/metrics") as response:
                     shown = await response.text()
                 assert "servicecert_ocsp_certificates 2.0" in shown
-                assert 'servicecert_ocsp_certificate_days_left{issuer="production-rsa"} 3.99' in shown
+                (left,) = re.findall(r'_certificate_left_seconds{issuer="production-rsa"} (.*)', shown)
+                assert 3.99 < float(left) / 86_400 < 4
+                assert "servicecert_followed_offset{" in shown
                 assert 'servicecert_ready{service="ocsp"} 1.0' in shown
 
 

@@ -10,12 +10,12 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from figures import figure
 from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import Item
-from servicecert_revoker.operator.gauges import open_gauges
 from servicecert_revoker.proposals.domain.proposal import MOST_AT_ONCE, Proposal, carry_out
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
@@ -210,16 +210,27 @@ async def test_D6_stopped_cascade_goes_on_once_an_operator_confirms(
     reason = RevocationReason.KEY_EXPOSED
     await stand.happen(requested(case_id=certificates[0].case_id, serial_as_typed="01", reason=reason))
     await stand.settled()
-    shown = {gauge.name: gauge.read for gauge in open_gauges(stand.pool, lambda: stand.now)}["servicecert_proposals"]
-    assert await shown() == {"unconfirmed": 0, "stopped": 1, "running": 0}
+    assert await figure(stand.pool, stand.now, "proposals") == {
+        "unconfirmed": 0,
+        "stopped": 1,
+        "running": 0,
+    }
     async with login("anna") as connection:
         (waiting,) = await proposing.proposals(connection)
     assert await confirmed(login, waiting.id)
-    assert await shown() == {"unconfirmed": 0, "stopped": 0, "running": 1}
+    assert await figure(stand.pool, stand.now, "proposals") == {
+        "unconfirmed": 0,
+        "stopped": 0,
+        "running": 1,
+    }
     stand.now = datetime.now(UTC) + SECOND
     await carried_out(stand)
     assert await stand.standings() == {"revoked": 6}
-    assert await shown() == {"unconfirmed": 0, "stopped": 0, "running": 0}
+    assert await figure(stand.pool, stand.now, "proposals") == {
+        "unconfirmed": 0,
+        "stopped": 0,
+        "running": 0,
+    }
 
 
 async def test_incident_is_carried_out_at_its_rate_and_goes_on_where_a_dead_revoker_left_it(

@@ -44,7 +44,8 @@ class Follower:
 
     That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
-    events, by topic and reason.
+    events, by topic and reason. `offsets` has the next offset of each partition, `newest` when the newest record of
+    each topic was written, in seconds since 1970.
     """
 
     def __init__(
@@ -58,13 +59,14 @@ class Follower:
         outage_name: str = "Kafka",
     ) -> None:
         self.skipped: Counter[tuple[str, str]] = Counter()
+        self.offsets: dict[TopicPartition, int] = {}
+        self.newest: dict[str, float] = {}
         self._broker = broker
         self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
         self._reached = reached
         self._verifier = verifier
         self._clock = clock
-        self._next: dict[TopicPartition, int] = {}
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(outage_name)
@@ -85,7 +87,7 @@ class Follower:
 
     async def _take_slices(self, records: Sequence[ConsumerRecord]) -> None:
         """Read slices at once in threads, since verifying a signature releases the interpreter; take them in order."""
-        new = [each for each in records if each.offset >= self._next.get(_partition(each), 0)]
+        new = [each for each in records if each.offset >= self.offsets.get(_partition(each), 0)]
         slices = [new[start : start + _SLICE] for start in range(0, len(new), _SLICE)]
         if len(new) > _FEW:
             read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
@@ -93,7 +95,9 @@ class Follower:
             read = [self._read(each) for each in slices]
         for slice_read in read:
             self._take([change for change in map(self._change, slice_read) if change is not None])
-        self._next.update((_partition(record), record.offset + 1) for record in new)
+        for record in new:
+            self.offsets[_partition(record)] = record.offset + 1
+            self.newest[record.topic] = max(record.timestamp / 1000, self.newest.get(record.topic, 0.0))
 
     def _read(self, records: Sequence[ConsumerRecord]) -> list[Change | tuple[ConsumerRecord, Undecodable]]:
         return [self._read_one(record) for record in records]
@@ -132,7 +136,7 @@ class Follower:
 
     def _seek(self) -> None:
         """Continue where the follower was; records read again are dropped in any case."""
-        for partition, offset in self._next.items():
+        for partition, offset in self.offsets.items():
             with suppress(IllegalStateError):
                 self._subscriber.consumer.seek(partition, offset)
 
@@ -152,7 +156,7 @@ class Follower:
         if self._busy or not is_whole or any(positions[each] < ends[each] for each in partitions):
             return False
         # A topic that ends before the taken records was deleted and created again.
-        if any(self._next.get(each, 0) > ends[each] for each in partitions):
+        if any(self.offsets.get(each, 0) > ends[each] for each in partitions):
             return False
         await self._reached(asked)
         return True

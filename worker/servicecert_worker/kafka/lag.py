@@ -4,7 +4,8 @@ Seconds are the age of the oldest unhandled record, by its producer's clock.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,8 @@ _FIRST_STEP_MS = 1_000
 _AHEAD_MS = 86_400_000
 """Producers' clocks may be ahead of ours."""
 _COORDINATOR_SECONDS = 15.0
+MOST_FOREIGN = 50
+"""The most groups of others that are looked at."""
 _COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
@@ -62,12 +65,6 @@ async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicParti
     return [assigned_to(worker[4]) for worker in workers]
 
 
-async def owners_of(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, str]:
-    """Return the client id of the worker that has each partition. Raises what aiokafka raises."""
-    _, workers = await _describe_group(admin, group)
-    return {partition: worker[1] for worker in workers for partition in assigned_to(worker[4])}
-
-
 async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
     """Return the id of a group's coordinator, and the group's members. Raises what aiokafka raises.
 
@@ -89,6 +86,29 @@ async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, 
     raise AssertionError("The pauses never end.")
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group at one moment: the partitions of each running member, and the lag of each partition it owes."""
+
+    name: str
+    members: tuple[int, ...]
+    lags: tuple[PartitionLag, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A cluster at one moment: groups, the brokers that answer, and each partition's first offset, end and copies.
+
+    `out_of_sync` has the partitions of which a copy is missing or behind.
+    """
+
+    groups: tuple[Group, ...]
+    brokers: int
+    first: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
+    out_of_sync: frozenset[TopicPartition]
+
+
 async def measure(
     admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str, services: Sequence[str], now: datetime
 ) -> list[PartitionLag]:
@@ -96,11 +116,12 @@ async def measure(
 
     `reader` is a consumer without a group. No record is read. Raises what aiokafka raises.
     """
-    return await LagMeter(admin, reader, prefix).measure(services, now)
+    look = await LagMeter(admin, reader, prefix).look(services, now)
+    return [lag for group in look.groups for lag in group.lags]
 
 
 class LagMeter:
-    """Measures the services' lag again and again. It remembers when the oldest records were written."""
+    """Looks at groups again and again. It remembers when the oldest unhandled records were written."""
 
     def __init__(self, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str) -> None:
         self._admin = admin
@@ -108,47 +129,100 @@ class LagMeter:
         self._prefix = prefix
         self._written: dict[tuple[TopicPartition, int], datetime] = {}
 
-    async def measure(self, services: Sequence[str], now: datetime) -> list[PartitionLag]:
-        """Return the lag of each partition that the services owe to read. Raises what aiokafka raises."""
-        found: list[PartitionLag] = []
-        kept: dict[tuple[TopicPartition, int], datetime] = {}
-        for service in services:
-            group = self._prefix + service
-            partitions = await self._owed(service)
-            handled = await committed(self._admin, group)
-            owners = await owners_of(self._admin, group)
-            first = await self._reader.beginning_offsets(partitions)
-            ends = await self._reader.end_offsets(partitions)
-            offsets = {each: max(handled.get(each, 0), first[each]) for each in partitions}
-            waiting = {each: offset for each, offset in offsets.items() if offset < ends[each]}
-            new = {each: offset for each, offset in waiting.items() if (each, offset) not in self._written}
-            known = self._written | {(each, new[each]): at for each, at in (await _written(self._reader, new)).items()}
-            kept |= {(each, offset): known[each, offset] for each, offset in waiting.items() if (each, offset) in known}
-            found += [
+    async def look(
+        self,
+        services: Sequence[str],
+        now: datetime,
+        topics: Sequence[Topic] = (),
+        foreign: re.Pattern[str] | None = None,
+    ) -> Look:
+        """Look at the services' groups, at more `topics`, and at the groups whose whole names match `foreign`.
+
+        A service owes what the catalogue says that it reads. A foreign group owes what it has committed once. Raises
+        what aiokafka raises.
+        """
+        owed = {
+            self._prefix + service: {self._prefix + topic.name for topic in read_by(service)} for service in services
+        }
+        names = set().union(*owed.values(), (self._prefix + topic.name for topic in topics))
+        committed_by = {
+            group: await _group(self._admin, group) for group in (*owed, *await self._foreign(owed, foreign))
+        }
+        names |= {each.topic for group in committed_by.values() for each in group.offsets}
+        described = [each for each in await self._admin.describe_topics(sorted(names)) if each["error_code"] == 0]
+        parts = {
+            TopicPartition(each["topic"], part["partition"]): part for each in described for part in each["partitions"]
+        }
+        first = await self._reader.beginning_offsets(list(parts)) if parts else {}
+        ends = await self._reader.end_offsets(list(parts)) if parts else {}
+        positions = {
+            (name, each): max(group.offsets.get(each, 0), first[each])
+            for name, group in committed_by.items()
+            for each in sorted(parts)
+            if (each.topic in owed[name] if name in owed else each in group.offsets)
+        }
+        waiting = {(each, offset) for (_, each), offset in positions.items() if offset < ends[each]}
+        await self._remember(waiting)
+        found: dict[str, list[PartitionLag]] = {name: [] for name in committed_by}
+        for (name, each), offset in positions.items():
+            written = self._written.get((each, offset))
+            age = (
+                0.0 if offset >= ends[each] else None if written is None else max(0.0, (now - written).total_seconds())
+            )
+            found[name].append(
                 PartitionLag(
-                    service,
+                    name.removeprefix(self._prefix) if name in owed else name,
                     each.topic,
                     each.partition,
                     max(0, ends[each] - offset),
-                    _age(now, kept.get((each, offset))) if each in waiting else 0.0,
+                    age,
                     offset,
                     ends[each],
-                    owners.get(each),
+                    committed_by[name].owners.get(each),
                 )
-                for each, offset in offsets.items()
-            ]
-        self._written = kept
-        return found
-
-    async def _owed(self, service: str) -> list[TopicPartition]:
-        """Return all partitions of the topics that a service's group reads, by the catalogue."""
-        topics = [self._prefix + topic.name for topic in read_by(service)]
-        return sorted(
-            TopicPartition(topic["topic"], part["partition"])
-            for topic in await self._admin.describe_topics(topics)
-            if topic["error_code"] == 0
-            for part in topic["partitions"]
+            )
+        return Look(
+            tuple(Group(name, committed_by[name].members, tuple(found[name])) for name in committed_by),
+            len((await self._admin.describe_cluster())["brokers"]),
+            first,
+            ends,
+            frozenset(each for each, part in parts.items() if len(part["isr"]) < len(part["replicas"])),
         )
+
+    async def _foreign(self, owed: Collection[str], pattern: re.Pattern[str] | None) -> list[str]:
+        if pattern is None:
+            return []
+        groups = {name for name, *_ in await self._admin.list_consumer_groups()}
+        return sorted(name for name in groups - set(owed) if pattern.fullmatch(name))[:MOST_FOREIGN]
+
+    async def _remember(self, waiting: Set[tuple[TopicPartition, int]]) -> None:
+        """Ask when these records were written, unless it is known; forget the others."""
+        self._written = {place: at for place, at in self._written.items() if place in waiting}
+        new = waiting - self._written.keys()
+        # Several groups may stand at different records of a partition, and each question is about one.
+        while new:
+            asked = dict(new)
+            for each, at in (await _written(self._reader, asked)).items():
+                self._written[each, asked[each]] = at
+            new -= set(asked.items())
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    offsets: Mapping[TopicPartition, int]
+    owners: Mapping[TopicPartition, str]
+    members: tuple[int, ...]
+
+
+async def _group(admin: AIOKafkaAdminClient, group: str) -> _Committed:
+    coordinator, workers = await _describe_group(admin, group)
+    offsets = await admin.list_consumer_group_offsets(group, coordinator)
+    assigned = [(worker[1], assigned_to(worker[4])) for worker in workers]
+    return _Committed(
+        {partition: meta.offset for partition, meta in offsets.items() if meta.offset >= 0},
+        {partition: client for client, partitions in assigned for partition in partitions},
+        tuple(len(partitions) for _, partitions in assigned),
+    )
 
 
 def read_by(service: str) -> list[Topic]:
@@ -187,7 +261,3 @@ async def _written(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, 
             else:
                 asked[each] = max(low[each] + 1, high[each] - step) if not low[each] else (low[each] + high[each]) // 2
     return {each: time_of(moment) for each, moment in found.items()}
-
-
-def _age(now: datetime, written: datetime | None) -> float | None:
-    return None if written is None else max(0.0, (now - written).total_seconds())

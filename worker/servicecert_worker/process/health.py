@@ -14,7 +14,9 @@ from typing import Any, Protocol, TypeAlias, cast
 
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..faults import OperatorError, background, error_summary, guard_cancellation
@@ -74,31 +76,38 @@ class _Shared:
         return reading.cancelled() or bool(reading.exception()) or monotonic() - reading.result()[1] > _FRESH_SECONDS
 
 
-class Metrics:
+class Metrics(Collector):
     """The metrics of this server itself, in each process."""
 
-    def __init__(self) -> None:
+    def __init__(self, closed: Mapping[Closed, int]) -> None:
         self._registry = CollectorRegistry()
-        self.closed = Gauge(
-            "servicecert_health_connections_closed",
-            "Connections to /live, /ready and /metrics that were closed because of a limit, by reason.",
-            ["reason"],
-            registry=self._registry,
-        )
+        self.closed: Mapping[Closed, int] = closed
+        self._registry.register(self)
 
-    def text(self, closed: Mapping[Closed, int]) -> bytes:
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric with its samples."""
+        yield closed_connections("servicecert_health_connections_closed", "/live, /ready and /metrics", self.closed)
+
+    def text(self) -> bytes:
         """Return them in Prometheus' text format."""
-        for reason in Closed:
-            self.closed.labels(str(reason)).set(closed.get(reason, 0))
         return generate_latest(self._registry)
+
+
+def closed_connections(name: str, to: str, closed: Mapping[Closed, int]) -> Metric:
+    """Return the counter of connections that were closed because of a limit."""
+    text = f"Connections to {to} that were closed because of a limit, by reason."
+    family = CounterMetricFamily(name, text, labels=["reason"])
+    for reason in Closed:
+        family.add_metric([str(reason)], closed.get(reason, 0))
+    return family
 
 
 def routes(checked: HealthSource, connections: Connections) -> list[tuple[str, Any]]:
     """Return the ASGI routes, by path."""
-    own = Metrics()
+    own = Metrics(connections.closed)
 
     async def read() -> bytes:
-        return await checked.metrics() + own.text(connections.closed)
+        return await checked.metrics() + own.text()
 
     shared = _Shared(read)
 

@@ -25,7 +25,7 @@ def _seconds(duration: object) -> object:
 
 
 class ProcessSettings(KafkaAccess):
-    """The settings of every process that reads from Kafka, by environment variable (alias)."""
+    """The settings of every process, by environment variable (alias)."""
 
     bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
     topic_prefix: Annotated[
@@ -36,14 +36,6 @@ class ProcessSettings(KafkaAccess):
             description="before the name of every topic and group, so that installations share a cluster",
         ),
     ] = ""
-    service_keys: Annotated[
-        Path,
-        Field(
-            alias="SERVICECERT_SERVICE_KEYS",
-            description="the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what "
-            "none of a writer's keys has signed is parked",
-        ),
-    ]
     health_host: Annotated[
         str, Field(alias="SERVICECERT_HEALTH_HOST", description="the address that serves /live, /ready and /metrics")
     ] = "127.0.0.1"
@@ -84,7 +76,20 @@ class ProcessSettings(KafkaAccess):
         return Cluster(self.bootstrap_servers, self.topic_prefix, self)
 
 
-class WorkerSettings(ProcessSettings):
+class ReaderSettings(ProcessSettings):
+    """The settings of every process that acts on what it reads from Kafka."""
+
+    service_keys: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_SERVICE_KEYS",
+            description="the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what "
+            "none of a writer's keys has signed is parked",
+        ),
+    ]
+
+
+class WorkerSettings(ReaderSettings):
     """The settings of every service. `DATABASE_URL` may also be a file of that name in SECRETS."""
 
     model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)

@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,8 @@ class Effects:
     """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none.
 
     An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
-    it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored.
+    it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored;
+    `acted` gets each batch's kind, outcomes and seconds.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Effects:
         effects: Mapping[str, Effect],
         give: Callable[[Result, bool], None],
         wake: Callable[[], None],
+        acted: Callable[[str, Sequence[Outcome], float], None],
     ) -> None:
         self.owner = NOBODY
         self._url = url
@@ -51,6 +54,7 @@ class Effects:
         self._effects = effects
         self._give = give
         self._wake = wake
+        self._acted = acted
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
@@ -199,7 +203,9 @@ class Effects:
             self._busy += 1
             try:
                 crash_point("effect-start")
+                started = perf_counter()
                 outcomes = await _outcomes(effect, tasks)
+                self._acted(kind, outcomes, perf_counter() - started)
                 crash_point("effect-done")
                 is_stored = False
                 try:

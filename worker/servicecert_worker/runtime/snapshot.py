@@ -1,7 +1,7 @@
 """A service's snapshot of topics: complete before the first turn, and kept up to date."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -25,21 +25,17 @@ class SnapshotFollower(Generic[K]):
         self._definition = definition
         self._reported: tuple[Any, float] = (None, 0.0)
         self._outage = Outage("The service's handler of topic snapshots")
+        self.follower: Follower | None = None
         if definition is None:
             self.ready.set()
         else:
-            self._follower = Follower(
+            self.follower = Follower(
                 broker, definition.topics, self._take, self._at_end, verifier, outage_name="Kafka (followed topics)"
             )
 
-    @property
-    def skipped(self) -> Mapping[tuple[str, str], int]:
-        """How many records of the topics were not events, by topic and reason."""
-        return {} if self._definition is None else self._follower.skipped
-
     async def run(self) -> None:
         """Follow the topics for ever; return at once if there are none. Raises what the service's functions raise."""
-        return None if self._definition is None else await self._follower.watch()
+        return None if self.follower is None else await self.follower.watch()
 
     def _take(self, changes: Sequence[Change]) -> None:
         assert self._definition is not None

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool, PostgresError
+from servicecert_schemas.canary import is_canary
 from servicecert_schemas.topics import TOPIC_OF
 
 from ..audit.chain import Chain, Head
@@ -39,7 +40,10 @@ class LateResult:
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """A committed turn: intents to do now, items handled before, parked records, published types, late results."""
+    """A committed turn: intents to do now, items handled before, parked records, published types, late results.
+
+    `stages` are those that keys have reached, with the seconds since each began.
+    """
 
     tasks: tuple[Task, ...]
     owner: int
@@ -47,6 +51,7 @@ class TurnResult:
     parked: tuple[ParkedArrival, ...]
     published: tuple[str, ...]
     late_results: tuple[LateResult, ...] = ()
+    stages: tuple[tuple[str, float], ...] = ()
 
 
 class Turns(Generic[S, K]):
@@ -138,8 +143,15 @@ class Turns(Generic[S, K]):
             parked=tuple(folded.parked),
             published=tuple(event.data.TYPE for event in folded.published),
             late_results=late,
+            stages=self._stages(folded, stored),
         )
         return outcome, head
+
+    def _stages(self, folded: Folded[S], stored: Mapping[str, Stored[S]]) -> tuple[tuple[str, float], ...]:
+        """Return the stages that keys have reached in this turn, but for those of the canary."""
+        before = {key: entry.state for key, entry in stored.items()}
+        changed = (each for each in folded.changed if not is_canary(each.key))
+        return tuple(stage for each in changed for stage in self._service.stages(before.get(each.key), each.state))
 
     def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
         codes = [

@@ -29,7 +29,6 @@ from ..process.settings import WorkerSettings
 from ..process.watchdog import give_up, heartbeat
 from ..service_keys import read_key, read_public_keys
 from ..signatures import UNTRUSTED, Signer, Verifier
-from ..storage import QUERIES
 from .crash_points import crash_point
 from .effects import Effects
 from .fold import Item, ParkedArrival
@@ -89,8 +88,16 @@ class Worker(Generic[S, K]):
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._turns = Turns(service, pool, self._chain, Signer(service.name, key), settings.parked_most)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
+        self._metrics.followed.of = self._snapshot.follower
         self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier)
-        self._effects = Effects(self._url, service.name, service.effects, self._loop.give_result, self._loop.wake)
+        self._effects = Effects(
+            self._url,
+            service.name,
+            service.effects,
+            self._loop.give_result,
+            self._loop.wake,
+            self._metrics.count_acts,
+        )
         self._source = source
         source.bind(self._loop.wake, self._room)
         attestor = Attestor(service.name, pool, key, clock)
@@ -248,27 +255,11 @@ class Worker(Generic[S, K]):
         """Return the metrics in Prometheus' text format."""
         metrics, service = self._metrics, self._service.name
         group = self._cluster.group(service)
-        metrics.lag.clear()
-        metrics.lag_seconds.clear()
-        now, oldest = machine_clock(), self._source.oldest()
-        for (topic, partition), lag in self._source.lag().items():
-            metrics.lag.labels(group, topic, partition).set(lag)
-            age = now - oldest.get((topic, partition), now)
-            metrics.lag_seconds.labels(group, topic, partition).set(max(0.0, age.total_seconds()))
         metrics.partitions.labels(group).set(self._source.assigned())
         metrics.ready.labels(service).set(int(self.ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
         metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
-        for (topic, reason), records in self._snapshot.skipped.items():
-            metrics.skipped.labels(service, topic, reason).set(records)
         await metrics.read_own()
-        with suppress(Exception):
-            (row,) = await self._pool.fetch(QUERIES["backlog"], self._clock())
-            for kind in ("outbox", "intents", "parked", "culprits", "unkept", "overdue"):
-                metrics.backlog.labels(service, kind).set(row[kind])
-            metrics.unattested.labels(service).set(row["unattested_age"])
-            for kind in ("outbox", "intents"):
-                metrics.backlog_age.labels(service, kind).set(row[f"{kind}_age"])
         return metrics.text()
 
 

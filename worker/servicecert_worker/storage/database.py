@@ -26,6 +26,8 @@ MIGRATOR = "migrator"
 """The login that migrates: a member of each schema's owner."""
 ERASER = "eraser"
 """The login that erases cases (E3)."""
+MONITORING = "monitoring"
+"""The login that reads the services' figures."""
 OPERATORS = "operators"
 """The group of operators' logins."""
 READERS = "readers"
@@ -35,11 +37,13 @@ COMMAND_SECONDS = 20.0
 _LOCK = 7077_0001
 _OLDEST = 16
 """PostgreSQL 16 is the first with `is json`."""
-_SHARED = {MIGRATOR: "login", ERASER: "login", OPERATORS: "nologin", READERS: "nologin"}
+_SHARED = {MIGRATOR: "login", ERASER: "login", MONITORING: "login", OPERATORS: "nologin", READERS: "nologin"}
+LOGINS = tuple(name for name, kind in _SHARED.items() if kind == "login")
+"""The logins beside the services' own."""
 
 
 def role_of(database: str, name: str) -> str:
-    """Return the role of a service, or of MIGRATOR, ERASER, OPERATORS or READERS, in a database.
+    """Return the role of a service, of one of LOGINS, or of OPERATORS or READERS, in a database.
 
     Roles belong to the whole cluster, so the name includes the database.
     """
@@ -54,7 +58,7 @@ def owner_of(database: str, service: str) -> str:
 def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """Create the roles and a schema for each service, and return the database URLs by name of `passwords`.
 
-    `passwords` has services, MIGRATOR and ERASER; one that exists keeps its schema and gets the new password. Schemas
+    `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
     that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
     """
     with closing(_connect(admin_url)) as connection:
@@ -76,7 +80,7 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
                 rights.keep_locks(
                     connection,
                     [
-                        *(role_of(database, name) for name in {*passwords, MIGRATOR, ERASER}),
+                        *(role_of(database, name) for name in {*passwords, MIGRATOR, ERASER} - {MONITORING}),
                         *(owner_of(database, name) for name in passwords if name not in _SHARED),
                     ],
                 )
@@ -161,7 +165,8 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
         finally:
             backend.connection.close()
         roles = {name: role_of(database, name) for name in _SHARED} | {"service": role_of(database, service)}
-        rights.apply(connection, service, owner, roles, rights.read((MIGRATIONS, *folders)))
+        definitions = rights.read((MIGRATIONS, *folders), rights.FIGURES)
+        rights.apply(connection, service, owner, roles, rights.read((MIGRATIONS, *folders)), definitions)
 
 
 def check(url: str, service: str, folders: Sequence[Path]) -> None:

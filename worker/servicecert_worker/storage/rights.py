@@ -12,6 +12,7 @@ from psycopg import sql
 from ..faults import OperatorError
 
 NAME = "rights.sql"
+FIGURES = "figures.sql"
 
 _GRANTEES = """
 select distinct grantee::regrole::text
@@ -51,9 +52,9 @@ from pg_roles as r where r.rolname = session_user
 """
 
 
-def read(folders: Sequence[Path]) -> str:
-    """Return the rights of these folders of migrations."""
-    return "\n".join(file.read_text("utf-8") for folder in folders if (file := folder.with_name(NAME)).exists())
+def read(folders: Sequence[Path], name: str = NAME) -> str:
+    """Return the rights, or what the file `name` has, of these folders of migrations."""
+    return "\n".join(file.read_text("utf-8") for folder in folders if (file := folder.with_name(name)).exists())
 
 
 def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
@@ -70,11 +71,16 @@ def may_use(connection: psycopg.Connection[Any], schema: str) -> bool:
 
 
 def apply(
-    connection: psycopg.Connection[Any], schema: str, owner: str, roles: Mapping[str, str], statements: str
+    connection: psycopg.Connection[Any],
+    schema: str,
+    owner: str,
+    roles: Mapping[str, str],
+    statements: str,
+    definitions: str = "",
 ) -> None:
-    """Revoke all rights in a schema, then grant those of `statements`, in one transaction.
+    """Create the functions of `definitions`, revoke all rights in a schema, then grant those of `statements`.
 
-    There `{schema}`, and `{name}` for each of `roles`, stand for the names of schema and roles.
+    All is done in one transaction. In `statements`, `{schema}` and `{name}` for each of `roles` stand for names.
     """
     names = {"{schema}": schema, **{f"{{{name}}}": role for name, role in roles.items()}}
     for word, name in names.items():
@@ -82,7 +88,9 @@ def apply(
     place = sql.Identifier(schema)
     with connection.transaction():
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(owner)))
-        connection.execute(sql.SQL("set local search_path = {}").format(place))
+        # The functions keep this path: with pg_temp last, a caller's temporary tables are not taken for ours.
+        connection.execute(sql.SQL("set local search_path = {}, pg_temp").format(place))
+        connection.execute(definitions.encode())
         found = connection.execute(
             _GRANTEES, {"schema": place.as_string(connection), "owner": sql.Identifier(owner).as_string(connection)}
         ).fetchall()

@@ -1,6 +1,7 @@
 -- What each role may do with the worker's tables (F4). `servicecert db migrate` revokes all, then grants what stands here: nothing else is permitted.
--- {service} is the service's own role, {operators} and {readers} are groups of logins, {eraser} is the login that erases (E3).
-grant usage on schema {schema} to {service}, {eraser}, {operators}, {readers};
+-- {service} is the service's own role, {operators} and {readers} are groups of logins, {eraser} is the login that erases (E3),
+-- {monitoring} the one that reads numbers.
+grant usage on schema {schema} to {service}, {eraser}, {monitoring}, {operators}, {readers};
 
 grant select, insert, delete on inbox to {service};
 grant select, insert, delete on outbox to {service};
@@ -24,6 +25,9 @@ grant select (key) on intents to {eraser};
 grant select (key, salt), update (salt) on audit to {eraser};
 grant select on lock_salt to {eraser};
 grant execute on function lock_of, record_operation to {eraser};
+
+-- Numbers without any key: see figures.sql.
+grant execute on function worker_figures to {monitoring}, {operators}, {readers};
 
 -- Operators change nothing but by these functions, which write the audit.
 grant execute on function replay_parked, discard_parked, forget_origins to {operators};

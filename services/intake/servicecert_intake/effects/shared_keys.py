@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -75,9 +75,3 @@ class Search:
                 extra={"keys": sorted(result.fresh)[:20]},
             )
         return [Done(Searched(keys=result.searched, sharing=len(result.keys))) for _ in tasks]
-
-
-async def blocked_keys(pool: "asyncpg.Pool[Any]") -> Mapping[str, float]:
-    """Return the number of blocked keys, by reason."""
-    rows = await pool.fetch(QUERIES["blocked_keys"])
-    return {"compromised": 0, "shared-prime": 0} | {row["blocked"]: row["keys"] for row in rows}

@@ -2,16 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import asyncpg
 from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
 from servicecert_worker.decider import Gauge
 from servicecert_worker.faults import OperatorError
-
-from ..effects.shared_keys import blocked_keys
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +24,8 @@ def load(folder: Path | None) -> KeyLists:
     return lists
 
 
-def gauges(lists: KeyLists, pool: "asyncpg.Pool[Any]") -> tuple[Gauge, ...]:
-    """Return intake's own gauges of keys."""
+def gauges(lists: KeyLists) -> tuple[Gauge, ...]:
+    """Return the gauges of the lists."""
 
     async def sizes() -> Mapping[str, float]:
         return dict(lists.sizes()) or {"none": 0}
@@ -38,8 +33,5 @@ def gauges(lists: KeyLists, pool: "asyncpg.Pool[Any]") -> tuple[Gauge, ...]:
     return (
         Gauge(
             "servicecert_key_list_records", "Keys in the lists of leaked and compromised keys, by file.", "list", sizes
-        ),
-        Gauge(
-            "servicecert_keys_blocked", "Keys that are never certified again.", "reason", partial(blocked_keys, pool)
         ),
     )

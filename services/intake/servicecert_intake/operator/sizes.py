@@ -34,7 +34,11 @@ class Sizes:
         async def fill() -> Mapping[str, float]:
             return {what: size / self._most[what] for what, size in self.now().items()}
 
+        async def entries() -> Mapping[str, float]:
+            return {what: float(size) for what, size in self.now().items()}
+
         return (
+            Gauge("servicecert_followed_entries", "Entries in force of a followed topic, by topic.", "topic", entries),
             Gauge(
                 "servicecert_followed_fill",
                 "How full the memory for a followed topic is, by topic: at 1 further entries are left out.",

@@ -3,9 +3,6 @@
 WITH fresh AS (SELECT key_sha256 FROM keys WHERE key_sha256 = ANY ($1::text[]) AND blocked IS NULL ORDER BY key_sha256 FOR UPDATE)
 UPDATE keys SET blocked = 'shared-prime' FROM fresh WHERE keys.key_sha256 = fresh.key_sha256 RETURNING keys.key_sha256
 
--- name: blocked_keys
-SELECT blocked, count(*) AS keys FROM keys WHERE blocked IS NOT NULL GROUP BY blocked
-
 -- name: cases_of_keys
 SELECT body -> 'key' ->> 'sha256' AS key_sha256, case_id, state::text
 FROM cases
@@ -60,16 +57,6 @@ WHERE (keys.business_id IS NULL AND excluded.business_id IS NOT NULL)
 SELECT case_id, version, body::text
 FROM cases
 WHERE case_id = ANY ($1::text[])
-
--- name: open_clocks
--- The running clocks (`clocks.clock_of`): how many of each kind, and the moment from which the earliest end is computed.
-SELECT 'completion' AS kind, count(*) AS open, min((body -> 'entered' -> 0 ->> 'at')::timestamptz) AS first
-FROM cases
-WHERE state IN ('submitted', 'waiting-for-csr', 'returned')
-UNION ALL
-SELECT 'delivery', count(*), min((body ->> 'due')::timestamptz)
-FROM cases
-WHERE state IN ('accepted', 'issued') AND body ->> 'due' IS NOT NULL
 
 -- name: rsa_keys
 SELECT key_sha256, rsa_spki FROM keys WHERE rsa_spki IS NOT NULL ORDER BY key_sha256

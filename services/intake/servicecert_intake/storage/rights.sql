@@ -10,3 +10,5 @@ grant select on keys to {operators};
 
 grant select (case_id, version, state, account_id, serial) on cases to {readers};
 grant select (key_sha256, business_id, blocked, seen_at) on keys to {readers};
+
+grant execute on function figures to {monitoring}, {operators}, {readers};

@@ -48,8 +48,8 @@ class Sign:
         return await asyncio.to_thread(lambda: [self._finish(task, recorded.get(task.key), now) for task in tasks])
 
     async def unavailable_keys(self) -> Mapping[str, float]:
-        """Return the CAs whose keys were unavailable the last time."""
-        return dict.fromkeys(sorted(self.unavailable), 1.0)
+        """Return 1 for each CA whose key was unavailable the last time, 0 for the others."""
+        return {issuer: float(issuer in self.unavailable) for issuer in sorted(self.keys)}
 
     async def refusals(self) -> Mapping[str, float]:
         """Return how many orders this worker refused to sign, by code."""

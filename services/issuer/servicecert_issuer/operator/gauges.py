@@ -9,22 +9,22 @@ Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def gauges(
-    open_issuances: Read, keys_away: Read, refusals: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
+    keys_away: Read, refusals: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
 ) -> tuple[Gauge, ...]:
     """Return the gauges with the readers of their values."""
     return (
         Gauge(
-            "servicecert_issuances_open",
-            "Cases whose issuing is not at its end: intended, stopped.",
-            "state",
-            open_issuances,
+            "servicecert_ca_key_away",
+            "1 for each CA whose key did not answer last, 0 for the others.",
+            "issuer",
+            keys_away,
         ),
-        Gauge("servicecert_ca_key_away", "1 for each CA whose key did not answer last.", "issuer", keys_away),
         Gauge(
             "servicecert_signing_refused",
             "Orders that this worker refused to sign with a CA's key, by why; any is an attack or a defect.",
             "code",
             refusals,
+            counts=True,
         ),
         Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
         Gauge(
@@ -32,11 +32,13 @@ def gauges(
             "Findings about certificate requests that intake accepted and this worker found invalid, by code.",
             "code",
             invalid_requests,
+            counts=True,
         ),
         Gauge(
             "servicecert_lint_warnings",
             "Certificates that this worker checked before signing and that pkilint warns of, by its code.",
             "code",
             warnings,
+            counts=True,
         ),
     )

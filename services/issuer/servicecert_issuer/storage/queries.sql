@@ -50,10 +50,6 @@ select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.profile, c
 from certificates c left join unwanted u using (key)
 where c.key = any($1::text[]) and c.tbs is not null
 
--- name: open
-select (select count(*) from intents where kind = 'sign') as intended,
-       (select count(*) from certificates where application is not null) as stopped
-
 -- name: open_acts
 select i.key, i.data, c.tbs, c.issuer from intents i join certificates c on c.key = i.key where i.kind = 'sign' and c.state = 'intended'
 

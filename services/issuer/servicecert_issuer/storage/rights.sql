@@ -21,3 +21,5 @@ grant select (key, version, state, issuer, serial, tbs, profile, profile_version
 grant select on blocked_keys, unwanted, rechecks, recheck_findings to {readers};
 -- What is to be signed is no secret: `servicecert ca reconcile` compares it.
 grant select (data) on intents to {readers};
+
+grant execute on function figures to {monitoring}, {operators}, {readers};

@@ -91,13 +91,6 @@ async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[st
     }
 
 
-async def count_open(pool: "Pool[Any]") -> Mapping[str, float]:
-    """Return the number of open issuances: intended, stopped."""
-    row = await pool.fetchrow(QUERIES["open"])
-    assert row is not None
-    return {name: float(value) for name, value in row.items()}
-
-
 def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
     return [[row.get(name) for row in rows] for name in names]
 

@@ -42,11 +42,6 @@ where m.state = 'refused' and m.settled_at >= $1
   and not exists (select from notices n where n.mail_id = m.mail_id and n.wanted = 'resend')
 order by m.settled_at, m.entry
 
--- name: held_reminders
-select coalesce(sum(mails) filter (where minute <= $1::timestamptz + interval '1 hour'), 0) as soon,
-       coalesce(sum(mails) filter (where minute > $1::timestamptz + interval '1 hour'), 0) as later
-from pace_minutes where minute > $1::timestamptz
-
 -- name: keep_paces
 -- Saves the use of the rate limits after a turn, and deletes the past.
 with kept as (
@@ -147,6 +142,3 @@ with given as (
     on conflict do nothing
 )
 select count(*) from kept
-
--- name: waiting_mails
-select kind, count(*) as mails, max(extract(epoch from $1::timestamptz - planned_at)) as age from mails where state = 'deferred' group by kind

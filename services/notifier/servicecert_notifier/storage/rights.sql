@@ -20,3 +20,5 @@ grant execute on function resend_mails to {operators};
 grant select (mail_id, entry, case_id, kind, occasion, recipient, place, copy, resends, planned_at, give_up_at, state, attempts, first_tried_at, tried_at,
               next_try_at, answer, settled_at, superseded_by, bounce, bounced_at, relay, refused_since) on mails to {readers};
 grant select on pace_minutes to {readers};
+
+grant execute on function figures to {monitoring}, {operators}, {readers};

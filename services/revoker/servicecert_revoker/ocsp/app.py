@@ -96,6 +96,7 @@ class Responder:
         topics = [self._cluster.name(topic) for topic in TOPICS]
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
+        self._metrics.followed.of = self._feed
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )
@@ -160,7 +161,8 @@ class Responder:
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         ready, _ = self.ready()
-        return self._metrics.text(self._answering, self._standings, self._feed.skipped, self._clock(), ready=ready)
+        self._metrics.show(self._answering, self._standings, self._clock(), ready=ready)
+        return self._metrics.text()
 
     def _respond(self, request: bytes, now: datetime, client: str) -> Answer:
         answer = self._answering.answer(request, now, client)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 from servicecert_worker.process.clients import Proxies
-from servicecert_worker.process.settings import ProcessSettings
+from servicecert_worker.process.settings import ReaderSettings
 
 
-class Settings(ProcessSettings):
+class Settings(ReaderSettings):
     """Any number of responders may serve at one host and port."""
 
     ocsp_host: Annotated[

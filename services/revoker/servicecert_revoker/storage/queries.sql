@@ -31,12 +31,6 @@ from (
 full join (select issuer, count(published_at) as crls from crls group by issuer) as c using (issuer)
 order by issuer
 
--- name: count_proposals
-select count(*) filter (where confirmed_by is null and kind <> 'cascade') as unconfirmed,
-       count(*) filter (where confirmed_by is null and kind = 'cascade') as stopped,
-       count(*) filter (where confirmed_by is not null) as running
-from proposals where done_at is null and dropped_by is null
-
 -- name: erase
 -- E3: of a certificate that is erased the recipients go, and who asked for its revocation, whether it still waits or not.
 update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), asked = null, requesters = null where key = $1 and certificate is not null
@@ -55,29 +49,6 @@ select s.key, s.issuer, s.serial from statuses as s join unnest($1::text[], $2::
 -- name: keep_second
 -- A second certificate of a case, under a key of its own, unless it is stored already (F2).
 insert into statuses (key, version, standing, issuer, serial, partition, certificate) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb) on conflict do nothing
-
--- name: last_crls
--- The last published CRL of each CA ($1) and partition in use: all up to $2, and those up to $3 that certificates name.
-select issuer, partition, last.this_update, last.next_update, last.entries
-from unnest($1::text[]) as ca (issuer)
-cross join lateral (
-    with recursive named (partition) as (
-        select min(partition) from statuses where issuer = ca.issuer
-        union all
-        select (select min(s.partition) from statuses as s where s.issuer = ca.issuer and s.partition > named.partition)
-        from named where named.partition < $3::int
-    )
-    select partition from named where partition <= $3::int
-    union
-    select generate_series(0, $2::int)
-) as n (partition)
-cross join lateral (
-    select this_update, next_update, entries
-    from crls
-    where crls.issuer = ca.issuer and crls.partition = n.partition and published_at is not null
-    order by number desc
-    limit 1
-) as last
 
 -- name: load
 select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
@@ -106,16 +77,6 @@ select pg_advisory_lock(lock_of('crl/' || $1))
 
 -- name: lock_keys
 select pg_advisory_xact_lock(lock) from (select lock_of('compromised/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
-
--- name: open
--- What relying parties cannot see yet, by its oldest request: the first one, or one that changed the entry later; $2 is the time that each has.
-select count(*) as open, count(*) filter (where since + $2::interval < $1) as late,
-       coalesce(extract(epoch from $1 - min(since)), 0)::float as oldest
-from (
-    select case when s.standing < 'revoked' then r.requested_at else r.changed_at end as since
-    from statuses as s join revocations as r using (key)
-    where s.standing > 'valid' and s.standing < 'revoked' or s.changed
-) as o
 
 -- name: others
 -- The valid certificates of a key that no confirmed proposal about it holds, at most $3.
@@ -176,12 +137,6 @@ select generate_series(0, $2::int)
 -- name: start_confirmation_clock
 -- $3 is how long after the proposal its clock is checked first.
 insert into deadlines (key, kind, id, at) select 'proposal/' || id, $2, gen_random_uuid(), proposed_at + $3::interval from proposals where id = $1
-
--- name: waiting_cascades
--- Stopped cascades whose certificates are not all revoked; $2 is the time that each has.
-select count(*) as open, count(*) filter (where proposed_at + $2::interval < $1) as late,
-       coalesce(extract(epoch from $1 - min(proposed_at)), 0)::float as oldest
-from waiting_cascades
 
 -- name: propose
 select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)
@@ -296,10 +251,6 @@ insert into responder_certificates as r (environment, key_sha256, issuer, serial
 values ($1, $2, $3, $4, $5, $6, $7, $8)
 on conflict (issuer, serial) do update set fingerprint = excluded.fingerprint, refusal = excluded.refusal
 where (r.fingerprint, r.refusal) is distinct from (excluded.fingerprint, excluded.refusal)
-
--- name: second_certificates
--- At most 1,000 are counted. By `limit` the planner takes the index: it expects most rows to have what none has.
-select count(*) from (select from statuses where certificate ->> 'second_of' is not null order by key limit 1000) as second
 
 -- name: save_proposals
 -- How far proposals are carried out; a key that one is about is compromised from its first step on. A row whose version moved is not saved and not counted.

@@ -16,3 +16,5 @@ grant select on operators, proposals, proposal_items, compromised_keys, operator
 
 -- Which cases an operator decided about is in the audit as the proposal only: `servicecert audit history` tells a reader.
 grant select on proposal_items, operators_certificates, crls, compromised_keys, waiting_cascades, responder_certificates to {readers};
+
+grant execute on function figures to {monitoring}, {operators}, {readers};

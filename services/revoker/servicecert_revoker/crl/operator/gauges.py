@@ -1,4 +1,4 @@
-"""The metrics of CRLs: the age of the published ones, the time of the last pass, and failures."""
+"""A process's metrics of CRLs: the time of the last pass, failures, and the roots' CRLs."""
 
 import time
 from collections import Counter
@@ -6,13 +6,10 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import asyncpg
-from servicecert_pki.partitions import MOST_PARTITIONS, crl_name
 from servicecert_worker.decider import Gauge
 
-from ...storage import QUERIES
 from ..domain.gates import GATES
 from ..effects.publishers import ADDRESS, FOLDER
 
@@ -62,50 +59,28 @@ ReadCrls: TypeAlias = Callable[[], Awaitable[Mapping[str, InForce]]]
 """Returns published CRLs by file name."""
 
 
-def last_crls(pool: "asyncpg.Pool[Any]", issuers: Sequence[str], partitions: int) -> ReadCrls:
-    """Return a reader of the issuing CAs' published CRLs in the database: the same for all revokers."""
-
-    async def read() -> Mapping[str, InForce]:
-        return {
-            crl_name(row["issuer"], row["partition"]): InForce(row["this_update"], row["next_update"], row["entries"])
-            for row in await pool.fetch(QUERIES["last_crls"], list(issuers), partitions, MOST_PARTITIONS)
-        }
-
-    return read
-
-
-def gauges(readers: Sequence[ReadCrls], stats: CrlStats, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
-    """Return the gauges. `readers` give the CRLs of issuing CAs and of roots."""
-
-    async def crls() -> Mapping[str, InForce]:
-        return {name: crl for read in readers for name, crl in (await read()).items()}
-
-    async def ages() -> Mapping[str, float]:
-        published, now = await crls(), clock()
-        return {name: (now - crl.this_update).total_seconds() for name, crl in published.items()}
+def gauges(roots: ReadCrls, stats: CrlStats, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
+    """Return the gauges. `roots` reads the roots' CRLs, which are files: those of issuing CAs are in the tables."""
 
     async def valid() -> Mapping[str, float]:
-        published, now = await crls(), clock()
+        published, now = await roots(), clock()
         return {name: (crl.next_update - now).total_seconds() for name, crl in published.items() if crl.next_update}
 
-    async def entries() -> Mapping[str, float]:
-        return {name: float(crl.entries) for name, crl in (await crls()).items()}
-
     return (
-        Gauge("servicecert_crl_age_seconds", "Time since each published CRL's this update.", "crl", ages),
-        Gauge("servicecert_crl_valid_seconds", "Time until each published CRL's next update.", "crl", valid),
-        Gauge("servicecert_crl_entries", "Certificates on each published CRL.", "crl", entries),
+        Gauge("servicecert_root_crl_valid_seconds", "Time until each root's CRL's next update.", "crl", valid),
         Gauge("servicecert_crl_pass_seconds", "Duration of the last pass over a CA's CRLs.", "issuer", stats.seconds),
         Gauge(
             "servicecert_crl_gate_failures",
             "CRLs that were not published, by the check that stopped them.",
             "gate",
             stats.gates,
+            counts=True,
         ),
         Gauge(
             "servicecert_crl_publisher_failures",
             "Passes in which a publisher failed to copy CRLs, or CRLs could not be fetched from their address.",
             "publisher",
             stats.failures,
+            counts=True,
         ),
     )

@@ -1,0 +1,21 @@
+-- What the monitoring login sees of intake's tables (F4); see servicecert_worker/storage/figures.sql.
+-- The running clocks (`clocks.clock_of`): how many of each kind, and the seconds until the first one ends. A case lapses with the end of the day six
+-- months after it was submitted (`deadlines.lapse_time`, A12).
+create or replace function figures(moment timestamptz) returns table (name text, labels text[], value float8)
+    language sql stable security definer set search_path from current as $$
+    with clocks (clock, open, ends) as (
+        select 'completion', count(*),
+               (((min((body -> 'entered' -> 0 ->> 'at')::timestamptz) at time zone 'Europe/Helsinki')::date + interval '6 months')::date + time '23:59:59')
+               at time zone 'Europe/Helsinki'
+        from cases where state in ('submitted', 'waiting-for-csr', 'returned')
+        union all
+        select 'delivery', count(*), min((body ->> 'due')::timestamptz)
+        from cases where state in ('accepted', 'issued') and body ->> 'due' is not null
+    )
+    select 'servicecert_clocks_open', array[clock], open::float8 from clocks
+    union all
+    select 'servicecert_clock_left_seconds', array[clock], extract(epoch from ends - $1) from clocks where ends is not null
+    union all
+    select 'servicecert_keys_blocked', array[reason], (select count(*) from keys where blocked = reason)
+    from (values ('compromised'), ('shared-prime')) as r (reason)
+$$;

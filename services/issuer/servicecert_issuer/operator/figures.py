@@ -1,0 +1,7 @@
+"""The metrics of `storage/figures.sql`."""
+
+from servicecert_worker.storage.figures import Figure
+
+FIGURES = (
+    Figure("servicecert_issuances_open", "Cases whose issuing is not at its end: intended, stopped.", ("state",)),
+)

@@ -1,0 +1,68 @@
+"""What is true of a service and not of one of its processes: numbers of its tables, for the monitoring login.
+
+The login may call the functions of the files `figures.sql` and nothing else, so it sees no key and no content.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import asyncpg
+
+FILE = "figures.sql"
+
+Samples: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
+"""Values by metric and by the values of its labels."""
+
+_READ = (
+    "select name, labels, value from {0}.worker_figures($1) union all select name, labels, value from {0}.figures($1)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A metric of a service's tables. One of every service has the label `service` first."""
+
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+
+
+OF_EVERY_SERVICE = tuple(
+    Figure(name, text, ("service", *labels))
+    for name, text, labels in (
+        ("servicecert_outbox_events", "Events that are decided and not published.", ()),
+        ("servicecert_outbox_oldest_seconds", "Age of the oldest event that is not published.", ()),
+        ("servicecert_inbox_events", "Ids of handled events that are kept; an estimate.", ()),
+        ("servicecert_intents", "Acts on the world that are decided and not done, by kind.", ("kind",)),
+        ("servicecert_intents_oldest_seconds", "Age of the oldest act that is not done.", ()),
+        ("servicecert_deadlines_overdue", "Deadlines that have passed and are not handled.", ()),
+        ("servicecert_deadlines_overdue_seconds", "Time since the first of them passed.", ()),
+        ("servicecert_parked", "Parked records that are at fault themselves, by reason.", ("reason",)),
+        ("servicecert_parked_oldest_seconds", "Age of the oldest of them.", ()),
+        ("servicecert_parked_behind", "Records parked because an earlier one of their key is.", ()),
+        ("servicecert_parked_unkept", "Parked records whose value is in Kafka only.", ()),
+        (
+            "servicecert_audit_unattested_seconds",
+            "Age of the oldest audit row that no signed checkpoint covers.",
+            (),
+        ),
+    )
+)
+"""The metrics of `worker_figures`."""
+
+
+async def read(connection: "asyncpg.Connection[Any]", service: str, moment: datetime) -> Samples:
+    """Return a service's figures at a moment. Raises asyncpg's errors, OSError and TimeoutError."""
+    common = {figure.name for figure in OF_EVERY_SERVICE}
+    samples: dict[str, dict[tuple[str, ...], float]] = {}
+    for name, labels, value in await connection.fetch(_READ.format(service), moment):
+        samples.setdefault(name, {})[(service, *labels) if name in common else tuple(labels)] = value
+    return samples
+
+
+def unknown(samples: Samples, figures: Sequence[Figure]) -> list[str]:
+    """Return the names of samples that none of these figures defines, e.g. of a newer schema."""
+    defined = {figure.name for figure in (*OF_EVERY_SERVICE, *figures)}
+    return sorted(samples.keys() - defined)
