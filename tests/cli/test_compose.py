@@ -17,11 +17,11 @@ def test_every_secret_is_drawn_once(servicecert, tmp_path):
     first = servicecert("compose", "secrets", "--folder", str(tmp_path))
     assert (first.exit_code, first.stdout) == (
         0,
-        "9 secrets were drawn, 0 taken from the environment, 0 were there.\n",
+        "10 secrets were drawn, 0 taken from the environment, 0 were there.\n",
     )
     before = files(tmp_path)
     again = servicecert("compose", "secrets", "--folder", str(tmp_path))
-    assert again.stdout == "0 secrets were drawn, 0 taken from the environment, 9 were there.\n"
+    assert again.stdout == "0 secrets were drawn, 0 taken from the environment, 10 were there.\n"
     assert files(tmp_path) == before
     drawn = [text for name, text in before.items() if not name.endswith("/ca.pem")]
     assert len(set(drawn)) == len(drawn)
@@ -40,6 +40,7 @@ def test_each_reader_gets_its_own(tmp_path):
         "kafka",
         "migrator",
         "eraser",
+        "monitoring",
     }
     password = (tmp_path / "issuer" / "password").read_text()
     url = (tmp_path / "issuer" / "DATABASE_URL").read_text()
@@ -79,11 +80,11 @@ def test_f4_each_user_of_the_broker_gets_a_certificate_of_its_own_from_one_ca(tm
 def test_given_values_are_taken_and_kept(tmp_path):
     given = ALL | {"POSTGRES_PASSWORD": f"{LONG}/@:", "CA_PASSPHRASE_TEST": f"{LONG}=="}
     kept = compose_secrets.write(tmp_path, given)
-    assert (kept.drawn, kept.given, kept.there) == (0, 9, 0)
+    assert (kept.drawn, kept.given, kept.there) == (0, 10, 0)
     assert (tmp_path / "admin" / "DATABASE_URL").read_text().startswith(f"postgresql://postgres:{LONG}%2F%40%3A@")
     assert f"test={LONG}==\n" in (tmp_path / "ca" / "ca.passphrases").read_text()
     kept = compose_secrets.write(tmp_path, given)
-    assert (kept.drawn, kept.given, kept.there) == (0, 0, 9)
+    assert (kept.drawn, kept.given, kept.there) == (0, 0, 10)
 
 
 @pytest.mark.parametrize("value", ["short", "with a space in the middle", "på-finlandssvenska-nu"])
@@ -101,7 +102,7 @@ def test_some_values_without_the_others_are_refused_before_the_first_start(servi
         monkeypatch.setenv(name, LONG)
     done = servicecert("compose", "secrets", "--folder", str(tmp_path))
     assert done.exit_code == 78
-    assert "CA_PASSPHRASE_TEST missing in .env: write all 9 values, or none" in done.stderr
+    assert "CA_PASSPHRASE_TEST missing in .env: write all 10 values, or none" in done.stderr
     assert files(tmp_path) == {}
     compose_secrets.write(tmp_path, ALL)
     assert servicecert("compose", "secrets", "--folder", str(tmp_path)).exit_code == 0

@@ -26,7 +26,6 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.service_keys import TrustedKey, make_keys, read_key, read_public_keys
-from servicecert_worker.storage import QUERIES
 from toy import service as toy
 from worker.test_fold import arrival
 
@@ -132,7 +131,8 @@ async def test_B6_chains_and_their_checkpoints_verify(audit_log: AuditLog) -> No
 
 async def test_B6_the_age_of_the_oldest_unattested_row_is_a_metric(audit_log: AuditLog) -> None:
     async def age() -> float:
-        return float(await audit_log.pool.fetchval(f"select unattested_age from ({QUERIES['backlog']}) as b", LATER))
+        wanted = "name = 'servicecert_audit_unattested_seconds'"
+        return float(await audit_log.admin.fetchval(f"select value from worker_figures($1) where {wanted}", LATER))
 
     assert await age() == 0
     await written(audit_log)

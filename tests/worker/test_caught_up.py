@@ -25,7 +25,7 @@ async def test_A12_a_service_has_caught_up_once_the_records_are_handled(stand: S
     after = datetime.now(UTC) + STEP
 
     async def caught_up(until: datetime) -> bool:
-        return await is_caught_up(Cluster(stand.bootstrap, stand.prefix), toy.NAME, until)
+        return await is_caught_up(Cluster(stand.bootstrap, stand.prefix), toy.NAME, toy.READS, until)
 
     assert await caught_up(before)
     assert not await caught_up(after)
@@ -35,4 +35,4 @@ async def test_A12_a_service_has_caught_up_once_the_records_are_handled(stand: S
 
 
 async def test_without_a_broker_a_service_has_not_caught_up() -> None:
-    assert not await is_caught_up(Cluster("127.0.0.1:1"), toy.NAME, datetime.now(UTC))
+    assert not await is_caught_up(Cluster("127.0.0.1:1"), toy.NAME, toy.READS, datetime.now(UTC))

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Parts
 from servicecert_schemas import topics
-from servicecert_worker.faults import UnexpectedCancellation, guard_cancellation, with_timeout
+from servicecert_worker.faults import UnexpectedCancellation, guard_cancellation, run_together, with_timeout
 from servicecert_worker.kafka import clients, internals
 from toy.stand import Stand, assert_cancelled, eventually
 
@@ -179,3 +179,37 @@ async def test_a_tls_connection_to_who_does_not_say_goodbye_is_closed_soon(tmp_p
             await clients.stop(Connected(writer))
         assert "did not stop cleanly" not in caplog.text
         busy[0].transport.abort()
+
+
+async def test_a_part_that_failed_leaves_its_owner_no_request_to_end() -> None:
+    """As after an outage of Kafka: the relay fails, and its producer's stop takes too long."""
+
+    async def forever() -> None:
+        await asyncio.Event().wait()
+
+    async def soon() -> None:
+        await asyncio.sleep(0.01)
+        raise ConnectionError
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await run_together(forever(), soon())
+    assert [type(error) for error in failed.value.exceptions] == [ConnectionError]
+    with pytest.raises(TimeoutError):
+        await with_timeout(0.01, forever())
+
+
+async def test_parts_end_with_their_owner() -> None:
+    ended = asyncio.Event()
+
+    async def part() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    owner = asyncio.create_task(run_together(part()))
+    await asyncio.sleep(0.01)
+    owner.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await owner
+    assert ended.is_set()

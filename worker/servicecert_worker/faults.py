@@ -154,6 +154,21 @@ async def background(part: Coroutine[Any, Any, NoReturn]) -> AsyncIterator[None]
         part.close()
 
 
+async def run_together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run parts until one fails, then end the others. Raises an ExceptionGroup.
+
+    It does so in a task of its own. A TaskGroup of Python 3.11 asks its owner to cancel when a part fails, and does not
+    take that back: a later timeout of the owner would raise CancelledError, and end it without a word.
+    """
+
+    async def together() -> None:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(guard_cancellation(part))
+
+    await asyncio.create_task(together())
+
+
 async def with_timeout(seconds: float, act: Awaitable[T]) -> T:
     """Await `act` for at most `seconds`, by `guard_cancellation`. Raises TimeoutError and UnexpectedCancellation."""
     async with asyncio.timeout(seconds):

@@ -16,7 +16,7 @@ from servicecert_pki.characters import escaped
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.lag import LagMeter, Look, PartitionLag
+from servicecert_worker.kafka.lag import LagMeter, Look, PartitionLag, read_by
 from servicecert_worker.process import application
 
 from ..connections import kafka
@@ -108,7 +108,7 @@ async def _meter(target: Cluster) -> AsyncIterator[LagMeter]:
 
 async def _looked(target: Cluster, services: Sequence[str]) -> Look:
     async with _meter(target) as meter:
-        return await meter.look(services, datetime.now(UTC))
+        return await meter.look(read_by(services), datetime.now(UTC))
 
 
 async def _watched(target: Cluster, services: Sequence[str]) -> None:
@@ -119,7 +119,7 @@ async def _watched(target: Cluster, services: Sequence[str]) -> None:
     async with _meter(target) as meter:
         with Live(console=console(), auto_refresh=False) as live:
             while True:
-                look = await meter.look(services, datetime.now(UTC))
+                look = await meter.look(read_by(services), datetime.now(UTC))
                 lags = _lags(look)
                 for each in lags:
                     window = samples.setdefault((each.group, each.topic, each.partition), deque(maxlen=_WINDOW))

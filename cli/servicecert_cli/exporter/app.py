@@ -18,7 +18,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.faults import OperatorError, Outage, backoff, error_summary, guard_cancellation, with_timeout
 from servicecert_worker.kafka.broker import Broker
-from servicecert_worker.kafka.lag import LagMeter
+from servicecert_worker.kafka.lag import LagMeter, read_by
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.metrics import Basics
@@ -114,7 +114,7 @@ class Exporter:
                     meter = LagMeter(admin, reader, self._cluster.prefix)
                     while True:
                         began = perf_counter()
-                        looking = meter.look(SERVICES, self._clock(), CATALOGUE, self._settings.foreign)
+                        looking = meter.look(read_by(SERVICES), self._clock(), CATALOGUE, self._settings.foreign)
                         self._groups.take(await with_timeout(_LOOK_SECONDS, looking), perf_counter() - began)
                         outage.ended()
                         await asyncio.sleep(self._settings.seconds)

@@ -114,6 +114,8 @@ class System:
         self._report = report
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
+        # A monitoring system finds a process again at its place after a restart.
+        self._health_ports = {name: free_port() for name in self.processes} if monitored else {}
 
     @property
     def cluster(self) -> Cluster:
@@ -235,6 +237,7 @@ class System:
             **({} if self._identities else {"SERVICECERT_INSECURE": "broker"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
+            "SERVICECERT_HEALTH_PORT": str(self._health_ports.get(name, 0)),
             **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
             **self._overrides,
@@ -300,6 +303,14 @@ class System:
                 return await answer.text() if answer.ok else None
         except (OSError, aiohttp.ClientError):
             return None
+
+    @property
+    def targets(self) -> Mapping[str, list[str]]:
+        """The `host:port` of the processes' metrics, by service. Only a monitored system has some."""
+        targets: dict[str, list[str]] = {}
+        for name, port in self._health_ports.items():
+            targets.setdefault(service_of(name), []).append(f"{HOST}:{port}")
+        return targets
 
     def health(self, name: str) -> str:
         """Return the `host:port` of a worker's /live, /ready and /metrics. Raises OSError before it has one."""

@@ -125,7 +125,7 @@ async def test_key_that_is_away_alarms_once_and_is_tried_again_until_it_is_back(
     token.away = False
     (outcome,) = await signer.sign([task(order(context, accepted()), tries=1)])
     assert isinstance(outcome, Done)
-    assert await signer.act.unavailable_keys() == {}
+    assert await signer.act.unavailable_keys() == {"production-ec": 0.0}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
 
 

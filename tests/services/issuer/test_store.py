@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import asyncpg
 import pytest
 from databases import administer
+from figures import figure
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
     Intended,
@@ -21,7 +22,7 @@ from servicecert_issuer.domain.issuance import (
     application_digest,
 )
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
-from servicecert_issuer.storage.store import CertificateStore, count_open, recorded_intents
+from servicecert_issuer.storage.store import CertificateStore, recorded_intents
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, FactsInvalid, Stored
@@ -176,12 +177,12 @@ async def test_row_that_skips_a_step_is_refused(pool: Pool) -> None:
 
 
 async def test_open_issuances_are_counted(pool: Pool, accepted: Accepted) -> None:
-    assert await count_open(pool) == {"intended": 0, "stopped": 0}
+    assert await figure(pool, NOW, "issuances_open") == {"intended": 0, "stopped": 0}
     await save(pool, Stored("a", 0, Stopped(accepted(), "production-ec", ("x",))))
     await pool.execute(
         "insert into intents (id, key, kind, data, owner, since) values (gen_random_uuid(), 'b', 'sign', '', 0, now())"
     )
-    assert await count_open(pool) == {"intended": 1, "stopped": 1}
+    assert await figure(pool, NOW, "issuances_open") == {"intended": 1, "stopped": 1}
 
 
 async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intended) -> None:

@@ -1,18 +1,20 @@
 """Whether all records written before a moment are handled: a deadline must not overtake events sent in time."""
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from servicecert_schemas.topics import Topic
 
 from ..clock import machine_clock
 from ..faults import error_summary, with_timeout
 from .clients import STOP_SECONDS, stop
 from .cluster import Cluster
-from .lag import measure
+from .lag import LagMeter
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +22,8 @@ _START_SECONDS = 15.0
 _ANSWER_SECONDS = 30.0
 
 
-async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
-    """Return whether a service has handled every record of its topics with a timestamp up to `until`.
+async def is_caught_up(cluster: Cluster, service: str, reads: Sequence[Topic], until: datetime) -> bool:
+    """Return whether a service has handled every record of the topics that it reads with a timestamp up to `until`.
 
     Return False if the broker does not answer.
     """
@@ -31,7 +33,8 @@ async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
         await with_timeout(_START_SECONDS, admin.start())
         await with_timeout(_START_SECONDS, reader.start())
         now = machine_clock()
-        lags = await with_timeout(_ANSWER_SECONDS, measure(admin, reader, cluster.prefix, [service], now))
+        looking = LagMeter(admin, reader, cluster.prefix).look({service: reads}, now)
+        (group,) = (await with_timeout(_ANSWER_SECONDS, looking)).groups
     except (KafkaError, OSError, TimeoutError) as error:
         log.info("Lag unknown; deadlines that wait for topics stay open", extra={"error": error_summary(error)})
         return False
@@ -39,5 +42,5 @@ async def is_caught_up(cluster: Cluster, service: str, until: datetime) -> bool:
         await stop(reader)
         with suppress(Exception):
             await with_timeout(STOP_SECONDS, admin.close())
-    waiting = [each.seconds for each in lags if each.messages]
+    waiting = [each.seconds for each in group.lags if each.messages]
     return all(age is not None and now - timedelta(seconds=age) > until for age in waiting)

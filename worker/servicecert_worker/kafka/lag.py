@@ -116,7 +116,7 @@ async def measure(
 
     `reader` is a consumer without a group. No record is read. Raises what aiokafka raises.
     """
-    look = await LagMeter(admin, reader, prefix).look(services, now)
+    look = await LagMeter(admin, reader, prefix).look(read_by(services), now)
     return [lag for group in look.groups for lag in group.lags]
 
 
@@ -131,18 +131,18 @@ class LagMeter:
 
     async def look(
         self,
-        services: Sequence[str],
+        reads: Mapping[str, Sequence[Topic]],
         now: datetime,
         topics: Sequence[Topic] = (),
         foreign: re.Pattern[str] | None = None,
     ) -> Look:
         """Look at the services' groups, at more `topics`, and at the groups whose whole names match `foreign`.
 
-        A service owes what the catalogue says that it reads. A foreign group owes what it has committed once. Raises
+        `reads` has the topics that each service owes to read; a foreign group owes what it has committed once. Raises
         what aiokafka raises.
         """
         owed = {
-            self._prefix + service: {self._prefix + topic.name for topic in read_by(service)} for service in services
+            self._prefix + service: {self._prefix + topic.name for topic in topics} for service, topics in reads.items()
         }
         names = set().union(*owed.values(), (self._prefix + topic.name for topic in topics))
         committed_by = {
@@ -225,9 +225,12 @@ async def _group(admin: AIOKafkaAdminClient, group: str) -> _Committed:
     )
 
 
-def read_by(service: str) -> list[Topic]:
-    """Return the topics that a service reads in its group: not those that it follows outside it."""
-    return [topic for topic in CATALOGUE if service in topic.readers and topic not in FOLLOWED]
+def read_by(services: Sequence[str]) -> Mapping[str, Sequence[Topic]]:
+    """Return the topics that services read in their groups, by the catalogue: not those that they follow outside."""
+    return {
+        service: [topic for topic in CATALOGUE if service in topic.readers and topic not in FOLLOWED]
+        for service in services
+    }
 
 
 async def _written(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:

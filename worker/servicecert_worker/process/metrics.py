@@ -9,6 +9,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from servicecert_schemas.topics import CATALOGUE
 
 from ..decider import Done, Event, Outcome
 from ..decider import Gauge as ServiceGauge
@@ -88,9 +89,12 @@ class Followed(Collector):
 
 
 class Metrics(Basics):
-    """The metrics of one worker, in a registry of their own."""
+    """The metrics of one worker, in a registry of their own. `topics` are the full names of those that it reads.
 
-    def __init__(self, service: str, gauges: Sequence[ServiceGauge] = ()) -> None:
+    What is counted begins at 0: an increase from nothing would not be seen.
+    """
+
+    def __init__(self, service: str, gauges: Sequence[ServiceGauge] = (), topics: Sequence[str] = ()) -> None:
         super().__init__(service)
         self._service = service
         self.followed = Followed(service, self.registry)
@@ -167,6 +171,11 @@ class Metrics(Basics):
             ["service"],
             registry=self.registry,
         )
+        for topic in CATALOGUE:
+            for event in topic.events if service in topic.writers else ():
+                self.published.labels(service, event.TYPE)
+        for name in topics:
+            self.untrusted.labels(service, name)
         self._own = Own(gauges)
         self.registry.register(self._own)
 

@@ -19,7 +19,7 @@ import asyncpg
 from ..audit.checkpoints import Attestor
 from ..clock import Clock
 from ..decider import Due, Service
-from ..faults import Outage, backoff, guard_cancellation, is_transient, with_timeout
+from ..faults import Outage, backoff, is_transient, run_together, with_timeout
 from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..kafka.internals import client_of
@@ -111,17 +111,15 @@ class Leader:
         try:
             await with_timeout(15, producer.start())
             self._leading = True
-            async with asyncio.TaskGroup() as group:
-                for part in (
-                    relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake),
-                    _every(_POLL_SECONDS, self._poll),
-                    _every(_ADOPT_SECONDS, self._adopt),
-                    _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self._pool)),
-                    _every(_PRUNE_SECONDS, self._prune),
-                    _every(self._settings.audit_seconds, self.attest),
-                ):
-                    group.create_task(guard_cancellation(part))
-                self._outage.ended()
+            self._outage.ended()
+            await run_together(
+                relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake),
+                _every(_POLL_SECONDS, self._poll),
+                _every(_ADOPT_SECONDS, self._adopt),
+                _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self._pool)),
+                _every(_PRUNE_SECONDS, self._prune),
+                _every(self._settings.audit_seconds, self.attest),
+            )
         finally:
             await stop(producer)
 
@@ -153,7 +151,10 @@ class Leader:
         """Return the deadlines that need not wait until earlier records are handled."""
         waits = self._service.waits_for_topics
         slacks = [waits[each.kind] for each in due if each.kind in waits]
-        if not slacks or await is_caught_up(self._cluster, self._service.name, self._clock() - min(slacks)):
+        if not slacks:
+            return due
+        until = self._clock() - min(slacks)
+        if await is_caught_up(self._cluster, self._service.name, self._service.reads, until):
             return due
         return [each for each in due if each.kind not in waits]
 

@@ -82,7 +82,7 @@ class Worker(Generic[S, K]):
         self._pool = pool
         self._clock = clock
         self._stopping = asyncio.Event()
-        self._metrics = Metrics(service.name, service.gauges)
+        self._metrics = Metrics(service.name, service.gauges, [self._cluster.name(topic) for topic in service.reads])
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
