@@ -100,6 +100,10 @@ class Sources:
             raise Away("database")
         return opened
 
+    async def timed(self) -> None:
+        """Return when both servers have answered, or have not in time."""
+        await asyncio.gather(self.once(_open_kafka), self.once(_open_database), return_exceptions=True)
+
     async def web(self) -> aiohttp.ClientSession:
         """Return what asks web servers."""
         return await self.once(_open_web)

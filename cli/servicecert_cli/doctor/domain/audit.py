@@ -65,7 +65,7 @@ def check_audit_checkpoints(services: Sequence[Checkpoints]) -> Finding:
         return skipped("There is no checkpoint yet.")
     verify = "Run `servicecert audit verify`, and find out who changed it: docs/audit.md."
     findings = [critical(f"{each.service}: {fault}.", verify) for each in services for fault in _faults(each)]
-    return worst(findings, f"{sum(len(each.links) for each in services)} looked at.")
+    return worst(findings, f"The newest {sum(len(each.links) for each in services)} do.")
 
 
 def _faults(of: Checkpoints) -> list[str]:

@@ -105,7 +105,7 @@ def check_brokers(brokers: Brokers) -> Finding:
         return critical(text, "Start the brokers that hold these partitions.")
     if down := sorted(brokers.named - brokers.alive):
         return warning(f"Down: broker {listed(list(map(str, down)))}.", "Start it; see its log.")
-    return ok(f"{len(brokers.alive)} of {len(brokers.alive)} are up.")
+    return ok(f"{len(brokers.alive)} up, none missing.")
 
 
 @examination(

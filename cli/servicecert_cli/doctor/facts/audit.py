@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import asyncpg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.checkpoints import Checkpoint, fingerprint, is_signed
 from servicecert_worker.faults import OperatorError
@@ -28,21 +29,12 @@ async def checkpoints(sources: Sources) -> list[Checkpoints]:
     return [await _checkpoints(sources, service, keys) for service in SERVICES]
 
 
-async def _checkpoints(sources: Sources, service: str, keys: TrustedKeys | None) -> Checkpoints:
+async def _checkpoints(sources: Sources, service: str, keys: TrustedKeys) -> Checkpoints:
     rows = await in_schema(sources, service, QUERIES["checkpoints"], _LOOKED_AT)
     links, last = [], None
     for row in reversed(rows):
         last = Checkpoint.read(row["body"])
-        key = None if keys is None else keys.get(row["key_id"])
-        signed = None if keys is None else key is not None and service in key.services
-        links.append(
-            Link(
-                row["number"],
-                fingerprint(row["body"]),
-                last.previous,
-                signed and key is not None and is_signed(row["body"], row["signature"], key.key),
-            )
-        )
+        links.append(Link(row["number"], fingerprint(row["body"]), last.previous, _is_signed(row, service, keys)))
     if last is None:
         return Checkpoints(service, ())
     chains = list(last.heads)
@@ -51,9 +43,17 @@ async def _checkpoints(sources: Sources, service: str, keys: TrustedKeys | None)
     return Checkpoints(service, tuple(links), tuple(changed))
 
 
-def _keys() -> TrustedKeys | None:
-    """Return the services' public keys, None where SERVICECERT_SERVICE_KEYS names none; `service-keys` judges it."""
+def _is_signed(row: asyncpg.Record, service: str, keys: TrustedKeys) -> bool | None:
+    """Return whether a key of the service signed a checkpoint; None where we have no key of it."""
+    if not any(service in key.services for key in keys.values()):
+        return None
+    key = keys.get(row["key_id"])
+    return key is not None and service in key.services and is_signed(row["body"], row["signature"], key.key)
+
+
+def _keys() -> TrustedKeys:
+    """Return the services' public keys; none where SERVICECERT_SERVICE_KEYS names none, which `service-keys` judges."""
     try:
         return read_public_keys(Path(os.environ["SERVICECERT_SERVICE_KEYS"]))
     except (KeyError, OperatorError):
-        return None
+        return {}

@@ -88,6 +88,8 @@ async def keys(sources: Sources) -> tuple[int, str | None]:
         paths = (Path(each) if each else None for each in (passphrases, module, pins))
         return len(open_keys(found, *access(*paths)))
 
+    # Decrypting holds the interpreter for most of a second, in which the servers' answers would seem late.
+    await sources.timed()
     try:
         return await asyncio.to_thread(opened), None
     except KeyUnavailable as fault:

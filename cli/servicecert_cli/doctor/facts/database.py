@@ -3,9 +3,11 @@
 A reader's login sees all of it (`servicecert db reader`), an administrator's or an operator's too.
 """
 
+import asyncio
 import shutil
 from datetime import UTC, datetime
-from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,8 +109,11 @@ async def vacuum(sources: Sources) -> Vacuum:
 
 
 async def oldest_transaction(sources: Sources) -> tuple[float, str] | None:
-    """Return the oldest open transaction's seconds and user."""
-    row = await (await sources.database()).fetchrow(QUERIES["oldest_transaction"])
+    """Return the oldest open transaction's seconds and user. Raises Skip."""
+    pool = await sources.database()
+    if not await pool.fetchval(QUERIES["sees_all"]):
+        raise Skip("DATABASE_URL's role does not see other users' transactions.", "Grant it pg_monitor.")
+    row = await pool.fetchrow(QUERIES["oldest_transaction"])
     return None if row is None else (row["seconds"], row["whose"])
 
 
@@ -153,7 +158,7 @@ async def migrations(sources: Sources) -> list[Migrations]:
     present = {row["nspname"] for row in await pool.fetch(QUERIES["schemas"], list(SERVICES))}
     found = []
     for service in SERVICES:
-        known = _known(service)
+        known = await asyncio.to_thread(_known, service)
         try:
             rows = await in_schema(sources, service, QUERIES["applied"]) if service in present else []
         except Away:
@@ -164,7 +169,7 @@ async def migrations(sources: Sources) -> list[Migrations]:
 
 
 def _known(service: str) -> set[str]:
-    folders = (database.MIGRATIONS, import_module(f"servicecert_{service}.service").MIGRATIONS)
+    folders = (database.MIGRATIONS, Path(str(files(f"servicecert_{service}.storage") / "migrations")))
     return {each.hash for each in yoyo.read_migrations(*map(str, folders))}
 
 

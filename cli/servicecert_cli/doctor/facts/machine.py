@@ -12,7 +12,11 @@ from pathlib import Path
 from packaging.requirements import Requirement as Wanted
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
+from servicecert_intake.settings import Settings as IntakeSettings
+from servicecert_issuer.settings import Settings as IssuerSettings
+from servicecert_notifier.settings import Settings as NotifierSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
+from servicecert_revoker.settings import Settings as RevokerSettings
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.access import over_tls
@@ -33,8 +37,7 @@ _ZONE = "Europe/Helsinki"
 
 def _all_settings() -> Iterator[type[BaseSettings]]:
     yield from (ProcessSettings, WorkerSettings, ResponderSettings)
-    for service in SERVICES:
-        yield import_module(f"servicecert_{service}.settings").Settings
+    yield from (IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings)
 
 
 async def variables(_: Sources) -> Variables:

@@ -31,10 +31,13 @@ select (select max(greatest(age(datfrozenxid), mxid_age(datminmxid))) from pg_da
            order by 1
        ) as without
 
+-- name: sees_all
+select pg_has_role('pg_read_all_stats', 'usage')
+
 -- name: oldest_transaction
 select extract(epoch from clock_timestamp() - xact_start)::float8 as seconds, coalesce(usename, 'a worker of the server') as whose
 from pg_stat_activity
-where datname = current_database() and xact_start is not null and pid <> pg_backend_pid() and backend_type = 'client backend'
+where datname = current_database() and xact_start is not null and application_name <> 'servicecert-doctor' and backend_type = 'client backend'
 order by xact_start limit 1
 
 -- name: clock
