@@ -22,6 +22,7 @@ from servicecert_worker.storage import database
 
 from ..connections import kafka
 from ..connections.addresses import cluster, database_url
+from ..faults import UserError
 from .domain.kafka import Reached
 
 T = TypeVar("T")
@@ -88,17 +89,11 @@ class Sources:
 
     async def kafka(self) -> Kafka:
         """Return the clients of Kafka. Raises Away."""
-        opened, _ = await self.once(_open_kafka)
-        if opened is None:
-            raise Away("kafka")
-        return opened
+        return await self._opened(_open_kafka, "kafka")
 
     async def database(self) -> "asyncpg.Pool[Any]":
         """Return connections to PostgreSQL that change nothing. Raises Away."""
-        opened, _ = await self.once(_open_database)
-        if opened is None:
-            raise Away("database")
-        return opened
+        return await self._opened(_open_database, "database")
 
     async def timed(self) -> None:
         """Return when both servers have answered, or have not in time."""
@@ -107,6 +102,15 @@ class Sources:
     async def web(self) -> aiohttp.ClientSession:
         """Return what asks web servers."""
         return await self.once(_open_web)
+
+    async def _opened(self, open_: "Ask[tuple[T | None, Reached]]", check: str) -> T:
+        try:
+            opened, _ = await self.once(open_)
+        except UserError:
+            opened = None
+        if opened is None:
+            raise Away(check)
+        return opened
 
     def keep(self, close: Callable[[], Awaitable[object]]) -> None:
         """Call this when all is done."""

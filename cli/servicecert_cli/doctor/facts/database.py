@@ -37,17 +37,17 @@ class MayNotRead(Exception):
 async def in_schema(sources: Sources, schema: str, query: str, *arguments: object) -> list[asyncpg.Record]:
     """Return the rows of a query in a schema. Raises Away where it is not prepared, MayNotRead."""
     pool = await sources.database()
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        await connection.execute("select set_config('search_path', $1, true)", schema)
-        try:
+    try:
+        async with pool.acquire() as connection, connection.transaction(readonly=True):
+            await connection.execute("select set_config('search_path', $1, true)", schema)
             return await connection.fetch(query, *arguments)
-        except asyncpg.InsufficientPrivilegeError:
-            raise MayNotRead(schema) from None
-        except asyncpg.UndefinedTableError:
-            # A schema that the role may not use looks like one without tables.
-            if await _may_use(pool, schema):
-                raise Away("migrations") from None
-            raise MayNotRead(schema) from None
+    except asyncpg.InsufficientPrivilegeError:
+        raise MayNotRead(schema) from None
+    except asyncpg.UndefinedTableError:
+        # A schema that the role may not use looks like one without tables.
+        if await _may_use(pool, schema):
+            raise Away("migrations") from None
+        raise MayNotRead(schema) from None
 
 
 async def _may_use(pool: "asyncpg.Pool[Any]", schema: str) -> bool:
