@@ -27,6 +27,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
@@ -140,6 +141,17 @@ def revoker_metrics() -> list[str]:
     unread: Any = None
     crls = crl_gauges.gauges((), crl_gauges.CrlStats(), unread)
     return _gauges([*crls, *open_gauges(unread, unread), *trust_gauges(unread, unread, unread)])
+
+
+def doctor() -> list[str]:
+    """Return the checks of `servicecert doctor`."""
+    return table(
+        ("check", "about", "asks", "because", "needs"),
+        (
+            (f"`{name}`", line.check.subject, line.check.asks, line.check.why, line.needs)
+            for name, line in CHECKS.items()
+        ),
+    )
 
 
 def reasons() -> list[str]:
@@ -336,6 +348,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,
+    "doctor": doctor,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,

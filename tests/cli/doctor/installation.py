@@ -174,6 +174,7 @@ class Installation:
             client_id=options.pop("client_id", member_name(group)),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            heartbeat_interval_ms=100,
             **options,
         )
         self.workers[name or service] = consumer
