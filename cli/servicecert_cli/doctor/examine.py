@@ -66,8 +66,8 @@ def _finding(error: Exception) -> Finding:
             return _unknown(
                 "Kafka does not tell this user.", "Use the rights of `operator`: `servicecert topics acls`."
             )
-        case _ if (expected := operator_message(error)) is not None or hasattr(error, "exit_code"):
-            return _unknown(expected[0] if expected else str(error), "Correct it, then look again.")
+        case _ if (expected := operator_message(error)) is not None:
+            return _unknown(expected[0], "Correct it, then look again.")
         case _ if is_transient(error):
             return _unknown(f"The server stopped answering ({type(error).__name__}).", "Look again.")
         case _:

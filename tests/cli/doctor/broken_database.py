@@ -63,7 +63,7 @@ def the_address_is_not_this_machine_s(it, patch, _) -> Iterator[None]:
 
 
 @breaks("needed: 8 for each of 4 workers", connections=WARNING)
-def others_use_most_connections(it, *_) -> Iterator[None]:
+def others_use_most_connections(it, *__) -> Iterator[None]:
     most = int(it.fetch("select current_setting('max_connections')")[0])
     used = int(it.fetch("select count(*) from pg_stat_activity where backend_type = 'client backend'")[0])
     with ExitStack() as stack:

@@ -94,7 +94,7 @@ def a_worker_does_not_know_all_topics(it, *_) -> Iterator[None]:
     it.do(it.settled())
 
 
-class Doubling(AbstractPartitionAssignor):
+class Doubling(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
     """Gives every partition to every member."""
 
     name = "doubling"
