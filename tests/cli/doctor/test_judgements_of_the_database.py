@@ -30,7 +30,7 @@ def test_the_release_of_postgresql(version, severity):
 def test_the_connection_is_private():
     holds(check_database_link(Link(is_encrypted=True, is_private=True)), OK, "TLS verifies")
     holds(check_database_link(Link(is_encrypted=False, is_private=True)), OK, "on this machine")
-    holds(check_database_link(Link(is_encrypted=True, is_private=False)), CRITICAL, "verifies nobody")
+    holds(check_database_link(Link(is_encrypted=True, is_private=False)), CRITICAL, "does not verify it")
     holds(check_database_link(Link(is_encrypted=False, is_private=False)), CRITICAL, "no TLS")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from io import StringIO
+from urllib.parse import urlsplit
 
 import pytest
 from rich.console import Console
@@ -38,7 +39,8 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
     monkeypatch.setattr(groups, "LOOK_SECONDS", 0.0)
     async with System(tmp_path, secure=True, authority=authority) as system:
         reader = await asyncio.to_thread(add_reader, system.backends.admin_url, "doctor")
-        monkeypatch.setenv("DATABASE_URL", reader)
+        over_tls = urlsplit(system.urls["intake"]).query
+        monkeypatch.setenv("DATABASE_URL", urlsplit(reader)._replace(query=over_tls).geturl())
         monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(system.keys_folder))
         monkeypatch.delenv("SERVICECERT_INSECURE")
         printer = Printer(Console(file=StringIO()))

@@ -36,7 +36,7 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Whether this connection uses TLS, and whether nobody on the network can read or change it."""
+    """Whether DATABASE_URL demands TLS, and whether nobody on the network can read or change it."""
 
     is_encrypted: bool
     is_private: bool
@@ -115,7 +115,7 @@ def check_database_version(version: int) -> Finding:
 )
 def check_database_link(link: Link) -> Finding:
     if not link.is_private:
-        how = "TLS that verifies nobody" if link.is_encrypted else "no TLS"
+        how = "TLS that does not verify it" if link.is_encrypted else "no TLS"
         return critical(f"Another machine is reached with {how}.", "Add ?sslmode=verify-full&sslrootcert=FILE.")
     return ok("TLS verifies the server." if link.is_encrypted else "PostgreSQL is on this machine.")
 

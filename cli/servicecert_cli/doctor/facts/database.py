@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import yoyo
@@ -24,6 +24,7 @@ from ..sources import Away, Skip, Sources, setting, shared
 from . import QUERIES
 
 READER = "Use a reader's DATABASE_URL: `servicecert db reader NAME` makes one."
+_ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
@@ -81,8 +82,11 @@ async def locks(sources: Sources) -> int:
 
 
 async def link(sources: Sources) -> Link:
-    """Return whether the connection is private."""
-    return Link((await settings(sources))["ssl"], transport.is_private(database_url()))
+    """Return whether the connection is private: what DATABASE_URL demands, which the server may not see."""
+    await sources.database()
+    url = database_url()
+    modes = parse_qs(urlsplit(url).query).get("sslmode", [""])
+    return Link(modes[-1] in _ENCRYPTED, transport.is_private(url))
 
 
 async def durability(sources: Sources) -> dict[str, str]:

@@ -4,8 +4,7 @@ select current_setting('server_version_num')::int / 10000 as version,
        current_setting('fsync') as fsync,
        current_setting('full_page_writes') as full_page_writes,
        current_setting('synchronous_commit') as synchronous_commit,
-       current_setting('autovacuum')::bool and current_setting('track_counts')::bool as autovacuum,
-       coalesce((select ssl from pg_stat_ssl where pid = pg_backend_pid()), false) as ssl
+       current_setting('autovacuum')::bool and current_setting('track_counts')::bool as autovacuum
 
 -- name: overrides
 -- Settings of roles of this database, or of the database, as `name=value`.
