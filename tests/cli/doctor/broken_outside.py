@@ -7,6 +7,7 @@ import shutil
 import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -231,7 +232,8 @@ def a_service_s_public_key_is_missing(it, *_) -> Iterator[None]:
 
 @breaks("The data are of 2020a.", time_zone=WARNING)
 def the_time_zones_are_old(it, patch, folder) -> Iterator[None]:
-    own = next(Path(each) for each in zoneinfo.TZPATH if Path(each, "Europe/Helsinki").exists())
+    folders = (*zoneinfo.TZPATH, str(files("tzdata") / "zoneinfo"))
+    own = next(Path(each) for each in folders if Path(each, "Europe/Helsinki").exists())
     (folder / "Europe").mkdir()
     shutil.copy(own / "Europe" / "Helsinki", folder / "Europe")
     (folder / "tzdata.zi").write_text("# version 2020a\n")
