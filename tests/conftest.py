@@ -39,6 +39,7 @@ LONGEST = (
     "worker/test_clients.py",
     "docs/test_commands.py",
     "chaos/test_small_run.py",
+    "cli/doctor/test_broken.py",
     "journeys/test_nothing_leaks.py",
     "journeys/test_ways.py",
     "deploy/test_kafka.py",

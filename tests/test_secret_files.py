@@ -60,7 +60,7 @@ def test_I10_each_setting_that_names_a_file_is_checked_or_known_to_be_public(tmp
     """A new one that ends otherwise is checked, too."""
     files = {field.alias or name.upper() for settings in ALL_SETTINGS for name, field in settings.model_fields.items()}
     files = {name for name in files if name.endswith("_FILE")}
-    checked = {name for name in files if not name.endswith(secret_settings._PUBLIC)}
+    checked = {name for name in files if not name.endswith(secret_settings.PUBLIC)}
     assert {"SERVICECERT_SERVICE_KEY_FILE", "SERVICECERT_CA_PASSPHRASE_FILE", "SERVICECERT_PKCS11_PIN_FILE"} <= checked
     assert {"KAFKA_SASL_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SERVICECERT_DKIM_KEY_FILE"} <= checked
     assert {"KAFKA_CA_FILE", "SMTP_CA_FILE", "SERVICECERT_HEALTH_FILE"} <= files - checked

@@ -38,7 +38,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ocsp": "Run one OCSP responder until stopped.",
             "standings": "Compare the topic of the OCSP responders with the database, and publish what is missing.",
             "lag": "Show what the services have not handled yet, in messages and seconds.",
-            "doctor": "Say which limit is near: workers, lag, connections, topics, side effects, CRLs.",
+            "doctor": "Say what is wrong, why that matters, and what to do.",
             "keys": "The keys of applications: search, list and block weak or leaked ones.",
             "mail": "The mails to customers: preview them, look up their state, send them again.",
             "parked": "Records that a service could not handle.",

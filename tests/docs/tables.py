@@ -29,6 +29,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.exporter.groups import Groups
 from servicecert_cli.exporter.settings import Settings as ExporterSettings
 from servicecert_cli.exporter.tables import Tables
@@ -180,6 +181,17 @@ def revoker_metrics() -> list[str]:
     unread: Any = None
     crls = crl_gauges.gauges(unread, crl_gauges.CrlStats(), unread)
     return _gauges([*crls, *trust_gauges(unread, unread)])
+
+
+def doctor() -> list[str]:
+    """Return the checks of `servicecert doctor`."""
+    return table(
+        ("check", "about", "asks", "because", "needs"),
+        (
+            (f"`{name}`", line.check.subject, line.check.asks, line.check.why, line.needs)
+            for name, line in CHECKS.items()
+        ),
+    )
 
 
 def reasons() -> list[str]:
@@ -379,6 +391,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,
+    "doctor": doctor,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,

@@ -1,51 +1,102 @@
-"""`servicecert doctor`: which limit of the installation is near."""
+"""`servicecert doctor`: what is wrong with an installation, why that matters, and what to do."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 
 import click
 from servicecert_pki.characters import escaped
 
-from ..operations.limit_checks import Check, Verdict
-from ..operations.limit_facts import checks
+from ..doctor.catalogue import CATALOGUE
+from ..doctor.domain.check import Check, Severity, exit_code
+from ..doctor.examine import examine
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 
-COLOURS = {Verdict.OK: "green", Verdict.NEAR: "yellow", Verdict.LIMIT: "red", Verdict.UNKNOWN: "magenta"}
+COLOURS = {
+    Severity.OK: "green",
+    Severity.SKIPPED: "bright_black",
+    Severity.UNKNOWN: "magenta",
+    Severity.WARNING: "yellow",
+    Severity.CRITICAL: "red",
+}
+_FAULTS = (Severity.UNKNOWN, Severity.WARNING, Severity.CRITICAL)
+_MARK = max(len(severity) for severity in Severity)
+_NAME = max(map(len, CATALOGUE))
+
+
+class _UnknownName(click.BadParameter):
+    """Monitoring plugins end with 3 where they were called wrongly: 2 is a critical fault."""
+
+    exit_code = 3
+
+
+def _names(_: click.Context, __: click.Parameter, given: Sequence[str]) -> frozenset[str]:
+    names = frozenset(name for each in given for name in each.split(",") if name)
+    if unknown := sorted(names - CATALOGUE.keys()):
+        raise _UnknownName(f"{', '.join(unknown)}: no such check; `servicecert doctor --list` names all.")
+    return names
 
 
 @click.command()
+@click.option("--only", "names", multiple=True, callback=_names, metavar="NAME,…", help="Make these checks only.")
+@click.option("--list", "is_list", is_flag=True, help="Name all checks, and make none.")
 @as_json
-def command(as_json: bool) -> None:
-    """Say which limit is near: workers, lag, connections, topics, side effects, CRLs.
+def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
+    """Say what is wrong, why that matters, and what to do.
 
-    Reads Kafka and PostgreSQL, changes nothing, and takes some 5 s. Each check is ok,
-    near, at its limit, or unknown if it could not be made; below it is what to do.
-    DATABASE_URL names the role that made the schemas: a service's own role sees less.
-    The exit code is 1 if a check is at its limit or unknown.
+    Asks Kafka, PostgreSQL, the addresses in certificates, the mail server and the
+    environment; changes nothing, sends no mail, and takes at most some 10 s.
+    DATABASE_URL names a reader's login (`servicecert db reader`), the broker's user is
+    `operator`. A check whose setting is not given is skipped. Exit codes are those
+    of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
 
     \b
     Examples:
       servicecert doctor
-      servicecert doctor --json
+      servicecert doctor --only crl,ocsp --json
     """
-    found = interruption.run(checks())
+    if is_list:
+        _list(as_json, names)
+        return
+    found = interruption.run(examine(names))
     if as_json:
         print_json([asdict(check) for check in found])
     else:
         _print(found)
-    if any(check.verdict in (Verdict.LIMIT, Verdict.UNKNOWN) for check in found):
-        raise SystemExit(1)
+    raise SystemExit(exit_code(check.severity for check in found))
+
+
+def _list(as_json: bool, names: frozenset[str]) -> None:
+    checks = [line.check for name, line in CATALOGUE.items() if not names or name in names]
+    if as_json:
+        print_json(
+            [{"name": each.name, "subject": each.subject, "asks": each.asks, "why": each.why} for each in checks]
+        )
+        return
+    for each in checks:
+        click.echo(f"{each.name:<{_NAME}}  {each.asks}")
 
 
 def _print(found: Sequence[Check]) -> None:
-    """Print a line for each check, what to do on a line below it, and how many there are of each verdict."""
-    width = max(len(check.subject) for check in found)
-    for check in found:
-        verdict = click.style(f"{check.verdict:<7}", COLOURS[check.verdict])
-        click.echo(f"{verdict}  " + escaped(f"{check.subject:<{width}}  {check.finding}"))
-        if check.remedy:
-            click.echo(f"{'':7}  {'':{width}}  -> {check.remedy}")
-    count = Counter(check.verdict for check in found)
-    click.echo(", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict if count[verdict]) + ".")
+    """Print a line for each check, below a fault why it matters and what to do; then a summary."""
+    for subject, checks in groupby(found, key=lambda check: check.subject):
+        click.secho(str(subject), bold=True)
+        for check in checks:
+            _print_check(check)
+    count = Counter(check.severity for check in found)
+    click.echo(f"\n{', '.join(f'{count[severity]} {severity}' for severity in reversed(Severity) if count[severity])}.")
+    for severity in reversed(_FAULTS):
+        if names := [check.name for check in found if check.severity is severity]:
+            click.echo(f"{click.style(f'{severity}:', COLOURS[severity])} {', '.join(names)}")
+
+
+def _print_check(check: Check) -> None:
+    mark = click.style(f"{check.severity:<{_MARK}}", COLOURS[check.severity])
+    click.echo(f"  {mark}  " + escaped(f"{check.name:<{_NAME}}  {check.finding}"))
+    margin = f"  {'':{_MARK}}  {'':{_NAME}}  "
+    if check.severity in _FAULTS:
+        click.echo(f"{margin}why: {check.why}")
+    if check.remedy:
+        click.echo(f"{margin}-> {escaped(check.remedy)}")

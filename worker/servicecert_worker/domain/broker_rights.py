@@ -7,7 +7,7 @@ from servicecert_schemas.principals import Principal
 
 from .broker_acls import AclOperation, AclResource, acls
 
-_OPERATIONS = (
+OPERATIONS = (
     "Read",
     "Write",
     "Create",
@@ -35,7 +35,7 @@ class Found:
 
 def named(bits: int) -> frozenset[str]:
     """Return the operations of a broker's bit field, by Kafka's names. A negative field means that none was sent."""
-    return frozenset(name for at, name in enumerate(_OPERATIONS, _FIRST_BIT) if bits > 0 and bits >> at & 1)
+    return frozenset(name for at, name in enumerate(OPERATIONS, _FIRST_BIT) if bits > 0 and bits >> at & 1)
 
 
 def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings
 from ..faults import OperatorError
 from .secret_files import SecretUnreadable, require_private
 
-_PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
+PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
 """How the names of settings end whose files hold no secret. Any other `_FILE` does."""
 
 
@@ -31,7 +31,7 @@ def _secret_files(settings: BaseSettings) -> Iterator[tuple[str, Path]]:
     folder = settings.model_config.get("secrets_dir")
     for name, field in type(settings).model_fields.items():
         setting, value = field.alias or name.upper(), getattr(settings, name)
-        if isinstance(value, Path) and setting.endswith("_FILE") and not setting.endswith(_PUBLIC):
+        if isinstance(value, Path) and setting.endswith("_FILE") and not setting.endswith(PUBLIC):
             yield setting, value
         if isinstance(folder, str | Path):
             yield setting, Path(folder, setting)

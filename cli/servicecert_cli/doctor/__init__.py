@@ -1,0 +1,1 @@
+"""`servicecert doctor`: `domain/` judges, `facts/` asks, `examine` does both for all checks at the same time."""

@@ -1,0 +1,183 @@
+"""What relying parties get: CRLs, OCSP answers and CA certificates, from the addresses that certificates name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .check import Finding, Subject, critical, examination, graded, ok, period, skipped, warning, worst
+from .database import Space, judged_space
+
+LIMIT_SECONDS = 60.0
+"""A revocation is to be on a CRL within this time (D4)."""
+LATE_HOURS = 24.0
+SHORT = timedelta(hours=24)
+STALE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedCrl:
+    """A CRL from its public address. `fault` says why there is none; `booked` is the newest number in the tables."""
+
+    address: str
+    fault: str | None = None
+    is_signed: bool = False
+    number: int = 0
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    booked: int | None = None
+    booked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OcspAnswer:
+    """What OCSP says about a certificate, and what the tables say; `fault` says why there is no valid answer."""
+
+    address: str
+    serial: str
+    is_revoked: bool = False
+    should_be_revoked: bool = False
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCa:
+    """A CA's certificate at the address that certificates name: whether it is the one that signed them."""
+
+    address: str
+    fault: str | None = None
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CrlPass:
+    """The last published pass over a CA's CRLs: the entries of the full one, and the seconds it took."""
+
+    issuer: str
+    entries: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRevocations:
+    """Revocations that relying parties cannot see yet, and the age in seconds of the oldest."""
+
+    number: int
+    oldest: float
+
+
+@examination(
+    "crl",
+    Subject.REVOCATION,
+    "Is each CRL served at its public address, signed by its CA, and valid?",
+    "Relying parties refuse certificates, or accept revoked ones, without a valid CRL.",
+)
+def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
+    """Judge the fetched CRLs at a moment."""
+    now, crls = facts
+    if not crls:
+        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
+    first = min((each.next_update for each in crls if each.next_update is not None), default=now)
+    return worst(
+        [_crl(each, now) for each in crls], f"{len(crls)} fetched; the first is valid until {first:%F %H:%M} UTC."
+    )
+
+
+def _crl(crl: FetchedCrl, now: datetime) -> Finding:
+    server = "Start the web server of the CRL folder, or correct the proxy."
+    revoker = "Look at the revoker's log: it publishes no CRL."
+    if crl.fault is not None:
+        return critical(f"{crl.address}: {crl.fault}.", server)
+    if not crl.is_signed:
+        return critical(f"{crl.address} is not signed by its CA.", "Find out who wrote it; restart the revoker.")
+    if crl.next_update is None or crl.next_update <= now:
+        return critical(f"{crl.address} has expired.", revoker)
+    if crl.this_update is not None and crl.this_update > now + STALE:
+        return critical(f"{crl.address} is from the future.", "Correct the clocks of the revokers.")
+    if crl.booked is not None and crl.booked > crl.number and (crl.booked_at or now) < now - STALE:
+        text = f"{crl.address} is number {crl.number}; number {crl.booked} is published."
+        return warning(text, "A cache or a copy in front of the CRL folder is old: shorten its time.")
+    if crl.next_update - now < SHORT:
+        return warning(f"{crl.address} is valid for {period((crl.next_update - now).total_seconds())} only.", revoker)
+    return ok(crl.address)
+
+
+@examination(
+    "ocsp",
+    Subject.REVOCATION,
+    "Does OCSP answer about the newest certificate, and as the tables say?",
+    "Relying parties ask it about each certificate; a wrong answer lets a revoked one in.",
+)
+def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
+    if not answers:
+        return skipped("No certificate that names an OCSP responder is issued yet.")
+    findings = []
+    for each in answers:
+        if each.fault is not None:
+            findings.append(critical(f"{each.address}: {each.fault}", "Start `servicecert ocsp`; see its log."))
+        elif each.is_revoked != each.should_be_revoked:
+            says, books = ("revoked" if it else "good" for it in (each.is_revoked, each.should_be_revoked))
+            text = f"{each.address} says {says} of {each.serial}, which is {books}."
+            findings.append(critical(text, "Run `servicecert standings`."))
+    return worst(findings, f"{len(answers)} asked; the answers are as in the tables.")
+
+
+@examination(
+    "aia",
+    Subject.REVOCATION,
+    "Is the certificate of each CA served where certificates say?",
+    "Clients that lack the chain fetch it there, and fail without it.",
+)
+def check_aia(served: Sequence[ServedCa]) -> Finding:
+    if not served:
+        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
+    findings = [
+        critical(f"{each.address}: {each.fault}.", "Start the web server of the CRL folder, or correct the proxy.")
+        if each.fault is not None
+        else critical(f"{each.address} is another certificate.", "Restart the revoker: it publishes the right one.")
+        for each in served
+        if each.fault is not None or not each.is_right
+    ]
+    return worst(findings, f"{len(served)} fetched.")
+
+
+@examination(
+    "crl-passes",
+    Subject.REVOCATION,
+    "Are CRLs made fast enough that a revocation is on one within a minute?",
+    "A revocation waits for the pass in progress, then for its own.",
+)
+def check_crl_passes(passes: Sequence[CrlPass]) -> Finding:
+    if not passes:
+        return skipped("None is published yet.")
+    slowest = max(passes, key=lambda each: each.seconds)
+    waits = 2 * slowest.seconds
+    text = (
+        f"The last pass of {slowest.issuer}, {slowest.entries} entries, took {slowest.seconds:.1f} s: "
+        f"a revocation waits {waits:.1f} s at most."
+    )
+    remedy = "More revokers do not help: a faster disk, storage or PostgreSQL, or a new CA."
+    return graded(waits, LIMIT_SECONDS / 2, LIMIT_SECONDS, text, remedy)
+
+
+@examination(
+    "revocations",
+    Subject.REVOCATION,
+    "Is no revocation open for long?",
+    "A revocation takes effect within 24 hours; the goal is a minute.",
+)
+def check_revocations(revocations: OpenRevocations) -> Finding:
+    if not revocations.number:
+        return ok("None is open.")
+    text = f"{revocations.number} are open, the oldest for {period(revocations.oldest)}."
+    remedy = "See the checks `crl`, `ocsp` and `intents`, and the revoker's log."
+    return graded(revocations.oldest, 10 * LIMIT_SECONDS, LATE_HOURS / 2 * 3600, text, remedy)
+
+
+@examination(
+    "crl-disk",
+    Subject.REVOCATION,
+    "Is there room for CRLs?",
+    "No revocation is published when the disk of the CRL folder is full.",
+)
+def check_crl_disk(space: Space) -> Finding:
+    return judged_space(space, "Enlarge the disk, or move other files away.")

@@ -1,0 +1,123 @@
+"""The topics, compared with the catalogue."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from servicecert_schemas.topics import CATALOGUE, Topic
+
+from .check import Finding, Subject, critical, examination, listed, ok, skipped, warning
+
+_KEYED = max(topic.partitions for topic in CATALOGUE)
+_IN_SYNC = "min.insync.replicas"
+_CREATE = "Run `servicecert topics create`."
+
+
+@dataclass(frozen=True, slots=True)
+class TopicCopy:
+    """A topic in the cluster; `in_sync` is that of its worst partition. Settings have Kafka's names."""
+
+    topic: Topic
+    partitions: int
+    replicas: int
+    in_sync: int
+    settings: Mapping[str, str]
+
+    @property
+    def needed(self) -> int:
+        """How many copies must be in sync, so that a record can be written."""
+        return int(self.settings.get(_IN_SYNC, "1"))
+
+
+@examination(
+    "topics",
+    Subject.TOPICS,
+    "Do all topics of the catalogue exist?",
+    "A service whose topic is missing does not start, or cannot publish.",
+)
+def check_topics(copies: Sequence[TopicCopy]) -> Finding:
+    present = {each.topic for each in copies}
+    if missing := [topic.name for topic in CATALOGUE if topic not in present]:
+        return critical(f"Missing: {listed(missing)}.", _CREATE)
+    return ok(f"All {len(CATALOGUE)} exist.")
+
+
+@examination(
+    "partitions",
+    Subject.TOPICS,
+    "Have all topics with keys of cases the same number of partitions?",
+    "The topic with the fewest decides how many workers help.",
+)
+def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
+    keyed = [each for each in copies if each.topic.partitions == _KEYED]
+    if not keyed:
+        return skipped("There is no such topic: see `topics`.")
+    sizes = Counter(each.partitions for each in keyed)
+    if len(sizes) > 1:
+        usual = sizes.most_common(1)[0][0]
+        odd = [f"{each.topic.name} has {each.partitions}" for each in keyed if each.partitions != usual]
+        text = f"Topics have {usual} partitions, but {listed(odd)}."
+        return warning(text, "Give all the same: docs/scaling.md says how to add partitions.")
+    return ok(f"Each has {min(sizes)}.")
+
+
+@examination(
+    "topic-settings",
+    Subject.TOPICS,
+    "Has each topic the settings of the catalogue?",
+    "A wrong retention or compaction loses records, or keeps what is to be erased.",
+)
+def check_topic_settings(copies: Sequence[TopicCopy]) -> Finding:
+    """Judge all settings but the number of copies in sync, which `min-in-sync` judges."""
+    different = [
+        f"{each.topic.name}: {name} is {each.settings.get(name)}, not {value}"
+        for each in copies
+        for name, value in each.topic.config.items()
+        if name != _IN_SYNC and each.settings.get(name) != value
+    ]
+    if different:
+        return warning(f"{listed(different, '; ')}.", "Correct it with kafka-configs.sh, unless it is meant.")
+    return ok("As `servicecert topics create` makes them.")
+
+
+@examination(
+    "replication",
+    Subject.TOPICS,
+    "Has each topic copies on several brokers, all in sync?",
+    "Records of a topic with one copy are lost with its broker.",
+)
+def check_replication(copies: Sequence[TopicCopy]) -> Finding:
+    if stopped := [each for each in copies if each.in_sync < max(1, each.needed)]:
+        text = f"{_named(stopped, copies)}: no record can be written, too few copies are in sync."
+        return critical(text, "Start the brokers that are down.")
+    if behind := [each for each in copies if each.in_sync < each.replicas]:
+        text = f"{_named(behind, copies)}: a copy is not in sync."
+        return warning(text, "Start the broker that is down, or wait until it has caught up.")
+    if single := [each for each in copies if each.replicas == 1]:
+        text = f"{_named(single, copies)}: one copy only."
+        return warning(text, "In production use 3 brokers and 3 copies (kafka-reassign-partitions.sh).")
+    least = min((each.replicas for each in copies), default=0)
+    return ok(f"At least {least} copies, all in sync.")
+
+
+@examination(
+    "min-in-sync",
+    Subject.TOPICS,
+    "Does a record count as written only when several brokers have it, and can one of them be down?",
+    "A record that one broker has is lost with it; a topic that needs all brokers stops with the first.",
+)
+def check_min_in_sync(copies: Sequence[TopicCopy]) -> Finding:
+    several = [each for each in copies if each.replicas > 1]
+    if not several:
+        return skipped("No topic has several copies: see `replication`.")
+    if weak := [each for each in several if each.needed == 1]:
+        text = f"{_named(weak, copies)}: a record counts as written when one broker has it."
+        return warning(text, f"Set {_IN_SYNC} = 2 (kafka-configs.sh).")
+    if strict := [each for each in several if each.needed >= each.replicas]:
+        text = f"{_named(strict, copies)}: nothing can be written while one broker is down."
+        return warning(text, f"Set {_IN_SYNC} to one less than the copies (kafka-configs.sh).")
+    return ok(f"At least {min(each.needed for each in several)} brokers have each record.")
+
+
+def _named(found: Sequence[TopicCopy], copies: Sequence[TopicCopy]) -> str:
+    return "All topics" if len(found) == len(copies) else listed([each.topic.name for each in found])

@@ -1,0 +1,289 @@
+"""From facts to a finding: each limit of the servers, topics and groups, from both sides."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cli.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds
+from servicecert_cli.doctor.domain.clocks import Reading
+from servicecert_cli.doctor.domain.database import (
+    check_database,
+    check_database_clock,
+)
+from servicecert_cli.doctor.domain.groups import (
+    Group,
+    Lag,
+    Lost,
+    Member,
+    Partition,
+    WorkerVersion,
+    check_assignment,
+    check_group_clients,
+    check_idle_workers,
+    check_lag,
+    check_offsets,
+    check_owners,
+    check_worker_versions,
+    check_workers,
+    lost,
+)
+from servicecert_cli.doctor.domain.kafka import (
+    Allowed,
+    BrokerRights,
+    Brokers,
+    Reached,
+    check_broker_clock,
+    check_broker_rights,
+    check_broker_versions,
+    check_brokers,
+    check_kafka,
+    compared,
+)
+from servicecert_cli.doctor.domain.topics import (
+    TopicCopy,
+    check_min_in_sync,
+    check_partitions,
+    check_replication,
+    check_topic_settings,
+    check_topics,
+)
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker.domain.broker_acls import acls
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("check", [check_kafka, check_database])
+@pytest.mark.parametrize(
+    ("reached", "severity", "words"),
+    [
+        (Reached("here", 0.99), OK, "Answers at here after 990 ms."),
+        (Reached("here", 1.0), WARNING, "1000 ms"),
+        (Reached("here", fault="It does not answer."), CRITICAL, "It does not answer."),
+    ],
+)
+def test_a_server_answers_soon(check, reached, severity, words):
+    holds(check(reached), severity, words)
+
+
+@pytest.mark.parametrize(
+    ("levels", "severity", "words"),
+    [
+        ({1: 22, 2: 25}, OK, "Kafka 4.0."),
+        ({1: 30}, OK, "Kafka 4.3."),
+        ({1: 40}, OK, "Kafka 4.3."),
+        ({1: 30, 2: 27}, WARNING, "broker 1 is 4.3, broker 2 is 4.1"),
+        ({1: 30, 2: 21}, CRITICAL, "Too old: broker 2 (3.8)."),
+        ({1: 14}, CRITICAL, "broker 1 (3.6 or older)"),
+        ({1: None}, CRITICAL, "broker 1 (unknown)"),
+    ],
+)
+def test_brokers_are_kafka_4_and_alike(levels, severity, words):
+    holds(check_broker_versions(levels), severity, words)
+
+
+def test_brokers_that_hold_topics_are_up():
+    holds(check_brokers(Brokers(frozenset({1, 2, 3}), frozenset({1, 2}))), OK, "3 up, none missing.")
+    holds(check_brokers(Brokers(frozenset({1}), frozenset({1, 2, 3}))), WARNING, "Down: broker 2, 3.")
+    holds(check_brokers(Brokers(frozenset({1}), frozenset({1, 2}), ("cases/1",))), CRITICAL, "No broker leads cases/1.")
+
+
+@pytest.mark.parametrize("check", [check_broker_clock, check_database_clock])
+@pytest.mark.parametrize(
+    ("seconds", "severity", "words"),
+    [
+        (0.0, OK, "agrees"),
+        (2.0, OK, "agrees"),
+        (6.9, OK, "4.9 s ahead of this machine's"),
+        (7.0, WARNING, "5.0 s ahead"),
+        (-5.0, WARNING, "5.0 s behind"),
+        (-59.9, WARNING, "behind"),
+        (62.0, CRITICAL, "60.0 s ahead"),
+        (-60.0, CRITICAL, "60.0 s behind"),
+    ],
+)
+def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(check, seconds, severity, words):
+    # The answer took two seconds.
+    reading = Reading(NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2))
+    holds(check(reading), severity, words)
+
+
+def test_rights_are_neither_missing_nor_surplus():
+    holds(check_broker_rights(BrokerRights("All users")), OK, "All users: as")
+    holds(check_broker_rights(BrokerRights("All users", has_authorizer=False)), WARNING, "checks no rights")
+    holds(check_broker_rights(BrokerRights("operator", surplus=("Write on cases",))), WARNING, "Write on cases")
+    found = BrokerRights("operator", ("Write on cases",), ("Read on cases",))
+    holds(check_broker_rights(found), CRITICAL, "missing Read on cases")
+
+
+def given(user="User:{}"):
+    return [
+        Allowed(user.format(principal), acl.resource, acl.name, acl.operation, acl.prefixed)
+        for principal, each in acls(prefix="p.").items()
+        for acl in each
+    ]
+
+
+TOPICS = ["p." + topic.name for topic in CATALOGUE]
+
+
+@pytest.mark.parametrize("user", ["User:{}", "User:CN={}", "User:CN={},O=We"])
+def test_the_catalogue_s_rights_are_as_wanted_by_either_login(user):
+    assert compared(given(user), "p.", TOPICS) == BrokerRights("All users")
+
+
+@pytest.mark.parametrize(
+    ("extra", "surplus"),
+    [
+        (Allowed("User:issuer", "topic", "p.applications", "Read"), "User:issuer Read on p.applications"),
+        (Allowed("User:mallory", "topic", "*", "All"), "User:mallory All on *"),
+        (Allowed("User:mallory", "topic", "p.", "Write", prefixed=True), "User:mallory Write on p."),
+        (Allowed("User:mallory", "group", "p.intake", "Read"), "User:mallory Read on p.intake"),
+        (Allowed("User:issuer", "topic", "p.certificates", "Describe"), None),
+        (Allowed("User:mallory", "topic", "other", "All"), None),
+        (Allowed("User:mallory", "topic", "other", "All", prefixed=True), None),
+    ],
+)
+def test_a_right_beyond_the_catalogue_on_our_topics_is_surplus(extra, surplus):
+    found = compared([*given(), extra], "p.", TOPICS)
+    assert found == BrokerRights("All users", () if surplus is None else (surplus,))
+
+
+def test_a_right_that_nobody_gave_is_missing():
+    without = [each for each in given() if (each.user, each.name) != ("User:issuer", "p.certificates")]
+    assert compared(without, "p.", TOPICS).missing == ("issuer Write on p.certificates",)
+    wide = [Allowed(f"User:{each}", kind, "*", "All") for each in Principal for kind in ("topic", "group")]
+    assert compared(wide, "p.", TOPICS).missing == ()
+    wide = [Allowed(f"User:{each}", kind, "p.", "Read", True) for each in Principal for kind in ("topic", "group")]
+    missing = compared(wide, "p.", TOPICS).missing
+    assert "operator Describe on p.cases" not in missing
+    assert "issuer Write on p.certificates" in missing
+    named = [Allowed("User:e-service", "group", "p.e-service", "Read")]
+    assert "e-service Read on p.e-service" in compared(named, "p.", TOPICS).missing
+
+
+COPIES = [TopicCopy(topic, topic.partitions, 3, 3, {**topic.config, "min.insync.replicas": "2"}) for topic in CATALOGUE]
+
+
+def with_first(**changes):
+    return [replace(COPIES[0], **changes), *COPIES[1:]]
+
+
+def test_topics_as_created_with_three_copies_are_well():
+    for check in (check_topics, check_partitions, check_topic_settings, check_replication, check_min_in_sync):
+        holds(check(COPIES), OK)
+
+
+def test_topics_exist_and_have_as_many_partitions():
+    holds(check_topics(COPIES[1:]), CRITICAL, "Missing: applications.")
+    holds(check_topics([]), CRITICAL, "and 14 more.")
+    holds(check_partitions(with_first(partitions=24)), WARNING, "12 partitions, but applications has 24.")
+    holds(check_partitions([replace(each, partitions=24) for each in COPIES]), OK, "Each has 24.")
+    assert check_partitions([]).severity is SKIPPED
+
+
+def test_settings_that_differ_are_named_three_of_them():
+    odd = with_first(settings={**COPIES[0].settings, "cleanup.policy": "compact"})
+    holds(check_topic_settings(odd), WARNING, "applications: cleanup.policy is compact, not delete.")
+    empty = [replace(each, settings={}) for each in COPIES]
+    assert check_topic_settings(empty).finding.count(" is None, not ") == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "words"),
+    [
+        ({"in_sync": 1}, CRITICAL, "applications: no record can be written"),
+        ({"in_sync": 2}, WARNING, "applications: a copy is not in sync"),
+        ({"replicas": 1, "in_sync": 1, "settings": {}}, WARNING, "applications: one copy only"),
+        ({"replicas": 1, "in_sync": 0, "settings": {}}, CRITICAL, "no record can be written"),
+    ],
+)
+def test_copies_of_topics(changes, severity, words):
+    holds(check_replication(with_first(**changes)), severity, words)
+
+
+def test_a_record_is_on_several_brokers_and_not_needed_on_all():
+    holds(check_min_in_sync(with_first(settings={})), WARNING, "applications: a record counts as written when one")
+    strict = [replace(each, settings={"min.insync.replicas": "3"}) for each in COPIES]
+    holds(check_min_in_sync(strict), WARNING, "All topics: nothing can be written while one broker is down.")
+    assert check_min_in_sync([replace(each, replicas=1) for each in COPIES]).severity is SKIPPED
+
+
+ALL = frozenset(Partition(topic, number) for topic in ("certificates", "cases") for number in range(3))
+
+
+def group(*members, service="notifier", partitions=ALL):
+    return Group(
+        service, partitions, tuple(Member(f"p.{service}-host-1-ab", frozenset(each)) for each in members), "p."
+    )
+
+
+FIRST, *REST = sorted(ALL, key=str)
+
+
+def test_each_service_has_workers_that_read_all_partitions_once():
+    well = [group([FIRST], REST), group(ALL, service="issuer")]
+    for check in (check_workers, check_assignment, check_owners, check_idle_workers, check_group_clients):
+        holds(check(well), OK)
+    assert check_workers(well).finding == "2 of notifier, 1 of issuer."
+
+
+def test_a_service_without_workers_is_said_by_one_check():
+    none = [group(), group(ALL, service="issuer")]
+    holds(check_workers(none), CRITICAL, "No worker runs: notifier.")
+    holds(check_assignment(none), OK)
+    assert check_assignment([group()]).severity is SKIPPED
+    holds(check_owners([group()]), OK)
+
+
+def test_partitions_that_nobody_or_several_read():
+    holds(check_assignment([group(REST)]), CRITICAL, "notifier: nobody reads cases/0.")
+    holds(
+        check_assignment([group((), ())]), WARNING, "notifier: no worker has a partition, they are being distributed."
+    )
+    holds(check_owners([group(ALL, [FIRST])]), CRITICAL, "Several workers read notifier cases/0.")
+
+
+@pytest.mark.parametrize(("workers", "severity"), [(3, OK), (4, WARNING)])
+def test_no_more_workers_than_partitions_of_a_topic(workers, severity):
+    found = check_idle_workers([group(*[()] * workers), group(partitions=frozenset())])
+    holds(found, severity, "4 workers, of which 3 help" if severity is WARNING else "")
+
+
+def test_a_member_that_is_no_worker_of_ours():
+    stranger = Group("intake", ALL, (Member("console"), Member("p.intake-h-1-ab"), Member("p.issuer-h-1-ab")), "p.")
+    holds(check_group_clients([stranger]), CRITICAL, "Not ours: console in intake, p.issuer-h-1-ab in intake.")
+
+
+def test_workers_have_the_command_s_version():
+    same, other = WorkerVersion("intake", "a", "1.0"), WorkerVersion("issuer", "b", "0.9")
+    holds(check_worker_versions(("1.0", [same])), OK, "All have 1.0.")
+    holds(check_worker_versions(("1.0", [same, other])), WARNING, "has 1.0, but issuer on b has 0.9.")
+    assert check_worker_versions(("1.0", [WorkerVersion("intake", "a", None)])).severity is SKIPPED
+
+
+def test_records_before_the_first_kept_one_are_lost():
+    first = {FIRST: 10, REST[0]: 10, REST[1]: 0}
+    committed = {FIRST: 7, REST[0]: 10, REST[1]: 0, REST[2]: 3, REST[3]: -1}
+    assert lost("notifier", committed, first) == [Lost("notifier", FIRST, 3)]
+    holds(check_offsets([]), OK)
+    holds(check_offsets([Lost("notifier", FIRST, 3), Lost("issuer", FIRST, 2)]), CRITICAL, "5 records were deleted")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "seconds", "severity", "words"),
+    [
+        (9, 0, 0.0, OK, "No message waits"),
+        (5, 9, 9.9, OK, "9 messages wait, none is old."),
+        (5, 9, 10.0, WARNING, "more and more; the oldest is 10 s old"),
+        (9, 9, 59.9, WARNING, "no fewer"),
+        (9, 9, 60.0, CRITICAL, "no fewer"),
+        (5, 9, 60.0, CRITICAL, "more and more"),
+        (9, 8, 3600.0, WARNING, "fewer and fewer"),
+        (9, 9, None, CRITICAL, "the oldest is of unknown age"),
+        (9, 8, None, WARNING, "the oldest is of unknown age"),
+    ],
+)
+def test_messages_that_are_old_and_do_not_become_fewer(before, now, seconds, severity, words):
+    holds(check_lag([Lag("intake", before, now, seconds), Lag("issuer", 0, 0, 0.0)]), severity, words)
