@@ -28,6 +28,8 @@ from .application import Orderer as Orderer
 from .application import Signatory as Signatory
 from .application import TechnicalContact as TechnicalContact
 from .audit import AuditCheckpoint as AuditCheckpoint
+from .canary import is_canary as is_canary
+from .canary import new_case_id as new_case_id
 from .case import Answer as Answer
 from .case import AppliedFor as AppliedFor
 from .case import CaseCertificate as CaseCertificate

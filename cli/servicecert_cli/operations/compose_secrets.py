@@ -24,7 +24,7 @@ _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE
 _BROKER_HOSTS = ("kafka", "localhost", "127.0.0.1")
 USERS = (
     ADMINISTRATOR,
-    *(who for who in Principal if who not in (Principal.MONITORING, Principal.TOPICS_CREATOR)),
+    *(who for who in Principal if who not in (Principal.CANARY, Principal.MONITORING, Principal.TOPICS_CREATOR)),
 )
 """The broker's users that a container is; the administrator creates the topics."""
 VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())
