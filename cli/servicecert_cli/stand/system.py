@@ -223,6 +223,7 @@ class System:
                 "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
                 "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.crl_folder),
             },
+            Principal.CANARY: self.canary_environment,
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
@@ -231,9 +232,17 @@ class System:
             **({} if self._identities else {"SERVICECERT_INSECURE": "broker"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_HEALTH_FILE": str(self._health_file(name)),
-            **({} if service == OCSP else self._worker_environment(service)),
+            **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
             **self._overrides,
+        }
+
+    @property
+    def canary_environment(self) -> dict[str, str]:
+        """What the canary needs: `start("canary")` starts one."""
+        return {
+            "SERVICECERT_CANARY_MAIL": "canary@authority.example",
+            "SERVICECERT_CANARY_CA_CERTIFICATES": str(self.crl_folder.absolute()),
         }
 
     def _worker_environment(self, service: str) -> dict[str, str]:
@@ -256,7 +265,7 @@ class System:
         """Start a worker, or start it again, under its name; `environment` is added to its own."""
         self._health_file(name).unlink(missing_ok=True)
         service = service_of(name)
-        command = [sys.executable, "-m", "servicecert_cli", *([service] if service == OCSP else ["run", service])]
+        command = [sys.executable, "-m", "servicecert_cli", *(["run", service] if service in SERVICES else [service])]
         with _deployed():
             child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
         self.children[name] = child
