@@ -116,7 +116,7 @@ class Canary:
             self._began = monotonic()
             outcome = await run(self._means, self._memory, self._metrics.count)
             self._metrics.ended(outcome, self._means.clock())
-            fields = {"case": str(outcome.case_id), "seconds": round(monotonic() - self._began, 1)}
+            fields = {"case": outcome.case_id and str(outcome.case_id), "seconds": round(monotonic() - self._began, 1)}
             if (failed := outcome.failed) is None:
                 log.info("canary passed all stages", extra=fields)
             else:

@@ -24,6 +24,7 @@ from servicecert_worker.clock import Clock
 from servicecert_worker.faults import OperatorError, error_summary, is_transient
 from servicecert_worker.signatures import Verifier
 
+from ..connections import kafka
 from ..e_service.publishing import publish
 from . import customer, network
 from .customer import CANARY
@@ -131,7 +132,7 @@ class _Run:
     async def step(self, stage: Stage, act: Callable[[], Awaitable[str]]) -> Step:
         """Carry out a stage within its time."""
         began = monotonic()
-        self._missing = "Kafka does not answer"
+        self._missing = str(kafka.unanswered(self._settings.cluster)).removesuffix(".")
         try:
             async with asyncio.timeout(self._settings.stage_seconds):
                 sentence = await act()
@@ -156,7 +157,7 @@ class _Run:
             async with asyncio.timeout(_END_SECONDS):
                 await self._publish(*self._ending(self.case_id))
                 return
-        log.warning("What the canary opened could not be ended: its next run does that", extra={"case": self.case_id})
+        log.warning("What the canary opened could not be ended: its next run does that", extra={"case": str(self.case_id)})
 
     def _ending(self, case_id: UUID) -> Iterator[EventData]:
         view = self._feed.views.get(case_id)
