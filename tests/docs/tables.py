@@ -27,6 +27,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.canary.metrics import Metrics as CanaryMetrics
+from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
@@ -72,6 +74,7 @@ def environment() -> list[str]:
         ("services", WorkerSettings),
         *((service, _settings(service)) for service in SERVICES),
         ("ocsp", ResponderSettings),
+        ("canary", CanarySettings),
     ):
         for name, field in settings.model_fields.items():
             if name in everybody and settings is not ProcessSettings:
@@ -96,6 +99,11 @@ def metrics() -> list[str]:
 def ocsp_metrics() -> list[str]:
     """Return the metrics of an OCSP responder."""
     return _metrics(ResponderMetrics())
+
+
+def canary_metrics() -> list[str]:
+    """Return the metrics of the canary."""
+    return _metrics(CanaryMetrics())
 
 
 def _metrics(of: object) -> list[str]:
@@ -333,6 +341,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "metrics": metrics,
     "issuer-metrics": issuer_metrics,
     "ocsp-metrics": ocsp_metrics,
+    "canary-metrics": canary_metrics,
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,

@@ -12,6 +12,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import aiohttp
+from aiokafka.errors import KafkaError
 from cryptography.x509.ocsp import OCSPCertStatus
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.profile import Profile
@@ -37,9 +38,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 CA_CERTIFICATES = "SERVICECERT_CANARY_CA_CERTIFICATES"
-MOST_LEFT = 10
-"""With so many cases of earlier runs that have not ended, no further one is opened."""
-
 _SOURCE = "/canary"
 _OVERLAP = timedelta(minutes=5)
 _PAUSE_SECONDS = 0.5
@@ -80,7 +78,8 @@ class Memory:
 async def run(means: Means, memory: Memory, take: Callable[[Step], None]) -> Outcome:
     """Make a run; call `take` with each stage that it passes, and with the one at which it stops.
 
-    When it stops, also by a cancellation, it asks for the withdrawal of its case, or the revocation of its certificate.
+    When it stops, also by a cancellation or a defect, it asks for the withdrawal of its case, or for the revocation of
+    its certificate.
     """
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(network.session())
@@ -92,7 +91,7 @@ async def run(means: Means, memory: Memory, take: Callable[[Step], None]) -> Out
                 if not step.passed:
                     await work.end()
                     return Outcome(work.case_id, step)
-        except asyncio.CancelledError:
+        except BaseException:
             await work.end()
             raise
         return Outcome(work.case_id, None)
@@ -153,11 +152,13 @@ class _Run:
         """Ask for what ends the case, whatever its state: once, and for seconds at most. The next run looks again."""
         if self.case_id is None:
             return
-        with suppress(OperatorError, TimeoutError):
+        with suppress(OperatorError, KafkaError, OSError):
             async with asyncio.timeout(_END_SECONDS):
                 await self._publish(*self._ending(self.case_id))
                 return
-        log.warning("What the canary opened could not be ended: its next run does that", extra={"case": str(self.case_id)})
+        log.warning(
+            "What the canary opened could not be ended: its next run does that", extra={"case": str(self.case_id)}
+        )
 
     def _ending(self, case_id: UUID) -> Iterator[EventData]:
         view = self._feed.views.get(case_id)
@@ -178,13 +179,8 @@ class _Run:
         self._memory.read_until = now
         left = views.left_open(self._feed.views.values(), now, self._means.longest, frozenset(self._memory.own))
         self._memory.keep(self._feed.views.values(), now)
-        await self._publish(*customer.endings(left[:MOST_LEFT]))
-        if len(left) >= MOST_LEFT:
-            raise Stuck(
-                f"{len(left)} cases of earlier runs have not ended, the first {left[0].case_id}: no further one is"
-                " opened until they have; see `servicecert lag` and `servicecert parked`",
-                views.stuck_stage(left[0]),
-            )
+        await self._publish(*customer.endings(left[: views.MOST_LEFT]))
+        views.require_few(left)
         ended = f"; {len(left)} cases of earlier runs are to be ended" if left else ""
         if self._memory.has_account or await is_account_open(self._settings.cluster):
             self._memory.has_account = True

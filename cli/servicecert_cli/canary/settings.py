@@ -48,7 +48,7 @@ class Settings(ProcessSettings):
     business_id: Annotated[
         BusinessId,
         Field(alias="SERVICECERT_CANARY_BUSINESS_ID", description="the organisation that the canary applies for"),
-    ] = "9900090-7"
+    ] = "9900099-0"
     unit: Annotated[
         Text,
         Field(alias="SERVICECERT_CANARY_UNIT", description="the long name of its unit, as the registers have it"),

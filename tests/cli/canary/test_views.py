@@ -46,7 +46,7 @@ def test_an_application_is_accepted_or_says_why_not(certified) -> None:
         with pytest.raises(NotYet, match=sentence):
             views.accepted(case)
     for case, sentence in (
-        (returned("unit-not-found"), "the registers have no organisation 9900090-7 with the unit “Varmenne"),
+        (returned("unit-not-found"), "the registers have no organisation 9900099-0 with the unit “Varmenne"),
         (returned("email-wrong", "dns-name-form"), r"returned \(dns-name-form, email-wrong\)"),
         (view("submitted", "refused", answer=answer("not-a-member")), r"refused \(not-a-member\)"),
         (view("submitted", "withdrawn"), r"withdrawn \(no code\)"),
@@ -118,6 +118,14 @@ def test_left_open_are_its_own_cases_and_old_ones_that_have_not_ended(certified)
     later = NOW + 30 * HOUR
     assert views.left_open([old], later, HOUR, mine) == []
     assert [views.has_ended(each, NOW) for each in known] == [False, False, False, True]
+
+
+def test_with_ten_cases_left_no_further_one_is_opened_and_the_stage_is_that_of_the_oldest(certified) -> None:
+    left = [certified(revocation=REQUESTED), *(view(*ACCEPTED) for _ in range(8))]
+    views.require_few(left)
+    with pytest.raises(Stuck, match="10 cases of earlier runs have not ended, the first ca4a4900-") as stuck:
+        views.require_few([*left, view(*ACCEPTED)])
+    assert stuck.value.stage is Stage.REVOKED
 
 
 def test_a_step_is_a_line() -> None:

@@ -1,4 +1,4 @@
-"""I11: a case with an id of the canary counts in no figures, so it gets no certificate of the production environment."""
+"""I11: a case with an id of the canary counts in no figures, so it gets no certificate of production."""
 
 from __future__ import annotations
 

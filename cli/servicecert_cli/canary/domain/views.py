@@ -1,6 +1,6 @@
 """Verdicts on the canary's case as the e-service sees it (topic `cases`), and what ends a case that was left."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from uuid import UUID
@@ -9,6 +9,9 @@ from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState, Re
 from servicecert_schemas.mail import MailKind
 
 from .stages import NotYet, Stage, Stuck
+
+MOST_LEFT = 10
+"""With so many cases of earlier runs that have not ended, no further one is opened."""
 
 _REGISTERS = frozenset({"applicant-not-registered", "unit-not-found", "unit-of-another-organisation"})
 """The deficiencies of an organisation that the registers do not have."""
@@ -92,6 +95,16 @@ def stuck_stage(view: CaseChanged) -> Stage:
     if view.certificate is not None:
         return Stage.REVOKED
     return Stage.ACCEPTED if view.state in _UNANSWERED else Stage.ISSUED
+
+
+def require_few(left: Sequence[CaseChanged]) -> None:
+    """Raise Stuck, at the stage of the oldest, if so many cases have not ended that no further one may be opened."""
+    if len(left) >= MOST_LEFT:
+        raise Stuck(
+            f"{len(left)} cases of earlier runs have not ended, the first {left[0].case_id}: no further one is opened"
+            " until they have; see `servicecert lag` and `servicecert parked`",
+            stuck_stage(left[0]),
+        )
 
 
 def has_ended(view: CaseChanged, now: datetime) -> bool:
