@@ -36,6 +36,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "run": "Run one worker of a service until stopped.",
             "crl": "Serve the published CRLs over HTTP.",
             "ocsp": "Run one OCSP responder until stopped.",
+            "canary": "Send a test application all the way, again and again, until stopped.",
             "standings": "Compare the topic of the OCSP responders with the database, and publish what is missing.",
             "lag": "Show what the services have not handled yet, in messages and seconds.",
             "doctor": "Say what is wrong, why that matters, and what to do.",

@@ -56,22 +56,28 @@ class OcspQuery:
             builder = builder.add_extension(x509.OCSPNonce(self.nonce), critical=False)
         return builder.build().public_bytes(Encoding.DER)
 
-    def is_revoked(self, answer: bytes, now: datetime, reason: Reason | None = None) -> bool:
-        """Return whether the response, valid `now` for this query and by a delegated responder, says revoked.
+    def status(self, answer: bytes, now: datetime) -> ocsp.OCSPCertStatus:
+        """Return what the response, valid `now` for this query and by a delegated responder, says. Raises OcspUnsound.
 
-        With a `reason` it must say that one.
-
-        Raises OcspUnsound.
+        GOOD, REVOKED or UNKNOWN.
         """
+        return self._read(answer, now).certificate_status
+
+    def is_revoked(self, answer: bytes, now: datetime, reason: Reason | None = None) -> bool:
+        """Return whether the response says revoked, and for this `reason` where one is given. Raises OcspUnsound."""
+        read = self._read(answer, now)
+        if read.certificate_status is not ocsp.OCSPCertStatus.REVOKED:
+            return False
+        return reason is None or read.revocation_reason is _FLAGS[reason]
+
+    def _read(self, answer: bytes, now: datetime) -> ocsp.OCSPResponse:
         try:
             read = ocsp.load_der_ocsp_response(answer)
             if read.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
                 raise OcspUnsound(f"The responder answers {read.response_status.name}.")
             _check_signature(read, self.issuer, now)
             self._check_matches(read, now)
-            if read.certificate_status is not ocsp.OCSPCertStatus.REVOKED:
-                return False
-            return reason is None or read.revocation_reason is _FLAGS[reason]
+            return read
         except ValueError:
             raise OcspUnsound("The answer is no OCSP response.") from None
 

@@ -8,7 +8,7 @@ import secrets
 from uuid import UUID
 
 _FIRST = 0xCA4A_4900_CA4A
-"""The first 48 bits of their ids. The e-service draws its ids as version 4 or 7, so none of them is one of these."""
+"""The first 48 bits of their ids. No other id is one of these: the e-service draws its own as version 4 or 7."""
 
 _KEY = re.compile(rf"{_FIRST >> 16:08x}-{_FIRST & 0xFFFF:04x}-8[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}")
 

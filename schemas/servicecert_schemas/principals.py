@@ -12,6 +12,8 @@ class Principal(StrEnum):
     NOTIFIER = "notifier"
     OCSP_RESPONDER = "ocsp-responder"
     E_SERVICE = "e-service"
+    CANARY = "canary"
+    """`servicecert canary`."""
     REGISTERS_LOADER = "registers-loader"
     """`servicecert registers`."""
     OPERATOR = "operator"

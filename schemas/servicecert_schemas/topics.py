@@ -114,7 +114,7 @@ APPLICATIONS = Topic(
     "applications",
     key="case",
     events=(ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn),
-    writers=(Principal.E_SERVICE,),
+    writers=(Principal.E_SERVICE, Principal.CANARY),
     readers=(Principal.INTAKE,),
 )
 # Kept for ever but not compacted: an account's members are events of one key, and compaction would keep only the last.
@@ -122,8 +122,8 @@ ACCOUNTS = Topic(
     "accounts",
     key="account",
     events=(AccountOpened, AccountMemberAdded, AccountMemberRemoved),
-    writers=(Principal.E_SERVICE,),
-    readers=(Principal.INTAKE, Principal.REVOKER),
+    writers=(Principal.E_SERVICE, Principal.CANARY),
+    readers=(Principal.INTAKE, Principal.REVOKER, Principal.CANARY),
     retention=None,
     key_form=_IDENTIFIER,
 )
@@ -149,13 +149,13 @@ CERTIFICATES = Topic(
     key="case",
     events=(CertificateIssued, IssuingRefused, IssuingStopped, CertificateVoided),
     writers=(Principal.ISSUER,),
-    readers=(Principal.NOTIFIER, Principal.REVOKER, Principal.INTAKE),
+    readers=(Principal.NOTIFIER, Principal.REVOKER, Principal.INTAKE, Principal.CANARY),
 )
 REVOCATIONS = Topic(
     "revocations",
     key="case",
     events=(RevocationRequested,),
-    writers=(Principal.E_SERVICE, Principal.REVOKER),
+    writers=(Principal.E_SERVICE, Principal.CANARY, Principal.REVOKER),
     readers=(Principal.REVOKER,),
     # The revoker's own requests are compared with its own tables.
     unsigned=(RevocationRequested,),
@@ -202,7 +202,7 @@ CASES = Topic(
     events=(CaseChanged, EventRefused),
     # What is erased leaves by a record without a value (E3).
     writers=(Principal.INTAKE, Principal.ERASER),
-    readers=(Principal.E_SERVICE, Principal.NOTIFIER),
+    readers=(Principal.E_SERVICE, Principal.CANARY, Principal.NOTIFIER),
     retention=None,
     compacted=True,
     key_form=f"{_CASE}|account/{_IDENTIFIER}",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.registers.csv_lines import RegisterFileError
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.register import Intermediary, Organisation, RegisteredSystem, Sector
@@ -199,3 +200,11 @@ def test_a_missing_file_and_an_empty_folder_are_one_sentence(tmp_path: Path):
         list(read_register(tmp_path / "none.csv"))
     with pytest.raises(RegisterFileError, match="has no register file"):
         list(read_register(tmp_path))
+
+
+def test_the_page_shows_the_line_of_the_canarys_organisation_which_its_settings_name() -> None:
+    lines = (FICTITIOUS_REGISTERS / "organisations.csv").read_text().splitlines()
+    (line,) = [each for each in lines if "kanarialintu" in each]
+    fields = {name: field.default for name, field in CanarySettings.model_fields.items()}
+    assert f";{fields['business_id']};{fields['unit']};{fields['unit']};" in line
+    assert f"```csv\n{line}\n```" in (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -21,6 +21,7 @@ def system(tmp_path):
         keys_folder=tmp_path / "service-keys",
         backends=SimpleNamespace(admin_url="postgresql://a"),
         urls={},
+        canary_environment={},
         cluster=identities.cluster(parts, ADMINISTRATOR),
         cluster_of=lambda user: identities.cluster(parts, user),
     )

@@ -29,6 +29,8 @@ from prometheus_client.metrics import MetricWrapperBase
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.canary.metrics import Metrics as CanaryMetrics
+from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.exporter.groups import Groups
 from servicecert_cli.exporter.settings import Settings as ExporterSettings
@@ -80,6 +82,7 @@ def environment() -> list[str]:
         *((service, _settings(service)) for service in SERVICES),
         ("ocsp", ResponderSettings),
         ("lag", ExporterSettings),
+        ("canary", CanarySettings),
     ):
         for name, field in settings.model_fields.items():
             if name in everybody and settings is not ProcessSettings:
@@ -109,6 +112,11 @@ def metrics() -> list[str]:
 def ocsp_metrics() -> list[str]:
     """Return the metrics of an OCSP responder."""
     return _metrics(ResponderMetrics().registry, but=Basics("").registry)
+
+
+def canary_metrics() -> list[str]:
+    """Return the metrics of the canary."""
+    return _metrics(CanaryMetrics().registry, but=Basics("").registry)
 
 
 def alerts() -> list[str]:
@@ -388,6 +396,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "alerts": alerts,
     "issuer-metrics": issuer_metrics,
     "ocsp-metrics": ocsp_metrics,
+    "canary-metrics": canary_metrics,
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,

@@ -146,16 +146,8 @@ def test_every_variable_that_the_pages_name_is_known() -> None:
 
 
 def test_every_metric_that_the_pages_name_is_one() -> None:
-    tables = (
-        "basic-metrics",
-        "metrics",
-        "lag-metrics",
-        "issuer-metrics",
-        "intake-metrics",
-        "notifier-metrics",
-        "revoker-metrics",
-        "ocsp-metrics",
-    )
+    services = ("basic", "lag", "issuer", "intake", "notifier", "revoker", "ocsp", "canary")
+    tables = ("metrics", *(f"{each}-metrics" for each in services))
     metrics = {row[0].strip("`") for name in tables for row in pages.rows(OPERATIONS, name)}
     for page in PAGES:
         for name in re.findall(r"`[^`]*?\b(servicecert_[a-z_]+)\b[^`]*`", page.read_text()):

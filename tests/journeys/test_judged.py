@@ -19,6 +19,7 @@ from servicecert_worker.decider import Service
 
 CASES = tuple(cases())
 NEEDS_MORE = {
+    "canary-for-production",  # an id of the canary
     "csr-refused",  # the text for a fault of a newer version
     "key-debian-weak",  # these need lists of keys, or earlier certificates and revocations
     "key-leaked",

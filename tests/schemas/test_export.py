@@ -124,6 +124,6 @@ def test_the_headers_of_every_example_are_as_the_asyncapi_document_says(name: st
 
 def test_the_catalogue_is_exported_with_the_settings_of_kafka() -> None:
     topics = {topic["name"]: topic for topic in json.loads((EXPORTED / "topics.json").read_text())}
-    assert topics["applications"]["writers"] == ["e-service"]
+    assert topics["applications"]["writers"] == ["e-service", "canary"]
     assert topics["cases"]["config"]["cleanup.policy"] == "compact"
     assert topics["accounts"]["partitions"] == 12

@@ -34,7 +34,7 @@ def test_f4_orders_to_the_ca_keys_come_from_one_writer_each():
     assert names["accepted-applications"] == {Principal.INTAKE}
     assert names["certificates"] == {Principal.ISSUER}
     assert names["certificate-standings"] == {Principal.REVOKER}
-    assert names["revocations"] == {Principal.E_SERVICE, Principal.REVOKER}
+    assert names["revocations"] == {Principal.E_SERVICE, Principal.CANARY, Principal.REVOKER}
     assert names["ocsp-responders"] == {Principal.OCSP_RESPONDER, Principal.REVOKER}
 
 

@@ -154,6 +154,7 @@ def write_environment(system: System) -> Path:
         "DATABASE_URL": system.backends.admin_url,
         "SERVICECERT_SERVICE_KEYS": str(system.keys_folder),
         MAIL_FOLDER: str(system.mail_folder.absolute()),
+        **system.canary_environment,
         **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }
     path = system.folder / "environment"

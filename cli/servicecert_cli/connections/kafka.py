@@ -16,6 +16,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from aiokafka.partitioner import DefaultPartitioner
 from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
@@ -69,6 +70,13 @@ async def partitions(cluster: Cluster, topic: Topic) -> list[int]:
     """Return a topic's partition numbers, perhaps more than in the catalogue. Raises OperatorError if missing."""
     (numbers,) = (await partitions_of(cluster, [cluster.name(topic)])).values()
     return numbers
+
+
+async def partition_of(cluster: Cluster, topic: Topic, key: str) -> int:
+    """Return the partition of the records with this key. Raises OperatorError if the topic is missing."""
+    numbers = await partitions(cluster, topic)
+    partition: int = DefaultPartitioner()(key.encode(), numbers, numbers)
+    return partition
 
 
 async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, list[int]]:

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from aiokafka import TopicPartition
-from aiokafka.partitioner import DefaultPartitioner
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.topics import CASES
@@ -18,13 +17,14 @@ from ..connections import kafka
 async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
     """Return the current view of the case, None if it is unknown. Raises OperatorError."""
     cases: dict[str, CaseChanged] = {}
-    await kafka.read(cluster, CASES, lambda change: _keep(cases, change), [await _partition(cluster, case_id)])
+    partition = await kafka.partition_of(cluster, CASES, str(case_id))
+    await kafka.read(cluster, CASES, lambda change: _keep(cases, change), [partition])
     return cases.get(str(case_id))
 
 
 async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, None]:
     """Yield every stored view of the case, and then new ones, without end. Raises OperatorError."""
-    partition = TopicPartition(cluster.name(CASES), await _partition(cluster, case_id))
+    partition = TopicPartition(cluster.name(CASES), await kafka.partition_of(cluster, CASES, str(case_id)))
     async with kafka.reader(cluster) as consumer:
         consumer.assign([partition])
         while True:
@@ -45,13 +45,6 @@ async def of_account(cluster: Cluster, account_id: str) -> list[CaseChanged]:
     cases: dict[str, CaseChanged] = {}
     await kafka.read(cluster, CASES, lambda change: _keep(cases, change, account_id))
     return sorted(cases.values(), key=lambda case: case.history[0].at, reverse=True)
-
-
-async def _partition(cluster: Cluster, case_id: UUID) -> int:
-    """Return the partition of the case's records."""
-    numbers = await kafka.partitions(cluster, CASES)
-    partition: int = DefaultPartitioner()(str(case_id).encode(), numbers, numbers)
-    return partition
 
 
 def _keep(cases: dict[str, CaseChanged], change: Change, account_id: str | None = None) -> None:

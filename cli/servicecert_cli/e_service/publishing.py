@@ -17,12 +17,14 @@ E_SERVICE = "/e-service"
 _ACCOUNTS_OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-async def publish(cluster: Cluster, *events: EventData, signer: Signer | None = None) -> list[UUID]:
+async def publish(
+    cluster: Cluster, *events: EventData, signer: Signer | None = None, source: str = E_SERVICE
+) -> list[UUID]:
     """Publish events in order, for tests as the service that signs; return their ids. Raises OperatorError."""
     now = datetime.now(UTC)
     ids = [uuid4() for _ in events]
     records = [
-        to_record(data, source=E_SERVICE, id=id, time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else now)
+        to_record(data, source=source, id=id, time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else now)
         for id, data in zip(ids, events, strict=True)
     ]
     if signer is not None:

@@ -48,7 +48,7 @@ from .parts import Backends, given, open_place
 from .progress import Report, silent
 from .samples import Samples, by_service, summed
 from .token_authority import make_token_authority
-from .worker_counts import COUNTED, LAG, OCSP
+from .worker_counts import CANARY, COUNTED, LAG, OCSP
 
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
@@ -68,8 +68,9 @@ class System:
     afterwards. `authority` is a folder with a CA and, beside it, its passphrase file; it is made if missing, and by
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
-    own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG).
-    `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors: one sentence.
+    own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
+    and the canary. `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors:
+    each one sentence.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class System:
         counts = dict.fromkeys(SERVICES, workers) if isinstance(workers, int) else workers
         self.processes = [name for part in COUNTED for name in worker_names(part, counts.get(part, 1))]
         self.workers = [name for name in self.processes if service_of(name) in SERVICES]
-        self.processes += [LAG] if monitored else []
+        self.processes += [LAG, CANARY] if monitored else []
         self.backends: Backends
         self.mails: MailCatcher
         self.crl_url: str
@@ -229,6 +230,7 @@ class System:
                 "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.crl_folder),
             },
             LAG: {"DATABASE_URL": self.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
+            CANARY: self.canary_environment,
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
@@ -241,6 +243,14 @@ class System:
             **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
             **self._overrides,
+        }
+
+    @property
+    def canary_environment(self) -> dict[str, str]:
+        """What the canary needs: `start("canary")` starts one."""
+        return {
+            "SERVICECERT_CANARY_MAIL": "canary@authority.example",
+            "SERVICECERT_CANARY_CA_CERTIFICATES": str(self.crl_folder.absolute()),
         }
 
     def _worker_environment(self, service: str) -> dict[str, str]:
@@ -351,7 +361,7 @@ def principal_of(service: str) -> Principal:
     return _PRINCIPALS[service] if service in _PRINCIPALS else Principal(service)
 
 
-_COMMANDS = {OCSP: (OCSP,), LAG: ("lag", "--serve")}
+_COMMANDS = {OCSP: (OCSP,), LAG: ("lag", "--serve"), CANARY: (CANARY,)}
 _PRINCIPALS = {OCSP: Principal.OCSP_RESPONDER, LAG: Principal.MONITORING}
 
 

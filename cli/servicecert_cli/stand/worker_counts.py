@@ -10,6 +10,9 @@ OCSP = "ocsp"
 LAG = "lag"
 """The name of the exporter's process."""
 
+CANARY = "canary"
+"""The name of the canary's process."""
+
 MOST = 16
 COUNTED = (*SERVICES, OCSP)
 

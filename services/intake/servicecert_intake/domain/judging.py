@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseState, GrantedDecision
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Decision
@@ -53,6 +54,7 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
         account_opened_at=None if account is None else account.opened_at,
         follows_unknown=bool(case.form.follows) and earlier is None,
         key=None if key is None else known.keys.get(key.sha256),
+        of_canary=is_canary(str(case.case_id)),
     )
     outcome = judge(application, registers, context.profiles, as_of)
     if not isinstance(outcome, Grant):

@@ -48,7 +48,8 @@ class Application:
 
     `sent_at` is when the form was sent. `account_of` is the business id of the account's organisation, where known, and
     `account_opened_at` when the account was opened. `follows_unknown` is true where the
-    lookup of the followed certificate found none. `key` is the record of the request's key.
+    lookup of the followed certificate found none. `key` is the record of the request's key. `of_canary` is true where
+    the case has an id of the canary.
     """
 
     form: Form
@@ -59,6 +60,7 @@ class Application:
     account_opened_at: datetime | None = None
     follows_unknown: bool = False
     key: KeyRecord | None = None
+    of_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

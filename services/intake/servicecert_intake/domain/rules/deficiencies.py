@@ -78,6 +78,7 @@ Deficiencies = tuple[Deficiency, ...]
 
 _REASSESSED, _REFUSED = Severity.REASSESSED, Severity.REFUSED
 
+CANARY_FOR_PRODUCTION = Lack("canary-for-production", "type")
 BUSINESS_ID_FORM = Lack("business-id-form", "applicant.business_id")
 BUSINESS_ID_CHECK_DIGIT = Lack("business-id-check-digit", "applicant.business_id")
 APPLICANT_NOT_REGISTERED = Lack("applicant-not-registered", "applicant.business_id", _REASSESSED)

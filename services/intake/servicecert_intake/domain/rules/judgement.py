@@ -11,7 +11,20 @@ from servicecert_schemas.certificate import Subject
 
 from ..deadlines import day_of
 from ..registers.snapshot import Registers
-from . import applicant, csr, intermediary, letters, names, recipients, signatory, subject, system, unit, validity
+from . import (
+    applicant,
+    canary,
+    csr,
+    intermediary,
+    letters,
+    names,
+    recipients,
+    signatory,
+    subject,
+    system,
+    unit,
+    validity,
+)
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -30,6 +43,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
     ou, unfit_ou = subject.unit_name(matched, profile)
     cn, unfit_cn = subject.common_name(form, organisation, server_names, registers, profile)
     deficiencies = (
+        *canary.certificate_type(application),
         *applicant.business_id(form, organisation),
         *applicant.of_account(application),
         *applicant.organisation_oid(form, organisation, registers, day),

@@ -1,4 +1,4 @@
-"""The certificates of the CAs that a responder answers for: files that its operator gave (F2)."""
+"""The certificates of the CAs that a process trusts: files that its operator gave (F2)."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_worker.faults import OperatorError
 
 
-def pinned(folder: Path) -> Mapping[str, bytes]:
-    """Return the DER certificates in the files `<CA>.cer` and `<CA>.pem` of a folder, by CA name.
+def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> Mapping[str, bytes]:
+    """Return the DER certificates in the files `<CA>.cer` and `<CA>.pem` of a folder, by CA name; `setting` names it.
 
     It is read at each use, so that a new CA needs no restart. Raises OperatorError.
     """
@@ -19,7 +19,7 @@ def pinned(folder: Path) -> Mapping[str, bytes]:
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "a file is no certificate"
         raise OperatorError(
-            f"The CAs' certificates in {folder} cannot be read ({reason}): correct SERVICECERT_OCSP_CA_CERTIFICATES.",
+            f"The CAs' certificates in {folder} cannot be read ({reason}): correct {setting}.",
             78,
         ) from None
 

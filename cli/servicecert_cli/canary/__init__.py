@@ -1,0 +1,1 @@
+"""The canary: a synthetic application through all stages of the test CA, again and again."""

@@ -1,0 +1,38 @@
+"""`servicecert canary`: a synthetic application through all stages, again and again or once."""
+
+import sys
+
+import click
+from servicecert_worker.process import application
+
+from ..canary.app import app, once
+from ..canary.domain.stages import Step
+from ..terminal import interruption
+from ..terminal.output import print_text
+
+
+@click.command()
+@click.option("--once", "is_once", is_flag=True, help="Make one run, print each stage, and end.")
+def command(is_once: bool) -> None:
+    """Send a test application all the way, again and again, until stopped.
+
+    It applies for a certificate of the test CA, checks it, its CRL, OCSP and mails, and
+    has it revoked. Its metrics say when it last passed all stages. With --once the exit
+    code is 0 if it passed all stages, 1 if it stopped at one. SIGTERM stops it cleanly.
+
+    It needs KAFKA_BOOTSTRAP_SERVERS, SERVICECERT_SERVICE_KEYS, SERVICECERT_CANARY_MAIL and
+    SERVICECERT_CANARY_CA_CERTIFICATES, and no database.
+
+    \b
+    Examples:
+      SERVICECERT_CANARY_MAIL=canary@authority.example servicecert canary
+      servicecert canary --once
+    """
+    if not is_once:
+        sys.exit(application.run(app()))
+
+    def show(step: Step) -> None:
+        print_text(step.line())
+
+    outcome = interruption.run(once(show))
+    sys.exit(0 if outcome.failed is None else 1)

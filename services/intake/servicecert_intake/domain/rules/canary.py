@@ -1,0 +1,12 @@
+"""The canary's cases are for the test environment only (I11): figures of the business leave them out."""
+
+from . import deficiencies as lacking
+from .application import Application
+from .deficiencies import Deficiencies
+
+
+def certificate_type(application: Application) -> Deficiencies:
+    """Require a type of the test environment of a case that counts nowhere."""
+    if application.of_canary and not application.form.type.is_test:
+        return (lacking.CANARY_FOR_PRODUCTION.deficiency(),)
+    return ()
