@@ -241,3 +241,20 @@ def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_a
     done = servicecert("ca", "reconcile", "--published")
     assert done.exit_code == 1
     assert "test-ec/4a03 is published as a responder's certificate, and is not in the books" in done.stdout
+
+
+@pytest.mark.parametrize(("login", "books"), [("operator", True), ("reader", False)])
+def test_f3_operators_and_readers_may_reconcile(
+    servicecert: Callable[..., Result],
+    admin_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    login: str,
+    books: bool,
+) -> None:
+    assert servicecert("db", "prepare").exit_code == 0
+    assert servicecert("db", "migrate").exit_code == 0
+    assert servicecert("db", login, "anna", "--out", tmp_path / "url").exit_code == 0
+    monkeypatch.setenv("DATABASE_URL", (tmp_path / "url").read_text().removeprefix("DATABASE_URL=").strip())
+    done = servicecert("ca", "reconcile")
+    assert (done.exit_code, "0 differences." in done.stdout, UNREADABLE in done.stdout) == (0, True, not books)

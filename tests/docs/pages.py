@@ -31,7 +31,12 @@ class Block:
 
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, in order."""
-    return [Block(tuple(words.split()), dedent(text)) for _, words, text in _FENCE.findall(page.read_text())]
+    return blocks_in(page.read_text())
+
+
+def blocks_in(text: str) -> list[Block]:
+    """Return the fenced blocks of a part of a page, in order."""
+    return [Block(tuple(words.split()), dedent(block)) for _, words, block in _FENCE.findall(text)]
 
 
 def prose(page: Path) -> str:

@@ -120,13 +120,13 @@ def canary_metrics() -> list[str]:
 
 
 def alerts() -> list[str]:
-    """Return the alerts, with how soon each fires."""
+    """Return the alerts, each with a link to its page and how soon it fires."""
     rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
     return table(
         ("alert", "severity", "within", "what it says"),
         (
             (
-                f"`{each['alert']}`",
+                f"[{each['alert']}]({each['alert']}.md)",
                 each["labels"]["severity"],
                 each["annotations"]["within"],
                 each["annotations"]["summary"],

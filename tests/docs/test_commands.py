@@ -8,9 +8,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 from docs.pages import CHECKOUT, PAGES, Block
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +24,7 @@ from docs import pages
 
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 REGISTERS = CHECKOUT / "docs" / "registers.md"
+RUNBOOK = sorted((CHECKOUT / "docs" / "runbook").glob("*.md"))
 AWAIT_SECONDS = 60
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -30,6 +33,23 @@ def shown(page: Path, *, bare: bool) -> list[Block]:
     """Return the blocks of a page that are to be run."""
     blocks = [block for block in pages.blocks(page) if {"run", "await"} & set(block.words)]
     return [block for block in blocks if ("bare" in block.words) is bare]
+
+
+def once(blocks: list[Block]) -> list[Block]:
+    """Return a block of all their lines, each once: pages repeat commands that only look."""
+    lines = dict.fromkeys(line for block in blocks for line in block.text.splitlines())
+    return [Block(("sh", "run"), "\n".join(lines))]
+
+
+async def answered(url: str, questions: list[str]) -> None:
+    """Ask the database each question as this login. Raises asyncpg's errors."""
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction(readonly=True):
+            for question in questions:
+                await connection.fetch(question)
+    finally:
+        await connection.close()
 
 
 def script(blocks: list[Block]) -> str:
@@ -95,13 +115,23 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
         assert any("await" in block.words for block in blocks)
         output = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
         assert "0 records are parked." in output
-        rows = [*pages.rows(OPERATIONS, "metrics"), *pages.rows(OPERATIONS, "intake-metrics")]
+        # What the runbook looks at, by an operator's login that the page has made.
+        looks = once([block for page in RUNBOOK for block in shown(page, bare=False)])
+        anna = (tmp_path / "anna-url").read_text().strip().removeprefix("DATABASE_URL=")
+        await asyncio.to_thread(run, looks, tmp_path, {}, f". {environment}; export DATABASE_URL={quote(anna)}")
+        asked = [block.text for page in RUNBOOK for block in pages.blocks(page) if block.words == ("sql",)]
+        assert asked
+        await answered(anna, asked)
+        tables = ("basic-metrics", "metrics", "intake-metrics")
+        rows = [row for table in tables for row in pages.rows(OPERATIONS, table)]
         assert await served(system) == {row[0].strip("`") for row in rows}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page != OPERATIONS and shown(page, bare=False)], ids=lambda p: p.stem
+    "page",
+    [page for page in PAGES if page not in (OPERATIONS, *RUNBOOK) and shown(page, bare=False)],
+    ids=lambda p: p.stem,
 )
 def test_what_other_pages_show_works(page: Path, tmp_path: Path) -> None:
     run(shown(page, bare=False), tmp_path, {})

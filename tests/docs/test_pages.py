@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import html
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import click
 import pytest
+from docs.metrics import is_metric
 from docs.pages import CHECKOUT, PAGES
+from docs.sentences import PACKAGE_FOLDERS, is_said
 from servicecert_cli.main import main
 
 from docs import pages, tables
 
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
-PACKAGE_FOLDERS = ("schemas", "worker", "pki", "services", "cli", "deploy")
 README_LINES = 120
 
 
@@ -98,38 +96,7 @@ def test_commands_and_their_options_exist(page: Path, line: str) -> None:
 )
 def test_sentences_are_what_the_code_says(row: list[str]) -> None:
     sentence = html.unescape(row[0])
-    parts = [part for part in sentence.split("…") if part.strip(" .:")]
-    assert any(_in_order(parts, text) for text in sentences()), f"no such text in the code: {sentence}"
-
-
-def _in_order(parts: list[str], text: str) -> bool:
-    index = 0
-    for part in parts:
-        index = text.find(part, index)
-        if index < 0:
-            return False
-        index += len(part)
-    return True
-
-
-@cache
-def sentences() -> tuple[str, ...]:
-    """Return all strings of the code, with … for values."""
-    return tuple(
-        text
-        for folder in PACKAGE_FOLDERS
-        for path in sorted((CHECKOUT / folder).rglob("*.py"))
-        for text in _texts(ast.parse(path.read_text()))
-    )
-
-
-def _texts(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
-            yield "".join(map(str, parts))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield re.sub(r"%(?:\.\d)?[sdf]", "…", node.value)
+    assert is_said(sentence), f"no such text in the code: {sentence}"
 
 
 def test_every_variable_that_the_pages_name_is_known() -> None:
@@ -146,14 +113,11 @@ def test_every_variable_that_the_pages_name_is_known() -> None:
 
 
 def test_every_metric_that_the_pages_name_is_one() -> None:
-    services = ("basic", "lag", "issuer", "intake", "notifier", "revoker", "ocsp", "canary")
-    tables = ("metrics", *(f"{each}-metrics" for each in services))
-    metrics = {row[0].strip("`") for name in tables for row in pages.rows(OPERATIONS, name)}
     for page in PAGES:
         for name in re.findall(r"`[^`]*?\b(servicecert_[a-z_]+)\b[^`]*`", page.read_text()):
-            assert name in metrics or re.match(
+            assert is_metric(name) or re.match(
                 r"servicecert_(schemas|worker|pki|cli|deploy|intake|issuer|revoker|notifier)", name
-            ), name
+            ), f"{page.name} names {name}"
 
 
 def test_each_dependency_has_its_reason_and_nothing_else_has() -> None:

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from pydantic import Field
 from servicecert_schemas.values import BusinessId, EmailAddress, Text
-from servicecert_worker.process.settings import ProcessSettings
+from servicecert_worker.process.settings import ReaderSettings
 
 
-class Settings(ProcessSettings):
+class Settings(ReaderSettings):
     """The organisation of the defaults is in the fictitious registers."""
 
     mail: Annotated[

@@ -69,8 +69,8 @@ class System:
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
     own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
-    and the canary. `environment` is added to each service's. Raises UserError, OperatorError and the authority's errors:
-    each one sentence.
+    and the canary. `environment` is added to each service's. Raises UserError, OperatorError and the authority's
+    errors, each one sentence.
     """
 
     def __init__(

@@ -38,7 +38,12 @@ class Sizes:
             return {what: float(size) for what, size in self.now().items()}
 
         return (
-            Gauge("servicecert_followed_entries", "Entries in force of a followed topic, by topic.", "topic", entries),
+            Gauge(
+                "servicecert_followed_entries",
+                "Entries of a followed topic that are in memory, ended ones too, by topic.",
+                "topic",
+                entries,
+            ),
             Gauge(
                 "servicecert_followed_fill",
                 "How full the memory for a followed topic is, by topic: at 1 further entries are left out.",

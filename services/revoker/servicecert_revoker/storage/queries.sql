@@ -165,8 +165,8 @@ where not exists (
       and r.tbs_sha256 = encode(sha256(decode(translate(act ->> 'tbs', '-_', '+/'), 'base64')), 'hex')
 )
 union all
-select 'second-certificate', s.key, 'is the second certificate of ' || (s.certificate ->> 'second_of') || ', and is not revoked'
-from statuses as s where s.certificate ->> 'second_of' is not null and s.standing = 'valid'
+select 'second-certificate', key, 'is the second certificate of ' || second_of || ', and is not revoked'
+from operators_certificates where second_of is not null and standing = 'valid'
 order by 1, 2
 
 -- name: reconcile_audit
