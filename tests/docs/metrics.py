@@ -14,7 +14,6 @@ from docs import pages
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
 _NAME = re.compile(r"\b(?:servicecert|kafka|process)[_:][a-z0-9_:]+\b")
-# Another change brings the canary, and its table.
 
 
 def rules(file: str) -> list[dict[str, Any]]:

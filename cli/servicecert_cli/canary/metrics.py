@@ -1,23 +1,21 @@
 """The canary's metrics for Prometheus."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from servicecert_worker.process.metrics import Basics
 
 from .domain.stages import Outcome, Stage, Step
 
 
-class Metrics(Basics):
+class Metrics(Basics, Collector):
     """They say nothing of a success, or of a stage that failed, before there was one."""
 
     def __init__(self) -> None:
         super().__init__("canary")
-        self.last_success = Gauge(
-            "servicecert_canary_last_success_timestamp_seconds",
-            "When the last run passed all stages, in seconds since 1970. None before the process's first.",
-            registry=None,
-        )
         self.runs = Counter(
             "servicecert_canary_runs", "Runs, by outcome: succeeded, failed.", ["outcome"], registry=self.registry
         )
@@ -36,7 +34,8 @@ class Metrics(Basics):
         )
         for outcome in ("succeeded", "failed"):
             self.runs.labels(outcome)
-        self._has_succeeded = False
+        self._succeeded: datetime | None = None
+        self.registry.register(self)
 
     def count(self, step: Step) -> None:
         """Count a stage that a run has passed."""
@@ -50,7 +49,14 @@ class Metrics(Basics):
         for stage in Stage:
             self.failed_stage.labels(stage.value).set(failed is not None and failed.stage is stage)
         if failed is None:
-            self.last_success.set(now.timestamp())
-            if not self._has_succeeded:
-                self.registry.register(self.last_success)
-                self._has_succeeded = True
+            self._succeeded = now
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield when the last run succeeded."""
+        success = GaugeMetricFamily(
+            "servicecert_canary_last_success_timestamp_seconds",
+            "When the last run passed all stages, in seconds since 1970. None before the process's first.",
+        )
+        if self._succeeded is not None:
+            success.add_metric([], self._succeeded.timestamp())
+        yield success
