@@ -1,0 +1,307 @@
+"""The faults: how each is made and mended, and the one alert that must fire."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import psutil
+from aiokafka import AIOKafkaProducer
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import APPLICATIONS, REGISTERS
+
+from alarms.stand import Stand, until
+
+Injected: TypeAlias = Callable[[Stand], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault that lasts while its context does, the alert that must fire, and labels that it must have."""
+
+    name: str
+    alert: str
+    injected: Injected
+    labels: Mapping[str, str] = field(default_factory=dict)
+    consequences: frozenset[str] = frozenset()
+    """Alerts that may also fire, because they say something else that is true."""
+
+
+def _part(name: str) -> Injected:
+    """Kill the broker or the database server."""
+
+    @asynccontextmanager
+    async def away(stand: Stand):
+        part = getattr(stand.system.parts, name)
+        await asyncio.to_thread(part.kill)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(part.restart)
+            await _restart_dead(stand)
+
+    return away
+
+
+def _dead(service: str) -> Injected:
+    """Kill all workers of a service."""
+
+    @asynccontextmanager
+    async def dead(stand: Stand):
+        names = [name for name in stand.system.processes if name.partition("-")[0] == service]
+        for name in names:
+            await asyncio.to_thread(stand.system.children[name].kill)
+        try:
+            yield
+        finally:
+            for name in names:
+                stand.system.start(name)
+
+    return dead
+
+
+async def _restart_dead(stand: Stand) -> None:
+    """Start processes again that have ended, as a supervisor would, for half a minute."""
+    for _ in range(30):
+        for name, child in tuple(stand.system.children.items()):
+            if not child.alive:
+                stand.system.start(name)
+        await asyncio.sleep(1)
+
+
+@asynccontextmanager
+async def slow_database(stand: Stand):
+    """Stop all of PostgreSQL's processes for nine tenths of each half second."""
+    postgres = stand.system.parts.postgres
+    assert postgres is not None
+
+    def all_of_it() -> list[psutil.Process]:
+        server = psutil.Process(postgres.pid)
+        return [server, *server.children(recursive=True)]
+
+    def each(act: Callable[[psutil.Process], None]) -> None:
+        for process in all_of_it():
+            with suppress(psutil.NoSuchProcess):
+                act(process)
+
+    def dawdle() -> None:
+        while not over:
+            each(psutil.Process.suspend)
+            time.sleep(0.45)
+            each(psutil.Process.resume)
+            time.sleep(0.05)
+
+    over: list[bool] = []
+    dawdling = asyncio.create_task(asyncio.to_thread(dawdle))
+    try:
+        yield
+    finally:
+        over.append(True)
+        await dawdling
+
+
+@asynccontextmanager
+async def frozen_worker(stand: Stand):
+    child = stand.system.children["issuer-2"]
+    await asyncio.to_thread(child.freeze)
+    try:
+        yield
+    finally:
+        child.thaw()
+
+
+@asynccontextmanager
+async def poison_burst(stand: Stand):
+    """Write records to a topic that are no events; an operator discards them."""
+    cluster = stand.system.cluster_of(Principal.E_SERVICE)
+    producer = AIOKafkaProducer(**cluster.client)
+    await producer.start()
+    try:
+        for number in range(20):
+            await producer.send_and_wait(cluster.name(APPLICATIONS), b"no event", f"poison-{number}".encode())
+    finally:
+        await producer.stop()
+    try:
+        yield
+    finally:
+        await stand.ask("select intake.discard_parked(array(select event_id from intake.parked where culprit))")
+
+
+@asynccontextmanager
+async def key_away(stand: Stand):
+    """Move the tokens away, as if the HSM's network were cut."""
+    tokens = stand.system.folder / "private" / "softhsm" / "tokens"
+    tokens.rename(tokens.with_name("away"))
+    try:
+        yield
+    finally:
+        tokens.with_name("away").rename(tokens)
+
+
+@asynccontextmanager
+async def crl_address_closed(stand: Stand):
+    await stand.crl.close()
+    await stand.revoke()
+    try:
+        yield
+    finally:
+        await stand.crl.open()
+
+
+@asynccontextmanager
+async def crl_folder_full(stand: Stand):
+    """Allow the revoker no file of more than a few bytes."""
+    revoker = psutil.Process(stand.system.children["revoker"].pid)
+    revoker.rlimit(psutil.RLIMIT_FSIZE, (100, psutil.RLIM_INFINITY))
+    await stand.revoke()
+    try:
+        yield
+    finally:
+        revoker.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+
+
+def _mail(**answers: str) -> Injected:
+    """Let the mail server answer so."""
+
+    @asynccontextmanager
+    async def refusing(stand: Stand):
+        for name, answer in answers.items():
+            setattr(stand.mail, name, answer)
+        try:
+            yield
+        finally:
+            for name in answers:
+                setattr(stand.mail, name, None)
+
+    return refusing
+
+
+@asynccontextmanager
+async def clock_jump(stand: Stand):
+    """Let the issuers see a database whose clock is an hour ahead: one of the two clocks has jumped."""
+    (row,) = await stand.ask("select current_database() as name")
+    role = f"{row['name']}_issuer"
+    ended = "select pg_terminate_backend(pid) from pg_stat_activity where usename = $1"
+    await stand.ask(
+        "create function issuer.clock_timestamp() returns timestamptz language sql as "
+        "'select pg_catalog.clock_timestamp() + interval ''1 hour'''"
+    )
+    await stand.ask(f"grant execute on function issuer.clock_timestamp to {role}")
+    await stand.ask(f"alter role {role} in database {row['name']} set search_path = issuer, pg_catalog")
+    await stand.ask(ended, role)
+    try:
+        yield
+    finally:
+        await stand.ask(f"alter role {role} in database {row['name']} set search_path = issuer")
+        await stand.ask("drop function issuer.clock_timestamp()")
+        await stand.ask(ended, role)
+
+
+def _clock(near: str, back: str) -> Injected:
+    """Change what a table says of a clock, as if time had passed."""
+
+    @asynccontextmanager
+    async def running(stand: Stand):
+        await stand.ask(near)
+        try:
+            yield
+        finally:
+            await stand.ask(back)
+
+    return running
+
+
+_A_CASE = "00000000-0000-4000-8000-000000000019"
+DELIVERY_NEAR = (
+    "insert into intake.cases (case_id, version, state, account_id, body) values "
+    f"('{_A_CASE}', 1, 'accepted', 'account-19', jsonb_build_object('due', now() + interval '20 hours'))"
+)
+DELIVERY_BACK = f"delete from intake.cases where case_id = '{_A_CASE}'"
+
+
+@asynccontextmanager
+async def revocation_near(stand: Stand):
+    """A revocation was requested 13 hours ago and no CRL lists it: the revoker cannot fetch what it publishes."""
+    async with crl_address_closed(stand):
+        async with asyncio.timeout(60):
+            await until(lambda: stand.ask(_OPEN), 0.2)
+        await stand.ask("alter table revoker.revocations disable trigger all")
+        await stand.ask(
+            f"update revoker.revocations set requested_at = requested_at - interval '13 hours' where key in ({_OPEN})"
+        )
+        await stand.ask("alter table revoker.revocations enable trigger all")
+        yield
+
+
+_OPEN = "select key from revoker.statuses where standing > 'valid' and standing < 'revoked'"
+
+
+@asynccontextmanager
+async def registers_empty(stand: Stand):
+    """Start an intake that finds the registers' topic empty: all its records were deleted."""
+    from servicecert_cli.registers.loading import publish_entries
+    from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+
+    entries = await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS))
+    loader = stand.system.cluster_of(Principal.REGISTERS_LOADER)
+    producer = AIOKafkaProducer(**loader.client)
+    await producer.start()
+    try:
+        for entry in entries:
+            await producer.send_and_wait(loader.name(REGISTERS), None, entry.key().encode())
+    finally:
+        await producer.stop()
+    try:
+        yield
+    finally:
+        await publish_entries(loader, entries)
+
+
+@asynccontextmanager
+async def service_key_missing(stand: Stand):
+    """Take away the key that signs the audit and the events; a worker that restarts finds none."""
+    key: Path = stand.system.keys_folder / "issuer.key"
+    away = key.with_suffix(".away")
+    await asyncio.to_thread(key.rename, away)
+    await asyncio.to_thread(stand.system.children["issuer-2"].stop)
+    stand.system.start("issuer-2")
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(away.rename, key)
+        stand.system.start("issuer-2")
+
+
+FAULTS = (
+    Fault("broker gone", "KafkaDown", _part("kafka")),
+    Fault("database gone", "DatabaseDown", _part("postgres")),
+    Fault("database slow", "DatabaseSlow", slow_database),
+    Fault("intake dead", "ServiceDown", _dead("intake"), {"job": "intake"}),
+    Fault("issuer dead", "ServiceDown", _dead("issuer"), {"job": "issuer"}),
+    Fault("revoker dead", "ServiceDown", _dead("revoker"), {"job": "revoker"}),
+    Fault("notifier dead", "ServiceDown", _dead("notifier"), {"job": "notifier"}),
+    Fault("one worker frozen", "WorkerDown", frozen_worker, {"job": "issuer"}),
+    Fault("poison burst", "Parked", poison_burst, {"service": "intake"}),
+    Fault("key away", "CaKeyAway", key_away),
+    Fault("CRLs do not arrive", "CrlPublisherFails", crl_address_closed, {"publisher": "address"}),
+    Fault("CRL folder full", "CrlFolderFails", crl_folder_full),
+    Fault("OCSP responder dead", "OcspDown", _dead("ocsp")),
+    Fault("mail server refuses mails", "MailsNotAccepted", _mail(to_recipient="451 4.3.0 Try later")),
+    Fault("mail server refuses us", "MailServerRefusesUs", _mail(to_sender="530 5.7.0 Authentication required")),
+    Fault("clock jump", "ClockWrong", clock_jump),
+    Fault("delivery clock near", "DeliveryNear", _clock(DELIVERY_NEAR, DELIVERY_BACK)),
+    Fault("revocation clock near", "RevocationNear", revocation_near, consequences=frozenset({"CrlPublisherFails"})),
+    Fault("registers empty", "RegistersEmpty", registers_empty),
+    Fault("service key missing", "WorkerDown", service_key_missing, {"job": "issuer"}),
+    Fault("lag exporter dead", "LagExporterDown", _dead("lag")),
+)
+"""All that can be injected, in the order of the page."""
+
+BY_NAME: Mapping[str, Fault] = {fault.name: fault for fault in FAULTS}
+
+Wait: TypeAlias = Callable[[Stand], Awaitable[None]]

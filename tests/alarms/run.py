@@ -1,0 +1,98 @@
+"""One fault after another: what fires, when, and nothing else; the recording of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from alarms import rules
+from alarms.faults import Fault
+from alarms.recording import write_case
+from alarms.stand import Stand, now, until, until_quiet
+
+BEFORE_SECONDS = 60.0
+LINGER_SECONDS = 20.0
+MEND_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a fault: seconds until its alert fired, and from its mending until it was over; other alerts."""
+
+    fault: Fault
+    fired: float | None
+    over: float | None
+    others: frozenset[str]
+
+    @property
+    def within(self) -> float:
+        return rules.alerts()[self.fault.alert].within
+
+    @property
+    def is_good(self) -> bool:
+        return self.fired is not None and self.fired <= self.within and self.over is not None and not self.others
+
+    def row(self) -> str:
+        """Return the row of the table of faults."""
+        fired = "never" if self.fired is None else f"{self.fired:.0f}"
+        over = "never" if self.over is None else f"{self.over:.0f}"
+        page = f"[page](runbook/{self.fault.alert}.md)"
+        others = f" and {', '.join(sorted(self.others))}" if self.others else ""
+        return f"| {self.fault.name} | `{self.fault.alert}`{others} | {fired} | {self.within:.0f} | {over} | {page} |"
+
+
+HEAD = (
+    "| fault | alert that fired | seconds until it fired | promised | seconds until it was over | what to do |\n"
+    "|---|---|--:|--:|--:|---|"
+)
+
+
+async def suffer(stand: Stand, fault: Fault, folder: Path | None = None) -> Outcome:
+    """Inject a fault until its alert fires, mend it, and wait until nothing fires. Write the recording to `folder`."""
+    await until_quiet(stand)
+    await asyncio.sleep(BEFORE_SECONDS if folder else 0)
+    began, fired = now(), None
+    async with fault.injected(stand):
+        try:
+            async with asyncio.timeout(rules.alerts()[fault.alert].within):
+                await until(lambda: _fires(stand, fault), 0.5)
+            fired = now() - began
+        except TimeoutError:
+            pass
+        await asyncio.sleep(LINGER_SECONDS)
+        seen_at = mended = now()
+    over = None
+    try:
+        await until_quiet(stand, MEND_SECONDS)
+        over = now() - mended
+    except TimeoutError:
+        pass
+    others = await asyncio.to_thread(_others, stand, fault, began)
+    if folder is not None and fired is not None:
+        await asyncio.to_thread(write_case, stand.prometheus, fault, began - BEFORE_SECONDS, began, seen_at, folder)
+    return Outcome(fault, fired, over, others)
+
+
+async def _fires(stand: Stand, fault: Fault) -> bool:
+    wanted = {"alertname": fault.alert, **fault.labels}
+    return any(wanted.items() <= labels.items() for labels in await asyncio.to_thread(stand.prometheus.firing))
+
+
+def _others(stand: Stand, fault: Fault, began: float) -> frozenset[str]:
+    """Return the alerts that fired since, but should not have."""
+    seconds = int(now() - began) + 1
+    firing = f'count_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])'
+    fired = stand.prometheus.vector(f"count by (alertname) ({firing})")
+    return frozenset(each.labels["alertname"] for each in fired) - {fault.alert} - fault.consequences
+
+
+async def suffer_all(stand: Stand, faults: Sequence[Fault], folder: Path | None = None) -> list[Outcome]:
+    """Inject one after another, and print each row."""
+    outcomes = []
+    print(HEAD, flush=True)
+    for fault in faults:
+        outcomes.append(await suffer(stand, fault, folder))
+        print(outcomes[-1].row(), flush=True)
+    return outcomes
