@@ -12,18 +12,15 @@ from servicecert_deploy.prometheus import Prometheus, Series
 from alarms import rules
 from alarms.faults import Fault
 
-STEP = 5
-"""Seconds between two samples of a recording."""
 
-
-def write_case(prometheus: Prometheus, fault: Fault, start: float, began: float, seen_at: float, folder: Path) -> Path:
-    """Write the recording from `start` on: nothing fires when the fault begins, its alert when it was seen."""
-    begin = math.floor(start / STEP) * STEP
-    series = recorded_series(prometheus, begin, seen_at)
-    quiet, seen = (math.floor((at - begin) / STEP) * STEP for at in (began, seen_at))
-    path = folder / f"{file_name(fault)}.yml"
-    path.write_text(case_text(series, quiet, {quiet: (), seen: (fault.alert,)}))
-    return path
+def write_case(
+    prometheus: Prometheus, step: int, start: float, firing: Mapping[float, Sequence[str]], path: Path
+) -> None:
+    """Write the recording from `start` on, a sample each `step` seconds: which alerts fire at which moment."""
+    begin = math.floor(start / step) * step
+    series = recorded_series(prometheus, begin, max(firing), step)
+    moments = {math.floor((at - begin) / step) * step: names for at, names in firing.items()}
+    path.write_text(case_text(series, begin, step, moments))
 
 
 def file_name(fault: Fault) -> str:
@@ -31,8 +28,8 @@ def file_name(fault: Fault) -> str:
     return fault.name.lower().replace(" ", "-")
 
 
-def recorded_series(prometheus: Prometheus, start: float, end: float) -> list[Series]:
-    """Return what the alerts depend on, a sample each STEP seconds."""
+def recorded_series(prometheus: Prometheus, start: float, end: float, step: int) -> list[Series]:
+    """Return what the alerts depend on, a sample each `step` seconds."""
     followed = "servicecert_followed_offset"
     return [
         series
@@ -42,24 +39,23 @@ def recorded_series(prometheus: Prometheus, start: float, end: float) -> list[Se
             f"{name} and on (topic, partition) {followed}" if name == "kafka_partition_latest_offset" else name,
             start,
             end,
-            STEP,
+            step,
         )
     ]
 
 
-def case_text(series: Sequence[Series], start: float, firing: Mapping[float, Sequence[str]]) -> str:
-    """Return the case: which alerts fire at which second, and no others. `start` is before the first of them."""
-    begin = min((each.samples[0][0] for each in series), default=start)
+def case_text(series: Sequence[Series], begin: float, step: int, firing: Mapping[float, Sequence[str]]) -> str:
+    """Return the case: which alerts fire at which second after `begin`, and no others."""
     lines = [
         "rule_files: [../../../deploy/prometheus/recording.yml, ../../../deploy/prometheus/alerts.yml]",
-        f"evaluation_interval: {STEP}s",
+        f"evaluation_interval: {step}s",
         "tests:",
-        f"  - interval: {STEP}s",
+        f"  - interval: {step}s",
         "    input_series:",
     ]
     for each in series:
         lines.append(f"      - series: '{selector(each.labels)}'")
-        lines.append(f"        values: '{notation(each.samples, begin)}'")
+        lines.append(f"        values: '{notation(each.samples, begin, step)}'")
     lines.append("    promql_expr_test:")
     for at, names in firing.items():
         lines.append("""      - expr: 'count by (alertname) (ALERTS{alertstate="firing"}) * 0 + 1'""")
@@ -75,16 +71,16 @@ def selector(labels: Mapping[str, str]) -> str:
     return f"{labels['__name__']}{{{inside}}}"
 
 
-def notation(samples: Sequence[tuple[float, float]], begin: float) -> str:
+def notation(samples: Sequence[tuple[float, float]], begin: float, step: int) -> str:
     """Return samples in promtool's notation, equal ones and steady steps together; a gap begins with `stale`."""
     values: list[str] = []
     at = begin
     for moment, value in samples:
-        gap = round((moment - at) / STEP)
+        gap = round((moment - at) / step)
         if gap > 0:
             values += (["stale"] if values else []) + ["_"] * (gap - (1 if values else 0))
         values.append(_number(value))
-        at = moment + STEP
+        at = moment + step
     return _together(values)
 
 

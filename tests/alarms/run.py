@@ -9,22 +9,31 @@ from pathlib import Path
 
 from alarms import rules
 from alarms.faults import Fault
-from alarms.recording import write_case
-from alarms.stand import Stand, now, until, until_quiet
+from alarms.page import failed_commands
+from alarms.recording import file_name, write_case
+from alarms.stand import SCRAPE_SECONDS, Stand, now, until, until_quiet
 
 BEFORE_SECONDS = 60.0
 LINGER_SECONDS = 20.0
+STEADY_SECONDS = 10.0
+"""After its alert has fired, the recording says that it fires: the replay evaluates at other moments."""
+HEALTHY_SECONDS = 15.0
+"""Between two scrapes of a healthy system, as in production."""
 MEND_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a fault: seconds until its alert fired, and from its mending until it was over; other alerts."""
+    """What came of a fault: seconds until its alert fired, and from its mending until it was over.
+
+    And the other alerts that fired, and the commands of the alert's page that failed.
+    """
 
     fault: Fault
     fired: float | None
     over: float | None
     others: frozenset[str]
+    failed_commands: tuple[str, ...] = ()
 
     @property
     def within(self) -> float:
@@ -32,7 +41,8 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        return self.fired is not None and self.fired <= self.within and self.over is not None and not self.others
+        in_time = self.fired is not None and self.fired <= self.within and self.over is not None
+        return in_time and not self.others and not self.failed_commands
 
     def row(self) -> str:
         """Return the row of the table of faults."""
@@ -50,7 +60,10 @@ HEAD = (
 
 
 async def suffer(stand: Stand, fault: Fault, folder: Path | None = None) -> Outcome:
-    """Inject a fault until its alert fires, mend it, and wait until nothing fires. Write the recording to `folder`."""
+    """Inject a fault until its alert fires, mend it, and wait until nothing fires.
+
+    While it lasts, the commands of the alert's page are run. Write the recording to `folder`.
+    """
     await until_quiet(stand)
     await asyncio.sleep(BEFORE_SECONDS if folder else 0)
     began, fired = now(), None
@@ -61,18 +74,35 @@ async def suffer(stand: Stand, fault: Fault, folder: Path | None = None) -> Outc
             fired = now() - began
         except TimeoutError:
             pass
-        await asyncio.sleep(LINGER_SECONDS)
-        seen_at = mended = now()
-    over = None
+        seen_at = now()
+        output = stand.system.folder / f"{file_name(fault)}.txt"
+        failed = await failed_commands(stand.system, fault.alert, output)
+        await asyncio.sleep(max(0.0, seen_at + LINGER_SECONDS - now()))
+    mended, over = now(), None
     try:
         await until_quiet(stand, MEND_SECONDS)
         over = now() - mended
     except TimeoutError:
         pass
-    others = await asyncio.to_thread(_others, stand, fault, began)
+    others = await asyncio.to_thread(_others, stand, began)
     if folder is not None and fired is not None:
-        await asyncio.to_thread(write_case, stand.prometheus, fault, began - BEFORE_SECONDS, began, seen_at, folder)
-    return Outcome(fault, fired, over, others)
+        start, path = began - BEFORE_SECONDS, folder / f"{file_name(fault)}.yml"
+        firing = {began: (), seen_at + STEADY_SECONDS: (fault.alert,)}
+        await asyncio.to_thread(write_case, stand.prometheus, int(SCRAPE_SECONDS), start, firing, path)
+    return Outcome(fault, fired, over, others - {fault.alert} - fault.consequences, failed)
+
+
+async def stay_healthy(stand: Stand, minutes: float, folder: Path | None = None) -> frozenset[str]:
+    """Watch a system that nothing happens to. Return the alerts that fired; write the recording to `folder`."""
+    await until_quiet(stand)
+    began = now()
+    await asyncio.sleep(60 * minutes)
+    fired = await asyncio.to_thread(_others, stand, began)
+    if folder is not None:
+        moments = {began + 60 * minute: () for minute in range(1, int(minutes) + 1)}
+        path = folder / "healthy.yml"
+        await asyncio.to_thread(write_case, stand.prometheus, int(HEALTHY_SECONDS), began, moments, path)
+    return fired
 
 
 async def _fires(stand: Stand, fault: Fault) -> bool:
@@ -80,12 +110,12 @@ async def _fires(stand: Stand, fault: Fault) -> bool:
     return any(wanted.items() <= labels.items() for labels in await asyncio.to_thread(stand.prometheus.firing))
 
 
-def _others(stand: Stand, fault: Fault, began: float) -> frozenset[str]:
-    """Return the alerts that fired since, but should not have."""
+def _others(stand: Stand, began: float) -> frozenset[str]:
+    """Return the alerts that fired since."""
     seconds = int(now() - began) + 1
     firing = f'count_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])'
     fired = stand.prometheus.vector(f"count by (alertname) ({firing})")
-    return frozenset(each.labels["alertname"] for each in fired) - {fault.alert} - fault.consequences
+    return frozenset(each.labels["alertname"] for each in fired)
 
 
 async def suffer_all(stand: Stand, faults: Sequence[Fault], folder: Path | None = None) -> list[Outcome]:

@@ -66,7 +66,7 @@ def test_a_recording_that_rings_otherwise_is_noticed(tmp_path: Path) -> None:
     replayed = tmp_path / "case.yml"
 
     def judged(*names: str) -> int:
-        text = case_text([broker, lag, *others], 0.0, {290.0: names})
+        text = case_text([broker, lag, *others], 0.0, 5, {290.0: names})
         replayed.write_text(text.replace("../../../deploy/prometheus", str(rules.FOLDER)))
         command = [str(PROMTOOL), "test", "rules", str(replayed)]
         return subprocess.run(command, capture_output=True, check=False).returncode
@@ -87,4 +87,4 @@ def test_a_recording_that_rings_otherwise_is_noticed(tmp_path: Path) -> None:
     ],
 )
 def test_samples_are_written_as_promtool_reads_them(samples: list[tuple[float, float]], text: str) -> None:
-    assert notation([(float(at), float(value)) for at, value in samples], 0.0) == text
+    assert notation([(float(at), float(value)) for at, value in samples], 0.0, 5) == text
