@@ -20,6 +20,7 @@ def write_case(
     begin = math.floor(start / step) * step
     series = recorded_series(prometheus, begin, max(firing), step)
     moments = {math.floor((at - begin) / step) * step: names for at, names in firing.items()}
+    path.parent.mkdir(exist_ok=True)
     path.write_text(case_text(series, begin, step, moments))
 
 

@@ -2,7 +2,6 @@
 
 from uuid import RFC_4122, UUID, uuid1, uuid4, uuid5
 
-import pytest
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.canary import is_canary, new_case_id
 from servicecert_schemas.topics import APPLICATIONS, CASES
@@ -26,9 +25,8 @@ def test_all_bits_that_are_not_fixed_are_random() -> None:
     assert (ones & zeros & (1 << 128) - 1).bit_count() == 74
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
+def test_no_other_key_is_a_canarys() -> None:
+    others = [
         *(str(uuid4()) for _ in range(100)),
         str(uuid1()),
         str(uuid5(UUID(int=0), "canary")),
@@ -38,10 +36,8 @@ def test_all_bits_that_are_not_fixed_are_random() -> None:
         f"{new_case_id()}\n",
         f"crl/{new_case_id()}",
         str(new_case_id()).replace("-8", "-4", 1),
-    ],
-)
-def test_no_other_key_is_a_canarys(key: str) -> None:
-    assert not is_canary(key)
+    ]
+    assert not [key for key in others if is_canary(key)]
 
 
 def test_events_of_its_cases_are_read_as_any_other() -> None:
