@@ -76,7 +76,7 @@ async def _restart_dead(stand: Stand) -> None:
 
 @asynccontextmanager
 async def slow_database(stand: Stand):
-    """Stop all of PostgreSQL's processes for nine tenths of each half second."""
+    """Stop all of PostgreSQL's processes for nine tenths of each second."""
     postgres = stand.system.parts.postgres
     assert postgres is not None
 
@@ -92,9 +92,9 @@ async def slow_database(stand: Stand):
     def dawdle() -> None:
         while not over:
             each(psutil.Process.suspend)
-            time.sleep(0.45)
+            time.sleep(0.9)
             each(psutil.Process.resume)
-            time.sleep(0.05)
+            time.sleep(0.1)
 
     over: list[bool] = []
     dawdling = asyncio.create_task(asyncio.to_thread(dawdle))

@@ -84,7 +84,7 @@ async def suffer(stand: Stand, fault: Fault, folder: Path | None = None) -> Outc
         over = now() - mended
     except TimeoutError:
         pass
-    others = await asyncio.to_thread(_others, stand, began)
+    others = await asyncio.to_thread(fired_since, stand, began)
     if folder is not None and fired is not None:
         start, path = began - BEFORE_SECONDS, folder / f"{file_name(fault)}.yml"
         firing = {began: (), seen_at + STEADY_SECONDS: (fault.alert,)}
@@ -97,7 +97,7 @@ async def stay_healthy(stand: Stand, minutes: float, folder: Path | None = None)
     await until_quiet(stand)
     began = now()
     await asyncio.sleep(60 * minutes)
-    fired = await asyncio.to_thread(_others, stand, began)
+    fired = await asyncio.to_thread(fired_since, stand, began)
     if folder is not None:
         moments = {began + 60 * minute: () for minute in range(1, int(minutes) + 1)}
         path = folder / "healthy.yml"
@@ -110,7 +110,7 @@ async def _fires(stand: Stand, fault: Fault) -> bool:
     return any(wanted.items() <= labels.items() for labels in await asyncio.to_thread(stand.prometheus.firing))
 
 
-def _others(stand: Stand, began: float) -> frozenset[str]:
+def fired_since(stand: Stand, began: float) -> frozenset[str]:
     """Return the alerts that fired since."""
     seconds = int(now() - began) + 1
     firing = f'count_over_time(ALERTS{{alertstate="firing"}}[{seconds}s])'
