@@ -266,6 +266,19 @@ def test_the_image_copies_what_exists_and_runs_as_nobody_special() -> None:
     assert re.findall(r"^COPY (.+)$", final, re.MULTILINE) == ["--from=build /opt/servicecert /opt/servicecert"]
 
 
+def test_the_image_has_a_folder_for_each_volume_that_its_user_writes() -> None:
+    """Docker makes a missing one as root's, and then nobody of ours may write there; podman does not."""
+    (made,) = re.findall(r"^RUN (useradd .*?)^USER", DOCKERFILE.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
+    place, folders = Path("/"), set()
+    for words in (command.split() for command in made.split("&&")):
+        if words[0] == "cd":
+            place /= words[1]
+        if words[0] == "install":
+            folders |= {str(place / word) for word in words[1:]}
+    volumes = [volume for service in OURS.values() for volume in service.get("volumes", [])]
+    assert {volume.split(":")[1] for volume in volumes if not volume.endswith(":ro")} <= folders
+
+
 def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a stand-in for skopeo: what it is asked for, and what it answers."""
     foreign = {service["image"] for service in SERVICES.values() if "build" not in service}
