@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic_settings import BaseSettings
+from servicecert_cli.exporter.settings import Settings as ExporterSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.settings import WorkerSettings
@@ -21,7 +22,10 @@ PAGE = CHECKOUT / "docs" / "kubernetes.md"
 OLDEST, NEWEST = "1.32", "1.37"
 SECRETS = "/run/servicecert/"
 COMPONENT = "app.kubernetes.io/component"
-DEPLOYED = (*SERVICES, "ocsp", "crl")
+MANY = (*SERVICES, "ocsp", "crl")
+ONE = ("lag",)
+"""Of which a second would only show the same."""
+DEPLOYED = (*MANY, *ONE)
 NIGHTLY = ("erase", "reconcile", "audit-verify")
 
 
@@ -84,9 +88,12 @@ def environment(container: Object, of: Mapping[str, Mapping[str, str]]) -> dict[
     return given
 
 
+ALONE: Mapping[str, type[BaseSettings]] = {"ocsp": ResponderSettings, "lag": ExporterSettings}
+
+
 def settings_of(component: str) -> list[type[BaseSettings]]:
-    if component == "ocsp":
-        return [ResponderSettings]
+    if component in ALONE:
+        return [ALONE[component]]
     return [WorkerSettings, import_module(f"servicecert_{component}.settings").Settings]
 
 

@@ -72,7 +72,7 @@ def test_kafka_and_names_are_reached_by_who_is_given_the_brokers() -> None:
 
 
 def test_the_database_is_reached_by_services_and_jobs() -> None:
-    assert reaching("to-database") == {*SERVICES, *NIGHTLY, "prepare"}
+    assert reaching("to-database") == {*SERVICES, "lag", *NIGHTLY, "prepare"}
 
 
 def test_mail_is_reached_by_the_notifier() -> None:
