@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic_settings import BaseSettings
+from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.exporter.settings import Settings as ExporterSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import SERVICES
@@ -17,13 +18,14 @@ from servicecert_worker.process.settings import WorkerSettings
 Object = dict[str, Any]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-BASE, PRODUCTION = (CHECKOUT / "deploy" / "kubernetes" / name for name in ("base", "overlays/production"))
+KUBERNETES = CHECKOUT / "deploy" / "kubernetes"
+BASE, PRODUCTION, MONITORING = (KUBERNETES / name for name in ("base", "overlays/production", "monitoring"))
 PAGE = CHECKOUT / "docs" / "kubernetes.md"
 OLDEST, NEWEST = "1.32", "1.37"
 SECRETS = "/run/servicecert/"
 COMPONENT = "app.kubernetes.io/component"
 MANY = (*SERVICES, "ocsp", "crl")
-ONE = ("lag",)
+ONE = ("lag", "canary")
 """Of which a second would only show the same."""
 DEPLOYED = (*MANY, *ONE)
 NIGHTLY = ("erase", "reconcile", "audit-verify")
@@ -88,7 +90,11 @@ def environment(container: Object, of: Mapping[str, Mapping[str, str]]) -> dict[
     return given
 
 
-ALONE: Mapping[str, type[BaseSettings]] = {"ocsp": ResponderSettings, "lag": ExporterSettings}
+ALONE: Mapping[str, type[BaseSettings]] = {
+    "ocsp": ResponderSettings,
+    "lag": ExporterSettings,
+    "canary": CanarySettings,
+}
 
 
 def settings_of(component: str) -> list[type[BaseSettings]]:

@@ -126,6 +126,7 @@ def test_f4_each_process_is_the_user_that_its_volume_makes_it_and_none_tolerates
         "ocsp": {"kafka-ocsp-responder"},
         "erase": {"kafka-eraser"},
         "lag": {"kafka-monitoring"},
+        "canary": {"kafka-canary"},
         "prepare-topics": {"kafka-administrator"},
         "prepare-registers": {"kafka-registers-loader"},
     }
@@ -148,7 +149,7 @@ def test_each_service_can_be_scaled(service: str) -> None:
     assert all(port.startswith("127.0.0.1::") for port in scaled.get("ports", []))
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "ocsp"])
+@pytest.mark.parametrize("service", [*WORKERS, "ocsp", "lag", "canary"])
 def test_metrics_are_reachable_from_the_host_and_a_frozen_process_is_killed(service: str) -> None:
     environment, ports = SERVICES[service]["environment"], SERVICES[service]["ports"]
     assert environment["SERVICECERT_HEALTH_HOST"] == "0.0.0.0"

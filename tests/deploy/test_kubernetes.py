@@ -151,7 +151,7 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
         found |= {value.removeprefix(SECRETS) for value in given if value.startswith(SECRETS)}
         if "kafka-username" in given:
             found.add("kafka-username")
-    return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl") else set())
+    return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl", "canary") else set())
 
 
 def test_the_page_lists_the_keys_of_every_secret() -> None:
@@ -180,7 +180,7 @@ def test_F2_B6_each_service_signs_with_a_key_of_its_own_secret_and_knows_all_pub
     for component in SERVICES:
         given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
         assert given["SERVICECERT_SERVICE_KEY_FILE"] == f"{SECRETS}service.key"
-    for component in (*SERVICES, "ocsp", "audit-verify"):
+    for component in (*SERVICES, "ocsp", "canary", "audit-verify"):
         (container,) = PODS[component]["containers"]
         folder = environment(container, PRODUCTION_MAPS)["SERVICECERT_SERVICE_KEYS"]
         mount = {"name": "service-keys", "mountPath": folder, "readOnly": True}
@@ -205,7 +205,7 @@ def mounts(component: str) -> Iterator[tuple[str, bool]]:
 
 def test_only_the_revoker_writes_the_crls() -> None:
     seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
-    assert seen == {("revoker", False), ("crl", True), ("ocsp", True)}
+    assert seen == {("revoker", False), ("crl", True), ("ocsp", True), ("canary", True)}
     assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
