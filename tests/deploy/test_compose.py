@@ -16,6 +16,8 @@ from servicecert_cli.operations import compose_secrets
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.process.settings import WorkerSettings
 
+from docs import pages
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 _spec = spec_from_file_location("pin_images", CHECKOUT / "deploy" / "pin_images.py")
@@ -283,7 +285,7 @@ def test_the_image_has_a_folder_for_each_volume_that_its_user_writes() -> None:
 def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a stand-in for skopeo: what it is asked for, and what it answers."""
     foreign = {service["image"] for service in SERVICES.values() if "build" not in service}
-    assert len(foreign) == 4
+    assert len(foreign) == 5
     named = {name: f"${{{name}:-{image}}}" for name, image in pin_images.images().items()}
     assert foreign | {OURS["intake"]["build"]["args"]["PYTHON_IMAGE"]} == set(named.values())
     assert f"\nARG PYTHON_IMAGE={pin_images.images()['PYTHON_IMAGE']}\n" in DOCKERFILE
@@ -300,6 +302,11 @@ def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, mon
     assert pin_images.unpinned(pinned) == {}
     asked = (tmp_path / "skopeo.asked").read_text().split()
     assert {"docker://docker.io/library/postgres:18", "docker://docker.io/apache/kafka:4.3.1"} <= set(asked)
+
+
+def test_the_page_lists_the_images() -> None:
+    listed = {row[0].strip("`") for row in pages.rows(CHECKOUT / "docs" / "dependencies.md", "images")}
+    assert listed == {image.partition(":")[0] for image in pin_images.images().values()}
 
 
 def test_an_image_without_a_digest_is_named_and_a_registry_that_does_not_answer_too(
