@@ -228,6 +228,10 @@ class Run:
         """Run Docker Compose in the checkout and return its standard output. Raises Failed."""
         return run(
             self._program,
+            "--file",
+            "docker-compose.yml",
+            "--file",
+            "tests/containers/left-out.yml",
             "--env-file",
             "deploy/.env.example",
             *arguments,

@@ -285,7 +285,7 @@ def test_the_image_has_a_folder_for_each_volume_that_its_user_writes() -> None:
 def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a stand-in for skopeo: what it is asked for, and what it answers."""
     foreign = {service["image"] for service in SERVICES.values() if "build" not in service}
-    assert len(foreign) == 5
+    assert len(foreign) == 6
     named = {name: f"${{{name}:-{image}}}" for name, image in pin_images.images().items()}
     assert foreign | {OURS["intake"]["build"]["args"]["PYTHON_IMAGE"]} == set(named.values())
     assert f"\nARG PYTHON_IMAGE={pin_images.images()['PYTHON_IMAGE']}\n" in DOCKERFILE

@@ -1,5 +1,6 @@
 """deploy/kubernetes/monitoring gives the Prometheus operator the rules of deploy/prometheus, and the jobs they name."""
 
+import json
 import re
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
@@ -50,7 +51,7 @@ def test_the_rules_of_the_operator_are_those_of_prometheus() -> None:
 
 def test_every_file_is_used() -> None:
     files = {file.name for file in MONITORING.glob("*.yaml")} - {"kustomization.yaml"}
-    assert files == set(kustomization(MONITORING)["resources"])
+    assert files | {"../../grafana"} == set(kustomization(MONITORING)["resources"])
 
 
 def test_every_pod_with_metrics_is_scraped_as_the_job_of_its_name() -> None:
@@ -77,11 +78,27 @@ def test_no_metric_has_a_label_that_the_operator_sets() -> None:
 
 
 def test_it_fits_the_definitions_of_the_operator() -> None:
-    found = {each["kind"] for each in rendered(MONITORING)}
-    assert found == {"PodMonitor", "PrometheusRule"}
-    for each in rendered(MONITORING):
-        assert each["metadata"]["namespace"] == "servicecert"
+    found = [each for each in rendered(MONITORING) if each["kind"] != "ConfigMap"]
+    assert {each["kind"] for each in found} == {"PodMonitor", "PrometheusRule"}
+    for each in found:
         jsonschema.validate(each, operator_definition(each["kind"]))
+
+
+def test_each_dashboard_is_a_config_map_for_the_sidecar_of_a_size_that_can_be_applied() -> None:
+    """`kubectl apply` repeats an object in an annotation, and all annotations of an object have 256 KiB."""
+    dashboards = {
+        file.name: file.read_text() for file in (CHECKOUT / "deploy" / "grafana" / "dashboards").glob("*.json")
+    }
+    assert dashboards
+    found = [each for each in rendered(MONITORING) if each["kind"] == "ConfigMap"]
+    assert all(each["metadata"]["labels"]["grafana_dashboard"] == "1" for each in found)
+    shown = {name.removeprefix("servicecert-"): text for each in found for name, text in each["data"].items()}
+    assert shown == dashboards
+    assert all(len(json.dumps(each).encode()) < 250_000 for each in found)
+
+
+def test_everything_is_in_the_namespace_of_what_it_watches() -> None:
+    assert {each["metadata"]["namespace"] for each in rendered(MONITORING)} == {"servicecert"}
 
 
 def test_the_definitions_would_notice() -> None:
