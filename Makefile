@@ -79,10 +79,11 @@ check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
-format: setup ## format the code, mend what the linter can mend, write the tables of docs/ anew
+format: setup ## format the code, mend what the linter can mend, write the tables of docs/ and the made manifests anew
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/python tests/docs/tables.py
+	@$(BIN)/python deploy/monitoring_manifests.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
 	--no-emit-index-url --no-strip-extras --no-emit-package servicecert-schemas

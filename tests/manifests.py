@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic_settings import BaseSettings
+from servicecert_cli.canary.settings import Settings as CanarySettings
+from servicecert_cli.exporter.settings import Settings as ExporterSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.settings import WorkerSettings
@@ -16,12 +18,16 @@ from servicecert_worker.process.settings import WorkerSettings
 Object = dict[str, Any]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-BASE, PRODUCTION = (CHECKOUT / "deploy" / "kubernetes" / name for name in ("base", "overlays/production"))
+KUBERNETES = CHECKOUT / "deploy" / "kubernetes"
+BASE, PRODUCTION, MONITORING = (KUBERNETES / name for name in ("base", "overlays/production", "monitoring"))
 PAGE = CHECKOUT / "docs" / "kubernetes.md"
 OLDEST, NEWEST = "1.32", "1.37"
 SECRETS = "/run/servicecert/"
 COMPONENT = "app.kubernetes.io/component"
-DEPLOYED = (*SERVICES, "ocsp", "crl")
+MANY = (*SERVICES, "ocsp", "crl")
+ONE = ("lag", "canary")
+"""Of which a second would only show the same."""
+DEPLOYED = (*MANY, *ONE)
 NIGHTLY = ("erase", "reconcile", "audit-verify")
 
 
@@ -84,9 +90,16 @@ def environment(container: Object, of: Mapping[str, Mapping[str, str]]) -> dict[
     return given
 
 
+ALONE: Mapping[str, type[BaseSettings]] = {
+    "ocsp": ResponderSettings,
+    "lag": ExporterSettings,
+    "canary": CanarySettings,
+}
+
+
 def settings_of(component: str) -> list[type[BaseSettings]]:
-    if component == "ocsp":
-        return [ResponderSettings]
+    if component in ALONE:
+        return [ALONE[component]]
     return [WorkerSettings, import_module(f"servicecert_{component}.settings").Settings]
 
 

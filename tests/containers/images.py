@@ -19,6 +19,7 @@ TAGS = {
     "kafka": "docker.io/apache/kafka:4.3.1",
     "mailpit": "docker.io/axllent/mailpit:v1.27",
     "haproxy": "docker.io/library/haproxy:3.2",
+    "prometheus": "docker.io/prom/prometheus:v3.13.5",
 }
 _PACKAGES = "python3,python3-pip,python3-venv,ca-certificates,haproxy"
 _LEFT_OUT = ("./tmp/*", "./var/cache/apt/*", "./var/lib/apt/lists/*")
@@ -31,9 +32,7 @@ def prepare(engine: Engine) -> Path:
     if not (root / "usr" / "local" / "bin" / "python").exists():
         _make_root(root)
     if not compose.exists():
-        run("chroot", root, "sh", "-c", "apt-get update -qq && cd /tmp && apt-get download -qq docker-compose")
-        (package,) = root.glob("tmp/docker-compose_*.deb")
-        run("dpkg-deb", "-x", package, engine.folder / "compose")
+        _unpack(root, "docker-compose", engine.folder / "compose")
     if not engine.has(BASE):
         _import(engine, root)
     for name, tag in TAGS.items():
@@ -52,6 +51,13 @@ def _make_root(root: Path) -> None:
     shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc" / "ssl" / "certs" / "ca-certificates.crt")
     run("chroot", root, "python3", "-m", "venv", "/usr/local")
+
+
+def _unpack(root: Path, name: str, folder: Path) -> None:
+    """Fetch a package of Debian and put its files into a folder, without what it depends on."""
+    run("chroot", root, "sh", "-c", f"apt-get update -qq && cd /tmp && apt-get download -qq {name}")
+    (package,) = root.glob(f"tmp/{name}_*.deb")
+    run("dpkg-deb", "-x", package, folder)
 
 
 def _import(engine: Engine, root: Path) -> None:
@@ -78,6 +84,10 @@ def _build(engine: Engine, name: str, tag: str) -> None:
             shutil.copy(jar, context / "jars")
     if name == "mailpit":
         (context / "requirements.txt").write_text(locked("aiosmtpd", "atpublic", "attrs"))
+    if name == "prometheus":
+        _unpack(engine.folder / "trixie", name, context / "package")
+        (context / "package" / "usr" / "bin" / "prometheus").rename(context / "prometheus")
+        shutil.rmtree(context / "package")
     engine.podman("build", "--quiet", "--network", "host", "--tag", tag, context)
 
 

@@ -1,15 +1,12 @@
-"""The run: up, an application, a revocation, more workers, kills, a frozen process, restarts under load."""
+"""The run: up, an application, a revocation, an alert, more workers, kills, a frozen process, restarts under load."""
 
-import json
 import re
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from email import message_from_bytes, policy
 from functools import partial
 from pathlib import Path
@@ -18,36 +15,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.x509 import ocsp
-from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from . import monitoring
 from .engine import Engine, Failed, run
 from .images import CHECKOUT
+from .relying_party import Issued, ocsp_status, revoked_on_crl
+from .web import get, get_json, has_metrics
 
 SERVICES = ("intake", "issuer", "revoker", "notifier")
 SCALED = (*SERVICES, "crl", "ocsp")
-PROXY = "http://127.0.0.1:8080"
 MAILPIT = "http://127.0.0.1:8025/api/v1"
+CANARY = "canary@authority.example"
+CANARY_SUCCESS = "servicecert_canary_last_success_timestamp_seconds"
 _PATIENCE_SECONDS = 120.0
 _START_SECONDS, _INTERVAL_SECONDS = 120.0, 5.0
 """As in docker-compose.yml. Checked more often than that, a container would be unhealthy sooner than on Docker."""
 _CASE_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-@dataclass(frozen=True)
-class Issued:
-    """A certificate as its recipient gets it: the case it belongs to, and the file in the mail."""
-
-    case_id: str
-    certificate: x509.Certificate
-
-    @property
-    def crl_path(self) -> str:
-        """The path of its CRL, as the certificate names it."""
-        points = self.certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-        names = points[0].full_name or []
-        return str(names[0].value).removeprefix("http://pki.localhost:8080")
 
 
 class Run:
@@ -71,7 +54,7 @@ class Run:
         if error is not None:
             print(self._engine.podman("ps", "--all", "--format", "{{.Names}}  {{.Status}}"))
             self._print_health_checks()
-            for name in ("prepare-topics", "prepare-database", "prepare", *SERVICES):
+            for name in ("prepare-topics", "prepare-database", "prepare", *SERVICES, "lag", "canary", "prometheus"):
                 with suppress(Failed):
                     print(self.compose("logs", "--tail", "5", name)[-2000:])
         self._ended.set()
@@ -81,9 +64,11 @@ class Run:
     def all(self) -> None:
         """Every step, in order. Raises Failed and AssertionError."""
         self.comes_up()
+        self.watched()
         first = self.certificate("an application is accepted, and the certificate mailed")
         self.is_good(first)
         self.revoked(first)
+        self.rings()
         self.scaled()
         self.survives_the_revoker()
         self.frozen()
@@ -106,6 +91,31 @@ class Run:
         for container in self._engine.containers():
             print(f"      {container['Names'][0]:<34} {container['Status']}")
 
+    def watched(self) -> None:
+        """Prometheus scrapes every process, and the canary has passed all stages."""
+        self.until(
+            lambda: monitoring.are_all_up(dict.fromkeys(monitoring.jobs(), 1)),
+            f"Prometheus scrapes {', '.join(sorted(monitoring.jobs()))}",
+        )
+        self.until(lambda: bool(monitoring.value(CANARY_SUCCESS)), "the canary has passed all stages")
+
+    def rings(self) -> None:
+        """A container that is stopped rings as soon as its alert promises, and no longer once it runs again."""
+        promised = monitoring.within("ServiceDown")
+        self.compose("stop", "notifier")
+        self.say("the notifier is stopped")
+        self.until(
+            lambda: "ServiceDown" in monitoring.firing(job="notifier"),
+            f"ServiceDown fires, which it promises within {promised:.0f} s",
+            promised,
+        )
+        is_gone = "notifier" not in monitoring.targets()
+        self.say(f"Prometheus {'no longer finds its name' if is_gone else 'gets no answer from its address'}")
+        # No lists of leaked keys are loaded here, and that is visible.
+        assert monitoring.firing() - {"KeyListsMissing"} == {"ServiceDown"}, monitoring.firing()
+        self.compose("start", "notifier")
+        self.until(lambda: "ServiceDown" not in monitoring.firing(), "the notifier runs again: ServiceDown is resolved")
+
     def certificate(self, what: str) -> Issued:
         """Apply by the documented command, and read the certificate from the mail."""
         before = self.mails()["total"]
@@ -118,6 +128,8 @@ class Run:
 
         def arrived() -> bool:
             for each in self.mails()["messages"][: self.mails()["total"] - before]:
+                if each["To"][0]["Address"] == CANARY:
+                    continue
                 content = get(f"{MAILPIT}/message/{each['ID']}/raw")
                 if b"-----BEGIN CERTIFICATE-----" in content or b"application/" in content:
                     mail[:] = [content]
@@ -132,7 +144,7 @@ class Run:
     def is_good(self, issued: Issued) -> None:
         """The proxy serves the CRL that the certificate names, and OCSP says good."""
         self.until(
-            lambda: self.revoked_on_crl(issued) is None and self.ocsp(issued) == "good",
+            lambda: revoked_on_crl(issued) is None and ocsp_status(issued) == "good",
             "its CRL does not list it, and OCSP says good",
         )
 
@@ -141,12 +153,14 @@ class Run:
         serial = f"{issued.certificate.serial_number:x}"
         command = ("servicecert", "revoke", issued.case_id, "--serial", serial, "--reason", "no-longer-needed")
         self.compose("run", "--rm", "-T", "e-service", *command)
-        self.until(lambda: self.revoked_on_crl(issued) is not None and self.ocsp(issued) == "revoked", what)
+        self.until(lambda: revoked_on_crl(issued) is not None and ocsp_status(issued) == "revoked", what)
 
     def scaled(self) -> None:
         """Two of each service by one command, each with its own /metrics."""
         self.compose("up", "--detach", "--no-recreate", *(f"--scale={name}=2" for name in SCALED))
         self.until(lambda: all(map(self.two_run, SCALED)), "two of each service run")
+        two = dict.fromkeys(monitoring.jobs(), 1) | dict.fromkeys((*SERVICES, "ocsp"), 2)
+        self.until(lambda: monitoring.are_all_up(two), "Prometheus scrapes two of each")
         for name in (*SERVICES, "ocsp"):
             for index in (1, 2):
                 address = self.compose("port", "--index", str(index), name, "8000").strip()
@@ -157,7 +171,7 @@ class Run:
         """One of two revokers is killed: CRLs and OCSP are served, and a revocation is published."""
         issued = self.certificate("a certificate to revoke")
         self.signal("servicecert-revoker-1", "SIGKILL")
-        assert self.ocsp(issued) == "good"
+        assert ocsp_status(issued) == "good"
         self.revoked(issued, "a revoker is killed; the other one revokes")
         self.until(partial(self.two_run, "revoker"), "the killed revoker runs again")
 
@@ -201,23 +215,7 @@ class Run:
     # What is seen from outside.
 
     def mails(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(get(f"{MAILPIT}/messages"))
-        return found
-
-    def revoked_on_crl(self, issued: Issued) -> x509.RevokedCertificate | None:
-        crl = x509.load_der_x509_crl(get(f"{PROXY}{issued.crl_path}"))
-        return crl.get_revoked_certificate_by_serial_number(issued.certificate.serial_number)
-
-    def ocsp(self, issued: Issued) -> str:
-        access = issued.certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-        (ca,) = (str(each.access_location.value) for each in access if each.access_method == CA_ISSUERS)
-        issuer = x509.load_der_x509_certificate(get(f"{PROXY}{ca.removeprefix('http://pki.localhost:8080')}"))
-        builder = ocsp.OCSPRequestBuilder().add_certificate(issued.certificate, issuer, hashes.SHA1())
-        request = builder.build().public_bytes(serialization.Encoding.DER)
-        answer = ocsp.load_der_ocsp_response(post(f"{PROXY}/ocsp", request, "application/ocsp-request"))
-        if answer.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-            return answer.response_status.name.lower()
-        return answer.certificate_status.name.lower()
+        return get_json(f"{MAILPIT}/messages")
 
     def sql(self, query: str) -> str:
         url = "open('/run/servicecert/DATABASE_URL').read()"
@@ -230,6 +228,10 @@ class Run:
         """Run Docker Compose in the checkout and return its standard output. Raises Failed."""
         return run(
             self._program,
+            "--file",
+            "docker-compose.yml",
+            "--file",
+            "tests/containers/left-out.yml",
             "--env-file",
             "deploy/.env.example",
             *arguments,
@@ -286,14 +288,14 @@ class Run:
         shown = self._engine.podman("inspect", "--format", "{{.State.Running}} {{.State.StartedAt}}", container)
         return shown.removeprefix("true ") if shown.startswith("true") else ""
 
-    def until(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait for a condition, and say so. Raises AssertionError after two minutes."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = _PATIENCE_SECONDS) -> None:
+        """Wait for a condition, and say so. Raises AssertionError after that time."""
+        deadline = time.monotonic() + seconds
         while True:
             with suppress(OSError, ValueError, Failed):
                 if condition():
                     break
-            assert time.monotonic() < deadline, f"not seen within {_PATIENCE_SECONDS:.0f} s: {what}"
+            assert time.monotonic() < deadline, f"not seen within {seconds:.0f} s: {what}"
             time.sleep(0.3)
         self.say(what)
 
@@ -326,25 +328,3 @@ while [ ! -e /tmp/enough ]; do
 done
 """
 """Applies again and again, and prints the milliseconds until each certificate. One that is missing ends it with 1."""
-
-CA_ISSUERS = AuthorityInformationAccessOID.CA_ISSUERS
-
-
-def get(url: str) -> bytes:
-    """Return what is at an address. Raises OSError."""
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        content: bytes = answer.read()
-    return content
-
-
-def has_metrics(address: str) -> bool:
-    """Return whether a process serves its metrics."""
-    return b"servicecert_" in get(f"http://{address}/metrics")
-
-
-def post(url: str, content: bytes, kind: str) -> bytes:
-    """Return the answer to a POST. Raises OSError."""
-    request = urllib.request.Request(url, content, {"Content-Type": kind})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        found: bytes = answer.read()
-    return found

@@ -16,6 +16,8 @@ from servicecert_cli.operations import compose_secrets
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.process.settings import WorkerSettings
 
+from docs import pages
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 _spec = spec_from_file_location("pin_images", CHECKOUT / "deploy" / "pin_images.py")
@@ -126,6 +128,7 @@ def test_f4_each_process_is_the_user_that_its_volume_makes_it_and_none_tolerates
         "ocsp": {"kafka-ocsp-responder"},
         "erase": {"kafka-eraser"},
         "lag": {"kafka-monitoring"},
+        "canary": {"kafka-canary"},
         "prepare-topics": {"kafka-administrator"},
         "prepare-registers": {"kafka-registers-loader"},
     }
@@ -148,7 +151,7 @@ def test_each_service_can_be_scaled(service: str) -> None:
     assert all(port.startswith("127.0.0.1::") for port in scaled.get("ports", []))
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "ocsp"])
+@pytest.mark.parametrize("service", [*WORKERS, "ocsp", "lag", "canary"])
 def test_metrics_are_reachable_from_the_host_and_a_frozen_process_is_killed(service: str) -> None:
     environment, ports = SERVICES[service]["environment"], SERVICES[service]["ports"]
     assert environment["SERVICECERT_HEALTH_HOST"] == "0.0.0.0"
@@ -266,10 +269,23 @@ def test_the_image_copies_what_exists_and_runs_as_nobody_special() -> None:
     assert re.findall(r"^COPY (.+)$", final, re.MULTILINE) == ["--from=build /opt/servicecert /opt/servicecert"]
 
 
+def test_the_image_has_a_folder_for_each_volume_that_its_user_writes() -> None:
+    """Docker makes a missing one as root's, and then nobody of ours may write there; podman does not."""
+    (made,) = re.findall(r"^RUN (useradd .*?)^USER", DOCKERFILE.replace("\\\n", ""), re.MULTILINE | re.DOTALL)
+    place, folders = Path("/"), set()
+    for words in (command.split() for command in made.split("&&")):
+        if words[0] == "cd":
+            place /= words[1]
+        if words[0] == "install":
+            folders |= {str(place / word) for word in words[1:]}
+    volumes = [volume for service in OURS.values() for volume in service.get("volumes", [])]
+    assert {volume.split(":")[1] for volume in volumes if not volume.endswith(":ro")} <= folders
+
+
 def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a stand-in for skopeo: what it is asked for, and what it answers."""
     foreign = {service["image"] for service in SERVICES.values() if "build" not in service}
-    assert len(foreign) == 4
+    assert len(foreign) == 6
     named = {name: f"${{{name}:-{image}}}" for name, image in pin_images.images().items()}
     assert foreign | {OURS["intake"]["build"]["args"]["PYTHON_IMAGE"]} == set(named.values())
     assert f"\nARG PYTHON_IMAGE={pin_images.images()['PYTHON_IMAGE']}\n" in DOCKERFILE
@@ -286,6 +302,11 @@ def test_each_image_is_pinned_by_the_digest_that_its_tag_has(tmp_path: Path, mon
     assert pin_images.unpinned(pinned) == {}
     asked = (tmp_path / "skopeo.asked").read_text().split()
     assert {"docker://docker.io/library/postgres:18", "docker://docker.io/apache/kafka:4.3.1"} <= set(asked)
+
+
+def test_the_page_lists_the_images() -> None:
+    listed = {row[0].strip("`") for row in pages.rows(CHECKOUT / "docs" / "dependencies.md", "images")}
+    assert listed == {image.partition(":")[0] for image in pin_images.images().values()}
 
 
 def test_an_image_without_a_digest_is_named_and_a_registry_that_does_not_answer_too(

@@ -22,9 +22,11 @@ from manifests import (
     BASE_MAPS,
     BY_NAME,
     DEPLOYED,
+    MANY,
     NEWEST,
     NIGHTLY,
     OLDEST,
+    ONE,
     PAGE,
     PLAIN,
     PODS,
@@ -44,7 +46,6 @@ from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.process import secret_files
-from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.storage.database import LOGINS
 
 from docs import pages
@@ -114,7 +115,7 @@ def test_commands_exist(component: str) -> None:
 
 
 @pytest.mark.parametrize("of", [BASE_MAPS, PRODUCTION_MAPS], ids=["base", "production"])
-@pytest.mark.parametrize("component", [*SERVICES, "ocsp"])
+@pytest.mark.parametrize("component", [*SERVICES, "ocsp", *ONE])
 def test_the_settings_of_a_service_take_its_environment(
     component: str, of: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -129,7 +130,7 @@ def test_the_settings_of_a_service_take_its_environment(
     for name, value in given.items():
         monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
     for settings in settings_of(component):
-        settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
+        settings(**({"_secrets_dir": tmp_path} if "database_url" in settings.model_fields else {}))
     assert set(given) <= set().union(*map(names, settings_of(component)))
 
 
@@ -150,12 +151,12 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
         found |= {value.removeprefix(SECRETS) for value in given if value.startswith(SECRETS)}
         if "kafka-username" in given:
             found.add("kafka-username")
-    return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl") else set())
+    return found | ({"DATABASE_URL"} if component not in ("ocsp", "crl", "canary") else set())
 
 
 def test_the_page_lists_the_keys_of_every_secret() -> None:
     listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
-    owners = ("prepare", *SERVICES, "ocsp", *NIGHTLY)
+    owners = ("prepare", *SERVICES, "ocsp", *ONE, *NIGHTLY)
     expected = {OWNERS.get(each, each): keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in owners}
     scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
     assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler, "migrator": {"DATABASE_URL"}}
@@ -179,7 +180,7 @@ def test_F2_B6_each_service_signs_with_a_key_of_its_own_secret_and_knows_all_pub
     for component in SERVICES:
         given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
         assert given["SERVICECERT_SERVICE_KEY_FILE"] == f"{SECRETS}service.key"
-    for component in (*SERVICES, "ocsp", "audit-verify"):
+    for component in (*SERVICES, "ocsp", "canary", "audit-verify"):
         (container,) = PODS[component]["containers"]
         folder = environment(container, PRODUCTION_MAPS)["SERVICECERT_SERVICE_KEYS"]
         mount = {"name": "service-keys", "mountPath": folder, "readOnly": True}
@@ -204,7 +205,7 @@ def mounts(component: str) -> Iterator[tuple[str, bool]]:
 
 def test_only_the_revoker_writes_the_crls() -> None:
     seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
-    assert seen == {("revoker", False), ("crl", True), ("ocsp", True)}
+    assert seen == {("revoker", False), ("crl", True), ("ocsp", True), ("canary", True)}
     assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
@@ -225,6 +226,11 @@ def test_a_rollout_never_stops_two_at_once_and_gives_time_to_end(component: str)
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"] if "lifecycle" in container else 0
     assert bool(pause) is (("Service", component) in BY_NAME)
     assert PODS[component]["terminationGracePeriodSeconds"] >= pause + 20
+
+
+@pytest.mark.parametrize("component", MANY)
+def test_what_runs_on_several_nodes_is_spread_and_evicted_one_by_one(component: str) -> None:
+    deployment = BY_NAME["Deployment", component]
     budget = BY_NAME["PodDisruptionBudget", component]["spec"]
     assert budget["maxUnavailable"] == 1
     assert budget["selector"] == deployment["spec"]["selector"]
@@ -233,7 +239,7 @@ def test_a_rollout_never_stops_two_at_once_and_gives_time_to_end(component: str)
     assert all(each["labelSelector"] == deployment["spec"]["selector"] for each in spread)
 
 
-@pytest.mark.parametrize("component", [*SERVICES, "ocsp"])
+@pytest.mark.parametrize("component", [*SERVICES, "ocsp", *ONE])
 def test_probes_ask_the_health_port(component: str) -> None:
     (container,) = PODS[component]["containers"]
     port = int(environment(container, BASE_MAPS)["SERVICECERT_HEALTH_PORT"])
@@ -242,6 +248,12 @@ def test_probes_ask_the_health_port(component: str) -> None:
     asked = {probe: container[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")}
     paths = {"startupProbe": "/live", "livenessProbe": "/live", "readinessProbe": "/ready"}
     assert asked == {probe: {"path": path, "port": "health"} for probe, path in paths.items()}
+
+
+@pytest.mark.parametrize("component", ONE)
+def test_what_only_watches_runs_once_and_may_always_be_evicted(component: str) -> None:
+    assert BY_NAME["Deployment", component]["spec"]["replicas"] == 1
+    assert ("PodDisruptionBudget", component) not in BY_NAME
 
 
 def test_the_ca_is_unpacked_as_it_was_packed(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_kafka_and_names_are_reached_by_who_is_given_the_brokers() -> None:
 
 
 def test_the_database_is_reached_by_services_and_jobs() -> None:
-    assert reaching("to-database") == {*SERVICES, *NIGHTLY, "prepare"}
+    assert reaching("to-database") == {*SERVICES, "lag", *NIGHTLY, "prepare"}
 
 
 def test_mail_is_reached_by_the_notifier() -> None:
@@ -82,6 +82,15 @@ def test_mail_is_reached_by_the_notifier() -> None:
 
 def test_crls_and_ocsp_are_reached_by_who_checks_what_is_published() -> None:
     assert reaching("to-pki") == having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CRL_BASE_URL") == {"revoker"}
+
+
+def test_the_canary_reaches_crls_and_ocsp_where_the_world_does_and_is_no_exception_behind_the_ingress() -> None:
+    assert reaching("to-ingress") == having("SERVICECERT_CANARY_MAIL") == {"canary"}
+    (rule,) = BY_NAME["NetworkPolicy", "to-ingress"]["spec"]["egress"]
+    (namespace,) = [peer for peer in rule["to"] if "namespaceSelector" in peer]
+    served = BY_NAME["NetworkPolicy", "from-ingress"]["spec"]["ingress"][0]["from"]
+    assert namespace in served
+    assert not any("canary" in str(peer) for peer in served)
 
 
 def test_the_token_is_reached_by_who_signs() -> None:

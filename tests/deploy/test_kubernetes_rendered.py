@@ -1,10 +1,6 @@
 """What kustomize makes of deploy/kubernetes fits the schemas of Kubernetes and KEDA. Skipped without the tools."""
 
-import json
 import re
-import shutil
-import subprocess
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,57 +8,21 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from definitions import definition, rendered, source
 from manifests import BASE, BY_NAME, NEWEST, OLDEST, PRODUCTION, Object, containers, pod_template
 
 KEDA = ("github.com/kedacore/keda/v2@v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=")
 """KEDA's module and the checksum of its content, as the Go tool prints it."""
 
 
-@cache
-def rendered(folder: Path) -> tuple[Object, ...]:
-    """Return the objects that kustomize makes of a folder."""
-    if shutil.which("kustomize"):
-        command = ["kustomize", "build"]
-    elif shutil.which("kubectl"):
-        command = ["kubectl", "kustomize"]
-    else:
-        pytest.skip("neither kustomize nor kubectl is installed")
-    text = subprocess.run([*command, str(folder)], check=True, capture_output=True, text=True).stdout
-    return tuple(yaml.safe_load_all(text))
-
-
-@cache
 def keda() -> Path:
-    """Return the folder of KEDA's source, which the Go tool fetches once."""
-    if not shutil.which("go"):
-        pytest.skip("Go, which fetches KEDA's definitions, is not installed")
-    module, checksum = KEDA
-    got = subprocess.run(["go", "mod", "download", "-json", module], cwd="/", capture_output=True, text=True)
-    if got.returncode != 0:
-        pytest.skip("KEDA's definitions cannot be fetched")
-    told: dict[str, str] = json.loads(got.stdout)
-    assert told["Sum"] == checksum
-    return Path(told["Dir"])
+    """Return the folder of KEDA's source."""
+    return source(*KEDA)
 
 
-def closed(schema: Any) -> Any:
-    """Return a definition's schema that refuses unknown names, as `kubectl apply --validate=strict` does."""
-    if isinstance(schema, list):
-        return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    schema = {name: closed(each) for name, each in schema.items()}
-    if isinstance(schema.get("properties"), dict) and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        schema.setdefault("additionalProperties", False)
-    return schema
-
-
-@cache
-def definition(kind: str) -> Any:
+def keda_definition(kind: str) -> Any:
     """Return the schema of one of KEDA's kinds."""
-    (file,) = (keda() / "config" / "crd" / "bases").glob(f"keda.sh_{kind.lower()}s.yaml")
-    (version,) = [each for each in yaml.safe_load(file.read_text())["spec"]["versions"] if each["name"] == "v1alpha1"]
-    return closed(version["schema"]["openAPIV3Schema"])
+    return definition(keda() / "config" / "crd" / "bases" / f"keda.sh_{kind.lower()}s.yaml", "v1alpha1")
 
 
 def keda_objects() -> list[Object]:
@@ -81,14 +41,14 @@ def test_scalers_fit_the_definitions_of_keda() -> None:
     found = keda_objects()
     assert {each["kind"] for each in found} == {"ScaledObject", "TriggerAuthentication"}
     for each in found:
-        jsonschema.validate(each, definition(each["kind"]))
+        jsonschema.validate(each, keda_definition(each["kind"]))
 
 
 def test_the_definitions_would_notice() -> None:
     broken = yaml.safe_load(yaml.safe_dump(keda_objects()[0]))
     broken["spec"]["maxReplicas"] = 3
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(broken, definition(broken["kind"]))
+        jsonschema.validate(broken, keda_definition(broken["kind"]))
 
 
 def test_keda_reads_every_option_of_the_triggers() -> None:

@@ -14,12 +14,13 @@ from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.access import KafkaAccess
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.process.settings import ReaderSettings
 
 UNITS = CHECKOUT / "deploy" / "systemd"
 PROGRAM = "/opt/servicecert/bin/servicecert"
 SECRETS = "/run/servicecert/"
 WORKERS = (*SERVICES, "ocsp")
+WATCHERS = ("lag", "canary")
 NIGHTLY = ("erase", "reconcile", "audit")
 ONCE = ("migrate",)
 ACCOUNTS = (UNITS / "servicecert.sysusers").read_text()
@@ -73,7 +74,7 @@ def analyze(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_systemd_verifies_every_unit(installed: Path) -> None:
     files = [f"./{file.name}" for file in installed.iterdir() if file.is_file()]
-    assert len(files) == 2 * len(WORKERS) + 1 + 2 * len(NIGHTLY) + len(ONCE) + 1
+    assert len(files) == 2 * len(WORKERS) + len(WATCHERS) + 1 + 2 * len(NIGHTLY) + len(ONCE) + 1
     result = analyze(installed, "verify", *files)
     assert result.returncode == 0
     assert str(installed) not in result.stderr
@@ -102,7 +103,7 @@ def test_who_holds_keys_may_forbid_core_dumps(installed: Path) -> None:
         assert "setrlimit" not in analyze(installed, "syscall-filter", denied).stdout.split()
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY, *ONCE])
+@pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl", *NIGHTLY, *ONCE])
 def test_commands_exist(service: str) -> None:
     (line,) = unit(service)["ExecStart"]
     program, *words = line.split()
@@ -117,7 +118,7 @@ def test_commands_exist(service: str) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-@pytest.mark.parametrize("service", WORKERS)
+@pytest.mark.parametrize("service", [*WORKERS, *WATCHERS])
 def test_the_settings_of_a_service_take_its_environment(
     service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -130,8 +131,9 @@ def test_the_settings_of_a_service_take_its_environment(
     for name, value in given.items():
         monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/").replace("/etc/servicecert", str(tmp_path)))
     for settings in settings_of(service):
-        settings(**({"_secrets_dir": tmp_path} if settings is WorkerSettings else {}))
-    assert set(given) <= set().union(*map(names, settings_of(service)))
+        settings(**({"_secrets_dir": tmp_path} if "database_url" in settings.model_fields else {}))
+    # The settings of all are one file, also for who reads no events.
+    assert set(given) <= names(ReaderSettings).union(*map(names, settings_of(service)))
 
 
 def test_jobs_are_given_only_what_commands_read() -> None:
@@ -141,8 +143,14 @@ def test_jobs_are_given_only_what_commands_read() -> None:
 
 
 def test_f4_every_unit_logs_in_over_tls_as_a_user_of_its_own() -> None:
-    users = {each: environment(each)["KAFKA_SASL_USERNAME"] for each in (*WORKERS, *NIGHTLY)}
-    other = {"ocsp": "ocsp-responder", "erase": "eraser", "reconcile": "operator", "audit": "auditor"}
+    users = {each: environment(each)["KAFKA_SASL_USERNAME"] for each in (*WORKERS, *WATCHERS, *NIGHTLY)}
+    other = {
+        "ocsp": "ocsp-responder",
+        "erase": "eraser",
+        "reconcile": "operator",
+        "audit": "auditor",
+        "lag": "monitoring",
+    }
     assert users == {each: other.get(each, each) for each in users}
     assert set(users.values()) <= set(Principal)
     for each in users:
@@ -152,11 +160,12 @@ def test_f4_every_unit_logs_in_over_tls_as_a_user_of_its_own() -> None:
 
 def test_workers_of_one_machine_have_ports_of_their_own() -> None:
     ports = [environment(each, f"{n:02}")["SERVICECERT_HEALTH_PORT"] for each in WORKERS for n in range(1, 13)]
+    ports += [environment(each)["SERVICECERT_HEALTH_PORT"] for each in WATCHERS]
     assert len(set(ports)) == len(ports)
     assert all(1024 < int(port) < 65_536 for port in ports)
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "crl", *NIGHTLY, *ONCE])
+@pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl", *NIGHTLY, *ONCE])
 def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str) -> None:
     account = {"erase": "eraser", "migrate": "migrator"}.get(service, service)
     assert unit(service)["User"] == [f"servicecert-{account}"]
@@ -169,7 +178,7 @@ def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str
     assert ("SERVICECERT_CA_DIR" in environment(service)) is signs
 
 
-@pytest.mark.parametrize("service", [*WORKERS, "crl"])
+@pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl"])
 def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: str) -> None:
     """A worker ends within 10 s, and with 78 where its configuration is wrong (docs/operations.md)."""
     assert unit(service)["Restart"] == ["always"]
@@ -184,8 +193,15 @@ def test_a_responder_may_wait_for_a_revoker_for_any_time() -> None:
     assert unit("ocsp")["TimeoutStartSec"] == ["infinity"]
 
 
+def test_the_exporter_may_start_in_an_outage_and_show_it() -> None:
+    assert unit("lag")["Type"] == ["notify"]
+    assert unit("lag")["TimeoutStartSec"] == ["infinity"]
+
+
 def test_only_the_revoker_writes() -> None:
-    writers = {each: unit(each)["ReadWritePaths"] for each in (*WORKERS, "crl") if "ReadWritePaths" in unit(each)}
+    writers = {
+        each: unit(each)["ReadWritePaths"] for each in (*WORKERS, *WATCHERS, "crl") if "ReadWritePaths" in unit(each)
+    }
     assert writers == {"revoker": [environment("revoker")["SERVICECERT_CRL_DIR"]]}
     assert environment("crl") == {"SERVICECERT_CRL_DIR": environment("revoker")["SERVICECERT_CRL_DIR"]}
 
