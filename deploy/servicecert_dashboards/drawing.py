@@ -1,6 +1,6 @@
 """Draws a dashboard as one picture: each panel where Grafana has it, with its title, unit, legend and limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from itertools import pairwise
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from .panel import COLUMNS, Colour, Dashboard, Kind, Panel, Place, Row
-from .prometheus import Series
+from .prometheus import Points, Series
 from .recording import Answers
 
 COLUMN_INCHES, ROW_INCHES = 0.72, 0.34
@@ -99,11 +99,12 @@ def _draw_lines(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Nam
     axes = canvas.axes(place, 1.35, 1.15 + 0.52 * lines, 0.35, 1.15)
     drawn = _stacked(named) if panel.stacked else [each.series.points for each in named]
     for number, points in enumerate(drawn):
-        times, values = [_days(at) for at, _ in points], [value for _, value in points]
-        axes.plot(times, values, color=_line(number), linewidth=1.2)
+        for part in _parts(points):
+            axes.plot([_days(at) for at, _ in part], [value for _, value in part], color=_line(number), linewidth=1.2)
         if panel.stacked:
             below = [value for _, value in drawn[number - 1]] if number else 0.0
-            axes.fill_between(times, below, values, color=_line(number), alpha=0.35, linewidth=0)
+            style: dict[str, Any] = {"color": _line(number), "alpha": 0.35, "linewidth": 0}
+            axes.fill_between([_days(at) for at, _ in points], below, [value for _, value in points], **style)
     everything = [value for points in drawn for _, value in points]
     top = _limits(canvas, axes, panel, place, max(everything)) or 1.0
     axes.set_ylim(min(0.0, *everything) - 0.03 * top, 1.08 * top)
@@ -116,15 +117,25 @@ def _draw_lines(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Nam
     _legend(canvas, place, named)
 
 
-def _stacked(named: Sequence[Named]) -> list[list[tuple[float, float]]]:
+def _stacked(named: Sequence[Named]) -> list[Points]:
     """Return the points of the series one above the other; where one has no point, it adds nothing."""
     times = sorted({at for each in named for at, _ in each.series.points})
-    heights, stacked = dict.fromkeys(times, 0.0), []
+    heights = dict.fromkeys(times, 0.0)
+    stacked: list[Points] = []
     for each in named:
         for at, value in each.series.points:
             heights[at] += value
         stacked.append(list(heights.items()))
     return stacked
+
+
+def _parts(points: Points) -> Iterator[Points]:
+    """Yield the points without the gaps between them, where the series has no value."""
+    if len(points) > 1:
+        step = min(after - at for (at, _), (after, _) in pairwise(points))
+        gaps = [number for number in range(1, len(points)) if points[number][0] - points[number - 1][0] > 1.5 * step]
+        for first, last in pairwise((0, *gaps, len(points))):
+            yield points[first:last]
 
 
 def _mark(panel: Panel, value: float) -> str:
@@ -169,7 +180,7 @@ def _draw_states(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Na
     longest = max(len(each.name) for each in named)
     axes = canvas.axes(place, min(0.45 + 0.105 * longest, place.width * 0.55), 1.5, 0.35, 1.2)
     for number, each in enumerate(named):
-        for at, until, value in _spans(each.series, canvas.end):
+        for at, until, value in _spans(each.series.points):
             span = (_days(at), _days(until - at))
             axes.broken_barh([span], (number - 0.38, 0.76), color=SHADES[panel.colour(value)], linewidth=0)
     axes.set_ylim(len(named) - 0.4, -0.6)
@@ -235,16 +246,11 @@ def _time_axis(canvas: _Canvas, axes: Axes) -> None:
     axes.spines[["left", "bottom"]].set_color(_FRAME)
 
 
-def _spans(series: Series, end: float) -> list[tuple[float, float, float]]:
-    """Return how long each value lasted: from, until, value. A gap between points ends it."""
-    points = series.points
-    if len(points) < 2:
-        return [(at, end, value) for at, value in points]
-    step = min(after - at for (at, _), (after, _) in pairwise(points))
-    return [
-        (at, min(after, at + 1.5 * step), value)
-        for (at, value), (after, _) in zip(points, [*points[1:], (end, 0.0)], strict=True)
-    ]
+def _spans(points: Points) -> Iterator[tuple[float, float, float]]:
+    """Yield how long each value lasted: from, until, value."""
+    for part in _parts(points):
+        for (at, value), (after, _) in pairwise(part):
+            yield at, after, value
 
 
 def _days(at: float) -> float:

@@ -112,8 +112,8 @@ _FOLLOWERS = Row(
     (
         Panel(
             "Records to read",
-            (Query("servicecert:followed_lag:max", "{{service}} ← {{topic}}"),),
-            about="Of the slowest process.",
+            (Query("clamp_min(servicecert:followed_lag:max, 0)", "{{service}} ← {{topic}}"),),
+            about="Of the slowest process. One that has read on since the exporter's look has none.",
             axis="records",
             limits=(Limit(1000, "FollowerBehind"),),
         ),

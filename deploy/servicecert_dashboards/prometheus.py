@@ -24,13 +24,16 @@ START_SECONDS = 30.0
 Targets = Mapping[str, Sequence[str]]
 """The addresses of each job's processes."""
 
+Points = Sequence[tuple[float, float]]
+"""Times in seconds since 1970, each with a value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A series: its labels, and its points as seconds since 1970 and value, none of which is NaN."""
+    """A series: its labels, and its points that have a value."""
 
     labels: Mapping[str, str]
-    points: Sequence[tuple[float, float]]
+    points: Points
 
     def name(self, legend: str) -> str:
         """Return the legend with the values of its labels, as Grafana does."""

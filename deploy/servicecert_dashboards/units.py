@@ -53,6 +53,8 @@ class Unit(Enum):
             return float(2 ** ceil(log2(least)))
         if self is Unit.SECONDS and least >= _TIME_STEPS[0]:
             return next((step for step in _TIME_STEPS if step >= least), _TIME_STEPS[-1])
+        if self is Unit.COUNT:
+            least = max(1.0, least)
         decade = 10.0 ** floor(log10(least))
         return next(decade * part for part in (1, 2, 5, 10) if decade * part >= least)
 
