@@ -14,7 +14,7 @@ COUNT ?= 4000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench bench-peers drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +44,7 @@ else
 endif
 
 test-long: export PYTHONDONTWRITEBYTECODE =
-test-long: setup ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out
+test-long: setup .venv/.plot ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out
 	@$(PYTEST) -m long
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
@@ -69,6 +69,13 @@ bench-peers: setup ## COUNT=… certificates by this system, django-ca, cfssl an
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
+dashboards: setup .venv/.plot ## Grafana's dashboards, written as JSON and drawn of a Prometheus that watches a system; leaves var/dashboards/
+	@$(BIN)/python -m servicecert_dashboards
+
+# Matplotlib, which nothing else needs.
+.venv/.plot: .venv/.ready bench/requirements.lock
+	@$(BIN)/pip install --quiet --require-hashes -r bench/requirements.lock && touch $@
+
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens
 
@@ -79,10 +86,11 @@ check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
-format: setup ## format the code, mend what the linter can mend, write the tables of docs/ and the made manifests anew
+format: setup ## format the code, mend what the linter can mend, write the tables of docs/, dashboards and made manifests anew
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/python tests/docs/tables.py
+	@$(BIN)/python -m servicecert_dashboards --json
 	@$(BIN)/python deploy/monitoring_manifests.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \

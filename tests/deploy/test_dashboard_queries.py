@@ -1,0 +1,47 @@
+"""Every expression of the dashboards, asked of a real Prometheus that has watched a real system."""
+
+import re
+
+import pytest
+from servicecert_cli.faults import UserError
+from servicecert_dashboards import DASHBOARDS
+from servicecert_dashboards.prometheus import require_binary
+from servicecert_dashboards.recording import recorded
+
+pytest.importorskip("matplotlib", reason="`make test-long` installs matplotlib from bench/requirements.lock")
+
+from servicecert_dashboards import page
+
+SECONDS = 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prometheus():
+    try:
+        require_binary()
+    except UserError as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.long
+async def test_every_expression_finds_series_and_every_panel_is_drawn(tmp_path):
+    async with recorded(tmp_path, SECONDS) as recording:
+        answers = await recording.all_answers(DASHBOARDS)
+        families = await recording.prometheus.families()
+        drawn = page.write(tmp_path, recording, answers).read_text()
+
+    # The canary's panels stay empty until the stand runs a canary.
+    idle = {"canary"} - recording.jobs
+    for dashboard in DASHBOARDS:
+        found = [answers[dashboard, service] for service in dashboard.services or ("",)]
+        for panel in dashboard.panels:
+            assert f">{panel.title}</text>" in drawn
+            for query in panel.queries:
+                if query.needs not in idle:
+                    # What only some services do, such as signing, has series of those.
+                    assert any(each[query] for each in found), query.expr
+                    scraped = re.findall(r"(?<![\w:])(?:servicecert|kafka|process)_\w+", query.expr)
+                    assert {re.sub(r"_(bucket|count)$", "", name) for name in scraped} <= families, query.expr
+                    assert panel.nothing != "no data" or all(each[query] for each in found), query.expr
+    assert drawn.count("<svg") == len(answers) == len(list(tmp_path.glob("*.png")))
+    assert drawn.count("the canary does not run") == (3 if idle else 0)

@@ -1,0 +1,123 @@
+"""Grafana's dashboards: the files are those of the code, and every panel says what it shows."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from servicecert_dashboards import DASHBOARDS, grafana
+from servicecert_dashboards.panel import COLUMNS, Colour, Kind, Limit, Panel, Query
+from servicecert_dashboards.units import Unit
+from servicecert_schemas.topics import SERVICES
+
+from docs import pages
+
+DEPLOY = Path(grafana.__file__).parents[1]
+PROMETHEUS = DEPLOY / "prometheus"
+FILES = grafana.files(DASHBOARDS)
+PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]
+LIMITS = [(panel, limit) for panel in PANELS for limit in panel.limits if limit.alert]
+QUERIES = [query for panel in PANELS for query in panel.queries]
+EVERYWHERE = {"up", "ALERTS"}
+CANARYS = {
+    "servicecert_canary_last_success_timestamp_seconds",
+    "servicecert_canary_runs_total",
+    "servicecert_canary_stage_seconds",
+}
+
+
+def rules(file):
+    content = yaml.safe_load((PROMETHEUS / file).read_text())
+    return [rule for group in content["groups"] for rule in group["rules"]]
+
+
+def test_the_files_are_those_of_the_code():
+    committed = {path: path.read_text() for path in grafana.FOLDER.glob("*.json")}
+    assert committed == FILES, "run `make format`"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_panel_has_its_place_its_source_and_its_words(path):
+    content = json.loads(FILES[path])
+    panels = [panel for panel in content["panels"] if panel["type"] != "row"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < COLUMNS
+        taken |= cells
+        assert panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert all(target["datasource"]["uid"] == "prometheus" for target in panel["targets"])
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+    assert len({panel["title"] for panel in panels}) == len(panels)
+    assert len({panel["id"] for panel in content["panels"]}) == len(content["panels"])
+
+
+def test_a_services_dashboard_lets_its_reader_choose_any_service():
+    (variable,) = json.loads(FILES[grafana.FOLDER / "service.json"])["templating"]["list"]
+    assert (variable["name"], variable["type"]) == ("service", "custom")
+    assert tuple(variable["query"].split(",")) == SERVICES
+
+
+def test_limits_colour_values_from_the_smallest_up():
+    def panel(*limits):
+        return Panel("x", (Query("x"),), limits=limits)
+
+    above = panel(Limit(10, "B", Colour.RED), Limit(5, "A"))
+    assert above.steps == ((None, Colour.GREEN), (5, Colour.ORANGE), (10, Colour.RED))
+    assert [above.colour(value) for value in (4, 5, 10)] == [Colour.GREEN, Colour.ORANGE, Colour.RED]
+    below = panel(Limit(10, "A", below=True), Limit(5, "B", Colour.RED, below=True))
+    assert below.steps == ((None, Colour.RED), (5, Colour.ORANGE), (10, Colour.GREEN))
+    assert [below.colour(value) for value in (4, 5, 10)] == [Colour.RED, Colour.ORANGE, Colour.GREEN]
+
+
+@pytest.mark.parametrize(("panel", "limit"), LIMITS, ids=lambda each: getattr(each, "title", None) or each.alert)
+def test_each_limit_is_that_of_its_alert(panel, limit):
+    alerts = {rule["alert"]: rule["expr"] for rule in rules("alerts.yml") if "alert" in rule}
+    numbers = {float(number) for number in re.findall(r"(?<=[<>=] )\d+(?:\.\d+)?", alerts[limit.alert])}
+    numbers |= {float(number) for number in re.findall(r"\d+(?:\.\d+)?(?= <)", alerts[limit.alert])}
+    # What an alert allows none of has its limit at the first.
+    assert limit.value in numbers or (limit.value == 1 and 0 in numbers), panel.title
+
+
+def test_each_alert_that_a_panel_names_exists():
+    alerts = {rule["alert"] for rule in rules("alerts.yml") if "alert" in rule}
+    for panel in PANELS:
+        compound = re.findall(r"\b(?:[A-Z][a-z]+){2,}\b", panel.about)
+        announced = re.findall(r"[Aa]lerts? ([A-Z]\w+)", panel.about)
+        assert {*compound, *announced} <= alerts, panel.title
+
+
+def test_each_metric_is_one_that_processes_show_or_rules_record():
+    operations = pages.CHECKOUT / "docs" / "operations.md"
+    tables = re.findall(r"<!-- ((?:[a-z]+-)?metrics) -->", operations.read_text())
+    documented = {row[0].strip("`") for name in tables for row in pages.rows(operations, name)}
+    recorded = {rule["record"] for rule in rules("recording.yml")}
+    known = documented | recorded | EVERYWHERE | CANARYS
+    for query in QUERIES:
+        for name in re.findall(r"\b(?:servicecert|kafka|process)[_:][\w:]+|\bup\b|\bALERTS\b", query.expr):
+            assert re.sub(r"(?<=_seconds)_(bucket|count|sum)$", "", name) in known, query.expr
+
+
+def test_values_are_written_as_people_read_them():
+    assert [Unit.SECONDS.text(each) for each in (0, 0.25, 90, 86_400)] == ["0 s", "250 ms", "1.5 min", "1 d"]
+    assert [Unit.BYTES.text(each) for each in (0, 2**20)] == ["0 B", "1 MiB"]
+    assert [Unit.COUNT.text(each) for each in (0, 12, 1_500)] == ["0", "12", "1.5 k"]
+    assert (Unit.SHARE.text(0.995), Unit.EVENTS.text(2.5)) == ("99.5 %", "2.5 events/s")
+
+
+@pytest.mark.parametrize("unit", Unit)
+@pytest.mark.parametrize("most", [0.003, 0.9, 7, 83, 5e4, 4e7])
+def test_an_axis_has_a_few_marks(unit, most):
+    marks = most / unit.step(most)
+    assert marks <= 5
+    assert marks >= 1.5 or (unit is Unit.COUNT and unit.step(most) == 1) or most > 1e7
+
+
+def test_only_tables_have_columns_and_only_states_are_named():
+    for panel in PANELS:
+        assert bool(panel.columns) == (panel.kind is Kind.TABLE), panel.title
+        assert bool(panel.states) == (panel.kind is Kind.STATES), panel.title
