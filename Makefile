@@ -14,7 +14,7 @@ COUNT ?= 4000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos alarms compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test-long: setup .venv/.plot ## the tests that are long by nature: the demo, kil
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
 	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)
+
+alarms: setup ## faults in a running system that a real Prometheus watches: what fires, when; 50 minutes; ONLY=… takes one fault
+	@PYTHONPATH=tests $(BIN)/python -m alarms $(if $(ONLY),--only '$(ONLY)')
 
 compose-test: setup ## docker-compose.yml as it is, run on podman without a Docker engine, with kills and restarts
 	@PYTHONPATH=tests $(BIN)/python -m containers
