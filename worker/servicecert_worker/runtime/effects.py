@@ -12,13 +12,18 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
+from time import time_ns
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from pydantic import BaseModel
 
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
+from ..domain import traces
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
+from ..process.logs import about
+from ..process.telemetry import NoTelemetry, Telemetry
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
@@ -44,6 +49,7 @@ class Effects:
         effects: Mapping[str, Effect],
         give: Callable[[Result, bool], None],
         wake: Callable[[], None],
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.owner = NOBODY
         self._url = url
@@ -51,6 +57,7 @@ class Effects:
         self._effects = effects
         self._give = give
         self._wake = wake
+        self._telemetry = telemetry or NoTelemetry()
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
@@ -137,7 +144,7 @@ class Effects:
             if row["result"] is not None and model is not None:
                 self._in_progress.add(row["id"])
                 data = model.model_validate_json(row["result"])
-                self._give(Result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
+                self._give(_result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -199,8 +206,11 @@ class Effects:
             self._busy += 1
             try:
                 crash_point("effect-start")
-                outcomes = await _outcomes(effect, tasks)
+                began = time_ns()
+                with about(tasks[0]) if len(tasks) == 1 else nullcontext():
+                    outcomes = await _outcomes(effect, tasks)
                 crash_point("effect-done")
+                self._telemetry.acted(kind, tasks, outcomes, began)
                 is_stored = False
                 try:
                     if effect.result is not None:
@@ -239,7 +249,7 @@ class Effects:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
-                self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
+                self._give(_result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
             else:
                 self._schedule_retry(self._queues[kind], task, outcome)
 
@@ -247,9 +257,15 @@ class Effects:
         pause = outcome.after or timedelta(seconds=min(60.0, 0.5 * 2 ** min(task.tries, 10)))
         level = logging.WARNING if task.tries == 0 else logging.INFO
         fields = {"kind": task.kind, "key": task.key, "intent": str(task.id), "seconds": pause.total_seconds()}
-        log.log(level, "An intent failed and will be retried: %s", outcome.reason, extra=fields)
+        with about(task):
+            log.log(level, "An intent failed and will be retried: %s", outcome.reason, extra=fields)
         later = Task(task.id, task.key, task.kind, task.data, task.since, task.traceparent, task.tries + 1)
         asyncio.get_running_loop().call_later(pause.total_seconds(), queue.put_nowait, later)
+
+
+def _result(id: UUID, key: str, kind: str, data: BaseModel, context: str | None) -> Result:
+    """Return a result, in its trace below the span of the act."""
+    return Result(id, key, kind, data, traces.child(context, id))
 
 
 async def watch(

@@ -39,7 +39,10 @@ class LateResult:
 
 @dataclass(frozen=True, slots=True)
 class TurnResult:
-    """A committed turn: intents to do now, items handled before, parked records, published types, late results."""
+    """A committed turn: intents to do now, items handled before, parked records, published types, late results.
+
+    `decided` is what was decided for each item.
+    """
 
     tasks: tuple[Task, ...]
     owner: int
@@ -47,6 +50,7 @@ class TurnResult:
     parked: tuple[ParkedArrival, ...]
     published: tuple[str, ...]
     late_results: tuple[LateResult, ...] = ()
+    decided: tuple[Decided, ...] = ()
 
 
 class Turns(Generic[S, K]):
@@ -119,7 +123,7 @@ class Turns(Generic[S, K]):
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
             known = await self._service.prepare(connection, happened, stored, known)
         crash_point("loaded")
-        folded = fold(self._service.decide, current, stored, parked, known, now)
+        folded = fold(self._service.decide, current, stored, parked, known, now, self._service.name)
         late = self._late_results(unclaimed, stored)
         folded.decided += [Decided(each.result, late_code=each.code) for each in late]
         crash_point("decided")
@@ -138,6 +142,7 @@ class Turns(Generic[S, K]):
             parked=tuple(folded.parked),
             published=tuple(event.data.TYPE for event in folded.published),
             late_results=late,
+            decided=tuple(folded.decided),
         )
         return outcome, head
 
