@@ -1,8 +1,8 @@
 """A collector of traces: an HTTP server that takes OTLP by protobuf, as OpenTelemetry's own does.
 
-    with collecting() as collector:
-        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
-        collector.spans                # all that have arrived, by their id
+with collecting() as collector:
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    collector.spans                # all that have arrived, by their id
 """
 
 from __future__ import annotations

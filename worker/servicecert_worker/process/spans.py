@@ -138,9 +138,7 @@ def acted(kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: 
             since = until
 
 
-def sent(
-    prefix: str, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int, ended: int
-) -> Iterator[Span]:
+def sent(prefix: str, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int, ended: int) -> Iterator[Span]:
     """Yield a span for each sampled event that the relay published: from its commit to its acknowledgement.
 
     `places` are partitions and offsets. The events were in the outbox until they were read at `read`.
