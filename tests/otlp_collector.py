@@ -47,7 +47,7 @@ class Collector:
     status: int = 200
     spans: dict[str, Received] = field(default_factory=dict)
     arrivals: int = 0
-    bytes: list[bytes] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
     lock: Lock = field(default_factory=Lock)
 
     def trace(self, trace: str) -> list[Received]:
@@ -59,7 +59,7 @@ class Collector:
         """Decode a request and keep its spans. Raises protobuf's DecodeError."""
         request = ExportTraceServiceRequest.FromString(body)
         with self.lock:
-            self.bytes.append(body)
+            self.bodies.append(body)
             for of_resource in request.resource_spans:
                 resource = {it.key: it.value.string_value for it in of_resource.resource.attributes}
                 for of_scope in of_resource.scope_spans:

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,7 +54,7 @@ APPLICATION = [
         "intake: process notifications",
     ],
     [*SIGNED, "revoker: process certificates", "revoker: send certificate-standings"],
-    [*SIGNED, "intake: process certificates", "intake: send cases"],
+    [*SIGNED, "intake: process certificates"],
 ]
 PUBLISHED = ["revoker: process revocations", "revoker: publish"]
 CONFIRMED = [*PUBLISHED, "revoker: publish result", "revoker: confirm", "revoker: confirm result"]
@@ -62,7 +63,7 @@ REVOCATION = [
     *([*PUBLISHED, f"revoker: {step}"] for step in STEPS),
     [*CONFIRMED, "revoker: send certificate-status"],
     [*CONFIRMED, "notifier: process certificate-status", *MAILED],
-    [*CONFIRMED, "intake: process certificate-status", "intake: send cases"],
+    [*CONFIRMED, "intake: process certificate-status"],
 ]
 
 
@@ -177,7 +178,7 @@ async def test_a_revocation_is_one_trace_from_the_request_to_the_fetched_crl_and
     publish = next(span for span in spans if span.name == "publish")
     mail = next(span for span in spans if span.name == "mail")
     assert publish.began == steps[0].began
-    assert all(earlier.ended == later.began for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(earlier.ended == later.began for earlier, later in pairwise(steps))
     assert steps[-1].ended <= publish.ended <= mail.began, "nobody is told before the CRL was fetched (I7)"
     assert not [span for span in collector.trace(trace_of(str(case_id))) if "revocations" in span.name]
 
@@ -227,7 +228,7 @@ async def test_E3_lines_have_trace_and_case_and_no_span_has_personal_data(
     assert {(line["trace"], line["case"]) for line in about} == {(trace, case_id)}
     form = example(TYPE)
     for text in (form.orderer.email, form.technical_contact.email, form.orderer.name, form.applicant.business_id):
-        assert not any(text.encode() in body for body in collector.bytes)
+        assert not any(text.encode() in body for body in collector.bodies)
 
 
 async def test_a_parked_record_is_a_failed_span_and_a_line_of_its_case(
