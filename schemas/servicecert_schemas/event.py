@@ -29,6 +29,10 @@ class EventData(Value):
         """Return whether this event says all that an earlier one of its key said, which then need not be published."""
         return False
 
+    def own_trace(self) -> str | None:
+        """Return the name of the trace that this event begins; None if it belongs to that of its cause, or its key."""
+        return None
+
 
 class CaseEvent(EventData):
     """An event of one case. The case is the key, so that its events stay in order."""

@@ -78,6 +78,9 @@ class RevocationRequested(CaseEvent):
     notify: Annotated[Notify | None, WrapValidator(_or_none)] = None
     sent_at: Instant
 
+    def own_trace(self) -> str:
+        return f"revocation/{self.request_id}"
+
 
 class RevocationRegistered(CaseEvent):
     """The request was accepted: the next CRL will list the certificate. It counts as revoked only then (I7)."""

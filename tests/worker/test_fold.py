@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ from servicecert_worker.decider import (
     Transient,
     Unanswerable,
 )
-from servicecert_worker.runtime.fold import Folded, Item, Stuck, child_trace, fold
+from servicecert_worker.runtime.fold import Folded, Item, Stuck, fold
 from servicecert_worker.runtime.record import Arrival, ParkedRow, Poison, Record
 from toy import service as toy
 from toy.stand import ACTOR
@@ -141,13 +141,6 @@ def test_the_same_state_object_is_not_saved() -> None:
     assert folded([arrival(CASES[0], "ignore")], it=stored).changed == []
     (changed,) = folded([arrival(CASES[0], "2")], it=stored).changed
     assert (changed.version, changed.state.numbers) == (3, ("1", "2"))
-
-
-def test_an_event_has_its_causes_trace_and_itself_as_the_parent() -> None:
-    identity = uuid5(UUID(int=0), "x")
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    assert child_trace(f"00-{trace}-00f067aa0ba902b7-01", identity) == f"00-{trace}-{identity.hex[:16]}-01"
-    assert child_trace(None, identity) is None
 
 
 @given(st.data())

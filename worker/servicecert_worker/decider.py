@@ -182,9 +182,13 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The intent is done, successfully or not: `data` is its result."""
+    """The intent is done, successfully or not: `data` is its result.
+
+    `steps` are its steps in their order, each with its end by the machine's clock, for traces.
+    """
 
     data: BaseModel
+    steps: tuple[tuple[str, datetime], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from ..decider import Conflict, Connection, Due, Event, Result, Transient
+from ..domain.traces import is_case
 from ..runtime.fold import Decided, Item
 from ..storage import QUERIES
 
@@ -122,14 +123,6 @@ def _reference(kind: str, name: str, identity: UUID, data: BaseModel, hexdigest:
     facts = {name: getattr(data, name) for name in audited}
     reference = {kind: name, "id": identity, "sha256": hexdigest}
     return {**reference, "facts": facts} if facts else reference
-
-
-def is_case(key: str) -> bool:
-    """Return whether a key is a case's id, and so not personal, whatever record has it."""
-    try:
-        return str(UUID(key)) == key
-    except ValueError:
-        return False
 
 
 def key_of(item: Item) -> str:

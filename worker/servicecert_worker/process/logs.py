@@ -2,9 +2,27 @@
 
 import logging
 import sys
-from typing import Literal
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
 
 import structlog
+
+from ..domain.traces import log_fields
+
+
+class Traced(Protocol):
+    """An event, intent or deadline."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def traceparent(self) -> str | None: ...
+
+
+def about(it: Traced) -> AbstractContextManager[Any]:
+    """Give each line that is logged in this context, here and in what it awaits, the fields `trace` and `case`."""
+    return structlog.contextvars.bound_contextvars(**log_fields(it.traceparent, it.key))
 
 
 def configure(service: str, form: Literal["auto", "json", "text"], level: str) -> None:

@@ -159,6 +159,12 @@ class Metrics(Basics):
             ["service", "topic"],
             registry=self.registry,
         )
+        self.spans_dropped = Counter(
+            "servicecert_spans_dropped",
+            "Spans that no collector took: the queue was full, or the export failed.",
+            ["service"],
+            registry=self.registry,
+        )
         self.stuck = Gauge(
             "servicecert_stuck",
             "Results and deadlines that cannot be decided now; each is retried every 10 s.",

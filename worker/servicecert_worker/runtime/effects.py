@@ -12,14 +12,17 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
-from time import perf_counter
+from time import time_ns
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from pydantic import BaseModel
 
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
+from ..domain import traces
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
+from ..process.logs import about
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
@@ -36,7 +39,7 @@ class Effects:
 
     An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
     it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored;
-    `acted` gets each batch's kind, outcomes and seconds.
+    `acted` gets each batch's kind, tasks and outcomes, and when it began, in nanoseconds since 1970.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Effects:
         effects: Mapping[str, Effect],
         give: Callable[[Result, bool], None],
         wake: Callable[[], None],
-        acted: Callable[[str, Sequence[Outcome], float], None],
+        acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None],
     ) -> None:
         self.owner = NOBODY
         self._url = url
@@ -141,7 +144,7 @@ class Effects:
             if row["result"] is not None and model is not None:
                 self._in_progress.add(row["id"])
                 data = model.model_validate_json(row["result"])
-                self._give(Result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
+                self._give(_result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -203,9 +206,10 @@ class Effects:
             self._busy += 1
             try:
                 crash_point("effect-start")
-                started = perf_counter()
-                outcomes = await _outcomes(effect, tasks)
-                self._acted(kind, outcomes, perf_counter() - started)
+                began = time_ns()
+                with about(tasks[0]) if len(tasks) == 1 else nullcontext():
+                    outcomes = await _outcomes(effect, tasks)
+                self._acted(kind, tasks, outcomes, began)
                 crash_point("effect-done")
                 is_stored = False
                 try:
@@ -245,7 +249,7 @@ class Effects:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
-                self._give(Result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
+                self._give(_result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
             else:
                 self._schedule_retry(self._queues[kind], task, outcome)
 
@@ -253,9 +257,15 @@ class Effects:
         pause = outcome.after or timedelta(seconds=min(60.0, 0.5 * 2 ** min(task.tries, 10)))
         level = logging.WARNING if task.tries == 0 else logging.INFO
         fields = {"kind": task.kind, "key": task.key, "intent": str(task.id), "seconds": pause.total_seconds()}
-        log.log(level, "An intent failed and will be retried: %s", outcome.reason, extra=fields)
+        with about(task):
+            log.log(level, "An intent failed and will be retried: %s", outcome.reason, extra=fields)
         later = Task(task.id, task.key, task.kind, task.data, task.since, task.traceparent, task.tries + 1)
         asyncio.get_running_loop().call_later(pause.total_seconds(), queue.put_nowait, later)
+
+
+def _result(id: UUID, key: str, kind: str, data: BaseModel, context: str | None) -> Result:
+    """Return a result, in its trace below the span of the act."""
+    return Result(id, key, kind, data, traces.child(context, id))
 
 
 async def watch(

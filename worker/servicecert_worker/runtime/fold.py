@@ -10,6 +10,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
+from ..domain import traces
 from ..faults import error_summary
 from .record import Arrival, Poison
 
@@ -110,9 +111,11 @@ def fold(
     parked: Mapping[str, int],
     known: K,
     now: datetime,
+    service: str = "",
 ) -> Folded[S]:
     """Decide each item in order. `parked` has keys' first parked record's place: later ones wait behind it (I5).
 
+    What follows from an item is below its handling by this `service` in the item's trace.
     If `decide` raises, an event is parked, and a result or deadline raises `Stuck`. `Transient` is raised unchanged.
     """
     folded: Folded[S] = Folded()
@@ -132,10 +135,11 @@ def fold(
         else:
             happened = item
         state = states.get(happened.key)
+        context = traces.handling(happened.traceparent, happened.id, service)
         try:
             decision = decide(state, happened, known, now)
-            published = [_published(happened, place, data) for place, data in enumerate(decision.events)]
-            intended = [_intended(happened, place, intent) for place, intent in enumerate(decision.intents)]
+            published = [_published(happened, place, data, context) for place, data in enumerate(decision.events)]
+            intended = [_intended(happened, place, intent, context) for place, intent in enumerate(decision.intents)]
         except Transient:
             raise
         except Exception as error:
@@ -149,7 +153,9 @@ def fold(
             states[happened.key] = decision.state
         name = type(decision.state).__name__ if changed else None
         folded.decided.append(Decided(item, published, intended, decision.deadlines, name))
-        _collect(folded, happened, decision, published, intended)
+        folded.published += published
+        folded.intended += intended
+        _set_deadlines(folded, happened, decision.deadlines, context)
     _leave_out(folded, _replaced(folded.published))
     for key, state in states.items():
         entry = stored.get(key)
@@ -165,13 +171,15 @@ def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
     return ParkedArrival(arrival, True, "decide-raised", f"Deciding raised {raised}.", raised)
 
 
-def _published(happened: Happened, place: int, data: EventData) -> DecidedEvent:
+def _published(happened: Happened, place: int, data: EventData, context: str | None) -> DecidedEvent:
     """Return the `place`-th event that follows from `happened`. Raises `ValueError` if it is too large for readers."""
     identity = uuid5(happened.id, f"{data.TYPE}/{place}")
     payload = data.model_dump_json().encode()
     if len(payload) > MAX_EVENT_BYTES:
         raise ValueError(f"{data.TYPE} has {len(payload)} bytes")
-    return DecidedEvent(identity, data, payload, child_trace(happened.traceparent, identity))
+    if context is not None and (name := data.own_trace()) is not None:
+        context = traces.root(name, sampled=traces.is_sampled(context))
+    return DecidedEvent(identity, data, payload, context)
 
 
 def _replaced(events: Sequence[DecidedEvent]) -> set[UUID]:
@@ -200,29 +208,15 @@ def _is_behind(arrival: Arrival, first: int | None) -> bool:
     return first is not None and (arrival.parked is None or first < arrival.parked.seq)
 
 
-def _intended(happened: Happened, place: int, intent: Intent) -> DecidedIntent:
+def _intended(happened: Happened, place: int, intent: Intent, context: str | None) -> DecidedIntent:
     identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
-    return DecidedIntent(identity, happened.key, intent, intent.data.model_dump_json().encode(), happened.traceparent)
+    return DecidedIntent(identity, happened.key, intent, intent.data.model_dump_json().encode(), context)
 
 
-def _collect(
-    folded: Folded[S],
-    happened: Happened,
-    decision: Decision[S],
-    published: Sequence[DecidedEvent],
-    intended: Sequence[DecidedIntent],
-) -> None:
-    folded.published += published
-    folded.intended += intended
-    for deadline in decision.deadlines:
+def _set_deadlines(folded: Folded[S], happened: Happened, deadlines: Sequence[Deadline], context: str | None) -> None:
+    """Add the deadlines. What is no case's repeats for ever: there each begins a trace, or one would grow for ever."""
+    context = context if traces.is_case(happened.key) else None
+    for deadline in deadlines:
         identity = uuid5(happened.id, f"deadline/{deadline.kind}")
         slot = (happened.key, deadline.kind)
-        folded.deadlines[slot] = DecidedDeadline(identity, *slot, deadline.at, happened.traceparent)
-
-
-def child_trace(traceparent: str | None, identity: UUID) -> str | None:
-    """Return a caused event's trace context: the same trace, the event as parent (W3C Trace Context section 3.2)."""
-    if traceparent is None:
-        return None
-    version, trace, _, flags = traceparent.split("-")
-    return f"{version}-{trace}-{identity.bytes[:8].hex()}-{flags}"
+        folded.deadlines[slot] = DecidedDeadline(identity, *slot, deadline.at, context)

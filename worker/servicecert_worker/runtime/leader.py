@@ -19,11 +19,13 @@ import asyncpg
 from ..audit.checkpoints import Attestor
 from ..clock import Clock
 from ..decider import Due, Service
+from ..domain.traces import admitted
 from ..faults import Outage, backoff, is_transient, run_together, with_timeout
 from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..kafka.internals import client_of
 from ..process.settings import WorkerSettings
+from ..process.telemetry import Telemetry
 from ..signatures import Verifier
 from ..storage import QUERIES
 from ..storage.database import connection_options
@@ -56,6 +58,7 @@ class Leader:
         clock: Clock,
         attestor: Attestor,
         verifier: Verifier,
+        telemetry: Telemetry,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -67,6 +70,7 @@ class Leader:
         self._clock = clock
         self._attestor = attestor
         self._verifier = verifier
+        self._telemetry = telemetry
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's PostgreSQL or Kafka")
@@ -113,7 +117,7 @@ class Leader:
             self._leading = True
             self._outage.ended()
             await run_together(
-                relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake),
+                relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake, self._telemetry),
                 _every(_POLL_SECONDS, self._poll),
                 _every(_ADOPT_SECONDS, self._adopt),
                 _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self._pool)),
@@ -140,12 +144,17 @@ class Leader:
         async with self._pool.acquire() as connection:
             ((is_due, is_released),) = await connection.fetch(QUERIES["waiting"], self._clock())
             rows = await connection.fetch(QUERIES["due"], self._clock(), room) if is_due else []
-            arrivals = await released(connection, 20, self._verifier) if is_released else []
+            sampler = self._telemetry.sampler
+            arrivals = await released(connection, 20, self._verifier, sampler) if is_released else []
         if rows or arrivals:
             crash_point("due-read")
             self._give(arrivals)
-            due = [Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"]) for row in rows]
+            due = [self._due(row) for row in rows]
             self._give(await self._decidable(due))
+
+    def _due(self, row: asyncpg.Record) -> Due:
+        context = row["traceparent"] or admitted(None, str(row["id"]), self._telemetry.sampler)
+        return Due(row["id"], row["key"], row["kind"], row["at"], context)
 
     async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
         """Return the deadlines that need not wait until earlier records are handled."""

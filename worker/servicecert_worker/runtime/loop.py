@@ -9,17 +9,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
+from time import time_ns
 from typing import Generic, TypeVar
 from uuid import UUID
 
 import asyncpg
 
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
+from ..domain.traces import Sampler, as_given
 from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
 from ..kafka.source import Source
+from ..process.logs import about
 from ..recent import Recent
 from ..signatures import Verifier
 from .crash_points import crash_point
@@ -41,6 +45,7 @@ RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 class Loop(Generic[S, K]):
     """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns.
 
+    `began` is when the last items were taken, in ns since 1970. `sampler` decides whether their traces are recorded.
     `prefix` is what the topics' names in the cluster begin with.
     """
 
@@ -53,9 +58,11 @@ class Loop(Generic[S, K]):
         recover: Callable[[], Awaitable[None]],
         clock: Callable[[], datetime],
         verifier: Verifier,
+        sampler: Sampler = as_given,
     ) -> None:
         self._service = service
         self._verifier = verifier
+        self._sampler = sampler
         self._compacted = frozenset(verifier.prefix + topic.name for topic in service.reads if topic.compacted)
         self._batch = batch
         self._run_turn = run_turn
@@ -72,6 +79,7 @@ class Loop(Generic[S, K]):
         self._outage = Outage("PostgreSQL")
         self._invalid_facts: FactsInvalid | None = None
         self.progressed = clock()
+        self.began = time_ns()
 
     @property
     def unavailable(self) -> str | None:
@@ -144,6 +152,7 @@ class Loop(Generic[S, K]):
         results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
         queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)
+        self.began = time_ns()
         crash_point("fetched")
         arrivals = [*(item for item in queued if isinstance(item, Arrival)), *await self._arrive(taken)]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
@@ -163,7 +172,7 @@ class Loop(Generic[S, K]):
         return await asyncio.to_thread(self._read, records)
 
     def _read(self, records: Sequence[Record]) -> list[Arrival]:
-        return [arrive(record, self._verifier) for record in records]
+        return [arrive(record, self._verifier, sampler=self._sampler) for record in records]
 
     def _is_relevant(self, arrival: Arrival) -> bool:
         """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.
@@ -201,7 +210,8 @@ class Loop(Generic[S, K]):
         async for _ in backoff():
             now = self._clock()
             try:
-                result = await self._run_turn(items, now)
+                with about(items[0]) if len(items) == 1 else nullcontext():
+                    result = await self._run_turn(items, now)
             except Stuck as stuck:
                 self._postpone(stuck)
                 items = [item for item in items if item.id != stuck.item.id]
@@ -261,7 +271,8 @@ class Loop(Generic[S, K]):
             if isinstance(item.what, Poison):
                 raise error
             summary = error_summary(error)
-            poison = Poison(item.id, item.key, "storing-raised", f"Storing raised {summary}.", summary)
+            text = f"Storing raised {summary}."
+            poison = Poison(item.id, item.key, "storing-raised", text, summary, item.traceparent)
             await self._handle([Arrival(item.record, poison, item.parked)])
             return
         self._postpone(Stuck(item, error))
@@ -270,7 +281,8 @@ class Loop(Generic[S, K]):
         """Keep a result or deadline open, and retry it later: only records can be parked."""
         item = stuck.item
         fields = {"kind": item.kind, "key": item.key, "id": str(item.id), "error": error_summary(stuck.error)}
-        log.error("A result or deadline cannot be decided; it stays open and is retried every 10 s", extra=fields)
+        with about(item):
+            log.error("A result or deadline cannot be decided; it stays open and is retried every 10 s", extra=fields)
         self._postponed.add(item.id)
         asyncio.get_running_loop().call_later(_STUCK_SECONDS, self._retry, item)
 
@@ -292,7 +304,8 @@ def _examined(examine: Callable[[Sequence[Event]], Sequence[Event]], events: Seq
             middle = len(events) // 2
             return _examined(examine, events[:middle]) + _examined(examine, events[middle:])
         (event,), summary = events, error_summary(error)
-        return [Poison(event.id, event.key, "examine-raised", f"Examining raised {summary}.", summary)]
+        text = f"Examining raised {summary}."
+        return [Poison(event.id, event.key, "examine-raised", text, summary, event.traceparent)]
 
 
 def _split(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:

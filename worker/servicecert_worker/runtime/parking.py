@@ -17,6 +17,7 @@ from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
 from ..decider import Connection, Service
+from ..domain.traces import Sampler, as_given
 from ..faults import OperatorError
 from ..signatures import UNTRUSTED, Signer, Verifier
 from ..storage import QUERIES
@@ -126,26 +127,31 @@ def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
     )
 
 
-async def released(connection: Connection, limit: int, verifier: Verifier) -> list[Arrival]:
+async def released(
+    connection: Connection, limit: int, verifier: Verifier, sampler: Sampler = as_given
+) -> list[Arrival]:
     """Return the records of up to `limit` released keys, read again, each key's in the order they were parked."""
-    return [_arrival(row, verifier) for row in await connection.fetch(QUERIES["released"], limit)]
+    return [_arrival(row, verifier, sampler) for row in await connection.fetch(QUERIES["released"], limit)]
 
 
-def _arrival(row: Row, verifier: Verifier) -> Arrival:
+def _arrival(row: Row, verifier: Verifier, sampler: Sampler) -> Arrival:
     headers = [(name, None if raw is None else b64decode(raw)) for name, raw in json.loads(row["headers"])]
     record = Record(
         row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
     )
-    arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"], row["kept"]))
+    arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"], row["kept"]), sampler)
     if not row["kept"]:
-        poison = Poison(row["event_id"], row["key"], "not-kept", "The record is in its topic only: replay it again.")
-        return replace(arrival, what=poison)
+        return _unreadable(arrival, row, "not-kept", "The record is in its topic only: replay it again.")
     if isinstance(arrival.what, Poison):
         return replace(arrival, what=replace(arrival.what, id=row["event_id"], key=row["key"]))
     if (arrival.id, arrival.key) != (row["event_id"], row["key"]) and row["reason"] not in UNTRUSTED:
-        poison = Poison(row["event_id"], row["key"], "changed", "The record decodes to another event than before.")
-        return replace(arrival, what=poison)
+        return _unreadable(arrival, row, "changed", "The record decodes to another event than before.")
     return arrival
+
+
+def _unreadable(arrival: Arrival, row: Row, reason: str, error: str) -> Arrival:
+    poison = Poison(row["event_id"], row["key"], reason, error, traceparent=arrival.traceparent)
+    return replace(arrival, what=poison)
 
 
 @dataclass(frozen=True, slots=True)

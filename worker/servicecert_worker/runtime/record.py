@@ -9,6 +9,7 @@ from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, rea
 from servicecert_schemas.topics import TOPICS
 
 from ..decider import Event
+from ..domain.traces import Sampler, admitted, as_given, is_case
 from ..faults import error_summary
 from ..signatures import UNTRUSTED, Verifier
 
@@ -48,6 +49,7 @@ class Poison:
     reason: str
     error: str
     raised: str | None = field(default=None, compare=False)
+    traceparent: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,16 @@ class Arrival:
     def id(self) -> UUID:
         return self.what.id
 
+    @property
+    def traceparent(self) -> str | None:
+        return self.what.traceparent
 
-def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None) -> Arrival:
-    """Return a record with what it decodes to: `Poison` if that is not a valid event of one who may write it (F2)."""
+
+def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None, sampler: Sampler = as_given) -> Arrival:
+    """Return a record with what it decodes to: `Poison` if that is not a valid event of one who may write it (F2).
+
+    One that comes without a trace belongs to that of its key. `sampler` decides whether the trace is recorded.
+    """
     topic = record.topic.removeprefix(verifier.prefix)
     signed = False
     try:
@@ -89,10 +98,11 @@ def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None) 
         envelope, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable as fault:
         id, key = _poison_identity(record, topic, fault, signed=signed)
-        return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault)), parked)
+        trace = admitted(None, key if is_case(key) else str(id), sampler)
+        return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault), trace), parked)
     id = envelope.id if signed else _outsiders(envelope.id, topic)
-    event = Event(id, envelope.partitionkey, data, envelope.time, None, envelope.traceparent)
-    return Arrival(record, event, parked)
+    trace = admitted(envelope.traceparent, data.own_trace() or envelope.partitionkey, sampler)
+    return Arrival(record, Event(id, envelope.partitionkey, data, envelope.time, None, trace), parked)
 
 
 def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: bool) -> tuple[UUID, str]:

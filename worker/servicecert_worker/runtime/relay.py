@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import UTC
+from time import time_ns
 from typing import Any
 
 import asyncpg
@@ -21,6 +22,7 @@ from ..clock import machine_clock
 from ..faults import with_timeout
 from ..kafka.cluster import Cluster
 from ..kafka.partitioner import partition_for
+from ..process.telemetry import Telemetry
 from ..storage import QUERIES
 from .crash_points import crash_point
 
@@ -48,7 +50,12 @@ def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
 
 
 async def relay(
-    connection: asyncpg.Connection[Any], producer: AIOKafkaProducer, cluster: Cluster, source: str, wake: asyncio.Event
+    connection: asyncpg.Connection[Any],
+    producer: AIOKafkaProducer,
+    cluster: Cluster,
+    source: str,
+    wake: asyncio.Event,
+    telemetry: Telemetry,
 ) -> None:
     """Publish for ever; `wake` ends the pause between two looks at the outbox.
 
@@ -63,7 +70,7 @@ async def relay(
                 crash_point("relay-deleted")
             published = []
             if rows:
-                await _publish(producer, cluster.prefix, source, rows)
+                await _publish(producer, cluster.prefix, source, rows, telemetry)
             published = [row["id"] for row in rows]
             if len(rows) < _ROWS:
                 with suppress(TimeoutError):
@@ -75,11 +82,15 @@ async def relay(
                 await with_timeout(_LOOK_SECONDS, connection.fetch(QUERIES["outbox"], published, 0))
 
 
-async def _publish(producer: AIOKafkaProducer, prefix: str, source: str, rows: list[asyncpg.Record]) -> None:
+async def _publish(
+    producer: AIOKafkaProducer, prefix: str, source: str, rows: list[asyncpg.Record], telemetry: Telemetry
+) -> None:
     crash_point("relay-read")
+    read = time_ns()
     async with asyncio.timeout(SEND_SECONDS):
-        await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
+        sent = await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
     crash_point("relay-acked")
+    telemetry.sent(rows, [(each.partition, each.offset) for each in sent], read)
 
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:

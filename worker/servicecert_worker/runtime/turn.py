@@ -42,7 +42,8 @@ class LateResult:
 class TurnResult:
     """A committed turn: intents to do now, items handled before, parked records, published types, late results.
 
-    `stages` are those that keys have reached, with the seconds since each began.
+    `stages` are those that keys have reached, with the seconds since each began. `decided` is what was decided for each
+    item.
     """
 
     tasks: tuple[Task, ...]
@@ -52,6 +53,7 @@ class TurnResult:
     published: tuple[str, ...]
     late_results: tuple[LateResult, ...] = ()
     stages: tuple[tuple[str, float], ...] = ()
+    decided: tuple[Decided, ...] = ()
 
 
 class Turns(Generic[S, K]):
@@ -124,7 +126,7 @@ class Turns(Generic[S, K]):
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
             known = await self._service.prepare(connection, happened, stored, known)
         crash_point("loaded")
-        folded = fold(self._service.decide, current, stored, parked, known, now)
+        folded = fold(self._service.decide, current, stored, parked, known, now, self._service.name)
         late = self._late_results(unclaimed, stored)
         folded.decided += [Decided(each.result, late_code=each.code) for each in late]
         crash_point("decided")
@@ -144,6 +146,7 @@ class Turns(Generic[S, K]):
             published=tuple(event.data.TYPE for event in folded.published),
             late_results=late,
             stages=self._stages(folded, stored),
+            decided=tuple(folded.decided),
         )
         return outcome, head
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from time import perf_counter
+from time import perf_counter, time_ns
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -19,13 +19,15 @@ from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, park
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor
 from ..clock import Clock, machine_clock
-from ..decider import Result, Service
+from ..decider import Outcome, Result, Service, Task
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.source import Source
+from ..process.logs import about
 from ..process.metrics import Metrics
 from ..process.settings import WorkerSettings
+from ..process.telemetry import open_telemetry
 from ..process.watchdog import give_up, heartbeat
 from ..service_keys import read_key, read_public_keys
 from ..signatures import UNTRUSTED, Signer, Verifier
@@ -83,26 +85,41 @@ class Worker(Generic[S, K]):
         self._clock = clock
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges, [self._cluster.name(topic) for topic in service.reads])
+        dropped = self._metrics.spans_dropped.labels(service.name).inc
+        group = self._cluster.group(service.name)
+        self._telemetry = open_telemetry(os.environ, service.name, group, self._cluster.prefix, dropped)
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._turns = Turns(service, pool, self._chain, Signer(service.name, key), settings.parked_most)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         self._metrics.followed.of = self._snapshot.follower
-        self._loop = Loop(service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier)
+        sampler = self._telemetry.sampler
+        self._loop = Loop(
+            service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier, sampler
+        )
         self._effects = Effects(
             self._url,
             service.name,
             service.effects,
             self._loop.give_result,
             self._loop.wake,
-            self._metrics.count_acts,
+            self._acted,
         )
         self._source = source
         source.bind(self._loop.wake, self._room)
         attestor = Attestor(service.name, pool, key, clock)
         self._leader = Leader(
-            service, settings, pool, self._effects, self._loop.give, self._room, clock, attestor, verifier
+            service,
+            settings,
+            pool,
+            self._effects,
+            self._loop.give,
+            self._room,
+            clock,
+            attestor,
+            verifier,
+            self._telemetry,
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -137,6 +154,7 @@ class Worker(Generic[S, K]):
                     part.cancel()
         finally:
             self._stopping.set()
+            await self._telemetry.close()
 
     async def _take_turns(self) -> None:
         await wait_any(self._snapshot.ready, self._stopping)
@@ -195,6 +213,7 @@ class Worker(Generic[S, K]):
         await self._effects.recover(self._pool)
 
     def _after_turn(self, result: TurnResult, items: Sequence[Item]) -> None:
+        self._telemetry.handled(result, items, self._loop.began)
         self._effects.recorded(item.id for item in items if isinstance(item, Result))
         self._effects.submit(result.tasks, result.owner)
         crash_point("dispatched")
@@ -202,12 +221,18 @@ class Worker(Generic[S, K]):
             self._leader.wake_relay()
         for late in result.late_results:
             fields = {"code": late.code, "key": late.result.key, "intent": str(late.result.id)}
-            log.error("alarm: a late result contradicts the recorded one", extra=fields)
+            with about(late.result):
+                log.error("alarm: a late result contradicts the recorded one", extra=fields)
         for parked in result.parked:
+            text = "A record is parked: see `servicecert parked list`"
             if parked.reason in UNTRUSTED:
-                log.error("alarm: no writer of the topic has signed this record; it is parked", extra=_fields(parked))
-            else:
-                log.error("A record is parked: see `servicecert parked list`", extra=_fields(parked))
+                text = "alarm: no writer of the topic has signed this record; it is parked"
+            with about(parked.arrival):
+                log.error(text, extra=_fields(parked))
+
+    def _acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
+        self._metrics.count_acts(kind, outcomes, (time_ns() - began) / 1e9)
+        self._telemetry.acted(kind, tasks, outcomes, began)
 
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""

@@ -12,6 +12,7 @@ from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
+from servicecert_worker.process.logs import about
 
 from ..domain.examine import Examine, IssuingContext, check_order
 from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, Unsigned
@@ -45,7 +46,7 @@ class Sign:
             return [Retry(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
         recorded = await self.recorded_intents([task.key for task in tasks])
-        return await asyncio.to_thread(lambda: [self._finish(task, recorded.get(task.key), now) for task in tasks])
+        return await asyncio.to_thread(lambda: [self._logged(task, recorded.get(task.key), now) for task in tasks])
 
     async def unavailable_keys(self) -> Mapping[str, float]:
         """Return 1 for each CA whose key was unavailable the last time, 0 for the others."""
@@ -54,6 +55,10 @@ class Sign:
     async def refusals(self) -> Mapping[str, float]:
         """Return how many orders this worker refused to sign, by code."""
         return {code: float(count) for code, count in self.refused.items()}
+
+    def _logged(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
+        with about(task):
+            return self._finish(task, recorded, now)
 
     def _finish(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
         """Return the single outcome of an order, signed or not (B2)."""

@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
+from servicecert_worker.process.logs import about
 
 from ..domain.requests import CascadeFound, CascadeOrder, Item, cascade_result
 from ..proposals.domain.confirmation import CONFIRMATION_CLOCK, FIRST_CHECK
@@ -33,7 +34,11 @@ class Cascade:
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._search(task.data, task.key)) for task in tasks]
+        return [Done(await self._logged(task)) for task in tasks]
+
+    async def _logged(self, task: Task) -> CascadeFound:
+        with about(task):
+            return await self._search(task.data, task.key)
 
     async def _search(self, order: CascadeOrder, source: str) -> CascadeFound:
         key = order.key_sha256

@@ -12,6 +12,7 @@ from servicecert_pki.ca_signing import SigningRefused, check_responder, sign_cer
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_worker.decider import Done, Outcome, Retry, Task
+from servicecert_worker.process.logs import about
 
 from ..domain.responders import Booked, Certified, CertifyOrder, Uncertified
 
@@ -36,11 +37,15 @@ class Certify:
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         books, now = await self.books([(task.data.issuer, task.data.serial) for task in tasks]), self.clock()
-        return await asyncio.to_thread(lambda: [self._outcome(task, books, now) for task in tasks])
+        return await asyncio.to_thread(lambda: [self._logged(task, books, now) for task in tasks])
 
     async def refusals(self) -> Mapping[str, float]:
         """Return how many orders this worker refused to sign, by code."""
         return {code: float(count) for code, count in self.refused.items()}
+
+    def _logged(self, task: Task, books: Mapping[tuple[str, str], Booked], now: datetime) -> Outcome:
+        with about(task):
+            return self._outcome(task, books, now)
 
     def _outcome(self, task: Task, books: Mapping[tuple[str, str], Booked], now: datetime) -> Outcome:
         order: CertifyOrder = task.data

@@ -10,6 +10,7 @@ import aiohttp
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.decider import Done, Outcome, Retry, Task
+from servicecert_worker.process.logs import about
 
 from ..crl.domain.entries import REASONS
 from ..crl.domain.publication import Confirmed, ConfirmOrder
@@ -40,7 +41,11 @@ class Confirm:
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return await asyncio.gather(*(self._outcome(task) for task in tasks))
+        return await asyncio.gather(*(self._logged(task) for task in tasks))
+
+    async def _logged(self, task: Task) -> Outcome:
+        with about(task):
+            return await self._outcome(task)
 
     async def _outcome(self, task: Task) -> Outcome:
         order: ConfirmOrder = task.data
@@ -78,18 +83,23 @@ class Confirm:
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
     """Log an alarm for each late revocation (D4) or confirmation (D6): an act, so that a crash does not lose it."""
     for task in tasks:
-        proposal, due = proposal_of(task.key), task.data.due.isoformat()
-        if proposal is not None:
-            log.error(
-                "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
-                "`servicecert proposals show %s`, then confirm or drop the proposal",
-                due,
-                proposal,
-            )
-            continue
-        log.error(
-            "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
-            task.key,
-            due,
-        )
+        with about(task):
+            _alarm(task)
     return [Done(Alarmed()) for _ in tasks]
+
+
+def _alarm(task: Task) -> None:
+    proposal, due = proposal_of(task.key), task.data.due.isoformat()
+    if proposal is not None:
+        log.error(
+            "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
+            "`servicecert proposals show %s`, then confirm or drop the proposal",
+            due,
+            proposal,
+        )
+        return
+    log.error(
+        "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
+        task.key,
+        due,
+    )

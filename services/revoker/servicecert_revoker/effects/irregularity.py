@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_worker.decider import Done, Outcome, Task
+from servicecert_worker.process.logs import about
 
 from ..domain.irregular import Irregular, Noted, second_key
 from ..domain.status import Certificate
@@ -29,11 +30,15 @@ class Irregularities:
     counted: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._note(task.data, task.key)) for task in tasks]
+        return [Done(await self._logged(task)) for task in tasks]
 
     async def alarms(self) -> Mapping[str, float]:
         """Return the number of alarms by code."""
         return {code: float(count) for code, count in self.counted.items()}
+
+    async def _logged(self, task: Task) -> Noted:
+        with about(task):
+            return await self._note(task.data, task.key)
 
     async def _note(self, irregular: Irregular, case: str) -> Noted:
         second = irregular.second

@@ -135,7 +135,8 @@ class Publish:
                 next_planned=crl.this_update + self.runner.timing.interval,
                 published_at=self.runner.clock(),
                 request_id=order.request_id,
-            )
+            ),
+            result.steps,
         )
 
 

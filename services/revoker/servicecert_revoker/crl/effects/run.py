@@ -18,6 +18,7 @@ from servicecert_pki.crl import CrlHead
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
+from servicecert_worker.clock import machine_clock
 
 from ..domain.plan import CrlVersion, by_urgency
 from ..domain.publication import PublishedCrl, PublishOrder, is_scheduled
@@ -40,10 +41,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """The CRLs that a pass published, the full one last, and by partition why others are not published."""
+    """The CRLs that a pass published, the full one last, and by partition why others are not published.
+
+    `steps` are its steps, each with its end.
+    """
 
     published: tuple[PublishedCrl, ...]
     failed: Mapping[int, NotPublished]
+    steps: tuple[tuple[str, datetime], ...]
 
 
 @dataclass(frozen=True, repr=False)
@@ -69,6 +74,7 @@ class CrlRunner:
         """
         async with open_crl_store(self.pool, issuer.id) as store:
             orders = take_orders()
+            taken = machine_clock()
             published = await self._present(store, issuer.id)
             highest = max((it.number for it in published.values() if it), default=0)
             number = await store.allocate(highest, scheduled=is_scheduled(orders))
@@ -77,11 +83,15 @@ class CrlRunner:
                 checked = await builder.build(orders)
                 by_partition = {crl.partition: crl for crl in checked}
                 urgent_first = [by_partition[it] for it in by_urgency(by_partition, orders)]
+                built = machine_clock()
                 await self._write(store, issuer.id, urgent_first)
+            written = machine_clock()
             failed = await self._deliver(store, issuer.id, urgent_first)
+            fetched = machine_clock()
             crls = [(self._published(crl), crl.listed.total) for crl in checked if crl.partition not in failed]
             await store.record(crls, self.clock())
-        return Pass(tuple(crl for crl, _ in crls), failed)
+        steps = (("wait for the CA's pass", taken), ("build", built), ("write", written), ("fetch back", fetched))
+        return Pass(tuple(crl for crl, _ in crls), failed, steps)
 
     async def _present(self, store: CrlStore, issuer: str) -> Mapping[int, CrlVersion | None]:
         """Return the published CRLs of all partitions in use."""
