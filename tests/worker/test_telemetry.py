@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event as Flag
 from uuid import UUID, uuid4
 
@@ -194,6 +194,43 @@ async def test_a_collector_that_is_gone_is_one_line_and_its_spans_are_counted(
         "The OTLP collector of traces is back",
     ]
     assert not any(record.exc_info for record in caplog.records)
+
+
+class Refused(SpanExporter):
+    """An exporter without a collector."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        raise ConnectionRefusedError("a secret address")
+
+
+async def test_an_exporter_that_raises_is_an_outage_too(caplog: pytest.LogCaptureFixture) -> None:
+    dropped: list[int] = []
+    telemetry = OtlpTelemetry({}, "toy", "toy", "", dropped.append, Refused())
+    item = arrival()
+    telemetry.handled(turn(item), [item], time.time_ns())
+    await telemetry.close()
+    until(lambda: dropped == [1])
+    assert [record.getMessage() for record in caplog.records] == [
+        "The OTLP collector of traces is unavailable; retrying until it is back"
+    ]
+    assert "secret" not in caplog.text
+
+
+async def test_a_published_event_is_a_span_from_its_decision_to_its_acknowledgement(
+    monkeypatch: pytest.MonkeyPatch, collector: Collector
+) -> None:
+    telemetry = opened(monkeypatch, [], OTEL_EXPORTER_OTLP_ENDPOINT=collector.url)
+    at = datetime.now(UTC) - timedelta(seconds=2)
+    row = {"topic": "cases", "key": CASE, "event_id": uuid4(), "type": "a.type", "at": at, "traceparent": CONTEXT}
+    ahead = row | {"event_id": uuid4(), "at": at + timedelta(days=1)}
+    untraced = row | {"event_id": uuid4(), "traceparent": None}
+    telemetry.sent([row, ahead, untraced], [(3, 7), (4, 8), (5, 9)], time.time_ns())
+    await telemetry.close()
+    until(lambda: len(collector.spans) == 2)
+    span, of_the_future = (collector.spans[each["event_id"].hex[:16]] for each in (row, ahead))
+    assert (span.name, span.kind, span.attributes["messaging.kafka.offset"]) == ("send cases", "producer", 7)
+    assert 2 <= float(span.attributes["servicecert.outbox_seconds"]) <= (span.ended - span.began) / 1e9
+    assert of_the_future.attributes["servicecert.outbox_seconds"] == 0
 
 
 class Hanging(SpanExporter):

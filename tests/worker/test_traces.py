@@ -14,8 +14,10 @@ from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.decider import Deadline, Due, Event, Happened, Intent
 from servicecert_worker.decider import Decision as Decided
 from servicecert_worker.domain import traces
+from servicecert_worker.process import spans
 from servicecert_worker.runtime.fold import Folded, fold
 from servicecert_worker.runtime.record import Arrival, Poison, Record, arrive
+from servicecert_worker.runtime.turn import TurnResult
 from servicecert_worker.signatures import Verifier
 from toy.service import Act, Tally
 from toy.stand import ACTOR
@@ -110,7 +112,12 @@ def test_a_revocation_that_a_service_requests_begins_a_trace_sampled_as_its_caus
     )
     begun = traces.root(f"revocation/{request.request_id}", sampled=True)
     event = Event(uuid4(), CASE, request, NOW, None, GIVEN)
-    assert [each.traceparent for each in decided(event, request).published] == [begun]
+    folded = decided(event, request)
+    assert [each.traceparent for each in folded.published] == [begun]
+    turn = TurnResult((), 1, frozenset(), (), (), decided=tuple(folded.decided))
+    (span,) = spans.handled("toy", "toy", turn, [], 1, 2)
+    assert list(span.links) == [begun]
+    assert span.context == traces.handling(GIVEN, event.id, "toy")
     untraced = Event(event.id, CASE, request, NOW)
     assert [each.traceparent for each in decided(untraced, request).published] == [None]
 

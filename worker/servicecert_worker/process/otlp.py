@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import copy_context
 from importlib.metadata import version
 from typing import Any
 
@@ -70,19 +71,21 @@ class Collector(SpanExporter):
         self._exporter = exporter
         self._done = done
         self._outage = Outage("The OTLP collector of traces")
+        # The SDK's thread has no context, and lines name the service by it.
+        self._context = copy_context()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export, in the SDK's thread. Raises nothing."""
         try:
             result = self._exporter.export(spans)
         except Exception as error:
-            self._outage.began(error)
+            self._context.run(self._outage.began, error)
             result = SpanExportResult.FAILURE
         else:
             if result is SpanExportResult.SUCCESS:
-                self._outage.ended()
+                self._context.run(self._outage.ended)
             else:
-                self._outage.began(ConnectionError())
+                self._context.run(self._outage.began, ConnectionError())
         self._done(len(spans), result is SpanExportResult.SUCCESS)
         return result
 
