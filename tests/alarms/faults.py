@@ -112,7 +112,9 @@ async def frozen_worker(stand: Stand):
     try:
         yield
     finally:
+        # A worker that was frozen for long ends itself when it goes on.
         child.thaw()
+        await _restart_dead(stand)
 
 
 @asynccontextmanager
