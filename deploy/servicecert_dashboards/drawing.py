@@ -100,7 +100,8 @@ def _draw_lines(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Nam
     drawn = _stacked(named) if panel.stacked else [each.series.points for each in named]
     for number, points in enumerate(drawn):
         for part in _parts(points):
-            axes.plot([_days(at) for at, _ in part], [value for _, value in part], color=_line(number), linewidth=1.2)
+            times, values = [_days(at) for at, _ in part], [value for _, value in part]
+            axes.plot(times, values, color=_line(number), linewidth=1.2, marker="." if len(part) == 1 else "")
         if panel.stacked:
             below = [value for _, value in drawn[number - 1]] if number else 0.0
             style: dict[str, Any] = {"color": _line(number), "alpha": 0.35, "linewidth": 0}
@@ -131,11 +132,10 @@ def _stacked(named: Sequence[Named]) -> list[Points]:
 
 def _parts(points: Points) -> Iterator[Points]:
     """Yield the points without the gaps between them, where the series has no value."""
-    if len(points) > 1:
-        step = min(after - at for (at, _), (after, _) in pairwise(points))
-        gaps = [number for number in range(1, len(points)) if points[number][0] - points[number - 1][0] > 1.5 * step]
-        for first, last in pairwise((0, *gaps, len(points))):
-            yield points[first:last]
+    step = min((after - at for (at, _), (after, _) in pairwise(points)), default=0.0)
+    gaps = [number for number in range(1, len(points)) if points[number][0] - points[number - 1][0] > 1.5 * step]
+    for first, last in pairwise((0, *gaps, len(points))):
+        yield points[first:last]
 
 
 def _mark(panel: Panel, value: float) -> str:
