@@ -14,11 +14,12 @@ FOLDER = Path("var/dashboards")
 
 async def _draw(seconds: float) -> None:
     # Matplotlib is there only if something is drawn.
+    from servicecert_deploy.prometheus import find_prometheus
+
     from . import page
-    from .prometheus import require_binary
     from .recording import recorded
 
-    require_binary()
+    find_prometheus()
     print(f"dashboards: a system runs for {seconds:.0f} s, and Prometheus watches it …", flush=True)
     async with recorded(FOLDER, seconds) as recording:
         answers = await recording.all_answers(DASHBOARDS)

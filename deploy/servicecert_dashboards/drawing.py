@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.dates import DateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from servicecert_deploy.prometheus import Series
 
 from .panel import COLUMNS, Colour, Dashboard, Kind, Panel, Place, Row
-from .prometheus import Points, Series
 from .recording import Answers
 
 COLUMN_INCHES, ROW_INCHES = 0.72, 0.34
@@ -27,6 +27,10 @@ SHADES = {
 }
 _LINES = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999933", "#ff8c5a", "#44aa99", "#777777")
 _INK, _FAINT, _FRAME, _PAPER = "#222222", "#666666", "#d8d8d8", "#ffffff"
+
+
+Samples = Sequence[tuple[float, float]]
+"""Times in seconds since 1970, each with a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ def _draw_panel(canvas: _Canvas, panel: Panel, place: Place, answers: Answers) -
 def _draw_lines(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Named]) -> None:
     lines = -(-min(len(named), MOST_NAMED + 1) // _legend_columns(named, place))
     axes = canvas.axes(place, 1.35, 1.15 + 0.52 * lines, 0.35, 1.15)
-    drawn = _stacked(named) if panel.stacked else [each.series.points for each in named]
+    drawn = _stacked(named) if panel.stacked else [each.series.samples for each in named]
     for number, points in enumerate(drawn):
         for part in _parts(points):
             times, values = [_days(at) for at, _ in part], [value for _, value in part]
@@ -118,19 +122,19 @@ def _draw_lines(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Nam
     _legend(canvas, place, named)
 
 
-def _stacked(named: Sequence[Named]) -> list[Points]:
+def _stacked(named: Sequence[Named]) -> list[Samples]:
     """Return the points of the series one above the other; where one has no point, it adds nothing."""
-    times = sorted({at for each in named for at, _ in each.series.points})
+    times = sorted({at for each in named for at, _ in each.series.samples})
     heights = dict.fromkeys(times, 0.0)
-    stacked: list[Points] = []
+    stacked: list[Samples] = []
     for each in named:
-        for at, value in each.series.points:
+        for at, value in each.series.samples:
             heights[at] += value
         stacked.append(list(heights.items()))
     return stacked
 
 
-def _parts(points: Points) -> Iterator[Points]:
+def _parts(points: Samples) -> Iterator[Samples]:
     """Yield the points without the gaps between them, where the series has no value."""
     step = min((after - at for (at, _), (after, _) in pairwise(points)), default=0.0)
     gaps = [number for number in range(1, len(points)) if points[number][0] - points[number - 1][0] > 1.5 * step]
@@ -158,11 +162,11 @@ def _limits(canvas: _Canvas, axes: Axes, panel: Panel, place: Place, highest: fl
 
 
 def _draw_stat(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Named]) -> None:
-    value = named[0].series.points[-1][1]
+    value = named[0].series.samples[-1][1]
     axes = canvas.axes(place, 0.08, 0.12, 0.08, 1.15)
     axes.set(xticks=[], yticks=[], facecolor=SHADES[panel.colour(value)])
     axes.spines[:].set_visible(False)
-    points = named[0].series.points
+    points = named[0].series.samples
     values = [each for _, each in points]
     room = (max(values) - min(values)) or 1.0
     axes.fill_between([_days(at) for at, _ in points], min(values) - room, values, color="white", alpha=0.25)
@@ -180,7 +184,7 @@ def _draw_states(canvas: _Canvas, panel: Panel, place: Place, named: Sequence[Na
     longest = max(len(each.name) for each in named)
     axes = canvas.axes(place, min(0.45 + 0.105 * longest, place.width * 0.55), 1.5, 0.35, 1.2)
     for number, each in enumerate(named):
-        for at, until, value in _spans(each.series.points):
+        for at, until, value in _spans(each.series.samples):
             span = (_days(at), _days(until - at))
             axes.broken_barh([span], (number - 0.38, 0.76), color=SHADES[panel.colour(value)], linewidth=0)
     axes.set_ylim(len(named) - 0.4, -0.6)
@@ -246,7 +250,7 @@ def _time_axis(canvas: _Canvas, axes: Axes) -> None:
     axes.spines[["left", "bottom"]].set_color(_FRAME)
 
 
-def _spans(points: Points) -> Iterator[tuple[float, float, float]]:
+def _spans(points: Samples) -> Iterator[tuple[float, float, float]]:
     """Yield how long each value lasted: from, until, value."""
     for part in _parts(points):
         for (at, value), (after, _) in pairwise(part):

@@ -163,7 +163,7 @@ _LOOKS = Row(
             "Duration of a look at the tables",
             (Query("servicecert_database_read_seconds", "{{service}}"),),
             Unit.SECONDS,
-            limits=(Limit(0.25, "DatabaseSlow"),),
+            limits=(Limit(0.1, "DatabaseSlow"),),
         ),
     ),
 )

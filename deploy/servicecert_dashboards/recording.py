@@ -1,20 +1,22 @@
 """A recording: a whole system under some load and some trouble, as Prometheus saw it."""
 
 import asyncio
-from collections import defaultdict
+import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
-from servicecert_cli.stand.system import System, service_of
+from servicecert_cli.stand.system import System
 from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_deploy.prometheus import Prometheus, Series
 
 from .load import customers
 from .panel import Dashboard, Kind, Panel, Query
-from .prometheus import Prometheus, Series, scraping
 
+RULES = [Path(__file__).parents[1] / "prometheus" / name for name in ("recording.yml", "alerts.yml")]
+SCRAPE_SECONDS = 1.0
 RATE = "15s"
 """What `$__rate_interval` stands for here: a scrape takes place each second."""
 POINTS = 200
@@ -35,7 +37,7 @@ class Recording:
     end: float
 
     async def answers(self, dashboard: Dashboard, service: str) -> Answers:
-        """Return what each query finds; `service` is the variable's value. Raises UserError."""
+        """Return what each query finds; `service` is the variable's value. Raises DeployError."""
         return {
             query: await self.answer(panel, query, service) for panel in dashboard.panels for query in panel.queries
         }
@@ -49,27 +51,28 @@ class Recording:
         }
 
     async def answer(self, panel: Panel, query: Query, service: str) -> list[Series]:
-        """Return what a query finds. Raises UserError."""
+        """Return what a query finds. Raises DeployError."""
         expr = query.expr.replace("$__rate_interval", RATE).replace("$service", service)
         if panel.kind is Kind.TABLE:
-            return await self.prometheus.at(expr, self.end)
-        return await self.prometheus.over(expr, self.start, self.end, max(1.0, (self.end - self.start) / POINTS))
+            found = await asyncio.to_thread(self.prometheus.vector, expr, self.end)
+        else:
+            step = max(1.0, (self.end - self.start) / POINTS)
+            found = await asyncio.to_thread(self.prometheus.range, expr, self.start, self.end, step)
+        return [series for each in found if (series := each.numbers()).samples]
 
 
 @asynccontextmanager
 async def recorded(folder: Path, seconds: float) -> AsyncIterator[Recording]:
     """Run a system with customers for some seconds, in `folder`, and yield what was seen. It stops afterwards.
 
-    For a fifth of the time the issuer stands still, and later no mail server answers. Raises UserError and
-    OperatorError.
+    For a fifth of the time the issuer stands still, and later no mail server answers. Raises DeployError, UserError
+    and OperatorError.
     """
     async with System(
         folder / "system", secure=True, monitored=True, workers={"intake": 2}, environment=LOOKS
     ) as system:
-        targets = defaultdict(list)
-        for name in system.children:
-            targets[service_of(name)].append(system.health(name))
-        async with scraping(folder / "prometheus", targets) as prometheus:
+        await asyncio.to_thread(shutil.rmtree, folder / "prometheus", ignore_errors=True)
+        with Prometheus(folder / "prometheus", RULES, system.targets, SCRAPE_SECONDS) as prometheus:
             start = time()
             async with customers(system) as them:
                 await asyncio.sleep(seconds / 5)
@@ -78,7 +81,7 @@ async def recorded(folder: Path, seconds: float) -> AsyncIterator[Recording]:
                 await asyncio.sleep(seconds / 5)
                 await _without_mail(system.mails, seconds / 5)
                 await asyncio.sleep(seconds / 5)
-            yield Recording(prometheus, frozenset(targets), start, time())
+            yield Recording(prometheus, frozenset(system.targets), start, time())
 
 
 async def _without_issuer(system: System, seconds: float) -> None:

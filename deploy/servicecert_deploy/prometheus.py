@@ -5,6 +5,8 @@ with Prometheus(folder, rules, {"intake": ["127.0.0.1:8001"]}) as prometheus:
 """
 
 import json
+import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,14 @@ class Series:
     def value(self) -> float:
         """The last sample's value."""
         return self.samples[-1][1]
+
+    def name(self, legend: str) -> str:
+        """Return a legend with the values of its labels, as Grafana does: `{{topic}}`."""
+        return re.sub(r"\{\{(\w+)\}\}", lambda match: self.labels.get(match[1], ""), legend).strip()
+
+    def numbers(self) -> "Series":
+        """Return the series without the samples that are no number."""
+        return Series(self.labels, [sample for sample in self.samples if not math.isnan(sample[1])])
 
 
 class Prometheus:
@@ -132,6 +142,10 @@ class Prometheus:
         """Return the series of an expression from `start` to `end`, a sample each `step` seconds."""
         data = self.ask("query_range", query=expression, start=start, end=end, step=step)
         return [Series(each["metric"], [_sample(sample) for sample in each["values"]]) for each in data["result"]]
+
+    def families(self) -> frozenset[str]:
+        """Return the names of the metrics that were scraped, also of those without a sample."""
+        return frozenset(self.ask("metadata"))
 
     def firing(self) -> list[Mapping[str, str]]:
         """Return the labels of each alert that fires now, `alertname` among them."""

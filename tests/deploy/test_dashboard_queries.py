@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from servicecert_cli.faults import UserError
 from servicecert_dashboards import DASHBOARDS
-from servicecert_dashboards.prometheus import require_binary
 from servicecert_dashboards.recording import recorded
+from servicecert_deploy import DeployError
+from servicecert_deploy.prometheus import find_prometheus
 
 pytest.importorskip("matplotlib", reason="`make test-long` installs matplotlib from bench/requirements.lock")
 
@@ -18,8 +18,8 @@ SECONDS = 40
 @pytest.fixture(scope="module", autouse=True)
 def prometheus():
     try:
-        require_binary()
-    except UserError as missing:
+        find_prometheus()
+    except DeployError as missing:
         pytest.skip(str(missing))
 
 
@@ -27,7 +27,7 @@ def prometheus():
 async def test_every_expression_finds_series_and_every_panel_is_drawn(tmp_path):
     async with recorded(tmp_path, SECONDS) as recording:
         answers = await recording.all_answers(DASHBOARDS)
-        families = await recording.prometheus.families()
+        families = recording.prometheus.families()
         drawn = page.write(tmp_path, recording, answers).read_text()
 
     # The canary's panels stay empty until the stand runs a canary.
