@@ -97,3 +97,13 @@ def test_the_canary_fails_also_where_it_never_passed(
 ) -> None:
     series = {SUCCESS: success, START: start, 'up{job="canary"}': up}
     evaluate(tmp_path, series, FIRING.format("CanaryFailing"), minutes, value)
+
+
+@pytest.mark.parametrize(("alert", "job"), [("ServiceDown", "notifier"), ("OcspDown", "ocsp")])
+def test_a_container_that_is_silent_and_then_gone_is_one_alert(tmp_path: Path, alert: str, job: str) -> None:
+    """Were it another one once its name is gone, its time would begin anew, and it would fire later than promised."""
+    series = {
+        f'up{{job="{each}",instance="a"}}': "1x30" for each in ("intake", "issuer", "revoker", "notifier", "ocsp")
+    }
+    series[f'up{{job="{job}",instance="a"}}'] = "1x4 0 stale"
+    evaluate(tmp_path, series, FIRING.format(alert), 6, 1)
