@@ -87,7 +87,10 @@ async def suffer(stand: Stand, fault: Fault, folder: Path | None = None) -> Outc
     others = await asyncio.to_thread(fired_since, stand, began)
     if folder is not None and fired is not None:
         start, path = began - BEFORE_SECONDS, folder / f"{file_name(fault)}.yml"
-        firing = {began: (), seen_at + STEADY_SECONDS: (fault.alert,)}
+        steady = seen_at + STEADY_SECONDS
+        found = await asyncio.to_thread(stand.prometheus.vector, 'ALERTS{alertstate="firing"}', steady)
+        allowed = {each.labels["alertname"] for each in found} & {fault.alert, *fault.consequences}
+        firing = {began: (), steady: sorted(allowed)}
         await asyncio.to_thread(write_case, stand.prometheus, int(SCRAPE_SECONDS), start, firing, path)
     return Outcome(fault, fired, over, others - {fault.alert} - fault.consequences, failed)
 
