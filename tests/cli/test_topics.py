@@ -21,7 +21,11 @@ def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
     assert again.stdout == f"Created 0 topics; {len(CATALOGUE)} existed already.\n"
     facts = {each["topic"]: each for each in json.loads(servicecert("topics", "list", "--json").stdout)}
     cases = facts[f"{empty_cluster.prefix}cases"]
-    assert (cases["partitions"], cases["compacted"], cases["readers"]) == (12, True, ["e-service", "notifier"])
+    assert (cases["partitions"], cases["compacted"], cases["readers"]) == (
+        12,
+        True,
+        ["e-service", "canary", "notifier"],
+    )
 
 
 def test_a_missing_topic_is_shown_and_is_a_failure(servicecert, empty_cluster):

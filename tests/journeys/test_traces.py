@@ -113,14 +113,17 @@ async def until(arrived: Callable[[], bool]) -> None:
 
 
 def paths(client: CustomerClient, spans: Sequence[Received]) -> list[list[str]]:
-    """Return for each span the names from the root down to it."""
+    """Return for each span the names from the root down to it, unless one of those has not arrived yet."""
     by_id = {span.id: span for span in spans}
 
-    def path(span: Received) -> list[str]:
+    def path(span: Received) -> list[str] | None:
         name = f"{span.service}: {span.name.replace(client.system.cluster.prefix, '')}"
-        return [*(path(by_id[span.parent]) if span.parent else []), name]
+        if not span.parent:
+            return [name]
+        above = path(by_id[span.parent]) if span.parent in by_id else None
+        return None if above is None else [*above, name]
 
-    return [path(span) for span in spans if not span.parent or span.parent in by_id]
+    return [found for span in spans if (found := path(span)) is not None]
 
 
 def trace_of(name: str) -> str:
