@@ -25,6 +25,7 @@ SHADES = {
     Colour.RED: "#d4333f",
     Colour.DARK_RED: "#8c1d2f",
 }
+_LEAST_HEIGHT = 1.0
 _LINES = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#999933", "#ff8c5a", "#44aa99", "#777777")
 _INK, _FAINT, _FRAME, _PAPER = "#222222", "#666666", "#d8d8d8", "#ffffff"
 
@@ -74,7 +75,8 @@ class _Canvas:
     def axes(self, place: Place, left: float, bottom: float, right: float, top: float) -> Axes:
         """Return axes within a place, with margins in columns and rows."""
         x, y = self.at(place, left, bottom)
-        width, height = place.width - left - right, place.height - bottom - top
+        # Below a long legend the axes are low, but there.
+        width, height = place.width - left - right, max(_LEAST_HEIGHT, place.height - bottom - top)
         return self.figure.add_axes((x, y, width / COLUMNS, height / self._rows))
 
 

@@ -52,7 +52,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
     async with system:
         assert system.cluster.prefix
         # The database; for each service a login and an owner; the migrator, eraser, operators and readers.
-        assert len(databases(parts)) == len(before) + 1 + 2 * 4 + 4
+        assert len(databases(parts)) == len(before) + 1 + 2 * 4 + 5
         customer, case_id = Customer("account-1"), uuid4()
         async with reading_topics(system.cluster) as witness:
             await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))

@@ -72,12 +72,12 @@ def pasted_command_gives_a_certificate(output, folder):
 
 def restarts_one_after_another(up, output):
     """Sends SIGHUP twice: each process is restarted once, in order."""
-    for expected in ("Rolling restart of 5 processes begins.", "A rolling restart is in progress"):
+    for expected in ("Rolling restart of 7 processes begins.", "A rolling restart is in progress"):
         up.send_signal(signal.SIGHUP)
         until(lambda: expected in output.read_text(), up)  # noqa: B023  -- called at once
     until(lambda: "Rolling restart finished after" in output.read_text(), up)
     names = re.findall(r"^   (\S+) was restarted and works again after [\d.]+ s\.$", output.read_text(), re.M)
-    assert names == ["intake", "issuer", "revoker", "notifier", "ocsp"]
+    assert names == ["intake", "issuer", "revoker", "notifier", "ocsp", "lag", "canary"]
     assert output.read_text().count("Rolling restart of") == 1
 
 

@@ -109,6 +109,7 @@ class Canary:
 
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
+        self._metrics.ready.labels(NAME).set(self.ready()[0])
         return self._metrics.text()
 
     async def _repeat(self) -> NoReturn:
