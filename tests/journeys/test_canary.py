@@ -23,7 +23,7 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("measured_processes")]
 
 SINK = "canary@authority.example"
 PATIENCE_SECONDS = 90.0
