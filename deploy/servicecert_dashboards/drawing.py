@@ -93,9 +93,9 @@ def _draw_panel(canvas: _Canvas, panel: Panel, place: Place, answers: Answers) -
         *canvas.at(place, 0.25, place.height - 0.85), panel.title, fontsize=9.5, weight="bold", color=_INK
     )
     if not named:
-        needs = {query.needs for query in panel.queries} - {""}
-        text = f"{panel.nothing}: the {needs.pop()} does not run" if needs else panel.nothing
-        frame.text(0.5, 0.45, text, ha="center", va="center", fontsize=11, color=_FAINT, transform=frame.transAxes)
+        frame.text(
+            0.5, 0.45, panel.nothing, ha="center", va="center", fontsize=11, color=_FAINT, transform=frame.transAxes
+        )
         return
     _KINDS[panel.kind](canvas, panel, place, named)
 

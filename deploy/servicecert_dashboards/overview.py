@@ -207,27 +207,19 @@ _CANARY = Row(
     (
         Panel(
             "Time since the last success",
-            (
-                Query(
-                    "time() - max(servicecert_canary_last_success_timestamp_seconds)", "since success", needs="canary"
-                ),
-            ),
+            (Query("time() - max(servicecert_canary_last_success_timestamp_seconds)", "since success"),),
             Unit.SECONDS,
             kind=Kind.STAT,
             limits=(Limit(1800, "CanaryFailing", Colour.RED),),
         ),
         Panel(
             "Runs in an hour",
-            (Query("sum by (outcome) (increase(servicecert_canary_runs_total[1h]))", "{{outcome}}", needs="canary"),),
+            (Query("sum by (outcome) (increase(servicecert_canary_runs_total[1h]))", "{{outcome}}"),),
             axis="runs",
         ),
         Panel(
             "Duration of stages, median of an hour",
-            (
-                Query(
-                    quantile(0.5, "servicecert_canary_stage_seconds", "stage", span="1h"), "{{stage}}", needs="canary"
-                ),
-            ),
+            (Query(quantile(0.5, "servicecert_canary_stage_seconds", "stage", span="1h"), "{{stage}}"),),
             Unit.SECONDS,
         ),
     ),

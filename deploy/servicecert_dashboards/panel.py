@@ -34,14 +34,10 @@ class Colour(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """An expression of PromQL, and the name of each of its series with labels in `{{…}}`.
-
-    `needs` is the job without which it has no series; empty for those of every installation.
-    """
+    """An expression of PromQL, and the name of each of its series with labels in `{{…}}`."""
 
     expr: str
     legend: str = ""
-    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

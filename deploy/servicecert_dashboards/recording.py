@@ -29,10 +29,9 @@ Answers = dict[Query, list[Series]]
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A Prometheus, and the time of which it knows something. `jobs` are the processes that it scrapes."""
+    """A Prometheus, and the time of which it knows something."""
 
     prometheus: Prometheus
-    jobs: frozenset[str]
     start: float
     end: float
 
@@ -81,7 +80,7 @@ async def recorded(folder: Path, seconds: float) -> AsyncIterator[Recording]:
                 await asyncio.sleep(seconds / 5)
                 await _without_mail(system.mails, seconds / 5)
                 await asyncio.sleep(seconds / 5)
-            yield Recording(prometheus, frozenset(system.targets), start, time())
+            yield Recording(prometheus, start, time())
 
 
 async def _without_issuer(system: System, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,6 @@ def _part(name: str) -> Injected:
             yield
         finally:
             await asyncio.to_thread(part.restart)
-            await _restart_dead(stand)
 
     return away
 
@@ -56,22 +55,9 @@ def _dead(service: str) -> Injected:
         names = [name for name in stand.system.processes if name.partition("-")[0] == service]
         for name in names:
             await asyncio.to_thread(stand.system.children[name].kill)
-        try:
-            yield
-        finally:
-            for name in names:
-                stand.system.start(name)
+        yield
 
     return dead
-
-
-async def _restart_dead(stand: Stand) -> None:
-    """Start processes again that have ended, as a supervisor would, for half a minute."""
-    for _ in range(30):
-        for name, child in tuple(stand.system.children.items()):
-            if not child.alive:
-                stand.system.start(name)
-        await asyncio.sleep(1)
 
 
 @asynccontextmanager
@@ -112,9 +98,8 @@ async def frozen_worker(stand: Stand):
     try:
         yield
     finally:
-        # A worker that was frozen for long ends itself when it goes on.
+        # It may end itself then, since it was frozen for long.
         child.thaw()
-        await _restart_dead(stand)
 
 
 @asynccontextmanager
@@ -277,7 +262,6 @@ async def service_key_missing(stand: Stand):
         yield
     finally:
         await asyncio.to_thread(away.rename, key)
-        stand.system.start("issuer-2")
 
 
 FAULTS = (
@@ -306,5 +290,3 @@ FAULTS = (
 """All that can be injected, in the order of the page."""
 
 BY_NAME: Mapping[str, Fault] = {fault.name: fault for fault in FAULTS}
-
-Wait: TypeAlias = Callable[[Stand], Awaitable[None]]

@@ -188,9 +188,12 @@ async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: i
 
 
 async def until_quiet(stand: Stand, seconds: float = 600.0) -> None:
-    """Wait until no alert fires and all processes are scraped. Raises TimeoutError."""
+    """Start what has ended, as a supervisor does, until no alert fires and all is scraped. Raises TimeoutError."""
 
     async def quiet() -> bool:
+        for name, child in tuple(stand.system.children.items()):
+            if not child.alive:
+                stand.system.start(name)
         return not await stand.firing() and await asyncio.to_thread(_all_up, stand)
 
     async with asyncio.timeout(seconds):

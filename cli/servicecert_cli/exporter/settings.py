@@ -2,14 +2,11 @@
 
 import re
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
-from servicecert_worker.process.settings import SECRETS, ProcessSettings
-from servicecert_worker.storage.database import with_password
+from servicecert_worker.process.settings import SECRETS, PasswordFile, ProcessSettings, dsn_of
 
 
 class Settings(ProcessSettings):
@@ -24,13 +21,7 @@ class Settings(ProcessSettings):
             description="the login MONITORING of `servicecert db prepare`; without it the tables are not looked at",
         ),
     ] = None
-    database_password_file: Annotated[
-        Path | None,
-        Field(
-            alias="DATABASE_PASSWORD_FILE",
-            description="a file whose first line is the password, for a DATABASE_URL without one",
-        ),
-    ] = None
+    database_password_file: PasswordFile = None
     seconds: Annotated[
         float,
         Field(alias="SERVICECERT_LAG_SECONDS", ge=0.5, le=300, description="seconds between two looks"),
@@ -72,20 +63,10 @@ class Settings(ProcessSettings):
 
     @cached_property
     def dsn(self) -> str | None:
-        """The database's URL with its password. Raises SecretUnreadable."""
-        if self.database_url is None:
-            return None
-        url = self.database_url.get_secret_value()
-        return (
-            url if self.database_password_file is None else with_password(url, read_secret(self.database_password_file))
-        )
+        """The database's URL with its password, which is read once."""
+        return None if self.database_url is None else dsn_of(self.database_url, self.database_password_file)
 
-    @field_validator("database_password_file")
-    @classmethod
-    def _readable(cls, path: Path | None) -> Path | None:
-        try:
-            if path is not None:
-                read_secret(path)
-        except SecretUnreadable as fault:
-            raise ValueError(str(fault)) from None
-        return path
+    @model_validator(mode="after")
+    def _password_is_readable(self) -> Self:
+        _ = self.dsn
+        return self

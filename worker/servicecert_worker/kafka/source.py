@@ -8,7 +8,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from typing import NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -109,13 +108,6 @@ class Source:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
         self._has_room.set()
-
-    def oldest(self) -> dict[tuple[str, int], datetime]:
-        """Return the timestamp of the oldest record that waits here, by topic and partition."""
-        oldest: dict[tuple[str, int], datetime] = {}
-        for record in (*self._in_turn, *self._records):
-            oldest.setdefault((record.topic, record.partition), record.written)
-        return oldest
 
     def lag(self) -> dict[tuple[str, int], int]:
         """Return the lag of each assigned partition, in messages, as far as the consumer knows."""

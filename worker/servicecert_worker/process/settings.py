@@ -89,6 +89,24 @@ class ReaderSettings(ProcessSettings):
     ]
 
 
+PasswordFile = Annotated[
+    Path | None,
+    Field(
+        alias="DATABASE_PASSWORD_FILE",
+        description="a file whose first line is the password, for a DATABASE_URL without one",
+    ),
+]
+
+
+def dsn_of(url: SecretStr, password_file: Path | None) -> str:
+    """Return a database's URL with its password. Raises ValueError for a file that cannot be read."""
+    plain = url.get_secret_value()
+    try:
+        return plain if password_file is None else with_password(plain, read_secret(password_file))
+    except SecretUnreadable as fault:
+        raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None
+
+
 class WorkerSettings(ReaderSettings):
     """The settings of every service. `DATABASE_URL` may also be a file of that name in SECRETS."""
 
@@ -102,13 +120,7 @@ class WorkerSettings(ReaderSettings):
             "&sslrootcert=FILE",
         ),
     ]
-    database_password_file: Annotated[
-        Path | None,
-        Field(
-            alias="DATABASE_PASSWORD_FILE",
-            description="a file whose first line is the password, for a DATABASE_URL without one",
-        ),
-    ] = None
+    database_password_file: PasswordFile = None
     batch: Annotated[
         int, Field(alias="SERVICECERT_BATCH", ge=1, le=500, description="the most records that one turn takes")
     ] = 200
@@ -157,10 +169,4 @@ class WorkerSettings(ReaderSettings):
     @cached_property
     def dsn(self) -> str:
         """The database's URL with its password, which is read once."""
-        url = self.database_url.get_secret_value()
-        if self.database_password_file is None:
-            return url
-        try:
-            return with_password(url, read_secret(self.database_password_file))
-        except SecretUnreadable as fault:
-            raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None
+        return dsn_of(self.database_url, self.database_password_file)

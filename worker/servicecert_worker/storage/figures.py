@@ -3,7 +3,7 @@
 The login may call the functions of the files `figures.sql` and nothing else, so it sees no key and no content.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -60,9 +60,3 @@ async def read(connection: "asyncpg.Connection[Any]", service: str, moment: date
     for name, labels, value in await connection.fetch(_READ.format(service), moment):
         samples.setdefault(name, {})[(service, *labels) if name in common else tuple(labels)] = value
     return samples
-
-
-def unknown(samples: Samples, figures: Sequence[Figure]) -> list[str]:
-    """Return the names of samples that none of these figures defines, e.g. of a newer schema."""
-    defined = {figure.name for figure in (*OF_EVERY_SERVICE, *figures)}
-    return sorted(samples.keys() - defined)
