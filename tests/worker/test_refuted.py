@@ -88,7 +88,7 @@ async def take_turn(draws: Draws, *items: Arrival | Result) -> None:
             draws.loop.give_result(item)
         else:
             draws.loop.give([item])
-    await draws.loop._round(NoSource(), 0)
+    await draws.loop.round(NoSource(), 0)
 
 
 async def test_events_are_examined_again_until_the_turn_succeeds(caplog: pytest.LogCaptureFixture) -> None:
@@ -138,8 +138,8 @@ async def test_a_postponed_result_counts_as_stuck_until_a_turn_succeeds() -> Non
     draws = Draws([FactsInvalid("A number is taken.")] * 2)
     await take_turn(draws, result)
     draws.loop._retry(result)
-    await draws.loop._round(NoSource(), 0)
+    await draws.loop.round(NoSource(), 0)
     assert draws.loop.stuck == 1
     draws.loop._retry(result)
-    await draws.loop._round(NoSource(), 0)
+    await draws.loop.round(NoSource(), 0)
     assert draws.loop.stuck == 0

@@ -17,6 +17,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import Topic
 
+from .domain.published import PublishedEvents
+
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
@@ -212,6 +214,8 @@ class Effect:
     `result` is the model of the results. If it is given, the results of a batch are stored with their intents before
     the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
     the backlog. Nobody need wait for the turn that tells of such a result, so many gather for it.
+
+    `repeatable` intents change nothing outside the service's own tables: a replay does them again.
     """
 
     data: type[BaseModel]
@@ -219,6 +223,7 @@ class Effect:
     batch: int = 50
     concurrency: int = 1
     result: type[BaseModel] | None = None
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +266,27 @@ class TopicSnapshot(Generic[K]):
     empty: K
     apply: Callable[[K, Sequence[Change]], K]
     on_caught_up: Callable[[K], Awaitable[None]] | None = None
+
+
+def _no_facts(_event: Event, _published: PublishedEvents) -> Facts | None:
+    return None
+
+
+def _no_result(_task: Task, _published: PublishedEvents) -> BaseModel | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How a replay finds out what a service drew and did, by the events that it published then.
+
+    `facts` returns those that an event was decided with, `result` what came of an intent; both None where the topics do
+    not tell. `books` writes what acts keep in the service's tables by themselves, once all is replayed.
+    """
+
+    facts: Callable[[Event, PublishedEvents], Facts | None] = _no_facts
+    result: Callable[[Task, PublishedEvents], BaseModel | None] = _no_result
+    books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
 
 
 def _always(_: EventData) -> bool:
@@ -319,3 +345,4 @@ class Service(Generic[S, K]):
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     late_result_code: Callable[[S | None, Result], str | None] = _never
     stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+    recall: Recall = field(default_factory=Recall)

@@ -71,7 +71,7 @@ async def open_service(
         decide=partial(decide, load_profiles()),
         is_relevant=is_relevant,
         examine=partial(examine, check=KeyChecks(lists)),
-        effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
+        effects={LOOK_UP: Effect(LookUp, Find(pool), repeatable=True), SEARCH: Effect(SearchOrder, Search(pool))},
         initial_deadlines=((SEARCH_KEY, SEARCH),),
         gauges=(*lost_keys.gauges(lists), *sizes.gauges()),
         stages=stages,

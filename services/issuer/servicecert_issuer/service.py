@@ -22,6 +22,7 @@ from servicecert_worker.faults import background
 from .domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
+from .domain.recall import RECALL
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
 from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
@@ -80,11 +81,12 @@ async def open_service(
             prepare=prepare,
             effects={
                 SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
-                EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine)),
+                EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine), repeatable=True),
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
+            recall=RECALL,
             gauges=gauges(
                 sign.unavailable_keys,
                 sign.refusals,

@@ -14,6 +14,7 @@ from .domain.decide import decide, is_relevant
 from .domain.examine import examine
 from .domain.ledger import Ledger
 from .domain.planning import INTENT
+from .domain.recall import RECALL
 from .domain.reminders import Prepared
 from .domain.task import MailOutcome, MailTask
 from .effects.bounce_reader import read_bounces
@@ -60,6 +61,7 @@ async def open_service(
             ),
             gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
             prepare=Prepare(settings.limits, clock),
+            recall=RECALL,
         )
 
 

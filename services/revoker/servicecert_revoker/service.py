@@ -15,7 +15,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.lint import throw_away_keys
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service, TopicSnapshot
+from servicecert_worker.decider import Effect, Recall, Service, TopicSnapshot
 
 from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
@@ -24,11 +24,13 @@ from .crl.effects.publishers import Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import CrlRunner, Timing
 from .crl.operator.gauges import CrlStats, gauges
+from .crl.storage.announced import keep_announced
 from .domain.clocks import ALARM, Late
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
 from .domain.irregular import IRREGULAR, Irregular
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.recall import recalled_facts, recalled_result
 from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
 from .effects.cascade import Cascade
@@ -97,9 +99,9 @@ async def open_service(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
                 ),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.confirming_url, authority, session, clock)),
-                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
+                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock), repeatable=True),
                 ALARM: Effect(Late, alarm),
-                IRREGULAR: Effect(Irregular, irregularities),
+                IRREGULAR: Effect(Irregular, irregularities, repeatable=True),
                 CERTIFY: Effect(CertifyOrder, certify),
             },
             initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
@@ -110,6 +112,11 @@ async def open_service(
             audited=authority.audited,
             holds_production_keys=authority.holds_production_keys,
             prepare=partial(prepare, most_responders=settings.ocsp_most_responders),
+            recall=Recall(
+                facts=recalled_facts,
+                result=partial(recalled_result, interval=settings.interval),
+                books=keep_announced,
+            ),
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
         )
         async with roots.watching():

@@ -99,7 +99,7 @@ class IssuerHarness:
                 self.loop.give_result(each)
             else:
                 self.loop.give([each if isinstance(each, Due) else _arrival(each)])
-        await self.loop._round(_NoSource(), 0)
+        await self.loop.round(_NoSource(), 0)
 
     async def act(self) -> list[Result]:
         """Do the open intents once. Those to be retried stay open."""

@@ -121,7 +121,7 @@ class Stand:
                 self.loop.give_result(each)
             else:
                 self.loop.give([each if isinstance(each, Due) else self._arrival(each)])
-        await self.loop._round(_NoSource(), 0)
+        await self.loop.round(_NoSource(), 0)
 
     def _arrival(self, what: EventData | Event) -> Arrival:
         event = what if isinstance(what, Event) else Event(uuid4(), what.key(), what, self.now)

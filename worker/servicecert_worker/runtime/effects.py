@@ -136,7 +136,7 @@ class Effects:
 
     def _take(self, rows: Sequence[asyncpg.Record], owner: int) -> None:
         """Do stored intents; of those that were done, pass on the stored result."""
-        self.submit([_task(self._effects, row) for row in rows if row["result"] is None], owner)
+        self.submit([task_of(self._effects, row) for row in rows if row["result"] is None], owner)
         if owner != self.owner:
             return
         for row in rows:
@@ -144,7 +144,7 @@ class Effects:
             if row["result"] is not None and model is not None:
                 self._in_progress.add(row["id"])
                 data = model.model_validate_json(row["result"])
-                self._give(_result(row["id"], row["key"], row["kind"], data, row["traceparent"]), True)
+                self._give(result_of(task_of(self._effects, row), data), True)
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -249,7 +249,7 @@ class Effects:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
-                self._give(_result(task.id, task.key, kind, outcome.data, task.traceparent), is_stored)
+                self._give(result_of(task, outcome.data), is_stored)
             else:
                 self._schedule_retry(self._queues[kind], task, outcome)
 
@@ -263,9 +263,9 @@ class Effects:
         asyncio.get_running_loop().call_later(pause.total_seconds(), queue.put_nowait, later)
 
 
-def _result(id: UUID, key: str, kind: str, data: BaseModel, context: str | None) -> Result:
-    """Return a result, in its trace below the span of the act."""
-    return Result(id, key, kind, data, traces.child(context, id))
+def result_of(task: Task, data: BaseModel) -> Result:
+    """Return the result of a task, in its trace below the span of the act."""
+    return Result(task.id, task.key, task.kind, data, traces.child(task.traceparent, task.id))
 
 
 async def watch(
@@ -312,6 +312,7 @@ async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncp
     return adopted
 
 
-def _task(effects: Mapping[str, Effect], row: asyncpg.Record) -> Task:
+def task_of(effects: Mapping[str, Effect], row: asyncpg.Record) -> Task:
+    """Return the task of a stored intent."""
     data = effects[row["kind"]].data.model_validate_json(row["data"])
     return Task(row["id"], row["key"], row["kind"], data, row["since"], row["traceparent"])

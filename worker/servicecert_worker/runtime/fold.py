@@ -11,6 +11,7 @@ from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
 from ..domain import traces
+from ..domain.published import event_id
 from ..faults import error_summary
 from .record import Arrival, Poison
 
@@ -173,7 +174,7 @@ def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
 
 def _published(happened: Happened, place: int, data: EventData, context: str | None) -> DecidedEvent:
     """Return the `place`-th event that follows from `happened`. Raises `ValueError` if it is too large for readers."""
-    identity = uuid5(happened.id, f"{data.TYPE}/{place}")
+    identity = event_id(happened.id, data.TYPE, place)
     payload = data.model_dump_json().encode()
     if len(payload) > MAX_EVENT_BYTES:
         raise ValueError(f"{data.TYPE} has {len(payload)} bytes")

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
 from time import time_ns
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -22,7 +22,6 @@ from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Resul
 from ..domain.traces import Sampler, as_given
 from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
-from ..kafka.source import Source
 from ..process.logs import about
 from ..recent import Recent
 from ..signatures import Verifier
@@ -38,6 +37,21 @@ K = TypeVar("K")
 _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.02
 _FEW = 4
+
+
+class Records(Protocol):
+    """Where records come from."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, limit: int) -> Sequence[Record]:
+        """Return the next records, at most `limit`."""
+        ...
+
+    def handled(self, records: Sequence[Record]) -> None:
+        """Note that the records are handled or parked."""
+        ...
+
 
 RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 
@@ -125,13 +139,13 @@ class Loop(Generic[S, K]):
                 self._queued.append(item)
         self._wake.set()
 
-    async def finish(self, source: Source) -> None:
+    async def finish(self, source: Records) -> None:
         """Take the last turns, for results only, so that no other worker repeats their intents."""
         self._end_gathering()
         while self._results:
-            await self._round(source, records=0)
+            await self.round(source, records=0)
 
-    async def run(self, source: Source, stopping: asyncio.Event) -> None:
+    async def run(self, source: Records, stopping: asyncio.Event) -> None:
         """Take turns until `stopping` is set; finish the current turn."""
         monotonic = asyncio.get_running_loop().time
         last = 0.0
@@ -145,10 +159,11 @@ class Loop(Generic[S, K]):
             if (gap := last + _GAP_SECONDS - monotonic()) > 0 and not self._results and len(source) < self._batch:
                 await asyncio.sleep(gap)
             last = monotonic()
-            await self._round(source, self._batch)
+            await self.round(source, self._batch)
             self.progressed = self._clock()
 
-    async def _round(self, source: Source, records: int) -> None:
+    async def round(self, source: Records, records: int) -> None:
+        """Take what is there, of records at most so many, and handle it."""
         results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
         queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
         taken = source.take(records)

@@ -58,7 +58,7 @@ async def park(
     ]
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
     topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
-    ids = [uuid5(_NOTICE, f"{notice.event_id}/{notice.attempts}") for notice in notices]
+    ids = [notice_id(notice.event_id, notice.attempts) for notice in notices]
     payloads = [notice.model_dump_json().encode() for notice in notices]
     await connection.execute(
         QUERIES["publish"],
@@ -73,6 +73,11 @@ async def park(
             for notice, id, payload in zip(notices, ids, payloads, strict=True)
         ],
     )
+
+
+def notice_id(id: UUID, attempts: int) -> UUID:
+    """Return the id of the event that a record was parked, by the record's id, at its so many-th attempt."""
+    return uuid5(_NOTICE, f"{id}/{attempts}")
 
 
 def _had_value(parked: ParkedArrival) -> bool:

@@ -83,6 +83,11 @@ where id <> all($1::bigint[]) order by id limit $2
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.
 update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) as r (id, result) where i.id = r.id
 
+-- name: newest
+-- When the last item was decided.
+select max(last.at) from audit_chains as c
+cross join lateral (select at from audit where chain = c.chain order by seq desc limit 1) as last
+
 -- name: own
 -- The intents of an owner that are not among those in its hands, oldest first.
 select id, key, kind, data, traceparent, since, result from intents where owner = $1 and id <> all($2::uuid[]) order by since, id

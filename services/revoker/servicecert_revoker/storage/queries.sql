@@ -39,6 +39,16 @@ update statuses set certificate = jsonb_set(certificate, '{recipients}', '[]'), 
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)
 
+-- name: keep_announced
+-- CRLs that the topics announce and that this table does not know, with numbers above those that it knows. Whether they were scheduled is not told: an
+-- entry then stays longer, never shorter.
+insert into crls (issuer, partition, number, scheduled, allocated_at, this_update, next_update, entries, sha256, published_at)
+select a.issuer, a.partition, a.number, false, a.this_update, a.this_update, a.next_update, a.entries, a.sha256, a.published_at
+from unnest($1::text[], $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::timestamptz[])
+    as a (issuer, partition, number, this_update, next_update, entries, sha256, published_at)
+where a.number > coalesce((select max(number) from crls where crls.issuer = a.issuer and crls.partition = a.partition), 0)
+order by a.issuer, a.partition, a.number
+
 -- name: keep_compromised
 insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing
 

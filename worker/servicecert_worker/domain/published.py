@@ -1,0 +1,91 @@
+"""What a service has published, as its topics have it: a replay tells from it when and how things were decided. Pure.
+
+The id of an event follows from its cause: what followed from an item is found by the item's id.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+from servicecert_schemas.event import EventData
+
+_PLACES = 5
+"""How many of an item's events are looked up: the first ones are enough to know that there are any, and when."""
+
+
+def event_id(cause: UUID, type: str, place: int) -> UUID:
+    """Return the id of the `place`-th event that follows from an item."""
+    return uuid5(cause, f"{type}/{place}")
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """An event in one of a service's own topics. `time` is when the service decided it, by its clock."""
+
+    id: UUID
+    data: EventData
+    time: datetime
+
+
+class PublishedEvents:
+    """A service's events, in the order in which they are read from its topics. A repeated one counts once."""
+
+    def __init__(self, events: Iterable[PublishedEvent] = ()) -> None:
+        self._by_id: dict[UUID, PublishedEvent] = {}
+        self._by_key: dict[str, list[PublishedEvent]] = {}
+        self._types: set[str] = set()
+        for event in events:
+            self.add(event)
+
+    def add(self, event: PublishedEvent) -> None:
+        """Add the next event of a topic."""
+        if event.id not in self._by_id:
+            self._by_id[event.id] = event
+            self._by_key.setdefault(event.data.key(), []).append(event)
+            self._types.add(event.data.TYPE)
+
+    def __iter__(self) -> Iterator[PublishedEvent]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __contains__(self, id: UUID) -> bool:
+        return id in self._by_id
+
+    def get(self, id: UUID) -> PublishedEvent | None:
+        """Return the event with an id."""
+        return self._by_id.get(id)
+
+    def of(self, key: str) -> Sequence[PublishedEvent]:
+        """Return the events of a key."""
+        return self._by_key.get(key, ())
+
+    def following(self, cause: UUID) -> Iterator[PublishedEvent]:
+        """Yield the first events that followed from an item, each once."""
+        for type in self._types:
+            for place in range(_PLACES):
+                if (event := self._by_id.get(event_id(cause, type, place))) is not None:
+                    yield event
+
+    def all_following(self, cause: UUID, type: type[EventData]) -> Iterator[PublishedEvent]:
+        """Yield all events of a type that followed from an item, one after another in their order."""
+        place = missing = 0
+        while missing < _PLACES:
+            event = self._by_id.get(event_id(cause, type.TYPE, place))
+            missing = missing + 1 if event is None else 0
+            place += 1
+            if event is not None:
+                yield event
+
+    def decided_at(self, cause: UUID) -> datetime | None:
+        """Return when an item was decided; None if nothing that followed from it is known."""
+        return next((event.time for event in self.following(cause)), None)
+
+    def is_superfluous(self, id: UUID, data: EventData, decided: datetime) -> bool:
+        """Return whether an event is published already, or one of its key that says all that it says."""
+        return id in self._by_id or any(
+            each.time >= decided and each.data.TYPE == data.TYPE and each.data.replaces(data)
+            for each in self.of(data.key())
+        )

@@ -1,0 +1,76 @@
+"""When a replay decides what: each item at the moment at which it was decided first. Pure.
+
+What a turn decided has the turn's moment, which its published events show. An item without any is decided between its
+neighbours in its partition, when it was written or later.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import heappop, heappush
+from itertools import count
+
+from ..decider import Due, Result
+from ..runtime.record import Record
+
+Waiting = Record | Result | Due
+
+
+@dataclass(order=True, slots=True)
+class _Entry:
+    at: datetime
+    place: int
+    item: Waiting = field(compare=False)
+
+
+class Agenda:
+    """The items that are still to be decided, by moment, and in the order of their arrival within one."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._places = count()
+
+    def add(self, at: datetime, item: Waiting) -> None:
+        """Add an item that is to be decided at a moment."""
+        heappush(self._entries, _Entry(at, next(self._places), item))
+
+    @property
+    def next(self) -> datetime | None:
+        """The moment of the next item."""
+        return self._entries[0].at if self._entries else None
+
+    def take(self, most: int) -> tuple[datetime, list[Waiting]]:
+        """Return the next moment and its items, at most so many."""
+        at = self._entries[0].at
+        items: list[Waiting] = []
+        while self._entries and self._entries[0].at == at and len(items) < most:
+            items.append(heappop(self._entries).item)
+        return at, items
+
+
+def moments(
+    records: Iterable[Record], decided_at: Callable[[Record], datetime | None]
+) -> Iterable[tuple[datetime, Record]]:
+    """Yield the records of one partition, in order, each with the moment at which it is decided."""
+    read = list(records)
+    known = [decided_at(record) for record in read]
+    until = _next_known(known)
+    earliest: datetime | None = None
+    for record, at, latest in zip(read, known, until, strict=True):
+        moment = at or record.written
+        if at is None and latest is not None:
+            moment = min(moment, latest)
+        if earliest is not None:
+            moment = max(moment, earliest)
+        earliest = moment
+        yield moment, record
+
+
+def _next_known(known: Sequence[datetime | None]) -> list[datetime | None]:
+    """Return for each place the earliest known moment after it."""
+    following: list[datetime | None] = []
+    latest: datetime | None = None
+    for at in reversed(known):
+        following.append(latest)
+        latest = at if latest is None or (at is not None and at < latest) else latest
+    return following[::-1]

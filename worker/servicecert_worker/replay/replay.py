@@ -1,0 +1,238 @@
+"""Decides a service's records again, in the turns in which they were decided first, and stores what follows.
+
+The runtime is the workers': the loop, the turns, the inbox. Different are the clock, which shows the moment of each
+turn; the facts and results, which are those of then as far as the topics tell; and the outbox, where nothing stays that
+is published. What nobody can tell stays an intent, which the first worker does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+from asyncpg import Pool
+
+from ..clock import machine_clock
+from ..decider import Done, Due, Event, Result, Service, Task
+from ..domain.published import PublishedEvents
+from ..runtime.effects import NOBODY, result_of, task_of
+from ..runtime.fold import Item, ParkedArrival
+from ..runtime.loop import Loop
+from ..runtime.parking import notice_id
+from ..runtime.record import Record, arrive
+from ..runtime.turn import TurnResult, Turns
+from ..signatures import Verifier
+from ..storage import QUERIES
+from .order import Agenda, Waiting, moments
+
+log = logging.getLogger(__name__)
+S = TypeVar("S")
+K = TypeVar("K")
+
+_MOST = 500
+_SOON = timedelta(microseconds=1)
+
+
+class ReplayClock:
+    """A clock that shows the moment of the turn that is replayed; before the first one, the machine's."""
+
+    def __init__(self) -> None:
+        self.now = machine_clock()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a replay did: turns, records by outcome, results told by the topics, intents left to the workers."""
+
+    turns: int = 0
+    handled: int = 0
+    repeated: int = 0
+    parked: int = 0
+    recalled: Counter[str] = field(default_factory=Counter)
+    left: Counter[str] = field(default_factory=Counter)
+    unpublished: Counter[str] = field(default_factory=Counter)
+
+
+class Replay(Generic[S, K]):
+    """Replays for one service. `clock` is the one that the service was opened with, `known` its snapshot of topics."""
+
+    def __init__(
+        self,
+        service: Service[S, K],
+        pool: Pool[Any],
+        turns: Turns[S, K],
+        verifier: Verifier,
+        clock: ReplayClock,
+        known: K,
+        published: PublishedEvents,
+    ) -> None:
+        self._service = service
+        self._pool = pool
+        self._turns = turns
+        self._verifier = verifier
+        self._clock = clock
+        self._at = datetime.fromtimestamp(0, UTC)
+        self._known = known
+        self._published = published
+        self._agenda = Agenda()
+        self._seen: set[UUID] = set()
+        self._records = _Records()
+        self._loop: Loop[S, K] = Loop(
+            replace(service, examine=self._examine),
+            _MOST,
+            self._run_turn,
+            self._after_turn,
+            _nothing_to_recover,
+            clock,
+            verifier,
+        )
+        self._done: list[tuple[TurnResult, Sequence[Item]]] = []
+        self.replayed = Replayed()
+
+    async def run(self, partitions: Iterable[Sequence[Record]]) -> Replayed:
+        """Replay the records of each partition, and all results and deadlines up to the last moment known.
+
+        Raises database errors, `Stuck` for a result or deadline that `decide` raises at.
+        """
+        for records in partitions:
+            for at, record in moments(records, self._decided_at):
+                self._agenda.add(at, record)
+        await self._recall_open()
+        end = max((event.time for event in self._published), default=self._at)
+        while await self._step(end):
+            pass
+        await self._finish()
+        return self.replayed
+
+    def _decided_at(self, record: Record) -> datetime | None:
+        id = arrive(record, self._verifier).id
+        if (parked := self._published.get(notice_id(id, 1))) is not None:
+            return parked.time
+        return self._published.decided_at(id)
+
+    async def _step(self, end: datetime) -> bool:
+        """Take the next turn. Return False after the last one."""
+        await self._add_due(self._agenda.next or end)
+        if self._agenda.next is None:
+            return False
+        self._at, items = self._agenda.take(_MOST)
+        self._clock.now = self._at
+        await self._take_turn(items)
+        for result, decided in self._done:
+            await self._follow(result, decided)
+        self._done.clear()
+        return True
+
+    async def _take_turn(self, items: Sequence[Waiting]) -> None:
+        for item in items:
+            if isinstance(item, Result):
+                self._loop.give_result(item)
+        self._loop.give([item for item in items if isinstance(item, Due)])
+        self._records.waiting.extend(item for item in items if isinstance(item, Record))
+        await self._loop.round(self._records, _MOST)
+        self.replayed.turns += 1
+
+    async def _add_due(self, until: datetime) -> None:
+        """Add the deadlines that were due, each when it was decided."""
+        for row in await self._pool.fetch(QUERIES["due"], until, _MOST):
+            if row["id"] not in self._seen:
+                self._seen.add(row["id"])
+                due = Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"])
+                at = self._published.decided_at(due.id) or due.at
+                self._agenda.add(max(at, self._at), due)
+
+    async def _recall_open(self) -> None:
+        """Recall the results of the intents that were open at the beginning."""
+        rows = await self._pool.fetch("select id, key, kind, data, traceparent, since, result from intents")
+        await self._recall([task_of(self._service.effects, row) for row in rows])
+        await self._forget_published(await self._pool.fetch("select event_id from outbox"))
+
+    async def _follow(self, result: TurnResult, items: Sequence[Item]) -> None:
+        """Recall what came of a turn's intents, and drop its events that are published."""
+        self.replayed.repeated += len(result.repeated)
+        self.replayed.handled += len(items) - len(result.repeated) - len(result.parked)
+        self.replayed.parked += len(result.parked)
+        notices = [notice_id(each.arrival.id, _attempts(each)) for each in result.parked]
+        superfluous = [id for id in notices if id in self._published]
+        for decided in result.decided:
+            for event in decided.published:
+                if self._published.is_superfluous(event.id, event.data, self._at):
+                    superfluous.append(event.id)
+                else:
+                    self.replayed.unpublished[event.data.TYPE] += 1
+        await self._drop(superfluous)
+        await self._recall(result.tasks)
+
+    async def _recall(self, tasks: Sequence[Task]) -> None:
+        for task in tasks:
+            data = self._service.recall.result(task, self._published)
+            effect = self._service.effects[task.kind]
+            if data is None and effect.repeatable:
+                (outcome,) = await effect.do([task])
+                data = outcome.data if isinstance(outcome, Done) else None
+            elif data is not None:
+                self.replayed.recalled[task.kind] += 1
+            if data is None:
+                self.replayed.left[task.kind] += 1
+                continue
+            at = self._published.decided_at(task.id) or self._at + _SOON
+            self._agenda.add(max(at, self._at), result_of(task, data))
+
+    async def _finish(self) -> None:
+        if (books := self._service.recall.books) is not None:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await books(connection, self._published)
+
+    async def _forget_published(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        await self._drop([row["event_id"] for row in rows if row["event_id"] in self._published])
+
+    async def _drop(self, ids: Sequence[UUID]) -> None:
+        if ids:
+            await self._pool.execute("delete from outbox where event_id = any($1::uuid[])", ids)
+
+    def _examine(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Return the events with the facts of then, the others examined now."""
+        recalled = [replace(event, facts=self._service.recall.facts(event, self._published)) for event in events]
+        if self._service.examine is None:
+            return recalled
+        others = iter(self._service.examine([event for event in recalled if event.facts is None]))
+        return [next(others) if event.facts is None else event for event in recalled]
+
+    async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
+        return await self._turns.take(items, self._known, now, NOBODY, "")
+
+    def _after_turn(self, result: TurnResult, items: Sequence[Item]) -> None:
+        self._done.append((result, items))
+
+
+class _Records:
+    """The records of the next turn, as the loop takes them."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Record] = deque()
+
+    def __len__(self) -> int:
+        return len(self.waiting)
+
+    def take(self, limit: int) -> list[Record]:
+        return [self.waiting.popleft() for _ in range(min(limit, len(self.waiting)))]
+
+    def handled(self, records: Sequence[Record]) -> None:
+        """Nothing is committed: the group's offsets are the workers'."""
+
+
+def _attempts(parked: ParkedArrival) -> int:
+    before = parked.arrival.parked
+    return 1 if before is None else before.attempts + 1
+
+
+async def _nothing_to_recover() -> None:
+    """A replay has no intents of its own."""
