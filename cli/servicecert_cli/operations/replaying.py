@@ -32,6 +32,7 @@ from servicecert_worker.signatures import Signer, Verifier
 from servicecert_worker.storage import QUERIES, database
 
 from ..connections import kafka
+from .forgotten_audit import ForgottenAudit, forgotten_audit, store_checkpoints
 
 _STEP = 200
 _BEFORE = timedelta(minutes=10)
@@ -55,6 +56,7 @@ class Forgotten:
 
     partitions: tuple[Sequence[Record], ...]
     published: PublishedEvents
+    audit: ForgottenAudit
 
     @property
     def records(self) -> int:
@@ -84,7 +86,8 @@ class Replaying:
         self._settings = settings
         self._pool = pool
         self._cluster = settings.cluster
-        self._verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
+        self._keys = read_public_keys(settings.service_keys)
+        self._verifier = Verifier(self._keys, self._cluster.prefix)
 
     @asynccontextmanager
     async def service(self, clock: ReplayClock) -> AsyncIterator[Service[Any, Any]]:
@@ -104,12 +107,15 @@ class Replaying:
         published = PublishedEvents()
         for topic in own_topics(service.name):
             await self._published(service.name, topic, since, published)
-        return Forgotten(tuple(partitions), published)
+        audit = await forgotten_audit(self._pool, self._cluster, service.name, self._keys)
+        return Forgotten(tuple(partitions), published, audit)
 
     async def replay(self, service: Service[Any, Any], clock: ReplayClock, forgotten: Forgotten) -> Replayed:
         """Decide again what the tables do not know. Raises OperatorError."""
         name = self._module.NAME
-        chain = Chain(name, {**service.audited, "replays": forgotten.records}, os.urandom)
+        await store_checkpoints(self._pool, forgotten.audit.checkpoints)
+        facts = {**service.audited, "replays": forgotten.records, **forgotten.audit.facts}
+        chain = Chain(name, facts, os.urandom)
         await chain.begin(self._pool, clock.now)
         signer = Signer(name, read_key(self._settings.service_key_file, name))
         turns = Turns(service, self._pool, chain, signer, self._settings.parked_most)

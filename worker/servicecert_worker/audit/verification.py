@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-from collections import Counter
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,11 +11,11 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from servicecert_schemas.audit import AuditCheckpoint
 
 from ..service_keys import TrustedKey
 from .chain import FIRST, Head, line, row_hash
-from .checkpoints import Checkpoint, fingerprint, is_signed
+from .checkpoints import Checkpoint, fingerprint
+from .exported import Signed, signature_fault
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0
@@ -52,75 +51,30 @@ class Finding:
     number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A checkpoint as it is stored or was exported."""
-
-    number: int
-    text: str
-    key_id: str
-    signature: bytes
-
-    @classmethod
-    def of(cls, event: AuditCheckpoint) -> Signed:
-        return cls(event.number, event.text, event.key_id, b64decode(event.signature))
-
-
-class Exported:
-    """The checkpoints of the topic or of a file: by service those that its own trusted key signed for it.
-
-    Whoever may write to the topic may write anything there, so nothing follows from the others: they are counted by
-    reason in `ignored`. A copy counts once.
-    """
-
-    def __init__(self, keys: Mapping[str, TrustedKey]) -> None:
-        self.ignored: Counter[str] = Counter()
-        self._keys = keys
-        self._signed: dict[tuple[str, int, str], Signed] = {}
-
-    def add(self, event: AuditCheckpoint) -> None:
-        """Take a checkpoint, or count it as ignored."""
-        signed = Signed.of(event)
-        if (reason := self._fault(event.service, signed)) is not None:
-            self.ignored[reason] += 1
-        else:
-            self._signed.setdefault((event.service, event.number, event.text), signed)
-
-    def _fault(self, service: str, signed: Signed) -> str | None:
-        if service not in {name for key in self._keys.values() for name in key.services}:
-            return "unknown-service"
-        if (fault := _signature_fault(service, self._keys, signed)) is not None:
-            return fault.code
-        try:
-            checkpoint = Checkpoint.read(signed.text)
-        except ValueError:
-            return "unreadable"
-        # The signature covers the text alone, so anybody may copy it under another number.
-        return None if (checkpoint.service, checkpoint.number) == (service, signed.number) else "misnamed"
-
-    def of(self, service: str) -> list[Signed]:
-        """Return the service's checkpoints, in the order in which they were added."""
-        return [signed for (name, *_), signed in self._signed.items() if name == service]
-
-
-@dataclass(frozen=True, slots=True)
-class _SignatureFault:
-    code: str
-    text: str
-
-
 @dataclass(slots=True)
 class Verified:
-    """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers."""
+    """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers.
+
+    `forgotten` counts the attested rows that a restored database does not have, as a replay has put on record.
+    """
 
     rows: int = 0
     chains: int = 0
     checkpoints: int = 0
     attested: int = 0
+    forgotten: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, kind: Kind, text: str, chain: UUID | None = None, number: int | None = None) -> None:
         self.findings.append(Finding(kind, text, chain, number))
+
+
+@dataclass(slots=True)
+class _Lost:
+    """By chain, the attested rows that are missing, and up to which row a replay says that they were forgotten."""
+
+    cut: dict[UUID, tuple[int, int]] = field(default_factory=dict)
+    forgotten: dict[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +115,22 @@ async def verify(
         for checkpoint in checkpoints:
             for chain, head in checkpoint.heads.items():
                 attested.setdefault(chain, {}).setdefault(head.seq, head.hash)
+        lost = _Lost()
         async for chain, links in _chains(connection, progress):
-            await _verify_chain(verified, service, chain, links, attested.pop(chain, {}))
+            await _verify_chain(verified, service, chain, links, attested.pop(chain, {}), lost)
     for chain, heads in attested.items():
-        verified.add(Kind.CUT, f"all rows up to {max(heads)} are missing, though a checkpoint attests them", chain)
+        text = f"all rows up to {max(heads)} are missing, though a checkpoint attests them"
+        verified.add(Kind.CUT, text, chain)
+        lost.cut[chain] = 1, max(heads)
+    _excuse(verified, lost)
     return verified
+
+
+def _excuse(verified: Verified, lost: _Lost) -> None:
+    """Take away the findings about rows of which a replay says that the database was restored to before them."""
+    excused = {chain for chain, (_, last) in lost.cut.items() if last <= lost.forgotten.get(chain, 0)}
+    verified.findings = [each for each in verified.findings if each.kind is not Kind.CUT or each.chain not in excused]
+    verified.forgotten = sum(last - first + 1 for first, last in (lost.cut[chain] for chain in excused))
 
 
 def _checkpoints(
@@ -188,7 +153,7 @@ def _checkpoints(
 
 def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | None:
     """Return a checkpoint that may be trusted; otherwise add a finding and return None."""
-    if (fault := _signature_fault(service, keys, each)) is not None:
+    if (fault := signature_fault(service, keys, each)) is not None:
         verified.add(Kind.BAD_SIGNATURE, fault.text, None, each.number)
         return None
     try:
@@ -200,18 +165,6 @@ def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], ea
         verified.add(Kind.BAD_CHECKPOINT, "it is signed for another service or number", None, each.number)
         return None
     return checkpoint
-
-
-def _signature_fault(service: str, keys: Mapping[str, TrustedKey], each: Signed) -> _SignatureFault | None:
-    trusted = keys.get(each.key_id)
-    if trusted is None:
-        return _SignatureFault("unknown-key", "no trusted key signed it")
-    if service not in trusted.services:
-        others = " and ".join(sorted(trusted.services))
-        return _SignatureFault("key-of-another-service", f"the key of {others} signed it")
-    if not is_signed(each.text, each.signature, trusted.key):
-        return _SignatureFault("invalid-signature", "the signature is invalid")
-    return None
 
 
 def _compare_exported(
@@ -298,7 +251,12 @@ async def _chains(
 
 
 async def _verify_chain(
-    verified: Verified, service: str, chain: UUID, rows: AsyncIterator[_Row], attested: Mapping[int, bytes]
+    verified: Verified,
+    service: str,
+    chain: UUID,
+    rows: AsyncIterator[_Row],
+    attested: Mapping[int, bytes],
+    lost: _Lost,
 ) -> None:
     """Recompute a chain. A wrong row is reported once: later rows are checked against its stored hash."""
     verified.chains += 1
@@ -323,11 +281,14 @@ async def _verify_chain(
             verified.add(Kind.FORGED, "it is not the row that a checkpoint attests", chain, row.seq)
         if row.seq == 1 and not row.entry.startswith('{"begun":'):
             verified.add(Kind.UNKNOWN_CHAIN, "its first row is not a worker's first row", chain, 1)
+        elif row.seq == 1:
+            for each, forgotten in forgotten_rows(row.entry).items():
+                lost.forgotten[each] = max(forgotten, lost.forgotten.get(each, 0))
         last, head = row.seq, Head(row.seq, row.hash)
     if cut := [seq for seq in attested if seq > last]:
-        verified.add(
-            Kind.CUT, f"rows {last + 1} to {max(cut)} are missing, though a checkpoint attests them", chain, last + 1
-        )
+        text = f"rows {last + 1} to {max(cut)} are missing, though a checkpoint attests them"
+        verified.add(Kind.CUT, text, chain, last + 1)
+        lost.cut[chain] = last + 1, max(cut)
     verified.attested += max((seq for seq in attested if seq <= last), default=0)
     _classify_changed(verified, service, chain, wrong)
 
@@ -347,3 +308,15 @@ def _classify_changed(verified: Verified, service: str, chain: UUID, wrong: Sequ
             verified.add(Kind.REORDERED, "it was in another place", chain, row.seq)
         else:
             verified.add(Kind.CHANGED, "its content or its hash was changed", chain, row.seq)
+
+
+def forgotten_rows(entry: str) -> dict[UUID, int]:
+    """Return the chains of which a replay's first row says that the database has forgotten rows, up to which one.
+
+    Of an entry that no replay wrote, none.
+    """
+    try:
+        forgets = json.loads(entry)["begun"]["forgets"]
+        return {UUID(chain): int(last) for chain, last in forgets.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}
