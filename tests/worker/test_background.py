@@ -71,6 +71,7 @@ async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, mo
         worker._snapshot.ready.set()
 
     monkeypatch.setattr(worker._loop, "run", times_out)
+    monkeypatch.setattr(worker, "_pass_fence", begins)
     monkeypatch.setattr(worker, "_begin_chain", begins)
     async with asyncio.timeout(120):
         with pytest.raises(BaseExceptionGroup) as ended:

@@ -7,9 +7,8 @@ from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource
 
 RIGHTS = acls()
 BY_COMMANDS = {
-    # `registers load` and `standings` compare a topic before they write to it.
+    # `registers load` compares a topic before it writes to it.
     Principal.REGISTERS_LOADER: {"registers"},
-    Principal.REVOKER: {"certificate-standings"},
     # `lag` and `ca reconcile --published`.
     Principal.OPERATOR: {
         *("accepted-applications", "applications", "cases", "certificate-standings", "certificate-status"),
@@ -26,7 +25,8 @@ def on(topic, operation):
 def test_f4_who_writes_and_reads_a_topic_is_what_the_catalogue_says(topic):
     assert on(topic, AclOperation.WRITE) == set(topic.writers)
     commands = {who for who, topics in BY_COMMANDS.items() if topic.name in topics}
-    assert on(topic, AclOperation.READ) == set(topic.readers) | commands
+    # A service reads back what it has written: its fence, and `servicecert standings`.
+    assert on(topic, AclOperation.READ) == set(topic.readers) | commands | set(topic.services)
 
 
 def test_f4_orders_to_the_ca_keys_come_from_one_writer_each():

@@ -6,7 +6,7 @@ topics, handles a key's events in order, stores state, publishes events, does in
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 K = TypeVar("K")
 Connection: TypeAlias = "PoolConnectionProxy[Any]"
+Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]
+"""Returns the rows of a query in the service's schema, given its arguments."""
 
 
 class Facts:
@@ -326,6 +328,8 @@ class Service(Generic[S, K]):
 
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
+
+    `announced` returns the ids of those of the service's own announcements that its tables know.
     """
 
     name: str
@@ -345,4 +349,5 @@ class Service(Generic[S, K]):
     waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     late_result_code: Callable[[S | None, Result], str | None] = _never
     stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+    announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
     recall: Recall = field(default_factory=Recall)

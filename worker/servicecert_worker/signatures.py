@@ -75,6 +75,21 @@ class Verifier:
         signers = () if entry is None else entry.services if signatures else entry.signers(_type(headers))
         if not signers:
             return False
+        self._verify_one_of(signers, signatures, signed_bytes(name, key, headers, value))
+        return True
+
+    def is_from(self, service: str, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bool:
+        """Return whether this service has signed the record, whoever may write to the topic."""
+        signatures = [raw for header, raw in headers if header == SIGNATURE]
+        try:
+            signed = signed_bytes(topic.removeprefix(self.prefix), key, headers, value)
+            self._verify_one_of((service,), signatures, signed)
+        except Undecodable:
+            return False
+        return True
+
+    def _verify_one_of(self, signers: Sequence[str], signatures: Sequence[bytes | None], signed: bytes) -> None:
+        """Raise `Undecodable` unless one of the signers has signed."""
         if not signatures:
             raise Undecodable(UNSIGNED, f"The record has no signature of {_any_of(signers)}.")
         form = _FORM.fullmatch(signatures[0] or b"") if len(signatures) == 1 else None
@@ -85,8 +100,7 @@ class Verifier:
         if pinned is None or pinned.services.isdisjoint(signers):
             text = f"The record is signed by the key {id}, which is not pinned as one of {_any_of(signers)}."
             raise Undecodable(WRONG_SIGNATURE, text)
-        _verify(pinned, b64decode(form[2]), signed_bytes(name, key, headers, value))
-        return True
+        _verify(pinned, b64decode(form[2]), signed)
 
 
 def _verify(pinned: TrustedKey, signature: bytes, signed: bytes) -> None:

@@ -12,6 +12,7 @@ from .domain import (
     backlog,
     configuration,
     database,
+    fence,
     groups,
     kafka,
     mail,
@@ -24,6 +25,7 @@ from .domain.database import Connections
 from .facts import audit as audit_facts
 from .facts import authority as authority_facts
 from .facts import database as database_facts
+from .facts import fence as fence_facts
 from .facts import groups as group_facts
 from .facts import kafka as kafka_facts
 from .facts import machine, web
@@ -83,6 +85,7 @@ _ALL: tuple[Line[Any], ...] = (
     Line(database.check_database_disk, database_facts.disk, "PostgreSQL on this machine, as a member of `pg_monitor`"),
     Line(database.check_migrations, database_facts.migrations, _DATABASE),
     Line(database.check_database_rights, database_facts.roles, _DATABASE),
+    Line(fence.check_fence, fence_facts.unknown, "Kafka, PostgreSQL, `SERVICECERT_SERVICE_KEYS`"),
     Line(authority.check_ca, authority_facts.cas, _CA),
     Line(authority.check_ca_validity, authority_facts.usable_cas, _CA),
     Line(authority.check_ca_profiles, authority_facts.promises, _CA),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from uuid import uuid4
 
@@ -12,9 +13,14 @@ import psycopg
 from cli.doctor.breaking import CRITICAL, UNKNOWN, WARNING, breaks
 from cli.doctor.broken_kafka import Ahead
 from cli.doctor.installation import CA, CASE, Installation
+from identities import Identities
+from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.domain import database as database_checks
 from servicecert_cli.doctor.facts import database as database_facts
 from servicecert_deploy.ports import HOST, free_port
+from servicecert_schemas.case import EventRefused
+from servicecert_schemas.codec import to_record
+from servicecert_schemas.values import Texts
 
 ROWS = {
     "intents": "insert into {0}.intents (id, key, kind, data, owner, since) values "
@@ -136,6 +142,22 @@ def a_service_sees_another_schema(it, *_) -> Iterator[None]:
     it.execute(f"grant usage on schema issuer to {it.name}_intake")
     yield
     it.execute(f"revoke usage on schema issuer from {it.name}_intake")
+
+
+@breaks("intake does not know 1 of cases since ", fence=CRITICAL)
+def the_database_was_restored(it, *_) -> Iterator[None]:
+    now, texts = datetime.now(UTC), Texts(sv="-", fi="-", en="-")
+    refused = EventRefused(event_id=uuid4(), case_id=uuid4(), account_id="a", code="none", texts=texts, at=now)
+    record = to_record(refused, source="/intake", id=uuid4(), time=now)
+
+    async def publish() -> None:
+        async with kafka.producer(it.cluster) as producer:
+            await kafka.send(producer, it.cluster, [Identities(it.keys_folder).signer("intake").signed(record)])
+
+    it.execute("insert into intake.written select 'cases', number, 0 from generate_series(0, 11) as number")
+    it.do(publish())
+    yield
+    it.execute("delete from intake.written")
 
 
 @breaks("owns issuer.own", database_rights=CRITICAL)

@@ -1,5 +1,7 @@
 """From facts to a finding: each limit of PostgreSQL, from both sides."""
 
+from datetime import UTC, datetime
+
 import pytest
 from cli.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds
 from servicecert_cli.doctor.domain.database import (
@@ -20,6 +22,8 @@ from servicecert_cli.doctor.domain.database import (
     check_transactions,
     check_vacuum,
 )
+from servicecert_cli.doctor.domain.fence import check_fence
+from servicecert_worker.domain.fence import Unknown
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])
@@ -127,3 +131,10 @@ def test_roles():
     wide = [Role("x_intake"), Role("x_issuer", ("is a superuser", "owns issuer.audit"))]
     holds(check_database_rights(wide), CRITICAL, "x_issuer is a superuser; x_issuer owns issuer.audit.")
     assert check_database_rights([]).severity is SKIPPED
+
+
+def test_what_was_published_is_known():
+    holds(check_fence([("intake", []), ("issuer", [])]), OK)
+    forgotten = [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)]
+    words = "intake does not know 2 of cases since 2026-03-02 12:00:00 UTC."
+    holds(check_fence([("intake", forgotten), ("issuer", [])]), CRITICAL, words)

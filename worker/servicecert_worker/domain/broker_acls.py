@@ -63,8 +63,8 @@ def _on_topic(principal: Principal, topic: Topic) -> set[AclOperation]:
         case Principal.REGISTERS_LOADER if principal in topic.writers:
             # What changes is found by comparison with what is there.
             operations.add(AclOperation.READ)
-        case Principal.REVOKER if topic == CERTIFICATE_STANDINGS:
-            # `servicecert standings` compares the topic with the revoker's tables.
+        case _ if principal in SERVICES and principal in topic.writers:
+            # A worker compares what its database has written with the topic: see domain/fence.py.
             operations.add(AclOperation.READ)
         case Principal.OPERATOR:
             # The age of what a service has not handled is that of a record.

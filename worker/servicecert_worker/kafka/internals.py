@@ -26,6 +26,7 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest, DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.types import (
     AbstractType,
@@ -118,6 +119,31 @@ async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dic
     """Return the cluster's id, and the ids of the topics that exist, by name. Raises what aiokafka raises."""
     answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
     return answer.cluster_id, {topic[1]: str(topic[2]) for topic in answer.topics if topic[0] == 0}
+
+
+async def partitions_of(client: AIOKafkaClient, topics: list[str]) -> list[TopicPartition]:
+    """Return the partitions of the topics that exist. Raises what aiokafka raises."""
+    answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
+    return [TopicPartition(topic[1], part[1]) for topic in answer.topics if topic[0] == 0 for part in topic[4]]
+
+
+async def committed_offsets(
+    client: AIOKafkaClient, group: str, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, int]:
+    """Return the offsets that a group has committed of these partitions. Raises what aiokafka raises."""
+    asked: dict[str, list[int]] = {}
+    for each in partitions:
+        asked.setdefault(each.topic, []).append(each.partition)
+    coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    answer: Any = await client.send(coordinator, OffsetFetchRequest(group, list(asked.items())))
+    _raise_for(answer.error_code)
+    found: dict[TopicPartition, int] = {}
+    for topic, parts in answer.topics:
+        for partition, offset, _metadata, error in parts:
+            _raise_for(error)
+            if offset >= 0:
+                found[TopicPartition(topic, partition)] = offset
+    return found
 
 
 # Kafka's metadata request, version 12: the first with topic ids, and newer than aiokafka's. Field by field from the

@@ -23,6 +23,7 @@ from ..domain.traces import admitted
 from ..faults import Outage, backoff, is_transient, run_together, with_timeout
 from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
+from ..kafka.fence import Fence
 from ..kafka.internals import client_of
 from ..process.settings import WorkerSettings
 from ..process.telemetry import Telemetry
@@ -59,6 +60,7 @@ class Leader:
         attestor: Attestor,
         verifier: Verifier,
         telemetry: Telemetry,
+        fence: Fence,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -71,6 +73,7 @@ class Leader:
         self._attestor = attestor
         self._verifier = verifier
         self._telemetry = telemetry
+        self._fence = fence
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's PostgreSQL or Kafka")
@@ -109,6 +112,9 @@ class Leader:
 
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
+        # A server that took over may lack what the last one had committed: nothing is published from it then. Only here
+        # a partition gets its first row, because an older version's relay notes nothing.
+        await self._fence.note(self._pool, await self._fence.require_known(self._pool))
         await self._set_initial_deadlines()
         producer = relay_producer(self._cluster, self._service.name)
         dead = DeadMembers(self._cluster.group(self._service.name))

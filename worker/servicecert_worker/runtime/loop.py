@@ -27,7 +27,7 @@ from ..recent import Recent
 from ..signatures import Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
-from .record import Arrival, Poison, Record, arrive
+from .record import Arrival, Poison, Record, arrive, is_relevant
 from .turn import TurnResult
 
 log = logging.getLogger(__name__)
@@ -190,16 +190,7 @@ class Loop(Generic[S, K]):
         return [arrive(record, self._verifier, sampler=self._sampler) for record in records]
 
     def _is_relevant(self, arrival: Arrival) -> bool:
-        """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.
-
-        A record without a value in a compacted topic only deletes its key (E3).
-        """
-        if arrival.parked is not None:
-            return True
-        if isinstance(arrival.what, Poison):
-            record = arrival.record
-            return not (record.value is None and record.key and record.topic in self._compacted)
-        return self._service.is_relevant(arrival.what.data)
+        return is_relevant(arrival, self._service.is_relevant, self._compacted)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return the arrivals with facts; an event that `examine` raises at becomes poison.

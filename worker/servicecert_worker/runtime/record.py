@@ -1,11 +1,12 @@
 """Kafka records as the worker handles them, and what they decode to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable, decode, read_envelope
+from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import TOPICS
 
 from ..decider import Event
@@ -105,6 +106,30 @@ def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None, 
     return Arrival(record, Event(id, envelope.partitionkey, data, envelope.time, None, trace), parked)
 
 
+def possible_ids(arrival: Arrival) -> set[UUID]:
+    """Return the ids under which a record may be known: which one it is depends on the keys that were pinned then."""
+    record = arrival.record
+    ids = {arrival.id, _id_of_position(record)}
+    try:
+        own = read_envelope(record.key, record.headers).id
+    except Undecodable:
+        return ids
+    return ids | {own, _outsiders(own, record.topic)}
+
+
+def is_relevant(arrival: Arrival, is_relevant: Callable[[EventData], bool], compacted: Collection[str]) -> bool:
+    """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.
+
+    A record without a value in a compacted topic only deletes its key (E3). `compacted` has their names in the cluster.
+    """
+    if arrival.parked is not None:
+        return True
+    if isinstance(arrival.what, Poison):
+        record = arrival.record
+        return not (record.value is None and record.key and record.topic in compacted)
+    return is_relevant(arrival.what.data)
+
+
 def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: bool) -> tuple[UUID, str]:
     """Return the id and the key of a record that is no event: its own, as far as they can belong to its topic.
 
@@ -112,8 +137,7 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: 
     may hold up or replace an event of another topic (F1), and no outsider one of the topic's writer (F2): where its own
     could, they are those of its position.
     """
-    position = f"{record.topic}/{record.partition}/{record.offset}"
-    here = uuid5(NAMESPACE_OID, f"{position}/{record.written.astimezone(UTC)}")
+    position, here = _position(record), _id_of_position(record)
     # Where a service writes too, what others write holds up nothing: the authority revokes in spite of their junk.
     shared = topic in TOPICS and bool(TOPICS[topic].services) and not signed
     if shared or fault.code == WRONG_TOPIC or fault.code in UNTRUSTED:
@@ -125,6 +149,14 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: 
         own = here
     own = own if signed or own is here else _outsiders(own, topic)
     return own, key if key is not None and topic in TOPICS and TOPICS[topic].has_key(key) else position
+
+
+def _position(record: Record) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def _id_of_position(record: Record) -> UUID:
+    return uuid5(NAMESPACE_OID, f"{_position(record)}/{record.written.astimezone(UTC)}")
 
 
 def _outsiders(id: UUID, topic: str) -> UUID:

@@ -1,5 +1,7 @@
 """The relay publishes a service's outbox, in order, and deletes what the broker acknowledged with its next look.
 
+The same statement notes up to which offset it has written: see domain/fence.py.
+
 One runs per service (an advisory lock), so that a key's events keep their order. If it dies between acknowledgement and
 deletion, the events are published again under the same ids.
 """
@@ -10,7 +12,7 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC
 from time import time_ns
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
@@ -31,6 +33,8 @@ _ROWS = 500
 _LOOK_SECONDS = 1.0
 _LINGER_SECONDS = 0.1
 """How long published events stay in the outbox if no others come: mostly, others come sooner."""
+Reached: TypeAlias = dict[tuple[str, int], int]
+"""The next offset of each partition, after what was published: by the catalogue's name of the topic, and the number."""
 
 
 def relay_producer(cluster: Cluster, service: str) -> AIOKafkaProducer:
@@ -62,15 +66,16 @@ async def relay(
     Raises `TimeoutError` after 30 s without acknowledgement (aiokafka waits for ever), and asyncpg's and aiokafka's.
     """
     published: list[int] = []
+    reached: Reached = {}
     try:
         while True:
             wake.clear()
-            rows = await connection.fetch(QUERIES["outbox"], published, _ROWS)
+            rows = await _next(connection, published, _ROWS, reached)
             if published:
                 crash_point("relay-deleted")
             published = []
             if rows:
-                await _publish(producer, cluster.prefix, source, rows, telemetry)
+                reached = await _publish(producer, cluster.prefix, source, rows, telemetry)
             published = [row["id"] for row in rows]
             if len(rows) < _ROWS:
                 with suppress(TimeoutError):
@@ -79,18 +84,34 @@ async def relay(
         if published:
             # The next leader need not publish them again.
             with suppress(Exception):
-                await with_timeout(_LOOK_SECONDS, connection.fetch(QUERIES["outbox"], published, 0))
+                await with_timeout(_LOOK_SECONDS, _next(connection, published, 0, reached))
+
+
+async def _next(
+    connection: asyncpg.Connection[Any], published: list[int], limit: int, reached: Reached
+) -> list[asyncpg.Record]:
+    """Delete what is published, note how far the topics are written with it, and return the next rows."""
+    topics, partitions = [topic for topic, _ in reached], [partition for _, partition in reached]
+    rows: list[asyncpg.Record] = await connection.fetch(
+        QUERIES["outbox"], published, limit, topics, partitions, list(reached.values())
+    )
+    return rows
 
 
 async def _publish(
     producer: AIOKafkaProducer, prefix: str, source: str, rows: list[asyncpg.Record], telemetry: Telemetry
-) -> None:
+) -> Reached:
     crash_point("relay-read")
     read = time_ns()
     async with asyncio.timeout(SEND_SECONDS):
         sent = await asyncio.gather(*[await _send(producer, prefix, source, row) for row in rows])
     crash_point("relay-acked")
     telemetry.sent(rows, [(each.partition, each.offset) for each in sent], read)
+    reached: Reached = {}
+    for row, each in zip(rows, sent, strict=True):
+        place = row["topic"], each.partition
+        reached[place] = max(each.offset + 1, reached.get(place, 0))
+    return reached
 
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, row: asyncpg.Record) -> asyncio.Future[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from asyncpg import Pool
-from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked_topic
+from servicecert_schemas.topics import Topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor
@@ -23,6 +23,8 @@ from ..decider import Outcome, Result, Service, Task
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
 from ..kafka import origins
 from ..kafka.broker import Broker
+from ..kafka.fence import Fence
+from ..kafka.outputs import written_topics
 from ..kafka.source import Source
 from ..process.logs import about
 from ..process.metrics import Metrics
@@ -52,12 +54,7 @@ _OPEN_BATCHES = 4
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
     """Return all topics that a service reads, follows or writes."""
     followed = service.snapshot.topics if service.snapshot else ()
-    written = (topic for topic in CATALOGUE if service.name in topic.writers)
-    return list(
-        {
-            t.name: t for t in (*service.reads, *followed, *written, AUDIT_CHECKPOINTS, parked_topic(service.name))
-        }.values()
-    )
+    return list({t.name: t for t in (*service.reads, *followed, *written_topics(service.name))}.values())
 
 
 class Worker(Generic[S, K]):
@@ -108,6 +105,7 @@ class Worker(Generic[S, K]):
         )
         self._source = source
         source.bind(self._loop.wake, self._room)
+        self._fence = Fence(self._cluster, service, verifier, timedelta(days=settings.inbox_days))
         attestor = Attestor(service.name, pool, key, clock)
         self._leader = Leader(
             service,
@@ -120,6 +118,7 @@ class Worker(Generic[S, K]):
             attestor,
             verifier,
             self._telemetry,
+            self._fence,
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -127,6 +126,7 @@ class Worker(Generic[S, K]):
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Work until the context ends. Raises `OperatorError` if an operator must act, and the error of a defect."""
+        await self._pass_fence()
         await self._begin_chain()
         try:
             async with asyncio.TaskGroup() as group:
@@ -173,14 +173,22 @@ class Worker(Generic[S, K]):
                 await self._sign_last_checkpoint()
         log.info("Stopped")
 
+    async def _pass_fence(self) -> None:
+        """Compare the database with the topics before anything is read, decided or signed. Raises `OperatorError`."""
+        await self._retried("What the database and the topics have", lambda: self._fence.require_known(self._pool))
+
     async def _begin_chain(self) -> None:
         """Begin the audit chain before anything is read, decided or signed (B6)."""
-        outage = Outage("The audit chain")
+        await self._retried("The audit chain", lambda: self._chain.begin(self._pool, self._clock()))
+
+    async def _retried(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
+        """Do a step of the start, again after transient errors, until the worker stops."""
+        outage = Outage(what)
         async for _ in backoff():
             if self._stopping.is_set():
                 return
             try:
-                await self._chain.begin(self._pool, self._clock())
+                await act()
             except Exception as error:
                 if not is_transient(error):
                     raise

@@ -44,8 +44,10 @@ group by key
 select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
 
 -- name: erase
--- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing.
-with parked as (delete from parked where key = $1),
+-- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing. What
+-- was parked counts as handled, like any other event of the key.
+with gone as (delete from parked where key = $1 returning event_id),
+handled as (insert into inbox (event_id) select event_id from gone on conflict do nothing),
 woken as (delete from deadlines where key = $1)
 update audit set salt = null where key = $1 and salt is not null
 
@@ -74,14 +76,31 @@ limit $1
 select pg_advisory_lock(lock_of($1))
 
 -- name: outbox
--- The next $2 events, without those of $1, which are deleted: the broker has them.
-with published as (delete from outbox where id = any($1::bigint[]))
+-- The next $2 events, without those of $1, which are deleted: the broker has them, the last ones of each partition $3, $4 before the offset $5.
+with published as (delete from outbox where id = any($1::bigint[])),
+reached as (
+    insert into written (topic, partition, next_offset)
+    select topic, partition, next_offset from unnest($3::text[], $4::int[], $5::bigint[]) as w (topic, partition, next_offset)
+    order by topic, partition
+    on conflict (topic, partition) do update set next_offset = greatest(written.next_offset, excluded.next_offset)
+)
 select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox
 where id <> all($1::bigint[]) order by id limit $2
 
 -- name: keep_results
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.
 update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) as r (id, result) where i.id = r.id
+
+-- name: known_inputs
+-- Which of the events are handled or parked.
+select event_id from unnest($1::uuid[]) as e (event_id)
+where exists (select from inbox i where i.event_id = e.event_id) or exists (select from parked p where p.event_id = e.event_id)
+
+-- name: known_outputs
+-- Which of the events $1, at the places $2, $3, $4, wait to be published or are among those that were.
+select event_id from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[]) as o (event_id, topic, partition, "offset")
+where exists (select from outbox where outbox.event_id = o.event_id)
+   or exists (select from written w where w.topic = o.topic and w.partition = o.partition and w.next_offset > o."offset")
 
 -- name: newest
 -- When the last item was decided.
@@ -120,6 +139,11 @@ select count(*) from (select from parked where kept limit $1) as kept
 select event_id, topic, partition, "offset" from parked
 where not kept and key in (select key from parked where culprit and event_id = any($1::uuid[]))
 order by seq
+
+-- name: parked_places
+-- Which of the places hold a parked record.
+select topic, partition, "offset" from unnest($1::text[], $2::int[], $3::bigint[]) as r (topic, partition, "offset")
+where (topic, partition, "offset") in (select topic, partition, "offset" from parked)
 
 -- name: prune
 delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval limit 5000))
@@ -193,3 +217,13 @@ audited as (
     from unnest($23::bigint[], $24::text[], $25::text[], $26::bytea[], $27::bytea[]) as a (seq, key, entry, hash, salt)
 )
 select pg_notify($3, '') where $3 <> ''
+
+-- name: written
+select topic, partition, next_offset from written
+
+-- name: written_to
+-- The partitions $1, $2 hold nothing unknown before the offset $3.
+insert into written (topic, partition, next_offset)
+select topic, partition, next_offset from unnest($1::text[], $2::int[], $3::bigint[]) as w (topic, partition, next_offset)
+order by topic, partition
+on conflict (topic, partition) do update set next_offset = greatest(written.next_offset, excluded.next_offset)

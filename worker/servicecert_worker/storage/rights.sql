@@ -10,6 +10,7 @@ grant select, insert, update (id, at, traceparent), delete on deadlines to {serv
 grant select, insert, update (headers, value, kept), delete on parked to {service};
 grant usage on sequence parked_seq_seq to {service};
 grant select, insert on origins to {service};
+grant select, insert, update (next_offset) on written to {service};
 grant select, insert on audit to {service};
 grant select, insert, update (attested) on audit_chains to {service};
 grant select, insert on audit_checkpoints to {service};
@@ -18,7 +19,8 @@ grant select on _yoyo_migration to {service};
 grant execute on function lock_of, record_operation to {service};
 
 -- E3: parked records, deadlines and the audit's salts of a case; whether it has something to publish or to do.
-grant select (key), delete on parked to {eraser};
+grant select (key, event_id), delete on parked to {eraser};
+grant insert on inbox to {eraser};
 grant select (key), delete on deadlines to {eraser};
 grant select (key) on outbox to {eraser};
 grant select (key) on intents to {eraser};
@@ -31,7 +33,7 @@ grant execute on function worker_figures to {monitoring}, {operators}, {readers}
 
 -- Operators change nothing but by these functions, which write the audit.
 grant execute on function replay_parked, discard_parked, forget_origins to {operators};
-grant select on inbox, intents, deadlines, parked, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {operators};
+grant select on inbox, intents, deadlines, parked, origins, written, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {operators};
 grant select (id, topic, key, event_id, type, at) on outbox to {operators};
 grant select (chain, seq, at, key, entry, hash) on audit to {operators};
 
@@ -39,6 +41,6 @@ grant select (chain, seq, at, key, entry, hash) on audit to {operators};
 grant select (event_id, at) on inbox to {readers};
 grant select (id, topic, key, event_id, type, at) on outbox to {readers};
 grant select (id, key, kind, owner, since) on intents to {readers};
-grant select on deadlines, origins, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
+grant select on deadlines, origins, written, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
 grant select (seq, event_id, topic, partition, "offset", type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
 grant select (chain, seq, at, key, entry, hash) on audit to {readers};

@@ -1,0 +1,220 @@
+"""A worker whose database was restored to an earlier moment stops before it decides anything; no other one does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from databases import administer
+from psycopg import sql
+from servicecert_cli.connections import kafka
+from servicecert_deploy import Child, Parts
+from servicecert_schemas import topics
+from servicecert_schemas.certificate import IssuingRefused
+from servicecert_schemas.codec import Record, to_record
+from servicecert_worker.clock import machine_clock
+from servicecert_worker.kafka import lag
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.storage import QUERIES, database
+from toy import service as toy
+from toy.stand import Stand, eventually, numbered
+
+ENDS = 65
+UNKNOWN = "The database of toy does not know records of its topics since "
+DECIDED = "select count(*) from audit"
+CASE = UUID(int=1)
+"""All events are of one case, and so in one partition of each topic."""
+
+
+class Backups:
+    """Copies of a stand's database, and the database as it was at an earlier moment."""
+
+    def __init__(self, stand: Stand, admin: psycopg.Connection) -> None:
+        self._stand = stand
+        self._admin = admin
+        self._name = stand.url.rpartition("/")[2]
+        self._backup = f"{self._name}_backup"
+
+    async def take(self) -> None:
+        """Copy the database; workers are connected to it again afterwards."""
+        self._do("revoke connect on database {0} from public")
+        self._do("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {2}")
+        self._do("create database {1} template {0}")
+        await self._reconnect()
+
+    async def restore(self) -> None:
+        """Put the copy into the database's place, under the feet of who is connected."""
+        self._do("drop database {0} with (force)")
+        self._do("alter database {1} rename to {0}")
+        await self._reconnect()
+
+    def close(self) -> None:
+        self._do("drop database if exists {1} with (force)")
+
+    def _do(self, statement: str) -> None:
+        names = sql.Identifier(self._name), sql.Identifier(self._backup), sql.Literal(self._name)
+        self._admin.execute(sql.SQL(statement).format(*names))
+
+    async def _reconnect(self) -> None:
+        self._do("grant connect on database {0} to public")
+        self._stand.pool.terminate()
+        self._stand.pool = await database.open_pool(self._stand.url, toy.NAME)
+
+
+@pytest.fixture
+def backups(stand: Stand, parts: Parts) -> Iterator[Backups]:
+    with psycopg.connect(parts.database_url, autocommit=True) as admin:
+        backups = Backups(stand, admin)
+        yield backups
+        backups.close()
+
+
+async def ended(worker: Child) -> str:
+    """Wait until a worker has stopped because of the fence, and return its sentence."""
+
+    async def is_over() -> bool:
+        return not worker.alive
+
+    await eventually(is_over, lambda: worker.tail(20))
+    assert worker.returncode == ENDS, worker.tail(20)
+    (sentence,) = [line for line in worker.tail(50).splitlines() if UNKNOWN in line]
+    assert sentence.endswith("run `servicecert restore check`.")
+    return sentence
+
+
+async def handled(stand: Stand, worker: Child, *numbers: str) -> None:
+    """Send the case's numbers, wait until all that follows is published and noted, and stop the worker."""
+    before = await stand.fetchval("select count(*) from inbox")
+    await stand.send(numbered(CASE, *numbers))
+    await stand.wait_handled(before + len(numbers))
+    assert worker.stop(60) == 0
+
+
+async def assigned(worker: Child) -> None:
+    """Wait until a worker reads: it has passed the fence."""
+
+    async def reads() -> bool:
+        assert worker.alive, worker.tail(20)
+        return "Partitions assigned" in worker.tail(50)
+
+    await eventually(reads, lambda: worker.tail(20))
+
+
+async def committed(stand: Stand, records: int) -> None:
+    """Wait until the group's offsets are behind so many records."""
+    async with kafka.admin(Cluster(stand.bootstrap, stand.prefix)) as admin:
+
+        async def are() -> bool:
+            return sum((await lag.committed(admin, stand.prefix + toy.NAME)).values()) == records
+
+        await eventually(are)
+
+
+async def send(stand: Stand, record: Record) -> None:
+    await stand.producer.send_and_wait(
+        stand.prefix + record.topic, record.value, record.key, headers=list(record.headers)
+    )
+
+
+async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_published(
+    stand: Stand, backups: Backups
+) -> None:
+    await handled(stand, stand.work(), "1", "2")
+    await backups.take()
+    await handled(stand, stand.work(), "3", "4", "5")
+    await backups.restore()
+    before = await stand.fetchval(DECIDED)
+    sentence = await ended(stand.work())
+    assert "written to certificates" in sentence
+    assert await stand.fetchval(DECIDED) == before
+    assert await stand.fetchval("select count(*) from inbox") == 2
+
+
+async def test_I1_a_worker_does_not_start_on_a_database_that_forgot_what_it_handled(
+    stand: Stand, backups: Backups
+) -> None:
+    await handled(stand, stand.work(), "1")
+    await backups.take()
+    worker = stand.work(SERVICECERT_AUDIT_SECONDS="3600")
+    await stand.send(numbered(CASE, "ignore-1", "ignore-2"))
+    await stand.wait_until("select count(*) = 3 from inbox")
+    await committed(stand, 3)
+    worker.kill()
+    await backups.restore()
+    # As if it had published nothing, not even the checkpoints of its audit.
+    await administer(stand.pool, "update written set next_offset = 1000")
+    sentence = await ended(stand.work(SERVICECERT_AUDIT_SECONDS="3600"))
+    assert "(at least 2 handled of applications)" in sentence
+    assert await stand.fetchval("select count(*) from inbox") == 1
+
+
+async def test_I2_a_running_worker_publishes_nothing_from_a_database_that_forgot(
+    stand: Stand, backups: Backups
+) -> None:
+    await handled(stand, stand.work(), "1")
+    await backups.take()
+    worker = stand.work()
+    await stand.send(numbered(CASE, "2", "3"))
+    await stand.wait_handled(3)
+    published = len(await stand.records(topics.CERTIFICATES.name))
+    # No worker sees that the database is away for a moment.
+    worker.freeze()
+    await backups.restore()
+    worker.thaw()
+    await ended(worker)
+    assert len(await stand.records(topics.CERTIFICATES.name)) == published
+
+
+async def test_what_is_not_decided_by_the_service_or_a_second_copy_is_not_unknown(stand: Stand) -> None:
+    await handled(stand, stand.work(), "1")
+    (copied, *_) = await stand.records(topics.CERTIFICATES.name)
+    # A relay that was paused sends its last record once more; others write to the topic too.
+    await stand.producer.send_and_wait(
+        copied.topic, copied.value, copied.key, copied.partition, copied.timestamp, list(copied.headers)
+    )
+    signer = stand.identities.signer(toy.NAME)
+    data = IssuingRefused(case_id=CASE, code="n9", texts=toy.NO_TEXTS)
+    own = to_record(data, source="/toy", id=uuid4(), time=machine_clock())
+    by_a_command = to_record(data, source="/toy/standings", id=uuid4(), time=machine_clock())
+    for record in (own, signer.signed(by_a_command)):
+        await send(stand, record)
+    await handled(stand, stand.work(), "2")
+    await send(stand, signer.signed(own))
+    assert "(1 written to certificates)" in await ended(stand.work())
+
+
+async def test_a_database_that_has_noted_nothing_yet_takes_the_topics_as_they_are(stand: Stand) -> None:
+    await handled(stand, stand.work(), "1")
+    await administer(stand.pool, "delete from written")
+    await handled(stand, stand.work(), "2")
+    checkpoints = len(await stand.records(topics.AUDIT_CHECKPOINTS.name))
+    noted = await stand.fetchval("select next_offset from written where topic = 'audit-checkpoints'")
+    assert 1 < noted <= checkpoints
+
+
+async def test_I1_what_is_parked_discarded_or_erased_is_known(stand: Stand) -> None:
+    worker = stand.work()
+    await stand.send(numbered(CASE, "raise-in-decide", "2"))
+    await stand.send_raw(b"no-case", b"no event")
+    await stand.wait_until("select count(*) = 3 from parked")
+    await committed(stand, 3)
+    assert worker.stop(60) == 0
+    for change in (
+        "select 1",
+        "select discard_parked(array(select event_id from parked where reason = 'no-event'))",
+        QUERIES["erase"].replace("$1", f"'{CASE}'"),
+    ):
+        await administer(stand.pool, change)
+        worker = stand.work()
+        await assigned(worker)
+        assert worker.stop(60) == 0
+    assert await stand.fetchval("select count(*) from parked") == 0
+
+
+async def test_accepting_other_topics_forgets_what_was_written_to_the_old_ones(stand: Stand) -> None:
+    await handled(stand, stand.work(), "1")
+    assert await stand.fetchval("select count(*) > 0 from written")
+    await administer(stand.pool, "select forget_origins()")
+    assert await stand.fetchval("select count(*) from written") == 0

@@ -1,0 +1,94 @@
+"""Reads chosen parts of topics, without a group: what a look at a topic needs, in one connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ..faults import with_timeout
+from ..runtime.record import Record
+from .clients import stop
+from .cluster import Cluster
+from .internals import client_of, committed_offsets, partitions_of, position_of
+from .source import record_of
+
+_START_SECONDS = 15.0
+_SILENT_SECONDS = 15.0
+_POLL_MS = 200
+_PARTITION_BYTES = 256 * 1024
+"""What one answer holds of a partition: the parts are short, and what follows them is not wanted."""
+
+
+class PartReader:
+    """Reads topics by their names in the cluster. All methods raise what aiokafka raises."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        """Return the partitions of the topics that exist. Their leaders are known then, all at once."""
+        client = client_of(self._consumer)
+        found = await partitions_of(client, list(topics))
+        await client.set_topics({each.topic for each in found})
+        return found
+
+    async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition."""
+        return dict(await self._consumer.end_offsets(list(partitions))) if partitions else {}
+
+    async def at(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return the offset of the first record at or after a time, in ms since 1970, where there is one."""
+        found = await self._consumer.offsets_for_times(dict(times))
+        return {partition: each.offset for partition, each in found.items() if each is not None}
+
+    async def committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offsets that a group has committed, without joining it."""
+        return await committed_offsets(client_of(self._consumer), group, partitions)
+
+    async def read(self, parts: Mapping[TopicPartition, tuple[int, int]]) -> list[Record]:
+        """Return what the topics still have of these parts, each from an offset up to another one.
+
+        Raises `TimeoutError` if the broker has nothing to say for 15 s.
+        """
+        left = {partition: part for partition, part in parts.items() if part[0] < part[1]}
+        records: list[Record] = []
+        if not left:
+            return records
+        consumer = self._consumer
+        consumer.assign(list(left))
+        for partition, (start, _) in left.items():
+            consumer.seek(partition, start)
+        silent = 0.0
+        while left:
+            batches = await consumer.getmany(*left, timeout_ms=_POLL_MS)
+            for partition, batch in batches.items():
+                records += [record_of(each) for each in batch if each.offset < parts[partition][1]]
+            before = len(left)
+            # The last offsets of a part may be gone: then the position says that it is read.
+            left = {each: part for each, part in left.items() if (position_of(consumer, each) or 0) < part[1]}
+            silent = 0.0 if batches or len(left) < before else silent + _POLL_MS / 1000
+            if silent > _SILENT_SECONDS:
+                raise TimeoutError
+        consumer.unsubscribe()
+        return records
+
+
+@asynccontextmanager
+async def part_reader(cluster: Cluster) -> AsyncIterator[PartReader]:
+    """Open a reader. Raises what aiokafka raises."""
+    consumer = AIOKafkaConsumer(
+        **cluster.client,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        request_timeout_ms=15_000,
+        fetch_max_wait_ms=100,
+        max_partition_fetch_bytes=_PARTITION_BYTES,
+    )
+    try:
+        await with_timeout(_START_SECONDS, consumer.start())
+        yield PartReader(consumer)
+    finally:
+        await stop(consumer)
