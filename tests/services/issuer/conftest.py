@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import psycopg
 import pytest
+from certificates import certified
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -23,10 +24,18 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.profiles import load_profiles
-from servicecert_schemas.certificate import ApplicationAccepted, Recipient, RecipientRole, ServerNames, Subject
+from servicecert_schemas.certificate import (
+    ApplicationAccepted,
+    CertificateIssued,
+    Recipient,
+    RecipientRole,
+    ServerNames,
+    Subject,
+)
 from servicecert_schemas.values import CertificateType, Language, Usage
 from servicecert_worker.decider import Event
 from servicecert_worker.storage import database
+from services.handler import example
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
@@ -153,3 +162,9 @@ async def pool(issuer_admin: str, issuer_url: str) -> "AsyncIterator[asyncpg.Poo
     pool = await database.open_pool(issuer_url, "issuer")
     yield pool
     pool.terminate()
+
+
+@pytest.fixture(scope="session")
+def real(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> CertificateIssued:
+    """An event with a certificate that a CA signed."""
+    return certified(example(CertificateIssued), authority, ca_keys)

@@ -1,6 +1,6 @@
 """What a service has published, as its topics have it: a replay tells from it when and how things were decided. Pure.
 
-The id of an event follows from its cause: what followed from an item is found by the item's id.
+The id of an event or intent follows from its cause: what followed from an item is found by the item's id.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +17,11 @@ _PLACES = 5
 def event_id(cause: UUID, type: str, place: int) -> UUID:
     """Return the id of the `place`-th event that follows from an item."""
     return uuid5(cause, f"{type}/{place}")
+
+
+def intent_id(cause: UUID, kind: str, place: int) -> UUID:
+    """Return the id of the `place`-th intent that follows from an item."""
+    return uuid5(cause, f"intent/{kind}/{place}")
 
 
 @dataclass(frozen=True, slots=True)

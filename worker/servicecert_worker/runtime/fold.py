@@ -11,7 +11,7 @@ from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
 from ..domain import traces
-from ..domain.published import event_id
+from ..domain.published import event_id, intent_id
 from ..faults import error_summary
 from .record import Arrival, Poison
 
@@ -210,7 +210,7 @@ def _is_behind(arrival: Arrival, first: int | None) -> bool:
 
 
 def _intended(happened: Happened, place: int, intent: Intent, context: str | None) -> DecidedIntent:
-    identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
+    identity = intent_id(happened.id, intent.kind, place)
     return DecidedIntent(identity, happened.key, intent, intent.data.model_dump_json().encode(), context)
 
 

@@ -14,17 +14,23 @@ from servicecert_pki.partitions import FULL
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, StandingChanged
 from servicecert_worker.decider import Event, Facts, Task
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.domain.published import PublishedEvent, PublishedEvents, event_id, intent_id
 
 from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, Published, PublishedCrl, PublishOrder
 from .responders import CERTIFY, Certified, CertifyOrder, Drafted
 
+_MOST_CAS = 100
+"""More than an environment has CAs."""
+
 
 def recalled_facts(event: Event, published: PublishedEvents) -> Facts | None:
-    """Return the orders that followed from a responder's request."""
+    """Return the orders that followed from a responder's request, in their order: ids of intents depend on it."""
     if not isinstance(event.data, ResponderRequested):
         return None
-    orders = tuple(_order(each.data) for each in published.of(event.key) if isinstance(each.data, ResponderCertified))
+    certified = [each for each in published.of(event.key) if isinstance(each.data, ResponderCertified)]
+    ids = [event_id(intent_id(event.id, CERTIFY, place), ResponderCertified.TYPE, 0) for place in range(_MOST_CAS)]
+    certified.sort(key=lambda each: ids.index(each.id) if each.id in ids else _MOST_CAS)
+    orders = tuple(_order(each.data) for each in certified if isinstance(each.data, ResponderCertified))
     return Drafted(orders) if orders else None
 
 
@@ -63,8 +69,8 @@ def recalled_result(task: Task, published: PublishedEvents, interval: timedelta)
                         certificate=b64decode(each.data.certificate),
                         issuer_certificate=b64decode(each.data.issuer_certificate),
                     )
-                    for each in published.following(task.id)
-                    if isinstance(each.data, ResponderCertified)
+                    for each in published.of(task.key)
+                    if isinstance(each.data, ResponderCertified) and each.data.serial == task.data.serial
                 ),
                 None,
             )
