@@ -24,11 +24,11 @@ def record(offset: int, written: int) -> Record:
     return Record("applications", 0, offset, b"k", (), b"{}", after(written))
 
 
-def placed(written: Sequence[int], known: Sequence[int | None]) -> list[int]:
+def placed(written: Sequence[int], known: Sequence[int | None], since: int = 0) -> list[int]:
     """Return the seconds at which records are decided that were written then, and of which some moments are known."""
     records = [record(offset, seconds) for offset, seconds in enumerate(written)]
     at = [None if seconds is None else after(seconds) for seconds in known]
-    decided = list(moments(records, lambda record: at[record.offset]))
+    decided = list(moments(records, lambda record: at[record.offset], after(since)))
     assert [each.offset for _, each in decided] == [each.offset for each in records]
     return [round((moment - NOW).total_seconds()) for moment, _ in decided]
 

@@ -118,8 +118,11 @@ class Replaying:
         chain = Chain(name, facts, os.urandom)
         await chain.begin(self._pool, clock.now)
         signer = Signer(name, read_key(self._settings.service_key_file, name))
-        turns = Turns(service, self._pool, chain, signer, self._settings.parked_most)
         known = await self._followed(service)
+
+        def turns(replayed: Service[Any, Any]) -> Turns[Any, Any]:
+            return Turns(replayed, self._pool, chain, signer, self._settings.parked_most)
+
         replay = Replay(service, self._pool, turns, self._verifier, clock, known, forgotten.published)
         return await replay.run(forgotten.partitions)
 
@@ -160,11 +163,7 @@ class Replaying:
     async def _after_known(self, records: Sequence[Record]) -> int | None:
         """Return the place after the last record that is known to be handled; None if none of them is."""
         ids = {arrive(record, self._verifier).id: place for place, record in enumerate(records)}
-        known = await self._pool.fetch(
-            "select event_id from inbox where event_id = any($1::uuid[]) "
-            "union all select event_id from parked where event_id = any($1::uuid[])",
-            list(ids),
-        )
+        known = await self._pool.fetch(QUERIES["known_inputs"], list(ids))
         return max((ids[row["event_id"]] + 1 for row in known), default=None)
 
     async def _published(self, service: str, topic: Topic, since: datetime | None, published: PublishedEvents) -> None:

@@ -4,16 +4,25 @@ What a turn decided has the turn's moment, which its published events show. An i
 neighbours in its partition, when it was written or later.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
-from itertools import count
+from itertools import accumulate, count
 
 from ..decider import Due, Result
 from ..runtime.record import Record
 
-Waiting = Record | Result | Due
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The parked records of a key, of which one is known to have been handled after all."""
+
+    key: str
+
+
+Waiting = Record | Result | Due | Release
 
 
 @dataclass(order=True, slots=True)
@@ -48,18 +57,38 @@ class Agenda:
         return at, items
 
 
+class Read:
+    """When all records had been decided that were written up to a moment."""
+
+    def __init__(self, records: Iterable[tuple[datetime, Record]]) -> None:
+        by_time = sorted((record.written, at) for at, record in records)
+        self._written = [written for written, _ in by_time]
+        self._decided = list(accumulate((at for _, at in by_time), max))
+
+    def when(self, at: datetime, slack: timedelta) -> datetime:
+        """Return the first moment, not before `at`, by which all had been decided that were so much older than it."""
+        while place := bisect_right(self._written, at - slack):
+            if (decided := self._decided[place - 1]) <= at:
+                break
+            at = decided
+        return at
+
+
 def moments(
-    records: Iterable[Record], decided_at: Callable[[Record], datetime | None]
+    records: Iterable[Record], decided_at: Callable[[Record], datetime | None], since: datetime
 ) -> Iterable[tuple[datetime, Record]]:
-    """Yield the records of one partition, in order, each with the moment at which it is decided."""
+    """Yield the records of one partition, in order, each with the moment at which it is decided.
+
+    `since` is the moment of the last decision that is known: what is not decided yet came later.
+    """
     read = list(records)
     known = [decided_at(record) for record in read]
     until = _next_known(known)
     earliest: datetime | None = None
     for record, at, latest in zip(read, known, until, strict=True):
-        moment = at or record.written
-        if at is None and latest is not None:
-            moment = min(moment, latest)
+        moment = at
+        if moment is None:
+            moment = max(record.written if latest is None else min(record.written, latest), since)
         if earliest is not None:
             moment = max(moment, earliest)
         earliest = moment

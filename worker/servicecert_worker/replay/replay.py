@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool
+from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.parked import RecordParked
 
 from ..clock import machine_clock
-from ..decider import Done, Due, Event, Result, Service, Task
-from ..domain.published import PublishedEvents
+from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Unanswerable
+from ..domain.published import PublishedEvent, PublishedEvents
 from ..runtime.effects import NOBODY, result_of, task_of
 from ..runtime.fold import Item, ParkedArrival
 from ..runtime.loop import Loop
-from ..runtime.parking import notice_id
-from ..runtime.record import Record, arrive
+from ..runtime.parking import notice_id, parked_of
+from ..runtime.record import Arrival, Record, arrive
 from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
-from .order import Agenda, Waiting, moments
+from .order import Agenda, Read, Release, Waiting, moments
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -36,6 +38,10 @@ K = TypeVar("K")
 
 _MOST = 500
 _SOON = timedelta(microseconds=1)
+
+
+class RecallRefutedError(Exception):
+    """The facts of then do not hold in these tables."""
 
 
 class ReplayClock:
@@ -50,25 +56,32 @@ class ReplayClock:
 
 @dataclass(slots=True)
 class Replayed:
-    """What a replay did: turns, records by outcome, results told by the topics, intents left to the workers."""
+    """What a replay did: turns, records by outcome, results told by the topics, intents left to the workers.
+
+    `stuck` are results and deadlines that `decide` raises at, `unpublished` events that the topics do not have.
+    """
 
     turns: int = 0
     handled: int = 0
     repeated: int = 0
     parked: int = 0
+    stuck: int = 0
     recalled: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     unpublished: Counter[str] = field(default_factory=Counter)
 
 
 class Replay(Generic[S, K]):
-    """Replays for one service. `clock` is the one that the service was opened with, `known` its snapshot of topics."""
+    """Replays for one service. `clock` is the one that the service was opened with, `known` its snapshot of topics.
+
+    `turns` makes those of a service.
+    """
 
     def __init__(
         self,
         service: Service[S, K],
         pool: Pool[Any],
-        turns: Turns[S, K],
+        turns: Callable[[Service[S, K]], Turns[S, K]],
         verifier: Verifier,
         clock: ReplayClock,
         known: K,
@@ -76,17 +89,23 @@ class Replay(Generic[S, K]):
     ) -> None:
         self._service = service
         self._pool = pool
-        self._turns = turns
+        replayed = replace(service, examine=self._examine, decide=self._decide)
+        self._turns = turns(replayed)
         self._verifier = verifier
         self._clock = clock
         self._at = datetime.fromtimestamp(0, UTC)
         self._known = known
         self._published = published
         self._agenda = Agenda()
-        self._seen: set[UUID] = set()
+        self._read = Read(())
+        self._arrived: set[UUID] = set()
+        self._awaited: set[UUID] = set()
+        self._attempts: Counter[UUID] = Counter()
+        self._released: set[tuple[UUID, int]] = set()
+        self._recalled: set[UUID] = set()
         self._records = _Records()
         self._loop: Loop[S, K] = Loop(
-            replace(service, examine=self._examine),
+            replayed,
             _MOST,
             self._run_turn,
             self._after_turn,
@@ -100,23 +119,43 @@ class Replay(Generic[S, K]):
     async def run(self, partitions: Iterable[Sequence[Record]]) -> Replayed:
         """Replay the records of each partition, and all results and deadlines up to the last moment known.
 
-        Raises database errors, `Stuck` for a result or deadline that `decide` raises at.
+        Raises database errors. A result or deadline that `decide` raises at stays open, as with a worker.
         """
-        for records in partitions:
-            for at, record in moments(records, self._decided_at):
-                self._agenda.add(at, record)
+        # First: an interrupted replay has decided more than it can read the announcements of.
+        await self._keep_books()
+        self._at = await self._pool.fetchval(QUERIES["newest"]) or self._at
+        read = [list(records) for records in partitions]
+        await self._note_known(record for records in read for record in records)
+        placed = [each for records in read for each in moments(records, self._decided_at, self._at)]
+        self._read = Read(placed)
+        for at, record in placed:
+            self._agenda.add(at, record)
         await self._recall_open()
         end = max((event.time for event in self._published), default=self._at)
         while await self._step(end):
             pass
-        await self._finish()
+        self.replayed.stuck = self._loop.stuck
         return self.replayed
+
+    async def _note_known(self, records: Iterable[Record]) -> None:
+        """Note the records that the tables know: only a first copy was decided when the events say that it was."""
+        ids = [arrive(record, self._verifier).id for record in records]
+        self._arrived.update(row["event_id"] for row in await self._pool.fetch(QUERIES["known_inputs"], ids))
 
     def _decided_at(self, record: Record) -> datetime | None:
         id = arrive(record, self._verifier).id
-        if (parked := self._published.get(notice_id(id, 1))) is not None:
-            return parked.time
-        return self._published.decided_at(id)
+        if id in self._arrived:
+            return None
+        self._arrived.add(id)
+        return self._handled_at(id)
+
+    def _handled_at(self, id: UUID) -> datetime | None:
+        """Return when a record was handled, or parked for the next time; None if no event tells."""
+        notice = self._notice(id)
+        return self._published.decided_at(id) if notice is None else notice.time
+
+    def _notice(self, id: UUID) -> PublishedEvent | None:
+        return self._published.get(notice_id(id, self._attempts[id] + 1))
 
     async def _step(self, end: datetime) -> bool:
         """Take the next turn. Return False after the last one."""
@@ -135,30 +174,58 @@ class Replay(Generic[S, K]):
         for item in items:
             if isinstance(item, Result):
                 self._loop.give_result(item)
-        self._loop.give([item for item in items if isinstance(item, Due)])
+            elif isinstance(item, Due):
+                self._loop.give([item])
+            elif isinstance(item, Release):
+                async with self._pool.acquire() as connection:
+                    released = await parked_of(connection, item.key, self._verifier)
+                self._attempts.update({each.id: each.parked.attempts for each in released if each.parked is not None})
+                self._loop.give(released)
         self._records.waiting.extend(item for item in items if isinstance(item, Record))
         await self._loop.round(self._records, _MOST)
         self.replayed.turns += 1
 
     async def _add_due(self, until: datetime) -> None:
         """Add the deadlines that were due, each when it was decided."""
-        for row in await self._pool.fetch(QUERIES["due"], until, _MOST):
-            if row["id"] not in self._seen:
-                self._seen.add(row["id"])
-                due = Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"])
-                at = self._published.decided_at(due.id) or due.at
-                self._agenda.add(max(at, self._at), due)
+        for row in await self._pool.fetch(QUERIES["due_others"], until, self._awaited):
+            due = Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"])
+            self._awaited.add(due.id)
+            at = self._published.decided_at(due.id)
+            if at is None:
+                at = max(due.at, self._at)
+                slack = self._service.waits_for_topics.get(due.kind)
+                at = at if slack is None else self._read.when(at, slack)
+            self._agenda.add(max(at, self._at), due)
 
     async def _recall_open(self) -> None:
-        """Recall the results of the intents that were open at the beginning."""
+        """Recall what came of all that was open at the beginning: intents, parked records, events to publish."""
         rows = await self._pool.fetch("select id, key, kind, data, traceparent, since, result from intents")
         await self._recall([task_of(self._service.effects, row) for row in rows])
-        await self._forget_published(await self._pool.fetch("select event_id from outbox"))
+        for row in await self._pool.fetch("select event_id, key, attempts from parked order by seq"):
+            self._release(row["event_id"], row["key"], row["attempts"])
+        rows = await self._pool.fetch("select event_id, type, payload, at from outbox")
+        await self._drop(
+            [
+                row["event_id"]
+                for row in rows
+                if self._published.is_superfluous(
+                    row["event_id"], EVENTS[row["type"]].model_validate_json(row["payload"]), row["at"]
+                )
+            ]
+        )
+
+    def _release(self, id: UUID, key: str, attempts: int) -> None:
+        """Release a parked record when events tell that it was released: else a worker would decide it anew."""
+        self._attempts[id] = attempts
+        if (at := self._handled_at(id)) is not None and (id, attempts) not in self._released:
+            self._released.add((id, attempts))
+            self._agenda.add(max(at, self._at), Release(key))
 
     async def _follow(self, result: TurnResult, items: Sequence[Item]) -> None:
         """Recall what came of a turn's intents, and drop its events that are published."""
         self.replayed.repeated += len(result.repeated)
-        self.replayed.handled += len(items) - len(result.repeated) - len(result.parked)
+        handled = [each for each in result.decided if isinstance(each.item, Arrival) and each.parked is None]
+        self.replayed.handled += len(handled)
         self.replayed.parked += len(result.parked)
         notices = [notice_id(each.arrival.id, _attempts(each)) for each in result.parked]
         superfluous = [id for id in notices if id in self._published]
@@ -170,6 +237,9 @@ class Replay(Generic[S, K]):
                     self.replayed.unpublished[event.data.TYPE] += 1
         await self._drop(superfluous)
         await self._recall(result.tasks)
+        for each in result.parked:
+            self._release(each.arrival.id, each.arrival.key, _attempts(each))
+        self._awaited.difference_update(item.id for item in items)
 
     async def _recall(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
@@ -183,16 +253,13 @@ class Replay(Generic[S, K]):
             if data is None:
                 self.replayed.left[task.kind] += 1
                 continue
-            at = self._published.decided_at(task.id) or self._at + _SOON
+            at = self._published.decided_at(task.id) or max(task.since, self._at) + _SOON
             self._agenda.add(max(at, self._at), result_of(task, data))
 
-    async def _finish(self) -> None:
+    async def _keep_books(self) -> None:
         if (books := self._service.recall.books) is not None:
             async with self._pool.acquire() as connection, connection.transaction():
                 await books(connection, self._published)
-
-    async def _forget_published(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        await self._drop([row["event_id"] for row in rows if row["event_id"] in self._published])
 
     async def _drop(self, ids: Sequence[UUID]) -> None:
         if ids:
@@ -201,13 +268,27 @@ class Replay(Generic[S, K]):
     def _examine(self, events: Sequence[Event]) -> Sequence[Event]:
         """Return the events with the facts of then, the others examined now."""
         recalled = [replace(event, facts=self._service.recall.facts(event, self._published)) for event in events]
+        self._recalled.update(event.id for event in recalled if event.facts is not None)
         if self._service.examine is None:
             return recalled
         others = iter(self._service.examine([event for event in recalled if event.facts is None]))
         return [next(others) if event.facts is None else event for event in recalled]
 
+    def _decide(self, state: S | None, happened: Happened, known: K, now: datetime) -> Decision[S]:
+        """Decide as the service does, but park what was parked then, whatever the service would decide today."""
+        notice = self._notice(happened.id) if isinstance(happened, Event) else None
+        if notice is not None and isinstance(notice.data, RecordParked) and notice.data.culprit:
+            raise Unanswerable(notice.data.reason, notice.data.error)
+        return self._service.decide(state, happened, known, now)
+
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
-        return await self._turns.take(items, self._known, now, NOBODY, "")
+        try:
+            return await self._turns.take(items, self._known, now, NOBODY, "")
+        except FactsInvalid as invalid:
+            if invalid.replacements or self._recalled.isdisjoint(item.id for item in items):
+                raise
+            # The facts of then are what they are: the record that they do not hold for is parked.
+            raise RecallRefutedError(str(invalid)) from invalid
 
     def _after_turn(self, result: TurnResult, items: Sequence[Item]) -> None:
         self._done.append((result, items))

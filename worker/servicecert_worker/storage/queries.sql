@@ -43,6 +43,10 @@ group by key
 -- Read without locks: the turn that handles one claims it.
 select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
 
+-- name: due_others
+-- For a replay: the deadlines that were due at $1, without those that it awaits already.
+select id, key, kind, at, traceparent from deadlines where at <= $1 and id <> all($2::uuid[]) order by at, id
+
 -- name: erase
 -- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing. What
 -- was parked counts as handled, like any other event of the key.
@@ -103,9 +107,11 @@ where exists (select from outbox where outbox.event_id = o.event_id)
    or exists (select from written w where w.topic = o.topic and w.partition = o.partition and w.next_offset > o."offset")
 
 -- name: newest
--- When the last item was decided.
+-- When the last item was decided. The beginning of a chain and what operators did are no decisions, and have the time of the database or the machine.
 select max(last.at) from audit_chains as c
-cross join lateral (select at from audit where chain = c.chain order by seq desc limit 1) as last
+cross join lateral (
+    select at from audit where chain = c.chain and entry like '{"happened":%' order by seq desc limit 1
+) as last
 
 -- name: own
 -- The intents of an owner that are not among those in its hands, oldest first.
