@@ -7,13 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
 import psutil
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from servicecert_cli.connections import kafka
+from servicecert_schemas.codec import to_record
 from servicecert_schemas.principals import Principal
-from servicecert_schemas.topics import APPLICATIONS, REGISTERS
+from servicecert_schemas.topics import APPLICATIONS, REGISTERS, Topic
+from servicecert_worker.kafka.cluster import Cluster
 
 from alarms.stand import Stand, until
 
@@ -251,6 +257,53 @@ async def registers_empty(stand: Stand):
 
 
 @asynccontextmanager
+async def registers_stale(stand: Stand):
+    """Nobody has loaded registers for nine days: their topic has the same entries, written then."""
+    from servicecert_cli.registers.loading import SOURCE, event_id, publish_entries
+    from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+
+    entries = await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS))
+    then = datetime.now(UTC) - timedelta(days=9)
+    loader, cluster = stand.system.cluster_of(Principal.REGISTERS_LOADER), stand.system.cluster
+    await delete_records(cluster, REGISTERS)
+    producer = AIOKafkaProducer(**loader.client)
+    await producer.start()
+    try:
+        for entry in entries:
+            record = to_record(entry, source=SOURCE, id=event_id(entry), time=then)
+            await producer.send_and_wait(
+                loader.name(REGISTERS),
+                record.value,
+                record.key,
+                headers=record.headers,
+                timestamp_ms=int(then.timestamp() * 1000),
+            )
+    finally:
+        await producer.stop()
+    # A worker that runs has seen the newer records.
+    await asyncio.to_thread(stand.system.children["intake"].stop)
+    stand.system.start("intake")
+    await stand.system.ready("intake")
+    try:
+        yield
+    finally:
+        await publish_entries(loader, entries)
+
+
+async def delete_records(cluster: Cluster, topic: Topic) -> None:
+    """Delete all records of a compacted topic, which a broker allows where it may delete by age, too."""
+    name = cluster.name(topic)
+    partitions = [TopicPartition(name, number) for number in range(topic.partitions)]
+    async with kafka.reader(cluster) as reader, kafka.admin(cluster) as admin:
+        for policy in ("compact,delete", "compact"):
+            config = {**topic.config, "cleanup.policy": policy}
+            await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, config)])
+            if policy != "compact":
+                ends = await reader.end_offsets(partitions)
+                await admin.delete_records({each: RecordsToDelete(end) for each, end in ends.items()})
+
+
+@asynccontextmanager
 async def service_key_missing(stand: Stand):
     """Take away the key that signs the audit and the events; a worker that restarts finds none."""
     key: Path = stand.system.keys_folder / "issuer.key"
@@ -284,6 +337,7 @@ FAULTS = (
     Fault("delivery clock near", "DeliveryNear", _clock(DELIVERY_NEAR, DELIVERY_BACK)),
     Fault("revocation clock near", "RevocationNear", revocation_near, consequences=frozenset({"CrlPublisherFails"})),
     Fault("registers empty", "RegistersEmpty", registers_empty),
+    Fault("registers stale", "RegistersStale", registers_stale),
     Fault("service key missing", "WorkerDown", service_key_missing, {"job": "issuer"}),
     Fault("lag exporter dead", "LagExporterDown", _dead("lag")),
 )

@@ -2,71 +2,97 @@
 
 import importlib
 import os
+import sys
 
 import click
 from pydantic import ValidationError
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.application import settings_fault
 from servicecert_worker.process.settings import WorkerSettings
-from servicecert_worker.replay.replay import ReplayClock
 
 from ..faults import UserError
 from ..operations import replaying
-from ..operations.replaying import ServiceModule
+from ..operations.replaying import Outcome, ServiceModule
 from ..terminal import interruption
+from ..terminal.output import as_json, print_json, print_table
+
+HEAD = ("what", "how many")
 
 
 @click.group()
 def command() -> None:
-    """Bring a database forward that was restored to an earlier moment than the topics."""
+    """Bring a database forward that was restored to an earlier moment than the topics.
 
-
-@command.command()
-@click.argument("service", type=click.Choice(SERVICES))
-def check(service: str) -> None:
-    """Say what the topics have and a service's tables do not know. Changes nothing.
+    Run both commands for each service, with its own settings, while none of its workers
+    runs: they refuse to start on such a database.
 
     \b
-    Example:
+    Examples:
       servicecert restore check issuer
+      servicecert restore apply issuer
     """
-    module = _module(service)
-
-    async def checked() -> None:
-        async with replaying.opened(module, _settings()) as tables, tables.service(ReplayClock()) as opened:
-            forgotten = await tables.forgotten(opened)
-            click.echo(f"{service}: {forgotten.records} records to decide again, {len(forgotten.published)} events.")
-
-    interruption.run(checked())
 
 
 @command.command()
 @click.argument("service", type=click.Choice(SERVICES))
-def apply(service: str) -> None:
-    """Decide again what a service's tables do not know, without a signature, a mail or a CRL.
+@as_json
+def check(service: str, as_json: bool) -> None:
+    """Say what the topics have and a service's tables have forgotten. Changes nothing.
+
+    Exit code 1 if anything is forgotten.
+
+    \b
+    Examples:
+      servicecert restore check issuer
+      servicecert restore check issuer --json
+    """
+    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=False, empty=False))
+    if as_json:
+        print_json(outcome.facts())
+    else:
+        report(service, outcome, "servicecert restore apply {service}")
+    sys.exit(1 if outcome.forgets else 0)
+
+
+@command.command()
+@click.argument("service", type=click.Choice(SERVICES))
+@as_json
+def apply(service: str, as_json: bool) -> None:
+    """Decide again what a service's tables have forgotten, without a signature, a mail or a CRL.
+
+    It may be interrupted and run again. Afterwards the service's workers start.
 
     \b
     Example:
       servicecert restore apply issuer
     """
-    module = _module(service)
-
-    async def applied() -> None:
-        clock = ReplayClock()
-        async with replaying.opened(module, _settings()) as tables, tables.service(clock) as opened:
-            forgotten = await tables.forgotten(opened)
-            done = await tables.replay(opened, clock, forgotten)
-            click.echo(repr(done))
-
-    interruption.run(applied())
+    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=True, empty=False))
+    if as_json:
+        print_json(outcome.facts())
+    else:
+        report(service, outcome, "")
 
 
-def _module(service: str) -> ServiceModule:
-    module: ServiceModule = importlib.import_module(f"servicecert_{service}.service")
+def report(service: str, outcome: Outcome, act: str) -> None:
+    """Print what is forgotten, and what was done about it; `act` is the command that does it."""
+    if not outcome.forgets:
+        click.echo(f"The tables of {service} know all that its topics have.")
+        return
+    print_table(HEAD, [(what, str(number)) for what, number in outcome.rows()], right=frozenset({1}))
+    if outcome.done is None:
+        click.echo(f"\nNothing is changed. Run `{act.format(service=service)}`.")
+    else:
+        click.echo(f"\nThe tables of {service} are up to its topics: start its workers.")
+
+
+def service_of(name: str) -> ServiceModule:
+    """Return the module of a service."""
+    module: ServiceModule = importlib.import_module(f"servicecert_{name}.service")
     return module
 
 
-def _settings() -> WorkerSettings:
+def settings_of() -> WorkerSettings:
+    """Return the settings of the environment. Raises UserError."""
     try:
         return WorkerSettings()
     except ValidationError as error:

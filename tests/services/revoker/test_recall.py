@@ -179,7 +179,7 @@ def test_what_nothing_is_published_of_is_left_to_the_examination(
     issued: EventData = example(CertificateIssued)
     assert recalled_facts(Event(uuid4(), request.key, issued, NOW), PublishedEvents(events)) is None
     other = CertifyOrder(
-        environment=request.data.environment,  # type: ignore[attr-defined]
+        environment=request.data.environment,
         key_sha256="00" * 32,
         issuer="ca-0",
         serial="99",

@@ -1,0 +1,130 @@
+"""What a service's topics have and its tables have forgotten: records that it read, and events that it published."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiokafka import TopicPartition
+from asyncpg import Pool
+from servicecert_schemas.codec import Undecodable, decode, read_envelope
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS
+from servicecert_worker.decider import Service
+from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.outputs import Ends, Outputs, written_topics
+from servicecert_worker.kafka.reading import PartReader
+from servicecert_worker.runtime.record import Arrival, Record, arrive, is_relevant, possible_ids
+from servicecert_worker.signatures import Verifier
+from servicecert_worker.storage import QUERIES
+
+_STEP = 200
+_BEFORE = timedelta(minutes=10)
+"""How long before the last decision an event may have been decided whose cause was known then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """The records of each partition that are not handled, and all that the service published around that time.
+
+    `unknown` counts the published events that the tables do not know, by type; `ends` are the ends of their topics.
+    """
+
+    partitions: tuple[Sequence[Record], ...]
+    published: PublishedEvents
+    unknown: Counter[str]
+    ends: Ends
+
+    @property
+    def records(self) -> Counter[str]:
+        """How many records of each topic are to be decided again."""
+        return Counter(record.topic for records in self.partitions for record in records)
+
+
+class Comparison:
+    """Compares a service's tables with its topics. Raises what aiokafka and asyncpg raise."""
+
+    def __init__(self, service: Service[Any, Any], cluster: Cluster, verifier: Verifier, pool: Pool[Any]) -> None:
+        self._service = service
+        self._cluster = cluster
+        self._verifier = verifier
+        self._pool = pool
+
+    async def forgotten(self, reader: PartReader) -> Forgotten:
+        """Return what the topics have and the tables have forgotten."""
+        since: datetime | None = await self._pool.fetchval(QUERIES["newest"])
+        service = self._service
+        outputs = Outputs(self._cluster, service.name, self._verifier, service.announced)
+        unknown, ends = await outputs.unknown(reader, self._pool.fetch)
+        published = await self._published(reader, ends, since)
+        events = (published.get(id) for seen in unknown for id in seen.ids)
+        types = Counter(event.data.TYPE for event in events if event is not None)
+        return Forgotten(tuple(await self._inputs(reader)), published, types, ends)
+
+    async def _inputs(self, reader: PartReader) -> list[Sequence[Record]]:
+        """Return the records of each partition after the last one that is known to be handled.
+
+        A partition's records are handled in order: all before a handled one are handled. So it steps back, each time
+        further, until it finds one.
+        """
+        partitions = await reader.partitions([self._cluster.name(topic) for topic in self._service.reads])
+        ends = await reader.ends(partitions)
+        found: dict[TopicPartition, Sequence[Record]] = {}
+        step = _STEP
+        while missing := [each for each in partitions if each not in found]:
+            parts = {each: (max(0, ends[each] - step), ends[each]) for each in missing}
+            read = _by_partition(await reader.read(parts))
+            for each in missing:
+                arrivals = [arrive(record, self._verifier) for record in read.get(each, ())]
+                after = await self._after_known(arrivals)
+                if after is not None or parts[each][0] == 0:
+                    found[each] = [it.record for it in arrivals[after or 0 :] if self._is_relevant(it)]
+            step *= 8
+        return [found[each] for each in partitions]
+
+    async def _after_known(self, arrivals: Sequence[Arrival]) -> int | None:
+        """Return the place after the last record that is known to be handled; None if none of them is."""
+        places = {id: place for place, arrival in enumerate(arrivals) for id in possible_ids(arrival)}
+        rows = await self._pool.fetch(QUERIES["known_inputs"], list(places))
+        return max((places[row["event_id"]] + 1 for row in rows), default=None)
+
+    def _is_relevant(self, arrival: Arrival) -> bool:
+        compacted = {self._cluster.name(topic) for topic in self._service.reads if topic.compacted}
+        return is_relevant(arrival, self._service.is_relevant, compacted)
+
+    async def _published(self, reader: PartReader, ends: Ends, since: datetime | None) -> PublishedEvents:
+        """Return what the service published from a while before its last decision on."""
+        topics = {self._cluster.name(topic): topic for topic in written_topics(self._service.name)}
+        del topics[self._cluster.name(AUDIT_CHECKPOINTS)]
+        partitions = [each for each in ends if each.topic in topics]
+        starts: Mapping[TopicPartition, int] = dict.fromkeys(partitions, 0)
+        if since is not None:
+            at = int((since - _BEFORE).timestamp() * 1000)
+            starts = {**ends, **await reader.at(dict.fromkeys(partitions, at))}
+        published = PublishedEvents()
+        for record in await reader.read({each: (starts[each], ends[each]) for each in partitions}):
+            if (event := self._own(record)) is not None:
+                published.add(event)
+        return published
+
+    def _own(self, record: Record) -> PublishedEvent | None:
+        """Return the event of a record that a turn of this service decided, else None."""
+        try:
+            if read_envelope(record.key, record.headers).source != f"/{self._service.name}":
+                return None
+            self._verifier.verify(record.topic, record.key, record.headers, record.value)
+            topic = record.topic.removeprefix(self._cluster.prefix)
+            envelope, data = decode(topic, record.key, record.headers, record.value)
+        except Undecodable:
+            return None
+        return PublishedEvent(envelope.id, data, envelope.time)
+
+
+def _by_partition(records: Iterable[Record]) -> Mapping[TopicPartition, list[Record]]:
+    found: dict[TopicPartition, list[Record]] = {}
+    for record in records:
+        found.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+    return found
