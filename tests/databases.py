@@ -47,6 +47,39 @@ def drop_database(parts: Parts, name: str) -> None:
             connection.execute(sql.SQL("drop role {}").format(sql.Identifier(role)))
 
 
+class Backup:
+    """A copy of a database, which may take the database's place: the database as it was at an earlier moment.
+
+    Who is connected loses the connection.
+    """
+
+    def __init__(self, admin_url: str, name: str) -> None:
+        self._url = admin_url
+        self._name = name
+        self._copy = f"{name}_backup"
+
+    def take(self) -> None:
+        """Copy the database. Nobody may be connected meanwhile."""
+        self._do("alter database {0} allow_connections false")
+        self._do("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {2}")
+        self._do("create database {1} template {0}")
+        self._do("alter database {0} allow_connections true")
+
+    def restore(self) -> None:
+        """Put the copy into the database's place."""
+        self._do("drop database {0} with (force)")
+        self._do("alter database {1} rename to {0}")
+
+    def drop(self) -> None:
+        """Drop the copy if it is there."""
+        self._do("drop database if exists {1} with (force)")
+
+    def _do(self, statement: str) -> None:
+        names = sql.Identifier(self._name), sql.Identifier(self._copy), sql.Literal(self._name)
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*names))
+
+
 @asynccontextmanager
 async def operator(pool: asyncpg.Pool[Any]) -> AsyncIterator[asyncpg.Connection[Any]]:
     """A connection of an operator's login to a pool's schema, as `administer` knows it."""

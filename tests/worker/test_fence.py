@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
-from databases import administer
-from psycopg import sql
+from databases import Backup, administer
 from servicecert_cli.connections import kafka
 from servicecert_deploy import Child, Parts
 from servicecert_schemas import topics
@@ -28,47 +26,29 @@ CASE = UUID(int=1)
 """All events are of one case, and so in one partition of each topic."""
 
 
-class Backups:
-    """Copies of a stand's database, and the database as it was at an earlier moment."""
+class Backups(Backup):
+    """A copy of a stand's database. The stand is connected again after each change."""
 
-    def __init__(self, stand: Stand, admin: psycopg.Connection) -> None:
+    def __init__(self, stand: Stand, admin_url: str) -> None:
+        super().__init__(admin_url, stand.url.rpartition("/")[2])
         self._stand = stand
-        self._admin = admin
-        self._name = stand.url.rpartition("/")[2]
-        self._backup = f"{self._name}_backup"
 
-    async def take(self) -> None:
-        """Copy the database; workers are connected to it again afterwards."""
-        self._do("revoke connect on database {0} from public")
-        self._do("select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = {2}")
-        self._do("create database {1} template {0}")
-        await self._reconnect()
-
-    async def restore(self) -> None:
-        """Put the copy into the database's place, under the feet of who is connected."""
-        self._do("drop database {0} with (force)")
-        self._do("alter database {1} rename to {0}")
-        await self._reconnect()
-
-    def close(self) -> None:
-        self._do("drop database if exists {1} with (force)")
-
-    def _do(self, statement: str) -> None:
-        names = sql.Identifier(self._name), sql.Identifier(self._backup), sql.Literal(self._name)
-        self._admin.execute(sql.SQL(statement).format(*names))
-
-    async def _reconnect(self) -> None:
-        self._do("grant connect on database {0} to public")
+    async def taken(self) -> None:
         self._stand.pool.terminate()
+        self.take()
+        self._stand.pool = await database.open_pool(self._stand.url, toy.NAME)
+
+    async def restored(self) -> None:
+        self._stand.pool.terminate()
+        self.restore()
         self._stand.pool = await database.open_pool(self._stand.url, toy.NAME)
 
 
 @pytest.fixture
 def backups(stand: Stand, parts: Parts) -> Iterator[Backups]:
-    with psycopg.connect(parts.database_url, autocommit=True) as admin:
-        backups = Backups(stand, admin)
-        yield backups
-        backups.close()
+    backups = Backups(stand, parts.database_url)
+    yield backups
+    backups.drop()
 
 
 async def ended(worker: Child) -> str:
@@ -122,9 +102,9 @@ async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_p
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1", "2")
-    await backups.take()
+    await backups.taken()
     await handled(stand, stand.work(), "3", "4", "5")
-    await backups.restore()
+    await backups.restored()
     before = await stand.fetchval(DECIDED)
     sentence = await ended(stand.work())
     assert "written to certificates" in sentence
@@ -136,13 +116,13 @@ async def test_I1_a_worker_does_not_start_on_a_database_that_forgot_what_it_hand
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1")
-    await backups.take()
+    await backups.taken()
     worker = stand.work(SERVICECERT_AUDIT_SECONDS="3600")
     await stand.send(numbered(CASE, "ignore-1", "ignore-2"))
     await stand.wait_until("select count(*) = 3 from inbox")
     await committed(stand, 3)
     worker.kill()
-    await backups.restore()
+    await backups.restored()
     # As if it had published nothing, not even the checkpoints of its audit.
     await administer(stand.pool, "update written set next_offset = 1000")
     sentence = await ended(stand.work(SERVICECERT_AUDIT_SECONDS="3600"))
@@ -154,14 +134,14 @@ async def test_I2_a_running_worker_publishes_nothing_from_a_database_that_forgot
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1")
-    await backups.take()
+    await backups.taken()
     worker = stand.work()
     await stand.send(numbered(CASE, "2", "3"))
     await stand.wait_handled(3)
     published = len(await stand.records(topics.CERTIFICATES.name))
     # No worker sees that the database is away for a moment.
     worker.freeze()
-    await backups.restore()
+    await backups.restored()
     worker.thaw()
     await ended(worker)
     assert len(await stand.records(topics.CERTIFICATES.name)) == published

@@ -1,0 +1,70 @@
+"""A database that is restored to an earlier moment: no service works on it, and nothing is signed or mailed again."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import psycopg
+import pytest
+from chaos.customers import Customers
+from databases import Backup
+from journeys.client import PATIENCE_SECONDS, connected_client
+from servicecert_cli.stand.identities import Identities
+from servicecert_cli.stand.system import System
+from servicecert_deploy import Parts
+from servicecert_schemas.case import CaseState
+from servicecert_schemas.topics import CERTIFICATE_INTENTS, CERTIFICATES, SERVICES
+from servicecert_schemas.values import CertificateType
+
+DECIDED = " union all ".join(f"select count(*) from {service}.audit" for service in SERVICES)
+
+
+@pytest.mark.long
+async def test_I1_I2_I3_no_service_starts_on_a_database_that_forgot_a_case(
+    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    async with (
+        System(tmp_path, parts=parts, authority=authority, identities=identities) as system,
+        connected_client(system, known_customers) as client,
+    ):
+        await client.view(await client.apply(CertificateType.TEST_SERVER), CaseState.DELIVERED)
+        await stopped(system)
+        backup = Backup(parts.database_url, psycopg.conninfo.conninfo_to_dict(system.backends.admin_url)["dbname"])
+        await asyncio.to_thread(backup.take)
+        for service in SERVICES:
+            system.start(service)
+        await client.view(await client.apply(CertificateType.TEST_SERVER, number=1), CaseState.DELIVERED)
+        await stopped(system)
+        await asyncio.to_thread(backup.restore)
+        before, records = decided(system), len(client.witness.seen)
+        for service in SERVICES:
+            sentence = await refused(system, service)
+            assert f"The database of {service} does not know records of its topics since " in sentence
+        assert "written to " + CERTIFICATE_INTENTS.name in system.children["issuer"].tail(3)
+        assert "written to " + CERTIFICATES.name in system.children["issuer"].tail(3)
+        assert decided(system) == before
+        await client.witness.caught_up()
+        assert len(client.witness.seen) == records
+
+
+async def stopped(system: System) -> None:
+    """Stop all services' workers."""
+    for service in SERVICES:
+        assert await asyncio.to_thread(system.children[service].stop, 60) == 0
+
+
+async def refused(system: System, service: str) -> str:
+    """Start a worker, wait until it has stopped because of the fence, and return its sentence."""
+    worker = system.start(service)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while worker.alive:  # noqa: ASYNC110  -- a process ends
+            await asyncio.sleep(0.05)
+    assert worker.returncode == 65, worker.tail(5)
+    return worker.tail(1)
+
+
+def decided(system: System) -> list[int]:
+    """Return how many rows each service's audit has."""
+    with psycopg.connect(system.backends.admin_url) as connection:
+        return [count for (count,) in connection.execute(DECIDED)]
