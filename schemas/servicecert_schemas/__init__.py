@@ -47,6 +47,7 @@ from .case import Renewal as Renewal
 from .case import RevocationState as RevocationState
 from .certificate import AcceptedWithdrawn as AcceptedWithdrawn
 from .certificate import ApplicationAccepted as ApplicationAccepted
+from .certificate import CertificateIntended as CertificateIntended
 from .certificate import CertificateIssued as CertificateIssued
 from .certificate import CertificateVoided as CertificateVoided
 from .certificate import IssuingRefused as IssuingRefused
@@ -134,6 +135,7 @@ from .topics import APPLICATIONS as APPLICATIONS
 from .topics import AUDIT_CHECKPOINTS as AUDIT_CHECKPOINTS
 from .topics import CASES as CASES
 from .topics import CATALOGUE as CATALOGUE
+from .topics import CERTIFICATE_INTENTS as CERTIFICATE_INTENTS
 from .topics import CERTIFICATE_STANDINGS as CERTIFICATE_STANDINGS
 from .topics import CERTIFICATE_STATUS as CERTIFICATE_STATUS
 from .topics import CERTIFICATES as CERTIFICATES

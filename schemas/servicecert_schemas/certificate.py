@@ -105,6 +105,30 @@ class AcceptedWithdrawn(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.accepted-application.withdrawn.v1"
 
 
+class CertificateIntended(CaseEvent):
+    """A certificate will be signed: announced before the CA's key is used, and read back by the issuer alone.
+
+    With the application it is all that the issuer's database has of the intent, which is signed with these bytes
+    (`tbs`, DER) or not at all. `application_sha256` is the digest of the application without its recipients.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.certificate.intended.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "profile", "profile_version", "partition")
+
+    issuer: Identifier
+    serial: SerialNumber
+    tbs: Base64
+    profile: Identifier
+    profile_version: Count
+    partition: Partition
+    key_sha256: Sha256
+    business_id: BusinessId
+    not_before: Instant
+    not_after: Instant
+    sign_by: Instant
+    application_sha256: Sha256 | None = None
+
+
 class CertificateIssued(CaseEvent):
     """A certificate was signed, verified and recorded.
 

@@ -12,6 +12,7 @@ from .case import CaseChanged, EventRefused
 from .certificate import (
     AcceptedWithdrawn,
     ApplicationAccepted,
+    CertificateIntended,
     CertificateIssued,
     CertificateVoided,
     IssuingRefused,
@@ -144,6 +145,14 @@ ACCEPTED_APPLICATIONS = Topic(
     writers=(Principal.INTAKE,),
     readers=(Principal.ISSUER,),
 )
+# The second copy of what is signed: the issuer's database is the first (I4).
+CERTIFICATE_INTENTS = Topic(
+    "certificate-intents",
+    key="case",
+    events=(CertificateIntended,),
+    writers=(Principal.ISSUER,),
+    readers=(Principal.ISSUER,),
+)
 CERTIFICATES = Topic(
     "certificates",
     key="case",
@@ -248,6 +257,7 @@ CATALOGUE = (
     ACCOUNTS,
     REGISTERS,
     ACCEPTED_APPLICATIONS,
+    CERTIFICATE_INTENTS,
     CERTIFICATES,
     REVOCATIONS,
     CERTIFICATE_STATUS,
@@ -262,8 +272,8 @@ CATALOGUE = (
 
 TOPICS = MappingProxyType({topic.name: topic for topic in CATALOGUE})
 """The catalogue by name."""
-FOLLOWED = (REGISTERS, ACCOUNTS)
-"""The topics that services read from their first record on, outside their groups."""
+FOLLOWED = (REGISTERS, ACCOUNTS, CERTIFICATE_INTENTS)
+"""The topics that services read outside their groups: from the first record on, or back what they wrote."""
 
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}

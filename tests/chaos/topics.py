@@ -14,7 +14,12 @@ from aiokafka import TopicPartition
 from asn1crypto.x509 import Certificate
 from servicecert_cli.connections import kafka
 from servicecert_schemas.case import CaseChanged, CaseState
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
+from servicecert_schemas.certificate import (
+    ApplicationAccepted,
+    CertificateIntended,
+    CertificateIssued,
+    CertificateVoided,
+)
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
@@ -73,7 +78,8 @@ class Topics:
     """The events of all cases; CRL numbers by CA and partition, in order; the reports of each parked record.
 
     `copies` counts events that are in a topic twice. `responders` are the certificates of OCSP responders, as SHA-256
-    of the signed bytes; `standings` are those published for each certificate, in order.
+    of the signed bytes; `standings` are those published for each certificate, in order. `announced` are the bytes that
+    were to be signed, as SHA-256.
     """
 
     cases: dict[UUID, CaseEvents] = field(default_factory=lambda: defaultdict(CaseEvents))
@@ -84,6 +90,7 @@ class Topics:
     copies: int = 0
     responders: set[str] = field(default_factory=set)
     standings: dict[tuple[str, str], list[Standing]] = field(default_factory=lambda: defaultdict(list))
+    announced: set[str] = field(default_factory=set)
 
     def add(self, event_id: UUID, data: EventData) -> None:
         """Add one event."""
@@ -91,6 +98,8 @@ class Topics:
             case ApplicationAccepted():
                 self._count(event_id, self.cases[data.case_id].accepted)
                 self.cases[data.case_id].accepted.add(event_id)
+            case CertificateIntended():
+                self.announced.add(sha256(b64decode(data.tbs)).hexdigest())
             case CertificateIssued():
                 self._count(event_id, self.cases[data.case_id].issued)
                 self.cases[data.case_id].issued[event_id] = _issued(data)

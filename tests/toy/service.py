@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
-from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
+from servicecert_schemas.certificate import CertificateIntended, CertificateVoided, IssuingRefused
 from servicecert_schemas.values import Texts
 from servicecert_worker.clock import Clock
 from servicecert_worker.decider import (
@@ -32,6 +33,7 @@ from servicecert_worker.decider import (
     Due,
     Effect,
     Event,
+    Fetch,
     Happened,
     Intent,
     Outcome,
@@ -129,8 +131,40 @@ def _frozen(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def announcement(task: Task) -> CertificateIntended:
+    """Return an announcement that has the number of an act as its profile; a toy signs nothing."""
+    return CertificateIntended(
+        case_id=UUID(task.data.case_id),
+        issuer="toy",
+        serial="01",
+        tbs="AAAA",
+        profile=f"n{task.data.number}",
+        profile_version=1,
+        partition=0,
+        key_sha256="0" * 64,
+        business_id="0204819-8",
+        not_before=task.since,
+        not_after=task.since,
+        sign_by=task.since,
+    )
+
+
+async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
+    """Return the ids of those announcements whose case has their number."""
+    rows = await fetch("select key, body from tally where key = any($1::text[])", [event.key for event in events])
+    numbers = {(row["key"], f"n{number}") for row in rows for number in json.loads(row["body"])["numbers"]}
+    return {
+        event.id
+        for event in events
+        if isinstance(event.data, CertificateIntended) and (event.key, event.data.profile) in numbers
+    }
+
+
 def toy(acts: Path, seconds: float) -> Service[Tally, None]:
     """Return the toy service. Each act is a line in the file `acts`, written `seconds` before its result."""
+
+    async def announce(tasks: Sequence[Task]) -> Sequence[CertificateIntended]:
+        return [announcement(task) for task in tasks]
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
         if any(task.data.number == "act-raises" and task.tries == 0 for task in tasks):
@@ -148,7 +182,8 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
         decide=decide,
         examine=examine,
         is_relevant=lambda data: getattr(data, "reason", None) != "skip",
-        effects={"act": Effect(Act, act)},
+        effects={"act": Effect(Act, act, announce=announce)},
+        announced=announced,
         storable=lambda value: value.replace(b"secret", b"hidden"),
     )
 

@@ -38,8 +38,9 @@ PATIENCE_SECONDS = 120.0
 PARTITIONS = 4
 BY_US = ("-m", "toy")
 BY_FASTSTREAM = ("-m", "faststream", "run", "--factory", "toy.app:app")
+WRITTEN = (topics.CERTIFICATES, topics.CERTIFICATE_INTENTS)
 TOPICS = [
-    *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, topics.CERTIFICATES)),
+    *(replace(topic, partitions=PARTITIONS) for topic in (topics.APPLICATIONS, topics.ACCOUNTS, *WRITTEN)),
     topics.AUDIT_CHECKPOINTS,
     topics.parked_topic(toy.NAME),
 ]

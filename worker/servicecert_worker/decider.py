@@ -217,6 +217,10 @@ class Effect:
     the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
     the backlog. Nobody need wait for the turn that tells of such a result, so many gather for it.
 
+    `announce` is for acts that must never be done twice with other content. It returns an event of each task, None
+    where nothing will be done; `do` gets the tasks once all copies in sync of their topics have the events. The events
+    of an adopted task must be the same again.
+
     `repeatable` intents change nothing outside the service's own tables: a replay does them again.
     """
 
@@ -226,6 +230,7 @@ class Effect:
     concurrency: int = 1
     result: type[BaseModel] | None = None
     repeatable: bool = False
+    announce: Callable[[Sequence[Task]], Awaitable[Sequence[EventData | None]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recall import RECALL
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
+from .effects.announce import Announce
 from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
 from .effects.request_alarm import RequestAlarm
@@ -31,7 +32,7 @@ from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, recorded_intents
+from .storage.store import CertificateStore, announced, open_intents, recorded_intents
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
@@ -70,6 +71,7 @@ async def open_service(
     request_alarm = RequestAlarm()
     examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
     sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool))
+    announce = Announce(partial(open_intents, pool))
     async with background(monitor.watch(pool)):
         yield Service(
             NAME,
@@ -80,13 +82,14 @@ async def open_service(
             examine=examine,
             prepare=prepare,
             effects={
-                SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS),
+                SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
                 EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine), repeatable=True),
                 RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
             },
             initial_deadlines=(INITIAL_DEADLINE,),
             late_result_code=late_result_code,
             recall=RECALL,
+            announced=announced,
             gauges=gauges(
                 sign.unavailable_keys,
                 sign.refusals,

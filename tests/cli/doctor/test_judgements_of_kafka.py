@@ -152,7 +152,8 @@ def test_a_right_beyond_the_catalogue_on_our_topics_is_surplus(extra, surplus):
 
 def test_a_right_that_nobody_gave_is_missing():
     without = [each for each in given() if (each.user, each.name) != ("User:issuer", "p.certificates")]
-    assert compared(without, "p.", TOPICS).missing == ("issuer Write on p.certificates",)
+    needed = ("issuer Read on p.certificates", "issuer Write on p.certificates")
+    assert compared(without, "p.", TOPICS).missing == needed
     wide = [Allowed(f"User:{each}", kind, "*", "All") for each in Principal for kind in ("topic", "group")]
     assert compared(wide, "p.", TOPICS).missing == ()
     wide = [Allowed(f"User:{each}", kind, "p.", "Read", True) for each in Principal for kind in ("topic", "group")]
@@ -177,7 +178,7 @@ def test_topics_as_created_with_three_copies_are_well():
 
 def test_topics_exist_and_have_as_many_partitions():
     holds(check_topics(COPIES[1:]), CRITICAL, "Missing: applications.")
-    holds(check_topics([]), CRITICAL, "and 14 more.")
+    holds(check_topics([]), CRITICAL, "and 15 more.")
     holds(check_partitions(with_first(partitions=24)), WARNING, "12 partitions, but applications has 24.")
     holds(check_partitions([replace(each, partitions=24) for each in COPIES]), OK, "Each has 24.")
     assert check_partitions([]).severity is SKIPPED

@@ -6,7 +6,7 @@ in the inbox, or parked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
@@ -61,7 +61,9 @@ class Fence:
 
     async def note(self, pool: Pool[Any], ends: Ends) -> None:
         """Note in the database that it knows everything before these ends. Only the leader may, see `Leader`."""
-        await note(pool, {(each.topic.removeprefix(self.cluster.prefix), each.partition): ends[each] for each in ends})
+        await note(
+            pool.execute, {(each.topic.removeprefix(self.cluster.prefix), each.partition): ends[each] for each in ends}
+        )
 
     async def _inputs(self, reader: PartReader, pool: Pool[Any]) -> list[Seen]:
         partitions = await reader.partitions([self.cluster.name(topic) for topic in self.service.reads])
@@ -123,7 +125,7 @@ class Fence:
         return [each for each, place in zip(unknown, places, strict=True) if place not in parked]
 
 
-async def note(pool: Pool[Any], reached: Mapping[tuple[str, int], int]) -> None:
+async def note(execute: Callable[..., Awaitable[object]], reached: Mapping[tuple[str, int], int]) -> None:
     """Note up to which offset partitions are written, by the catalogue's name of the topic and their number."""
     topics, partitions = [topic for topic, _ in reached], [number for _, number in reached]
-    await pool.execute(QUERIES["written_to"], topics, partitions, list(reached.values()))
+    await execute(QUERIES["written_to"], topics, partitions, list(reached.values()))

@@ -23,6 +23,7 @@ CRASH_POINTS = (
     "dispatched",
     "offsets",
     "effect-start",
+    "announced",
     "effect-done",
     "adopted",
     "relay-read",

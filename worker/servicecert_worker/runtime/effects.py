@@ -25,6 +25,7 @@ from ..faults import Outage, backoff, error_summary, guard_cancellation, is_tran
 from ..process.logs import about
 from ..storage import QUERIES
 from ..storage.database import connection_options
+from .announcer import Announcer
 from .crash_points import crash_point
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Effects:
         give: Callable[[Result, bool], None],
         wake: Callable[[], None],
         acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None],
+        announcer: Announcer | None = None,
     ) -> None:
         self.owner = NOBODY
         self._url = url
@@ -58,6 +60,7 @@ class Effects:
         self._give = give
         self._wake = wake
         self._acted = acted
+        self._announcer = announcer
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
@@ -188,6 +191,8 @@ class Effects:
                 for kind, effect in self._effects.items()
                 for _ in range(effect.concurrency)
             ]
+            if self._announcer is not None and any(each.announce is not None for each in self._effects.values()):
+                tasks.append(group.create_task(self._announcer.note(connection, self._storing)))
             try:
                 await watch(connection, lost, self._storing)
             finally:
@@ -208,7 +213,7 @@ class Effects:
                 crash_point("effect-start")
                 began = time_ns()
                 with about(tasks[0]) if len(tasks) == 1 else nullcontext():
-                    outcomes = await _outcomes(effect, tasks)
+                    outcomes = await self._outcomes(effect, tasks)
                 self._acted(kind, tasks, outcomes, began)
                 crash_point("effect-done")
                 is_stored = False
@@ -219,6 +224,19 @@ class Effects:
                     self._pass_on(kind, tasks, outcomes, is_stored)
             finally:
                 self._busy -= 1
+
+    async def _outcomes(self, effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        """Announce the tasks where the effect asks for it, and do them."""
+        try:
+            if effect.announce is not None and self._announcer is not None:
+                if fault := await guard_cancellation(self._announcer.announce(effect, tasks)):
+                    return [Retry(fault)] * len(tasks)
+                crash_point("announced")
+            return await guard_cancellation(effect.do(tasks))
+        except Exception as error:
+            summary = error_summary(error)
+            log.error("An effect raised; its intents are retried", extra={"kind": tasks[0].kind, "error": summary})
+            return [Retry(f"it raised {summary}")] * len(tasks)
 
     async def _store(
         self,
@@ -246,6 +264,10 @@ class Effects:
         return not lost.is_set()
 
     def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:
+        if self._announcer is not None:
+            self._announcer.forget(
+                task for task, outcome in zip(tasks, outcomes, strict=True) if isinstance(outcome, Done)
+            )
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._open -= 1
@@ -286,15 +308,6 @@ async def watch(
             if not is_transient(error):
                 raise
             return
-
-
-async def _outcomes(effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
-    try:
-        return await guard_cancellation(effect.do(tasks))
-    except Exception as error:
-        summary = error_summary(error)
-        log.error("An effect raised; its intents are retried", extra={"kind": tasks[0].kind, "error": summary})
-        return [Retry(f"it raised {summary}")] * len(tasks)
 
 
 async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncpg.Record]:

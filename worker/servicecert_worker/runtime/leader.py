@@ -34,8 +34,9 @@ from .crash_points import crash_point
 from .effects import Effects
 from .members import DeadMembers
 from .parking import released
+from .publishing import producer_of
 from .record import Arrival
-from .relay import relay, relay_producer
+from .relay import relay
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class Leader:
         # a partition gets its first row, because an older version's relay notes nothing.
         await self._fence.note(self._pool, await self._fence.require_known(self._pool))
         await self._set_initial_deadlines()
-        producer = relay_producer(self._cluster, self._service.name)
+        producer = producer_of(self._cluster, self._service.name)
         dead = DeadMembers(self._cluster.group(self._service.name))
         try:
             await with_timeout(15, producer.start())

@@ -33,6 +33,7 @@ from ..process.telemetry import open_telemetry
 from ..process.watchdog import give_up, heartbeat
 from ..service_keys import read_key, read_public_keys
 from ..signatures import UNTRUSTED, Signer, Verifier
+from .announcer import Announcer
 from .crash_points import crash_point
 from .effects import Effects
 from .fold import Item, ParkedArrival
@@ -88,7 +89,9 @@ class Worker(Generic[S, K]):
         self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
         key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
-        self._turns = Turns(service, pool, self._chain, Signer(service.name, key), settings.parked_most)
+        signer = Signer(service.name, key)
+        self._turns = Turns(service, pool, self._chain, signer, settings.parked_most)
+        self._announcer = Announcer(self._cluster, service.name, signer)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         self._metrics.followed.of = self._snapshot.follower
         sampler = self._telemetry.sampler
@@ -102,6 +105,7 @@ class Worker(Generic[S, K]):
             self._loop.give_result,
             self._loop.wake,
             self._acted,
+            self._announcer,
         )
         self._source = source
         source.bind(self._loop.wake, self._room)
@@ -154,6 +158,7 @@ class Worker(Generic[S, K]):
                     part.cancel()
         finally:
             self._stopping.set()
+            await self._announcer.close()
             await self._telemetry.close()
 
     async def _take_turns(self) -> None:

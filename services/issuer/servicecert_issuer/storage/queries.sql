@@ -1,3 +1,8 @@
+-- name: announced
+-- Which of these announcements are of what the table intended.
+select a.id from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) as a (id, key, serial, tbs)
+join certificates as c on c.key = a.key and c.serial = a.serial and c.tbs = a.tbs
+
 -- name: ask_clock
 select clock_timestamp() as now, (select max(begun_at) from certificates) as last
 

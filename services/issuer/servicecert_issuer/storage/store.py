@@ -1,15 +1,17 @@
 """The table of certificates: one row a case, guarded by the database (migrations/)."""
 
 import json
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 from asyncpg import Pool, Record
 from pydantic import TypeAdapter
-from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Conflict, Connection, FactsInvalid, Stored
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
+from servicecert_worker.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
 
 from ..domain.issuance import (
     Allocated,
@@ -89,6 +91,26 @@ async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[st
         row["key"]: RecordedIntent(**{**dict(list(row.items())[1:]), "serial": int(row["serial"], 16)})
         for row in await pool.fetch(QUERIES["recorded_intents"], list(keys))
     }
+
+
+async def open_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, Intended]:
+    """Return the intents of cases that are not ended, by case."""
+    async with pool.acquire() as connection:
+        stored = await CertificateStore().load(connection, keys)
+    return {each.key: each.state for each in stored if isinstance(each.state, Intended)}
+
+
+async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
+    """Return the ids of those announcements whose case was intended with that serial number and these bytes."""
+    intents = [(each.id, each.key, each.data) for each in events if isinstance(each.data, CertificateIntended)]
+    rows = await fetch(
+        QUERIES["announced"],
+        [id for id, _, _ in intents],
+        [key for _, key, _ in intents],
+        [data.serial for _, _, data in intents],
+        [b64decode(data.tbs) for _, _, data in intents],
+    )
+    return {row[0] for row in rows}
 
 
 def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
