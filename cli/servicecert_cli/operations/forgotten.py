@@ -17,6 +17,7 @@ from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.outputs import Ends, Outputs, written_topics
 from servicecert_worker.kafka.reading import PartReader
+from servicecert_worker.runtime.publishing import SEQUENCE
 from servicecert_worker.runtime.record import Arrival, Record, arrive, is_relevant, possible_ids
 from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import QUERIES
@@ -120,7 +121,9 @@ class Comparison:
             envelope, data = decode(topic, record.key, record.headers, record.value)
         except Undecodable:
             return None
-        return PublishedEvent(envelope.id, data, envelope.time)
+        sequence = next((raw for name, raw in record.headers if name == SEQUENCE), None)
+        place = int(sequence) if sequence is not None and sequence.isdigit() else 0
+        return PublishedEvent(envelope.id, data, envelope.time, place)
 
 
 def _by_partition(records: Iterable[Record]) -> Mapping[TopicPartition, list[Record]]:

@@ -24,13 +24,22 @@ def intent_id(cause: UUID, kind: str, place: int) -> UUID:
     return uuid5(cause, f"intent/{kind}/{place}")
 
 
+def announcement_id(intent: UUID, type: str) -> UUID:
+    """Return the id of the event that announces an intent: the same, whoever announces it."""
+    return uuid5(intent, type)
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """An event in one of a service's own topics. `time` is when the service decided it, by its clock."""
+    """An event in one of a service's own topics. `time` is when the service decided it, by its clock.
+
+    `sequence` is its place among all events of the service; those of one turn have one time.
+    """
 
     id: UUID
     data: EventData
     time: datetime
+    sequence: int = 0
 
 
 class PublishedEvents:
@@ -84,9 +93,25 @@ class PublishedEvents:
             if event is not None:
                 yield event
 
-    def decided_at(self, cause: UUID) -> datetime | None:
-        """Return when an item was decided; None if nothing that followed from it is known."""
-        return next((event.time for event in self.following(cause)), None)
+    def decided_at(self, cause: UUID, announced: Iterable[str] = ()) -> datetime | None:
+        """Return when an item was decided; None if nothing that followed from it is known.
+
+        `announced` are the kinds of intents that are announced: an announcement tells it, too.
+        """
+        followed = (event.time for event in self.following(cause))
+        return next(followed, None) or next(
+            (
+                event.time
+                for kind in announced
+                for type in self._types
+                if (event := self._by_id.get(announcement_id(intent_id(cause, kind, 0), type))) is not None
+            ),
+            None,
+        )
+
+    def place_of(self, cause: UUID) -> int:
+        """Return the place of an item among those that were decided in one turn, by its first event; 0 if unknown."""
+        return min((event.sequence for event in self.following(cause)), default=0)
 
     def is_superfluous(self, id: UUID, data: EventData, decided: datetime) -> bool:
         """Return whether an event is published already, or one of its key that says all that it says."""

@@ -29,19 +29,20 @@ Waiting = Record | Result | Due | Release
 class _Entry:
     at: datetime
     place: int
+    arrived: int
     item: Waiting = field(compare=False)
 
 
 class Agenda:
-    """The items that are still to be decided, by moment, and in the order of their arrival within one."""
+    """The items that are still to be decided, by moment, and within one by their places, and then as they arrived."""
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
-        self._places = count()
+        self._arrivals = count()
 
-    def add(self, at: datetime, item: Waiting) -> None:
-        """Add an item that is to be decided at a moment."""
-        heappush(self._entries, _Entry(at, next(self._places), item))
+    def add(self, at: datetime, item: Waiting, place: int = 0) -> None:
+        """Add an item that is to be decided at a moment; `place` orders the items of a moment."""
+        heappush(self._entries, _Entry(at, place, next(self._arrivals), item))
 
     @property
     def next(self) -> datetime | None:

@@ -102,6 +102,7 @@ class Replay(Generic[S, K]):
         self._awaited: set[UUID] = set()
         self._attempts: Counter[UUID] = Counter()
         self._released: set[tuple[UUID, int]] = set()
+        self._announced = [kind for kind, effect in service.effects.items() if effect.announce is not None]
         self._recalled: set[UUID] = set()
         self._records = _Records()
         self._loop: Loop[S, K] = Loop(
@@ -129,7 +130,7 @@ class Replay(Generic[S, K]):
         placed = [each for records in read for each in moments(records, self._decided_at, self._at)]
         self._read = Read(placed)
         for at, record in placed:
-            self._agenda.add(at, record)
+            self._agenda.add(at, record, self._published.place_of(arrive(record, self._verifier).id))
         await self._recall_open()
         end = max((event.time for event in self._published), default=self._at)
         while await self._step(end):
@@ -152,7 +153,7 @@ class Replay(Generic[S, K]):
     def _handled_at(self, id: UUID) -> datetime | None:
         """Return when a record was handled, or parked for the next time; None if no event tells."""
         notice = self._notice(id)
-        return self._published.decided_at(id) if notice is None else notice.time
+        return self._published.decided_at(id, self._announced) if notice is None else notice.time
 
     def _notice(self, id: UUID) -> PublishedEvent | None:
         return self._published.get(notice_id(id, self._attempts[id] + 1))

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from asyncpg import Connection
@@ -17,6 +17,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import TOPIC_OF
 
 from ..decider import Effect, Task
+from ..domain.published import announcement_id
 from ..faults import error_summary, is_transient, with_timeout
 from ..kafka.clients import stop
 from ..kafka.cluster import Cluster
@@ -94,7 +95,8 @@ class Announcer:
 
     def _event(self, task: Task, data: EventData) -> Outgoing:
         """Return the announcement of a task: the same, whoever announces it."""
-        topic, id, payload = TOPIC_OF[data.TYPE].name, uuid5(task.id, data.TYPE), data.model_dump_json().encode()
+        topic, payload = TOPIC_OF[data.TYPE].name, data.model_dump_json().encode()
+        id = announcement_id(task.id, data.TYPE)
         signature = self._signer.sign(topic, task.key, id, data.TYPE, payload, task.since, task.traceparent)
         return Outgoing(topic, task.key, id, data.TYPE, task.traceparent, task.since, payload, signature)
 

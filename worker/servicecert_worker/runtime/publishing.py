@@ -18,6 +18,9 @@ from ..clock import machine_clock
 from ..kafka.cluster import Cluster
 from ..kafka.partitioner import partition_for
 
+SEQUENCE = "servicecert-sequence"
+"""The header with the place of an event among all of its service. It is not signed: only a replay reads it."""
+
 SEND_SECONDS = 30.0
 """How long an acknowledgement may take: aiokafka waits for ever."""
 
@@ -26,7 +29,7 @@ Reached: TypeAlias = dict[tuple[str, int], int]
 
 
 class Outgoing(NamedTuple):
-    """An event to publish, with its signature."""
+    """An event to publish, with its signature, and its place among all of the service if it has one."""
 
     topic: str
     key: str
@@ -36,6 +39,7 @@ class Outgoing(NamedTuple):
     at: datetime
     payload: bytes
     signature: str | None
+    sequence: int | None = None
 
 
 def producer_of(cluster: Cluster, service: str) -> AIOKafkaProducer:
@@ -67,6 +71,8 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, event: Out
     headers = headers_of(Envelope(event.id, source, event.type, key, at, key, event.traceparent))
     if event.signature is not None:
         headers.append((SIGNATURE, event.signature.encode()))
+    if event.sequence is not None:
+        headers.append((SEQUENCE, str(event.sequence).encode()))
     sent: asyncio.Future[Any] = await producer.send(
         prefix + event.topic,
         value=event.payload,

@@ -89,6 +89,7 @@ async def _publish(
             row["at"],
             row["payload"],
             row["signature"],
+            row["id"],
         )
         for row in rows
     ]

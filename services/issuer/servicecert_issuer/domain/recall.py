@@ -1,14 +1,19 @@
 """What the issuer drew and signed before, by the events that it published: for a replay. Pure.
 
-A certificate that was published holds the bytes that were intended, so the intent is the same again, serial number
-included, and nothing is signed.
+An announcement holds the bytes that were intended, so the intent is the same again, serial number included. If its
+certificate was published, nothing is signed; if not, the first worker signs these bytes.
 """
 
 from base64 import b64decode
 
 from pydantic import BaseModel
 from servicecert_pki import der
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
+from servicecert_schemas.certificate import (
+    ApplicationAccepted,
+    CertificateIntended,
+    CertificateIssued,
+    CertificateVoided,
+)
 from servicecert_worker.decider import Event, Examined, Facts, Recall, Task
 from servicecert_worker.domain.published import PublishedEvents
 
@@ -22,27 +27,33 @@ def _facts(event: Event, published: PublishedEvents) -> Facts | None:
 
 def _draft(application: ApplicationAccepted, published: PublishedEvents) -> Linted | None:
     """Return the draft that was intended for an application."""
-    business_id = application.subject.business_id
     for each in published.of(application.key()):
-        if isinstance(each.data, CertificateIssued):
-            return Linted(_allocated(each.data, business_id))
+        match each.data:
+            case CertificateIntended() as intended:
+                return _linted(intended, application, b64decode(intended.tbs))
+            case CertificateIssued() as issued:
+                # Issued before intents were announced.
+                certificate = b64decode(issued.certificate)
+                tbs = next(der.members(certificate, der.read(certificate)))
+                return _linted(issued, application, certificate[tbs.start : tbs.end])
     return None
 
 
-def _allocated(issued: CertificateIssued, business_id: str) -> Allocated:
-    certificate = b64decode(issued.certificate)
-    tbs = next(der.members(certificate, der.read(certificate)))
-    return Allocated(
-        issuer=issued.issuer,
-        serial=int(issued.serial, 16),
-        profile=issued.profile,
-        profile_version=issued.profile_version,
-        not_before=issued.not_before,
-        not_after=issued.not_after,
-        key_sha256=issued.key_sha256,
-        business_id=business_id,
-        tbs=certificate[tbs.start : tbs.end],
-        partition=issued.partition,
+def _linted(told: CertificateIntended | CertificateIssued, application: ApplicationAccepted, tbs: bytes) -> Linted:
+    """Return the draft that an event tells of, as the issuer checked it then."""
+    return Linted(
+        Allocated(
+            issuer=told.issuer,
+            serial=int(told.serial, 16),
+            profile=told.profile,
+            profile_version=told.profile_version,
+            not_before=told.not_before,
+            not_after=told.not_after,
+            key_sha256=told.key_sha256,
+            business_id=application.subject.business_id,
+            tbs=tbs,
+            partition=told.partition,
+        )
     )
 
 
