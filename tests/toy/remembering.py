@@ -265,15 +265,43 @@ async def restored(pool: Pool, taken: Sequence[Taken], published: PublishedEvent
         await turns.take(turn.items, None, turn.now, OWNER, "")
 
 
+class Interrupted(BaseException):
+    """The end of a process."""
+
+
+class Limited(Turns[Tally, None]):
+    """Turns that end after so many, before or after the last one's commit."""
+
+    left: float = float("inf")
+    commits: bool = True
+
+    async def take(self, items: Sequence[Item], known: None, now: datetime, owner: int, wake: str) -> TurnResult:
+        self.left -= 1
+        if self.left < 0 and not self.commits:
+            raise Interrupted
+        result = await super().take(items, known, now, owner, wake)
+        if self.left < 0:
+            raise Interrupted
+        return result
+
+
 async def replayed(
-    pool: Pool, service: Service[Tally, None], partitions: Sequence[Sequence[Record]], published: PublishedEvents
+    pool: Pool,
+    service: Service[Tally, None],
+    partitions: Sequence[Sequence[Record]],
+    published: PublishedEvents,
+    *,
+    most: float = float("inf"),
+    commits: bool = True,
 ) -> Replayed:
-    """Replay as `servicecert restore apply` does."""
+    """Replay as `servicecert restore apply` does. Raises Interrupted in the turn after the first `most`."""
     chain = Chain("issuer", {}, os.urandom)
     await chain.begin(pool, datetime.now(UTC))
 
     def turns(replayed: Service[Tally, None]) -> Turns[Tally, None]:
-        return Turns(replayed, pool, chain, any_signer("issuer"))
+        limited = Limited(replayed, pool, chain, any_signer("issuer"))
+        limited.left, limited.commits = most, commits
+        return limited
 
     return await Replay(service, pool, turns, TRUSTING, ReplayClock(), None, published).run(partitions)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_worker.decider import Due
-from servicecert_worker.replay.order import Agenda, moments
+from servicecert_worker.replay.order import Agenda, Read, moments
 from servicecert_worker.runtime.record import Record
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -97,3 +97,17 @@ def test_an_agendas_moments_never_fall_and_nothing_is_lost(seconds: list[int], m
         assert 0 < len(items) <= most
         taken += [(at, each.offset) for each in items if isinstance(each, Record)]
     assert taken == [(after(each), each) for each in sorted(seconds)]
+
+
+def test_the_known_past_comes_first() -> None:
+    """What is not decided yet came after the last decision that the tables know."""
+    assert placed([1, 2, 9], [None, 5, None], since=4) == [4, 5, 9]
+
+
+def test_a_deadline_waits_until_all_that_was_written_before_it_is_decided() -> None:
+    read = Read([(after(60), record(0, 0)), (after(2), record(1, 1)), (after(90), record(2, 35))])
+    assert read.when(after(1), timedelta(seconds=20)) == after(1), "nothing was written so long before"
+    assert read.when(after(20), timedelta(seconds=20)) == after(90), "until then a later one had to be decided, too"
+    assert read.when(after(20), timedelta(seconds=26)) == after(20)
+    assert read.when(after(26), timedelta(seconds=26)) == after(60)
+    assert read.when(after(95), timedelta(0)) == after(95)

@@ -17,11 +17,10 @@ from uuid import UUID
 
 from asyncpg import Pool
 from servicecert_schemas.codec import EVENTS
-from servicecert_schemas.parked import RecordParked
 
 from ..clock import machine_clock
 from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Unanswerable
-from ..domain.published import PublishedEvent, PublishedEvents
+from ..domain.published import PublishedEvents
 from ..runtime.effects import NOBODY, result_of, task_of
 from ..runtime.fold import Item, ParkedArrival
 from ..runtime.loop import Loop
@@ -30,6 +29,7 @@ from ..runtime.record import Arrival, Record, arrive
 from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
+from .fates import Fates
 from .order import Agenda, Read, Release, Waiting, moments
 
 log = logging.getLogger(__name__)
@@ -98,11 +98,10 @@ class Replay(Generic[S, K]):
         self._published = published
         self._agenda = Agenda()
         self._read = Read(())
-        self._arrived: set[UUID] = set()
+        self._fates = Fates(
+            published, [kind for kind, effect in service.effects.items() if effect.announce is not None]
+        )
         self._awaited: set[UUID] = set()
-        self._attempts: Counter[UUID] = Counter()
-        self._released: set[tuple[UUID, int]] = set()
-        self._announced = [kind for kind, effect in service.effects.items() if effect.announce is not None]
         self._recalled: set[UUID] = set()
         self._records = _Records()
         self._loop: Loop[S, K] = Loop(
@@ -126,8 +125,14 @@ class Replay(Generic[S, K]):
         await self._keep_books()
         self._at = await self._pool.fetchval(QUERIES["newest"]) or self._at
         read = [list(records) for records in partitions]
-        await self._note_known(record for records in read for record in records)
-        placed = [each for records in read for each in moments(records, self._decided_at, self._at)]
+        ids = [arrive(record, self._verifier).id for records in read for record in records]
+        known = await self._pool.fetch(QUERIES["known_inputs"], ids)
+        first = self._fates.first_copies(row["event_id"] for row in known)
+        placed = [
+            each
+            for records in read
+            for each in moments(records, lambda it: first(arrive(it, self._verifier).id), self._at)
+        ]
         self._read = Read(placed)
         for at, record in placed:
             self._agenda.add(at, record, self._published.place_of(arrive(record, self._verifier).id))
@@ -137,26 +142,6 @@ class Replay(Generic[S, K]):
             pass
         self.replayed.stuck = self._loop.stuck
         return self.replayed
-
-    async def _note_known(self, records: Iterable[Record]) -> None:
-        """Note the records that the tables know: only a first copy was decided when the events say that it was."""
-        ids = [arrive(record, self._verifier).id for record in records]
-        self._arrived.update(row["event_id"] for row in await self._pool.fetch(QUERIES["known_inputs"], ids))
-
-    def _decided_at(self, record: Record) -> datetime | None:
-        id = arrive(record, self._verifier).id
-        if id in self._arrived:
-            return None
-        self._arrived.add(id)
-        return self._handled_at(id)
-
-    def _handled_at(self, id: UUID) -> datetime | None:
-        """Return when a record was handled, or parked for the next time; None if no event tells."""
-        notice = self._notice(id)
-        return self._published.decided_at(id, self._announced) if notice is None else notice.time
-
-    def _notice(self, id: UUID) -> PublishedEvent | None:
-        return self._published.get(notice_id(id, self._attempts[id] + 1))
 
     async def _step(self, end: datetime) -> bool:
         """Take the next turn. Return False after the last one."""
@@ -179,9 +164,7 @@ class Replay(Generic[S, K]):
                 self._loop.give([item])
             elif isinstance(item, Release):
                 async with self._pool.acquire() as connection:
-                    released = await parked_of(connection, item.key, self._verifier)
-                self._attempts.update({each.id: each.parked.attempts for each in released if each.parked is not None})
-                self._loop.give(released)
+                    self._loop.give(await parked_of(connection, item.key, self._verifier))
         self._records.waiting.extend(item for item in items if isinstance(item, Record))
         await self._loop.round(self._records, _MOST)
         self.replayed.turns += 1
@@ -195,7 +178,8 @@ class Replay(Generic[S, K]):
             if at is None:
                 at = max(due.at, self._at)
                 slack = self._service.waits_for_topics.get(due.kind)
-                at = at if slack is None else self._read.when(at, slack)
+                if slack is not None and (read := self._read.when(at, slack)) > at:
+                    at = read + _SOON
             self._agenda.add(max(at, self._at), due)
 
     async def _recall_open(self) -> None:
@@ -217,9 +201,7 @@ class Replay(Generic[S, K]):
 
     def _release(self, id: UUID, key: str, attempts: int) -> None:
         """Release a parked record when events tell that it was released: else a worker would decide it anew."""
-        self._attempts[id] = attempts
-        if (at := self._handled_at(id)) is not None and (id, attempts) not in self._released:
-            self._released.add((id, attempts))
+        if (at := self._fates.released_at(id, attempts)) is not None:
             self._agenda.add(max(at, self._at), Release(key))
 
     async def _follow(self, result: TurnResult, items: Sequence[Item]) -> None:
@@ -277,9 +259,8 @@ class Replay(Generic[S, K]):
 
     def _decide(self, state: S | None, happened: Happened, known: K, now: datetime) -> Decision[S]:
         """Decide as the service does, but park what was parked then, whatever the service would decide today."""
-        notice = self._notice(happened.id) if isinstance(happened, Event) else None
-        if notice is not None and isinstance(notice.data, RecordParked) and notice.data.culprit:
-            raise Unanswerable(notice.data.reason, notice.data.error)
+        if isinstance(happened, Event) and (parked := self._fates.culprit(happened.id)) is not None:
+            raise Unanswerable(parked.reason, parked.error)
         return self._service.decide(state, happened, known, now)
 
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
