@@ -197,7 +197,7 @@ class CaseChanged(CaseEvent):
 
     def replaces(self, earlier: EventData) -> bool:
         """Return whether this view follows from an earlier one by nothing but mails: nobody waits for that one."""
-        if not isinstance(earlier, CaseChanged) or earlier.answer != self.answer:
+        if not isinstance(earlier, CaseChanged) or earlier.answer != self.answer or earlier.version >= self.version:
             return False
         return earlier.state is CaseState.ISSUED and self.state in (CaseState.ISSUED, CaseState.DELIVERED)
 

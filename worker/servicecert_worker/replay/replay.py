@@ -12,15 +12,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool
 from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.event import EventData
 
 from ..clock import machine_clock
-from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Unanswerable
-from ..domain.published import PublishedEvents
+from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Transient, Unanswerable
+from ..domain.published import PublishedEvents, event_id
 from ..runtime.effects import NOBODY, result_of, task_of
 from ..runtime.fold import Item, ParkedArrival
 from ..runtime.loop import Loop
@@ -38,10 +39,19 @@ K = TypeVar("K")
 
 _MOST = 500
 _SOON = timedelta(microseconds=1)
+Place: TypeAlias = tuple[str, int]
 
 
 class RecallRefutedError(Exception):
     """The facts of then do not hold in these tables."""
+
+
+class TooEarly(Transient):
+    """A record is decided before the moment at which it was decided."""
+
+    def __init__(self, id: UUID) -> None:
+        super().__init__(str(id))
+        self.id = id
 
 
 class ReplayClock:
@@ -101,6 +111,9 @@ class Replay(Generic[S, K]):
         self._fates = Fates(
             published, [kind for kind, effect in service.effects.items() if effect.announce is not None]
         )
+        self._tails: dict[UUID, Place] = {}
+        self._late: set[Place] = set()
+        self._end = self._at
         self._awaited: set[UUID] = set()
         self._recalled: set[UUID] = set()
         self._records = _Records()
@@ -128,29 +141,41 @@ class Replay(Generic[S, K]):
         ids = [arrive(record, self._verifier).id for records in read for record in records]
         known = await self._pool.fetch(QUERIES["known_inputs"], ids)
         first = self._fates.first_copies(row["event_id"] for row in known)
-        placed = [
-            each
-            for records in read
-            for each in moments(records, lambda it: first(arrive(it, self._verifier).id), self._at)
-        ]
+        placed = [each for records in read for each in self._placed(records, first)]
         self._read = Read(placed)
         for at, record in placed:
             self._agenda.add(at, record, self._published.place_of(arrive(record, self._verifier).id))
         await self._recall_open()
-        end = max((event.time for event in self._published), default=self._at)
-        while await self._step(end):
+        self._end = max((event.time for event in self._published), default=self._at)
+        while await self._step():
             pass
         self.replayed.stuck = self._loop.stuck
         return self.replayed
 
-    async def _step(self, end: datetime) -> bool:
+    def _placed(
+        self, records: Sequence[Record], handled_at: Callable[[UUID], datetime | None]
+    ) -> list[tuple[datetime, Record]]:
+        """Return the records of a partition with their moments. Note its tail: those after the last that is told of."""
+        told: list[datetime | None] = []
+
+        def noted(record: Record) -> datetime | None:
+            told.append(handled_at(arrive(record, self._verifier).id))
+            return told[-1]
+
+        placed = list(moments(records, noted, self._at))
+        last = max((place for place, at in enumerate(told) if at is not None), default=-1)
+        for record in records[last + 1 :]:
+            self._tails[arrive(record, self._verifier).id] = record.topic, record.partition
+        return placed
+
+    async def _step(self) -> bool:
         """Take the next turn. Return False after the last one."""
-        await self._add_due(self._agenda.next or end)
+        await self._add_due(self._agenda.next or self._end)
         if self._agenda.next is None:
             return False
         self._at, items = self._agenda.take(_MOST)
         self._clock.now = self._at
-        await self._take_turn(items)
+        await self._take_turn([item for item in items if not self._is_moved(item)])
         for result, decided in self._done:
             await self._follow(result, decided)
         self._done.clear()
@@ -261,11 +286,42 @@ class Replay(Generic[S, K]):
         """Decide as the service does, but park what was parked then, whatever the service would decide today."""
         if isinstance(happened, Event) and (parked := self._fates.culprit(happened.id)) is not None:
             raise Unanswerable(parked.reason, parked.error)
-        return self._service.decide(state, happened, known, now)
+        decision = self._service.decide(state, happened, known, now)
+        if isinstance(happened, Event) and self._is_too_early(happened.id, decision.events):
+            raise TooEarly(happened.id)
+        return decision
+
+    def _is_too_early(self, id: UUID, events: Sequence[EventData]) -> bool:
+        """Return whether a record in a tail leads to events that the topics do not have, but is not decided last.
+
+        A service publishes its events in the order in which it decides them. So whatever the topics do not have was
+        decided after all that they have, or not at all.
+        """
+        if id not in self._tails or self._at > self._end or not events:
+            return False
+        ids = (event_id(id, data.TYPE, place) for place, data in enumerate(events))
+        return not any(
+            self._published.is_superfluous(each, data, self._at) for each, data in zip(ids, events, strict=True)
+        )
+
+    def _is_moved(self, item: Waiting) -> bool:
+        """Move a record of a tail behind all that the topics tell of, if one before it was moved. Return whether."""
+        if not isinstance(item, Record) or self._at > self._end or (item.topic, item.partition) not in self._late:
+            return False
+        if arrive(item, self._verifier).id not in self._tails:
+            return False
+        self._agenda.add(self._end + _SOON, item)
+        return True
 
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
         try:
             return await self._turns.take(items, self._known, now, NOBODY, "")
+        except TooEarly as early:
+            self._late.add(self._tails[early.id])
+            records = [item.record for item in items if isinstance(item, Arrival)]
+            moved = {id(record) for record in records if self._is_moved(record)}
+            rest = [item for item in items if not (isinstance(item, Arrival) and id(item.record) in moved)]
+            return await self._run_turn(rest, now) if rest else TurnResult((), NOBODY, frozenset(), (), ())
         except FactsInvalid as invalid:
             if invalid.replacements or self._recalled.isdisjoint(item.id for item in items):
                 raise
