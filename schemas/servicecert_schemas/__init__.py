@@ -96,6 +96,8 @@ from .open_list import Open as Open
 from .open_list import UnknownMember as UnknownMember
 from .open_list import value_of as value_of
 from .parked import RecordParked as RecordParked
+from .personal import NAMES_NOBODY as NAMES_NOBODY
+from .personal import personal_fields as personal_fields
 from .principals import Principal as Principal
 from .reasons import REASONS as REASONS
 from .reasons import reason_named as reason_named
@@ -129,6 +131,7 @@ from .rights import reasons_of as reasons_of
 from .signed_bytes import SIGNATURE as SIGNATURE
 from .signed_bytes import SIGNATURE_FORM as SIGNATURE_FORM
 from .signed_bytes import signed_bytes as signed_bytes
+from .topic_settings import topic_settings as topic_settings
 from .topics import ACCEPTED_APPLICATIONS as ACCEPTED_APPLICATIONS
 from .topics import ACCOUNTS as ACCOUNTS
 from .topics import APPLICATIONS as APPLICATIONS
@@ -182,6 +185,7 @@ from .values import LongText as LongText
 from .values import Number as Number
 from .values import Oid as Oid
 from .values import Partition as Partition
+from .values import PublicText as PublicText
 from .values import SerialNumber as SerialNumber
 from .values import Sha256 as Sha256
 from .values import Text as Text

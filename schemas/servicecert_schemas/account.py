@@ -5,7 +5,7 @@ from uuid import UUID
 
 from .event import Actor, EventData, Role
 from .open_list import Open
-from .values import BusinessId, Identifier, Text, UserId
+from .values import BusinessId, Identifier, PublicText, UserId
 
 
 class AccountEvent(EventData):
@@ -24,7 +24,7 @@ class AccountOpened(AccountEvent):
     TYPE: ClassVar[str] = "servicecert.account.opened.v1"
 
     business_id: BusinessId
-    organisation_name: Text
+    organisation_name: PublicText
 
 
 class AccountMemberAdded(AccountEvent):

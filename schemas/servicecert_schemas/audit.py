@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import StringConstraints
 
 from .event import EventData
+from .personal import NAMES_NOBODY
 from .values import Count, Identifier, Sha256
 
 
@@ -18,9 +19,9 @@ class AuditCheckpoint(EventData):
 
     service: Identifier
     number: Count
-    text: Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=100_000)]
+    text: Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=100_000), NAMES_NOBODY]
     key_id: Sha256
-    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88)]
+    signature: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{86}==$", max_length=88), NAMES_NOBODY]
 
     def key(self) -> str:
         return self.service

@@ -10,6 +10,7 @@ from .certificate import RecipientRole, Recipients
 from .event import CaseEvent, EventData
 from .mail import MailKind
 from .open_list import Open
+from .personal import NAMES_NOBODY
 from .revocation import RevocationReason
 from .values import (
     AddressText,
@@ -205,7 +206,8 @@ class CaseChanged(CaseEvent):
 class EventRefused(EventData):
     """An event of the e-service was refused: its user may not act in the case, or the case does not exist (A2).
 
-    The text is the same for both, to not disclose which cases exist. The key is the user's account, not the case.
+    The text is the same for both, to not disclose which cases exist. The key is the user's account, not the case, so
+    nobody erases it: the text quotes nothing of the event.
     """
 
     TYPE: ClassVar[str] = "servicecert.event.refused.v1"
@@ -215,7 +217,7 @@ class EventRefused(EventData):
     case_id: UUID
     account_id: Identifier
     code: Identifier
-    texts: Texts
+    texts: Annotated[Texts, NAMES_NOBODY]
     at: Instant
 
     def key(self) -> str:

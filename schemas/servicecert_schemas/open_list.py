@@ -16,6 +16,8 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from .personal import NAMES_NOBODY
+
 MEMBER = r"^[a-z0-9][a-z0-9-]{0,63}$"
 """The pattern of a member, known or not."""
 
@@ -70,7 +72,7 @@ def _json_schema(enumeration: type[StrEnum]) -> dict[str, Any]:
     }
 
 
-Open = Annotated[_Member | UnknownMember, _OpenList()]
+Open = Annotated[_Member | UnknownMember, _OpenList(), NAMES_NOBODY]
 """A member of an open list: `Open[CaseState]` is `CaseState | UnknownMember`."""
 
 

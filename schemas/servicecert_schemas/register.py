@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from .event import EventData
-from .values import BusinessId, Identifier, Oid, Text, Value
+from .values import BusinessId, Identifier, Oid, PublicText, Value
 
 
 class Sector(StrEnum):
@@ -34,9 +34,9 @@ class OrganisationKind(StrEnum):
 class LongNames(Value):
     """The long name in both languages, and its abbreviation for subjects that it does not fit in."""
 
-    fi: Text
-    sv: Text | None = None
-    abbreviation: Text | None = None
+    fi: PublicText
+    sv: PublicText | None = None
+    abbreviation: PublicText | None = None
 
 
 def _require_kind(schema: dict[str, Any]) -> None:
@@ -64,7 +64,7 @@ class Organisation(Entry):
     kind: Literal["organisation"] = "organisation"
     oid: Oid
     business_id: BusinessId
-    registered_name: Text
+    registered_name: PublicText
     names: LongNames
     sector: Sector
     organisation_kind: OrganisationKind
@@ -78,7 +78,7 @@ class Intermediary(Entry):
 
     kind: Literal["intermediary"] = "intermediary"
     business_id: BusinessId
-    name: Text
+    name: PublicText
     valid_from: date
     valid_to: date | None = None
 
@@ -86,7 +86,7 @@ class Intermediary(Entry):
 class ConformityCertificate(Value):
     """A conformity certificate of an information system, as registered (A7)."""
 
-    number: Text
+    number: PublicText
     valid_from: date
     valid_to: date
     withdrawn: date | None = None
@@ -96,9 +96,9 @@ class RegisteredSystem(Entry):
     """An information system of the register, with its conformity certificates."""
 
     kind: Literal["information-system"] = "information-system"
-    system_id: Text
-    name: Text
-    system_class: Text
+    system_id: PublicText
+    name: PublicText
+    system_class: PublicText
     certificates: Annotated[tuple[ConformityCertificate, ...], Field(max_length=100)] = ()
 
 

@@ -20,9 +20,10 @@ from .certificate import (
 )
 from .compromise import KeyCompromised
 from .deadline import DeadlineWarned
-from .event import EventData
+from .event import CaseEvent, EventData
 from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from .parked import RecordParked
+from .personal import personal_fields
 from .principals import Principal
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
@@ -34,19 +35,17 @@ from .revocation import (
     RevocationRequested,
     StandingChanged,
 )
+from .topic_settings import topic_settings
 
 MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""
 
+_MOST_KEPT = timedelta(days=365)
+"""The longest retention of what may be personal data: years shorter than the time until a case is erased (E3)."""
 
 _CASE = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _IDENTIFIER = "[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}"
 _SHA256 = "[0-9a-f]{64}"
-
-
-def _milliseconds(period: timedelta) -> str:
-    return str(period // timedelta(milliseconds=1))
-
 
 SERVICES = ("intake", "issuer", "revoker", "notifier")
 
@@ -57,7 +56,7 @@ class Topic:
 
     `key_form` is the pattern of its keys. What waits behind a record that is no event follows from its key, so a writer
     of one topic cannot name a key of another one (F1). Services sign what they write (F2). `unsigned` are the events
-    that others write to a topic of a service.
+    that others write to a topic of a service. Raises ValueError for a topic that would keep personal data (E3).
     """
 
     name: str
@@ -70,6 +69,25 @@ class Topic:
     compacted: bool = False
     key_form: str = _CASE
     unsigned: tuple[type[EventData], ...] = ()
+
+    def __post_init__(self) -> None:
+        for event, fields in self.personal.items():
+            if not self._lets_go(event):
+                raise ValueError(
+                    f"{self.name} keeps {event.TYPE}, where {', '.join(fields)} may be personal data, and no erasing"
+                    f" reaches it: keep it for {_MOST_KEPT.days} days, or mark what names nobody with NAMES_NOBODY."
+                )
+
+    @property
+    def personal(self) -> dict[type[EventData], list[str]]:
+        """The events that may hold personal data, with the fields that may (E3)."""
+        return {event: fields for event in self.events if (fields := personal_fields(event))}
+
+    def _lets_go(self, event: type[EventData]) -> bool:
+        """Return whether an event leaves the topic by its retention, or when its case is erased."""
+        if self.compacted:
+            return Principal.ERASER in self.writers and issubclass(event, CaseEvent)
+        return self.retention is not None and self.retention <= _MOST_KEPT
 
     def has_key(self, key: str) -> bool:
         """Return whether an event on this topic may have this key."""
@@ -90,25 +108,8 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        """Return the topic's settings, with Kafka's names.
-
-        The index files are small, because a broker preallocates them for each segment.
-        """
-        compaction = {
-            # Erased data leave the disk within a week (E3). Tombstones stay as long as topics, for slow readers.
-            "max.compaction.lag.ms": _milliseconds(timedelta(days=7)),
-            "delete.retention.ms": _milliseconds(timedelta(days=90)),
-        }
-        return {
-            **(compaction if self.compacted else {}),
-            "cleanup.policy": "compact" if self.compacted else "delete",
-            "retention.ms": "-1" if self.retention is None else _milliseconds(self.retention),
-            "segment.index.bytes": "1048576",
-            "segment.bytes": "268435456",
-            "max.message.bytes": "1048576",
-            "min.insync.replicas": "1",
-            "message.timestamp.type": "CreateTime",
-        }
+        """Return the topic's settings, with Kafka's names."""
+        return topic_settings(self.retention, compacted=self.compacted)
 
 
 APPLICATIONS = Topic(

@@ -3,6 +3,8 @@
 There are two kinds. *Strict* values (a business id with its check digit, a serial number) come from the services.
 *Typed* values (`Text`, `LongText`) come from people and have only a length limit: intake's rules check them and explain
 faults, and the event is never refused for them.
+
+A text is personal data unless its type, or its field, says NAMES_NOBODY (E3).
 """
 
 import re
@@ -12,6 +14,8 @@ from operator import mul
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from .personal import NAMES_NOBODY
 
 # What the numbers of events can mean at most (F5): a service may work in proportion to any of them.
 MOST_PARTITIONS = 1_024
@@ -84,6 +88,9 @@ def _storable(text: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
 """One line that a person typed: a name, a title, an address as written."""
 
+PublicText = Annotated[Text, NAMES_NOBODY]
+"""One line of a public register: the name of an organisation or an information system, or a number there."""
+
 AddressText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
 """A typed host name or e-mail address. The limit exceeds any valid one, so that intake can explain its length."""
 
@@ -103,7 +110,9 @@ Base64 = Annotated[
 ]
 """Bytes in base64 (RFC 4648 section 4)."""
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128)]
+Identifier = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128), NAMES_NOBODY
+]
 """A technical name, of an account, a user, a profile or a certificate authority."""
 
 # The Finnish personal identity code, by its form and control character (decree 128/2010).
@@ -123,10 +132,12 @@ def _reference(text: str) -> str:
 UserId = Annotated[Identifier, AfterValidator(_reference)]
 """A user, as a reference that only the e-service can resolve (E3), never an address, name or personal identity code."""
 
-BusinessId = Annotated[str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id)]
+BusinessId = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{7}-[0-9]$", max_length=9), AfterValidator(_business_id), NAMES_NOBODY
+]
 """A Finnish business id with its check digit (A5)."""
 
-Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200)]
+Oid = Annotated[str, StringConstraints(pattern=r"^[0-2](\.(0|[1-9][0-9]{0,38})){1,30}$", max_length=200), NAMES_NOBODY]
 """An object identifier in dotted decimals."""
 
 SerialNumber = Annotated[
@@ -135,20 +146,21 @@ SerialNumber = Annotated[
         pattern=r"^((0[1-9a-f]|[1-9a-f][0-9a-f])([0-9a-f]{2}){0,18}|(0[1-9a-f]|[1-7][0-9a-f])([0-9a-f]{2}){19})$",
         max_length=40,
     ),
+    NAMES_NOBODY,
 ]
 """A certificate's serial number in lower-case hexadecimal: positive, its first octet not 0, and at most 20 octets
 without the sign bit (RFC 5280 section 4.1.2.2). A CRL could not list any other."""
 
-DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$", max_length=49)]
+DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,48}$", max_length=49), NAMES_NOBODY]
 """The same serial number in decimal, as some tools show it."""
 
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64), NAMES_NOBODY]
 """A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
 
-DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=1_000)]
+DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=1_000), NAMES_NOBODY]
 """A subject as text (RFC 4514)."""
 
-AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=64)]
+AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=64), NAMES_NOBODY]
 """One attribute of a subject. The limit is RFC 5280's upper bound (appendix A.1, ub-organization-name and others).
 
 The profile of the certificate type may allow less: intake and issuer judge by that."""
@@ -159,13 +171,13 @@ EmailAddress = Annotated[
 ]
 """One mailbox, local part and domain, without display name (RFC 5321 section 4.5.3.1 for the lengths)."""
 
-DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253)]
+DnsName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+$", max_length=253), NAMES_NOBODY]
 """A domain name in letters, digits, hyphens and dots. Intake checks its labels."""
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=500)]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=500), NAMES_NOBODY]
 """The URL of a published file."""
 
-IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$", max_length=45)]
+IpAddress = Annotated[str, StringConstraints(pattern=r"^[0-9a-f.:]{2,45}$", max_length=45), NAMES_NOBODY]
 """An IPv4 or IPv6 address in canonical form (RFC 5952)."""
 
 Number = Annotated[int, Field(ge=0, le=MOST_NUMBERED)]

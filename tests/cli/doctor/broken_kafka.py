@@ -18,7 +18,15 @@ from cli.doctor.installation import Installation
 from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.facts import kafka as kafka_facts
 from servicecert_deploy.ports import HOST, free_port
-from servicecert_schemas.topics import APPLICATIONS, CATALOGUE, CERTIFICATE_STANDINGS, REGISTERS, parked_topic
+from servicecert_schemas.topics import (
+    APPLICATIONS,
+    CASES,
+    CATALOGUE,
+    CERTIFICATE_STANDINGS,
+    REGISTERS,
+    Topic,
+    parked_topic,
+)
 
 PARKED = parked_topic("intake")
 
@@ -67,6 +75,13 @@ def a_topic_is_kept_for_a_second(it, *_) -> Iterator[None]:
     it.do(configured(it, {**PARKED.config, "retention.ms": "1000"}))
     yield
     it.do(configured(it, PARKED.config))
+
+
+@breaks("cases: max.compaction.lag.ms is 9223372036854775807, not 604800000.", topic_settings=CRITICAL)
+def views_of_erased_cases_are_kept(it, *_) -> Iterator[None]:
+    it.do(configured(it, {**CASES.config, "max.compaction.lag.ms": str(2**63 - 1)}, CASES))
+    yield
+    it.do(configured(it, CASES.config, CASES))
 
 
 @breaks("intake.parked: no record can be written", replication=CRITICAL)
@@ -197,9 +212,9 @@ async def created(it: Installation, topic: Any) -> None:
             pass
 
 
-async def configured(it: Installation, config: dict[str, str]) -> None:
+async def configured(it: Installation, config: dict[str, str], topic: Topic = PARKED) -> None:
     async with kafka.admin(it.cluster) as admin:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, it.cluster.name(PARKED), config)])
+        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, it.cluster.name(topic), config)])
 
 
 async def end(it: Installation, partition: TopicPartition) -> int:

@@ -48,7 +48,7 @@ from servicecert_cli.doctor.domain.topics import (
     check_topics,
 )
 from servicecert_schemas.principals import Principal
-from servicecert_schemas.topics import CATALOGUE
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES
 from servicecert_worker.domain.broker_acls import acls
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -185,10 +185,35 @@ def test_topics_exist_and_have_as_many_partitions():
 
 
 def test_settings_that_differ_are_named_three_of_them():
-    odd = with_first(settings={**COPIES[0].settings, "cleanup.policy": "compact"})
-    holds(check_topic_settings(odd), WARNING, "applications: cleanup.policy is compact, not delete.")
+    odd = with_first(settings={**COPIES[0].settings, "segment.bytes": "1000000"})
+    holds(check_topic_settings(odd), WARNING, "applications: segment.bytes is 1000000, not 268435456.")
     empty = [replace(each, settings={}) for each in COPIES]
     assert check_topic_settings(empty).finding.count(" is None, not ") == 3
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "value", "severity"),
+    [
+        (APPLICATIONS, "retention.ms", "7776000001", CRITICAL),
+        (APPLICATIONS, "retention.ms", "-1", CRITICAL),
+        (APPLICATIONS, "retention.ms", "1000", WARNING),
+        (APPLICATIONS, "cleanup.policy", "compact", CRITICAL),
+        (APPLICATIONS, "segment.ms", "86400000000", CRITICAL),
+        (APPLICATIONS, "message.timestamp.after.max.ms", "9223372036854775807", CRITICAL),
+        (CASES, "max.compaction.lag.ms", "9223372036854775807", CRITICAL),
+        (CASES, "max.compaction.lag.ms", "1000", WARNING),
+        (CASES, "cleanup.policy", "delete", CRITICAL),
+        (CASES, "retention.ms", "1000", WARNING),
+        (ACCOUNTS, "segment.ms", "86400000000", WARNING),
+        (DEADLINES, "retention.ms", "-1", WARNING),
+    ],
+    ids=str,
+)
+def test_E3_a_setting_that_keeps_personal_data_for_longer_is_critical(topic, name, value, severity):
+    settings = {**topic.config, name: value}
+    check = check_topic_settings([TopicCopy(topic, 12, 3, 3, settings)])
+    holds(check, severity, f"{topic.name}: {name} is {value}, not {topic.config[name]}.")
+    assert check.finding.startswith("Personal data is kept longer") == (severity is CRITICAL)
 
 
 @pytest.mark.parametrize(

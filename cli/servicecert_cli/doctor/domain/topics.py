@@ -10,6 +10,8 @@ from .check import Finding, Subject, critical, examination, listed, ok, skipped,
 
 _KEYED = max(topic.partitions for topic in CATALOGUE)
 _IN_SYNC = "min.insync.replicas"
+_POLICY = "cleanup.policy"
+_BOUNDS = ("retention.ms", "segment.ms", "max.compaction.lag.ms", "message.timestamp.after.max.ms")
 _CREATE = "Run `servicecert topics create`."
 
 
@@ -69,15 +71,25 @@ def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
 )
 def check_topic_settings(copies: Sequence[TopicCopy]) -> Finding:
     """Judge all settings but the number of copies in sync, which `min-in-sync` judges."""
-    different = [
-        f"{each.topic.name}: {name} is {each.settings.get(name)}, not {value}"
+    different = {
+        f"{each.topic.name}: {name} is {actual}, not {value}": _keeps_people(each.topic, name, actual, value)
         for each in copies
         for name, value in each.topic.config.items()
-        if name != _IN_SYNC and each.settings.get(name) != value
-    ]
+        if name != _IN_SYNC and (actual := each.settings.get(name)) != value
+    }
+    if longer := [text for text, keeps in different.items() if keeps]:
+        text = f"Personal data is kept longer than E3 allows: {listed(longer, '; ')}."
+        return critical(text, "Correct it with kafka-configs.sh; docs/operations.md (Erasing personal data) says why.")
     if different:
-        return warning(f"{listed(different, '; ')}.", "Correct it with kafka-configs.sh, unless it is meant.")
+        return warning(f"{listed([*different], '; ')}.", "Correct it with kafka-configs.sh, unless it is meant.")
     return ok("As `servicecert topics create` makes them.")
+
+
+def _keeps_people(topic: Topic, name: str, actual: str | None, wanted: str) -> bool:
+    """Return whether personal data stays in a topic for longer with this setting than with the catalogue's."""
+    if not topic.personal or actual is None:
+        return False
+    return name == _POLICY or (name in _BOUNDS and wanted != "-1" and not 0 <= int(actual) <= int(wanted))
 
 
 @examination(
