@@ -62,12 +62,6 @@ def _is_international(local: str) -> bool:
     return not local.isascii() and normalize("NFC", local) == local and _DOT_ATOM.fullmatch(atoms) is not None
 
 
-def masked(address: str) -> str:
-    """Return an address for a log: `a***@example.fi`."""
-    local, _, domain = address.rpartition("@")
-    return f"{one_line(local)[:1]}***@{one_line(domain)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Sender:
     """The sender of mails. `header` is the value of From; Message-IDs end in `domain`."""

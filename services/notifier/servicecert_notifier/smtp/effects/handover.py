@@ -17,7 +17,7 @@ from servicecert_worker.faults import error_summary
 from ...domain.pace import domain_of
 from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
-from ...mail.domain.message import UnsendableAddress, compose, mailbox, masked
+from ...mail.domain.message import UnsendableAddress, compose, mailbox
 from ...settings import Settings
 from ..domain.answers import Answer, Envelope, Meaning, Offers
 from ..domain.refusals import Refusals
@@ -281,6 +281,6 @@ class Mailer:
 
 
 def _log_fields(task: Task) -> dict[str, object]:
-    """Return the log fields of a mail, with the address masked."""
+    """Return the log fields of a mail: of the recipient the role, since a domain can name a person too (E3)."""
     mail: MailTask = task.data
-    return {"mail": str(mail.mail_id), "key": str(mail.case_id), "recipient": masked(mail.recipient.email)}
+    return {"mail": str(mail.mail_id), "key": str(mail.case_id), "recipient": str(mail.recipient.role)}
