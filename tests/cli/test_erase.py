@@ -3,8 +3,9 @@ import json
 import os
 import sys
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
@@ -18,7 +19,7 @@ from servicecert_worker.audit.verification import verify
 from servicecert_worker.service_keys import make_keys, read_public_keys
 from servicecert_worker.storage import database
 
-EXPIRED, VALID, WITHDRAWN = (f"{n}1111111-1111-4111-8111-111111111111" for n in (1, 2, 3))
+EXPIRED, VALID, WITHDRAWN, REFUSED, UNKNOWN = (f"{n}1111111-1111-4111-8111-111111111111" for n in (1, 2, 3, 4, 5))
 PEOPLE = """[{"role": "orderer", "email": "saga.pahittad@customer.example", "name": "Saga Påhittad"}]"""
 
 
@@ -36,6 +37,15 @@ def certificate(case, serial, not_after):
     """
 
 
+def parked(service, key, at):
+    return f"""
+        insert into {service}.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error,
+                                      first_at, last_at)
+            values (gen_random_uuid(), '{key}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-',
+                    {at}, now());
+    """
+
+
 ROWS = f"""
     {certificate(EXPIRED, "0a", "2020-01-01")}
     {certificate(VALID, "0b", "2999-01-01")}
@@ -44,10 +54,7 @@ ROWS = f"""
            "form": {{"orderer": "Saga Påhittad"}}}}');
     insert into issuer.certificates (key, version, state, issuer, application, findings)
         values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]');
-    insert into notifier.parked (event_id, key, topic, partition, "offset", headers, value, culprit, reason, error,
-                                 first_at, last_at)
-        values (gen_random_uuid(), '{WITHDRAWN}', 'cases', 0, 0, '[]', 'Saga Påhittad'::bytea, true, 'raised', '-',
-                now(), now());
+    {parked("notifier", WITHDRAWN, "now()")}
 """
 
 
@@ -77,9 +84,21 @@ async def everything(url):
 
 
 async def gone(cluster):
-    """The keys of the records without a value."""
+    """The keys whose last record has no value."""
     async with aclosing(kafka.records(cluster, CASES)) as records:
-        return {record.key.decode() async for record in records if record.value is None}
+        last = {record.key.decode(): record.value async for record in records}
+    return {key for key, value in last.items() if value is None}
+
+
+async def publish_views(cluster):
+    """Views of the erased cases, as a restored copy of the topic has them."""
+    async with kafka.producer(cluster) as producer:
+        for case in (EXPIRED, WITHDRAWN):
+            await producer.send_and_wait(cluster.name(CASES), b"Saga", key=case.encode())
+
+
+def history(servicecert, key):
+    return json.loads(servicecert("audit", "show", key, "--json").stdout)
 
 
 async def audited(url, folder):
@@ -107,8 +126,8 @@ def database_with_cases(admin_url, cluster):
 
 def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, database_with_cases, cluster, tmp_path):
     due = servicecert("erase", "--due", "--dry-run").stdout
-    assert due == f"{EXPIRED}\n{WITHDRAWN}\n2 cases are due.\n"
-    assert servicecert("erase", "--due").stdout == "2 cases are erased.\n"
+    assert due == f"{EXPIRED}\n{WITHDRAWN}\nDue: 2.\n"
+    assert servicecert("erase", "--due").stdout == "Erased: 2.\n"
     rows = do(partial(everything, database_with_cases))
     assert {table for table, row in rows if b"Saga" in row or b"saga" in row} == {
         "intake.cases",
@@ -121,10 +140,85 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     assert kept[0]["certificate"] == b"der"
     verified = do(partial(audited, database_with_cases, tmp_path / "keys"))
     assert (verified.rows, verified.findings) == (4, [])
-    history = json.loads(servicecert("audit", "show", EXPIRED, "--json").stdout)
-    assert [row["entry"]["happened"] for row in history] == [{"command": "erase", "facts": {"operator": "postgres"}}]
+    rows = history(servicecert, EXPIRED)
+    assert [row["entry"]["happened"] for row in rows] == [{"command": "erase", "facts": {"operator": "postgres"}}]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout
-    assert servicecert("erase", "--due").stdout == "0 cases are erased.\n"
+    assert servicecert("erase", "--due").stdout == "Erased: 0.\n"
+
+
+def test_E3_parked_records_of_no_case_are_due_five_years_after_the_last_one_was_parked(
+    servicecert, database_with_cases, cluster
+):
+    long_ago, later = "now() - interval '5 years 1 hour'", "now() - interval '4 years 364 days'"
+    position, other = "applications/3/17", "applications/4/1"
+    held = [("intake", UNKNOWN, long_ago), ("intake", VALID, long_ago), ("revoker", position, long_ago)]
+    held += [("notifier", other, long_ago), ("notifier", other, later)]
+    do(partial(run, database_with_cases, "".join(parked(*each) for each in held)))
+    due = servicecert("erase", "--due", "--dry-run").stdout.splitlines()
+    assert due == [EXPIRED, WITHDRAWN, UNKNOWN, position, "Due: 4."]
+    assert servicecert("erase", "--due").stdout == "Erased: 4.\n"
+    left = do(
+        partial(run, database_with_cases, "select key from intake.parked union all select key from revoker.parked")
+    )
+    assert [row["key"] for row in left] == [VALID]
+    assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN, UNKNOWN}
+    assert [row["entry"]["happened"]["command"] for row in history(servicecert, position)] == ["erase"]
+
+
+def test_E3_what_the_issuer_refused_is_due_five_years_after_that(servicecert, database_with_cases):
+    for days, due in ((1, 2), (-1, 3)):
+        accepted, refused = "2019-01-01T00:00:00Z", datetime.now(UTC) - timedelta(days=5 * 365.25 - days)
+        body = {"case_id": REFUSED, "entered": [{"at": accepted}], "unissued_at": refused.isoformat()}
+        statement = f"""
+            insert into intake.cases (case_id, version, state, account_id, body)
+            values ('{REFUSED}', 1, 'refused', 'a', '{json.dumps(body)}')
+            on conflict (case_id) do update set body = excluded.body
+        """
+        do(partial(run, database_with_cases, statement))
+        assert f"Due: {due}." in servicecert("erase", "--due", "--dry-run").stdout
+
+
+def test_E3_D1_a_request_that_waits_for_a_certificate_is_erased_with_its_case(servicecert, database_with_cases):
+    insert = f"""insert into revoker.statuses (key, version, standing, asked)
+                 values ('{WITHDRAWN}', 1, 'awaited', '{PEOPLE}')"""
+    do(partial(run, database_with_cases, insert))
+    assert servicecert("erase", "--due").exit_code == 0
+    rows = do(partial(run, database_with_cases, "select asked from revoker.statuses where standing = 'awaited'"))
+    assert [row["asked"] for row in rows] == ["[]"]
+
+
+def test_E3_after_a_backup_of_the_database_was_restored_the_same_cases_are_due_again(
+    servicecert, database_with_cases, cluster, monkeypatch
+):
+    source = urlsplit(database_with_cases)
+    backup = f"{source.path[1:]}_backup"
+    with psycopg.connect(database_with_cases, autocommit=True, dbname="postgres") as connection:
+        connection.execute(f"create database {backup} template {source.path[1:]}")
+        try:
+            assert servicecert("erase", "--due").stdout == "Erased: 2.\n"
+            do(partial(publish_views, cluster))
+            monkeypatch.setenv("DATABASE_URL", urlunsplit(source._replace(path=f"/{backup}")))
+            assert servicecert("erase", "--due").stdout == "Erased: 2.\n"
+            rows = do(partial(everything, urlunsplit(source._replace(path=f"/{backup}"))))
+            assert all(VALID.encode() in row for _, row in rows if b"Saga" in row or b"saga" in row)
+            assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
+        finally:
+            connection.execute(f"drop database {backup} with (force)")
+
+
+def test_E3_after_kafka_s_disks_were_restored_all_that_was_erased_is_erased_again(
+    servicecert, database_with_cases, cluster
+):
+    assert servicecert("erase", "--due").exit_code == 0
+    do(partial(publish_views, cluster))
+    assert do(partial(gone, cluster)) == set()
+    assert servicecert("erase", "--due").stdout == "Erased: 0.\n"
+    assert servicecert("erase", "--due", "--again", "--dry-run").stdout == f"{EXPIRED}\n{WITHDRAWN}\nDue: 2.\n"
+    assert servicecert("erase", "--due", "--again").stdout == "Erased: 2.\n"
+    assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
+    assert len(history(servicecert, EXPIRED)) == 2
+    assert servicecert("erase", "--again", "--case", EXPIRED).exit_code == 2
+    assert servicecert("erase", "--due", "--again", "--nightly").exit_code == 2
 
 
 def test_E3_what_is_not_due_or_at_work_stays(servicecert, database_with_cases):
@@ -158,7 +252,7 @@ def test_E3_the_job_erases_at_three_in_the_night_in_helsinki(now, night):
 def test_E3_the_job_erases_at_once_and_goes_on(servicecert, database_with_cases, tmp_path):
     command = [sys.executable, "-m", "servicecert_cli", "erase", "--due", "--nightly"]
     job = Child(command, log=tmp_path / "job.log", environment=dict(os.environ))
-    job.await_ready(lambda: "2 cases are erased." in job.tail(), 60)
+    job.await_ready(lambda: "Erased: 2." in job.tail(), 60)
     assert (job.alive, job.stop(60)) == (True, 0)
     assert servicecert("erase", "--due", "--nightly", "--dry-run").exit_code == 2
 

@@ -20,40 +20,50 @@ from ..terminal.output import as_json, print_json
 @click.option(
     "--nightly", is_flag=True, help="With --due: now, and then each night at three, Helsinki time, until stopped."
 )
+@click.option("--again", is_flag=True, help="With --due: also all that was erased before, once more.")
 @click.option("--dry-run", is_flag=True, help="List the cases, and erase nothing.")
 @as_json
-def command(case: UUID | None, everything: bool, nightly: bool, dry_run: bool, as_json: bool) -> None:
+def command(case: UUID | None, everything: bool, nightly: bool, again: bool, dry_run: bool, as_json: bool) -> None:
     """Erase the personal data of cases that ended 5 years ago.
 
     A case is due 5 years after its certificate's expiry; without a certificate, 5 years
-    after its end. The certificate, its revocation and the audit stay, and the audit still
-    verifies. DATABASE_URL names the eraser, whom `servicecert db prepare` makes.
+    after its end; a parked record without a case, 5 years after it was parked. The
+    certificate, its revocation and the audit stay, and the audit still verifies.
+    DATABASE_URL names the eraser, whom `servicecert db prepare` makes.
+
+    Run it with --again after Kafka's disks were restored from a copy: the audit knows what
+    was erased, and the topics of the copy do not.
 
     \b
     Examples:
       servicecert erase --due --dry-run
       servicecert erase --due --nightly
+      servicecert erase --due --again
       servicecert erase --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
     if everything == (case is not None):
         raise click.UsageError("Choose the cases: --due, or --case with one case id.")
-    if nightly and (dry_run or not everything):
-        raise click.UsageError("--nightly needs --due, and cannot be used with --dry-run.")
+    if nightly and (dry_run or again or not everything):
+        raise click.UsageError("--nightly needs --due, and cannot be used with --dry-run or --again.")
+    if again and not everything:
+        raise click.UsageError("--again needs --due.")
 
     async def work() -> None:
-        _report(*await _erase(case, dry_run), dry_run=dry_run, as_json=as_json)
+        _report(*await _erase(case, again=again, dry_run=dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
             now = datetime.now(UTC)
             await asyncio.sleep((next_night(now) - now).total_seconds())
-            _report(*await _erase(None, dry_run=False), dry_run=False, as_json=as_json)
+            _report(*await _erase(None), dry_run=False, as_json=as_json)
 
     interruption.run(work(), is_end=nightly)
 
 
-async def _erase(case: UUID | None, dry_run: bool) -> tuple[list[str], list[str]]:
+async def _erase(case: UUID | None, *, again: bool = False, dry_run: bool = False) -> tuple[list[str], list[str]]:
     """Return the cases that are due, or the one asked for, and the skipped ones. Raises UserError, OperatorError."""
     now = datetime.now(UTC)
     due = await erasing.due(database_url(), now)
+    if again:
+        due = sorted({*due, *await erasing.erased(database_url())})
     if case is not None:
         if str(case) not in due:
             raise UserError(f"The case {case} is unknown or not due: it must have ended 5 years ago.")
@@ -67,8 +77,8 @@ def _report(due: list[str], skipped: list[str], *, dry_run: bool, as_json: bool)
     elif dry_run:
         for case in due:
             click.echo(case)
-        click.echo(f"{len(due)} cases are due.")
+        click.echo(f"Due: {len(due)}.")
     else:
         for case in skipped:
             click.echo(f"Skipped {case}: it still has something to publish or to do. Try again later.")
-        click.echo(f"{len(due) - len(skipped)} cases are erased.")
+        click.echo(f"Erased: {len(due) - len(skipped)}.")

@@ -3,6 +3,9 @@
 A case is due 5 years after its certificate's expiry; one that ended without a certificate, 5 years after its end.
 Erased are the case at intake, the recipients at issuer, revoker and notifier, the case's parked records, the salts of
 its audit rows, and, with a record without a value, its view on the topic `cases`. Other topics keep records 90 days.
+
+A parked record of no case is due 5 years after it was parked: its key is a position in a topic, or a case that intake
+does not have.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.topics import CASES, SERVICES
+from servicecert_worker.domain.traces import is_case
 from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import QUERIES
@@ -31,23 +35,40 @@ _DUE: Mapping[str, str] = {
         where state in ('issued', 'voided') and not_after < $1::timestamptz - interval '5 years'
           and "grant" -> 'recipients' <> '[]'
     """,
+    # What the issuer refused ended after the last state that intake decided.
     "intake": """
         select case_id from cases
         where state in ('refused', 'withdrawn', 'lapsed') and serial is null
-          and (body -> 'entered' -> -1 ->> 'at')::timestamptz < $1::timestamptz - interval '5 years'
+          and greatest((body -> 'entered' -> -1 ->> 'at')::timestamptz, (body ->> 'unissued_at')::timestamptz)
+              < $1::timestamptz - interval '5 years'
     """,
 }
-_ERASING = ("intake", "issuer", "revoker", "notifier")
+_PARKED_DUE = """
+    select key from parked
+    where not exists (select from intake.cases where case_id = parked.key)
+    group by key having max(first_at) < $1::timestamptz - interval '5 years'
+"""
+_ERASED = """
+    select distinct key from audit
+    where entry like '%"erase"%' and case when entry is json then entry::jsonb #>> '{happened,command}' = 'erase' end
+"""
 _BEGINS = time(3)
 
 
 async def due(url: str, now: datetime) -> list[str]:
-    """Return the ids of the cases that are due."""
-    cases: set[str] = set()
-    for service, query in _DUE.items():
+    """Return the ids of the cases that are due, and the keys of parked records that are."""
+    keys: set[str] = set()
+    for service in SERVICES:
         async with connected(url, service) as connection:
-            cases |= {row[0] for row in await connection.fetch(query, now)}
-    return sorted(cases)
+            for query in filter(None, (_DUE.get(service), _PARKED_DUE)):
+                keys |= {row[0] for row in await connection.fetch(query, now)}
+    return sorted(keys)
+
+
+async def erased(url: str) -> list[str]:
+    """Return what was erased before, according to the audit."""
+    async with connected(url, "intake") as connection:
+        return sorted(row[0] for row in await connection.fetch(_ERASED))
 
 
 def next_night(now: datetime) -> datetime:
@@ -59,24 +80,32 @@ def next_night(now: datetime) -> datetime:
     return tonight if tonight > now else tomorrow
 
 
-async def erase(url: str, cluster: Cluster, cases: Sequence[str]) -> list[str]:
-    """Erase the cases, each in one transaction of all services. Return the skipped ones, which have pending work."""
+async def erase(url: str, cluster: Cluster, keys: Sequence[str]) -> list[str]:
+    """Erase each in one transaction of all services. Return the skipped ones, which have pending work."""
     skipped: list[str] = []
     async with kafka.producer(cluster) as producer, connected(url, "intake") as connection:
-        for case in cases:
+        for key in keys:
             async with connection.transaction():
-                if await _has_pending(connection, case):
-                    skipped.append(case)
+                if await _has_pending(connection, key):
+                    skipped.append(key)
                     continue
-                # The topic first: once deleted from the tables, the case would not be found again.
-                await _erase_view(producer, cluster, case)
                 for service in SERVICES:
-                    await _within(connection, service, QUERIES["erase"], case)
-                for service in _ERASING:
-                    await _within(connection, service, _queries(service)["erase"], case)
+                    await _within(connection, service, QUERIES["erase"], key)
+                if is_case(key):
+                    await _erase_case(producer, cluster, connection, key)
                 await connection.execute("set local search_path = intake")
-                await record(connection, "erase", [OperatorAction(case)])
+                await record(connection, "erase", [OperatorAction(key)])
     return skipped
+
+
+async def _erase_case(
+    producer: AIOKafkaProducer, cluster: Cluster, connection: asyncpg.Connection[Any], case: str
+) -> None:
+    """Erase what only a case has. The topic first: once deleted from the tables, the case would not be found again."""
+    await _erase_view(producer, cluster, case)
+    for service in SERVICES:
+        await _within(connection, service, QUERIES["erase_deadlines"], case)
+        await _within(connection, service, _queries(service)["erase"], case)
 
 
 async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -> None:
@@ -89,21 +118,21 @@ async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -
         raise kafka.unanswered(cluster) from None
 
 
-async def _has_pending(connection: asyncpg.Connection[Any], case: str) -> bool:
-    """Lock the case at all services, and return whether it has unpublished events or open intents."""
+async def _has_pending(connection: asyncpg.Connection[Any], key: str) -> bool:
+    """Lock the key at all services, and return whether it has unpublished events or open intents."""
     for service in SERVICES:
-        await _within(connection, service, "select pg_advisory_xact_lock(lock_of('key/' || $1))", case)
+        await _within(connection, service, "select pg_advisory_xact_lock(lock_of('key/' || $1))", key)
     for service in SERVICES:
         await connection.execute(f"set local search_path = {service}")
         query = "select exists (select from outbox where key = $1) or exists (select from intents where key = $1)"
-        if await connection.fetchval(query, case):
+        if await connection.fetchval(query, key):
             return True
     return False
 
 
-async def _within(connection: asyncpg.Connection[Any], service: str, query: str, case: str) -> None:
+async def _within(connection: asyncpg.Connection[Any], service: str, query: str, key: str) -> None:
     await connection.execute(f"set local search_path = {service}")
-    await connection.execute(query, case)
+    await connection.execute(query, key)
 
 
 def _queries(service: str) -> Mapping[str, str]:

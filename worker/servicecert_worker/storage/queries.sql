@@ -51,9 +51,11 @@ select id, key, kind, at, traceparent from deadlines where at <= $1 and id <> al
 -- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing. What
 -- was parked counts as handled, like any other event of the key.
 with gone as (delete from parked where key = $1 returning event_id),
-handled as (insert into inbox (event_id) select event_id from gone on conflict do nothing),
-woken as (delete from deadlines where key = $1)
+handled as (insert into inbox (event_id) select event_id from gone on conflict do nothing)
 update audit set salt = null where key = $1 and salt is not null
+
+-- name: erase_deadlines
+delete from deadlines where key = $1
 
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.

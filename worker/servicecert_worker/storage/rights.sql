@@ -19,7 +19,7 @@ grant select on _yoyo_migration to {service};
 grant execute on function lock_of, record_operation to {service};
 
 -- E3: parked records, deadlines and the audit's salts of a case; whether it has something to publish or to do.
-grant select (key, event_id), delete on parked to {eraser};
+grant select (key, event_id, first_at), delete on parked to {eraser};
 grant insert on inbox to {eraser};
 grant select (key), delete on deadlines to {eraser};
 grant select (key) on outbox to {eraser};
