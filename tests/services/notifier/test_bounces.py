@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from email import message_from_bytes
 from email.policy import SMTP
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -211,6 +213,19 @@ async def test_what_is_no_bounce_of_ours_is_put_away(folder):
     await reader.poll()
     assert await pool.fetchval("select count(*) from notices") == 0
     assert list((maildir / "new").iterdir()) == []
+
+
+async def test_E3_a_report_that_was_read_is_deleted_90_days_after_it_came(folder, monkeypatch):
+    _, maildir, reader, first, _ = folder
+    for days in (89, 91):
+        path = maildir / "new" / f"{days}.days"
+        path.write_bytes(about(first))
+        os.utime(path, (time.time() - days * 86_400,) * 2)
+    assert await reader.poll() == []
+    assert [path.name for path in (maildir / "cur").iterdir()] == ["89.days:2,S"]
+    monkeypatch.setattr(bounce_reader, "KEPT_SECONDS", 0.0)
+    monkeypatch.setattr(Path, "unlink", unless("89.days:2,S", Path.unlink))
+    assert [type(fault) for fault in await reader.poll()] == [PermissionError]
 
 
 async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):

@@ -245,6 +245,16 @@ def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of()
     assert once(notifier.sent) == [THIRTY, SEVEN]
 
 
+def test_E3_the_old_view_of_an_expired_certificate_brings_no_address_back(notifier):
+    view = example("servicecert.case.changed.v1", CaseChanged)
+    view = view.model_copy(update={"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients})
+    end = view.certificate.not_after
+    assert Notifier().receives(view, end).ledger.facts.recipients == ISSUED.recipients
+    assert Notifier().receives(view, end + timedelta(seconds=1)).ledger is None
+    notifier.ledger = erased = replace(notifier.ledger, facts=NO_FACTS)
+    assert notifier.receives(view, end + timedelta(days=2_000)).ledger is erased
+
+
 # Applications that lapse
 
 

@@ -82,7 +82,7 @@ class CaseFacts:
 NO_FACTS = CaseFacts()
 
 
-def with_event(facts: CaseFacts, data: EventData) -> CaseFacts:
+def with_event(facts: CaseFacts, data: EventData, now: datetime) -> CaseFacts:
     """Return the facts after an event, the same object if it adds nothing."""
     match data:
         case CertificateIssued():
@@ -92,7 +92,7 @@ def with_event(facts: CaseFacts, data: EventData) -> CaseFacts:
         case DeadlineWarned(kind=DeadlineKind.COMPLETION, mark=DeadlineMark() as mark) if _may_warn(facts, mark):
             after = replace(facts, warned=LapseWarning(mark, data.since, data.until))
         case CaseChanged() if facts.correspondence is None or data.version > facts.correspondence.version:
-            after = _with_view(facts, data)
+            after = _with_view(facts, data, now)
         case _:
             return facts
     return facts if _is_same(after, facts) else after
@@ -128,12 +128,12 @@ def _with_certificate(facts: CaseFacts, data: CertificateIssued) -> CaseFacts:
     )
 
 
-def _with_view(facts: CaseFacts, data: CaseChanged) -> CaseFacts:
-    is_pending = data.state in PENDING
-    if facts == NO_FACTS and not is_pending and data.certificate is None:
-        # The application ended or is being issued and needs no mail: there is no reason to keep an address.
+def _with_view(facts: CaseFacts, data: CaseChanged, now: datetime) -> CaseFacts:
+    is_pending, shown = data.state in PENDING, data.certificate
+    if facts == NO_FACTS and not is_pending and (shown is None or shown.not_after < now):
+        # The application ended or is being issued, or its certificate expired, and needs no mail: there is no reason to
+        # keep an address. Read again from the first record on, the topic may still have views of erased cases (E3).
         return facts
-    shown = data.certificate
     seen = shown and Certificate(shown.serial, shown.serial_decimal, shown.subject, shown.not_before, shown.not_after)
     return replace(
         facts,

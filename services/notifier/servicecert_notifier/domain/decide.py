@@ -65,7 +65,7 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     if not isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned):
         return Decision(state)
     before = state or Ledger(data.case_id)
-    facts = with_event(before.facts, data)
+    facts = with_event(before.facts, data, now)
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
     occasion = _occasion(event, now)

@@ -1,4 +1,4 @@
-"""Reads bounces from a Maildir: each report is stored once as a notice, and moved to `cur`.
+"""Reads bounces from a Maildir: each report is stored once as a notice, moved to `cur`, and deleted 90 days later.
 
 Several workers may read the same folder: the first notice of a mail's bounce counts.
 """
@@ -27,6 +27,9 @@ from ..storage import QUERIES
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
+KEPT_SECONDS = 90 * 86_400.0
+"""How long operators can look at a report: as long as topics keep records. It names the recipient (E3)."""
+
 _EARLY_SECONDS = 600.0
 _UNSETTLED = ("planned", "deferred")
 
@@ -73,6 +76,10 @@ class BounceReader:
                     await asyncio.to_thread(self._move_to_cur, path)
                 except OSError as fault:
                     faults.append(fault)
+        try:
+            await asyncio.to_thread(self._delete_old)
+        except OSError as fault:
+            faults.append(fault)
         return faults
 
     def _reports(self) -> list[Path]:
@@ -104,6 +111,12 @@ class BounceReader:
                     extra={"mail": str(bounce.mail_id), "key": str(row["case_id"]), "status": bounce.status},
                 )
         return True
+
+    def _delete_old(self) -> None:
+        for path in self._cur.iterdir() if self._cur.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - KEPT_SECONDS:
+                    path.unlink()
 
     def _move_to_cur(self, path: Path) -> None:
         self._cur.mkdir(exist_ok=True)
