@@ -41,6 +41,7 @@ LONGEST = (
     "chaos/test_small_run.py",
     "cli/doctor/test_broken.py",
     "journeys/test_nothing_leaks.py",
+    "journeys/test_erasing.py",
     "journeys/test_ways.py",
     "deploy/test_kafka.py",
     "worker/test_faults.py",

@@ -1,52 +1,48 @@
-"""Kafka's retention and compaction, forced to happen now."""
+"""Kafka's retention and compaction of the catalogue's topics, within seconds instead of months."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+import time
+from collections.abc import Awaitable, Callable
 
-from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from servicecert_cli.connections import kafka
 from servicecert_schemas.topics import CATALOGUE, Topic
 from servicecert_worker.kafka.cluster import Cluster
 
 SECONDS = 60.0
-_AT_ONCE = {"segment.ms": "1", "max.compaction.lag.ms": "1", "min.cleanable.dirty.ratio": "0"}
-_ANOTHER = b"no-case"
+BROKER = """
+log.initial.task.delay.ms=100
+log.retention.check.interval.ms=200
+log.segment.delete.delay.ms=1
+log.cleaner.backoff.ms=200
+"""
+"""A broker's properties: it looks for what has passed its retention at once and often."""
+
+_PASSED = {"retention.ms": "1"}
+_COMPACTED = {"segment.ms": "1", "max.compaction.lag.ms": "1", "min.cleanable.dirty.ratio": "0"}
+_NO_CASE = b"00000000-0000-0000-0000-000000000000"
 
 
-async def expire(cluster: Cluster) -> None:
-    """Delete all current records of the topics with limited retention."""
-    partitions = [
-        TopicPartition(cluster.name(topic), number)
-        for topic in CATALOGUE
-        if topic.retention is not None
-        for number in range(topic.partitions)
-    ]
-    async with kafka.reader(cluster) as reader, kafka.admin(cluster) as admin:
-        ends = await reader.end_offsets(partitions)
-        await admin.delete_records({each: RecordsToDelete(end) for each, end in ends.items()})
+async def pass_by(cluster: Cluster, kept: Callable[[], Awaitable[set[str]]]) -> None:
+    """Let retention and compaction lag of all topics pass until nothing is `kept`. Fail if something is after a minute.
+
+    No topic is written to but those that are compacted: a broker closes their segments only when they are.
+    """
+    passing = [topic for topic in CATALOGUE if topic.compacted or topic.retention]
+    compacted = [topic for topic in passing if topic.compacted and topic.personal]
+    end = time.monotonic() + SECONDS
+    async with kafka.admin(cluster) as admin, kafka.producer(cluster) as producer:
+        await admin.alter_configs([_passed(cluster, topic) for topic in passing])
+        while places := await kept():
+            assert time.monotonic() < end, places
+            for topic in compacted:
+                for number in range(topic.partitions):
+                    await producer.send_and_wait(cluster.name(topic), None, key=_NO_CASE, partition=number)
+            await asyncio.sleep(0.2)
 
 
-async def compact(cluster: Cluster, topic: Topic, key: bytes) -> None:
-    """Compact a topic at once, and wait until only the last record of a key is left."""
-    await _configure(cluster, topic, {**topic.config, **_AT_ONCE})
-    async with kafka.producer(cluster) as producer, asyncio.timeout(SECONDS):
-        while len(await _values(cluster, topic, key)) > 1:
-            # The active segment is never compacted: each record closes the previous one.
-            for number in range(topic.partitions):
-                await producer.send_and_wait(cluster.name(topic), None, key=_ANOTHER, partition=number)
-            await asyncio.sleep(0.5)
-    await _configure(cluster, topic, topic.config)
-
-
-async def _values(cluster: Cluster, topic: Topic, key: bytes) -> list[bytes | None]:
-    async with aclosing(kafka.records(cluster, topic)) as records:
-        return [record.value async for record in records if record.key == key]
-
-
-async def _configure(cluster: Cluster, topic: Topic, config: dict[str, str]) -> None:
-    async with kafka.admin(cluster) as admin:
-        await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, cluster.name(topic), config)])
+def _passed(cluster: Cluster, topic: Topic) -> ConfigResource:
+    settings = {**topic.config, **(_COMPACTED if topic.compacted else _PASSED)}
+    return ConfigResource(ConfigResourceType.TOPIC, cluster.name(topic), settings)

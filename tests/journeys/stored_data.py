@@ -1,8 +1,13 @@
-"""All data of a system as bytes to be searched: logs, metrics, records of all topics, rows of all tables, files."""
+"""All data of a system as bytes to be searched: logs, metrics, records of all topics, rows of all tables, files.
+
+What is searched for may be written in several ways: see `written`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +20,24 @@ _TABLES = """
 select format('%I.%I', schemaname, tablename) from pg_tables
 where schemaname not in ('pg_catalog', 'information_schema')
 """
+
+
+def written(word: str) -> tuple[bytes, ...]:
+    """Return a word of ASCII as text, in hexadecimal and in base64, of which the place decides what is in it."""
+    raw = word.encode()
+    in_base64 = [b64encode(bytes(place) + raw)[-(-place * 4 // 3) :].rstrip(b"=")[:-1] for place in range(3)]
+    return (raw, raw.hex().encode(), *in_base64)
+
+
+def holding(words: Iterable[bytes], places: Mapping[str, bytes]) -> set[str]:
+    """Return the places that hold one of the words, also where a line break is inside it, as in PEM."""
+    wanted = tuple(words)
+
+    def holds(content: bytes) -> bool:
+        whole = content.replace(b"\\n", b"").replace(b"\n", b"")
+        return any(word in content or word in whole for word in wanted)
+
+    return {place for place, content in places.items() if holds(content)}
 
 
 async def logs(system: System) -> Mapping[str, bytes]:
@@ -30,8 +53,12 @@ async def stores(system: System) -> Mapping[str, bytes]:
 
 
 def files(folder: Path) -> Mapping[str, bytes]:
-    """Return the files of a folder, by path."""
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return the files of a folder, by path. One that is deleted meanwhile is gone."""
+    contents: dict[str, bytes] = {}
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            contents[str(path)] = path.read_bytes()
+    return contents
 
 
 async def _topics(system: System) -> dict[str, bytes]:
@@ -57,7 +84,10 @@ async def _tables(system: System) -> dict[str, bytes]:
     connection = await asyncpg.connect(system.backends.admin_url)
     try:
         names = [row[0] for row in await connection.fetch(_TABLES)]
-        return {f"table {name}": await _rows(connection, name) for name in names}
+        tables = {f"table {name}": await _rows(connection, name) for name in names}
+        # The planner's samples of the columns' values. They are of any type, so only their text can be read.
+        samples = await connection.fetch("select s::text from pg_catalog.pg_statistic as s")
+        return {**tables, "table pg_statistic": "\n".join(row[0] for row in samples).encode()}
     finally:
         connection.terminate()
 

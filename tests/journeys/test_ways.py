@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,15 +19,12 @@ from chaos.customers import Customers
 from chaos.observers import read_crl
 from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
-from journeys import retention, stored_data
 from journeys.certificate import Facts, facts, verified
 from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.operations import auditing, erasing
-from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
@@ -36,16 +33,12 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
-from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
-from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -357,57 +350,3 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     assert view.answer.code == "already-submitted"
     assert len(client.witness.events_of_case(case_id, ApplicationAccepted)) == 1
     assert len(client.witness.events_of_case(case_id, CertificateIssued)) == 1
-
-
-async def test_E3_once_a_case_is_erased_nobody_is_found_in_any_table_topic_or_log(
-    client: CustomerClient, tmp_path: Path
-) -> None:
-    system, application = client.system, example(SERVER)
-    orderer = Orderer(name="Siiri Satuhahmo", email="siiri.satuhahmo@hahmot.example")
-    people = (b"Siiri Satuhahmo", b"siiri.satuhahmo")
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example", tmp_path, "erased")
-    case_id, application = uuid4(), application.model_copy(update={"orderer": orderer})
-    await client.send(applicant(SERVER).submitted(case_id, application, read_csr(request)))
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
-    reason = RevocationReason.NO_LONGER_NEEDED
-    why, notify = "Siiri Satuhahmo needs it no more.", Notify(email="siiri.satuhahmo@muualla.example")
-    await client.send(applicant(SERVER).revocation(case_id, issued.serial, reason, why, notify=notify))
-    await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 5)
-    assert occurrences(people, await stored_data.stores(system)) >= {
-        *(f"topic {name}" for name in ("applications", "cases", "certificates", "certificate-status", "revocations")),
-        *(f"table {name}" for name in ("intake.cases", "issuer.certificates", "revoker.statuses")),
-    }
-
-    later, url = issued.not_after.replace(year=issued.not_after.year + 5) + timedelta(days=1), system.urls["eraser"]
-    assert str(case_id) not in await erasing.due(url, later - timedelta(days=2))
-    assert str(case_id) in await erasing.due(url, later)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        eraser = system.cluster_of(Principal.ERASER)
-        while await erasing.erase(url, eraser, [str(case_id)]):  # noqa: ASYNC110  -- the workers' acts end
-            await asyncio.sleep(0.2)
-    await client.witness.caught_up()
-    await retention.expire(system.cluster)
-    await retention.compact(system.cluster, CASES, str(case_id).encode())
-
-    data = {**await stored_data.logs(system), **await stored_data.stores(system)}
-    assert occurrences(people, data) == set()
-    assert f"account-{application.applicant.business_id}".encode() in data["topic accounts"]
-    keys, reader = read_public_keys(system.keys_folder), add_reader(system.backends.admin_url, "auditor")
-    audited = await auditing.verified(
-        reader,
-        SERVICES,
-        keys,
-        await auditing.exported(system.cluster_of(Principal.AUDITOR), keys),
-        lambda *_: None,
-        system.cluster,
-    )
-    assert {name: each.findings for name, each in audited.items()} == {name: [] for name in SERVICES}
-    assert ("intake", "erase") in [
-        (row.service, row.entry["happened"].get("command")) for row in await auditing.history(reader, str(case_id))
-    ]
-
-
-def occurrences(people: tuple[bytes, ...], places: Mapping[str, bytes]) -> set[str]:
-    """Return the places in which one of the people is named."""
-    return {place for place, content in places.items() if any(person in content for person in people)}
