@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import aiohttp
 import asyncpg
 from aiokafka import TopicPartition
 from servicecert_cli.connections import kafka
@@ -41,9 +42,13 @@ def holding(words: Iterable[bytes], places: Mapping[str, bytes]) -> set[str]:
 
 
 async def logs(system: System) -> Mapping[str, bytes]:
-    """Return the log and the metrics of each worker."""
+    """Return the log of each process, and its metrics with all labels."""
     logs = {f"log {path.name}": path.read_bytes() for path in (system.folder / "logs").iterdir()}
-    metrics = {f"metrics of {name}": repr(await system.metrics(name)).encode() for name in system.children}
+    metrics: dict[str, bytes] = {}
+    async with aiohttp.ClientSession() as session:
+        for name in system.children:
+            async with session.get(f"http://{system.health(name)}/metrics") as answer:
+                metrics[f"metrics of {name}"] = await answer.read()
     return {**logs, **metrics}
 
 

@@ -25,6 +25,7 @@ from servicecert_cli.operations import auditing, erasing
 from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
+from servicecert_cli.stand.worker_counts import LAG
 from servicecert_deploy import Kafka, Parts
 from servicecert_notifier.operator import mail_requests
 from servicecert_schemas.case import CaseState
@@ -93,6 +94,8 @@ async def client(
             ) as system,
             connected_client(system, known_customers) as client,
         ):
+            system.start(LAG)
+            await system.ready(LAG)
             yield client
     finally:
         broker.kill()
@@ -119,7 +122,9 @@ async def test_E3_nobody_is_named_anywhere_once_all_cases_are_erased(client: Cus
         return stored_data.holding(WORDS, {**await stored_data.stores(system), **files(system)})
 
     await retention.pass_by(system.cluster, kept)
-    assert not stored_data.holding(WORDS, await stored_data.logs(system))
+    logs = await stored_data.logs(system)
+    assert b"servicecert_mails_deferred" in logs[f"metrics of {LAG}"]
+    assert not stored_data.holding(WORDS, logs)
     await require_audit(system, str(issued.case_id))
     assert str(issued.case_id) in await erasing.erased(url)
 
