@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from aiokafka import TopicPartition
 from recycling import Recycler, schemas
+from servicecert_cli.operations.forgotten import Comparison
 from servicecert_schemas.certificate import IssuingRefused
+from servicecert_schemas.topics import APPLICATIONS
 from servicecert_worker.decider import Connection, Happened
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.reading import PartReader
 from servicecert_worker.runtime.effects import NOBODY
 from servicecert_worker.runtime.record import Record
+from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import database
 from toy.remembering import NOW, Course, Interrupted, Pool, Remembering, Taken, record, replayed, restored, tables
 from toy.service import MIGRATIONS, Tally
@@ -265,3 +271,42 @@ async def test_A12_a_deadline_that_waits_for_topics_comes_after_what_was_written
         records = [[record(CASES[0], "quiet-1", 0, NOW)], [other, late]]
         await replayed(pool, replace(service, decide=decide), records, PublishedEvents(course.published))
     assert [each for each in decided if each != "look"] == expected
+
+
+class Topic:
+    """A reader of the one topic that has records."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._records = records
+
+    async def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        return [TopicPartition(name, 0) for name in topics if name == APPLICATIONS.name]
+
+    async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return dict.fromkeys(partitions, len(self._records))
+
+    async def at(self, _: object) -> dict[TopicPartition, int]:
+        return {}
+
+    async def read(self, parts: Mapping[TopicPartition, tuple[int, int]]) -> list[Record]:
+        return [self._records[at] for start, end in parts.values() for at in range(start, end)]
+
+
+async def forgotten(pool: Pool, records: Sequence[Record]) -> list[int]:
+    """Return the offsets of the records that a restored database is to decide again."""
+    found = await Comparison(inert(), Cluster("-"), Verifier({}), pool).forgotten(cast("PartReader", Topic(records)))
+    return [each.offset for each in found.partitions[0]]
+
+
+async def test_I1_a_second_copy_does_not_hide_what_was_written_before_it(empty: Empty) -> None:
+    """The database knows the event, but was restored to before the records between its copies."""
+    first, other = record(CASES[0], "quiet-1", 0, NOW), record(CASES[1], "quiet-2", 1, NOW)
+    poison = replace(record(CASES[2], "quiet-3", 2, NOW), value=b"{}")
+    copies = [replace(first, offset=3), replace(poison, offset=4)]
+    async with empty() as pool:
+        assert await forgotten(pool, [first, other, poison, *copies]) == [0, 1, 2, 3, 4]
+        course = Course(pool, Remembering())
+        await course.step([first])
+        assert await forgotten(pool, [first, other, poison, *copies]) == [1, 2, 3, 4]
+        await course.step([other, poison])
+        assert await forgotten(pool, [first, other, poison, *copies]) == [3, 4]

@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 from asyncpg import Pool
 from servicecert_schemas.codec import Undecodable, decode, read_envelope
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
+from servicecert_worker.audit.chain import key_of, position_of
 from servicecert_worker.decider import Service
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
 from servicecert_worker.kafka.cluster import Cluster
@@ -87,10 +88,22 @@ class Comparison:
         return [found[each] for each in partitions]
 
     async def _after_known(self, arrivals: Sequence[Arrival]) -> int | None:
-        """Return the place after the last record that is known to be handled; None if none of them is."""
+        """Return the place after the last record that is known to be handled; None if none of them is.
+
+        The second copy of an event has a known id, too, and says nothing about what is before it: the audit has the
+        position of the copy that was handled. Where it has none, keys were pinned differently: then the ids count.
+        """
         places = {id: place for place, arrival in enumerate(arrivals) for id in possible_ids(arrival)}
         rows = await self._pool.fetch(QUERIES["known_inputs"], list(places))
-        return max((places[row["event_id"]] + 1 for row in rows), default=None)
+        ids = {row["event_id"] for row in rows}
+        known = [place for place, arrival in enumerate(arrivals) if ids & possible_ids(arrival)]
+        handled = await self._pool.fetch(
+            QUERIES["handled_positions"],
+            known,
+            [key_of(arrivals[place]) for place in known],
+            [position_of(arrivals[place].record) for place in known],
+        )
+        return max((row["place"] + 1 for row in handled), default=max(known, default=-1) + 1 or None)
 
     def _is_relevant(self, arrival: Arrival) -> bool:
         compacted = {self._cluster.name(topic) for topic in self._service.reads if topic.compacted}

@@ -30,6 +30,7 @@ from pydantic_core import to_json
 from ..decider import Conflict, Connection, Due, Event, Result, Transient
 from ..domain.traces import is_case
 from ..runtime.fold import Decided, Item
+from ..runtime.record import Record
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ def _happened(item: Item, salt: bytes) -> dict[str, Any]:
         if isinstance(what, Event)
         else {"event": None, "id": what.id, "sha256": hexdigest}
     )
-    return {**reference, "from": f"{record.topic}/{record.partition}/{record.offset}"}
+    return {**reference, "from": position_of(record)}
 
 
 def _reference(kind: str, name: str, identity: UUID, data: BaseModel, hexdigest: str) -> dict[str, Any]:
@@ -129,7 +130,12 @@ def key_of(item: Item) -> str:
     """Return a row's key: the item's, or its position if it is not an event, because its key may be personal then."""
     if isinstance(item, Result | Due) or isinstance(item.what, Event) or is_case(item.key):
         return item.key
-    return f"{item.record.topic}/{item.record.partition}/{item.record.offset}"
+    return position_of(item.record)
+
+
+def position_of(record: Record) -> str:
+    """Return a record's position as the audit has it."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 class Chain:

@@ -78,6 +78,11 @@ cross join lateral (select seq, hash from audit where chain = c.chain order by s
 where h.seq > c.attested
 limit $1
 
+-- name: handled_positions
+-- Which of the records, by their keys in the audit and their positions, are those that were handled or parked.
+select place from unnest($1::int[], $2::text[], $3::text[]) as r (place, key, position)
+where exists (select from audit a where a.key = r.key and strpos(a.entry, '"from":' || to_json(r.position)::text) > 0)
+
 -- name: hold
 select pg_advisory_lock(lock_of($1))
 
