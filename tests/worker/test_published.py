@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
 from servicecert_schemas.event import EventData
 from servicecert_schemas.values import Texts
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents, event_id
+from servicecert_worker.domain.published import (
+    PublishedEvent,
+    PublishedEvents,
+    announcement_id,
+    event_id,
+    intent_id,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CASE = UUID(int=1)
@@ -85,3 +92,19 @@ def test_an_event_is_superfluous_where_it_or_one_that_replaces_it_is_published()
     assert not events.is_superfluous(uuid4(), refused("n2", kind=Replacing), NOW + soon)
     assert not events.is_superfluous(uuid4(), refused("n2"), NOW)
     assert not events.is_superfluous(uuid4(), refused("n2", UUID(int=2), Replacing), NOW)
+
+
+def test_an_announced_intent_tells_when_its_cause_was_decided() -> None:
+    """An act that is announced and not done yet has published nothing else."""
+    announced = PublishedEvent(announcement_id(intent_id(CAUSE, "sign", 0), voided().TYPE), voided(), NOW)
+    events = PublishedEvents([published(refused(), cause=UUID(int=8)), announced])
+    assert events.decided_at(CAUSE) is None
+    assert events.decided_at(CAUSE, ["other", "sign"]) == NOW
+    assert events.decided_at(CAUSE, ["other"]) is None
+
+
+def test_items_of_a_turn_have_the_places_of_their_first_events() -> None:
+    late, early = (replace(published(data, 0), sequence=place) for data, place in ((refused(), 9), (voided(), 4)))
+    events = PublishedEvents([late, early])
+    assert events.place_of(CAUSE) == 4
+    assert events.place_of(UUID(int=8)) == 0

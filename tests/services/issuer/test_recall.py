@@ -11,6 +11,7 @@ from servicecert_issuer.domain.recall import RECALL
 from servicecert_issuer.domain.recheck_plan import RECHECK
 from servicecert_schemas.certificate import (
     AcceptedWithdrawn,
+    CertificateIntended,
     CertificateIssued,
     CertificateVoided,
     IssuingRefused,
@@ -19,6 +20,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event, Examined, Task
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from services.handler import example
 
 from .conftest import CASE, NOW, Accepted
 
@@ -59,6 +61,16 @@ def test_I4_an_issued_certificate_is_intended_again_with_the_same_bytes(
     end = RECALL.result(signing(), events)
     assert isinstance(end, Signed)
     assert Recorded.of(intended, end).certificate == b64decode(real.certificate)
+
+
+def test_I4_an_announced_certificate_is_intended_with_its_bytes_and_stays_to_be_signed(
+    accepted: Accepted, event: Callable[..., Event]
+) -> None:
+    told = example(CertificateIntended, case_id=CASE)
+    facts = RECALL.facts(event(accepted()), published(told))
+    assert isinstance(facts, Linted)
+    assert (facts.allocated.serial_hex, facts.allocated.tbs) == (told.serial, b64decode(told.tbs))
+    assert RECALL.result(signing(), published(told)) is None
 
 
 def test_what_nothing_is_published_of_is_examined_anew(
