@@ -76,7 +76,7 @@ def plan(
         certificates = await selection.selected(connection, chosen)
         return certificates, await proposing.counts(connection, [case for case, _ in certificates])
 
-    certificates, counts = in_schema("revoker", work)
+    certificates, counts = in_schema("revoker", work, patient=True)
     content = {
         "selection": chosen.conditions(),
         "counts": counts,

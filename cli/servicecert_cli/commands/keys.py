@@ -58,7 +58,7 @@ def shared_primes(as_json: bool) -> None:
 async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
     """Search, and return the result and for each found key the cases accepted with it."""
     cases: dict[str, list[str]] = {}
-    async with connected(database_url(), "intake") as connection:
+    async with connected(database_url(), "intake", patient=True) as connection:
         shared = await shared_keys.search(connection)
         for key, case, state in await shared_keys.cases_of(connection, shared.keys):
             cases.setdefault(key, []).append(f"{case} ({state})")
@@ -74,7 +74,7 @@ def exposed(as_json: bool) -> None:
     Example:
       servicecert keys exposed
     """
-    keys = in_schema("revoker", proposing.compromised)
+    keys = in_schema("revoker", proposing.compromised, patient=True)
     if as_json:
         print_json(keys)
         return
@@ -113,6 +113,6 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
         more = {"rate": RATE, "key_sha256": key}
         return cases, *await count_or_propose(connection, yes, "key", "key-exposed", str(why), cases, **more)
 
-    cases, counts, stored = in_schema("revoker", work)
+    cases, counts, stored = in_schema("revoker", work, patient=True)
     sentence = f"Would block the key {key} for good and revoke {len(cases)} certificates; add --yes to propose it."
     report_proposal(stored, as_json, {"key_sha256": key, "cases": cases, "counts": counts}, sentence)

@@ -59,7 +59,9 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
       servicecert mail list --state deferred
       servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    mails = in_schema("notifier", lambda connection: mail_rows.find(connection, limit=limit, **conditions))
+    mails = in_schema(
+        "notifier", lambda connection: mail_rows.find(connection, limit=limit, **conditions), patient=True
+    )
     if as_json:
         print_json([asdict(each) for each in mails])
         return

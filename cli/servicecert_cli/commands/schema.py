@@ -10,18 +10,25 @@ from ..terminal import interruption
 T = TypeVar("T")
 
 
-def in_schema(service: str | None, work: Callable[[Any], Coroutine[None, None, T]], *, snapshot: bool = False) -> T:
+def in_schema(
+    service: str | None,
+    work: Callable[[Any], Coroutine[None, None, T]],
+    *,
+    patient: bool = False,
+    snapshot: bool = False,
+) -> T:
     """Run `work` in one transaction on a connection to the service's schema, and return its result.
 
-    A `service` of None is the one whose role DATABASE_URL names. A `snapshot` reads the state of one moment, without
-    a time limit. Raises OperatorError.
+    A `service` of None is the one whose role DATABASE_URL names. `patient` work reads whole tables, without a time
+    limit; a `snapshot` reads them at one moment. Raises OperatorError.
     """
     kind: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
 
     async def run() -> T:
-        async with connected(database_url(), service) as connection, connection.transaction(**kind):
-            if snapshot:
-                await connection.execute("set local statement_timeout = 0")
+        async with (
+            connected(database_url(), service, patient=patient or snapshot) as connection,
+            connection.transaction(**kind),
+        ):
             return await work(connection)
 
     return interruption.run(run())

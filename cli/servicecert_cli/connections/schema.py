@@ -15,10 +15,13 @@ from servicecert_worker.storage import database
 
 
 @asynccontextmanager
-async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Connect to the schema of `service`, or of the service whose role `url` names. Raises OperatorError."""
+async def connected(url: str, service: str | None, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect to the schema of `service`, or of the service whose role `url` names. Raises OperatorError.
+
+    `patient` is for statements that read whole tables: they have no time limit.
+    """
     service = service or _service_of(url)
-    async with opened(url, service) as connection:
+    async with opened(url, service, patient=patient) as connection:
         if not await connection.fetchval("select to_regclass('parked') is not null"):
             raise OperatorError(
                 f"The schema {service!r} is not prepared: run `servicecert db prepare`, then `servicecert db migrate`."
@@ -27,10 +30,13 @@ async def connected(url: str, service: str | None) -> AsyncIterator[asyncpg.Conn
 
 
 @asynccontextmanager
-async def opened(url: str, schema: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection[Any]]:
     """Connect with a schema as search path. Raises OperatorError, also for a later outage or a long lock."""
+    options = database.connection_options(schema)
+    if patient:
+        options |= {"command_timeout": None, "server_settings": options["server_settings"] | {"statement_timeout": "0"}}
     try:
-        connection = await asyncpg.connect(url, **database.connection_options(schema))
+        connection = await asyncpg.connect(url, **options)
     except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
         raise database.database_refused(url, str(fault)) from None
     try:

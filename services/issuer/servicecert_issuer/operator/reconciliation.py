@@ -18,7 +18,6 @@ from servicecert_schemas.revocation import Standing, StandingChanged
 from ..domain.issuance import SigningOrder
 from ..storage import QUERIES
 
-_TIMEOUT = 3600.0
 """Seconds for a statement that reads the whole table."""
 
 
@@ -47,12 +46,12 @@ class Difference:
 
 async def count_serials(connection: asyncpg.Connection[Any]) -> list[Serials]:
     """Return the counts of each CA that ever had an application. Reads the whole table."""
-    return [Serials(**dict(row)) for row in await connection.fetch(QUERIES["count_serials"], timeout=_TIMEOUT)]
+    return [Serials(**dict(row)) for row in await connection.fetch(QUERIES["count_serials"])]
 
 
 async def count_refused(connection: asyncpg.Connection[Any]) -> dict[str, int]:
     """Return the number of refused applications by code, the most frequent first."""
-    return {row["code"]: row["count"] for row in await connection.fetch(QUERIES["count_refused"], timeout=_TIMEOUT)}
+    return {row["code"]: row["count"] for row in await connection.fetch(QUERIES["count_refused"])}
 
 
 async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
@@ -60,7 +59,7 @@ async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
     result = [
         Difference(**dict(row))
         for statement in (QUERIES["reconcile"], QUERIES["reconcile_audit"])
-        for row in await connection.fetch(statement, timeout=_TIMEOUT)
+        for row in await connection.fetch(statement)
     ]
     for row in await connection.fetch(QUERIES["open_acts"]):
         order = SigningOrder.model_validate_json(row["data"])

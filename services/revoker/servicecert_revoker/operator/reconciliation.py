@@ -14,7 +14,6 @@ from servicecert_schemas.responder import ResponderCertified
 
 from ..storage import QUERIES
 
-_TIMEOUT = 3600.0
 """Seconds for a statement that reads the whole table."""
 
 
@@ -39,7 +38,7 @@ class Discrepancy:
 
 async def count_signatures(connection: asyncpg.Connection[Any]) -> list[Signatures]:
     """Return the counts of each CA."""
-    return [Signatures(**dict(row)) for row in await connection.fetch(QUERIES["count_signatures"], timeout=_TIMEOUT)]
+    return [Signatures(**dict(row)) for row in await connection.fetch(QUERIES["count_signatures"])]
 
 
 async def discrepancies(connection: asyncpg.Connection[Any]) -> list[Discrepancy]:
@@ -47,7 +46,7 @@ async def discrepancies(connection: asyncpg.Connection[Any]) -> list[Discrepancy
     return [
         Discrepancy(**dict(row))
         for statement in ("reconcile", "reconcile_audit")
-        for row in await connection.fetch(QUERIES[statement], timeout=_TIMEOUT)
+        for row in await connection.fetch(QUERIES[statement])
     ]
 
 
