@@ -270,6 +270,10 @@ async def test_B6_a_checkpoint_that_never_came_out_and_two_of_one_number_are_fou
             "rows up to 1000 are marked as attested, but no checkpoint names them",
         ),
         ("delete from audit_chains where chain = $1", "the next checkpoint would skip it: it is not in audit_chains"),
+        (
+            "update audit_chains set whole = true where chain = $1",
+            "the next checkpoint would skip it: it is marked as whole, but has rows that are not attested",
+        ),
     ],
 )
 async def test_B6_rows_that_are_kept_from_the_next_checkpoint_are_found(

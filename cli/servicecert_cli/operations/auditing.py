@@ -35,6 +35,18 @@ _BY_OPERATORS = """
     order by a.at, a.chain, a.seq
 """
 
+# A serial number is looked up CA by CA: the index is in their order.
+_CASES = """
+    with recursive issuers (issuer) as (
+        select min(issuer) from issuer.certificates
+        union all
+        select (select min(c.issuer) from issuer.certificates as c where c.issuer > i.issuer)
+        from issuers as i where i.issuer is not null
+    )
+    select key from issuer.certificates
+    where issuer = any(array(select issuer from issuers)) and serial = any($1::text[])
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
@@ -133,7 +145,7 @@ async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
     serials = [serial_hex(serial).lower() for serial in serial_readings(what)]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):
         return [what]
-    rows = await connection.fetch("select key from issuer.certificates where serial = any($1::text[])", serials)
+    rows = await connection.fetch(_CASES, serials)
     return [what, *(row["key"] for row in rows)]
 
 

@@ -41,6 +41,8 @@ _DUE: Mapping[str, str] = {
         where state in ('refused', 'withdrawn', 'lapsed') and serial is null
           and greatest((body -> 'entered' -> -1 ->> 'at')::timestamptz, (body ->> 'unissued_at')::timestamptz)
               < $1::timestamptz - interval '5 years'
+          and (body -> 'entered' -> -1 ->> 'at') collate "C"
+              < to_char($1::timestamptz - interval '5 years' + interval '2 days', 'YYYY-MM-DD')
     """,
 }
 _PARKED_DUE = """

@@ -21,7 +21,8 @@ _ROWS = 2_000
 _PATIENCE = 3_600.0
 _UNSENT = "select number from checkpoints_to_publish"
 _CHAINS = """
-select chain, attested from audit_chains right join (select distinct chain from audit) as kept using (chain) order by 1
+select chain, attested, whole, last
+from audit_chains right join (select chain, max(seq) as last from audit group by chain) as kept using (chain) order by 1
 """
 _MAX_CLASSIFIED = 100
 
@@ -225,6 +226,9 @@ async def _find_kept_back(
         elif row["attested"] > last:
             text = f"rows up to {row['attested']} are marked as attested, but no checkpoint names them"
             verified.add(Kind.KEPT_BACK, text, row["chain"], last + 1)
+        elif row["whole"] and 0 < row["attested"] < row["last"]:
+            text = "the next checkpoint would skip it: it is marked as whole, but has rows that are not attested"
+            verified.add(Kind.KEPT_BACK, text, row["chain"], row["attested"] + 1)
 
 
 async def _chains(

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from time import sleep
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -35,6 +36,7 @@ READERS = "readers"
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
 _LOCK = 7077_0001
+_MIGRATION_POLL_SECONDS = 0.2
 _OLDEST = 16
 """PostgreSQL 16 is the first with `is json`."""
 _SHARED = {MIGRATOR: "login", ERASER: "login", MONITORING: "login", OPERATORS: "nologin", READERS: "nologin"}
@@ -155,7 +157,11 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
                 f"The role {user!r} may not migrate the schema {service!r}: "
                 "set DATABASE_URL to the migrator's, which `servicecert db prepare` wrote."
             )
-        connection.execute("select pg_advisory_lock(%s, hashtext(%s))", (7078, service))
+        # Asked for again and again: an index that is made concurrently waits for all who wait in the database.
+        while connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (7078, service)).fetchone() != (
+            True,
+        ):
+            sleep(_MIGRATION_POLL_SECONDS)
         backend = yoyo.get_backend(_yoyo_url(url, service, owner))
         try:
             migrations = yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))

@@ -27,4 +27,5 @@ create or replace function worker_figures(moment timestamptz) returns table (nam
     union all
     select 'servicecert_audit_unattested_seconds', '{}', coalesce(extract(epoch from $1 - min(a.at)), 0)
     from audit_chains as c join audit as a on a.chain = c.chain and a.seq = c.attested + 1
+    where not c.whole or c.attested = 0
 $$;

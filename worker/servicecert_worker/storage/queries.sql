@@ -75,7 +75,7 @@ order by p.seq
 select c.chain, h.seq, h.hash
 from audit_chains c
 cross join lateral (select seq, hash from audit where chain = c.chain order by seq desc limit 1) h
-where h.seq > c.attested
+where (not c.whole or c.attested = 0) and h.seq > c.attested
 limit $1
 
 -- name: handled_positions
@@ -159,7 +159,8 @@ select topic, partition, "offset" from unnest($1::text[], $2::int[], $3::bigint[
 where (topic, partition, "offset") in (select topic, partition, "offset" from parked)
 
 -- name: prune
-delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval limit 5000))
+-- The oldest first, by the index: at most so many that no lock and no transaction lasts.
+delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval order by at limit 5000))
 
 -- name: publish
 -- Events into the outbox, in order.

@@ -12,7 +12,7 @@ grant usage on sequence parked_seq_seq to {service};
 grant select, insert on origins to {service};
 grant select, insert, update (next_offset) on written to {service};
 grant select, insert on audit to {service};
-grant select, insert, update (attested) on audit_chains to {service};
+grant select, insert (chain), update (attested) on audit_chains to {service};
 grant select, insert on audit_checkpoints to {service};
 grant select on lock_salt, checkpoints_to_publish to {service};
 grant select on _yoyo_migration to {service};

@@ -90,11 +90,12 @@ select (select count(*) from parked where culprit) as parked,
 -- name: unattested
 select coalesce(extract(epoch from now() - min(a.at)), 0)::float8
 from audit_chains as c join audit as a on a.chain = c.chain and a.seq = c.attested + 1
+where not c.whole or c.attested = 0
 
 -- name: begun
--- The first rows of the newest workers' chains: an operator's command has a chain without a version.
+-- The first rows of the newest workers' chains: an operator's command has a whole chain, without a version.
 select a.entry from audit_chains as c join audit as a on a.chain = c.chain and a.seq = 1
-where a.entry like '{"begun":{"version":%' order by a.at desc limit 200
+where not c.whole and a.entry like '{"begun":{"version":%' order by a.at desc limit 200
 
 -- name: checkpoints
 select number, body, key_id, signature from audit_checkpoints order by number desc limit $1
@@ -104,12 +105,27 @@ select number, body, key_id, signature from audit_checkpoints order by number de
 select h.chain, a.hash from unnest($1::uuid[], $2::bigint[]) as h (chain, seq) left join audit as a using (chain, seq)
 
 -- name: crl_passes
-select distinct on (issuer) issuer, entries, extract(epoch from published_at - allocated_at)::float8 as seconds
-from crls where partition = 0 and published_at is not null order by issuer, number desc
+-- Of each CA the last one, found by one look into the index.
+with recursive issuers (issuer) as (
+    select min(issuer) from crls
+    union all
+    select (select min(c.issuer) from crls as c where c.issuer > i.issuer) from issuers as i where i.issuer is not null
+)
+select i.issuer, last.entries, last.seconds
+from issuers as i
+cross join lateral (
+    select entries, extract(epoch from published_at - allocated_at)::float8 as seconds from crls
+    where issuer = i.issuer and partition = 0 and published_at is not null order by number desc limit 1
+) as last
+order by i.issuer
 
 -- name: booked_crls
-select distinct on (issuer, partition) issuer, partition, number, published_at
-from crls where issuer = $1 and partition = any($2::int[]) and published_at is not null order by issuer, partition, number desc
+select asked.partition, last.number, last.published_at
+from unnest($2::int[]) as asked (partition)
+cross join lateral (
+    select number, published_at from crls
+    where issuer = $1 and crls.partition = asked.partition and published_at is not null order by number desc limit 1
+) as last
 
 -- name: open_revocations
 select count(*) as number, coalesce(extract(epoch from now() - min(requested_at)), 0)::float8 as oldest
@@ -127,7 +143,7 @@ select issuer, serial, certificate from (
 
 -- name: stopped
 select count(*) as number, coalesce(extract(epoch from now() - min(begun_at)), 0)::float8 as seconds
-from certificates where state = 'stopped'
+from stopped_since
 
 -- name: deferred
 select count(*) as number, coalesce(extract(epoch from now() - min(planned_at)), 0)::float8 as oldest,

@@ -11,14 +11,14 @@ grant select (key, state, not_after, "grant"), update (state, refusal, applicati
 -- The trigger of a stopped application that is refused names it.
 grant execute on function certificates_claim_key to {eraser};
 
-grant select on certificates, blocked_keys, key_owners, unwanted to {operators};
+grant select on certificates, stopped_since, blocked_keys, key_owners, unwanted to {operators};
 grant select, insert, update (ended_at, position, good, bad) on rechecks to {operators};
 grant select, insert on recheck_findings to {operators};
 grant execute on function retry_stopped, give_up to {operators};
 
 grant select (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, business_id,
               certificate, refusal, begun_at, sign_by, ended_at) on certificates to {readers};
-grant select on blocked_keys, unwanted, rechecks, recheck_findings to {readers};
+grant select on stopped_since, blocked_keys, unwanted, rechecks, recheck_findings to {readers};
 -- What is to be signed is no secret: `servicecert ca reconcile` compares it.
 grant select (data) on intents to {readers};
 

@@ -39,7 +39,7 @@ from mails m
 left join orders o on o.mail_id = m.mail_id
 where m.state = 'refused' and m.settled_at >= $1
   and ($2::text is null or m.relay = $2 or regexp_replace(m.relay, ':[0-9]+$', '') = $2)
-  and not exists (select from notices n where n.mail_id = m.mail_id and n.wanted = 'resend')
+  and not exists (select from notices n where n.case_id = m.case_id and n.mail_id = m.mail_id and n.wanted = 'resend')
 order by m.settled_at, m.entry
 
 -- name: keep_paces

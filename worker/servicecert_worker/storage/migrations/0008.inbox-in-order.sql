@@ -1,0 +1,8 @@
+-- transactional: false
+-- The oldest ids of the inbox are found in order. A BRIN index never narrows: once old rows were deleted all over the table, each range of pages seems
+-- to have old ones, and each look for them reads the whole table.
+set statement_timeout = 0;
+set lock_timeout = 0;
+drop index concurrently if exists inbox_oldest;
+create index concurrently inbox_oldest on inbox (at);
+drop index concurrently if exists inbox_at;
