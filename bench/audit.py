@@ -19,6 +19,7 @@ from uuid import uuid4
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servicecert_worker.audit.chain import Chain, Row
+from servicecert_worker.audit.verification import verify
 from servicecert_worker.decider import Connection, Event
 from servicecert_worker.runtime.fold import Decided
 from servicecert_worker.runtime.record import Arrival, Record
@@ -33,7 +34,7 @@ from toy import service as toy
 from toy.stand import ACTOR
 
 from bench.results import keep
-from bench.stand import in_processes, own_schema
+from bench.stand import connected, in_processes, own_schema
 
 TURNS, BATCH, ROUNDS = 20, 200, 3
 
@@ -77,6 +78,7 @@ async def measure() -> None:
                 for kind in (Chain, OneRow):
                     rates.setdefault((kind, workers), []).append(sum(in_processes(workers, work, url, kind)))
         _print_bytes(admin_url)
+        await _print_verified(admin_url)
     medians = {key: median(values) for key, values in rates.items()}
     for workers, name in ((1, "audit-turns"), (2, "audit-two-workers")):
         keep(name, medians[Chain, workers], "events/s", "one row a turn", medians[OneRow, workers])
@@ -91,6 +93,15 @@ def _print_bytes(url: str) -> None:
         ).fetchone()
     assert row is not None
     print(f"{row[0]:.0f} bytes a row, indexes included; its entry {row[1]:.0f}")
+
+
+async def _print_verified(url: str) -> None:
+    async with connected(url) as connection:
+        await connection.execute(f"set search_path = {toy.NAME}")
+        started = time.perf_counter()
+        verified = await verify(connection, toy.NAME, {}, None)
+        rate = verified.rows / (time.perf_counter() - started)
+    print(f"{rate:.0f} rows verified a second, of {verified.rows} in {verified.chains} chains")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from servicecert_cli.stand.system import System
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import APPLICATIONS
 
-from bench import plot
+from bench import filled, plot
 from bench.budget import piece
 from bench.filling import fill, grown_by, reads
 from bench.load import records, requests
@@ -102,9 +102,13 @@ async def by_cases(load: Load, numbers: Sequence[int]) -> Growth:
         async with measured_system() as system:
             await load.warm_up(system)
             before = await _stored(system, load)
+            await filled.print_speeds(system)
             await fill(system, cases)
+            await filled.print_sizes(system)
             await load.warm_up(system)
             after = await _stored(system, load)
+            await filled.print_speeds(system)
+            await filled.print_crl(system)
         _keep_stored(cases, before, after)
         empty.append(before.measured)
         found[_short(cases)] = after.measured

@@ -36,7 +36,7 @@ _BY_OPERATORS = """
 """
 
 # A serial number is looked up CA by CA: the index is in their order.
-_CASES = """
+CASES = """
     with recursive issuers (issuer) as (
         select min(issuer) from issuer.certificates
         union all
@@ -145,7 +145,7 @@ async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
     serials = [serial_hex(serial).lower() for serial in serial_readings(what)]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):
         return [what]
-    rows = await connection.fetch(_CASES, serials)
+    rows = await connection.fetch(CASES, serials)
     return [what, *(row["key"] for row in rows)]
 
 
