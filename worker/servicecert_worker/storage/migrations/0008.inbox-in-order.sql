@@ -6,3 +6,5 @@ set lock_timeout = 0;
 drop index concurrently if exists inbox_oldest;
 create index concurrently inbox_oldest on inbox (at);
 drop index concurrently if exists inbox_at;
+-- What is deleted stays in the index until it is vacuumed, before the ids that are looked for: by default that is once a fifth of the table is dead.
+alter table inbox set (autovacuum_vacuum_scale_factor = 0.02);
