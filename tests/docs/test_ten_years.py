@@ -1,0 +1,18 @@
+"""The page about ten years has each table that a migration makes."""
+
+import re
+
+from docs.pages import CHECKOUT, PAGES
+from servicecert_worker.storage import database
+
+_TABLE = re.compile(r"^create table (\w+)", re.MULTILINE | re.IGNORECASE)
+
+
+def test_each_table_has_its_end() -> None:
+    folders = [database.MIGRATIONS, *CHECKOUT.glob("services/*/servicecert_*/storage/migrations")]
+    assert len(folders) == 5
+    made = {name for folder in folders for file in folder.glob("*.sql") for name in _TABLE.findall(file.read_text())}
+    (page,) = (page for page in PAGES if page.name == "ten-years.md")
+    rows = page.read_text().partition("<!-- tables -->")[2].partition("<!-- end -->")[0].splitlines()
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1] if "|" in row else "")]
+    assert sorted(named) == sorted(made)
