@@ -24,6 +24,7 @@ SMALL: Mapping[str, str] = {
     "outbox": "a row lives until the broker has it; a backlog is an alarm",
     "intents": "a row lives until its act is done; a backlog is an alarm",
     "origins": "a row for each topic",
+    "written": "a row for each partition of a topic",
     "operators": "a row for each person",
     "login_verifiers": "a row for each undecided proposal of a login",
     "rechecks": "a row for each run of an operator's command",

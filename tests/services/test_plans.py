@@ -21,6 +21,7 @@ from servicecert_schemas.topics import SERVICES
 _RECONCILES = "`ca reconcile` and `ca status` compare all rows, without a time limit"
 _VERIFIES = "`audit verify` reads all rows, without a time limit"
 _SELECTS = "an operator's command that selects by anything, without a time limit"
+_REPLAYS = "a replay starts from what is parked, while no worker runs"
 _COUNTS = "counts what is parked, while an alarm is on"
 _VERIFICATION = "worker/servicecert_worker/audit/verification.py"
 _OPERATIONS = "cli/servicecert_cli/operations"
@@ -28,6 +29,9 @@ _OPERATIONS = "cli/servicecert_cli/operations"
 READ_WHOLE: Mapping[tuple[str, str], str] = {
     ("worker/find_parked", "parked"): "lists what is parked, while an alarm is on",
     ("doctor/backlog", "parked"): _COUNTS,
+    ("worker/parked_places", "parked"): "a worker that starts looks through what is parked",
+    ("worker/servicecert_worker/replay/replay.py: select event_id, key, attempts from park", "parked"): _REPLAYS,
+    (f"{_OPERATIONS}/replaying.py: select exists (select from inbox)", "inbox"): "stops at the first row",
     ("doctor/newest_certificates", "certificates"): "reads back from the newest until it has 500 issued ones",
     ("notifier/find_mails", "mails"): "reads back from the newest until it has as many as asked for",
     ("intake/rsa_keys", "keys"): "each key is compared with all others",

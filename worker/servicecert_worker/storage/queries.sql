@@ -114,11 +114,13 @@ where exists (select from outbox where outbox.event_id = o.event_id)
    or exists (select from written w where w.topic = o.topic and w.partition = o.partition and w.next_offset > o."offset")
 
 -- name: newest
--- When the last item was decided. The beginning of a chain and what operators did are no decisions, and have the time of the database or the machine.
+-- When the last item was decided. The beginning of a chain and what operators did are no decisions, and have the time of the database or the machine:
+-- their chains are the whole ones.
 select max(last.at) from audit_chains as c
 cross join lateral (
     select at from audit where chain = c.chain and entry like '{"happened":%' order by seq desc limit 1
 ) as last
+where not c.whole
 
 -- name: own
 -- The intents of an owner that are not among those in its hands, oldest first.
