@@ -38,7 +38,7 @@ from servicecert_worker.decider import Stored
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.service_keys import make_keys
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from bench.stand import certificate
 
@@ -88,7 +88,7 @@ async def drill(
     cluster = Cluster(parts.bootstrap, f"drill-{uuid4().hex[:8]}.")
     await topic_creation.create(parts.bootstrap, CATALOGUE, cluster.prefix)
     (own,) = database.prepare(url, {NAME: database.new_password()}).values()
-    await asyncio.to_thread(database.migrate, url, NAME, [MIGRATIONS])
+    await asyncio.to_thread(schema.migrate, url, NAME, [MIGRATIONS])
     await asyncio.to_thread(make_authority, folder / "ca", folder / "passphrases")
     make_keys(folder / "service-keys", [NAME])
     (folder / "crls").mkdir()

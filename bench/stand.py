@@ -27,7 +27,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.faults import backoff
 from servicecert_worker.kafka import lag
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 SINK = Path(__file__).with_name("smtp_sink.py")
 GROW_SECONDS = 300.0
@@ -67,7 +67,7 @@ def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
     postgres.start()
     try:
         (url,) = database.prepare(postgres.url, {service: database.new_password()}).values()
-        database.migrate(postgres.url, service, [migrations])
+        schema.migrate(postgres.url, service, [migrations])
         yield url, postgres.url
     finally:
         postgres.stop()

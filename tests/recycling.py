@@ -18,7 +18,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 from servicecert_cli.operations.operators import prepare_logins
 from servicecert_deploy import Parts
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 Rows: TypeAlias = Mapping[str, list[Any]]
 
@@ -111,7 +111,7 @@ class Recycler:
         admin_url = create_database(self._parts, name)
         urls = database.prepare(admin_url, {service: database.new_password() for service, _ in schemas})
         for service, folders in schemas:
-            database.migrate(admin_url, service, folders)
+            schema.migrate(admin_url, service, folders)
         if "revoker" in urls:
             with psycopg.connect(admin_url) as connection:
                 prepare_logins(connection)

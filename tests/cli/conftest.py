@@ -19,7 +19,7 @@ from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 Servicecert = Callable[..., Result]
 
@@ -102,7 +102,7 @@ def as_operator(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
             has_revoker = connection.execute("select to_regnamespace('revoker') is not null").fetchone() == (True,)
         if not has_revoker:
             database.prepare(admin_url, {"revoker": database.new_password()})
-            database.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
+            schema.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
         monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
 
     return make

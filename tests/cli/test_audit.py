@@ -24,7 +24,7 @@ from servicecert_worker.decider import Result
 from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.service_keys import key_id, read_key
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from toy import service as toy
 from worker.test_fold import arrival
 
@@ -43,7 +43,7 @@ def keys(servicecert, tmp_path):
 def exported(admin_url, keys, tmp_path):
     """Intake's schema with a case's rows, signed; the file holds the checkpoint that was exported."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(admin_url, "intake", [toy.MIGRATIONS])
+    schema.migrate(admin_url, "intake", [toy.MIGRATIONS])
     file = tmp_path / "kept.jsonl"
     file.write_bytes(do(partial(_record, url, keys)) + b"\n")
     return file

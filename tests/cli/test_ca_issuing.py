@@ -21,7 +21,7 @@ from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 STOPPED = """
 insert into certificates (key, version, state, issuer, application, findings)
@@ -55,7 +55,7 @@ def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
     """The issuer's tables, as an administrator; the environment names them."""
     monkeypatch.setenv("DATABASE_URL", database_url)
     database.prepare(database_url, {"issuer": database.new_password()})
-    database.migrate(database_url, "issuer", [MIGRATIONS])
+    schema.migrate(database_url, "issuer", [MIGRATIONS])
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
         yield connection
 
@@ -204,7 +204,7 @@ def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_a
     servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, database_url: str, empty_cluster: Cluster
 ) -> None:
     database.prepare(database_url, {"revoker": database.new_password()})
-    database.migrate(database_url, "revoker", [REVOKER_MIGRATIONS])
+    schema.migrate(database_url, "revoker", [REVOKER_MIGRATIONS])
     issuer_tables.execute(INTENDED, [str(uuid4())])
     issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")
     issuer_tables.execute(AUDITED)

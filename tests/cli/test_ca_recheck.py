@@ -13,7 +13,7 @@ from click.testing import Result
 from commandline import do
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki.authority import Authority
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 Servicecert = Callable[..., Result]
 
@@ -28,7 +28,7 @@ values ($1, 2, 'issued', $2, '4a01', 'x', 'server', 1, 0, $3, $4, repeat('0', 64
 def stock(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names the issuer's role; the stock is empty."""
     (url,) = database.prepare(admin_url, {"issuer": database.new_password()}).values()
-    database.migrate(admin_url, "issuer", [MIGRATIONS])
+    schema.migrate(admin_url, "issuer", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     return admin_url
 

@@ -65,10 +65,19 @@ def test_f4_all_is_migrated_by_the_migrator_and_by_no_service(servicecert, admin
     assert "may not migrate the schema 'intake': set DATABASE_URL to the migrator's" in one_sentence(refused.stderr)
     monkeypatch.setenv("DATABASE_URL", logins["MIGRATOR_DATABASE_URL"])
     done = servicecert("db", "migrate", "--json")
-    assert json.loads(done.stdout) == {"services": ["intake", "issuer", "revoker", "notifier"]}
+    assert json.loads(done.stdout) == {"services": [*SERVICES], "newer": []}
     assert servicecert("db", "migrate", "revoker").stdout == "The schemas of revoker are of this version.\n"
     with psycopg.connect(logins["NOTIFIER_DATABASE_URL"]) as connection:
         assert connection.execute("select count(*) from mails").fetchone() == (0,)
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute(
+            "insert into revoker._yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+            " values ('newer', '9998.column', now())"
+        )
+    assert servicecert("db", "migrate", "revoker").stdout == (
+        "The schemas of revoker stay as a newer version made them: this one can use them.\n"
+    )
+    assert json.loads(servicecert("db", "migrate", "--json").stdout)["newer"] == ["revoker"]
 
 
 def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin_url, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from servicecert_intake.service import MIGRATIONS
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import spki_sha256
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from pki import weak_keys
 
@@ -17,7 +17,7 @@ from pki import weak_keys
 def prepared(admin_url, monkeypatch):
     """The environment names intake's role on its own schema."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(admin_url, "intake", [MIGRATIONS])
+    schema.migrate(admin_url, "intake", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     return url
 

@@ -113,10 +113,12 @@ def test_f4_a_role_that_may_do_more_than_the_service_needs(refused, around, data
     assert "is a superuser: set DATABASE_URL to the one that `servicecert db prepare` wrote" in sentence
 
 
-def test_a_schema_of_a_newer_version(refused, around, database_url):
+def test_a_schema_from_which_a_newer_version_took_something(refused, around, database_url):
     with psycopg.connect(database_url, autocommit=True) as connection:
         columns = "migration_hash, migration_id, applied_at_utc"
-        connection.execute(f"insert into issuer._yoyo_migration ({columns}) values ('x', '9999', now())")
+        connection.execute(
+            f"insert into issuer._yoyo_migration ({columns}) values ('x', '9999.gone.after-9998.new', now())"
+        )
     code, sentence = refused()
     assert code == 78
     assert "newer version" in sentence

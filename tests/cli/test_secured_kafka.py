@@ -10,7 +10,7 @@ from identities import Identities
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Kafka
 from servicecert_intake.service import MIGRATIONS
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 SECONDS = 60
 PASSWORD = "only-we-know"
@@ -73,7 +73,7 @@ def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_
     made = servicecert("topics", "create")
     assert made.exit_code == 0, made.output
     (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
-    database.migrate(database_url, "intake", [MIGRATIONS])
+    schema.migrate(database_url, "intake", [MIGRATIONS])
     worker = subprocess.Popen(
         [sys.executable, "-m", "servicecert_cli", "run", "intake"],
         env={
@@ -103,7 +103,7 @@ def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
 ):
     (tmp_path / "password").write_text("mistyped\n")
     (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
-    database.migrate(database_url, "intake", [MIGRATIONS])
+    schema.migrate(database_url, "intake", [MIGRATIONS])
     done = run_process(
         "run",
         "intake",

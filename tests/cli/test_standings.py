@@ -34,7 +34,7 @@ from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Stored
 from servicecert_worker.kafka import topic_creation
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ENTRY = Revocation(uuid4(), RevocationReason.KEY_EXPOSED, AT, AT + timedelta(days=1), AT, AT - timedelta(hours=1))
@@ -85,7 +85,7 @@ EXPECTED = {
 def revoker(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names a revoker's role, which knows certificates of every standing."""
     (url,) = database.prepare(admin_url, {"revoker": database.new_password()}).values()
-    database.migrate(admin_url, "revoker", [MIGRATIONS])
+    schema.migrate(admin_url, "revoker", [MIGRATIONS])
     stored = [Stored(str(UUID(int=number)), 0, state) for number, state in enumerate(STATES)]
 
     async def save() -> None:

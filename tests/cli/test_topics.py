@@ -9,7 +9,7 @@ from commandline import do, one_sentence, run_process
 from servicecert_cli.connections import kafka
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import lag
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 
 def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
@@ -52,7 +52,7 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
 def intake_url(admin_url, as_operator):
     """The environment names an operator, on a schema that remembers an origin. Returns the administrator's URL."""
     (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
-    database.migrate(admin_url, "intake", [])
+    schema.migrate(admin_url, "intake", [])
     do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
     as_operator()
     return admin_url

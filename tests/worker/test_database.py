@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from servicecert_deploy import free_port
 from servicecert_worker.faults import OperatorError
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 
 def prepared(url: str, *services: str) -> dict[str, str]:
@@ -21,7 +21,7 @@ def prepared(url: str, *services: str) -> dict[str, str]:
 def test_several_may_migrate_at_once(database_url: str) -> None:
     urls = prepared(database_url, "intake", database.MIGRATOR)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: database.migrate(urls[database.MIGRATOR], "intake", []), range(8)))
+        list(pool.map(lambda _: schema.migrate(urls[database.MIGRATOR], "intake", []), range(8)))
     with psycopg.connect(urls["intake"]) as connection:
         assert connection.execute("select count(*) from inbox").fetchone() == (0,)
 
@@ -29,7 +29,7 @@ def test_several_may_migrate_at_once(database_url: str) -> None:
 async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
     urls = prepared(database_url, "intake", "issuer")
     for service in urls:
-        database.migrate(database_url, service, [])
+        schema.migrate(database_url, service, [])
     pool = await database.open_pool(urls["intake"], "intake")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await pool.fetch("select * from issuer.inbox")
@@ -38,19 +38,46 @@ async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
 
 def test_preparing_again_changes_the_password_and_keeps_what_is_there(database_url: str) -> None:
     (first,) = prepared(database_url, "intake").values()
-    database.migrate(database_url, "intake", [])
+    schema.migrate(database_url, "intake", [])
     (second,) = prepared(database_url, "intake").values()
-    database.check(second, "intake", [])
+    schema.check(second, "intake", [])
     with pytest.raises(OperatorError, match="refuses the password"):
-        database.check(first, "intake", [])
+        schema.check(first, "intake", [])
 
 
-def test_a_schema_of_a_newer_version_is_left_alone(database_url: str, tmp_path: Path) -> None:
+def newer(folder: Path, *migrations: str) -> Path:
+    """Return a folder with the migrations of another version."""
+    folder.mkdir(exist_ok=True)
+    for name in migrations:
+        (folder / f"{name}.sql").write_text("select 1;")
+    return folder
+
+
+def test_a_version_uses_a_schema_that_a_newer_one_expanded_and_leaves_its_rights(
+    database_url: str, tmp_path: Path
+) -> None:
     (url,) = prepared(database_url, "intake").values()
-    (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
-    database.migrate(database_url, "intake", [tmp_path])
-    for act, login in ((database.migrate, database_url), (database.check, url)):
-        with pytest.raises(OperatorError, match="newer version of servicecert") as caught:
+    folder = newer(tmp_path / "migrations", "0098.column")
+    (tmp_path / "rights.sql").write_text("grant update on inbox to {service};")
+    assert schema.migrate(database_url, "intake", [folder])
+    assert not schema.migrate(database_url, "intake", [])
+    schema.check(url, "intake", [])
+    with psycopg.connect(url) as connection:
+        assert connection.execute("select has_table_privilege('inbox', 'update')").fetchone() == (True,)
+
+
+def test_a_version_that_knows_the_first_half_uses_a_schema_that_was_contracted(
+    database_url: str, tmp_path: Path
+) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    newest = newer(tmp_path / "newest", "0098.column", "0099.table-gone.after-0098.column")
+    before = newer(tmp_path / "before", "0098.column")
+    assert schema.migrate(database_url, "intake", [newest])
+    for folder in (newest, before):
+        schema.check(url, "intake", [folder])
+    assert not schema.migrate(database_url, "intake", [before])
+    for act, login in ((schema.migrate, database_url), (schema.check, url)):
+        with pytest.raises(OperatorError, match="newer version of servicecert, which took away what") as caught:
             act(login, "intake", [])
         assert caught.value.exit_code == 78
 
@@ -59,27 +86,27 @@ def test_a_service_waits_for_the_migration_of_its_version(database_url: str, tmp
     (url,) = prepared(database_url, "intake").values()
     (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
     with pytest.raises(OperatorError, match="may not use the schema 'intake': run `servicecert db migrate`") as caught:
-        database.check(url, "intake", [])
+        schema.check(url, "intake", [])
     assert caught.value.exit_code == 69
-    database.migrate(database_url, "intake", [])
-    database.check(url, "intake", [])
+    schema.migrate(database_url, "intake", [])
+    schema.check(url, "intake", [])
     with pytest.raises(OperatorError, match="lacks 1 migrations of this version: run `servicecert db m") as caught:
-        database.check(url, "intake", [tmp_path])
+        schema.check(url, "intake", [tmp_path])
     assert caught.value.exit_code == 69
 
 
 def test_a_schema_that_its_service_owned_goes_to_its_owner_with_all_it_holds(database_url: str) -> None:
     (url,) = prepared(database_url, "intake").values()
-    database.migrate(database_url, "intake", [])
+    schema.migrate(database_url, "intake", [])
     name = urlsplit(database_url).path.lstrip("/")
     role, owner = database.role_of(name, "intake"), database.owner_of(name, "intake")
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(f'reassign owned by "{owner}" to "{role}"')
         admin.execute("insert into intake.inbox (event_id) values (gen_random_uuid())")
     with pytest.raises(OperatorError, match="run `servicecert db prepare` of this version"):
-        database.migrate(database_url, "intake", [])
+        schema.migrate(database_url, "intake", [])
     (url,) = prepared(database_url, "intake").values()
-    database.migrate(database_url, "intake", [])
+    schema.migrate(database_url, "intake", [])
     with psycopg.connect(url) as connection:
         assert connection.execute("select count(*) from inbox").fetchone() == (1,)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -88,18 +115,18 @@ def test_a_schema_that_its_service_owned_goes_to_its_owner_with_all_it_holds(dat
 
 def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
     with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
-        database.migrate(database_url, "intake", [])
+        schema.migrate(database_url, "intake", [])
     with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
-        database.check(database_url, "intake", [])
+        schema.check(database_url, "intake", [])
 
 
 def test_the_role_of_another_service_is_refused_in_one_sentence(database_url: str) -> None:
     urls = prepared(database_url, "intake", "issuer")
     with pytest.raises(OperatorError, match="may not migrate the schema 'intake': set DATABASE_URL"):
-        database.migrate(urls["issuer"], "intake", [])
-    database.migrate(database_url, "intake", [])
+        schema.migrate(urls["issuer"], "intake", [])
+    schema.migrate(database_url, "intake", [])
     with pytest.raises(OperatorError, match="may not use the schema 'intake'"):
-        database.check(urls["issuer"], "intake", [])
+        schema.check(urls["issuer"], "intake", [])
 
 
 def test_a_server_that_is_too_old_is_refused_before_anything_is_made(database_url: str, monkeypatch) -> None:
@@ -119,7 +146,7 @@ def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url
             )
         )
     with pytest.raises(OperatorError, match="has no free connection: raise its max_connections") as caught:
-        database.check(url, "intake", [])
+        schema.check(url, "intake", [])
     assert caught.value.exit_code == 69
 
 

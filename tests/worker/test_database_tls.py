@@ -13,7 +13,7 @@ from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_deploy import Child, DatabaseTls, Postgres, free_port, tls_front
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.process.service import _database_fault
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.transport import is_private
 from toy.service import MIGRATIONS, NAME
 
@@ -38,7 +38,7 @@ def secure(ca: TrialCa) -> Iterator[Postgres]:
 def url(secure: Postgres) -> str:
     """The URL of the toy's role, migrated by the migrator."""
     urls = database.prepare(secure.url, {each: database.new_password() for each in (NAME, database.MIGRATOR)})
-    database.migrate(urls[database.MIGRATOR], NAME, [MIGRATIONS])
+    schema.migrate(urls[database.MIGRATOR], NAME, [MIGRATIONS])
     return urls[NAME]
 
 
@@ -47,14 +47,14 @@ async def refusals(url: str) -> set[str]:
     fault = await _database_fault(url)
     assert fault is not None
     with pytest.raises(OperatorError) as caught:
-        database.check(url, NAME, [MIGRATIONS])
+        schema.check(url, NAME, [MIGRATIONS])
     assert fault.exit_code == caught.value.exit_code
     return {str(fault), str(caught.value)}
 
 
 async def test_f4_both_libraries_work_by_tls_with_a_client_certificate(url: str) -> None:
     assert is_private(url)
-    database.check(url, NAME, [MIGRATIONS])
+    schema.check(url, NAME, [MIGRATIONS])
     database.require_least_rights(url, NAME)
     pool = await database.open_pool(url, NAME)
     assert await pool.fetchval("select count(*) from tally") == 0

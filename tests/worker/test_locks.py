@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from databases import operator
 from servicecert_deploy import Parts
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.locks import lock_of, read_salt
 from toy.stand import Stand, assert_exact, numbered
 
@@ -41,7 +41,7 @@ async def test_f4_each_schema_draws_its_own_secret_and_keeps_it(database_url: st
     salts = set()
     for service, url in urls.items():
         for _ in range(2):
-            database.migrate(database_url, service, [Path("none")])
+            schema.migrate(database_url, service, [Path("none")])
             pool = await database.open_pool(url, service)
             async with pool.acquire() as connection:
                 salt = await read_salt(connection)

@@ -16,7 +16,7 @@ from psycopg import sql
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.process.settings import WorkerSettings
-from servicecert_worker.storage import database, rights
+from servicecert_worker.storage import database, rights, schema
 from servicecert_worker.storage.transport import is_private
 
 STATEMENTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
@@ -47,7 +47,7 @@ def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
         logins = (*SERVICES, *database.LOGINS)
         urls = database.prepare(admin_url, {each: database.new_password() for each in logins})
         for service in SERVICES:
-            database.migrate(urls[database.MIGRATOR], service, [migrations(service)])
+            schema.migrate(urls[database.MIGRATOR], service, [migrations(service)])
         with psycopg.connect(admin_url, autocommit=True) as admin:
             for group in (database.OPERATORS, database.READERS):
                 login, password = f"{name}_a_member_of_{group}", database.new_password()
@@ -66,7 +66,7 @@ def one(connection: psycopg.Connection, query: str, arguments: tuple[object, ...
 def granted(service: str) -> dict[str, set[tuple[str, str]]]:
     """Return what the files grant on tables and views: (statement, name) by role."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for grant in GRANT.finditer(rights.read((database.MIGRATIONS, migrations(service)))):
+    for grant in GRANT.finditer(rights.read((schema.MIGRATIONS, migrations(service)))):
         if grant["kind"] is not None:
             continue
         statements = re.sub(r"\([^)]*\)", "", grant["rights"])
@@ -187,7 +187,7 @@ def test_f4_a_function_runs_for_those_who_are_named_only(installed):
     admin_url, urls = installed
     with psycopg.connect(admin_url) as admin:
         for service in SERVICES:
-            text = rights.read((database.MIGRATIONS, migrations(service)))
+            text = rights.read((schema.MIGRATIONS, migrations(service)))
             listed = {
                 (service if role == "service" else role, name.strip())
                 for grant in GRANT.finditer(text)
@@ -224,7 +224,7 @@ def test_f4_migrating_takes_back_a_right_that_is_not_listed(installed):
         admin.execute("grant update (entry) on intake.audit to test_rights_issuer with grant option")
         admin.execute("grant usage on schema intake to test_rights_issuer, public")
         admin.execute("grant execute on function intake.audit_stays to public")
-    database.migrate(urls[database.MIGRATOR], "intake", [migrations("intake")])
+    schema.migrate(urls[database.MIGRATOR], "intake", [migrations("intake")])
     with psycopg.connect(admin_url) as admin:
         for role, right in (("intake", "update"), ("readers", "delete"), ("issuer", "update")):
             table = "intake.cases" if role == "readers" else "intake.audit"

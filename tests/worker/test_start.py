@@ -17,7 +17,7 @@ from toy.stand import BY_FASTSTREAM, BY_US, Stand, assert_exact, eventually, num
 pytestmark = pytest.mark.usefixtures("measured_processes")
 
 LOCK = "lock table toy._yoyo_migration in access exclusive mode"
-WAITING = "wait_event_type = 'Lock' and query like 'select migration_hash%' and datname = current_database()"
+WAITING = "wait_event_type = 'Lock' and query like 'select migration_id%' and datname = current_database()"
 
 
 def admin_url(stand: Stand, parts: Parts) -> str:

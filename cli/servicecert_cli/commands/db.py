@@ -71,18 +71,21 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
 
     Run it before a new version of the services starts: they wait for it. DATABASE_URL names
     the migrator, whom `servicecert db prepare` makes. Without SERVICES all are migrated.
-    May be run again, also while services work.
+    May be run again, also while services work. Schemas of a newer version stay as they are.
 
     \b
     Example:
       servicecert db migrate
     """
     chosen = services or SERVICES
-    migrating.migrate(database_url(), chosen)
+    newer = migrating.migrate(database_url(), chosen)
     if as_json:
-        print_json({"services": list(chosen)})
-    else:
-        click.echo(f"The schemas of {', '.join(chosen)} are of this version.")
+        print_json({"services": list(chosen), "newer": newer})
+        return
+    if migrated := [service for service in chosen if service not in newer]:
+        click.echo(f"The schemas of {', '.join(migrated)} are of this version.")
+    if newer:
+        click.echo(f"The schemas of {', '.join(newer)} stay as a newer version made them: this one can use them.")
 
 
 @command.command()

@@ -23,7 +23,7 @@ from servicecert_worker.replay.replay import Replay, ReplayClock, Replayed
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.service_keys import read_key, read_public_keys
 from servicecert_worker.signatures import Signer, Verifier
-from servicecert_worker.storage import QUERIES, database
+from servicecert_worker.storage import QUERIES, database, schema
 
 from ..connections import kafka
 from .forgotten import Comparison, Forgotten
@@ -90,7 +90,7 @@ async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, emp
     Raises OperatorError, also while workers run.
     """
     cluster, name = settings.cluster, module.NAME
-    await asyncio.to_thread(database.check, settings.dsn, name, [module.MIGRATIONS])
+    await asyncio.to_thread(schema.check, settings.dsn, name, [module.MIGRATIONS])
     async with kafka.admin(cluster) as admin:
         if running := len(await lag.members(admin, cluster.group(name))):
             raise OperatorError(f"{running} workers of {name} are running: stop them first.", os.EX_TEMPFAIL)

@@ -137,6 +137,25 @@ def a_migration_is_missing(it, *_) -> Iterator[None]:
     it.execute("insert into intake._yoyo_migration select * from public.kept", "drop table public.kept")
 
 
+def with_migration(it, name: str) -> Iterator[None]:
+    it.execute(
+        "insert into intake._yoyo_migration (migration_hash, migration_id, applied_at_utc)"
+        f" values ('newer', '{name}', now())"
+    )
+    yield
+    it.execute("delete from intake._yoyo_migration where migration_hash = 'newer'")
+
+
+@breaks("Of a newer version: intake (1).", migrations=WARNING)
+def a_newer_version_expanded_a_schema(it, *_) -> Iterator[None]:
+    yield from with_migration(it, "9998.column")
+
+
+@breaks("A newer version took away what this one uses: intake.", migrations=CRITICAL)
+def a_newer_version_contracted_a_schema(it, *_) -> Iterator[None]:
+    yield from with_migration(it, "9999.column-gone.after-9998.column")
+
+
 @breaks("reads the schema issuer", database_rights=CRITICAL)
 def a_service_sees_another_schema(it, *_) -> Iterator[None]:
     it.execute(f"grant usage on schema issuer to {it.name}_intake")

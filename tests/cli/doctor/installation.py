@@ -51,7 +51,7 @@ from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.members import member_name
 from servicecert_worker.service_keys import make_keys, read_key
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from services.notifier.smtp_script import Script
 from services.revoker.ocsp_stand import GOOD, answering
 
@@ -201,7 +201,7 @@ class Installation:
     def _prepare(self) -> Mapping[str, str]:
         urls = database.prepare(self.admin_url, {service: database.new_password() for service in SERVICES})
         for service, folder in MIGRATIONS.items():
-            database.migrate(self.admin_url, service, [folder])
+            schema.migrate(self.admin_url, service, [folder])
         with psycopg.connect(self.admin_url) as connection:
             prepare_logins(connection)
         return urls

@@ -12,7 +12,7 @@ from cli.doctor.installation import MIGRATIONS
 from servicecert_cli.doctor.catalogue import CATALOGUE
 from servicecert_cli.doctor.facts import groups
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 OF_KAFKA = ("topics", "workers", "lag", "registers", "broker-version")
 OF_DATABASE = ("locks", "parked", "audit-attested", "crl-passes", "mails")
@@ -144,7 +144,7 @@ def test_what_a_service_s_own_role_may_not_see_is_unknown_and_says_who_may(
 ):
     urls = database.prepare(admin_url, {service: database.new_password() for service in SERVICES})
     for service, folder in MIGRATIONS.items():
-        database.migrate(admin_url, service, [folder])
+        schema.migrate(admin_url, service, [folder])
     monkeypatch.setenv("DATABASE_URL", urls["intake"])
     checks = examined(servicecert("doctor", "--only", "parked,stopped,locks", "--json"))
     assert {name: check["severity"] for name, check in checks.items()} == {

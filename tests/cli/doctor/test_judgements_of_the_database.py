@@ -119,7 +119,9 @@ def test_a_disk_that_is_unknown_or_of_no_size():
         (Migrations("issuer", True), OK, "All are applied."),
         (Migrations("issuer", False, 9), CRITICAL, "No schema: issuer."),
         (Migrations("issuer", True, 2), CRITICAL, "issuer lacks 2."),
-        (Migrations("issuer", True, 2, 1), WARNING, "Of a newer version: issuer (1)."),
+        (Migrations("issuer", True, 2, 1), CRITICAL, "issuer lacks 2."),
+        (Migrations("issuer", True, 0, 1), WARNING, "Of a newer version: issuer (1)."),
+        (Migrations("issuer", True, 0, 1, True), CRITICAL, "A newer version took away what this one uses: issuer."),
     ],
 )
 def test_migrations(schema, severity, words):

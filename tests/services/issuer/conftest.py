@@ -34,7 +34,7 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_schemas.values import CertificateType, Language, Usage
 from servicecert_worker.decider import Event
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from services.handler import example
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, 250_000, tzinfo=UTC)
@@ -144,7 +144,7 @@ def issuer_admin(parts: Parts) -> Iterator[str]:
 def issuer_url(issuer_admin: str) -> str:
     """The issuer's tables: the URL of its role."""
     (url,) = database.prepare(issuer_admin, {"issuer": database.new_password()}).values()
-    database.migrate(issuer_admin, "issuer", [MIGRATIONS])
+    schema.migrate(issuer_admin, "issuer", [MIGRATIONS])
     return url
 
 

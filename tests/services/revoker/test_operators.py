@@ -22,7 +22,7 @@ from servicecert_cli.operations.operators import (
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_worker.audit.verification import verify
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from services.revoker.conftest import FIRST_TWO, Login
 from services.revoker.stand import Stand, another
 
@@ -258,7 +258,7 @@ async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_ur
         for each, password in passwords.items():
             administrator.execute(f"""create role "{name}_operator_{each}" login password '{password}'""")
             administrator.execute(f'grant "{name}_operators" to "{name}_operator_{each}"')
-    database.migrate(database_url, "revoker", [MIGRATIONS])
+    schema.migrate(database_url, "revoker", [MIGRATIONS])
     with psycopg.connect(database_url) as administrator:
         prepare_logins(administrator)
         prepare_logins(administrator)

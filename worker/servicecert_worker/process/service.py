@@ -29,7 +29,7 @@ from ..kafka.rights import rights_fault
 from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.worker import Worker
-from ..storage import database
+from ..storage import database, schema
 from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .insecure import Insecure
@@ -112,7 +112,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
         fault = await broker_fault(settings, module.NAME) or await _database_fault(url)
         if fault is None:
             try:
-                await asyncio.to_thread(database.check, url, module.NAME, [module.MIGRATIONS])
+                await asyncio.to_thread(schema.check, url, module.NAME, [module.MIGRATIONS])
                 if Insecure.RIGHTS not in settings.insecure:
                     await asyncio.to_thread(database.require_least_rights, url, module.NAME)
                 return await database.open_pool(url, module.NAME)

@@ -1,28 +1,24 @@
-"""The services' schemas: who owns them, their migrations, and connections to them (F4).
+"""The services' schemas: who owns them, and connections to them (F4).
 
-An administrator makes roles and schemas once (`prepare`). The migrator migrates each schema as its owner, and says who
-may do what there (`migrate`). The services, which own nothing, find the schema of their version (`check`).
+An administrator makes roles and schemas once (`prepare`). The migrator then migrates each schema as its owner, and the
+services, which own nothing, check that they can use it: see `schema.py`.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
-from time import sleep
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
-import yoyo
 from psycopg import sql
 
 from ..faults import OperatorError
 from . import rights, transport
 
-MIGRATIONS = Path(__file__).with_name("migrations")
 MIGRATOR = "migrator"
 """The login that migrates: a member of each schema's owner."""
 ERASER = "eraser"
@@ -36,11 +32,10 @@ READERS = "readers"
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
 _LOCK = 7077_0001
-_MIGRATION_POLL_SECONDS = 0.2
 _OLDEST = 16
 """PostgreSQL 16 is the first with `is json`."""
-_SHARED = {MIGRATOR: "login", ERASER: "login", MONITORING: "login", OPERATORS: "nologin", READERS: "nologin"}
-LOGINS = tuple(name for name, kind in _SHARED.items() if kind == "login")
+SHARED = {MIGRATOR: "login", ERASER: "login", MONITORING: "login", OPERATORS: "nologin", READERS: "nologin"}
+LOGINS = tuple(name for name, kind in SHARED.items() if kind == "login")
 """The logins beside the services' own."""
 
 
@@ -63,27 +58,27 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
     that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
     """
-    with closing(_connect(admin_url)) as connection:
+    with closing(connect(admin_url)) as connection:
         database = connection.info.dbname
         if (version := connection.info.server_version // 10_000) < _OLDEST:
             raise OperatorError(f"PostgreSQL at {_place(admin_url)} is version {version}: use {_OLDEST} or newer.")
         try:
             with connection.transaction():
                 connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-                for name, kind in _SHARED.items():
+                for name, kind in SHARED.items():
                     _create_role(connection, role_of(database, name), kind)
                 for name, password in passwords.items():
                     role = role_of(database, name)
                     _create_role(connection, role, "login")
                     change = sql.SQL("alter role {} with login password {}")
                     connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
-                    if name not in _SHARED:
+                    if name not in SHARED:
                         _prepare_schema(connection, database, name)
                 rights.keep_locks(
                     connection,
                     [
                         *(role_of(database, name) for name in {*passwords, MIGRATOR, ERASER} - {MONITORING}),
-                        *(owner_of(database, name) for name in passwords if name not in _SHARED),
+                        *(owner_of(database, name) for name in passwords if name not in SHARED),
                     ],
                 )
         except psycopg.errors.InsufficientPrivilege:
@@ -136,102 +131,14 @@ def with_password(url: str, password: str) -> str:
     return url_of(url, unquote(urlsplit(url).username or ""), password)
 
 
-def migrate(url: str, service: str, folders: Sequence[Path]) -> None:
-    """Migrate a schema to this version, the worker's migrations first, and grant exactly the rights of this version.
-
-    `url` is the migrator's, or an administrator's. Several may migrate at once. Raises `OperatorError` if the database
-    cannot be reached or used, or its schema is of a newer version.
-    """
-    with closing(_connect(url)) as connection:
-        database, user = connection.info.dbname, connection.info.user
-        owner = owner_of(database, service)
-        if (whose := rights.owner(connection, service)) is None:
-            raise OperatorError(_unprepared(service))
-        if whose != owner:
-            raise OperatorError(
-                f"The schema {service!r} belongs to {whose!r}: run `servicecert db prepare` of this version with the "
-                "administrator's DATABASE_URL."
-            )
-        if connection.execute("select pg_has_role(%s, 'set')", (owner,)).fetchone() == (False,):
-            raise OperatorError(
-                f"The role {user!r} may not migrate the schema {service!r}: "
-                "set DATABASE_URL to the migrator's, which `servicecert db prepare` wrote."
-            )
-        # Asked for again and again: an index that is made concurrently waits for all who wait in the database.
-        while connection.execute("select pg_try_advisory_lock(%s, hashtext(%s))", (7078, service)).fetchone() != (
-            True,
-        ):
-            sleep(_MIGRATION_POLL_SECONDS)
-        backend = yoyo.get_backend(_yoyo_url(url, service, owner))
-        try:
-            migrations = yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
-            if unknown := set(backend.get_applied_migration_hashes()) - {each.hash for each in migrations}:
-                raise _newer(service, len(unknown))
-            backend.apply_migrations(backend.to_apply(migrations))
-        finally:
-            backend.connection.close()
-        roles = {name: role_of(database, name) for name in _SHARED} | {"service": role_of(database, service)}
-        definitions = rights.read((MIGRATIONS, *folders), rights.FIGURES)
-        rights.apply(connection, service, owner, roles, rights.read((MIGRATIONS, *folders)), definitions)
-
-
-def check(url: str, service: str, folders: Sequence[Path]) -> None:
-    """Return if the schema is of this version. Raises `OperatorError`; with exit code 69 a migration mends it."""
-    with closing(_connect(url)) as connection:
-        if rights.owner(connection, service) is None:
-            raise OperatorError(_unprepared(service), 69)
-        try:
-            rows = connection.execute(
-                sql.SQL("select migration_hash from {}._yoyo_migration").format(sql.Identifier(service))
-            ).fetchall()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-            rows = []
-        known = {each.hash for each in yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))}
-        applied = {row[0] for row in rows}
-        if not rows and not rights.may_use(connection, service):
-            raise OperatorError(
-                f"The role {connection.info.user!r} may not use the schema {service!r}: run `servicecert db migrate`, "
-                f"and set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}.",
-                69,
-            )
-        if unknown := applied - known:
-            raise _newer(service, len(unknown))
-        if missing := known - applied:
-            raise OperatorError(
-                f"The schema {service!r} lacks {len(missing)} migrations of this version: "
-                "run `servicecert db migrate` with the migrator's DATABASE_URL.",
-                69,
-            )
-
-
 def require_least_rights(url: str, service: str) -> None:
     """Raise `OperatorError` if the role has more rights than the service needs (F4)."""
-    with closing(_connect(url)) as connection:
+    with closing(connect(url)) as connection:
         rights.require_least(connection, service)
 
 
-def _unprepared(service: str) -> str:
-    return (
-        f"The database has no schema {service!r}: "
-        "run `servicecert db prepare` with the administrator's DATABASE_URL, then `servicecert db migrate`."
-    )
-
-
-def _newer(service: str, unknown: int) -> OperatorError:
-    return OperatorError(
-        f"The schema {service!r} was made by a newer version of servicecert "
-        f"({unknown} migrations are unknown to this one): start that version, or a newer one."
-    )
-
-
-def _yoyo_url(url: str, service: str, owner: str) -> str:
-    parts = urlsplit(url)
-    options = quote(f"-c role={owner} -c search_path={service} -c lock_timeout=10s -c statement_timeout=60s")
-    query = "&".join(filter(None, (parts.query, f"schema={service}", f"options={options}")))
-    return urlunsplit(parts._replace(scheme="postgresql+psycopg", query=query))
-
-
-def _connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Return a connection in which each statement is committed. Raises `OperatorError`."""
     try:
         return psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
     except psycopg.OperationalError as error:

@@ -62,12 +62,16 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """A schema: whether it is there, how many migrations it lacks, and how many this version does not know."""
+    """A schema: whether it is there, how many migrations it lacks, and how many this version does not know.
+
+    `unusable`: one of those took away what this version uses.
+    """
 
     service: str
     exists: bool
     missing: int = 0
     unknown: int = 0
+    unusable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,17 +245,21 @@ def judged_space(space: Space, remedy: str) -> Finding:
     "migrations",
     Subject.DATABASE,
     "Has each schema the migrations of this version?",
-    "A service does not start with tables of another version.",
+    "A service starts only with tables that it can use.",
 )
 def check_migrations(schemas: Sequence[Migrations]) -> Finding:
     if absent := [each.service for each in schemas if not each.exists]:
         return critical(
             f"No schema: {', '.join(absent)}.", "Run `servicecert db prepare`, then `servicecert db migrate`."
         )
-    if newer := [f"{each.service} ({each.unknown})" for each in schemas if each.unknown]:
-        return warning(f"Of a newer version: {', '.join(newer)}.", "Use that version of servicecert.")
+    if newer := [each.service for each in schemas if each.unusable]:
+        return critical(
+            f"A newer version took away what this one uses: {', '.join(newer)}.", "Use that version of servicecert."
+        )
     if behind := [f"{each.service} lacks {each.missing}" for each in schemas if each.missing]:
         return critical(f"{', '.join(behind)}.", "Run `servicecert db migrate` with the migrator's DATABASE_URL.")
+    if newer := [f"{each.service} ({each.unknown})" for each in schemas if each.unknown]:
+        return warning(f"Of a newer version: {', '.join(newer)}.", "Use that version of servicecert.")
     return ok("All are applied.")
 
 

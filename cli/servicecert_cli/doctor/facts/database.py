@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-import yoyo
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.storage import database, transport
+from servicecert_worker.storage import transport
+from servicecert_worker.storage.schema import difference
 
 from ...connections.addresses import database_url
 from ..domain.backlog import Backlog
@@ -162,19 +162,17 @@ async def migrations(sources: Sources) -> list[Migrations]:
     present = {row["nspname"] for row in await pool.fetch(QUERIES["schemas"], list(SERVICES))}
     found = []
     for service in SERVICES:
-        known = await asyncio.to_thread(_known, service)
         try:
             rows = await in_schema(sources, service, QUERIES["applied"]) if service in present else []
         except Away:
             rows = []
-        applied = {row["migration_hash"] for row in rows}
-        found.append(Migrations(service, service in present, len(known - applied), len(applied - known)))
+        folder = Path(str(files(f"servicecert_{service}.storage") / "migrations"))
+        applied = [row["migration_id"] for row in rows]
+        differs = await asyncio.to_thread(difference, applied, [folder])
+        found.append(
+            Migrations(service, service in present, len(differs.missing), len(differs.unknown), differs.unusable)
+        )
     return found
-
-
-def _known(service: str) -> set[str]:
-    folders = (database.MIGRATIONS, Path(str(files(f"servicecert_{service}.storage") / "migrations")))
-    return {each.hash for each in yoyo.read_migrations(*map(str, folders))}
 
 
 async def roles(sources: Sources) -> list[Role]:

@@ -49,7 +49,7 @@ select setting from pg_settings where name = 'data_directory' and setting <> ''
 select nspname from pg_namespace where nspname = any($1::text[])
 
 -- name: applied
-select migration_hash from _yoyo_migration
+select migration_id from _yoyo_migration
 
 -- name: rights
 -- For each of the services' roles: in which ways it has more rights than it needs.
