@@ -30,10 +30,12 @@ from .application import TechnicalContact as TechnicalContact
 from .audit import AuditCheckpoint as AuditCheckpoint
 from .canary import is_canary as is_canary
 from .canary import new_case_id as new_case_id
+from .case import NEXT_ACTORS as NEXT_ACTORS
 from .case import Answer as Answer
 from .case import AppliedFor as AppliedFor
 from .case import CaseCertificate as CaseCertificate
 from .case import CaseChanged as CaseChanged
+from .case import CaseChangedV1 as CaseChangedV1
 from .case import CaseRevocation as CaseRevocation
 from .case import CaseState as CaseState
 from .case import Deficiency as Deficiency
@@ -43,6 +45,7 @@ from .case import Difference as Difference
 from .case import EventRefused as EventRefused
 from .case import GrantedDecision as GrantedDecision
 from .case import HistoryEntry as HistoryEntry
+from .case import NextActor as NextActor
 from .case import Renewal as Renewal
 from .case import RevocationState as RevocationState
 from .certificate import AcceptedWithdrawn as AcceptedWithdrawn
@@ -62,6 +65,7 @@ from .codec import EVENTS as EVENTS
 from .codec import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .codec import SOURCE as SOURCE
 from .codec import TRACEPARENT as TRACEPARENT
+from .codec import VERSIONS as VERSIONS
 from .codec import Headers as Headers
 from .codec import Reader as Reader
 from .codec import Record as Record
@@ -72,7 +76,10 @@ from .codec import decode as decode
 from .codec import encode as encode
 from .codec import headers_of as headers_of
 from .codec import read_envelope as read_envelope
+from .codec import stored as stored
 from .codec import to_record as to_record
+from .codec import versions_on as versions_on
+from .codec import written as written
 from .compromise import KeyCompromised as KeyCompromised
 from .deadline import DeadlineKind as DeadlineKind
 from .deadline import DeadlineMark as DeadlineMark
@@ -154,8 +161,13 @@ from .topics import TOPIC_OF as TOPIC_OF
 from .topics import TOPICS as TOPICS
 from .topics import Topic as Topic
 from .topics import parked_topic as parked_topic
+from .topics import unversioned as unversioned
 from .upcasting import UPCASTERS as UPCASTERS
+from .upcasting import WRITTEN_AS as WRITTEN_AS
 from .upcasting import Upcasters as Upcasters
+from .upcasting import as_written as as_written
+from .upcasting import to_case_changed_v1 as to_case_changed_v1
+from .upcasting import to_case_changed_v2 as to_case_changed_v2
 from .upcasting import upcast as upcast
 from .values import FIRST_YEAR as FIRST_YEAR
 from .values import LAST_YEAR as LAST_YEAR

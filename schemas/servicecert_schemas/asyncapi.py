@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from .codec import CONTENT_TYPE, EVENTS, MAX_HEADER_BYTES, SOURCE, TRACEPARENT, dataschema
+from .codec import CONTENT_TYPE, MAX_HEADER_BYTES, SOURCE, TRACEPARENT, VERSIONS, dataschema, versions_on
 from .event import EventData
 from .signed_bytes import SIGNATURE, SIGNATURE_FORM
 from .topics import CATALOGUE, Topic
@@ -27,9 +27,9 @@ _SIGNED: Document = {
 def document(version: str, examples: dict[str, list[Document]]) -> Document:
     """Return the document for the package's `version`, with the stored example records of each event type."""
     references, schemas = models_json_schema(
-        [(event, "validation") for event in EVENTS.values()], ref_template="#/components/schemas/{model}"
+        [(event, "validation") for event in VERSIONS.values()], ref_template="#/components/schemas/{model}"
     )
-    payloads = {event.TYPE: references[event, "validation"] for event in EVENTS.values()}
+    payloads = {event.TYPE: references[event, "validation"] for event in VERSIONS.values()}
     return {
         "asyncapi": "3.0.0",
         "id": "urn:servicecert",
@@ -44,7 +44,7 @@ def document(version: str, examples: dict[str, list[Document]]) -> Document:
         "components": {
             "messages": {
                 event.__name__: _message(event, payloads[event.TYPE], examples.get(event.TYPE, []))
-                for event in EVENTS.values()
+                for event in VERSIONS.values()
             },
             "schemas": schemas["$defs"],
         },
@@ -52,13 +52,13 @@ def document(version: str, examples: dict[str, list[Document]]) -> Document:
 
 
 def _channel(topic: Topic) -> Document:
-    config = topic.config
+    config, events = topic.config, versions_on(topic)
     kept = "for ever" if topic.retention is None else f"for {topic.retention.days} days"
     cleanup = ", compacted: the last record of each key stays" if topic.compacted else ""
     return {
         "address": topic.name,
         "description": f"Key: {topic.key}. Kept {kept}{cleanup}.",
-        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in topic.events},
+        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in events},
         "bindings": {
             "kafka": {
                 "topic": topic.name,
@@ -80,7 +80,7 @@ def _id(topic: Topic) -> str:
 
 
 def _operations(topic: Topic) -> list[tuple[str, Document]]:
-    messages = [{"$ref": f"#/channels/{_id(topic)}/messages/{event.__name__}"} for event in topic.events]
+    messages = [{"$ref": f"#/channels/{_id(topic)}/messages/{event.__name__}"} for event in versions_on(topic)]
     return [
         (
             f"{who.replace(' ', '-')}-{verb}-{_id(topic)}",
@@ -124,6 +124,6 @@ def _headers(event: type[EventData]) -> Document:
             "ce_dataschema": {"const": dataschema(event_type)},
             "content-type": {"const": CONTENT_TYPE},
             "traceparent": {"type": "string", "pattern": f"^{TRACEPARENT}$", "description": "W3C Trace Context."},
-            **(_SIGNED if any(topic.signers(event_type) for topic in CATALOGUE if event in topic.events) else {}),
+            **(_SIGNED if any(topic.signers(event_type) for topic in CATALOGUE if event in versions_on(topic)) else {}),
         },
     }

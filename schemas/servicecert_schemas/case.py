@@ -1,6 +1,7 @@
 """The customer's view of a case (topic `cases`). A page needs only the last one of each case (E1, E4)."""
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -49,6 +50,36 @@ class CaseState(StrEnum):
     REFUSED = "refused"
     REVOCATION_REQUESTED = "revocation-requested"
     REVOKED = "revoked"
+
+
+class NextActor(StrEnum):
+    """Who acts next in a case.
+
+    Open: nobody whom the reader knows; `next_step` says it in words.
+    """
+
+    APPLICANT = "applicant"
+    TECHNICAL_CONTACT = "technical-contact"
+    AUTHORITY = "authority"
+    NOBODY = "nobody"
+
+
+NEXT_ACTORS = MappingProxyType(
+    {
+        CaseState.SUBMITTED: NextActor.AUTHORITY,
+        CaseState.WAITING_FOR_CSR: NextActor.TECHNICAL_CONTACT,
+        CaseState.RETURNED: NextActor.APPLICANT,
+        CaseState.ACCEPTED: NextActor.AUTHORITY,
+        CaseState.ISSUED: NextActor.AUTHORITY,
+        CaseState.DELIVERED: NextActor.NOBODY,
+        CaseState.LAPSED: NextActor.NOBODY,
+        CaseState.WITHDRAWN: NextActor.NOBODY,
+        CaseState.REFUSED: NextActor.NOBODY,
+        CaseState.REVOCATION_REQUESTED: NextActor.AUTHORITY,
+        CaseState.REVOKED: NextActor.NOBODY,
+    }
+)
+"""Who acts next in each state, if nothing else is known of the case."""
 
 
 class Deficiency(Value):
@@ -168,11 +199,8 @@ class Renewal(Value):
     key_reused: Texts | None = None
 
 
-class CaseChanged(CaseEvent):
-    """The whole view of a case. `version` grows with each event, by one with each change.
-
-    A view of an issued certificate is left out if another one follows at once: the later view's history has its state.
-    """
+class CaseChangedV1(CaseEvent):
+    """The whole view of a case, as version 1 had it: without `acts_next`."""
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
@@ -198,9 +226,21 @@ class CaseChanged(CaseEvent):
 
     def replaces(self, earlier: EventData) -> bool:
         """Return whether this view follows from an earlier one by nothing but mails: nobody waits for that one."""
-        if not isinstance(earlier, CaseChanged) or earlier.answer != self.answer or earlier.version >= self.version:
+        if not isinstance(earlier, CaseChangedV1) or earlier.answer != self.answer or earlier.version >= self.version:
             return False
         return earlier.state is CaseState.ISSUED and self.state in (CaseState.ISSUED, CaseState.DELIVERED)
+
+
+class CaseChanged(CaseChangedV1):
+    """The whole view of a case. `version` grows with each event, by one with each change.
+
+    A view of an issued certificate is left out if another one follows at once: the later view's history has its state.
+    `acts_next` follows from more than the state: who has to act on a mail that did not arrive, for instance.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.case.changed.v2"
+
+    acts_next: Open[NextActor]
 
 
 class EventRefused(EventData):

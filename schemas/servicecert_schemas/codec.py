@@ -17,8 +17,8 @@ from uuid import UUID
 from pydantic import TypeAdapter, ValidationError
 
 from .event import Envelope, EventData
-from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF, Topic
-from .upcasting import UPCASTERS, Upcasters, upcast
+from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF, Topic, unversioned
+from .upcasting import UPCASTERS, Upcasters, as_written, upcast
 from .values import in_utc
 
 Headers = Sequence[tuple[str, bytes | None]]
@@ -35,6 +35,9 @@ _SOURCE = re.compile(SOURCE)
 
 EVENTS = MappingProxyType({event.TYPE: event for topic in CATALOGUE for event in topic.events})
 """Every event type in its newest version, by its CloudEvents type."""
+
+VERSIONS = MappingProxyType({event.TYPE: event for event in (*EVENTS.values(), *UPCASTERS)})
+"""Every event type in every version that is read, by its CloudEvents type."""
 
 # pydantic's messages for these faults name expectations and sizes only. Those of others may quote the value.
 _WITHOUT_VALUES = frozenset(
@@ -84,19 +87,35 @@ class Record:
     value: bytes
 
 
+def versions_on(topic: Topic) -> list[type[EventData]]:
+    """Return the events of a topic in every version that its records may have."""
+    names = {unversioned(event.TYPE) for event in topic.events}
+    return [event for event in VERSIONS.values() if unversioned(event.TYPE) in names]
+
+
 def dataschema(event_type: str) -> str:
     """Return the URI of an event type's JSON Schema."""
     return f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
 
 
 def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Return the headers and the value of an event's record. Raise `TooLarge`."""
+    """Return the headers and the value of an event's record, in the version of `data`. Raise `TooLarge`."""
+    return headers_of(envelope), _value(data)
+
+
+def written(data: EventData) -> tuple[str, bytes]:
+    """Return the type and the value of an event's record, in the version that is written now. Raise `TooLarge`."""
+    data = as_written(data)
+    return data.TYPE, _value(data)
+
+
+def _value(data: EventData) -> bytes:
     value = data.model_dump_json().encode()
     if len(value) > MAX_EVENT_BYTES:
         raise TooLarge(
-            f"The data of {envelope.type} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
+            f"The data of {data.TYPE} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
         )
-    return headers_of(envelope), value
+    return value
 
 
 def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
@@ -123,8 +142,8 @@ def to_record(data: EventData, *, source: str, id: UUID, time: datetime, tracepa
     `id` identifies the event for ever: if it may not have arrived, send it again with this id; it has one effect.
     `source` is the writer (`/e-service`); `time`, with its time zone, is when it happened.
     """
-    key = data.key()
-    headers, value = encode(Envelope(id, source, data.TYPE, key, time, key, traceparent), data)
+    key, (event_type, value) = data.key(), written(data)
+    headers = headers_of(Envelope(id, source, event_type, key, time, key, traceparent))
     return Record(TOPIC_OF[data.TYPE].name, key.encode(), headers, value)
 
 
@@ -135,7 +154,7 @@ class Reader:
         bound = {topic.name: topic.events for topic in topics}
         newest = {event.TYPE: event for events in bound.values() for event in events}
         self._adapters = {event.TYPE: TypeAdapter(event) for event in (*newest.values(), *upcasters)}
-        self._bound = {name: frozenset(_unversioned(event.TYPE) for event in events) for name, events in bound.items()}
+        self._bound = {name: frozenset(unversioned(event.TYPE) for event in events) for name, events in bound.items()}
         self._upcasters = upcasters
 
     def decode(
@@ -154,7 +173,7 @@ class Reader:
         adapter = self._adapters.get(envelope.type)
         if adapter is None:
             raise Undecodable("unknown-type", "The header ce_type names no event type that this version knows.")
-        if _unversioned(envelope.type) not in self._bound.get(topic, ()):
+        if unversioned(envelope.type) not in self._bound.get(topic, ()):
             raise Undecodable("wrong-topic", "The header ce_type names a type that does not belong on this topic.")
         try:
             # Strict, as in other languages: "12" is not a number, and 0 not a time.
@@ -165,14 +184,19 @@ class Reader:
             raise Undecodable("wrong-key", "The record's key is not the one that the data name.")
         return envelope, data
 
+    def stored(self, event_type: str, value: str | bytes) -> EventData:
+        """Return the event of data that this package, or an earlier version of it, has written to a store of ours."""
+        return upcast(self._adapters[event_type].validate_json(value), self._upcasters)
 
-def _unversioned(event_type: str) -> str:
-    """Return a type without its version: all its versions belong on the same topics."""
-    return event_type.rpartition(".v")[0]
+    def data(self, event_type: str, value: bytes) -> EventData:
+        """Return the data of an event of any version that was written here. Raise `ValidationError`, `KeyError`."""
+        return upcast(self._adapters[event_type].validate_json(value), self._upcasters)
 
 
 _reader = Reader(CATALOGUE, UPCASTERS)
 decode = _reader.decode
+data_of = _reader.data
+stored = _reader.stored
 
 
 def read_envelope(key: bytes | None, headers: Headers) -> Envelope:

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .asyncapi import Document, document
-from .codec import EVENTS, dataschema
+from .codec import VERSIONS, dataschema, versions_on
 from .event import EventData
 from .topics import CATALOGUE, Topic
-from .upcasting import UPCASTERS
 
 EXPORTED = Path(__file__).parent / "exported"
 COMMAND = "python -m servicecert_schemas.export"
@@ -43,7 +42,7 @@ def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
 
 def exported_files() -> dict[str, str]:
     """Return the content of the files, by path below `exported`."""
-    schemas = {f"json/{event.TYPE}.json": json_schema(event) for event in (*EVENTS.values(), *UPCASTERS)}
+    schemas = {f"json/{event.TYPE}.json": json_schema(event) for event in VERSIONS.values()}
     return {
         name: json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         for name, content in {
@@ -62,7 +61,7 @@ def _topic(topic: Topic) -> dict[str, Any]:
         "config": topic.config,
         "writers": topic.writers,
         "readers": topic.readers,
-        "events": [event.TYPE for event in topic.events],
+        "events": [event.TYPE for event in versions_on(topic)],
     }
 
 

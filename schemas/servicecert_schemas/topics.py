@@ -98,7 +98,8 @@ class Topic:
 
         A type that does not exist is nobody's where others write too: their mistake is told as such.
         """
-        is_others = event_type not in TOPIC_OF or any(event_type == event.TYPE for event in self.unsigned)
+        name = unversioned(event_type)
+        is_others = name not in _NAMES or any(name == unversioned(event.TYPE) for event in self.unsigned)
         return () if self.unsigned and is_others else self.services
 
     @property
@@ -239,6 +240,11 @@ DEADLINES = Topic(
 )
 
 
+def unversioned(event_type: str) -> str:
+    """Return a type without its version: all its versions belong on the same topics."""
+    return event_type.rpartition(".v")[0] or event_type
+
+
 def parked_topic(service: str) -> Topic:
     """Return the topic with the records that a service has parked, for operators."""
     return Topic(
@@ -279,4 +285,5 @@ FOLLOWED = (REGISTERS, ACCOUNTS, CERTIFICATE_INTENTS)
 TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}
 )
-"""The topic of each event type. A parked record's event goes to the topic of its service."""
+"""The topic of each event type, in its newest version. A parked record's event goes to the topic of its service."""
+_NAMES = frozenset(map(unversioned, TOPIC_OF))

@@ -63,6 +63,7 @@ def case(case_id, reached, **more):
         language="fi",
         applied_for={"business_id": "9900001-8", "unit_long_name": "Saduniemen terveysasema"},
         next_step=TEXTS,
+        acts_next="authority",
         history=[{"state": state, "at": at} for state in STATES[:reached]],
         **more,
     )

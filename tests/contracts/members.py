@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.codec import VERSIONS
 from servicecert_schemas.export import Document, json_schema, stored_examples
 
 NEWER = "a-newer-member"
@@ -56,7 +56,7 @@ def places() -> list[Place]:
     return [
         Place(event_type, variant, path, name, is_open)
         for event_type, examples in EXAMPLES.items()
-        for schema in [json_schema(EVENTS[event_type])]
+        for schema in [json_schema(VERSIONS[event_type])]
         for variant, example in enumerate(examples)
         for path, name, is_open in _members(example["value"], schema, schema.get("$defs", {}))
     ]

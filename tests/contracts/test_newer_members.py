@@ -47,7 +47,7 @@ from servicecert_revoker.ocsp.domain.standings import Revoked, Standings
 from servicecert_schemas.account import AccountMemberAdded
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.codec import decode
+from servicecert_schemas.codec import EVENTS, decode
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
@@ -68,7 +68,7 @@ NOW = datetime(2027, 3, 3, 12, tzinfo=UTC)
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
 PROFILES = load_profiles()
 PARKED = {parked_topic(service).name for service in SERVICES}
-OPEN = [pytest.param(place, id=str(place)) for place in places() if place.is_open]
+OPEN = [pytest.param(place, id=str(place)) for place in places() if place.is_open and place.type in EVENTS]
 Story = list[Event]
 
 
@@ -288,7 +288,7 @@ def test_E2_an_unknown_deadline_or_mark_causes_no_reminder() -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_E1_the_page_shows_an_unknown_state_by_its_identifier_with_the_next_step(language: Language) -> None:
-    newer = place("case.changed.v1[0].state")
+    newer = place("case.changed.v2[0].state")
     view = told(newer.type, newer.variant, newer)
     assert isinstance(view.data, CaseChanged)
     text = shown([view], language)
@@ -297,6 +297,12 @@ def test_E1_the_page_shows_an_unknown_state_by_its_identifier_with_the_next_step
     next_step = " ".join(view.data.next_step.in_language(language).split()[:3])
     assert next_step in text[listed:opened]
     assert next_step in text[opened:]
+
+
+@pytest.mark.parametrize("language", Language)
+def test_E1_the_page_shows_an_unknown_next_actor_by_its_identifier(language: Language) -> None:
+    newer = place("case.changed.v2[0].acts_next")
+    assert NEWER in shown([told(newer.type, newer.variant, newer)], language)
 
 
 def kinds(mails: list[MailTask]) -> set[str]:

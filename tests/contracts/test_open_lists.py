@@ -16,7 +16,7 @@ import servicecert_schemas
 from contracts.members import NEWER, Place, places
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-from servicecert_schemas.codec import EVENTS, Undecodable, decode, encode
+from servicecert_schemas.codec import VERSIONS, Undecodable, decode, encode
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import Open, UnknownMember, value_of
@@ -45,7 +45,7 @@ def lists() -> dict[str, type[StrEnum]]:
 def definitions() -> dict[str, list[dict[str, Any]]]:
     """Return the definitions of each enumeration in the schemas of all events."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for event in EVENTS.values():
+    for event in VERSIONS.values():
         for name, definition in json_schema(event).get("$defs", {}).items():
             if name in lists():
                 found.setdefault(name, []).append(definition)
@@ -80,7 +80,7 @@ def test_E1_a_newer_member_of_an_open_list_is_read_and_written_again(place: Plac
 
 @pytest.mark.parametrize("place", OPEN)
 def test_E1_the_exported_schema_takes_a_newer_member_of_an_open_list(place: Place) -> None:
-    Draft202012Validator(json_schema(EVENTS[place.type])).validate(place.value())
+    Draft202012Validator(json_schema(VERSIONS[place.type])).validate(place.value())
 
 
 @pytest.mark.parametrize("place", CLOSED)
@@ -91,7 +91,7 @@ def test_E1_a_newer_member_of_a_closed_list_is_refused_with_the_field_and_the_kn
     assert ".".join(map(str, place.path)) in _without_kinds(refused.value.text)
     assert all(f"'{member}'" in refused.value.text for member in lists()[place.name])
     assert NEWER not in refused.value.text
-    assert not Draft202012Validator(json_schema(EVENTS[place.type])).is_valid(place.value())
+    assert not Draft202012Validator(json_schema(VERSIONS[place.type])).is_valid(place.value())
 
 
 def _without_kinds(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from servicecert_schemas import CATALOGUE, EVENTS, SERVICES
+from servicecert_schemas import CATALOGUE, SERVICES, VERSIONS
 from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
 
 with warnings.catch_warnings():
@@ -28,12 +28,12 @@ def test_code_and_export_are_the_same() -> None:
 
 def test_a_difference_is_named_with_the_command_that_mends_it(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / "topics.json").write_text("[]")
-    (copy / "json" / "servicecert.case.changed.v1.json").unlink()
+    (copy / "json" / "servicecert.case.changed.v2.json").unlink()
     (copy / "json" / "servicecert.case.changed.v0.json").write_text("{}")
     assert main(["--check"], copy) == 1
     assert capsys.readouterr().err == (
         "The exported files are outdated: json/servicecert.case.changed.v0.json, "
-        f"json/servicecert.case.changed.v1.json, topics.json. Run `{COMMAND}`.\n"
+        f"json/servicecert.case.changed.v2.json, topics.json. Run `{COMMAND}`.\n"
     )
 
 
@@ -98,7 +98,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
 def test_the_asyncapi_document_has_every_topic_event_writer_and_reader() -> None:
     document = json.loads((EXPORTED / "asyncapi.json").read_text())
     assert {channel["address"] for channel in document["channels"].values()} == {topic.name for topic in CATALOGUE}
-    assert {message["name"] for message in document["components"]["messages"].values()} == set(EVENTS)
+    assert {message["name"] for message in document["components"]["messages"].values()} == set(VERSIONS)
     assert len(document["operations"]) == sum(len(topic.writers) + len(topic.readers) for topic in CATALOGUE)
     cases = document["channels"]["cases"]["bindings"]["kafka"]
     assert cases["partitions"] == 12
@@ -109,7 +109,7 @@ def test_the_asyncapi_document_has_every_topic_event_writer_and_reader() -> None
     assert all(f"{service}-writes-{service}-parked" in document["operations"] for service in SERVICES)
 
 
-@pytest.mark.parametrize("name", sorted(EVENTS))
+@pytest.mark.parametrize("name", sorted(VERSIONS))
 def test_the_headers_of_every_example_are_as_the_asyncapi_document_says(name: str) -> None:
     document = json.loads((EXPORTED / "asyncapi.json").read_text())
     (message,) = [message for message in document["components"]["messages"].values() if message["name"] == name]

@@ -1,6 +1,7 @@
 """What holds for all models at once."""
 
 import ast
+import re
 import types
 from collections.abc import Iterator
 from importlib import import_module
@@ -10,7 +11,17 @@ from typing import Any
 import pytest
 import servicecert_schemas
 from pydantic import BaseModel, Field, ValidationError
-from servicecert_schemas import EVENTS, MOST_COUNTED, MOST_PARTITIONS, CaseEvent, EventData, EventRefused, Value
+from servicecert_schemas import (
+    EVENTS,
+    MOST_COUNTED,
+    MOST_PARTITIONS,
+    VERSIONS,
+    CaseEvent,
+    EventData,
+    EventRefused,
+    Value,
+    unversioned,
+)
 from servicecert_schemas.export import json_schema
 
 PACKAGE = Path(servicecert_schemas.__file__).parent
@@ -107,8 +118,9 @@ def test_a_value_cannot_be_changed() -> None:
 def test_every_event_type_is_versioned_and_named_once() -> None:
     leaves = {model for model in models(EventData) if not model.__subclasses__()}
     assert leaves == set(EVENTS.values())
-    assert all(name.startswith("servicecert.") and name.endswith(".v1") for name in EVENTS)
-    assert len({event.__name__ for event in EVENTS.values()}) == len(EVENTS)
+    assert all(re.fullmatch(r"servicecert(\.[a-z-]+){2}\.v[1-9]", name) for name in VERSIONS)
+    assert len({event.__name__ for event in VERSIONS.values()}) == len(VERSIONS)
+    assert {unversioned(name) for name in VERSIONS} == {unversioned(name) for name in EVENTS}
 
 
 def test_I5_the_case_is_the_key_wherever_there_is_one() -> None:

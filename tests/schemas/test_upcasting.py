@@ -1,24 +1,39 @@
 """How a superseded version is read: with a version that exists in this test alone."""
 
+import json
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import ClassVar, get_type_hints
 from uuid import UUID
 
 import pytest
 from servicecert_schemas import (
+    EVENTS,
+    NEXT_ACTORS,
+    WRITTEN_AS,
+    CaseChanged,
+    CaseChangedV1,
     CaseEvent,
+    CaseState,
     Envelope,
     EventData,
     LongText,
+    NextActor,
     Reader,
     Text,
     Topic,
     Undecodable,
     Upcasters,
+    as_written,
     encode,
+    stored,
+    to_case_changed_v1,
     upcast,
+    upcasting,
+    written,
 )
+from servicecert_schemas import UPCASTERS as REAL_UPCASTERS
 from servicecert_schemas.codec import dataschema
+from servicecert_schemas.export import stored_examples
 
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
 
@@ -53,6 +68,10 @@ def to_v2(old: CommentedV1) -> CommentedV2:
 
 def to_v3(old: CommentedV2) -> Commented:
     return Commented(case_id=old.case_id, text="\n".join(old.comments))
+
+
+def to_v2_again(newest: Commented) -> CommentedV2:
+    return CommentedV2(case_id=newest.case_id, comments=(newest.text,))
 
 
 UPCASTERS: Upcasters = {CommentedV1: to_v2, CommentedV2: to_v3}
@@ -90,3 +109,44 @@ def test_a_fault_of_an_old_record_is_named_in_the_words_of_its_own_version() -> 
 def test_the_newest_version_is_left_as_it_is() -> None:
     newest = Commented(case_id=CASE, text="a")
     assert upcast(newest, UPCASTERS) is newest
+    assert as_written(newest) is newest
+
+
+def test_a_version_that_is_not_written_yet_is_written_as_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = Commented(case_id=CASE, text="a")
+    monkeypatch.setattr(upcasting, "WRITTEN_AS", {Commented: to_v2_again})
+    event_type, value = written(newest)
+    assert event_type == CommentedV2.TYPE
+    assert READER.stored(event_type, value) == newest
+
+
+def test_what_is_written_in_the_version_before_can_be_read_as_the_newest() -> None:
+    for newest, to_before in WRITTEN_AS.items():
+        assert newest in EVENTS.values()
+        before = get_type_hints(to_before)["return"]
+        assert get_type_hints(REAL_UPCASTERS[before])["return"] is newest
+
+
+@pytest.mark.parametrize("state", CaseState)
+def test_E1_a_view_without_who_acts_next_is_read_with_who_does_in_its_state(state: CaseState) -> None:
+    example = stored_examples()["servicecert.case.changed.v1"][0]["value"]
+    value = json.dumps({**example, "state": state})
+    view = stored("servicecert.case.changed.v1", value)
+    assert isinstance(view, CaseChanged)
+    assert view.acts_next is NEXT_ACTORS[state]
+    assert view.model_dump(exclude={"acts_next"}) == CaseChangedV1.model_validate_json(value).model_dump()
+
+
+def test_E1_a_view_without_who_acts_next_in_an_unknown_state_is_the_authority_s() -> None:
+    example = stored_examples()["servicecert.case.changed.v1"][0]["value"]
+    view = stored("servicecert.case.changed.v1", json.dumps({**example, "state": "a-newer-state"}))
+    assert isinstance(view, CaseChanged)
+    assert view.acts_next is NextActor.AUTHORITY
+
+
+def test_a_view_in_version_1_is_the_same_without_who_acts_next() -> None:
+    view = stored(CaseChanged.TYPE, json.dumps(stored_examples()[CaseChanged.TYPE][0]["value"]))
+    assert isinstance(view, CaseChanged)
+    before = to_case_changed_v1(view)
+    assert before == CaseChangedV1.model_validate_json(view.model_dump_json())
+    assert "acts_next" not in before.model_dump()

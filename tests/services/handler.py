@@ -14,7 +14,7 @@ import asyncpg
 from databases import operator
 from faststream.kafka import KafkaBroker, TestKafkaBroker
 from identities import Identities
-from servicecert_schemas.codec import EVENTS, Record, to_record
+from servicecert_schemas.codec import Record, stored, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_worker.clock import machine_clock
@@ -75,7 +75,7 @@ class Handler:
     async def published(self) -> list[EventData]:
         """Return the events in the outbox, in order."""
         rows = await self._pool.fetch("select type, payload from outbox order by id")
-        return [EVENTS[row["type"]].model_validate_json(row["payload"]) for row in rows]
+        return [stored(row["type"], row["payload"]) for row in rows]
 
     async def replay(self) -> None:
         """Have an operator replay all parked records, and the service handle them with the keys that are pinned now."""

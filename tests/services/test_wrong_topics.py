@@ -27,7 +27,7 @@ from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.codec import EVENTS
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.export import stored_examples
-from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES, Topic
+from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES, Topic, unversioned
 from servicecert_worker.decider import Event, TopicSnapshot
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
@@ -53,7 +53,8 @@ SNAPSHOTS = {
 
 def record(event_type: str, topic: str, key: str | None = None) -> Record:
     """Return the stored record of a type, on a topic of the cluster, and signed by that topic's writer."""
-    example = stored_examples()[f"servicecert.{event_type}.v1"][0]
+    (name,) = [each for each in EVENTS if unversioned(each) == f"servicecert.{event_type}"]
+    example = stored_examples()[name][0]
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
     value = json.dumps(example["value"]).encode()
     made = WRITERS.signed(Made(topic, (key or example["key"]).encode(), headers, value))
@@ -94,7 +95,7 @@ def test_f1_no_type_of_the_catalogue_is_an_event_where_a_service_reads_another()
     tried = 0
     for service, event in product(SERVICES, EVENTS.values()):
         for topic in READS[service]:
-            name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
+            name = unversioned(event.TYPE).removeprefix("servicecert.")
             what = arrive(record(name, topic.name), WRITERS.verifier).what
             assert isinstance(what, Event) is (event in topic.events), (event.TYPE, topic.name)
             tried += 1
@@ -178,7 +179,7 @@ async def test_f1_a_snapshot_takes_no_type_of_another_topic() -> None:
         topics: Sequence[Topic] = definition.topics
         for topic, event in product(topics, EVENTS.values()):
             follower: Any = SnapshotFollower[Any](definition, Broker(CLUSTER, service), WRITERS.verifier)
-            name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
+            name = unversioned(event.TYPE).removeprefix("servicecert.")
             await follower.follower.receive([fetched(name, topic.name)])
             assert bool(follower.follower.skipped) is (event not in topic.events), (event.TYPE, topic.name)
 
@@ -223,7 +224,7 @@ async def test_f1_ocsp_takes_no_type_of_another_topic(responder: Responder) -> N
             continue
         for offset, event in enumerate(EVENTS.values()):
             before = responder._feed.skipped.total()
-            name = event.TYPE.removeprefix("servicecert.").removesuffix(".v1")
+            name = unversioned(event.TYPE).removeprefix("servicecert.")
             await responder._feed.receive([fetched(name, topic.name, offset)])
             assert (responder._feed.skipped.total() > before) is (event not in topic.events), event.TYPE
 

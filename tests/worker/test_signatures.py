@@ -19,7 +19,7 @@ from servicecert_schemas.codec import Undecodable, to_record
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.revocation import RevocationRequested
 from servicecert_schemas.signed_bytes import SIGNATURE, signed_bytes
-from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, TOPICS, Topic
+from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, TOPICS, Topic, unversioned
 from servicecert_worker.audit.checkpoints import is_signed
 from servicecert_worker.decider import Event
 from servicecert_worker.kafka.follower import change_of
@@ -92,6 +92,14 @@ def test_F2_what_our_services_alone_write_is_signed_and_what_others_write_is_nam
         "ocsp-responders",
     }
     assert ("ocsp-responders", "servicecert.ocsp-responder.certified.v1") not in unsigned
+
+
+@pytest.mark.parametrize("topic", CATALOGUE, ids=lambda topic: topic.name)
+def test_F2_who_signs_a_type_signs_every_version_of_it(topic: Topic) -> None:
+    for event in topic.events:
+        for version in range(1, 4):
+            other = f"{unversioned(event.TYPE)}.v{version}"
+            assert topic.signers(other) == topic.signers(event.TYPE)
 
 
 def _moved(made: Made, header: str, value: bytes) -> Made:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.text import Text
-from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState
+from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState, NextActor
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
@@ -47,6 +47,8 @@ class Page:
         if case.applied_for.customer_reference:
             self._fact(words.REFERENCE, case.applied_for.customer_reference)
         self._fact(words.STATE, self._in(words.state(case.state)), value_of(STYLES, case.state, ""))
+        if case.acts_next is not NextActor.NOBODY:
+            self._fact(words.WAITS_FOR, self._in(words.waits_for(case.acts_next)))
         self._fact(words.NEXT, self._in(case.next_step))
         if case.due is not None and case.certificate is None:
             self._fact(words.DUE, words.day(case.due, self._language))

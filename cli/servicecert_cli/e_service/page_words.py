@@ -4,7 +4,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from servicecert_pki.validity import HELSINKI
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import CaseState, NextActor
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import UnknownMember, value_of
@@ -31,6 +31,7 @@ APPLIED_FOR = _words("Ansökan gäller", "Hakemus koskee", "Applied for")
 REFERENCE = _words("Din referens", "Viitteesi", "Your reference")
 STATE = _words("Läge", "Tila", "State")
 NEXT = _words("Nästa steg", "Seuraavaksi", "Next")
+WAITS_FOR = _words("Väntar på", "Odottaa", "Waits for")
 DUE = _words("Leverans senast", "Toimitus viimeistään", "Delivery by")
 LAPSES = _words("Ska kompletteras senast", "Täydennettävä viimeistään", "To be completed by the end of")
 CERTIFICATE = _words("Certifikat", "Varmenne", "Certificate")
@@ -97,12 +98,26 @@ ROLES = MappingProxyType(
         RecipientRole.REQUESTER: _words("den som begärde spärrningen", "sulkupyynnön lähettäjä", "requester"),
     }
 )
+ACTORS = MappingProxyType(
+    {
+        NextActor.APPLICANT: _words("sökanden", "hakijaa", "the applicant"),
+        NextActor.TECHNICAL_CONTACT: _words(
+            "den tekniska kontaktpersonen", "teknistä yhteyshenkilöä", "the technical contact"
+        ),
+        NextActor.AUTHORITY: _words("myndigheten", "viranomaista", "the authority"),
+    }
+)
 CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED
 
 
 def state(state: CaseState | UnknownMember) -> Texts:
     """Return the words for a state. An unknown state has its identifier, in every language."""
     return value_of(STATES, state, _words(state, state, state))
+
+
+def waits_for(actor: NextActor | UnknownMember) -> Texts:
+    """Return the words for who acts next, not for nobody. An unknown one has its identifier, in every language."""
+    return value_of(ACTORS, actor, _words(actor, actor, actor))
 
 
 def role(role: RecipientRole | UnknownMember) -> Texts:

@@ -16,7 +16,7 @@ import asyncpg
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import Undecodable
-from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES, unversioned
 from servicecert_worker.audit.exported import Exported, Signed
 from servicecert_worker.audit.verification import Verified, verify
 from servicecert_worker.decider import Change
@@ -175,7 +175,7 @@ def described(row: HistoryRow) -> Iterator[tuple[str, str]]:
 
 
 def _short(name: str) -> str:
-    return str(name).removeprefix("servicecert.").removesuffix(".v1")
+    return unversioned(str(name)).removeprefix("servicecert.")
 
 
 def _facts(of: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ from servicecert_intake.domain.case import Case
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
+from servicecert_schemas.topics import unversioned
+from servicecert_schemas.upcasting import UPCASTERS, as_written, upcast
 from servicecert_worker.decider import Decision, Unanswerable
 from services.intake.steps import ALLOWED_TRANSITIONS
 from services.intake.steps import TRANSITION_CAUSES as DRAWN
@@ -68,7 +70,7 @@ def assert_defined(before: Case, decision: Decision[Case]) -> None:
         CaseState.REVOCATION_REQUESTED,
     )
     record = to_record(changed, source="/intake", id=before.case_id, time=NOW)
-    assert decode(record.topic, record.key, record.headers, record.value)[1] == changed
+    assert decode(record.topic, record.key, record.headers, record.value)[1] == upcast(as_written(changed), UPCASTERS)
 
 
 @pytest.mark.parametrize("state", CaseState)
@@ -133,9 +135,7 @@ def test_E1_the_drawing_has_every_single_step_that_a_customer_or_a_clock_takes(c
         for happened in happenings.values():
             if isinstance(happened.data, ApplicationEvent):
                 for step in steps_of(happen(happened, cases[state]), state):
-                    causes_of.setdefault(step, set()).add(
-                        happened.data.TYPE.removeprefix("servicecert.").removesuffix(".v1")
-                    )
+                    causes_of.setdefault(step, set()).add(unversioned(happened.data.TYPE).removeprefix("servicecert."))
     for step, causes in causes_of.items():
         assert causes <= set(DRAWN[step]), step
 

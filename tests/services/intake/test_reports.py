@@ -5,7 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from servicecert_intake.domain.reports import handle_report
-from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused
+from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused, NextActor
 from servicecert_schemas.mail import MailRefused
 
 
@@ -50,6 +50,7 @@ def test_E1_nothing_is_delivered_where_no_mail_was_handed_over(after, happen, ha
     decision = happen(happenings["orderer given up"], case)
     assert view(decision).state is CaseState.ISSUED
     assert "could not be delivered" in view(decision).next_step.en
+    assert view(decision).acts_next is NextActor.APPLICANT
     assert [each.delivered for each in view(decision).deliveries] == [False, False]
 
 
@@ -58,6 +59,7 @@ def test_C3_a_mail_that_did_not_arrive_is_seen_at_once_with_its_reason_and_what_
     assert view(decision).state is CaseState.DELIVERED
     assert [each.problem for each in view(decision).deliveries] == [None, DeliveryProblem.REFUSED]
     assert "tell the certificate service the right e-mail address" in view(decision).next_step.en
+    assert view(decision).acts_next is NextActor.APPLICANT
     given_up = view(happen(happenings["orderer given up"], after("submitted", "issued")))
     assert given_up.deliveries[0].problem is DeliveryProblem.GIVEN_UP
 
@@ -70,7 +72,9 @@ def test_C3_what_came_back_later_is_seen_too_and_what_arrived_at_last(after, hap
     assert "did not arrive" in view(decision).next_step.en
     again = replace(happenings["contact has it"], id=UUID(int=7))
     later = again.data.model_copy(update={"at": again.data.at + timedelta(hours=1)})
-    assert "did not arrive" not in view(happen(replace(again, data=later), decision.state)).next_step.en
+    arrived = view(happen(replace(again, data=later), decision.state))
+    assert "did not arrive" not in arrived.next_step.en
+    assert (view(decision).acts_next, arrived.acts_next) == (NextActor.APPLICANT, NextActor.NOBODY)
 
 
 def test_C3_who_supplements_corrects_the_address_there(after, happen, happenings):

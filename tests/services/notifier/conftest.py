@@ -52,7 +52,7 @@ def issued() -> CertificateIssued:
 
 @pytest.fixture
 def returned() -> CaseChanged:
-    return example("servicecert.case.changed.v1.returned", CaseChanged)
+    return example("servicecert.case.changed.v2.returned", CaseChanged)
 
 
 @pytest.fixture

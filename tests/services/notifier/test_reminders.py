@@ -235,7 +235,7 @@ def test_a_certificate_of_which_nothing_is_known_has_no_successor():
 
 
 def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of():
-    view = example("servicecert.case.changed.v1", CaseChanged)
+    view = example("servicecert.case.changed.v2", CaseChanged)
     delivered = {"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients}
     notifier = Notifier()
     notifier.receives(view.model_copy(update=delivered), view.certificate.not_after - timedelta(days=20))

@@ -90,7 +90,7 @@ def entry_of(decided: Decided, salt: bytes) -> str:
         entry["state"] = decided.state
     if decided.published:
         entry["events"] = [
-            _reference("type", it.data.TYPE, it.id, it.data, digest(salt, it.payload)) for it in decided.published
+            _reference("type", it.type, it.id, it.data, digest(salt, it.payload)) for it in decided.published
         ]
     if decided.intended:
         entry["intents"] = [

@@ -19,6 +19,7 @@ import asyncpg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.codec import written
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
 from ..service_keys import key_id
@@ -142,18 +143,15 @@ class Attestor:
             list(checkpoint.heads),
             [head.seq for head in checkpoint.heads.values()],
         )
-        topic, id, payload = (
-            AUDIT_CHECKPOINTS.name,
-            uuid5(_CHECKPOINT, fingerprint(text)),
-            event.model_dump_json().encode(),
-        )
+        topic, id = AUDIT_CHECKPOINTS.name, uuid5(_CHECKPOINT, fingerprint(text))
+        type, payload = written(event)
         await connection.execute(
             QUERIES["publish"],
             [topic],
             [event.key()],
             [id],
-            [event.TYPE],
+            [type],
             [payload],
             checkpoint.at,
-            [self._signer.sign(topic, event.key(), id, event.TYPE, payload, checkpoint.at)],
+            [self._signer.sign(topic, event.key(), id, type, payload, checkpoint.at)],
         )

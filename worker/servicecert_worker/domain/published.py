@@ -9,14 +9,15 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from servicecert_schemas.event import EventData
+from servicecert_schemas.topics import unversioned
 
 _PLACES = 5
 """How many of an item's events are looked up: the first ones are enough to know that there are any, and when."""
 
 
 def event_id(cause: UUID, type: str, place: int) -> UUID:
-    """Return the id of the `place`-th event that follows from an item."""
-    return uuid5(cause, f"{type}/{place}")
+    """Return the id of the `place`-th event that follows from an item: the same in every version of its type."""
+    return uuid5(cause, f"{unversioned(type)}.v1/{place}")
 
 
 def intent_id(cause: UUID, kind: str, place: int) -> UUID:
@@ -26,7 +27,7 @@ def intent_id(cause: UUID, kind: str, place: int) -> UUID:
 
 def announcement_id(intent: UUID, type: str) -> UUID:
     """Return the id of the event that announces an intent: the same, whoever announces it."""
-    return uuid5(intent, type)
+    return uuid5(intent, f"{unversioned(type)}.v1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from servicecert_schemas.codec import versions_on
 from servicecert_schemas.topics import CATALOGUE
 
 from ..decider import Done, Event, Outcome
@@ -178,7 +179,7 @@ class Metrics(Basics):
             registry=self.registry,
         )
         for topic in CATALOGUE:
-            for event in topic.events if service in topic.writers else ():
+            for event in versions_on(topic) if service in topic.writers else ():
                 self.published.labels(service, event.TYPE)
         for name in topics:
             self.untrusted.labels(service, name)

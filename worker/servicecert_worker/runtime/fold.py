@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid5
 
+from servicecert_schemas.codec import written
 from servicecert_schemas.event import EventData
-from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 from ..decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Transient, Unanswerable
 from ..domain import traces
@@ -31,10 +31,11 @@ class Stuck(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DecidedEvent:
-    """An event to publish, with the id that follows from its cause."""
+    """An event to publish, with the id that follows from its cause, and the type of the version that is written."""
 
     id: UUID
     data: EventData
+    type: str
     payload: bytes
     traceparent: str | None
 
@@ -173,14 +174,12 @@ def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
 
 
 def _published(happened: Happened, place: int, data: EventData, context: str | None) -> DecidedEvent:
-    """Return the `place`-th event that follows from `happened`. Raises `ValueError` if it is too large for readers."""
-    identity = event_id(happened.id, data.TYPE, place)
-    payload = data.model_dump_json().encode()
-    if len(payload) > MAX_EVENT_BYTES:
-        raise ValueError(f"{data.TYPE} has {len(payload)} bytes")
+    """Return the `place`-th event that follows from `happened`. Raises `TooLarge`."""
+    type, payload = written(data)
+    identity = event_id(happened.id, type, place)
     if context is not None and (name := data.own_trace()) is not None:
         context = traces.root(name, sampled=traces.is_sampled(context))
-    return DecidedEvent(identity, data, payload, context)
+    return DecidedEvent(identity, data, type, payload, context)
 
 
 def _replaced(events: Sequence[DecidedEvent]) -> set[UUID]:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from asyncpg import Record as Row
+from servicecert_schemas.codec import written
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
@@ -59,18 +60,18 @@ async def park(
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
     topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
     ids = [notice_id(notice.event_id, notice.attempts) for notice in notices]
-    payloads = [notice.model_dump_json().encode() for notice in notices]
+    records = [written(notice) for notice in notices]
     await connection.execute(
         QUERIES["publish"],
         [topic] * len(notices),
         [notice.key() for notice in notices],
         ids,
-        [RecordParked.TYPE] * len(notices),
-        payloads,
+        [type for type, _ in records],
+        [payload for _, payload in records],
         now,
         [
-            signer.sign(topic, notice.key(), id, notice.TYPE, payload, now)
-            for notice, id, payload in zip(notices, ids, payloads, strict=True)
+            signer.sign(topic, notice.key(), id, type, payload, now)
+            for notice, id, (type, payload) in zip(notices, ids, records, strict=True)
         ],
     )
 

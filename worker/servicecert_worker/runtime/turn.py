@@ -143,7 +143,7 @@ class Turns(Generic[S, K]):
             owner=owner,
             repeated=frozenset(item.id for item in items) - {item.id for item in current},
             parked=tuple(folded.parked),
-            published=tuple(event.data.TYPE for event in folded.published),
+            published=tuple(event.type for event in folded.published),
             late_results=late,
             stages=self._stages(folded, stored),
             decided=tuple(folded.decided),
@@ -176,7 +176,7 @@ class Turns(Generic[S, K]):
                 [TOPIC_OF[event.data.TYPE].name for event in folded.published],
                 [event.data.key() for event in folded.published],
                 [event.id for event in folded.published],
-                [event.data.TYPE for event in folded.published],
+                [event.type for event in folded.published],
                 [event.traceparent for event in folded.published],
                 [event.payload for event in folded.published],
                 [intent.id for intent in folded.intended],
@@ -206,8 +206,8 @@ class Turns(Generic[S, K]):
         return Head(rows[-1].seq, rows[-1].hash)
 
     def _signature(self, event: DecidedEvent, now: datetime) -> str:
-        topic, key, type = TOPIC_OF[event.data.TYPE].name, event.data.key(), event.data.TYPE
-        return self._signer.sign(topic, key, event.id, type, event.payload, now, event.traceparent)
+        topic, key = TOPIC_OF[event.data.TYPE].name, event.data.key()
+        return self._signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
 
 
 def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:

@@ -24,7 +24,7 @@ from servicecert_schemas.case import (
     RevocationState,
 )
 from servicecert_schemas.certificate import Recipient
-from servicecert_schemas.codec import EVENTS
+from servicecert_schemas.codec import stored
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Event
@@ -57,7 +57,7 @@ class Waiting:
 
     def event(self) -> tuple[Event, ApplicationEvent]:
         """Return the received event without the request's text, and its data."""
-        data = EVENTS[self.type].model_validate_json(self.data)
+        data = stored(self.type, self.data)
         assert isinstance(data, ApplicationEvent)
         return Event(self.id, data.key(), data, min(self.time, self.since), application_parts(data, self.csr)), data
 

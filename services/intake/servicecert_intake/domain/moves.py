@@ -11,7 +11,7 @@ from servicecert_worker.decider import Deadline, Decision
 
 from .case import Case, history
 from .clocks import clock_of
-from .next_steps import next_step
+from .next_steps import acts_next, next_step
 from .rules import reassessment
 
 MOST_ENTERED = 150
@@ -65,6 +65,7 @@ def case_changed(case: Case) -> CaseChanged:
         applied_for=_applied_for(case),
         deficiencies=case.deficiencies,
         next_step=next_step(case, state),
+        acts_next=acts_next(case, state),
         due=case.due,
         decision=case.decision,
         certificate=case.certificate,

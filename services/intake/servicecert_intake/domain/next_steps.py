@@ -1,6 +1,6 @@
-"""The texts that say what to do next, in each state of a case."""
+"""Who acts next in a case, and the texts that say what to do."""
 
-from servicecert_schemas.case import CaseState
+from servicecert_schemas.case import NEXT_ACTORS, CaseState, NextActor
 from servicecert_schemas.values import Texts
 from servicecert_worker.texts import read_texts
 
@@ -30,7 +30,7 @@ def next_step(case: Case, state: CaseState) -> Texts:
 
     It says so where a certificate is shorter than was accepted (B1), and what to do where a mail did not arrive (C3).
     """
-    undelivered = state is CaseState.ISSUED and mails_ended(case)
+    undelivered = _is_undelivered(case, state)
     step = NEXT_STEPS["undelivered"] if undelivered else _step(case, state)
     if is_shortened(case) and state in _WITH_THE_SERVICE:
         step = _both(step, NEXT_STEPS["shortened"])
@@ -39,6 +39,17 @@ def next_step(case: Case, state: CaseState) -> Texts:
     if state in _SUPPLEMENTED:
         return _both(step, NEXT_STEPS["correct-the-address"])
     return _both(step, NEXT_STEPS["address-missed"]) if state in _WITH_THE_SERVICE else step
+
+
+def acts_next(case: Case, state: CaseState) -> NextActor:
+    """Return who acts next in a case in `state`: the applicant, if a mail with the certificate did not arrive (C3)."""
+    if _is_undelivered(case, state) or (state is CaseState.DELIVERED and is_missed(case)):
+        return NextActor.APPLICANT
+    return NEXT_ACTORS[state]
+
+
+def _is_undelivered(case: Case, state: CaseState) -> bool:
+    return state is CaseState.ISSUED and mails_ended(case)
 
 
 def _step(case: Case, state: CaseState) -> Texts:

@@ -96,7 +96,7 @@ def _issued(language: Language, type: CertificateType = CertificateType.SERVER) 
 
 
 def _case(language: Language, state: CaseState, *lacking: Deficiency, **changes: object) -> CaseChanged:
-    event = example("servicecert.case.changed.v1.returned", CaseChanged)
+    event = example("servicecert.case.changed.v2.returned", CaseChanged)
     history = (event.history[0], HistoryEntry(state=state, at=NOW))
     applied_for = event.applied_for.model_copy(update={"customer_reference": "PO 2026-118"})
     common = {"language": language, "recipients": _PEOPLE, "state": state, "deficiencies": lacking, "history": history}
@@ -112,7 +112,7 @@ def _waiting(language: Language) -> CaseChanged:
 
 
 def _returned(language: Language) -> CaseChanged:
-    event = example("servicecert.case.changed.v1.returned", CaseChanged)
+    event = example("servicecert.case.changed.v2.returned", CaseChanged)
     return _case(language, CaseState.RETURNED, _UNIT, *event.deficiencies)
 
 
