@@ -67,7 +67,7 @@ STAGES = {
 
 _OUTBOX = """
 insert into intake.outbox (topic, key, event_id, type, at, payload)
-select $1, gen_random_uuid()::text, gen_random_uuid(), 'servicecert.case.changed.v1', now(), $2
+select $1, gen_random_uuid()::text, gen_random_uuid(), 'servicecert.case.changed.v2', now(), $2
 from generate_series(1, $3)
 """
 _WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8" + "".join(

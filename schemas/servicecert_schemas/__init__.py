@@ -166,7 +166,6 @@ from .upcasting import UPCASTERS as UPCASTERS
 from .upcasting import WRITTEN_AS as WRITTEN_AS
 from .upcasting import Upcasters as Upcasters
 from .upcasting import as_written as as_written
-from .upcasting import to_case_changed_v1 as to_case_changed_v1
 from .upcasting import to_case_changed_v2 as to_case_changed_v2
 from .upcasting import upcast as upcast
 from .values import FIRST_YEAR as FIRST_YEAR

@@ -25,16 +25,11 @@ def to_case_changed_v2(view: CaseChangedV1) -> CaseChanged:
     return CaseChanged.model_construct(**dict(view), acts_next=acts_next)
 
 
-def to_case_changed_v1(view: CaseChanged) -> CaseChangedV1:
-    """Return the view without who acts next."""
-    return CaseChangedV1.model_construct(**{name: getattr(view, name) for name in CaseChangedV1.model_fields})
-
-
 UPCASTERS: Upcasters = MappingProxyType({CaseChangedV1: to_case_changed_v2})
 """The superseded versions that this package reads."""
 
-WRITTEN_AS: Upcasters = MappingProxyType({CaseChanged: to_case_changed_v1})
-"""The function that converts the newest version to the one that is still written, by the newest model."""
+WRITTEN_AS: Upcasters = MappingProxyType({})
+"""The function that converts the newest version to the one that is still written, by the newest model: none now."""
 
 
 def upcast(data: EventData, upcasters: Upcasters) -> EventData:

@@ -4,8 +4,8 @@
 may omit fields with a default and adds no unknown ones, so its schema is closed in the comparison; a reader ignores
 unknown fields, so its schema is open.
 
-`schemas/released/narrowed.json` lists the bounds that were narrowed since 1.0.0, by event type and JSON pointer, with the
-value that is in force. Only our own services write these types, and no event of theirs ever exceeded the new bound.
+`schemas/released/narrowed.json` lists the bounds that were narrowed since 1.0.0, by event type and JSON pointer, with
+the value that is in force. Only our own services write these types, and no event of theirs ever exceeded the new bound.
 """
 
 import json

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 from docs.pages import CHECKOUT
 
@@ -61,6 +63,16 @@ class Copy:
         for path in self.folder.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(self.folder)
+
+
+class ProbedCopy(Copy):
+    """A copy whose behaviour can be probed."""
+
+    def probe(self, what: str, *arguments: str) -> Any:
+        return json.loads(self.python("-m", "docs.probe", what, *arguments))
+
+    def export(self) -> None:
+        self.python("-m", "servicecert_schemas.export")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -142,6 +142,21 @@ def records(*paths: str) -> object:
     return [data(json.loads(Path(path).read_text())) for path in paths]
 
 
+def written_types(*paths: str) -> object:
+    """Return the types under which the events of stored records are written now."""
+    from servicecert_schemas import stored, written
+
+    records = [json.loads(Path(path).read_text()) for path in paths]
+    return [written(stored(each["headers"]["ce_type"], json.dumps(each["value"])))[0] for each in records]
+
+
+def too_early(last: str) -> object:
+    """Return the types that are written in a version that is not in the folder of the last release."""
+    from contracts import test_released
+
+    return test_released.too_early(Path(last))
+
+
 def metrics() -> object:
     """Return the Prometheus metrics of a revoker's worker after a turn, and of the exporter with 7 for each figure."""
     from prometheus_client import CollectorRegistry, generate_latest
@@ -184,7 +199,21 @@ def batch() -> object:
 
 PROBES = {
     each.__name__: each
-    for each in (cases, act, refusals, mails, samples, kinds, incompatible, records, metrics, variables, batch)
+    for each in (
+        cases,
+        act,
+        refusals,
+        mails,
+        samples,
+        kinds,
+        incompatible,
+        records,
+        written_types,
+        too_early,
+        metrics,
+        variables,
+        batch,
+    )
 }
 
 if __name__ == "__main__":

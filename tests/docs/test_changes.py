@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docs.changes import PAGE, Copy, assert_followed, named
+from docs.changes import PAGE, ProbedCopy, assert_followed, named
 
 from docs import pages
 
@@ -23,16 +23,6 @@ NOTIFIER = "services/notifier/servicecert_notifier"
 MAIL_TEXTS = f"{NOTIFIER}/mail/domain/texts"
 SCHEMAS = "schemas/servicecert_schemas"
 EXAMPLES = f"{SCHEMAS}/exported/examples"
-
-
-class ProbedCopy(Copy):
-    """A copy whose behaviour can be probed."""
-
-    def probe(self, what: str, *arguments: str) -> Any:
-        return json.loads(self.python("-m", "docs.probe", what, *arguments))
-
-    def export(self) -> None:
-        self.python("-m", "servicecert_schemas.export")
 
 
 @pytest.fixture

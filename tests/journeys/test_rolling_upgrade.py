@@ -1,0 +1,144 @@
+"""I1, I2, I3 in an upgrade: workers of the last release and of this version share the work, forward and back."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from chaos.customers import Customers
+from chaos.idle import IdleCheck
+from chaos.observers import SIGNATURE_HOOK
+from chaos.plan import Burst, Case, draw
+from chaos.report import findings
+from chaos.testbed import Testbed, open_testbed
+from chaos.verdict import judge
+from docs.pages import CHECKOUT
+from released import Code
+from servicecert_cli.connections import kafka
+from servicecert_cli.stand.identities import Identities
+from servicecert_cli.stand.system import System
+from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_deploy import Parts
+from servicecert_schemas.codec import decode
+from servicecert_schemas.topics import CASES, SERVICES
+from servicecert_schemas.upcasting import as_written
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.storage import schema
+
+AT_ONCE, PAUSE_SECONDS = 2, 0.4
+ISSUED = 6
+"""How many certificates each mixture of versions issues, at least."""
+PATIENCE_SECONDS = 60.0
+
+EXPANSION = """
+create table newer (id int primary key);
+alter table outbox add column newer text;
+alter table intents add column newer int not null default 0;
+"""
+"""What a newer version's migration may do to tables that this one and the one before write."""
+
+
+@pytest.mark.long
+async def test_I1_I2_I3_workers_of_two_versions_work_side_by_side_forward_and_back(
+    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    old = Code.released(tmp_path / "released").path(SIGNATURE_HOOK)
+    new = Code(CHECKOUT).path(SIGNATURE_HOOK)
+    folder = tmp_path / "system"
+    folder.mkdir()
+    async with open_testbed(
+        folder,
+        parts,
+        authority=authority,
+        customers=known_customers,
+        identities=identities,
+        environment={"PYTHONPATH": old},
+    ) as testbed:
+        system = testbed.system
+        first, second = list(SERVICES), [f"{service}-2" for service in SERVICES]
+        await asyncio.to_thread(_expand, system, tmp_path / "newer" / "migrations")
+        async with _load(testbed) as sent:
+            await _take_over(testbed, first, second, new)
+            await _take_over(testbed, second, first, old)
+        await IdleCheck(system, testbed.traffic).wait()
+        evidence = await testbed.evidence()
+        present, written_now = await _types(system.cluster)
+    assert not list(findings(judge(sent, evidence)))
+    assert not evidence.topics.parked
+    assert written_now <= present, "workers of this version have written views"
+
+
+@asynccontextmanager
+async def _load(testbed: Testbed) -> AsyncIterator[list[Case]]:
+    """Send applications, a few at a time, until the context ends. Yields those that are sent."""
+    sent: list[Case] = []
+
+    async def send() -> None:
+        cases = iter(draw(5, 4_000, [], faults=0).cases)
+        while True:
+            burst = Burst(tuple(next(cases) for _ in range(AT_ONCE)), (), None, 0.0)
+            sent.extend(burst.cases)
+            await asyncio.shield(testbed.traffic.send(burst))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    sending = asyncio.create_task(send())
+    try:
+        yield sent
+        assert not sending.done(), sending.exception()
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+
+
+def _expand(system: System, folder: Path) -> None:
+    """Migrate the schemas, at which workers work, to those of a version that is newer than all of them."""
+    folder.mkdir(parents=True)
+    (folder / "9999.newer.sql").write_text(EXPANSION)
+    for service in SERVICES:
+        own = importlib.import_module(f"servicecert_{service}.service").MIGRATIONS
+        assert schema.migrate(system.backends.admin_url, service, [own, folder])
+
+
+async def _take_over(testbed: Testbed, working: Sequence[str], others: Sequence[str], code: str) -> None:
+    """Start workers of another version beside those that work, then stop these. All do some of the work."""
+    system = testbed.system
+    for name in others:
+        system.start(name, PYTHONPATH=code)
+        await system.ready(name)
+    await _share(testbed, [*working, *others])
+    for name in (OCSP, *working):
+        assert await asyncio.to_thread(system.children[name].stop) == 0, system.children[name].tail(5)
+    system.start(OCSP, PYTHONPATH=code)
+    await system.ready(OCSP)
+    await _share(testbed, others)
+
+
+async def _share(testbed: Testbed, names: Sequence[str]) -> None:
+    """Wait until some certificates are issued, and each of the workers has handled an event."""
+    await testbed.traffic.until_issued(len(testbed.traffic.issued) + ISSUED)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        for name in names:
+            while not (await testbed.system.metrics(name)).get("servicecert_events_total:handled"):
+                testbed.system.require_alive(name)
+                await asyncio.sleep(0.2)
+
+
+async def _types(cluster: Cluster) -> tuple[set[str], set[str]]:
+    """Return the types of all records of `cases`, and those that this version writes for them."""
+    present, written_now = set(), set()
+    partitions = [TopicPartition(cluster.name(CASES), number) for number in range(CASES.partitions)]
+    async with kafka.reader(cluster) as reader:
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        for partition, end in (await reader.end_offsets(partitions)).items():
+            while await reader.position(partition) < end:
+                for record in (await reader.getmany(partition, timeout_ms=500)).get(partition, ()):
+                    envelope, data = decode(CASES.name, record.key, record.headers, record.value)
+                    present.add(envelope.type)
+                    written_now.add(as_written(data).TYPE)
+    return present, written_now
