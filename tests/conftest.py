@@ -32,6 +32,7 @@ settings.load_profile("patient")
 ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
 LONGEST = (
+    "journeys/test_rolling_upgrade.py",
     "journeys/test_killed_at_every_step.py",
     "journeys/test_turns.py",
     "cli/test_demo.py",
@@ -52,6 +53,7 @@ LONGEST = (
     "worker/test_source.py",
     "services/intake/test_workers.py",
     "docs/test_changes.py",
+    "docs/test_changing_an_event.py",
     "deploy/test_postgres.py",
     "contracts/test_extremes.py",
     "cli/test_lag.py",
