@@ -6,6 +6,7 @@ from io import StringIO
 from uuid import UUID, uuid4
 
 import pytest
+from cli.by_hand import move
 from commandline import do, one_sentence
 from rich.console import Console
 from servicecert_cli.connections import kafka
@@ -113,6 +114,16 @@ def test_E4_a_permit_opens_as_a_decision_and_a_matter_with_what_is_to_be_mended(
         done = servicecert("cases", "open", case_id)
         assert done.exit_code == 1
         assert "is unknown" in one_sentence(done.stderr)
+
+
+def test_E4_a_case_that_moved_since_partitions_were_added_by_hand_is_shown_as_it_is_now(servicecert, cluster):
+    case_id = str(valid().case_id)
+    do(lambda: publish(cluster, valid(version=1), valid(version=3)))
+    do(lambda: move(cluster, CASES, case_id))
+    assert json.loads(servicecert("cases", "open", case_id, "--json").stdout)["version"] == 3
+    do(lambda: publish(cluster, view(GRANTED, version=4)))
+    assert json.loads(servicecert("cases", "open", case_id, "--json").stdout)["version"] == 4
+    assert "revoked" in servicecert("watch", case_id, "--until", "revoked", "--timeout", 30).stdout
 
 
 def test_an_account_or_a_case_is_needed(servicecert):

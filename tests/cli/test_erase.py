@@ -10,6 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import psycopg
 import pytest
+from cli.by_hand import move
 from commandline import do, one_sentence
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import erasing
@@ -219,6 +220,27 @@ def test_E3_after_kafka_s_disks_were_restored_all_that_was_erased_is_erased_agai
     assert len(history(servicecert, EXPIRED)) == 2
     assert servicecert("erase", "--again", "--case", EXPIRED).exit_code == 2
     assert servicecert("erase", "--due", "--again", "--nightly").exit_code == 2
+
+
+def test_E3_a_case_is_erased_in_each_partition_that_has_a_view_of_it(servicecert, database_with_cases, cluster):
+    """Somebody added partitions by hand since its first view."""
+    do(partial(publish, cluster, EXPIRED))
+    do(partial(move, cluster, CASES, EXPIRED))
+    do(partial(publish, cluster, EXPIRED))
+    assert servicecert("erase", "--case", EXPIRED).exit_code == 0
+    left = do(partial(last_values, cluster, EXPIRED))
+    assert (len(left), set(left.values())) == (2, {None})
+
+
+async def publish(cluster, case):
+    async with kafka.producer(cluster) as producer:
+        await producer.send_and_wait(cluster.name(CASES), b"Saga", key=case.encode())
+
+
+async def last_values(cluster, case):
+    """What compaction leaves of a case, by partition."""
+    async with aclosing(kafka.records(cluster, CASES)) as records:
+        return {record.partition: record.value async for record in records if record.key == case.encode()}
 
 
 def test_E3_what_is_not_due_or_at_work_stays(servicecert, database_with_cases):

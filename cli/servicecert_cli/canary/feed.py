@@ -94,5 +94,5 @@ async def is_account_open(cluster: Cluster) -> bool:
         if change.key == CANARY.account_id and isinstance(change.data, AccountOpened):
             openings.append(change)
 
-    await kafka.read(cluster, ACCOUNTS, take, [await kafka.partition_of(cluster, ACCOUNTS, CANARY.account_id)])
+    await kafka.read(cluster, ACCOUNTS, take, await kafka.partitions_of_key(cluster, ACCOUNTS, CANARY.account_id))
     return bool(openings)

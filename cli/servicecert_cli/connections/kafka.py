@@ -17,7 +17,6 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
-from aiokafka.partitioner import DefaultPartitioner
 from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.topics import Topic
 from servicecert_worker.decider import Change
@@ -25,6 +24,7 @@ from servicecert_worker.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
+from servicecert_worker.kafka.partitioner import partitions_with
 from servicecert_worker.signatures import Verifier
 
 OPEN_SECONDS = 15.0
@@ -73,11 +73,9 @@ async def partitions(cluster: Cluster, topic: Topic) -> list[int]:
     return numbers
 
 
-async def partition_of(cluster: Cluster, topic: Topic, key: str) -> int:
-    """Return the partition of the records with this key. Raises OperatorError if the topic is missing."""
-    numbers = await partitions(cluster, topic)
-    partition: int = DefaultPartitioner()(key.encode(), numbers, numbers)
-    return partition
+async def partitions_of_key(cluster: Cluster, topic: Topic, key: str) -> list[int]:
+    """Return the partitions that may have records with this key. Raises OperatorError if the topic is missing."""
+    return partitions_with(key.encode(), topic.partitions, len(await partitions(cluster, topic)))
 
 
 async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, list[int]]:

@@ -1,6 +1,7 @@
 """Reads the topic `cases`: one case from its first record on, or the current cases of an account (E4)."""
 
 from collections.abc import AsyncGenerator
+from itertools import chain
 from uuid import UUID
 
 from aiokafka import TopicPartition
@@ -17,18 +18,18 @@ from ..connections import kafka
 async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
     """Return the current view of the case, None if it is unknown. Raises OperatorError."""
     cases: dict[str, CaseChanged] = {}
-    partition = await kafka.partition_of(cluster, CASES, str(case_id))
-    await kafka.read(cluster, CASES, lambda change: _keep(cases, change), [partition])
+    partitions = await kafka.partitions_of_key(cluster, CASES, str(case_id))
+    await kafka.read(cluster, CASES, lambda change: _keep(cases, change), partitions)
     return cases.get(str(case_id))
 
 
 async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, None]:
     """Yield every stored view of the case, and then new ones, without end. Raises OperatorError."""
-    partition = TopicPartition(cluster.name(CASES), await kafka.partition_of(cluster, CASES, str(case_id)))
+    numbers = await kafka.partitions_of_key(cluster, CASES, str(case_id))
     async with kafka.reader(cluster) as consumer:
-        consumer.assign([partition])
+        consumer.assign([TopicPartition(cluster.name(CASES), number) for number in numbers])
         while True:
-            for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, ()):
+            for record in chain.from_iterable((await consumer.getmany(timeout_ms=500)).values()):
                 if record.key != str(case_id).encode():
                     continue
                 try:

@@ -22,6 +22,7 @@ from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.domain.traces import is_case
 from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.partitioner import partitions_with
 from servicecert_worker.storage import QUERIES
 from servicecert_worker.storage.operator_requests import OperatorAction, record
 from servicecert_worker.storage.queries import read_queries
@@ -111,11 +112,18 @@ async def _erase_case(
 
 
 async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -> None:
-    """Publish the case's key without a value. Raises OperatorError: the code around it handles database errors only."""
+    """Publish the case's key without a value, in each partition that may have a view of it.
+
+    Raises OperatorError: the code around it handles database errors only.
+    """
+    topic, key = cluster.name(CASES), case.encode()
+
+    async def publish() -> None:
+        for partition in partitions_with(key, CASES.partitions, len(await producer.partitions_for(topic))):
+            await producer.send_and_wait(topic, key=key, value=None, partition=partition)
+
     try:
-        await with_timeout(
-            kafka.SEND_SECONDS, producer.send_and_wait(cluster.name(CASES), key=case.encode(), value=None)
-        )
+        await with_timeout(kafka.SEND_SECONDS, publish())
     except (KafkaError, OSError, TimeoutError):
         raise kafka.unanswered(cluster) from None
 
