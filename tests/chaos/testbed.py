@@ -78,7 +78,7 @@ async def open_testbed(
     folder: Path,
     parts: Parts,
     *,
-    workers: int = 1,
+    workers: int | Mapping[str, int] = 1,
     authority: Path | None = None,
     token: bool = False,
     customers: Customers | None = None,

@@ -161,7 +161,9 @@ async def read_topics(cluster: Cluster) -> Topics:
             # These have no cases: registers are loaded, and each worker that ends adds an audit checkpoint.
             if topic in (REGISTERS, AUDIT_CHECKPOINTS):
                 continue
-            partitions = [TopicPartition(cluster.name(topic), number) for number in range(topic.partitions)]
+            partitions = [
+                TopicPartition(cluster.name(topic), number) for number in await kafka.partitions(cluster, topic)
+            ]
             reader.assign(partitions)
             await reader.seek_to_beginning(*partitions)
             ends = await reader.end_offsets(partitions)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
+from servicecert_cli.connections import kafka
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import CERTIFICATES
@@ -26,7 +27,13 @@ _ISSUED = ("ce_type", CertificateIssued.TYPE.encode())
 class Traffic:
     """Sends records, and counts sent cases and issued certificates. An outage of the broker only delays it."""
 
-    def __init__(self, cluster: Cluster, customers: Customers, producer: AIOKafkaProducer) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        customers: Customers,
+        producer: AIOKafkaProducer,
+        partitions: list[TopicPartition],
+    ) -> None:
         self.sent = 0
         self.issued: set[UUID] = set()
         self.poison: list[tuple[PoisonRecord, str, int, int]] = []
@@ -35,19 +42,29 @@ class Traffic:
         self._producer = producer
         self._to_revoke: dict[UUID, Case] = {}
         self._more = asyncio.Condition()
-        self._partitions = [TopicPartition(cluster.name(CERTIFICATES), n) for n in range(CERTIFICATES.partitions)]
-        self._positions = dict.fromkeys(self._partitions, 0)
+        self._partitions = partitions
+        self._positions = dict.fromkeys(partitions, 0)
 
     async def send(self, burst: Burst) -> None:
         """Send a burst's cases and poison; return when the broker has acknowledged them."""
-        self._to_revoke |= {case.case_id: case for case in burst.cases if case.scenario is Scenario.REVOKED}
         waiting = []
         for case in burst.cases:
-            waiting += [await self._send(record) for record in self._customers.initial_records(case)]
-            self.sent += 1
+            records = self.records(case)
+            waiting += [await self._send(record) for record in records]
         for planned in burst.poison:
             await self._send_poison(planned)
         await asyncio.gather(*waiting)
+
+    def records(self, case: Case) -> list[Record]:
+        """Return the records of a case, which is sent from now on, and revoked where that is planned."""
+        if case.scenario is Scenario.REVOKED:
+            self._to_revoke[case.case_id] = case
+        self.sent += 1
+        return list(self._customers.initial_records(case))
+
+    async def send_one(self, record: Record) -> None:
+        """Send a record; return when the broker has acknowledged it."""
+        await (await self._send(record))
 
     async def _send(self, record: Record) -> asyncio.Future[object]:
         sent: asyncio.Future[object] = await self._producer.send(
@@ -118,7 +135,9 @@ async def traffic(cluster: Cluster, customers: Customers) -> AsyncIterator[Traff
         request_timeout_ms=int(SEND_SECONDS * 1000),
     )
     await producer.start()
-    sender = Traffic(cluster, customers, producer)
+    numbers = await kafka.partitions(cluster, CERTIFICATES)
+    partitions = [TopicPartition(cluster.name(CERTIFICATES), number) for number in numbers]
+    sender = Traffic(cluster, customers, producer, partitions)
     listening = asyncio.create_task(sender.listen())
     try:
         yield sender

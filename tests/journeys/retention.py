@@ -38,7 +38,7 @@ async def pass_by(cluster: Cluster, kept: Callable[[], Awaitable[set[str]]]) -> 
         while places := await kept():
             assert time.monotonic() < end, places
             for topic in compacted:
-                for number in range(topic.partitions):
+                for number in await kafka.partitions(cluster, topic):
                     await producer.send_and_wait(cluster.name(topic), None, key=_NO_CASE, partition=number)
             await asyncio.sleep(0.2)
 

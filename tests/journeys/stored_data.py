@@ -70,7 +70,10 @@ async def _topics(system: System) -> dict[str, bytes]:
     topics: dict[str, bytes] = {}
     async with kafka.reader(system.cluster) as reader:
         for topic in CATALOGUE:
-            partitions = [TopicPartition(system.cluster.name(topic), number) for number in range(topic.partitions)]
+            partitions = [
+                TopicPartition(system.cluster.name(topic), each)
+                for each in await kafka.partitions(system.cluster, topic)
+            ]
             reader.assign(partitions)
             await reader.seek_to_beginning(*partitions)
             ends = await reader.end_offsets(partitions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from uuid import UUID
@@ -10,20 +9,16 @@ from uuid import UUID
 import asyncpg
 import pytest
 from chaos.customers import Customers
-from chaos.idle import IdleCheck
 from chaos.plan import Scenario, draw
 from chaos.report import findings
-from chaos.testbed import Testbed, open_testbed
+from chaos.testbed import open_testbed
 from chaos.topics import Topics, read_topics
 from journeys.conftest import CompletedRun
-from servicecert_cli.connections import kafka
+from journeys.replay import start, stop, without_effect
 from servicecert_cli.operations import auditing
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import service_of
 from servicecert_deploy import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.lag import committed
 from servicecert_worker.service_keys import read_public_keys
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
@@ -67,36 +62,7 @@ async def test_I12_one_worker_that_takes_large_turns_makes_the_same(
 
 
 async def test_I2_a_replay_of_everything_from_the_first_record_has_no_effect(completed_run: CompletedRun) -> None:
-    system = completed_run.testbed.system
-    before = await _state(completed_run.testbed)
-    workers = [name for name in system.children if service_of(name) in SERVICES]
-    await _stop(completed_run.testbed, workers)
-    for service in SERVICES:
-        await _rewind(system.cluster, service)
-    await _started(completed_run.testbed, workers)
-    await IdleCheck(system, completed_run.testbed.traffic).wait()
-    assert await _state(completed_run.testbed) == before
-
-
-async def _state(testbed: Testbed) -> object:
-    """Return everything that an effect would change: the number of records, mails, CRLs, and signatures of the CAs.
-
-    At its start an issuer also signs with throw-away keys, when it rehearses.
-    """
-    evidence = await testbed.evidence()
-    mails = {mail_id: mail.times for mail_id, mail in testbed.mail_server.mails.items()}
-    signed = [line for line in testbed.signature_log.read_text().splitlines() if line.split()[0] in evidence.ca_keys]
-    assert signed
-    return evidence.topics.records, mails, sorted(testbed.crls.fetched), signed
-
-
-async def _rewind(cluster: Cluster, service: str) -> None:
-    """Reset a service's consumer group, which must be empty, to the first record of all partitions."""
-    async with kafka.admin(cluster) as admin, kafka.reader(cluster, cluster.group(service)) as consumer:
-        partitions = list(await committed(admin, cluster.group(service)))
-        assert partitions
-        consumer.assign(partitions)
-        await consumer.commit(dict.fromkeys(partitions, 0))
+    await without_effect(completed_run.testbed)
 
 
 @pytest.mark.parametrize("away", ["intake", "revoker", "notifier"])
@@ -110,21 +76,12 @@ async def test_I5_a_service_that_was_away_hears_all_topics_at_once_and_comes_to_
     )
     certified = len(testbed.traffic.issued)
     if away != "intake":
-        await _stop(testbed, workers)
+        await stop(testbed.system, workers)
     await testbed.traffic.send(plan.bursts[0])
     await testbed.traffic.until_issued(certified + (1 if away == "intake" else 12))
-    await _stop(testbed, workers)
-    await _started(testbed, workers)
+    await stop(testbed.system, workers)
+    await start(testbed.system, workers)
     assert not list(findings(await completed_run.verdict_with(plan)))
-
-
-async def _stop(testbed: Testbed, names: list[str]) -> None:
-    await asyncio.gather(*(asyncio.to_thread(testbed.system.children[name].stop) for name in names))
-
-
-async def _started(testbed: Testbed, names: list[str]) -> None:
-    await asyncio.gather(*(asyncio.to_thread(testbed.system.start, name) for name in names))
-    await testbed.system.ready(*names)
 
 
 async def test_B6_the_chains_of_all_services_verify_and_tell_each_certificate_s_life(

@@ -6,21 +6,21 @@ import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-import aiohttp
 import pytest
 import pytest_asyncio
 from asn1crypto.pem import unarmor
 from chaos.customers import Customers
 from chaos.observers import read_crl
 from cryptography import x509
-from cryptography.x509.ocsp import OCSPCertStatus, load_der_ocsp_response
+from cryptography.x509.ocsp import OCSPCertStatus
 from journeys.certificate import Facts, facts, verified
 from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
+from journeys.ocsp import ocsp_status
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
@@ -30,8 +30,6 @@ from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
 from servicecert_deploy import Parts
 from servicecert_pki.authority import Authority
-from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
@@ -270,21 +268,6 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
     await system.ready(OCSP)
     view = await client.view(case_id, CaseState.REVOKED, lambda view: len(view.deliveries) == 4)
     assert MailKind.CERTIFICATE_REVOKED in {each.kind for each in view.deliveries}
-
-
-async def ocsp_status(ocsp_url: str, issuer: IssuerInfo, serial: int, *, often: bool = False) -> OCSPCertStatus:
-    """Return the responder's status of a serial number, from a valid response to a new query. Raises OcspUnsound.
-
-    Who asks `often` asks without a nonce: new signatures for one client are limited (F5).
-    """
-    question = OcspQuery(issuer, serial, None if often else uuid4().bytes * 2)
-    async with (
-        aiohttp.ClientSession(headers={"Content-Type": "application/ocsp-request"}) as session,
-        session.post(ocsp_url, data=question.request()) as response,
-    ):
-        answer = await response.read()
-    question.is_revoked(answer, datetime.now(UTC))
-    return load_der_ocsp_response(answer).certificate_status
 
 
 @pytest.mark.long

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,13 +54,11 @@ class SeenRecord:
 class TopicReader:
     """All records of the catalogue's topics, in the order in which they were read."""
 
-    def __init__(self, cluster: Cluster, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, cluster: Cluster, consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> None:
         self.seen: list[SeenRecord] = []
         self._place = cluster
         self._consumer = consumer
-        self._partitions = [
-            TopicPartition(cluster.name(topic), number) for topic in CATALOGUE for number in range(topic.partitions)
-        ]
+        self._partitions = partitions
         self._more = asyncio.Condition()
 
     async def read(self) -> None:
@@ -107,8 +105,10 @@ class TopicReader:
 @asynccontextmanager
 async def reading_topics(cluster: Cluster) -> AsyncIterator[TopicReader]:
     """Read all topics until the context ends. Raises OperatorError."""
+    numbers = await kafka.partitions_of(cluster, [cluster.name(topic) for topic in CATALOGUE])
+    partitions = [TopicPartition(name, each) for name in numbers for each in numbers[name]]
     async with kafka.reader(cluster) as consumer:
-        witness = TopicReader(cluster, consumer)
+        witness = TopicReader(cluster, consumer, partitions)
         reading = asyncio.create_task(witness.read())
         try:
             yield witness
