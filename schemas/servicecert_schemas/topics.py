@@ -103,6 +103,15 @@ class Topic:
         return () if self.unsigned and is_others else self.services
 
     @property
+    def can_grow(self) -> bool:
+        """Whether it may get more partitions: a key then has older records in one partition, and newer ones in another.
+
+        A topic that is kept for ever may not. Readers begin at its first record and would read the two in any order,
+        and what compaction and erasing (E3) remove in the new partition would stay in the old one.
+        """
+        return self.partitions > 1 and self.retention is not None
+
+    @property
     def services(self) -> tuple[str, ...]:
         """The services that write to it."""
         return tuple(writer for writer in self.writers if writer in SERVICES)

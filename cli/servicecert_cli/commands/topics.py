@@ -9,7 +9,7 @@ from servicecert_worker.domain.broker_acls import acls as catalogued_acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 
 from ..connections.addresses import cluster, database_url
-from ..operations import broker_rights
+from ..operations import broker_rights, growing
 from ..operations.topics import accept as accept_topics
 from ..operations.topics import survey
 from ..terminal import interruption
@@ -77,6 +77,49 @@ def list_topics(as_json: bool) -> None:
         print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in topics], right=frozenset({1}))
     if any(each.partitions is None for each in topics):
         raise SystemExit(1)
+
+
+@command.command()
+@click.argument("partitions", type=click.IntRange(2, 1_000))
+@yes
+@as_json
+def grow(partitions: int, yes: bool, as_json: bool) -> None:
+    """Give the topics that workers share more partitions.
+
+    New partitions move cases, and an event could overtake an earlier one of its case. So
+    it refuses while a worker runs, or while a service has something to handle or to
+    publish, and says which; whatever else publishes must be paused, as the e-service.
+    Topics that are kept for ever keep their partitions: each of their readers reads them
+    whole. Run it again if it was interrupted. It needs the broker's administrator and an
+    operator's DATABASE_URL.
+
+    \b
+    Examples:
+      servicecert topics grow 24
+      servicecert topics grow 24 --yes
+    """
+    interruption.run(_grow(partitions, act=yes, as_json=as_json))
+
+
+async def _grow(partitions: int, *, act: bool, as_json: bool) -> None:
+    target = cluster()
+    sizes = {each.name: each.partitions for each in await survey(target) if each.topic.can_grow}
+    topics = growing.to_grow(sizes, partitions)
+    if not as_json:
+        for topic, size in topics.items():
+            click.echo(f"{topic}: {size} partitions, to be {partitions}")
+    if topics and act:
+        await growing.grow(target, database_url(), list(topics), partitions)
+    elif topics:
+        growing.require_idle(await growing.look(target, database_url()))
+    if as_json:
+        print_json({"partitions": partitions, "before": topics, "done": act})
+    elif not topics:
+        click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions.")
+    elif act:
+        click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions now: start the workers.")
+    else:
+        click.echo("Nothing is under way; add --yes to do it.")
 
 
 @command.command()

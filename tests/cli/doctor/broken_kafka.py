@@ -19,10 +19,10 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.facts import kafka as kafka_facts
 from servicecert_deploy.ports import HOST, free_port
 from servicecert_schemas.topics import (
+    ACCOUNTS,
     APPLICATIONS,
     CASES,
     CATALOGUE,
-    CERTIFICATE_STANDINGS,
     REGISTERS,
     Topic,
     parked_topic,
@@ -58,16 +58,16 @@ def a_topic_is_deleted(it, *_) -> Iterator[None]:
     it.do(created(it, PARKED))
 
 
-@breaks("Topics have 12 partitions, but certificate-standings has 13.", partitions=WARNING)
-def a_topic_has_more_partitions(it, *_) -> Iterator[None]:
+@breaks("Partitions were added by hand: accounts has 13 and not 12.", partitions=WARNING)
+def a_followed_topic_got_more_partitions(it, *_) -> Iterator[None]:
     async def grow() -> None:
         async with kafka.admin(it.cluster) as admin:
-            await admin.create_partitions({it.cluster.name(CERTIFICATE_STANDINGS): NewPartitions(13)})
+            await admin.create_partitions({it.cluster.name(ACCOUNTS): NewPartitions(13)})
 
     it.do(grow())
     yield
-    it.do(deleted(it, CERTIFICATE_STANDINGS.name))
-    it.do(created(it, CERTIFICATE_STANDINGS))
+    it.do(deleted(it, ACCOUNTS.name))
+    it.do(created(it, ACCOUNTS))
 
 
 @breaks("intake.parked: retention.ms is 1000, not 31536000000.", topic_settings=WARNING)

@@ -48,7 +48,7 @@ from servicecert_cli.doctor.domain.topics import (
     check_topics,
 )
 from servicecert_schemas.principals import Principal
-from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES, REGISTERS
 from servicecert_worker.domain.broker_acls import acls
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -180,8 +180,15 @@ def test_topics_exist_and_have_as_many_partitions():
     holds(check_topics(COPIES[1:]), CRITICAL, "Missing: applications.")
     holds(check_topics([]), CRITICAL, "and 15 more.")
     holds(check_partitions(with_first(partitions=24)), WARNING, "12 partitions, but applications has 24.")
-    holds(check_partitions([replace(each, partitions=24) for each in COPIES]), OK, "Each has 24.")
+    assert "`servicecert topics grow 24`" in check_partitions(with_first(partitions=24)).remedy
+    grown = [replace(each, partitions=24) if each.topic.can_grow else each for each in COPIES]
+    holds(check_partitions(grown), OK, "Each has 24.")
     assert check_partitions([]).severity is SKIPPED
+
+
+def test_partitions_of_a_followed_topic_were_added_by_hand():
+    by_hand = [replace(each, partitions=24) if each.topic == REGISTERS else each for each in COPIES]
+    holds(check_partitions(by_hand), WARNING, "by hand: registers has 24 and not 12.")
 
 
 def test_settings_that_differ_are_named_three_of_them():

@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from servicecert_schemas.topics import CATALOGUE, Topic
+from servicecert_schemas.topics import CATALOGUE, FOLLOWED, Topic
 
 from .check import Finding, Subject, critical, examination, listed, ok, skipped, warning
 
-_KEYED = max(topic.partitions for topic in CATALOGUE)
 _IN_SYNC = "min.insync.replicas"
 _POLICY = "cleanup.policy"
 _BOUNDS = ("retention.ms", "segment.ms", "max.compaction.lag.ms", "message.timestamp.after.max.ms")
@@ -47,19 +46,22 @@ def check_topics(copies: Sequence[TopicCopy]) -> Finding:
 @examination(
     "partitions",
     Subject.TOPICS,
-    "Have all topics with keys of cases the same number of partitions?",
-    "The topic with the fewest decides how many workers help.",
+    "Have all topics that workers share the same number of partitions, and did followed ones never get more?",
+    "The one with the fewest decides how many workers help; of a followed one an older record could win over a newer.",
 )
 def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
-    keyed = [each for each in copies if each.topic.partitions == _KEYED]
-    if not keyed:
+    if grown := [each for each in copies if each.topic in FOLLOWED and each.partitions > each.topic.partitions]:
+        shown = [f"{each.topic.name} has {each.partitions} and not {each.topic.partitions}" for each in grown]
+        return warning(f"Partitions were added by hand: {listed(shown)}.", "docs/scaling.md says how to mend it.")
+    shared = [each for each in copies if each.topic.can_grow]
+    if not shared:
         return skipped("There is no such topic: see `topics`.")
-    sizes = Counter(each.partitions for each in keyed)
+    sizes = Counter(each.partitions for each in shared)
     if len(sizes) > 1:
         usual = sizes.most_common(1)[0][0]
-        odd = [f"{each.topic.name} has {each.partitions}" for each in keyed if each.partitions != usual]
+        odd = [f"{each.topic.name} has {each.partitions}" for each in shared if each.partitions != usual]
         text = f"Topics have {usual} partitions, but {listed(odd)}."
-        return warning(text, "Give all the same: docs/scaling.md says how to add partitions.")
+        return warning(text, f"Run `servicecert topics grow {max(sizes)}`: docs/scaling.md says how.")
     return ok(f"Each has {min(sizes)}.")
 
 

@@ -1,0 +1,176 @@
+"""Gives topics more partitions while nothing is under way, so that no event overtakes an earlier one of its case.
+
+A new partition moves keys: what a case had unhandled in its old partition would be read beside what comes into the new
+one. So no worker may run, and every record that the services read from these topics must be handled.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.protocol.metadata import MetadataRequest
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.faults import OperatorError, backoff, with_timeout
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.internals import client_of
+from servicecert_worker.kafka.lag import LagMeter, read_by
+from servicecert_worker.storage.database import role_of
+
+from ..connections import kafka
+from ..connections.schema import connected
+
+GROWING = tuple(topic for topic in CATALOGUE if topic.can_grow)
+"""The topics that get more partitions, all as many."""
+
+_PATIENCE_SECONDS = 60.0
+_UNPUBLISHED = "select count(*) from outbox where topic = any($1)"
+# Whoever works for a service holds an advisory lock: the leader, who publishes, and each worker for its membership.
+_WORKS = """
+select exists (
+    select from pg_locks as l join pg_stat_activity as a using (pid)
+    where l.locktype = 'advisory' and l.granted and a.datname = current_database() and a.usename = $1
+)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """What a service still does: workers in its group, any process of its, records to handle by topic, unpublished."""
+
+    service: str
+    workers: int = 0
+    works: bool = False
+    unhandled: Mapping[str, int] = field(default_factory=dict)
+    unpublished: int = 0
+
+    def __str__(self) -> str:
+        """Return a phrase for each thing, or nothing."""
+        return ", ".join(self._phrases())
+
+    def _phrases(self) -> Iterator[str]:
+        if self.workers:
+            yield f"{self.workers} workers of {self.service} run"
+        elif self.works:
+            yield f"a worker of {self.service} holds its lock in PostgreSQL"
+        for topic, records in self.unhandled.items():
+            yield f"{self.service} has not handled {records} records of {topic}"
+        if self.unpublished:
+            yield f"{self.service} has not published {self.unpublished} events"
+
+
+def to_grow(sizes: Mapping[str, int | None], partitions: int) -> dict[str, int]:
+    """Return the topics that have fewer partitions than they are to have, with their number. Raises OperatorError."""
+    found: dict[str, int] = {}
+    for topic, size in sizes.items():
+        if size is None:
+            raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", os.EX_CONFIG)
+        if size > partitions:
+            raise OperatorError(
+                f"{topic} has {size} partitions, and Kafka takes none away: choose {size} or more.", os.EX_USAGE
+            )
+        if size < partitions:
+            found[topic] = size
+    return found
+
+
+def require_idle(services: Sequence[UnderWay]) -> None:
+    """Raise OperatorError if something is under way."""
+    if phrases := _phrases(services):
+        raise OperatorError(
+            f"No partition can be added while something is under way: {phrases}. Pause what publishes, let the workers "
+            "handle everything, stop them, and run this again.",
+            os.EX_TEMPFAIL,
+        )
+
+
+def _phrases(services: Sequence[UnderWay]) -> str:
+    return "; ".join(filter(None, map(str, services)))
+
+
+async def look(cluster: Cluster, url: str) -> list[UnderWay]:
+    """Return what each service still does with the topics that can grow. Raises OperatorError.
+
+    The database is asked first: once nobody holds a lock, and each event was acknowledged by Kafka, which is when it
+    leaves the outbox, nothing comes into the topics any more but from outside.
+    """
+    tables = [await _asked(url, service) for service in SERVICES]
+    topics = {service: [topic for topic in read if topic.can_grow] for service, read in read_by(SERVICES).items()}
+    async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
+        groups = (await LagMeter(admin, reader, cluster.prefix).look(topics, datetime.now(UTC))).groups
+    found = []
+    for service, (works, unpublished), group in zip(SERVICES, tables, groups, strict=True):
+        unhandled: Counter[str] = Counter()
+        for lag in group.lags:
+            unhandled[lag.topic] += lag.messages
+        found.append(UnderWay(service, len(group.members), works, +unhandled, unpublished))
+    return found
+
+
+async def _asked(url: str, service: str) -> tuple[bool, int]:
+    """Return whether a process works for the service, and the number of its unpublished events."""
+    async with connected(url, service) as connection:
+        role = role_of(await connection.fetchval("select current_database()"), service)
+        works = await connection.fetchval(_WORKS, role)
+        return works, await connection.fetchval(_UNPUBLISHED, [topic.name for topic in GROWING])
+
+
+async def grow(cluster: Cluster, url: str, topics: Sequence[str], partitions: int) -> None:
+    """Add partitions to the topics, by their full names, while nothing is under way. Raises OperatorError.
+
+    May be interrupted, and run again with the topics that are left.
+    """
+    require_idle(await look(cluster, url))
+    await _add(cluster, topics, partitions)
+    # A producer that was not silent may have written a case's later event beside an earlier one.
+    if meanwhile := _phrases(await look(cluster, url)):
+        raise OperatorError(
+            f"The partitions are added, but meanwhile something was under way: {meanwhile}. Events of a case may be "
+            "read in another order: pause what publishes until the workers have handled everything, then look at "
+            "those cases.",
+            os.EX_DATAERR,
+        )
+
+
+async def _add(cluster: Cluster, topics: Sequence[str], partitions: int) -> None:
+    async with kafka.admin(cluster) as admin:
+        try:
+            for topic in topics:
+                # It has them already where an earlier run was interrupted a moment ago.
+                with suppress(InvalidPartitionsError):
+                    await admin.create_partitions({topic: NewPartitions(partitions)})
+            await with_timeout(_PATIENCE_SECONDS, _until_known(admin, topics, partitions))
+        except TopicAuthorizationFailedError:
+            raise OperatorError(
+                "This user may not add partitions: use the broker's administrator (KAFKA_SASL_USERNAME or "
+                "KAFKA_CERTIFICATE_FILE).",
+                os.EX_NOPERM,
+            ) from None
+        except TimeoutError:
+            raise kafka.unanswered(cluster) from None
+        except KafkaError as fault:
+            if fault.retriable:
+                raise
+            raise OperatorError(f"Kafka refuses to add partitions: {fault}", os.EX_NOPERM) from None
+
+
+async def _until_known(admin: AIOKafkaAdminClient, topics: Sequence[str], partitions: int) -> None:
+    """Wait until each broker knows the new partitions and their leaders: so does then each client that starts."""
+    client = client_of(admin)
+    async for _ in backoff(first=0.02, longest=0.5):
+        try:
+            brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
+            answers = [await client.send(broker, MetadataRequest(list(topics))) for broker in brokers]
+        except KafkaError as fault:
+            if not fault.retriable:
+                raise
+            continue
+        described = [topic["partitions"] for answer in answers for topic in answer.to_object()["topics"]]
+        if all(len(found) >= partitions and all(part["leader"] >= 0 for part in found) for found in described):
+            return
