@@ -18,9 +18,8 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.domain import database as database_checks
 from servicecert_cli.doctor.facts import database as database_facts
 from servicecert_deploy.ports import HOST, free_port
-from servicecert_schemas.case import EventRefused
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.values import Texts
+from servicecert_schemas.revocation import Standing, StandingChanged
 
 ROWS = {
     "intents": "insert into {0}.intents (id, key, kind, data, owner, since) values "
@@ -163,20 +162,21 @@ def a_service_sees_another_schema(it, *_) -> Iterator[None]:
     it.execute(f"revoke usage on schema issuer from {it.name}_intake")
 
 
-@breaks("intake does not know 1 of cases since ", fence=CRITICAL)
+@breaks("revoker does not know 1 of certificate-standings since ", fence=CRITICAL)
 def the_database_was_restored(it, *_) -> Iterator[None]:
-    now, texts = datetime.now(UTC), Texts(sv="-", fi="-", en="-")
-    refused = EventRefused(event_id=uuid4(), case_id=uuid4(), account_id="a", code="none", texts=texts, at=now)
-    record = to_record(refused, source="/intake", id=uuid4(), time=now)
+    # Nobody's group reads this topic: the record waits for no one.
+    now = datetime.now(UTC)
+    changed = StandingChanged(issuer=CA, serial="4a01", standing=Standing.VALID, not_after=now)
+    record = to_record(changed, source="/revoker", id=uuid4(), time=now)
 
     async def publish() -> None:
         async with kafka.producer(it.cluster) as producer:
-            await kafka.send(producer, it.cluster, [Identities(it.keys_folder).signer("intake").signed(record)])
+            await kafka.send(producer, it.cluster, [Identities(it.keys_folder).signer("revoker").signed(record)])
 
-    it.execute("insert into intake.written select 'cases', number, 0 from generate_series(0, 11) as number")
+    it.execute("insert into revoker.written select 'certificate-standings', n, 0 from generate_series(0, 11) as n")
     it.do(publish())
     yield
-    it.execute("delete from intake.written")
+    it.execute("delete from revoker.written")
 
 
 @breaks("owns issuer.own", database_rights=CRITICAL)
