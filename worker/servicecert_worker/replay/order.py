@@ -84,7 +84,7 @@ def moments(
     """
     read = list(records)
     known = [decided_at(record) for record in read]
-    until = _next_known(known)
+    until = next_known(known)
     earliest: datetime | None = None
     for record, at, latest in zip(read, known, until, strict=True):
         moment = at
@@ -96,7 +96,7 @@ def moments(
         yield moment, record
 
 
-def _next_known(known: Sequence[datetime | None]) -> list[datetime | None]:
+def next_known(known: Sequence[datetime | None]) -> list[datetime | None]:
     """Return for each place the earliest known moment after it."""
     following: list[datetime | None] = []
     latest: datetime | None = None

@@ -31,7 +31,7 @@ from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .fates import Fates
-from .order import Agenda, Read, Release, Waiting, moments
+from .order import Agenda, Read, Release, Waiting, moments, next_known
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -39,7 +39,10 @@ K = TypeVar("K")
 
 _MOST = 500
 _SOON = timedelta(microseconds=1)
-Place: TypeAlias = tuple[str, int]
+Place: TypeAlias = tuple[str, int, int]
+"""Topic, partition and offset."""
+Span: TypeAlias = tuple[str, int, datetime]
+"""Topic and partition of records of which nothing tells, and when they were decided at the latest."""
 
 
 class RecallRefutedError(Exception):
@@ -111,8 +114,9 @@ class Replay(Generic[S, K]):
         self._fates = Fates(
             published, [kind for kind, effect in service.effects.items() if effect.announce is not None]
         )
-        self._tails: dict[UUID, Place] = {}
-        self._late: set[Place] = set()
+        self._until: dict[UUID, datetime] = {}
+        self._spans: dict[Place, Span] = {}
+        self._late: set[Span] = set()
         self._end = self._at
         self._awaited: set[UUID] = set()
         self._recalled: set[UUID] = set()
@@ -141,12 +145,12 @@ class Replay(Generic[S, K]):
         ids = [arrive(record, self._verifier).id for records in read for record in records]
         known = await self._pool.fetch(QUERIES["known_inputs"], ids)
         first = self._fates.first_copies(row["event_id"] for row in known)
+        self._end = max((event.time for event in self._published), default=self._at)
         placed = [each for records in read for each in self._placed(records, first)]
         self._read = Read(placed)
         for at, record in placed:
             self._agenda.add(at, record, self._published.place_of(arrive(record, self._verifier).id))
         await self._recall_open()
-        self._end = max((event.time for event in self._published), default=self._at)
         while await self._step():
             pass
         self.replayed.stuck = self._loop.stuck
@@ -155,17 +159,21 @@ class Replay(Generic[S, K]):
     def _placed(
         self, records: Sequence[Record], handled_at: Callable[[UUID], datetime | None]
     ) -> list[tuple[datetime, Record]]:
-        """Return the records of a partition with their moments. Note its tail: those after the last that is told of."""
-        told: list[datetime | None] = []
+        """Return the records of a partition with their moments.
+
+        Note of those of which nothing tells by when they were decided: with the next one that is told of, or last.
+        """
+        told: dict[int, datetime | None] = {}
 
         def noted(record: Record) -> datetime | None:
-            told.append(handled_at(arrive(record, self._verifier).id))
-            return told[-1]
+            return told.setdefault(record.offset, handled_at(arrive(record, self._verifier).id))
 
         placed = list(moments(records, noted, self._at))
-        last = max((place for place, at in enumerate(told) if at is not None), default=-1)
-        for record in records[last + 1 :]:
-            self._tails[arrive(record, self._verifier).id] = record.topic, record.partition
+        for record, until in zip(records, next_known(list(told.values())), strict=True):
+            if told[record.offset] is None:
+                span = record.topic, record.partition, until or self._end + _SOON
+                self._spans[record.topic, record.partition, record.offset] = span
+                self._until.setdefault(arrive(record, self._verifier).id, span[-1])
         return placed
 
     async def _step(self) -> bool:
@@ -290,12 +298,12 @@ class Replay(Generic[S, K]):
         return decision
 
     def _is_too_early(self, id: UUID, events: Sequence[EventData]) -> bool:
-        """Return whether a record in a tail leads to events that the topics do not have, but is not decided last.
+        """Return whether a record of which nothing tells would lead to other events than the topics have.
 
-        A service publishes its events in the order in which it decides them. So whatever the topics do not have was
-        decided after all that they have, or not at all.
+        It was decided later, then: with the next record of its partition, in one turn, where only the last of several
+        views is published. Or after all that is published, or never: a service publishes events in their order.
         """
-        if id not in self._tails or self._at > self._end or not events:
+        if self._at >= self._until.get(id, self._at) or not events:
             return False
         ids = (event_id(id, data.TYPE, place) for place, data in enumerate(events))
         return not any(
@@ -303,20 +311,24 @@ class Replay(Generic[S, K]):
         )
 
     def _is_moved(self, item: Waiting) -> bool:
-        """Move a record of a tail behind all that the topics tell of, if one before it was moved. Return whether."""
-        if not isinstance(item, Record) or self._at > self._end or (item.topic, item.partition) not in self._late:
+        """Move a record to the last moment by which it was decided, if one before it was moved. Return whether."""
+        if not isinstance(item, Record):
             return False
-        if arrive(item, self._verifier).id not in self._tails:
+        span = self._spans.get((item.topic, item.partition, item.offset))
+        if span is None or span not in self._late or self._at >= span[-1]:
             return False
-        self._agenda.add(self._end + _SOON, item)
+        self._agenda.add(span[-1], item)
         return True
 
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
         try:
             return await self._turns.take(items, self._known, now, NOBODY, "")
         except TooEarly as early:
-            self._late.add(self._tails[early.id])
             records = [item.record for item in items if isinstance(item, Arrival)]
+            early_ones = (item.record for item in items if isinstance(item, Arrival) and item.id == early.id)
+            places = ((record.topic, record.partition, record.offset) for record in early_ones)
+            place = next(place for place in places if place in self._spans)
+            self._late.add(self._spans[place])
             moved = {id(record) for record in records if self._is_moved(record)}
             rest = [item for item in items if not (isinstance(item, Arrival) and id(item.record) in moved)]
             return await self._run_turn(rest, now) if rest else TurnResult((), NOBODY, frozenset(), (), ())
