@@ -63,6 +63,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarded:
+    """What an accepted application has beside the case's other parts: the request's DER in base64, and the profile's
+    version."""
+
+    csr: str
+    profile_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A case, stored as JSON. `filed` is the last state that intake decided, `entered` the times of each.
 
@@ -74,7 +83,8 @@ class Case:
     the registers that last judged a waiting case (A11), `told` the last mark of the clock warned of (E2), `withdrawal`
     the event that asks to withdraw an accepted application (A15), `followed` the looked-up certificate that the form
     names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
-    supplements and requests were judged (F5).
+    supplements and requests were judged (F5). `forwarded` is kept until the issuer has answered: if Kafka loses the
+    accepted application, it is made again (I1).
     """
 
     case_id: UUID
@@ -107,6 +117,7 @@ class Case:
     key: JudgedKey | None = None
     form_sent_at: datetime | None = None
     supplements: int = 0
+    forwarded: Forwarded | None = None
 
     @property
     def state(self) -> CaseState:

@@ -9,7 +9,7 @@ from servicecert_schemas.case import CaseState, GrantedDecision
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Decision
 
-from .case import Case
+from .case import Case, Forwarded
 from .deadlines import day_of, due_time
 from .knowledge import Context
 from .moves import transition, with_view
@@ -73,40 +73,48 @@ def judge_case(case: Case, cause: UUID, as_of: datetime, context: Context) -> De
 def _accept(
     case: Case, csr: str, grant: Grant, cause: UUID, complete: datetime, now: datetime, profile_version: int
 ) -> Decision[Case]:
-    """Accept the case: set decision and due time (A13), publish all that issuing needs, drop the request.
+    """Accept the case: set decision and due time (A13), and publish all that issuing needs.
 
     `complete` is when the last part was sent, or when a case that waited for the registers was judged again (A11).
     """
     decision = GrantedDecision(decision_id=uuid5(case.case_id, str(cause)), date=day_of(now))
-    due = due_time(complete)
-    form = case.form
-    accepted = ApplicationAccepted(
-        case_id=case.case_id,
-        account_id=case.account_id,
-        decision_id=decision.decision_id,
-        type=form.type,
-        subject=grant.subject,
-        names=grant.names,
-        usages=grant.usages,
-        csr=csr,
-        start_date=form.start_date,
-        validity_days=form.validity_days,
-        due=due,
-        language=form.language,
-        recipients=case.recipients,
-        profile_version=profile_version,
-    )
-    return transition(
+    accepted = transition(
         case,
         CaseState.ACCEPTED,
         now,
-        accepted,
         csr=None,
         deficiencies=(),
-        due=due,
+        due=due_time(complete),
         decision=decision,
         complete_at=complete,
         told=None,
         grant=grant,
         key=None if case.csr is None else case.csr.key,
+        forwarded=Forwarded(csr, profile_version),
+    )
+    assert accepted.state is not None
+    application = accepted_application(accepted.state)
+    return replace(accepted, events=() if application is None else (application,))
+
+
+def accepted_application(case: Case) -> ApplicationAccepted | None:
+    """Return what issuing needs of an accepted case, the same each time; None once the issuer has answered."""
+    form, forwarded = case.form, case.forwarded
+    if forwarded is None or case.decision is None or case.grant is None or case.due is None:
+        return None
+    return ApplicationAccepted(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        decision_id=case.decision.decision_id,
+        type=form.type,
+        subject=case.grant.subject,
+        names=case.grant.names,
+        usages=case.grant.usages,
+        csr=forwarded.csr,
+        start_date=form.start_date,
+        validity_days=form.validity_days,
+        due=case.due,
+        language=form.language,
+        recipients=case.recipients,
+        profile_version=forwarded.profile_version,
     )

@@ -78,8 +78,8 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
             return _withdrawn(case, event.time)
         case IssuingRefused() as data if case.unissued_at is None:
             answer = _answer(event.id, data, now)
-            return replace(case, unissued_at=event.time, withdrawal=None, answer=answer)
-        case IssuingStopped() as data if case.state is CaseState.ACCEPTED:
+            return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
+        case IssuingStopped() as data if case.state is CaseState.ACCEPTED and not _says(case, data):
             return replace(case, answer=_answer(event.id, data, now))
         case MailEvent() as data:
             return _mailed(case, data)
@@ -98,12 +98,17 @@ def _answer(event_id: UUID, data: IssuingRefused | IssuingStopped | RevocationRe
     return Answer(event_id=event_id, code=data.code, texts=data.texts, at=now)
 
 
+def _says(case: Case, data: IssuingStopped) -> bool:
+    """Return whether the case's answer says already that issuing is stopped, and why."""
+    return case.answer is not None and case.answer.code == data.code
+
+
 def _withdrawn(case: Case, at: datetime) -> Case:
     """Return the withdrawn case: nothing was signed (A15)."""
     if case.filed is not CaseState.ACCEPTED:
         return case
     entered = (*case.entered, HistoryEntry(state=CaseState.WITHDRAWN, at=max(at, case.entered[-1].at)))
-    return replace(case, filed=CaseState.WITHDRAWN, entered=entered, withdrawal=None, answer=None)
+    return replace(case, filed=CaseState.WITHDRAWN, entered=entered, withdrawal=None, answer=None, forwarded=None)
 
 
 def _too_late(case: Case, now: datetime) -> Case:
@@ -127,7 +132,8 @@ def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
         not_after=data.not_after,
         fingerprint=data.fingerprint,
     )
-    return replace(case, certificate=certificate, certified_at=at, answer=None if is_stopped(case) else case.answer)
+    answer = None if is_stopped(case) else case.answer
+    return replace(case, certificate=certificate, certified_at=at, answer=answer, forwarded=None)
 
 
 def _mailed(case: Case, data: MailEvent) -> Case:
@@ -140,7 +146,8 @@ def _mailed(case: Case, data: MailEvent) -> Case:
     deliveries = sorted(
         (*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered)
     )
-    return replace(case, deliveries=tuple(deliveries[-MOST_DELIVERIES:]))
+    kept = tuple(deliveries[-MOST_DELIVERIES:])
+    return case if kept == case.deliveries else replace(case, deliveries=kept)
 
 
 def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
