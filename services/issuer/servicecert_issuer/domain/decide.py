@@ -1,19 +1,11 @@
 """The issuer's `decide`. Pure."""
 
-from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from servicecert_schemas.certificate import (
-    AcceptedWithdrawn,
-    ApplicationAccepted,
-    CertificateIssued,
-    CertificateVoided,
-    IssuingRefused,
-    IssuingStopped,
-)
+from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_worker.decider import (
@@ -29,6 +21,7 @@ from servicecert_worker.decider import (
     Unanswerable,
 )
 
+from .events import issued, refused, stopping, voided
 from .issuance import (
     ClockUntrusted,
     Intended,
@@ -45,7 +38,7 @@ from .issuance import (
     application_digest,
 )
 from .recheck_plan import RECHECK, Rechecked, plan
-from .unissuable import STOPPED, STOPPED_REQUEST, VOIDED, WITHDRAWN, Unissuable
+from .unissuable import VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
 
@@ -127,59 +120,22 @@ def is_another(application: ApplicationAccepted, state: State | None) -> bool:
 
 
 def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:
-    refused = IssuingRefused(case_id=case_id, code=reason.code, texts=reason.texts)
     digest = None if application is None else application_digest(application)
-    return Decision(Refused(reason.code, digest), events=(refused,))
+    return Decision(Refused(reason.code, digest), events=(refused(case_id, reason),))
 
 
 def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
     """Stop the case. Publish nothing where the findings are the same as before."""
     if before == stopped:
         return Decision(before)
-    reason = STOPPED_REQUEST if stopped.is_by_request else STOPPED
-    event = IssuingStopped(case_id=stopped.application.case_id, code=reason.code, texts=reason.texts)
-    return Decision(stopped, events=(event,))
+    return Decision(stopped, events=(stopping(stopped),))
 
 
 def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
     """Void the intent: its serial number will be revoked, signed or not, and the applicant is refused (B2)."""
-    allocated, case_id = intended.allocated, UUID(key)
-    voided = CertificateVoided(
-        case_id=case_id,
-        issuer=allocated.issuer,
-        serial=allocated.serial_hex,
-        serial_decimal=str(allocated.serial),
-        code=unsigned.code,
-        not_after=allocated.not_after,
-        partition=allocated.partition,
-    )
-    refused = IssuingRefused(case_id=case_id, code=VOIDED.code, texts=VOIDED.texts)
-    return Decision(Voided(intended, unsigned.code), events=(voided, refused))
+    after, case_id = Voided(intended, unsigned.code), UUID(key)
+    return Decision(after, events=(voided(case_id, after), refused(case_id, VOIDED)))
 
 
 def _record(key: str, intended: Intended, signed: Signed) -> Decided:
-    recorded = Recorded.of(intended, signed)
-    allocated, grant = intended.allocated, intended.grant
-    issued = CertificateIssued(
-        case_id=UUID(key),
-        account_id=grant.account_id,
-        decision_id=grant.decision_id,
-        type=grant.type,
-        issuer=allocated.issuer,
-        serial=allocated.serial_hex,
-        serial_decimal=str(allocated.serial),
-        subject=signed.subject,
-        not_before=allocated.not_before,
-        not_after=allocated.not_after,
-        fingerprint=signed.fingerprint,
-        key_sha256=allocated.key_sha256,
-        profile=allocated.profile,
-        profile_version=allocated.profile_version,
-        partition=allocated.partition,
-        certificate=b64encode(signed.certificate).decode(),
-        chain=tuple(b64encode(certificate).decode() for certificate in signed.chain),
-        due=grant.due,
-        language=grant.language,
-        recipients=grant.recipients,
-    )
-    return Decision(recorded, events=(issued,))
+    return Decision(Recorded.of(intended, signed), events=(issued(UUID(key), intended, signed),))

@@ -191,10 +191,15 @@ class Signed(BaseModel):
     @classmethod
     def by(cls, checked: Checked, key: SigningKey) -> "Signed":
         """Sign what was checked in this act (F3). Raise CertificateUnsound, or KeyUnavailable."""
-        certificate, issuer = sign_certificate(checked, key), checked.issuer
+        issuer = checked.issuer
+        return cls.read(sign_certificate(checked, key), (issuer.certificate_der, issuer.root_der))
+
+    @classmethod
+    def read(cls, certificate: bytes, chain: tuple[bytes, ...]) -> "Signed":
+        """Return what a certificate says itself."""
         return cls(
             certificate=certificate,
-            chain=(issuer.certificate_der, issuer.root_der),
+            chain=chain,
             subject=subject_text(x509.load_der_x509_certificate(certificate)),
             fingerprint=sha256(certificate).hexdigest(),
         )

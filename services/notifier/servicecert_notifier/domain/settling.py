@@ -21,7 +21,7 @@ from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
 from .ledger import Ledger, Notice, NoticeKind, Row, resend_id
 from .planning import ALL_ROLES, INTENT, RETRY, RETRY_PERIOD, Mailing, addressed, planned, superseded
 from .reminders import Prepared
-from .task import AddressRefusedContent, MailOutcome, MailState, MailTask
+from .task import NO_ANSWER, AddressRefusedContent, MailOutcome, MailState, MailTask, answer_class
 
 NOTICE = "notices"
 """The kind of the deadline that handles a case's notices."""
@@ -34,6 +34,7 @@ _EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
         MailState.HANDED_OVER: MailHandedOver,
         MailState.REFUSED: MailRefused,
         MailState.GIVEN_UP: MailGivenUp,
+        MailState.BOUNCED: MailBounced,
     }
 )
 _OPEN = (MailState.PLANNED, MailState.DEFERRED)
@@ -71,18 +72,24 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         at = at if row.give_up_at is None or row.give_up_at <= now else min(at, row.give_up_at)
         deferred = replace(tried, next_try_at=at)
         return Decision(state.with_row(deferred), deadlines=(Deadline(f"{RETRY}{row.mail_id}", at),))
-    event = _EVENT_OF[outcome.state](
-        case_id=state.case_id,
+    final = replace(tried, settled_at=outcome.at)
+    event = event_of(state.case_id, final, outcome.state, outcome.at)
+    after, intents = _report_address(state.with_row(final), final, outcome.at)
+    return Decision(after, events=(event,), intents=intents)
+
+
+def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEvent:
+    """Return the event that a tried mail came to a state. A bounce is a permanent answer, by another server."""
+    answer = AnswerClass.PERMANENT if state is MailState.BOUNCED else answer_class(row.answer or NO_ANSWER)
+    return _EVENT_OF[state](
+        case_id=case_id,
         mail_id=row.mail_id,
         kind=row.kind,
         recipient=row.recipient,
-        answer=outcome.answer_class,
-        attempts=outcome.attempts,
-        at=outcome.at,
+        answer=answer,
+        attempts=row.attempts,
+        at=at,
     )
-    final = replace(tried, settled_at=outcome.at)
-    after, intents = _report_address(state.with_row(final), final, outcome.at)
-    return Decision(after, events=(event,), intents=intents)
 
 
 def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> Decision[Ledger]:
@@ -168,15 +175,7 @@ def _bounce(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
     if row is None or row.state is not MailState.HANDED_OVER:
         return Decision(ledger)
     bounced = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
-    event = MailBounced(
-        case_id=ledger.case_id,
-        mail_id=row.mail_id,
-        kind=row.kind,
-        recipient=row.recipient,
-        answer=AnswerClass.PERMANENT,
-        attempts=row.attempts,
-        at=notice.at,
-    )
+    event = event_of(ledger.case_id, bounced, MailState.BOUNCED, notice.at)
     after, intents = _report_address(ledger.with_row(bounced), bounced, notice.at)
     return Decision(after, events=(event,), intents=intents)
 

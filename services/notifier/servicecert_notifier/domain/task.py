@@ -192,6 +192,11 @@ class MailOutcome(Value):
     @property
     def answer_class(self) -> AnswerClass:
         """The class of the answer. No answer, or only a 3xx, has none."""
-        return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
-            self.answer[0], AnswerClass.NO_ANSWER
-        )
+        return answer_class(self.answer)
+
+
+def answer_class(answer: str) -> AnswerClass:
+    """Return the class of a stored answer."""
+    return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
+        answer[0], AnswerClass.NO_ANSWER
+    )
