@@ -37,7 +37,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "crl": "Serve the published CRLs over HTTP.",
             "ocsp": "Run one OCSP responder until stopped.",
             "canary": "Send a test application all the way, again and again, until stopped.",
-            "standings": "Compare the topic of the OCSP responders with the database, and publish what is missing.",
+            "republish": "Compare a service's topics with its tables, and publish what is missing.",
             "replay": "Fill an empty database from the topics.",
             "restore": "Bring a database forward that was restored to an earlier moment than the topics.",
             "lag": "Show what the services have not handled yet, in messages and seconds.",

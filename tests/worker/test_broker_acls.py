@@ -25,7 +25,7 @@ def on(topic, operation):
 def test_f4_who_writes_and_reads_a_topic_is_what_the_catalogue_says(topic):
     assert on(topic, AclOperation.WRITE) == set(topic.writers)
     commands = {who for who, topics in BY_COMMANDS.items() if topic.name in topics}
-    # A service reads back what it has written: its fence, and `servicecert standings`.
+    # A service reads back what it has written: its fence, and `servicecert republish`.
     assert on(topic, AclOperation.READ) == set(topic.readers) | commands | set(topic.services)
 
 

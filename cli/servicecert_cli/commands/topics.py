@@ -180,7 +180,7 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     a topic was recreated, or the address leads to another cluster. If that is
     intended, this forgets the stored IDs and moves the service to the first
     record of each topic; events handled before have no second effect. Stop its workers
-    first. DATABASE_URL names the service's role.
+    first. DATABASE_URL is an operator's own login, the one to Kafka the service's.
 
     \b
     Example:

@@ -79,6 +79,17 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
+def checkpoint_event(number: int, body: str, key_id: str, signature: bytes) -> AuditCheckpoint:
+    """Return a signed checkpoint, with its text, as the topic has it. Raises `ValueError` if the text is none."""
+    return AuditCheckpoint(
+        service=Checkpoint.read(body).service,
+        number=number,
+        text=body,
+        key_id=key_id,
+        signature=b64encode(signature).decode(),
+    )
+
+
 def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
     """Return whether the key signed the text as a checkpoint."""
     try:
@@ -123,13 +134,7 @@ class Attestor:
     async def _store(self, connection: Any, checkpoint: Checkpoint) -> None:
         text = checkpoint.text()
         signature = self._key.sign(_PURPOSE + text.encode())
-        event = AuditCheckpoint(
-            service=self._service,
-            number=checkpoint.number,
-            text=text,
-            key_id=self._key_id,
-            signature=b64encode(signature).decode(),
-        )
+        event = checkpoint_event(checkpoint.number, text, self._key_id, signature)
         await connection.execute(
             "insert into audit_checkpoints (number, body, key_id, signature) values ($1, $2, $3, $4)",
             checkpoint.number,
@@ -152,6 +157,6 @@ class Attestor:
             [id],
             [type],
             [payload],
-            checkpoint.at,
+            [checkpoint.at],
             [self._signer.sign(topic, event.key(), id, type, payload, checkpoint.at)],
         )

@@ -68,7 +68,7 @@ async def park(
         ids,
         [type for type, _ in records],
         [payload for _, payload in records],
-        now,
+        [now] * len(notices),
         [
             signer.sign(topic, notice.key(), id, type, payload, now)
             for notice, id, (type, payload) in zip(notices, ids, records, strict=True)

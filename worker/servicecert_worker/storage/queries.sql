@@ -8,6 +8,12 @@ returning id, key, kind, data, traceparent, since, result
 with begun as (insert into audit_chains (chain) values ($1))
 insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)
 
+-- name: checkpoint_numbers
+select number from audit_checkpoints where number > $1 order by number limit $2
+
+-- name: checkpoints
+select number, body, key_id, signature from audit_checkpoints where number = any($1::bigint[]) order by number
+
 -- name: claim
 -- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
 -- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked. A released record counts by the id
@@ -98,6 +104,9 @@ reached as (
 select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox
 where id <> all($1::bigint[]) order by id limit $2
 
+-- name: outbox_after
+select id, type, payload from outbox where id > $1 order by id limit $2
+
 -- name: keep_results
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.
 update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) as r (id, result) where i.id = r.id
@@ -112,6 +121,10 @@ where exists (select from inbox i where i.event_id = e.event_id) or exists (sele
 select event_id from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[]) as o (event_id, topic, partition, "offset")
 where exists (select from outbox where outbox.event_id = o.event_id)
    or exists (select from written w where w.topic = o.topic and w.partition = o.partition and w.next_offset > o."offset")
+
+-- name: lock_keys
+-- The locks of keys, as a turn takes them, in the locks' order, until the transaction ends.
+select pg_advisory_xact_lock(lock) from (select lock_of('key/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
 
 -- name: newest
 -- When the last item was decided. The beginning of a chain and what operators did are no decisions, and have the time of the database or the machine:
@@ -167,9 +180,9 @@ delete from inbox where ctid = any(array(select ctid from inbox where at < now()
 -- name: publish
 -- Events into the outbox, in order.
 insert into outbox (topic, key, event_id, type, payload, at, signature)
-select topic, key, event_id, type, payload, $6, signature
-from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $7::text[])
-    with ordinality as o (topic, key, event_id, type, payload, signature, place)
+select topic, key, event_id, type, payload, at, signature
+from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::timestamptz[], $7::text[])
+    with ordinality as o (topic, key, event_id, type, payload, at, signature, place)
 order by place
 
 -- name: released

@@ -117,7 +117,7 @@ def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
         elif each.is_revoked != each.should_be_revoked:
             says, books = ("revoked" if it else "good" for it in (each.is_revoked, each.should_be_revoked))
             text = f"{each.address} says {says} of {each.serial}, which is {books}."
-            findings.append(critical(text, "Run `servicecert standings`."))
+            findings.append(critical(text, "Run `servicecert republish revoker`."))
     return worst(findings, f"{len(answers)} asked; the answers are as in the tables.")
 
 

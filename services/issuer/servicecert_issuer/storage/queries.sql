@@ -32,6 +32,16 @@ select issuer,
 from certificates where issuer is not null
 group by issuer order by issuer
 
+-- name: ended_after
+-- The next cases after $1 that ended, or were stopped, since $2. An erased one was never answered so.
+select key from certificates
+where key > $1 and state <> 'intended' and coalesce(ended_at, begun_at) >= $2 and refusal is distinct from 'erased'
+order by key limit $3
+
+-- name: ends
+-- When and how cases ended, or were stopped.
+select key, state::text as state, issuer, coalesce(ended_at, begun_at) as at from certificates where key = any($1::text[])
+
 -- name: erase
 -- E3: erase the recipients of a certificate, and refuse a stopped application.
 with stopped as (

@@ -110,6 +110,12 @@ select domain, null::timestamptz as minute, filled_until, null::int as mails fro
 union all
 select null, minute, null, mails from pace_minutes where minute > $2::timestamptz - interval '1 minute'
 
+-- name: settled_after
+-- The next cases after $1 of which a mail ended since $2.
+select distinct case_id from mails
+where case_id > $1 and (settled_at >= $2 or bounced_at >= $2)
+order by case_id limit $3
+
 -- name: save
 -- Saves ledgers if their stored versions are the loaded ones; returns how many were saved. An unchanged row is not written.
 with given as (

@@ -287,7 +287,7 @@ def mark_revoked(status: Listed | Revoked, confirmed: Confirmed, case_id: UUID) 
     certificate, entry = status.certificate, status.revocation
     if confirmed.request_id != entry.request_id or not is_open(status):
         return Decision(status)
-    listing = Listing(confirmed.crl_number, confirmed.crl_url, confirmed.published_at)
+    listing = Listing(confirmed.crl_number, confirmed.crl_url, confirmed.published_at, len(status.requesters))
     after = Revoked(certificate, entry, status.pending, status.requesters, listing)
     if isinstance(certificate, Void):
         return Decision(after)

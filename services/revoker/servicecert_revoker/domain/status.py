@@ -103,11 +103,15 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The published CRL of which the recipients were notified."""
+    """The published CRL of which the recipients were notified, and the first so many requesters with them.
+
+    A later requester is notified alone. Earlier versions stored no number.
+    """
 
     crl_number: int
     crl_url: str
     published_at: datetime
+    requesters: int = 0
 
 
 @dataclass(frozen=True, slots=True)

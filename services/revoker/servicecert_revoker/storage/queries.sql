@@ -18,6 +18,12 @@ select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' 
 -- name: compromised
 select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 
+-- name: compromised_after
+select key_sha256 from compromised_keys where key_sha256 > $1 and since >= $2 order by key_sha256 limit $3
+
+-- name: compromised_since
+select key_sha256, since from compromised_keys where key_sha256 = any($1::text[]) order by key_sha256
+
 -- name: confirmed
 -- What two operators confirmed for these cases.
 select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
@@ -290,17 +296,25 @@ from revocations
 where issuer = $1 and (not_after >= $2 or octets = any($3::bytea[]))
 group by partition
 
--- name: standings
--- The standings of the next cases after $1, for OCSP responders: every certificate, and of what is void what a published CRL lists (D8, I7).
-select s.key, s.issuer, s.serial, (s.certificate ->> 'not_after')::timestamptz as not_after, s.standing >= 'listed' as listed,
-       r.reason, r.revoked_at, r.invalid_since
-from statuses as s left join revocations as r on r.key = s.key
-where s.key > $1 and (s.standing >= 'listed' or s.standing >= 'valid' and s.certificate ? 'account_id')
-order by s.key
-limit $2
+-- name: statuses_after
+select key from statuses where key > $1 order by key limit $2
 
 -- name: unlock_crls
 select pg_advisory_unlock(lock_of('crl/' || $1))
+
+-- name: unread_requests
+-- The requests of the authority for valid certificates among $1, which should be revoked: of a compromised key, unless a proposal about it is not carried
+-- out, and of confirmed proposals as far as they are carried out.
+select s.key, s.certificate ->> 'account_id' as account_id, s.serial, k.key_sha256, k.since as at, null::uuid as proposal, null as reason, null as operators
+from statuses as s join compromised_keys as k using (key_sha256)
+where s.key = any($1::text[]) and s.standing = 'valid' and (s.certificate ->> 'not_after')::timestamptz > now()
+  and not exists (select from proposals as p where p.key_sha256 = s.key_sha256 and p.done_at is null)
+union all
+select s.key, s.certificate ->> 'account_id', s.serial, null, p.carried_at, p.id, p.reason, p.proposed_by || '/' || p.confirmed_by
+from statuses as s join proposal_items as i on i.key = s.key join proposals as p on p.id = i.proposal
+where s.key = any($1::text[]) and s.standing = 'valid' and (s.certificate ->> 'not_after')::timestamptz > now()
+  and p.confirmed_by is not null and i.place <= p.ordered
+order by key, proposal
 
 -- name: vanished
 -- Of serial numbers that are on a CRL no more, those that may be missing: they expired before this moment.

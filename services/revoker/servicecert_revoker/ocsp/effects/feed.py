@@ -21,7 +21,7 @@ class SameTopics:
         if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:
             raise OperatorError(
                 f"Topic {', '.join(changed)} was recreated; records may be missing: "
-                "run `servicecert standings --yes`, then start the responder again.",
+                "run `servicecert republish revoker --yes`, then start the responder again.",
                 exit_code=65,
             )
         self._origins = ids
