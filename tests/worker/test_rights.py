@@ -29,7 +29,7 @@ _REFUSED = (
     psycopg.errors.WrongObjectType,
     psycopg.errors.ObjectNotInPrerequisiteState,
 )
-_OPERATORS_OWN = {"operators", "login_verifiers", "operators_certificates"}
+_OPERATORS_OWN = {"operators", "login_verifiers", "operators_certificates", "stopped_since"}
 """Who the operators are, and what they look at: no service reads or writes it."""
 OTHERS = (database.ERASER, database.MONITORING, database.OPERATORS, database.READERS)
 
