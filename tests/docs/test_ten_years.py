@@ -3,13 +3,13 @@
 import re
 
 from docs.pages import CHECKOUT, PAGES
-from servicecert_worker.storage import database
+from servicecert_worker.storage import schema
 
 _TABLE = re.compile(r"^create table (\w+)", re.MULTILINE | re.IGNORECASE)
 
 
 def test_each_table_has_its_end() -> None:
-    folders = [database.MIGRATIONS, *CHECKOUT.glob("services/*/servicecert_*/storage/migrations")]
+    folders = [schema.MIGRATIONS, *CHECKOUT.glob("services/*/servicecert_*/storage/migrations")]
     assert len(folders) == 5
     made = {name for folder in folders for file in folder.glob("*.sql") for name in _TABLE.findall(file.read_text())}
     (page,) = (page for page in PAGES if page.name == "ten-years.md")

@@ -48,8 +48,8 @@ _DUE: Mapping[str, str] = {
 }
 _PARKED_DUE = """
     select key from parked
-    where not exists (select from intake.cases where case_id = parked.key)
     group by key having max(first_at) < $1::timestamptz - interval '5 years'
+        and (select case_id from intake.cases where case_id = parked.key) is null
 """
 _ERASED = """
     select distinct key from audit
@@ -70,7 +70,7 @@ async def due(url: str, now: datetime) -> list[str]:
 
 async def erased(url: str) -> list[str]:
     """Return what was erased before, according to the audit."""
-    async with connected(url, "intake") as connection:
+    async with connected(url, "intake", patient=True) as connection:
         return sorted(row[0] for row in await connection.fetch(_ERASED))
 
 
