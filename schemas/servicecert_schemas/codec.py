@@ -188,14 +188,9 @@ class Reader:
         """Return the event of data that this package, or an earlier version of it, has written to a store of ours."""
         return upcast(self._adapters[event_type].validate_json(value), self._upcasters)
 
-    def data(self, event_type: str, value: bytes) -> EventData:
-        """Return the data of an event of any version that was written here. Raise `ValidationError`, `KeyError`."""
-        return upcast(self._adapters[event_type].validate_json(value), self._upcasters)
-
 
 _reader = Reader(CATALOGUE, UPCASTERS)
 decode = _reader.decode
-data_of = _reader.data
 stored = _reader.stored
 
 

@@ -45,7 +45,7 @@ from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
 from servicecert_revoker.domain.responders import Rejected
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
-from servicecert_schemas.codec import EVENTS, MAX_EVENT_BYTES, encode
+from servicecert_schemas.codec import MAX_EVENT_BYTES, VERSIONS, encode
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.responder import ResponderRequested
@@ -143,7 +143,7 @@ def event_of(extreme: Extreme) -> Event | Poison:
     example = EXAMPLES[extreme.type][extreme.variant]
     value = json.dumps(extreme.value, ensure_ascii=False)
     try:
-        key = EVENTS[extreme.type].model_validate_json(value).key()
+        key = VERSIONS[extreme.type].model_validate_json(value).key()
     except ValidationError as error:
         pytest.fail(f"the schema allows what the model refuses: {error.error_count()} faults")
     headers = [(name, text.encode()) for name, text in example["headers"].items()]
@@ -153,7 +153,7 @@ def event_of(extreme: Extreme) -> Event | Poison:
 
 def turns(extreme: Extreme, event: Event, context: IssuingContext) -> Iterator[Callable[[], object]]:
     """Yield what each reader does with the event, in each state."""
-    topic = TOPIC_OF.get(extreme.type)
+    topic = TOPIC_OF.get(event.data.TYPE)
     change = Change(event.key, event.data, event.time)
     deciders: dict[str, Decider] = {
         "intake": by_intake,

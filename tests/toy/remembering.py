@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
-from servicecert_schemas.codec import EVENTS, to_record
+from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.topics import APPLICATIONS
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import (
@@ -228,7 +228,7 @@ class Course:
     async def relay(self) -> None:
         """Publish what is in the outbox."""
         for row in await self._pool.fetch("delete from outbox returning id, event_id, type, payload, at"):
-            data = EVENTS[row["type"]].model_validate_json(row["payload"])
+            data = stored(row["type"], row["payload"])
             self.published.append(PublishedEvent(row["event_id"], data, row["at"]))
 
     def __len__(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
 from servicecert_schemas.event import EventData
@@ -41,6 +41,12 @@ def voided() -> CertificateVoided:
 
 def published(data: EventData, place: int = 0, cause: UUID = CAUSE, time: datetime = NOW) -> PublishedEvent:
     return PublishedEvent(event_id(cause, data.TYPE, place), data, time)
+
+
+def test_I2_the_next_version_of_a_type_has_the_ids_of_the_one_before() -> None:
+    for id in (event_id(CAUSE, f"servicecert.test.told.v{version}", 1) for version in (1, 2, 3)):
+        assert id == uuid5(CAUSE, "servicecert.test.told.v1/1"), "as it was when there was one version"
+    assert announcement_id(CAUSE, "servicecert.test.told.v2") == uuid5(CAUSE, "servicecert.test.told.v1")
 
 
 def test_an_event_that_is_read_again_counts_once() -> None:

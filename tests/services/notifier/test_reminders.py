@@ -246,7 +246,7 @@ def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of()
 
 
 def test_E3_the_old_view_of_an_expired_certificate_brings_no_address_back(notifier):
-    view = example("servicecert.case.changed.v1", CaseChanged)
+    view = example("servicecert.case.changed.v2", CaseChanged)
     view = view.model_copy(update={"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients})
     end = view.certificate.not_after
     assert Notifier().receives(view, end).ledger.facts.recipients == ISSUED.recipients

@@ -26,7 +26,7 @@ from servicecert_revoker.effects.irregularity import Irregularities
 from servicecert_revoker.storage.prepare import prepare
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-from servicecert_schemas.codec import EVENTS, to_record
+from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.audit.chain import Chain
@@ -145,7 +145,7 @@ class Stand:
         events = []
         for row in rows:
             self.read = row["id"]
-            data = EVENTS[row["type"]].model_validate_json(row["payload"])
+            data = stored(row["type"], row["payload"])
             events.append(data)
             if row["topic"] == REVOCATIONS.name:
                 await self.happen(Event(row["event_id"], data.key(), data, row["at"]))

@@ -17,7 +17,7 @@ _PLACES = 5
 
 def event_id(cause: UUID, type: str, place: int) -> UUID:
     """Return the id of the `place`-th event that follows from an item: the same in every version of its type."""
-    return uuid5(cause, f"{unversioned(type)}.v1/{place}")
+    return uuid5(cause, f"{_first(type)}/{place}")
 
 
 def intent_id(cause: UUID, kind: str, place: int) -> UUID:
@@ -26,8 +26,12 @@ def intent_id(cause: UUID, kind: str, place: int) -> UUID:
 
 
 def announcement_id(intent: UUID, type: str) -> UUID:
-    """Return the id of the event that announces an intent: the same, whoever announces it."""
-    return uuid5(intent, f"{unversioned(type)}.v1")
+    """Return the id of the event that announces an intent: the same, whoever announces it, in every version."""
+    return uuid5(intent, _first(type))
+
+
+def _first(type: str) -> str:
+    return f"{unversioned(type)}.v1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool
-from servicecert_schemas.codec import data_of
+from servicecert_schemas.codec import stored
 from servicecert_schemas.event import EventData
 
 from ..clock import machine_clock
@@ -226,7 +226,7 @@ class Replay(Generic[S, K]):
             [
                 row["event_id"]
                 for row in rows
-                if self._published.is_superfluous(row["event_id"], data_of(row["type"], row["payload"]), row["at"])
+                if self._published.is_superfluous(row["event_id"], stored(row["type"], row["payload"]), row["at"])
             ]
         )
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from asyncpg import Connection
+from servicecert_schemas.codec import written
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import TOPIC_OF
 
@@ -95,10 +96,10 @@ class Announcer:
 
     def _event(self, task: Task, data: EventData) -> Outgoing:
         """Return the announcement of a task: the same, whoever announces it."""
-        topic, payload = TOPIC_OF[data.TYPE].name, data.model_dump_json().encode()
-        id = announcement_id(task.id, data.TYPE)
-        signature = self._signer.sign(topic, task.key, id, data.TYPE, payload, task.since, task.traceparent)
-        return Outgoing(topic, task.key, id, data.TYPE, task.traceparent, task.since, payload, signature)
+        topic, (type, payload) = TOPIC_OF[data.TYPE].name, written(data)
+        id = announcement_id(task.id, type)
+        signature = self._signer.sign(topic, task.key, id, type, payload, task.since, task.traceparent)
+        return Outgoing(topic, task.key, id, type, task.traceparent, task.since, payload, signature)
 
     async def _publish(self, events: Sequence[Outgoing]) -> None:
         try:
