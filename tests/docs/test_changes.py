@@ -373,8 +373,8 @@ def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPa
         )
         copy.edit(
             "services/intake/servicecert_intake/service.py",
-            "Effect(LookUp, Find(pool))",
-            "Effect(LookUp, Find(pool), batch=settings.look_ups)",
+            "Effect(LookUp, Find(pool), repeatable=True)",
+            "Effect(LookUp, Find(pool), repeatable=True, batch=settings.look_ups)",
         )
         copy.edit(
             "worker/servicecert_worker/process/settings.py",
