@@ -33,7 +33,12 @@ ServicePool = Callable[[str, Path], Awaitable["asyncpg.Pool[Any]"]]
 
 LONGEST = (
     "journeys/test_rolling_upgrade.py",
+    "journeys/test_kafka_lost.py",
     "journeys/test_killed_at_every_step.py",
+    "chaos/test_restores.py",
+    "journeys/test_replay.py",
+    "worker/test_replay.py",
+    "journeys/test_restored.py",
     "journeys/test_turns.py",
     "journeys/test_growing.py",
     "cli/test_demo.py",

@@ -39,11 +39,12 @@ class Forgotten:
     published: PublishedEvents
     unknown: Counter[str]
     ends: Ends
+    prefix: str
 
     @property
     def records(self) -> Counter[str]:
         """How many records of each topic are to be decided again."""
-        return Counter(record.topic for records in self.partitions for record in records)
+        return Counter(record.topic.removeprefix(self.prefix) for records in self.partitions for record in records)
 
 
 class Comparison:
@@ -64,7 +65,7 @@ class Comparison:
         published = await self._published(reader, ends, since)
         events = (published.get(id) for seen in unknown for id in seen.ids)
         types = Counter(event.data.TYPE for event in events if event is not None)
-        return Forgotten(tuple(await self._inputs(reader)), published, types, ends)
+        return Forgotten(tuple(await self._inputs(reader)), published, types, ends, self._cluster.prefix)
 
     async def _inputs(self, reader: PartReader) -> list[Sequence[Record]]:
         """Return the records of each partition after the last one that is known to be handled.

@@ -57,7 +57,7 @@ class Outcome:
 
     def rows(self) -> list[tuple[str, int]]:
         """Return what is forgotten and done, in words, with the numbers."""
-        rows = [(f"records of {topic}", number) for topic, number in sorted(self.forgotten.records.items())]
+        rows = [(f"read: {topic}", number) for topic, number in sorted(self.forgotten.records.items())]
         rows += [(f"published: {_short(type)}", number) for type, number in sorted(self.forgotten.unknown.items())]
         rows += [("checkpoints of the audit", len(self.audit.checkpoints))] if self.audit.checkpoints else []
         rows += [("rows of the audit, lost for ever", self.audit.rows)] if self.audit.rows else []

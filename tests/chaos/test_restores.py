@@ -1,0 +1,42 @@
+"""I1 to I4, I8, I9 while the database is restored again and again to an earlier moment: see `restores`.
+
+RESTORES in the environment is the number of restores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databases import SETTINGS
+from servicecert_deploy import Parts, start_parts
+
+from chaos.customers import Customers
+from chaos.plan import draw
+from chaos.report import findings
+from chaos.restores import run_with_restores
+from chaos.testbed import open_testbed
+
+RESTORES = int(os.environ.get("RESTORES", "3"))
+SEED = 5
+
+
+@pytest.fixture
+def own_parts() -> Iterator[Parts]:
+    """A database server of its own: its data are replaced."""
+    with start_parts(settings=SETTINGS, environment={}) as started:
+        yield started
+
+
+@pytest.mark.long
+async def test_I1_I2_I3_I4_I8_I9_a_restored_database_is_brought_forward_from_the_topics(
+    own_parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    plan = draw(SEED, 40 * RESTORES, ["none"], faults=4 * (RESTORES + 1), pause=0.6)
+    async with open_testbed(tmp_path, own_parts, authority=authority, customers=known_customers) as testbed:
+        verdict, restored = await run_with_restores(testbed, plan, RESTORES, SEED)
+        assert not list(findings(verdict))
+        assert not restored.mailed_again(testbed)
+        assert any("decided again" in said for words in restored.words for said in words.values())
