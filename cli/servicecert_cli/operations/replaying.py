@@ -95,16 +95,17 @@ async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, emp
         if running := len(await lag.members(admin, cluster.group(name))):
             raise OperatorError(f"{running} workers of {name} are running: stop them first.", os.EX_TEMPFAIL)
     clock = ReplayClock()
-    async with _alone(settings.dsn, name) as pool, _opened(module, pool, clock) as service:
+    async with _alone(settings.dsn, name) as pool:
         if empty and await pool.fetchval("select exists (select from inbox)"):
             raise OperatorError(
                 f"The tables of {name} are not empty: after a restore run `servicecert restore check {name}`.",
                 os.EX_DATAERR,
             )
-        try:
-            return await _replayed(service, settings, pool, clock, act=act)
-        except (KafkaError, TimeoutError):
-            raise no_broker(cluster.bootstrap, cluster.access) from None
+        async with _opened(module, pool, clock) as service:
+            try:
+                return await _replayed(service, settings, pool, clock, act=act)
+            except (KafkaError, TimeoutError):
+                raise no_broker(cluster.bootstrap, cluster.access) from None
 
 
 async def _replayed(
