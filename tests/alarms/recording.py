@@ -56,7 +56,7 @@ def case_text(series: Sequence[Series], begin: float, step: int, firing: Mapping
     ]
     for each in series:
         lines.append(f"      - series: '{selector(each.labels)}'")
-        lines.append(f"        values: '{notation(each.samples, begin, step)}'")
+        lines.append(f"        values: '{notation(_as_replayed(each, begin), begin, step)}'")
     lines.append("    promql_expr_test:")
     for at, names in firing.items():
         lines.append("""      - expr: 'count by (alertname) (ALERTS{alertstate="firing"}) * 0 + 1'""")
@@ -64,6 +64,13 @@ def case_text(series: Sequence[Series], begin: float, step: int, firing: Mapping
         samples = ", ".join(f"""{{labels: '{{alertname="{name}"}}', value: 1}}""" for name in names)
         lines.append(f"        exp_samples: [{samples}]")
     return "\n".join(lines) + "\n"
+
+
+def _as_replayed(series: Series, begin: float) -> Sequence[tuple[float, float]]:
+    """Return the samples of a series; moments among them count from `begin`, since promtool's clock begins at 0."""
+    if not series.labels["__name__"].endswith(("_timestamp_seconds", "_start_time_seconds")):
+        return series.samples
+    return [(at, value - begin) for at, value in series.samples]
 
 
 def selector(labels: Mapping[str, str]) -> str:

@@ -88,3 +88,10 @@ def test_a_recording_that_rings_otherwise_is_noticed(tmp_path: Path) -> None:
 )
 def test_samples_are_written_as_promtool_reads_them(samples: list[tuple[float, float]], text: str) -> None:
     assert notation([(float(at), float(value)) for at, value in samples], 0.0, 5) == text
+
+
+def test_moments_count_from_the_beginning_of_a_recording() -> None:
+    """Promtool's clock begins at 0, and alerts subtract moments from it."""
+    labels = {"__name__": "servicecert_canary_last_success_timestamp_seconds"}
+    text = case_text([Series(labels, [(1000.0, 400.0), (1005.0, 400.0)])], 1000.0, 5, {})
+    assert "values: '-600x1'" in text
