@@ -72,6 +72,7 @@ def test_I5_E3_only_topics_grow_that_nobody_reads_from_the_beginning():
     assert [topic.name for topic in GROWING] == [
         "applications",
         "accepted-applications",
+        "certificate-intents",
         "certificates",
         "revocations",
         "certificate-status",
@@ -124,7 +125,7 @@ def test_it_grows_what_workers_share_and_nothing_else_and_only_with_yes(servicec
     }
     assert grown(small)
     again = servicecert("topics", "grow", AFTER, "--yes")
-    assert (again.exit_code, again.stdout) == (0, f"Each of the 7 topics has {AFTER} partitions.\n")
+    assert (again.exit_code, again.stdout) == (0, f"Each of the 8 topics has {AFTER} partitions.\n")
     fewer = servicecert("topics", "grow", BEFORE, "--yes")
     assert fewer.exit_code == 64
     assert "Kafka takes none away: choose 4 or more." in one_sentence(fewer.stderr)
@@ -151,7 +152,7 @@ def test_what_was_interrupted_is_finished(servicecert, small, tables, monkeypatc
     assert servicecert("topics", "grow", AFTER, "--yes").exit_code == 69
     assert not grown(small)
     done = servicecert("topics", "grow", AFTER, "--yes")
-    assert done.stdout.endswith(f"Each of the 7 topics has {AFTER} partitions now: start the workers.\n")
+    assert done.stdout.endswith(f"Each of the 8 topics has {AFTER} partitions now: start the workers.\n")
     assert grown(small)
     # A broker may not have told it yet that they are there.
     do(lambda: grow(small, os.environ["DATABASE_URL"], [small.name(topic) for topic in GROWING], AFTER))

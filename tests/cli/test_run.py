@@ -15,7 +15,7 @@ from identities import Identities
 from pydantic_settings import BaseSettings
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.export import EXPORTED
-from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES
+from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
 from servicecert_worker.process import application
 from servicecert_worker.process.service import application as service_application
 
@@ -226,6 +226,6 @@ def test_a_service_subscribes_to_what_the_catalogue_lets_it_read(monkeypatch, na
     )
     (subscriber,) = service_application(service).broker.subscribers
     assert set(subscriber.topic_names) == {topic.name for topic in module.READS}
-    followed = {topic.name for topic in (REGISTERS, ACCOUNTS)}
+    followed = {topic.name for topic in FOLLOWED}
     readable = {topic.name for topic in CATALOGUE if name in topic.readers}
-    assert set(subscriber.topic_names) == readable - (followed if name in ("intake", "revoker") else set())
+    assert set(subscriber.topic_names) == readable - followed

@@ -11,7 +11,6 @@ from aiokafka import ConsumerRecord
 from commandline import do
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service import cases
-from servicecert_cli.operations import standings
 from servicecert_cli.registers.loading import current_entries
 from servicecert_cli.stand.topic_reader import _seen
 from servicecert_schemas import decode
@@ -78,7 +77,6 @@ def attacked(cluster):
 def test_f1_a_command_reads_no_event_of_another_topic(attacked, servicecert):
     assert do(lambda: cases.newest(attacked, UUID(key(CASE)))) is None
     assert do(lambda: current_entries(attacked)) == {}
-    assert len(do(lambda: standings.published(attacked, {}))) == 0
     account = stored_examples()[CASE][0]["value"]["account_id"]
     assert json.loads(servicecert("cases", "--account", account, "--json").stdout) == []
 

@@ -58,6 +58,7 @@ DIFFERENT: Mapping[str, str] = {
     "revoker.crls.serial_sum": "a CRL's event does not list its serial numbers",
     "revoker.crls.published_at": "is the moment of the act; a CRL's event has that of the turn which recorded it",
     "revoker.responder_certificates.intended_at": "says when the row was written",
+    "notifier.ledgers.version": "counts how often a ledger was stored, as cases.version does",
     "notifier.mails.answer": "a mail's event has only the class of the mail server's answer",
     "notifier.mails.relay": "a mail's event does not name the mail server",
     "notifier.mails.entry": "holds answer, relay and give_up_at",

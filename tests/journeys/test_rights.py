@@ -232,7 +232,7 @@ async def test_f4_a_service_whose_rights_were_forgotten_says_which(broker: Broke
     code, sentence = await fault("notifier", broker.cluster(Principal.NOTIFIER, "forgotten."))
     assert code == 77
     assert "does not allow notifier what it needs" in sentence
-    assert "Read on forgotten.certificates" in sentence
+    assert "Read on forgotten." in sentence
     async with _at(broker.cluster(ADMINISTRATOR, "forgotten.")) as admin:
         await admin.delete_topics([f"forgotten.{topic.name}" for topic in CATALOGUE])
 

@@ -15,11 +15,10 @@ from datetime import UTC, datetime
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizationFailedError
-from aiokafka.protocol.metadata import MetadataRequest
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.faults import OperatorError, backoff, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.internals import client_of
+from servicecert_worker.kafka.internals import client_of, leaders_by_broker
 from servicecert_worker.kafka.lag import LagMeter, read_by
 from servicecert_worker.storage.database import role_of
 
@@ -166,11 +165,10 @@ async def _until_known(admin: AIOKafkaAdminClient, topics: Sequence[str], partit
     async for _ in backoff(first=0.02, longest=0.5):
         try:
             brokers = [broker["node_id"] for broker in (await admin.describe_cluster())["brokers"]]
-            answers = [await client.send(broker, MetadataRequest(list(topics))) for broker in brokers]
+            known = await leaders_by_broker(client, brokers, topics)
         except KafkaError as fault:
             if not fault.retriable:
                 raise
             continue
-        described = [topic["partitions"] for answer in answers for topic in answer.to_object()["topics"]]
-        if all(len(found) >= partitions and all(part["leader"] >= 0 for part in found) for found in described):
+        if all(len(leaders) >= partitions and all(leader >= 0 for leader in leaders) for leaders in known):
             return

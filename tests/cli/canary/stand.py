@@ -47,6 +47,7 @@ def view(*states: str, at: datetime = NOW, **about: Any) -> CaseChanged:
         "language": "en",
         "applied_for": {"business_id": BUSINESS_ID, "unit_long_name": UNIT},
         "next_step": TEXTS,
+        "acts_next": "authority",
         "history": tuple(HistoryEntry(state=state, at=at) for state in states),
     }
     return CaseChanged.model_validate({**usual, **about})

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -28,6 +28,7 @@ from aiokafka.protocol.admin import CreateAclsRequest_v1, DescribeAclsRequest, D
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
@@ -125,6 +126,13 @@ async def partitions_of(client: AIOKafkaClient, topics: list[str]) -> list[Topic
     """Return the partitions of the topics that exist. Raises what aiokafka raises."""
     answer: Any = await client.send(client.get_random_node(), TopicIdsRequest(topics))
     return [TopicPartition(topic[1], part[1]) for topic in answer.topics if topic[0] == 0 for part in topic[4]]
+
+
+async def leaders_by_broker(client: AIOKafkaClient, brokers: Iterable[int], topics: Sequence[str]) -> list[list[int]]:
+    """Return the leader of each partition as each broker knows it, a list for each broker and topic; -1 for none."""
+    answers: list[Any] = [await client.send(broker, MetadataRequest(list(topics))) for broker in brokers]
+    described = [topic["partitions"] for answer in answers for topic in answer.to_object()["topics"]]
+    return [[part["leader"] for part in found] for found in described]
 
 
 async def committed_offsets(

@@ -50,7 +50,8 @@ def check_topics(copies: Sequence[TopicCopy]) -> Finding:
     "The one with the fewest decides how many workers help; of a followed one an older record could win over a newer.",
 )
 def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
-    if grown := [each for each in copies if each.topic in FOLLOWED and each.partitions > each.topic.partitions]:
+    followed = [each for each in copies if each.topic in FOLLOWED and not each.topic.can_grow]
+    if grown := [each for each in followed if each.partitions > each.topic.partitions]:
         shown = [f"{each.topic.name} has {each.partitions} and not {each.topic.partitions}" for each in grown]
         return warning(f"Partitions were added by hand: {listed(shown)}.", "docs/scaling.md says how to mend it.")
     shared = [each for each in copies if each.topic.can_grow]
