@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from servicecert_cli.connections import kafka
+from servicecert_cli.stand.identities import Identities
+from servicecert_deploy import Kafka, Parts
 from servicecert_schemas.topics import CATALOGUE, Topic
 from servicecert_worker.kafka.cluster import Cluster
 
 SECONDS = 60.0
-BROKER = """
+_BROKER = """
 log.initial.task.delay.ms=100
 log.retention.check.interval.ms=200
 log.segment.delete.delay.ms=1
@@ -23,6 +27,18 @@ log.cleaner.backoff.ms=200
 _PASSED = {"retention.ms": "1"}
 _COMPACTED = {"segment.ms": "1", "max.compaction.lag.ms": "1", "min.cleanable.dirty.ratio": "0"}
 _NO_CASE = b"00000000-0000-0000-0000-000000000000"
+
+
+@asynccontextmanager
+async def own_broker(parts: Parts, identities: Identities) -> AsyncIterator[Parts]:
+    """Start a broker that soon deletes what it may, beside the database of these parts."""
+    broker = Kafka(secured=identities.broker, properties=_BROKER)
+    await asyncio.to_thread(broker.start)
+    try:
+        yield replace(parts, bootstrap=broker.bootstrap, kafka=broker)
+    finally:
+        broker.kill()
+        broker.stop()
 
 
 async def pass_by(cluster: Cluster, kept: Callable[[], Awaitable[set[str]]]) -> None:

@@ -26,7 +26,7 @@ from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import LAG
-from servicecert_deploy import Kafka, Parts
+from servicecert_deploy import Parts
 from servicecert_notifier.operator import mail_requests
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
@@ -80,26 +80,21 @@ async def client(
     """A system with a broker of its own, which soon deletes what it may, and a mail server that makes trouble."""
     folder = tmp_path_factory.mktemp("erasing")
     (folder / "bounces" / "new").mkdir(parents=True)
-    broker = Kafka(secured=identities.broker, properties=retention.BROKER)
-    await asyncio.to_thread(broker.start)
-    try:
-        async with (
-            people.mail_server() as mail,
-            System(
-                folder,
-                parts=replace(parts, bootstrap=broker.bootstrap, kafka=broker),
-                authority=authority,
-                identities=identities,
-                environment={**mail, "SERVICECERT_BOUNCE_MAILDIR": str(folder / "bounces")},
-            ) as system,
-            connected_client(system, known_customers) as client,
-        ):
-            system.start(LAG)
-            await system.ready(LAG)
-            yield client
-    finally:
-        broker.kill()
-        broker.stop()
+    async with (
+        retention.own_broker(parts, identities) as own,
+        people.mail_server() as mail,
+        System(
+            folder,
+            parts=own,
+            authority=authority,
+            identities=identities,
+            environment={**mail, "SERVICECERT_BOUNCE_MAILDIR": str(folder / "bounces")},
+        ) as system,
+        connected_client(system, known_customers) as client,
+    ):
+        system.start(LAG)
+        await system.ready(LAG)
+        yield client
 
 
 async def test_E3_nobody_is_named_anywhere_once_all_cases_are_erased(client: CustomerClient, tmp_path: Path) -> None:
