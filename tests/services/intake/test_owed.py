@@ -73,3 +73,7 @@ def test_I2_a_stop_that_is_known_changes_nothing(after, happen):
     stopped = IssuingStopped(case_id=case.case_id, code="stopped-request", texts=Texts(sv="a", fi="b", en="c"))
     told = happen(stopped, case).state
     assert happen(stopped, told).events == ()
+
+
+def test_what_an_earlier_version_accepted_has_no_request_to_send_again(after):
+    assert events(replace(after("submitted"), forwarded=None), ApplicationAccepted) == []
