@@ -28,9 +28,7 @@ def placed(written: Sequence[int], known: Sequence[int | None], since: int = 0) 
     """Return the seconds at which records are decided that were written then, and of which some moments are known."""
     records = [record(offset, seconds) for offset, seconds in enumerate(written)]
     at = [None if seconds is None else after(seconds) for seconds in known]
-    decided = list(moments(records, lambda record: at[record.offset], after(since)))
-    assert [each.offset for _, each in decided] == [each.offset for each in records]
-    return [round((moment - NOW).total_seconds()) for moment, _ in decided]
+    return [round((moment - NOW).total_seconds()) for moment in moments(records, at, after(since))]
 
 
 def test_a_record_without_a_known_moment_is_decided_when_it_was_written() -> None:

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from types import MappingProxyType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -90,24 +89,13 @@ async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, l
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
 
 
-async def records(
-    cluster: Cluster,
-    topic: Topic,
-    only: Sequence[int] | None = None,
-    first: Mapping[int, int] = MappingProxyType({}),
-) -> AsyncGenerator[ConsumerRecord]:
-    """Yield the records that a topic, or some of its partitions, has now, in partition order. Raises OperatorError.
-
-    Of a partition in `first` only the records from that offset on.
-    """
+async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[ConsumerRecord]:
+    """Yield the records that a topic, or some of its partitions, has now, in partition order. Raises OperatorError."""
     numbers = await partitions(cluster, topic) if only is None else only
     places = [TopicPartition(cluster.name(topic), number) for number in numbers]
     async with reader(cluster) as consumer:
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        for place in places:
-            if place.partition in first:
-                consumer.seek(place, first[place.partition])
         ends = await consumer.end_offsets(places)
         now = asyncio.get_running_loop().time
         last_batch = now()

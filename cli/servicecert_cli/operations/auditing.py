@@ -160,13 +160,13 @@ def described(row: HistoryRow) -> Iterator[tuple[str, str]]:
     happened = row.entry["happened"]
     kinds = {"event": "", "result": "result of ", "deadline": "deadline ", "command": "command "}
     what = next(kind for kind in kinds if kind in happened)
-    yield kinds[what] + _short(happened[what] or "a record that is not an event"), _facts(happened)
+    yield kinds[what] + short_name(happened[what] or "a record that is not an event"), _facts(happened)
     if reason := row.entry.get("parked"):
         yield f"is parked: {reason}", ""
     if code := row.entry.get("belated"):
         yield f"ignored, its intent had ended: {code}", ""
     for event in row.entry.get("events", ()):
-        yield f"publishes {_short(event['type'])}", _facts(event)
+        yield f"publishes {short_name(event['type'])}", _facts(event)
     for intent in row.entry.get("intents", ()):
         yield f"intends {intent['kind']}", _facts(intent)
     for deadline in row.entry.get("deadlines", ()):
@@ -174,7 +174,8 @@ def described(row: HistoryRow) -> Iterator[tuple[str, str]]:
         yield f"sets deadline {kind}" if at else f"cancels deadline {kind}", at or ""
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """Return a type's name for people: without its version."""
     return unversioned(str(name)).removeprefix("servicecert.")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from asyncpg import Pool
-from servicecert_schemas.codec import Undecodable, decode, read_envelope
+from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 from servicecert_worker.audit.chain import key_of, position_of
 from servicecert_worker.decider import Service
@@ -62,7 +62,7 @@ class Comparison:
         service = self._service
         outputs = Outputs(self._cluster, service.name, self._verifier, service.announced)
         unknown, ends = await outputs.unknown(reader, self._pool.fetch)
-        published = await self._published(reader, ends, since)
+        published = await self._published(reader, outputs, ends, since)
         events = (published.get(id) for seen in unknown for id in seen.ids)
         types = Counter(event.data.TYPE for event in events if event is not None)
         return Forgotten(tuple(await self._inputs(reader)), published, types, ends, self._cluster.prefix)
@@ -110,7 +110,9 @@ class Comparison:
         compacted = {self._cluster.name(topic) for topic in self._service.reads if topic.compacted}
         return is_relevant(arrival, self._service.is_relevant, compacted)
 
-    async def _published(self, reader: PartReader, ends: Ends, since: datetime | None) -> PublishedEvents:
+    async def _published(
+        self, reader: PartReader, outputs: Outputs, ends: Ends, since: datetime | None
+    ) -> PublishedEvents:
         """Return what the service published from a while before its last decision on."""
         topics = {self._cluster.name(topic): topic for topic in written_topics(self._service.name)}
         del topics[self._cluster.name(AUDIT_CHECKPOINTS)]
@@ -121,17 +123,14 @@ class Comparison:
             starts = {**ends, **await reader.at(dict.fromkeys(partitions, at))}
         published = PublishedEvents()
         for record in await reader.read({each: (starts[each], ends[each]) for each in partitions}):
-            if (event := self._own(record)) is not None:
+            if outputs.is_own(record) and (event := self._event(record)) is not None:
                 published.add(event)
         return published
 
-    def _own(self, record: Record) -> PublishedEvent | None:
-        """Return the event of a record that a turn of this service decided, else None."""
+    def _event(self, record: Record) -> PublishedEvent | None:
+        """Return the event of the service's own record; None if this version does not know it."""
+        topic = record.topic.removeprefix(self._cluster.prefix)
         try:
-            if read_envelope(record.key, record.headers).source != f"/{self._service.name}":
-                return None
-            self._verifier.verify(record.topic, record.key, record.headers, record.value)
-            topic = record.topic.removeprefix(self._cluster.prefix)
             envelope, data = decode(topic, record.key, record.headers, record.value)
         except Undecodable:
             return None

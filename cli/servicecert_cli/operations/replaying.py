@@ -26,6 +26,7 @@ from servicecert_worker.signatures import Signer, Verifier
 from servicecert_worker.storage import QUERIES, database, schema
 
 from ..connections import kafka
+from .auditing import short_name
 from .forgotten import Comparison, Forgotten
 from .forgotten_audit import ForgottenAudit, forgotten_audit, store_checkpoints
 
@@ -58,14 +59,16 @@ class Outcome:
     def rows(self) -> list[tuple[str, int]]:
         """Return what is forgotten and done, in words, with the numbers."""
         rows = [(f"read: {topic}", number) for topic, number in sorted(self.forgotten.records.items())]
-        rows += [(f"published: {_short(type)}", number) for type, number in sorted(self.forgotten.unknown.items())]
+        rows += [(f"published: {short_name(type)}", number) for type, number in sorted(self.forgotten.unknown.items())]
         rows += [("checkpoints of the audit", len(self.audit.checkpoints))] if self.audit.checkpoints else []
         rows += [("rows of the audit, lost for ever", self.audit.rows)] if self.audit.rows else []
         if (done := self.done) is not None:
             rows += [("decided again", done.handled), ("parked again", done.parked)]
             rows += [(f"recalled: {kind}", number) for kind, number in sorted(done.recalled.items())]
             rows += [(f"left to the workers: {kind}", number) for kind, number in sorted(done.left.items())]
-            rows += [(f"to be published: {_short(type)}", number) for type, number in sorted(done.unpublished.items())]
+            rows += [
+                (f"to be published: {short_name(type)}", number) for type, number in sorted(done.unpublished.items())
+            ]
         return rows
 
     def facts(self) -> Mapping[str, object]:
@@ -78,10 +81,6 @@ class Outcome:
             "audit_rows_lost": self.audit.rows,
             "done": None if self.done is None else asdict(self.done),
         }
-
-
-def _short(type: str) -> str:
-    return type.removeprefix("servicecert.").rpartition(".v")[0] or type
 
 
 async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, empty: bool) -> Outcome:

@@ -59,7 +59,7 @@ class Outputs:
         ends = await reader.ends(await reader.partitions(readable))
         # A partition without a row was not written since this table exists, or by an older version: nothing to compare.
         parts = {each: (max(written[each], ends[each] - _MOST), ends[each]) for each in ends if each in written}
-        own = {self._seen(record): record for record in await reader.read(parts) if self._is_own(record)}
+        own = {self._seen(record): record for record in await reader.read(parts) if self.is_own(record)}
         if not own:
             return [], ends
         known = await self._published(fetch, list(own)) | await self._announced(fetch, list(own.values()))
@@ -69,7 +69,7 @@ class Outputs:
             unknown = unknown_outputs(unknown, (), earlier)
         return unknown, ends
 
-    def _is_own(self, record: Record) -> bool:
+    def is_own(self, record: Record) -> bool:
         """Return whether a turn of this service decided it. Commands that sign with its key name another source."""
         try:
             source = read_envelope(record.key, record.headers).source
@@ -114,7 +114,7 @@ class Outputs:
             times[partition] = min(at, times.get(partition, at))
         starts = await reader.at(times)
         parts = {each: (max(start, written[each] - _MOST), written[each]) for each, start in starts.items()}
-        return {_id(record) for record in await reader.read(parts) if self._is_own(record)}
+        return {_id(record) for record in await reader.read(parts) if self.is_own(record)}
 
 
 def _id(record: Record) -> UUID:

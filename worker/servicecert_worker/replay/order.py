@@ -5,7 +5,7 @@ neighbours in its partition, when it was written or later.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -75,25 +75,20 @@ class Read:
         return at
 
 
-def moments(
-    records: Iterable[Record], decided_at: Callable[[Record], datetime | None], since: datetime
-) -> Iterable[tuple[datetime, Record]]:
-    """Yield the records of one partition, in order, each with the moment at which it is decided.
+def moments(records: Sequence[Record], told: Sequence[datetime | None], since: datetime) -> Iterator[datetime]:
+    """Yield the moment at which each record of one partition is decided, in order; `told` are those that are known.
 
     `since` is the moment of the last decision that is known: what is not decided yet came later.
     """
-    read = list(records)
-    known = [decided_at(record) for record in read]
-    until = next_known(known)
     earliest: datetime | None = None
-    for record, at, latest in zip(read, known, until, strict=True):
+    for record, at, latest in zip(records, told, next_known(told), strict=True):
         moment = at
         if moment is None:
             moment = max(record.written if latest is None else min(record.written, latest), since)
         if earliest is not None:
             moment = max(moment, earliest)
         earliest = moment
-        yield moment, record
+        yield moment
 
 
 def next_known(known: Sequence[datetime | None]) -> list[datetime | None]:

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool
@@ -31,7 +31,8 @@ from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .fates import Fates
-from .order import Agenda, Read, Release, Waiting, moments, next_known
+from .order import Agenda, Read, Release, Waiting, moments
+from .untold import Untold
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")
@@ -39,10 +40,6 @@ K = TypeVar("K")
 
 _MOST = 500
 _SOON = timedelta(microseconds=1)
-Place: TypeAlias = tuple[str, int, int]
-"""Topic, partition and offset."""
-Span: TypeAlias = tuple[str, int, datetime]
-"""Topic and partition of records of which nothing tells, and when they were decided at the latest."""
 
 
 class RecallRefutedError(Exception):
@@ -114,9 +111,7 @@ class Replay(Generic[S, K]):
         self._fates = Fates(
             published, [kind for kind, effect in service.effects.items() if effect.announce is not None]
         )
-        self._until: dict[UUID, datetime] = {}
-        self._spans: dict[Place, Span] = {}
-        self._late: set[Span] = set()
+        self._untold = Untold()
         self._end = self._at
         self._awaited: set[UUID] = set()
         self._recalled: set[UUID] = set()
@@ -141,15 +136,15 @@ class Replay(Generic[S, K]):
         # First: an interrupted replay has decided more than it can read the announcements of.
         await self._keep_books()
         self._at = await self._pool.fetchval(QUERIES["newest"]) or self._at
-        read = [list(records) for records in partitions]
-        ids = [arrive(record, self._verifier).id for records in read for record in records]
+        read = [[(record, arrive(record, self._verifier).id) for record in records] for records in partitions]
+        ids = [id for records in read for _, id in records]
         known = await self._pool.fetch(QUERIES["known_inputs"], ids)
         first = self._fates.first_copies(row["event_id"] for row in known)
         self._end = max((event.time for event in self._published), default=self._at)
         placed = [each for records in read for each in self._placed(records, first)]
-        self._read = Read(placed)
-        for at, record in placed:
-            self._agenda.add(at, record, self._published.place_of(arrive(record, self._verifier).id))
+        self._read = Read((at, record) for at, record, _ in placed)
+        for at, record, id in placed:
+            self._agenda.add(at, record, self._published.place_of(id))
         await self._recall_open()
         while await self._step():
             pass
@@ -157,24 +152,13 @@ class Replay(Generic[S, K]):
         return self.replayed
 
     def _placed(
-        self, records: Sequence[Record], handled_at: Callable[[UUID], datetime | None]
-    ) -> list[tuple[datetime, Record]]:
-        """Return the records of a partition with their moments.
-
-        Note of those of which nothing tells by when they were decided: with the next one that is told of, or last.
-        """
-        told: dict[int, datetime | None] = {}
-
-        def noted(record: Record) -> datetime | None:
-            return told.setdefault(record.offset, handled_at(arrive(record, self._verifier).id))
-
-        placed = list(moments(records, noted, self._at))
-        for record, until in zip(records, next_known(list(told.values())), strict=True):
-            if told[record.offset] is None:
-                span = record.topic, record.partition, until or self._end + _SOON
-                self._spans[record.topic, record.partition, record.offset] = span
-                self._until.setdefault(arrive(record, self._verifier).id, span[-1])
-        return placed
+        self, read: Sequence[tuple[Record, UUID]], handled_at: Callable[[UUID], datetime | None]
+    ) -> list[tuple[datetime, Record, UUID]]:
+        """Return the records of a partition, each with its moment and its id. Note those of which nothing tells."""
+        records, ids = [record for record, _ in read], [id for _, id in read]
+        told = [handled_at(id) for id in ids]
+        self._untold.note(records, ids, told, self._end + _SOON)
+        return list(zip(moments(records, told, self._at), records, ids, strict=True))
 
     async def _step(self) -> bool:
         """Take the next turn. Return False after the last one."""
@@ -298,12 +282,8 @@ class Replay(Generic[S, K]):
         return decision
 
     def _is_too_early(self, id: UUID, events: Sequence[EventData]) -> bool:
-        """Return whether a record of which nothing tells would lead to other events than the topics have.
-
-        It was decided later, then: with the next record of its partition, in one turn, where only the last of several
-        views is published. Or after all that is published, or never: a service publishes events in their order.
-        """
-        if self._at >= self._until.get(id, self._at) or not events:
+        """Return whether a record of which nothing tells would lead to other events than the topics have."""
+        if not events or not self._untold.may_be_later(id, self._at):
             return False
         ids = (event_id(id, data.TYPE, place) for place, data in enumerate(events))
         return not any(
@@ -312,12 +292,10 @@ class Replay(Generic[S, K]):
 
     def _is_moved(self, item: Waiting) -> bool:
         """Move a record to the last moment by which it was decided, if one before it was moved. Return whether."""
-        if not isinstance(item, Record):
+        moment = self._untold.moved_to(item, self._at) if isinstance(item, Record) else None
+        if moment is None:
             return False
-        span = self._spans.get((item.topic, item.partition, item.offset))
-        if span is None or span not in self._late or self._at >= span[-1]:
-            return False
-        self._agenda.add(span[-1], item)
+        self._agenda.add(moment, item)
         return True
 
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
@@ -325,10 +303,8 @@ class Replay(Generic[S, K]):
             return await self._turns.take(items, self._known, now, NOBODY, "")
         except TooEarly as early:
             records = [item.record for item in items if isinstance(item, Arrival)]
-            early_ones = (item.record for item in items if isinstance(item, Arrival) and item.id == early.id)
-            places = ((record.topic, record.partition, record.offset) for record in early_ones)
-            place = next(place for place in places if place in self._spans)
-            self._late.add(self._spans[place])
+            copies = (item.record for item in items if isinstance(item, Arrival) and item.id == early.id)
+            self._untold.is_late(next(record for record in copies if self._untold.has(record)))
             moved = {id(record) for record in records if self._is_moved(record)}
             rest = [item for item in items if not (isinstance(item, Arrival) and id(item.record) in moved)]
             return await self._run_turn(rest, now) if rest else TurnResult((), NOBODY, frozenset(), (), ())
