@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from servicecert_schemas.codec import VERSIONS, written
+from servicecert_schemas.codec import stored, written
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, TOPIC_OF, Topic
-from servicecert_schemas.upcasting import UPCASTERS, upcast
 
 from ..audit.checkpoints import Checkpoint, checkpoint_event
 from ..decider import Connection
@@ -42,7 +41,7 @@ async def waiting(connection: Connection) -> AsyncIterator[EventData]:
     while rows := await connection.fetch(QUERIES["outbox_after"], last, _AT_ONCE):
         last = rows[-1]["id"]
         for row in rows:
-            yield upcast(VERSIONS[row["type"]].model_validate_json(row["payload"]), UPCASTERS)
+            yield stored(row["type"], row["payload"])
 
 
 async def lock(connection: Connection, keys: Sequence[str]) -> None:
