@@ -228,7 +228,8 @@ class Effects:
     async def _outcomes(self, effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """Announce the tasks where the effect asks for it, and do them."""
         try:
-            if effect.announce is not None and self._announcer is not None:
+            if effect.announce is not None:
+                assert self._announcer is not None, "What must be announced is not done without that."
                 if fault := await guard_cancellation(self._announcer.announce(effect, tasks)):
                     return [Retry(fault)] * len(tasks)
                 crash_point("announced")
