@@ -8,13 +8,14 @@ PYTEST := $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 N ?= 2000
 SEED ?= 1
 SECONDS ?= 60
+MINUTES ?= 60
 CERTIFICATES ?= 100000
 COUNT ?= 4000
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ chaos: setup ## N=… applications while everything is killed at random, drawn f
 
 alarms: setup ## faults in a running system that a real Prometheus watches: what fires, when; 50 minutes; ONLY=… takes one fault
 	@PYTHONPATH=tests $(BIN)/python -m alarms $(if $(ONLY),--only '$(ONLY)')
+
+soak: setup ## MINUTES=… of constant load with faults, outages, rolling restarts and upgrades, watched by a real Prometheus
+	@PYTHONPATH=tests $(BIN)/python -m soak --minutes $(MINUTES) --seed $(SEED)
 
 compose-test: setup ## docker-compose.yml as it is, run on podman without a Docker engine, with kills and restarts
 	@PYTHONPATH=tests $(BIN)/python -m containers

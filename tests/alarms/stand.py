@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from chaos.observers import MailServer
 from servicecert_cli.demo import openssl
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
@@ -34,44 +34,6 @@ HOST = "127.0.0.1"
 SCRAPE_SECONDS = 5.0
 LOAD_SECONDS = 3.0
 """Between two applications."""
-
-
-@dataclass(eq=False)
-class MailServer:
-    """Accepts every mail, unless `answer` is set: then it answers that to each sender or recipient."""
-
-    to_sender: str | None = None
-    to_recipient: str | None = None
-
-    async def handle_MAIL(
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if self.to_sender:
-            return self.to_sender
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return "250 2.1.0 Ok"
-
-    async def handle_RCPT(
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        if self.to_recipient:
-            return self.to_recipient
-        envelope.rcpt_tos.append(address)
-        return "250 2.1.5 Ok"
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
-        return "250 2.0.0 Taken"
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[int]:
-        """Run the server; yield its port."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: SMTP(self, hostname="mail", loop=loop), HOST, 0)
-        try:
-            yield server.sockets[0].getsockname()[1]
-        finally:
-            server.close()
 
 
 class CrlAddress:
@@ -149,13 +111,19 @@ class Stand:
         """Return the names of the alerts that fire now."""
         return {each["alertname"] for each in await asyncio.to_thread(self.prometheus.firing)}
 
+    async def is_quiet(self) -> bool:
+        """Return whether no alert fires and all processes are scraped."""
+        found = await asyncio.to_thread(self.prometheus.vector, "up")
+        all_up = len(found) == len(self.system.processes) and all(each.value == 1 for each in found)
+        return all_up and not await self.firing()
+
 
 @asynccontextmanager
 async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: int) -> AsyncIterator[Stand]:
     """Start the system with its keys in a token, Prometheus over it, and the load."""
     (folder / "crls").mkdir(parents=True, exist_ok=True)
     mail, crl = MailServer(), CrlAddress(folder / "crls")
-    async with mail.serving() as port:
+    async with mail.serving() as mail_environment:
         await crl.open()
         lists = folder / "key-lists"
         lists.mkdir(exist_ok=True)
@@ -163,8 +131,7 @@ async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: i
         environment = {
             "SERVICECERT_KEY_LISTS_DIR": str(lists),
             "SERVICECERT_CANARY_SECONDS": "60",
-            "SMTP_HOST": HOST,
-            "SMTP_PORT": str(port),
+            **mail_environment,
             "SERVICECERT_CRL_INTERNAL_URL": crl.url,
             "SERVICECERT_MOST_EVENTS": "1000000000",
         }
@@ -194,7 +161,7 @@ async def until_quiet(stand: Stand, seconds: float = 600.0) -> None:
         for name, child in tuple(stand.system.children.items()):
             if not child.alive:
                 stand.system.start(name)
-        return not await stand.firing() and await asyncio.to_thread(_all_up, stand)
+        return await stand.is_quiet()
 
     async with asyncio.timeout(seconds):
         await until(quiet, 1.0)
@@ -206,11 +173,6 @@ async def until(condition: Callable[[], Awaitable[object]], pause: float) -> Non
         if await condition():
             return
         await asyncio.sleep(pause)
-
-
-def _all_up(stand: Stand) -> bool:
-    found = stand.prometheus.vector("up")
-    return len(found) == len(stand.system.processes) and all(each.value == 1 for each in found)
 
 
 def now() -> float:

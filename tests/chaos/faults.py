@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter, defaultdict
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import psutil
 import psycopg
@@ -28,6 +30,9 @@ _FAILURES = {
 UNAVAILABLE = 69
 """The exit status of a worker that found no broker or no database, as in sysexits.h."""
 
+STOPPED = (0, UNAVAILABLE, 128 + signal.SIGKILL)
+"""How a process may end that somebody else stopped, or whose broker or database is away for long."""
+
 RECOVERY_SECONDS = 60.0
 """How long after a fault of broker or database a worker may end with UNAVAILABLE: its timeout, and recovery time."""
 
@@ -48,7 +53,19 @@ class FaultInjector:
         self._mail_server = mail_server
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._killed: set[int] = set()
+        self._left_alone: set[str] = set()
         self._unavailable_until = 0.0
+
+    @contextmanager
+    def left_alone(self, *names: str) -> Iterator[None]:
+        """Restart none of these processes until the context ends: somebody else stops them, and may start them."""
+        self._left_alone.update(names)
+        try:
+            yield
+        finally:
+            ended = [child for name in names if not (child := self._system.children[name]).alive]
+            self._killed.update(child.pid for child in ended if child.returncode in STOPPED)
+            self._left_alone.difference_update(names)
 
     async def inject(self, fault: Fault) -> None:
         await asyncio.sleep(fault.wait)
@@ -59,11 +76,14 @@ class FaultInjector:
             await asyncio.to_thread(self._inject, fault)
         self.done[fault.kind] += 1
         if part == "database":
-            # A notifier that loses the connection that owns its intents leaves them to others.
-            self.notifier_losses += len(self._notifiers)
+            self.notifiers_cut_off()
         elif fault.kind is FaultKind.FREEZE and fault.target in self._notifiers:
             # It takes answers for late ones when it continues.
             self.notifier_losses += 1
+
+    def notifiers_cut_off(self) -> None:
+        """Note that each notifier loses the connection that owns its intents: it leaves them to others."""
+        self.notifier_losses += len(self._notifiers)
 
     @property
     def _notifiers(self) -> list[str]:
@@ -122,7 +142,7 @@ class FaultInjector:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             for name, child in tuple(self._system.children.items()):
-                if child.alive:
+                if child.alive or name in self._left_alone:
                     continue
                 self.notifier_losses += name in self._notifiers
                 expected = child.returncode == UNAVAILABLE and time.monotonic() < self._unavailable_until

@@ -50,10 +50,13 @@ class Failure(Enum):
 class MailServer:
     """Accepts every mail. The next `lose` answers are lost with their connection: the sender cannot know the result.
 
-    `refused` counts temporarily rejected recipients.
+    `to_sender` and `to_recipient` are the answers to each sender and recipient, while they are set. `refused` counts
+    temporarily rejected recipients.
     """
 
     mails: dict[UUID, Mail] = field(default_factory=dict)
+    to_sender: str | None = None
+    to_recipient: str | None = None
     lose: int = 0
     lost: int = 0
     refused: int = 0
@@ -66,9 +69,20 @@ class MailServer:
     def _left(self, what: Failure) -> float:
         return self._until.get(what, 0.0) - time.monotonic()
 
+    async def handle_MAIL(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.to_sender:
+            return self.to_sender
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 Ok"
+
     async def handle_RCPT(
         self, server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        if self.to_recipient:
+            return self.to_recipient
         if self._left(Failure.DEAD) > 0:
             server.transport.abort()
         await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
@@ -87,7 +101,9 @@ class MailServer:
                     transport.close()
                 super().connection_made(transport)
 
-        handler = SimpleNamespace(handle_DATA=self.handle_DATA, handle_RCPT=self.handle_RCPT)
+        handler = SimpleNamespace(
+            handle_MAIL=self.handle_MAIL, handle_RCPT=self.handle_RCPT, handle_DATA=self.handle_DATA
+        )
         return Conversation(handler, hostname="catcher", loop=loop)
 
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:

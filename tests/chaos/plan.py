@@ -9,6 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID
@@ -170,7 +171,7 @@ def draw(
     """Return the plan of a seed: `applications` cases, in one burst per fault. `pause` is the longest after a burst."""
     dice = random.Random(seed)
     cases = list(_cases(dice, applications, scenarios))
-    drawn: list[Fault | None] = [*_faults(dice, faults, workers)] or [None]
+    drawn: list[Fault | None] = [*islice(drawn_faults(dice, workers), faults)] or [None]
     cuts = sorted(dice.randrange(len(cases) + 1) for _ in drawn[1:])
     parts = [cases[start:end] for start, end in zip([0, *cuts], [*cuts, len(cases)], strict=True)]
     return Plan(
@@ -183,7 +184,7 @@ def draw(
 
 
 def _cases(dice: random.Random, count: int, scenarios: Sequence[Scenario]) -> Iterator[Case]:
-    courses, types = _shuffled(dice, scenarios), _shuffled(dice, tuple(CertificateType))
+    courses, types = shuffled(dice, scenarios), shuffled(dice, tuple(CertificateType))
     for _ in range(count):
         yield Case(
             case_id=_uuid(dice),
@@ -196,10 +197,10 @@ def _cases(dice: random.Random, count: int, scenarios: Sequence[Scenario]) -> It
         )
 
 
-def _faults(dice: random.Random, count: int, workers: Sequence[str]) -> Iterator[Fault]:
-    kinds, targets = _shuffled(dice, FAULT_KINDS), _shuffled(dice, workers)
-    for _ in range(count):
-        kind = next(kinds)
+def drawn_faults(dice: random.Random, workers: Sequence[str]) -> Iterator[Fault]:
+    """Yield faults for ever, each kind equally often."""
+    kinds, targets = shuffled(dice, FAULT_KINDS), shuffled(dice, workers)
+    for kind in kinds:
         target = next(targets) if kind in _WORKER_FAULTS else ""
         yield Fault(kind, target, dice.uniform(0.0, 0.5), dice.uniform(0.3, 4.0))
 
@@ -229,7 +230,7 @@ def _topics_for(poison: Poison) -> list[str]:
     return [topic for topic in READERS if not (poison is Poison.NO_KEY and topic == "cases")]
 
 
-def _shuffled(dice: random.Random, values: Sequence[T]) -> Iterator[T]:
+def shuffled(dice: random.Random, values: Sequence[T]) -> Iterator[T]:
     """Yield all values in random order, then again, for ever: so each occurs equally often."""
     while True:
         yield from dice.sample(values, len(values))

@@ -81,6 +81,7 @@ async def open_testbed(
     workers: int | Mapping[str, int] = 1,
     authority: Path | None = None,
     token: bool = False,
+    monitored: bool = False,
     customers: Customers | None = None,
     environment: Mapping[str, str] | None = None,
     identities: Identities | None = None,
@@ -101,6 +102,7 @@ async def open_testbed(
             parts=parts,
             authority=authority,
             token=token,
+            monitored=monitored,
             identities=identities,
             environment={
                 **await stack.enter_async_context(mail_server.serving()),

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 from asn1crypto.x509 import Certificate
+from servicecert_cli.canary.customer import CANARY
 from servicecert_cli.connections import kafka
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import (
@@ -79,7 +80,7 @@ class Topics:
 
     `copies` counts events that are in a topic twice. `responders` are the certificates of OCSP responders, as SHA-256
     of the signed bytes; `standings` are those published for each certificate, in order. `announced` are the bytes that
-    were to be signed, as SHA-256.
+    were to be signed, as SHA-256. `canaries` are the cases that no plan has: the canary's.
     """
 
     cases: dict[UUID, CaseEvents] = field(default_factory=lambda: defaultdict(CaseEvents))
@@ -91,6 +92,7 @@ class Topics:
     responders: set[str] = field(default_factory=set)
     standings: dict[tuple[str, str], list[Standing]] = field(default_factory=lambda: defaultdict(list))
     announced: set[str] = field(default_factory=set)
+    canaries: set[UUID] = field(default_factory=set)
 
     def add(self, event_id: UUID, data: EventData) -> None:
         """Add one event."""
@@ -131,6 +133,8 @@ class Topics:
         self.copies += event_id in known
 
     def _see(self, event_id: UUID, view: CaseChanged) -> None:
+        if view.account_id == CANARY.account_id:
+            self.canaries.add(view.case_id)
         case_events = self.cases[view.case_id]
         self._count(event_id, case_events.view_ids)
         if event_id in case_events.view_ids:

@@ -184,6 +184,8 @@ def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
         versions = sorted(case_events.versions + case_events.left_out)
         if case_events.versions != sorted(case_events.versions) or versions != list(range(1, len(versions) + 1)):
             yield f"{case_id} has the versions {case_events.versions}"
+        if case_id in evidence.topics.canaries:
+            continue
         if (case := planned.get(case_id)) is None:
             yield f"{case_id} was never applied for"
             continue

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from aiokafka import TopicPartition
 from chaos.customers import Customers
 from chaos.idle import IdleCheck
+from chaos.load import constant_load
 from chaos.observers import SIGNATURE_HOOK
-from chaos.plan import Burst, Case, draw
 from chaos.report import findings
 from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import judge
@@ -30,7 +29,7 @@ from servicecert_schemas.upcasting import as_written
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import schema
 
-AT_ONCE, PAUSE_SECONDS = 2, 0.4
+SEED, AT_ONCE, PAUSE_SECONDS = 5, 2, 0.4
 ISSUED = 6
 """How many certificates each mixture of versions issues, at least."""
 PATIENCE_SECONDS = 60.0
@@ -62,7 +61,7 @@ async def test_I1_I2_I3_workers_of_two_versions_work_side_by_side_forward_and_ba
         system = testbed.system
         first, second = list(SERVICES), [f"{service}-2" for service in SERVICES]
         await asyncio.to_thread(_expand, system, tmp_path / "newer" / "migrations")
-        async with _load(testbed) as sent:
+        async with constant_load(testbed.traffic, SEED, AT_ONCE, PAUSE_SECONDS) as sent:
             await _take_over(testbed, first, second, new)
             await _take_over(testbed, second, first, old)
         await IdleCheck(system, testbed.traffic).wait()
@@ -71,28 +70,6 @@ async def test_I1_I2_I3_workers_of_two_versions_work_side_by_side_forward_and_ba
     assert not list(findings(judge(sent, evidence)))
     assert not evidence.topics.parked
     assert written_now <= present, "workers of this version have written views"
-
-
-@asynccontextmanager
-async def _load(testbed: Testbed) -> AsyncIterator[list[Case]]:
-    """Send applications, a few at a time, until the context ends. Yields those that are sent."""
-    sent: list[Case] = []
-
-    async def send() -> None:
-        cases = iter(draw(5, 4_000, [], faults=0).cases)
-        while True:
-            burst = Burst(tuple(next(cases) for _ in range(AT_ONCE)), (), None, 0.0)
-            sent.extend(burst.cases)
-            await asyncio.shield(testbed.traffic.send(burst))
-            await asyncio.sleep(PAUSE_SECONDS)
-
-    sending = asyncio.create_task(send())
-    try:
-        yield sent
-        assert not sending.done(), sending.exception()
-    finally:
-        sending.cancel()
-        await asyncio.wait([sending])
 
 
 def _expand(system: System, folder: Path) -> None:

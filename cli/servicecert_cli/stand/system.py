@@ -69,8 +69,8 @@ class System:
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
     own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
-    and the canary. `environment` is added to each service's. Raises UserError, OperatorError and the authority's
-    errors, each one sentence.
+    and the canary. `environment` is added to each process's; `overrides` is its copy, which may be changed for those
+    that start later. Raises UserError, OperatorError and the authority's errors, each one sentence.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class System:
         self._throughput = throughput
         self._secure = secure
         self._identities = identities
-        self._overrides = dict(environment or {})
+        self.overrides = dict(environment or {})
         self._report = report
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -242,7 +242,7 @@ class System:
             "SERVICECERT_HEALTH_PORT": str(self._health_ports.get(name, 0)),
             **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
-            **self._overrides,
+            **self.overrides,
         }
 
     @property

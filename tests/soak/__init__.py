@@ -1,0 +1,1 @@
+"""`make soak`: a constant load for long, with faults, outages, rolling restarts and upgrades in it."""
