@@ -17,7 +17,8 @@ from servicecert_cli.terminal import interruption
 from servicecert_deploy import start_parts
 
 from soak import report
-from soak.run import Outcome, open_soak, run
+from soak.run import BEGIN, Outcome, changed_processes, open_soak, run
+from soak.schedule import schedule, steps_until
 
 PAUSE_SECONDS = 1.0
 
@@ -59,7 +60,8 @@ async def _soak(seconds: float, seed: int, pause: float, folder: Path) -> Outcom
     )
     try:
         async with open_soak(folder, parts, identities, say) as soak:
-            return await run(soak, seconds, seed, pause)
+            steps = schedule(seed, changed_processes(), BEGIN)
+            return await run(soak, steps_until(time.monotonic() + seconds, steps, time.monotonic), seed, pause)
     finally:
         shutil.rmtree(folder / "identities", ignore_errors=True)
         shutil.rmtree(folder / "released", ignore_errors=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from alarms import rules
@@ -34,7 +34,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType
 
 from soak.happenings import Firing, Happening, firings
-from soak.schedule import Outage, Pause, Rollout, Step, Version, schedule
+from soak.schedule import Outage, Pause, Rollout, Step, Version
 from soak.watching import Growth, Stretch, Watch, growths
 
 SCRAPE_SECONDS = 5.0
@@ -79,30 +79,34 @@ class Soak:
     code: Mapping[Version, str]
     version: Version
     say: Say
+    happenings: list[Happening] = field(default_factory=list)
 
-    async def take(self, step: Step) -> Happening | None:
+    async def take(self, step: Step) -> None:
         """Let a step happen, and wait until the system is well again. Raises TimeoutError where it is not."""
         began = time.time()
         match step:
             case Pause(seconds):
                 await asyncio.sleep(seconds)
-                return None
             case Outage(name):
-                self.say(f"outage: {name}")
                 fault = BY_NAME[name]
+                self.say(f"outage: {name}")
                 await self._suffer(name)
                 await self.until_quiet()
-                alert, consequences = fault.alert, fault.consequences
-                return Happening(name, Stretch(began, time.time()), alert, consequences)
+                self._note(name, began, fault.alert, fault.consequences)
             case Rollout(version):
                 name = "rolling restart" if version is self.version else f"rollout of {version}"
                 self.say(name)
                 await self._roll(version)
-                return Happening(name, Stretch(began, time.time()))
+                self._note(name, began)
             case Fault():
                 self.say(f"fault: {step.kind} {step.target} for {step.seconds:.1f} s")
                 await self.injector.inject(step)
-                return Happening(step.kind.value, Stretch(began, time.time()))
+                self._note(step.kind.value, began)
+
+    def _note(
+        self, name: str, began: float, alert: str | None = None, consequences: frozenset[str] = frozenset()
+    ) -> None:
+        self.happenings.append(Happening(name, Stretch(began, time.time()), alert, consequences))
 
     async def _suffer(self, name: str) -> None:
         """Inject a fault until its alert fires. Nobody restarts what it ends."""
@@ -139,24 +143,20 @@ class Soak:
                 await system.ready(name)
 
 
-async def run(soak: Soak, seconds: float, seed: int, pause: float) -> Outcome:
-    """Let what the seed schedules happen under a load of one application each `pause` seconds until the time is over.
+async def run(soak: Soak, steps: Iterable[Step], seed: int, pause: float) -> Outcome:
+    """Let the steps happen, one after the other, under a load of one application each `pause` seconds.
 
     Raises UserError where the system does not come to rest.
     """
     testbed, watch = soak.testbed, Watch(soak.testbed)
     supervising = asyncio.create_task(soak.injector.supervise())
     watching = asyncio.create_task(watch.watch())
-    happenings: list[Happening] = []
     try:
         await soak.until_quiet()
         began = time.time()
         async with constant_load(testbed.traffic, seed, AT_ONCE, pause) as sent:
-            for step in schedule(seed, changed_processes(), BEGIN):
-                if time.time() - began >= seconds:
-                    break
-                if (happening := await soak.take(step)) is not None:
-                    happenings.append(happening)
+            for step in steps:
+                await soak.take(step)
             await soak.until_quiet()
         ended = time.time()
         # Nothing of theirs is to be waited for.
@@ -179,7 +179,7 @@ async def run(soak: Soak, seconds: float, seed: int, pause: float) -> Outcome:
         cases=sent,
         evidence=evidence,
         verdict=judge(sent, evidence),
-        happenings=happenings,
+        happenings=soak.happenings,
         fired=list(firings(series, SCRAPE_SECONDS)),
         growths=growths(watch.samples),
         progress=watch.progress,

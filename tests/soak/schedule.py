@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import cycle
+from itertools import cycle, takewhile
 from typing import TypeAlias
 
 from chaos.plan import Fault, drawn_faults, shuffled
@@ -66,6 +66,11 @@ class Pause:
 
 
 Step: TypeAlias = Fault | Outage | Rollout | Pause
+
+
+def steps_until(moment: float, steps: Iterable[Step], clock: Callable[[], float]) -> Iterator[Step]:
+    """Yield the steps that begin before a moment."""
+    return takewhile(lambda _: clock() < moment, steps)
 
 
 def schedule(seed: int, processes: Sequence[str], begin: Version) -> Iterator[Step]:
