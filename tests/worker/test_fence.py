@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,8 +16,10 @@ from servicecert_schemas import topics
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.codec import Record, to_record
 from servicecert_worker.clock import machine_clock
+from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.storage import QUERIES, database
 from toy import service as toy
 from toy.stand import Stand, eventually, numbered
@@ -163,6 +168,25 @@ async def test_what_is_not_decided_by_the_service_or_a_second_copy_is_not_unknow
     await handled(stand, stand.work(), "2")
     await send(stand, signer.signed(own))
     assert "(1 written to certificates)" in await ended(stand.work())
+
+
+async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_start(
+    stand: Stand, tmp_path: Path
+) -> None:
+    """Its tables lack what the earlier version did not decide."""
+    worker = stand.work()
+    await stand.send(numbered(CASE, "1", "skip"))
+    await stand.wait_handled(1)
+    await committed(stand, 2)
+    assert worker.stop(60) == 0
+    earlier = toy.toy(tmp_path / "acts", 0)
+    fences = [
+        Fence(Cluster(stand.parts.bootstrap, stand.prefix), service, stand.identities.verifier(stand.prefix), timedelta(days=90))
+        for service in (earlier, replace(earlier, is_relevant=lambda _: True))
+    ]
+    await fences[0].require_known(stand.pool)
+    with pytest.raises(OperatorError, match="at least 1 handled of applications"):
+        await fences[1].require_known(stand.pool)
 
 
 async def test_a_database_that_has_noted_nothing_yet_takes_the_topics_as_they_are(stand: Stand) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -183,6 +184,31 @@ async def test_what_is_not_published_stays_to_be_published(empty: Empty) -> None
         assert await pool.fetchval("select count(*) from intents") == 2
         assert (done.handled, done.left, done.recalled) == (2, {"sign": 2}, {})
         assert dict(done.unpublished) == {IssuingRefused.TYPE: 2}
+
+
+class Earlier(Remembering):
+    """A version that ignores what says nothing."""
+
+    def service(self, **changes: Any) -> Any:
+        return super().service(is_relevant=lambda data: not data.reason.startswith("quiet"), **changes)
+
+
+async def test_I1_what_an_earlier_version_ignored_is_decided(empty: Empty) -> None:
+    """A version that begins to handle events has its own tables brought forward: see docs/development.md."""
+    async with empty() as pool:
+        course = Course(pool, Earlier(drawn=lambda: 7))
+        for offset, text in enumerate(("loud-1", "quiet-2", "view-3", "quiet-4")):
+            course.now += timedelta(seconds=1)
+            await course.step([record(CASES[0], text, offset, course.now)])
+        await course.step(results=course.tasks)
+        await course.relay()
+        assert await pool.fetchval("select count(*) from inbox") == 2
+        done = await replayed(pool, inert(), [course.read], PublishedEvents(course.published))
+        assert (done.handled, done.unpublished) == (2, {})
+        numbers = await pool.fetchval("select body->'numbers' from tally")
+        assert [text.split("-")[0] for text in json.loads(numbers)] == ["loud", "view", "quiet", "quiet"]
+        again = await replayed(pool, inert(), [course.read], PublishedEvents(course.published))
+        assert again.handled == 0
 
 
 async def test_B6_what_a_replay_decides_is_audited(empty: Empty) -> None:
