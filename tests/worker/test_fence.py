@@ -181,7 +181,12 @@ async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_st
     assert worker.stop(60) == 0
     earlier = toy.toy(tmp_path / "acts", 0)
     fences = [
-        Fence(Cluster(stand.parts.bootstrap, stand.prefix), service, stand.identities.verifier(stand.prefix), timedelta(days=90))
+        Fence(
+            Cluster(stand.parts.bootstrap, stand.prefix),
+            service,
+            stand.identities.verifier(stand.prefix),
+            timedelta(days=90),
+        )
         for service in (earlier, replace(earlier, is_relevant=lambda _: True))
     ]
     await fences[0].require_known(stand.pool)
