@@ -45,8 +45,8 @@ else
 endif
 
 test-long: export PYTHONDONTWRITEBYTECODE =
-test-long: setup .venv/.plot ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out
-	@$(PYTEST) -m long
+test-long: setup .venv/.plot ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out; LONG=… takes some files
+	@$(PYTEST) -m long $(LONG)
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
 	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)

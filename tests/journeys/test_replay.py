@@ -28,7 +28,7 @@ from servicecert_worker.storage import database
 
 from .conftest import CompletedRun
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 
 OWN_BOOKS: Mapping[str, str] = {
     "audit": "a replay writes a chain of its own: salts are random, and its rows say that they are a replay's",
