@@ -1,0 +1,79 @@
+"""What a replay into empty tables takes: its speed beside that of the workers, and its memory.
+
+python -m bench.replay --cases 4000      # writes var/bench/replay-*.json
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, STDOUT
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+import psycopg
+from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.operations.migrating import migrate
+from servicecert_cli.stand.system import System
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.storage import database
+
+from bench import load
+from bench.results import keep
+from bench.stand import idle, measured_system
+from bench.whole_way import backlog
+
+CASES = 4_000
+LOOK_SECONDS = 0.1
+MB = 1e6
+
+
+async def measure(cases: int) -> None:
+    """Let workers handle so many applications, and replay each service into tables of another database."""
+    async with measured_system() as system:
+        with tempfile.TemporaryDirectory() as folder:
+            csrs = await load.requests("ec", Path(folder))
+        await publish(system.cluster, load.opening())
+        rate = await backlog(system, csrs, cases)
+        await idle(system)
+        await system.stop_all()
+        urls = await asyncio.to_thread(_second_database, system.backends.admin_url)
+        for service in SERVICES:
+            started = perf_counter()
+            peak = await _replayed(system, service, urls[service])
+            keep(f"replay-{service}", cases / (perf_counter() - started), "per second", "all workers", rate)
+            keep(f"replay-memory-{service}", peak / MB, "MB", "cases", cases)
+
+
+def _second_database(url: str) -> dict[str, str]:
+    """Make an empty database beside the first; return the services' URLs. It goes with its server."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create database replayed")
+    second = urlunsplit(urlsplit(url)._replace(path="/replayed"))
+    urls = database.prepare(second, {name: database.new_password() for name in (*SERVICES, *database.LOGINS)})
+    migrate(urls[database.MIGRATOR], SERVICES)
+    return urls
+
+
+async def _replayed(system: System, service: str, url: str) -> int:
+    """Run the command; return the most resident memory that was seen, in bytes."""
+    command = (sys.executable, "-m", "servicecert_cli", "replay", service, "--yes")
+    environment = {**system.environment(service), "DATABASE_URL": url}
+    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=PIPE, stderr=STDOUT)
+    output = asyncio.create_task(process.communicate())
+    peak = 0
+    while not output.done():
+        with suppress(psutil.NoSuchProcess):
+            peak = max(peak, psutil.Process(process.pid).memory_info().rss)
+        await asyncio.wait([output], timeout=LOOK_SECONDS)
+    assert process.returncode == 0, output.result()[0].decode()
+    return peak
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.replay", description=__doc__)
+    parser.add_argument("--cases", type=int, default=CASES)
+    asyncio.run(measure(parser.parse_args().cases))
