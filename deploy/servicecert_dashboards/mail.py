@@ -39,7 +39,7 @@ _HANDING_OVER = Row(
         ),
         Panel(
             "Last answer of each mail server",
-            (Query("min by (relay) (servicecert_mail_last_answer)", "{{relay}}"),),
+            (Query("max by (relay) (servicecert_mail_last_answer)", "{{relay}}"),),
             kind=Kind.STATES,
             states=_ANSWERS,
             nothing="no mail yet",

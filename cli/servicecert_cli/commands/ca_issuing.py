@@ -38,7 +38,8 @@ from .schema import in_schema
 def status(ca_dir: Path | None, as_json: bool) -> None:
     """Show what was issued, what is open, and what was refused or stopped, and why.
 
-    DATABASE_URL names a reader or an operator. Counts the whole table.
+    DATABASE_URL names a reader or an operator. Counts the whole table. Until when a CA is
+    valid, only --ca-dir tells.
 
     \b
     Examples:
@@ -246,7 +247,7 @@ def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
     ]
     if rows:
         print_table(head, rows, right=frozenset({2, 3, 4, 5}))
-        click.echo()
+        click.echo("A CA that has issued nothing is not listed.\n")
 
 
 def _age(seconds: float) -> str:

@@ -80,16 +80,29 @@ def _list(as_json: bool, names: frozenset[str]) -> None:
 
 
 def _print(found: Sequence[Check]) -> None:
-    """Print a line for each check, below a fault why it matters and what to do; then a summary."""
-    for subject, checks in groupby(found, key=lambda check: check.subject):
+    """Print a line for each check that was made, below a fault why it matters and what to do; then a summary."""
+    made = [check for check in found if check.severity is not Severity.SKIPPED]
+    for subject, checks in groupby(made, key=lambda check: check.subject):
         click.secho(str(subject), bold=True)
         for check in checks:
             _print_check(check)
+    _print_skipped([check for check in found if check.severity is Severity.SKIPPED])
     count = Counter(check.severity for check in found)
     click.echo(f"\n{', '.join(f'{count[severity]} {severity}' for severity in reversed(Severity) if count[severity])}.")
     for severity in reversed(_FAULTS):
         if names := [check.name for check in found if check.severity is severity]:
             click.echo(f"{click.style(f'{severity}:', COLOURS[severity])} {', '.join(names)}")
+
+
+def _print_skipped(skipped: Sequence[Check]) -> None:
+    """Print a line for each reason for which checks were skipped."""
+    reasons: dict[str, list[str]] = {}
+    for check in skipped:
+        reasons.setdefault(f"{check.finding} {check.remedy}".rstrip(), []).append(check.name)
+    if reasons:
+        click.secho("skipped", bold=True)
+    for reason, names in reasons.items():
+        click.echo(f"  {escaped(reason)} ({', '.join(names)})")
 
 
 def _print_check(check: Check) -> None:

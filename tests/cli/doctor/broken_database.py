@@ -272,24 +272,29 @@ def ocsp_does_not_know_of_a_revocation(it, *_) -> Iterator[None]:
     it.execute(f"update revoker.statuses set standing = 'valid' where key = '{CASE}'")
 
 
-def with_mail(it: Installation, refused_since: str) -> Iterator[None]:
+def with_mail(it: Installation, answer: str, refused_since: str = "null") -> Iterator[None]:
     it.execute(
         "insert into notifier.mails (mail_id, case_id, kind, occasion, recipient, place, planned_at, state, attempts, "
         "next_try_at, answer, refused_since) values (gen_random_uuid(), gen_random_uuid(), 'certificate-issued', '', "
-        f"'orderer', 1, now() - interval '2 hours', 'deferred', 1, now(), '450', {refused_since})"
+        f"'orderer', 1, now() - interval '2 hours', 'deferred', 1, now(), '{answer}', {refused_since})"
     )
     yield
     it.execute("delete from notifier.mails")
 
 
-@breaks("1 are tried again, the oldest for 2 h.", mails=WARNING)
+@breaks("1 are tried again (most had the answer 450), the oldest for 2 h.", mails=WARNING)
 def a_mail_waits(it, *_) -> Iterator[None]:
-    yield from with_mail(it, "null")
+    yield from with_mail(it, "450")
+
+
+@breaks("The mail server refuses us: 1 mails wait.", mails=CRITICAL)
+def the_mail_server_refuses_our_login(it, *_) -> Iterator[None]:
+    yield from with_mail(it, "530 5.7.0")
 
 
 @breaks("The mail server refuses us: 1 mails wait.", mails=CRITICAL)
 def the_mail_server_refuses_us(it, *_) -> Iterator[None]:
-    yield from with_mail(it, "now()")
+    yield from with_mail(it, "450", "now()")
 
 
 @breaks("intake on ", worker_versions=WARNING)

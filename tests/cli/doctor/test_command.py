@@ -110,7 +110,7 @@ def test_people_read_what_why_and_what_to_do(servicecert, no_broker):
     assert lines[1].startswith("critical  kafka")
     assert lines[2] == f"why: {CATALOGUE['kafka'].check.why}"
     assert lines[3] == "-> Start Kafka, or correct the KAFKA_ settings."
-    assert lines[4] == "topics"
+    assert lines[4:6] == ["skipped", "Not possible: see `kafka`. (topics)"]
     assert lines[-2:] == ["1 critical, 1 skipped.", "critical: kafka"]
 
 

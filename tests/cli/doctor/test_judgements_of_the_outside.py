@@ -189,8 +189,8 @@ def test_mail_servers():
     ("deferred", "severity", "words"),
     [
         (Deferred(0, 0.0, 0), OK, "None waits."),
-        (Deferred(2, 3_599, 0), OK, "2 are tried again, none is old."),
-        (Deferred(2, 3_600, 0), WARNING, "2 are tried again, the oldest for 60 min."),
+        (Deferred(2, 3_599, 0, "450"), OK, "2 are tried again (most had the answer 450), none is old."),
+        (Deferred(2, 3_600, 0, "450"), WARNING, "2 are tried again (most had the answer 450), the oldest for 60 min."),
         (Deferred(2, 86_400, 0), CRITICAL, "the oldest for 24 h"),
         (Deferred(2, 10, 1), CRITICAL, "refuses us: 1 mails wait"),
     ],
@@ -202,7 +202,7 @@ def test_mails_do_not_wait(deferred, severity, words):
 @pytest.mark.parametrize(
     ("registers", "severity", "words"),
     [
-        (Registers(24, 34), OK, "24 records; the newest is 34 days old."),
+        (Registers(24, 34), OK, "24 records, deletions among them; the newest is 34 days old."),
         (Registers(24, 35), WARNING, "35 days old"),
         (Registers(24, None), WARNING, "older than two years"),
         (Registers(0, None), CRITICAL, "empty"),

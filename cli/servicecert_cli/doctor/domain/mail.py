@@ -21,11 +21,13 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Mails that are tried again, the age in seconds of the oldest, and how many a server refused because of us."""
+    """Mails that are tried again, the age in seconds of the oldest, how many a server refused because of us, and the
+    answer that most of them had: None if there are none."""
 
     number: int
     oldest: float
     refused: int
+    answer: str | None = None
 
 
 @examination(
@@ -72,7 +74,8 @@ def check_mails(deferred: Deferred) -> Finding:
     remedy = "See `servicecert mail list --state deferred`, and the answers of the mail server there."
     if deferred.refused:
         findings.append(critical(f"The mail server refuses us: {deferred.refused} mails wait.", remedy))
+    waiting = f"{deferred.number} are tried again (most had the answer {deferred.answer})"
     if deferred.number and deferred.oldest >= WARN_SECONDS:
-        text = f"{deferred.number} are tried again, the oldest for {period(deferred.oldest)}."
+        text = f"{waiting}, the oldest for {period(deferred.oldest)}."
         findings.append(critical(text, remedy) if deferred.oldest >= CRITICAL_SECONDS else warning(text, remedy))
-    return worst(findings, f"{deferred.number} are tried again, none is old." if deferred.number else "None waits.")
+    return worst(findings, f"{waiting}, none is old." if deferred.number else "None waits.")

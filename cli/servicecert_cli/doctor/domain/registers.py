@@ -12,7 +12,8 @@ OLD_LIST_DAYS = 90
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """How many records the topic holds, and the days since the newest; None if it is older than can be asked."""
+    """How many records the topic holds, deletions among them, and the days since the newest; None if it is older than
+    can be asked."""
 
     records: int
     days: float | None
@@ -39,7 +40,10 @@ def check_registers(registers: Registers) -> Finding:
         return critical("The topic is empty: every application is sent back.", load)
     if registers.days is None:
         return warning(f"{registers.records} records; the newest is older than two years.", load)
-    text = f"{registers.records} records; the newest is {registers.days:.0f} days old."
+    text = (
+        f"{registers.records} records, deletions among them; the newest is {registers.days:.0f} days old. How many "
+        "entries are left, intake's metric servicecert_followed_entries tells."
+    )
     return warning(text, load) if registers.days >= OLD_DAYS else ok(text)
 
 

@@ -26,6 +26,8 @@ from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.storage import database
 
+from ...canary.settings import Settings as CanarySettings
+from ...exporter.settings import Settings as ExporterSettings
 from ..domain.configuration import Requirement, TimeZones, Variables
 from ..sources import Sources, setting
 
@@ -38,6 +40,7 @@ _ZONE = "Europe/Helsinki"
 def _all_settings() -> Iterator[type[BaseSettings]]:
     yield from (ProcessSettings, WorkerSettings, ResponderSettings)
     yield from (IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings)
+    yield from (CanarySettings, ExporterSettings)
 
 
 async def variables(_: Sources) -> Variables:

@@ -147,5 +147,6 @@ from stopped_since
 
 -- name: deferred
 select count(*) as number, coalesce(extract(epoch from now() - min(planned_at)), 0)::float8 as oldest,
-       count(*) filter (where refused_since is not null) as refused
+       count(*) filter (where answer like '5%' or refused_since is not null) as refused,
+       mode() within group (order by answer) as answer
 from mails where state = 'deferred'
