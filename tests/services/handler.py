@@ -24,6 +24,7 @@ from servicecert_worker.process.service import ServiceModule
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.worker import Worker
+from servicecert_worker.storage.known_database import KnownDatabase
 from toy.stand import eventually
 
 E = TypeVar("E", bound=EventData)
@@ -119,7 +120,7 @@ async def handling(
         broker = Broker(worker_settings.cluster, module.NAME)
         source = Source(broker, [topic.name for topic in module.READS], module.NAME)
         async with module.open_service(settings, pool, machine_clock) as service:
-            worker = Worker(service, worker_settings, pool, broker, source)
+            worker = Worker(service, worker_settings, pool, KnownDatabase(), broker, source)
             if known is not None:
                 worker._snapshot.value = known
             await worker._begin_chain()

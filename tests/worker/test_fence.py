@@ -152,6 +152,40 @@ async def test_I2_a_running_worker_publishes_nothing_from_a_database_that_forgot
     assert len(await stand.records(topics.CERTIFICATES.name)) == published
 
 
+async def test_I1_I3_a_running_worker_decides_nothing_on_a_database_that_forgot(stand: Stand, backups: Backups) -> None:
+    """It has lost its connections, and finds another database when it connects again."""
+    await handled(stand, stand.work(), "1")
+    await backups.taken()
+    worker = stand.work()
+    await stand.send(numbered(CASE, "2", "3"))
+    await stand.wait_handled(3)
+    await committed(stand, 3)
+    before = len(await stand.records(topics.CERTIFICATES.name))
+    worker.freeze()
+    await backups.restored()
+    await stand.send(numbered(CASE, "4"))
+    worker.thaw()
+    await ended(worker)
+    assert await stand.fetchval("select count(*) from inbox") == 1
+    assert len(await stand.records(topics.CERTIFICATES.name)) == before
+
+
+async def test_a_running_worker_goes_on_with_another_database_that_knows_all(stand: Stand, backups: Backups) -> None:
+    worker = stand.work()
+    await stand.send(numbered(CASE, "1"))
+    await stand.wait_handled(1)
+    await committed(stand, 1)
+    await stand.wait_until("select count(*) = 0 from outbox")
+    worker.freeze()
+    await backups.taken()
+    await backups.restored()
+    worker.thaw()
+    await stand.send(numbered(CASE, "2"))
+    await stand.wait_handled(2)
+    assert "Another database server answers" in worker.tail(200)
+    assert worker.stop(60) == 0
+
+
 async def test_what_is_not_decided_by_the_service_or_a_second_copy_is_not_unknown(stand: Stand) -> None:
     await handled(stand, stand.work(), "1")
     (copied, *_) = await stand.records(topics.CERTIFICATES.name)
@@ -189,9 +223,9 @@ async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_st
         )
         for service in (earlier, replace(earlier, is_relevant=lambda _: True))
     ]
-    await fences[0].require_known(stand.pool)
+    await fences[0].require_known(stand.pool.fetch)
     with pytest.raises(OperatorError, match="at least 1 handled of applications"):
-        await fences[1].require_known(stand.pool)
+        await fences[1].require_known(stand.pool.fetch)
 
 
 async def test_a_database_that_has_noted_nothing_yet_takes_the_topics_as_they_are(stand: Stand) -> None:

@@ -13,6 +13,7 @@ from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
+from servicecert_worker.storage.known_database import KnownDatabase
 from toy import service as toy
 
 PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere:1/none"}
@@ -25,7 +26,9 @@ async def test_a_long_time_without_work_is_no_stall_and_waiting_work_is(tmp_path
     no_pool: Any = None
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
-    worker = Worker(toy.toy(tmp_path / "acts", 0), settings, no_pool, broker, source, clock=lambda: now[0])
+    worker = Worker(
+        toy.toy(tmp_path / "acts", 0), settings, no_pool, KnownDatabase(), broker, source, clock=lambda: now[0]
+    )
     now[0] += timedelta(hours=1)
     assert worker.live() == (True, "live")
     worker._loop.give_result(Result(uuid4(), "k", "act", toy.Act(case_id="k", number="1")))

@@ -8,9 +8,11 @@ from itertools import groupby
 import click
 from servicecert_pki.characters import escaped
 
+from ..canary.settings import Settings as CanarySettings
 from ..doctor.catalogue import CATALOGUE
 from ..doctor.domain.check import Check, Severity, exit_code
 from ..doctor.examine import examine
+from ..exporter.settings import Settings as ExporterSettings
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 
@@ -60,7 +62,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
     if is_list:
         _list(as_json, names)
         return
-    found = interruption.run(examine(names))
+    found = interruption.run(examine(names, (CanarySettings, ExporterSettings)))
     if as_json:
         print_json([asdict(check) for check in found])
     else:

@@ -10,6 +10,7 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
+from pydantic_settings import BaseSettings
 from servicecert_worker.faults import error_summary, is_transient, operator_message
 
 from .catalogue import CATALOGUE, Line
@@ -22,13 +23,14 @@ SECONDS = 8.0
 _REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
-async def examine(names: Collection[str] = ()) -> list[Check]:
+async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSettings]] = ()) -> list[Check]:
     """Make these checks, or all, and return the results in the catalogue's order.
 
+    `settings` are those of the processes beside the services.
     Where one of them could not be made because of a fault that another check reports, the other one is added.
     """
     chosen = [line for name, line in CATALOGUE.items() if not names or name in names]
-    async with Sources() as sources:
+    async with Sources(settings) as sources:
         until = asyncio.get_running_loop().time() + SECONDS
         made = await _made(sources, chosen, until)
         causes = {cause for _, cause in made.values() if cause is not None} - made.keys()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -15,6 +15,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from pydantic_settings import BaseSettings
 from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
@@ -62,9 +63,13 @@ Ask = Callable[["Sources"], Coroutine[Any, Any, T]]
 
 
 class Sources:
-    """The servers, each opened once. Facts that several checks need are asked once, see `shared`."""
+    """The servers, each opened once. Facts that several checks need are asked once, see `shared`.
 
-    def __init__(self) -> None:
+    `settings` are those of the processes beside the services.
+    """
+
+    def __init__(self, settings: Sequence[type[BaseSettings]] = ()) -> None:
+        self.settings = settings
         self._tasks: dict[object, asyncio.Task[Any]] = {}
         self._stack = AsyncExitStack()
 

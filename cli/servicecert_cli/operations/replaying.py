@@ -135,7 +135,7 @@ async def _replayed(
     replay = Replay(service, pool, turns, verifier, clock, known, forgotten.published)
     done = await replay.run(forgotten.partitions)
     # Only now: an interrupted replay leaves a database that no worker starts on.
-    await Fence(cluster, service, verifier, timedelta(days=settings.inbox_days)).note(pool, forgotten.ends)
+    await Fence(cluster, service, verifier, timedelta(days=settings.inbox_days)).note(pool.execute, forgotten.ends)
     return Outcome(name, forgotten, audit, done)
 
 

@@ -103,6 +103,13 @@ def test_what_needs_a_server_that_is_away_brings_its_check_along(servicecert, no
     assert examined(done)["topics"]["finding"] == "Not possible: see `kafka`."
 
 
+def test_settings_of_the_processes_beside_the_services_are_known(servicecert, monkeypatch):
+    monkeypatch.setenv("SERVICECERT_CANARY_MAIL", "canary@authority.example")
+    monkeypatch.setenv("SERVICECERT_LAG_WINDOW", "20")
+    found = examined(servicecert("doctor", "--only", "variables,settings", "--json"))
+    assert {name: check["severity"] for name, check in found.items()} == {"variables": "ok", "settings": "ok"}
+
+
 def test_people_read_what_why_and_what_to_do(servicecert, no_broker):
     done = servicecert("doctor", "--only", "topics")
     lines = [line.strip() for line in done.stdout.splitlines()]

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiokafka import TopicPartition
-from asyncpg import Pool
 
 from ..clock import machine_clock
-from ..decider import Service
+from ..decider import Fetch, Service
 from ..domain.fence import Seen, by_topic, newest, unknown_inputs, verdict
 from ..faults import OperatorError, with_timeout
 from ..runtime.record import Record, arrive, is_relevant, possible_ids
@@ -24,6 +23,8 @@ from ..storage import QUERIES
 from .cluster import Cluster
 from .outputs import Ends, Outputs
 from .reading import PartReader, part_reader
+
+Execute: TypeAlias = Callable[..., Awaitable[object]]
 
 _SECONDS = 60.0
 _LOOK_BACK = (5, 100)
@@ -40,8 +41,10 @@ class Fence:
     verifier: Verifier
     inbox_age: timedelta
 
-    async def require_known(self, pool: Pool[Any]) -> Ends:
+    async def require_known(self, fetch: Fetch) -> Ends:
         """Return the ends of the topics that the service writes: before them the database knows everything.
+
+        `fetch` asks the database.
 
         Raises `OperatorError` if it does not, and what aiokafka and asyncpg raise.
         """
@@ -50,8 +53,8 @@ class Fence:
 
         async def compare() -> tuple[str | None, Ends]:
             async with part_reader(self.cluster) as reader:
-                unknown, ends = await outputs.unknown(reader, pool.fetch)
-                found = [*by_topic(unknown, own=True), *by_topic(await self._inputs(reader, pool), own=False)]
+                unknown, ends = await outputs.unknown(reader, fetch)
+                found = [*by_topic(unknown, own=True), *by_topic(await self._inputs(reader, fetch), own=False)]
             return verdict(name, found), ends
 
         sentence, ends = await with_timeout(_SECONDS, compare())
@@ -59,22 +62,22 @@ class Fence:
             raise OperatorError(sentence, exit_code=65)
         return ends
 
-    async def note(self, pool: Pool[Any], ends: Ends) -> None:
+    async def note(self, execute: Execute, ends: Ends) -> None:
         """Note in the database that it knows everything before these ends. Only the leader may, see `Leader`."""
         await note(
-            pool.execute, {(each.topic.removeprefix(self.cluster.prefix), each.partition): ends[each] for each in ends}
+            execute, {(each.topic.removeprefix(self.cluster.prefix), each.partition): ends[each] for each in ends}
         )
 
-    async def _inputs(self, reader: PartReader, pool: Pool[Any]) -> list[Seen]:
+    async def _inputs(self, reader: PartReader, fetch: Fetch) -> list[Seen]:
         partitions = await reader.partitions([self.cluster.name(topic) for topic in self.service.reads])
         committed = await reader.committed(self.cluster.group(self.service.name), partitions)
-        unknown = await self._not_handled(pool, await self._handled(reader, committed))
+        unknown = await self._not_handled(fetch, await self._handled(reader, committed))
         if not unknown:
             return []
         # Something is wrong: count.
         wrong = {TopicPartition(self.cluster.prefix + each.topic, each.partition) for each in unknown}
         parts = {each: (max(0, committed[each] - _LOOK_BACK[-1]), committed[each]) for each in wrong}
-        return await self._not_handled(pool, self._relevant(await reader.read(parts)))
+        return await self._not_handled(fetch, self._relevant(await reader.read(parts)))
 
     async def _handled(self, reader: PartReader, committed: Ends) -> list[Seen]:
         """Return the last relevant event of each partition before its offset, if one is near."""
@@ -111,21 +114,21 @@ class Fence:
                     found.append(Seen(topic, record.partition, record.offset, ids, at))
         return found
 
-    async def _not_handled(self, pool: Pool[Any], handled: Sequence[Seen]) -> list[Seen]:
+    async def _not_handled(self, fetch: Fetch, handled: Sequence[Seen]) -> list[Seen]:
         if not handled:
             return []
-        rows = await pool.fetch(QUERIES["known_inputs"], [id for each in handled for id in each.ids])
+        rows = await fetch(QUERIES["known_inputs"], [id for each in handled for id in each.ids])
         unknown = unknown_inputs(handled, {row[0] for row in rows})
         if not unknown:
             return []
         # A record that was parked as an outsider's has another id once its writer's key is pinned.
         places = [(self.cluster.prefix + each.topic, each.partition, each.offset) for each in unknown]
-        rows = await pool.fetch(QUERIES["parked_places"], *map(list, zip(*places, strict=True)))
+        rows = await fetch(QUERIES["parked_places"], *map(list, zip(*places, strict=True)))
         parked = {tuple(row) for row in rows}
         return [each for each, place in zip(unknown, places, strict=True) if place not in parked]
 
 
-async def note(execute: Callable[..., Awaitable[object]], reached: Mapping[tuple[str, int], int]) -> None:
+async def note(execute: Execute, reached: Mapping[tuple[str, int], int]) -> None:
     """Note up to which offset partitions are written, by the catalogue's name of the topic and their number."""
     topics, partitions = [topic for topic, _ in reached], [number for _, number in reached]
     await execute(QUERIES["written_to"], topics, partitions, list(reached.values()))

@@ -30,6 +30,7 @@ from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.worker import Worker
 from ..storage import database, schema
+from ..storage.known_database import KnownDatabase
 from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .insecure import Insecure
@@ -90,21 +91,22 @@ def application(module: ServiceModule) -> FastStream:
             log.warning("SERVICECERT_CLOCK_AHEAD is set: remove it in production", extra={"ahead": str(ahead)})
         clock = clock_ahead(ahead)
         check_secret_files(settings, own)
-        pool = await _prepared(module, settings)
+        known = KnownDatabase()
+        pool = await _prepared(module, settings, known)
         try:
             async with module.open_service(own, pool, clock) as service:
                 if service.holds_production_keys:
                     refuse_trials(settings)
                     if Insecure.DATABASE not in settings.insecure:
                         require_private(settings.dsn)
-                yield Worker(service, settings, pool, broker, source, clock, configuration(settings, own))
+                yield Worker(service, settings, pool, known, broker, source, clock, configuration(settings, own))
         finally:
             pool.terminate()
 
     return Application(module.NAME, settings, broker, opened)
 
 
-async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.Pool[Any]:
+async def _prepared(module: ServiceModule, settings: WorkerSettings, known: KnownDatabase) -> asyncpg.Pool[Any]:
     """Return the database pool once Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
     url = settings.dsn
     until = monotonic() + settings.patience_seconds
@@ -115,7 +117,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings) -> asyncpg.
                 await asyncio.to_thread(schema.check, url, module.NAME, [module.MIGRATIONS])
                 if Insecure.RIGHTS not in settings.insecure:
                     await asyncio.to_thread(database.require_least_rights, url, module.NAME)
-                return await database.open_pool(url, module.NAME)
+                return await database.open_pool(url, module.NAME, known=known)
             except OperatorError as error:
                 fault = error
             except Exception as error:

@@ -73,9 +73,10 @@ class Announcer:
         """Note in the database how far the topics are written, until the connection is lost. `in_use` is held for that.
 
         An intent is committed before it is announced, so the database knows all that is before. Another one may not,
-        if it took over: what was announced over an earlier connection is not noted.
+        if it took over: what was announced over an earlier connection is not noted, and announced again.
         """
         self._reached = {}
+        self._announced.clear()
         while not connection.is_closed():
             await asyncio.sleep(_NOTE_SECONDS)
             if noted := dict(self._reached):

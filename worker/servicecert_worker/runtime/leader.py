@@ -115,7 +115,7 @@ class Leader:
         await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
         # A server that took over may lack what the last one had committed: nothing is published from it then. Only here
         # a partition gets its first row, because an older version's relay notes nothing.
-        await self._fence.note(self._pool, await self._fence.require_known(self._pool))
+        await self._fence.note(connection.execute, await self._fence.require_known(connection.fetch))
         await self._set_initial_deadlines()
         producer = producer_of(self._cluster, self._service.name)
         dead = DeadMembers(self._cluster.group(self._service.name))

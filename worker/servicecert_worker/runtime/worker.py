@@ -13,6 +13,7 @@ from time import perf_counter, time_ns
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
+import asyncpg
 from asyncpg import Pool
 from servicecert_schemas.topics import Topic
 
@@ -33,6 +34,8 @@ from ..process.telemetry import open_telemetry
 from ..process.watchdog import give_up, heartbeat
 from ..service_keys import read_key, read_public_keys
 from ..signatures import UNTRUSTED, Signer, Verifier
+from ..storage.database import connection_options
+from ..storage.known_database import KnownDatabase
 from .announcer import Announcer
 from .crash_points import crash_point
 from .effects import Effects
@@ -61,7 +64,8 @@ def used_topics(service: Service[Any, Any]) -> list[Topic]:
 class Worker(Generic[S, K]):
     """Takes turns for a service over what `source` reads, and runs all background tasks.
 
-    `configuration` describes the settings in the audit chain's first row. Raises `OperatorError` for a bad service key.
+    `pool` connects to no database but the `known` one. `configuration` describes the settings in the first row of the
+    audit chain. Raises `OperatorError` for a bad service key.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class Worker(Generic[S, K]):
         service: Service[S, K],
         settings: WorkerSettings,
         pool: Pool[Any],
+        known: KnownDatabase,
         broker: Broker,
         source: Source,
         clock: Clock = machine_clock,
@@ -80,6 +85,7 @@ class Worker(Generic[S, K]):
         self._settings = settings
         self._cluster = settings.cluster
         self._pool = pool
+        self._known = known
         self._clock = clock
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges, [self._cluster.name(topic) for topic in service.reads])
@@ -149,6 +155,7 @@ class Worker(Generic[S, K]):
                             self._kafka_outage,
                         ),
                         "watchdog": self._watch_progress(),
+                        "fence": self._compare_others(),
                     }.items()
                 ]
                 self._turns_task = group.create_task(guard_cancellation(self._take_turns()), name="turns")
@@ -180,7 +187,21 @@ class Worker(Generic[S, K]):
 
     async def _pass_fence(self) -> None:
         """Compare the database with the topics before anything is read, decided or signed. Raises `OperatorError`."""
-        await self._retried("What the database and the topics have", lambda: self._fence.require_known(self._pool))
+        await self._retried("What the database and the topics have", self._compare)
+
+    async def _compare(self) -> None:
+        connection = await asyncpg.connect(self._url, **connection_options(self._service.name))
+        try:
+            await self._fence.require_known(connection.fetch)
+            await self._known.accept(connection)
+        finally:
+            connection.terminate()
+
+    async def _compare_others(self) -> None:
+        """Compare each other database that takes the place of the known one. Raises `OperatorError`."""
+        while True:
+            await self._known.another()
+            await self._pass_fence()
 
     async def _begin_chain(self) -> None:
         """Begin the audit chain before anything is read, decided or signed (B6)."""

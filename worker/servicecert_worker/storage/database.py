@@ -18,6 +18,7 @@ from psycopg import sql
 
 from ..faults import OperatorError
 from . import rights, transport
+from .known_database import KnownDatabase
 
 MIGRATOR = "migrator"
 """The login that migrates: a member of each schema's owner."""
@@ -195,13 +196,21 @@ def _place(url: str) -> str:
     return address if ":" in address else f"{address or 'the local socket'}:5432"
 
 
-async def open_pool(url: str, service: str, size: int = 4) -> asyncpg.Pool[Any]:
+async def open_pool(url: str, service: str, size: int = 4, known: KnownDatabase | None = None) -> asyncpg.Pool[Any]:
     """Return a pool of connections to the service's schema, with timeouts, so that nothing waits for ever.
 
-    Raises `OperatorError` for errors that a retry cannot fix, and what asyncpg raises for others.
+    With `known` it connects to no other database than that. Raises `OperatorError` for errors that a retry cannot fix,
+    and what asyncpg raises for others.
     """
     try:
-        return await asyncpg.create_pool(url, min_size=1, max_size=size, reset=_no_reset, **connection_options(service))
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            init=None if known is None else known.admit,
+            reset=_no_reset,
+            **connection_options(service),
+        )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise database_refused(url, str(error)) from None
 

@@ -26,8 +26,6 @@ from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.storage import database
 
-from ...canary.settings import Settings as CanarySettings
-from ...exporter.settings import Settings as ExporterSettings
 from ..domain.configuration import Requirement, TimeZones, Variables
 from ..sources import Sources, setting
 
@@ -37,15 +35,17 @@ _RELEASE = re.compile(r"# version (\d{4}[a-z]+)")
 _ZONE = "Europe/Helsinki"
 
 
-def _all_settings() -> Iterator[type[BaseSettings]]:
+def _all_settings(sources: Sources) -> Iterator[type[BaseSettings]]:
     yield from (ProcessSettings, WorkerSettings, ResponderSettings)
     yield from (IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings)
-    yield from (CanarySettings, ExporterSettings)
+    yield from sources.settings
 
 
-async def variables(_: Sources) -> Variables:
+async def variables(sources: Sources) -> Variables:
     """Return the variables that are set, and those that a setting or a command reads."""
-    fields = {field.alias or name.upper() for each in _all_settings() for name, field in each.model_fields.items()}
+    fields = {
+        field.alias or name.upper() for each in _all_settings(sources) for name, field in each.model_fields.items()
+    }
     passwords = {
         f"SERVICECERT_{name.upper()}_DATABASE_PASSWORD{end}"
         for name in (*SERVICES, database.MIGRATOR, database.ERASER)
@@ -54,10 +54,10 @@ async def variables(_: Sources) -> Variables:
     return Variables(frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS))
 
 
-async def settings_faults(_: Sources) -> list[str]:
+async def settings_faults(sources: Sources) -> list[str]:
     """Return what is wrong with the settings that are set, by variable and without values."""
     found: dict[str, None] = {}
-    for kind in _all_settings():
+    for kind in _all_settings(sources):
         try:
             kind()
         except ValidationError as fault:
