@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -47,6 +48,8 @@ NAME = "toy"
 MIGRATIONS = Path(__file__).with_name("migrations")
 READS = (topics.APPLICATIONS, topics.ACCOUNTS)
 PATIENT = ()
+BESIDE = ".beside"
+"""The suffix of the file that tells that a worker has opened what runs beside its turns."""
 NO_TEXTS = Texts(sv="-", fi="-", en="-")
 
 
@@ -210,4 +213,12 @@ class Settings(BaseSettings):
 async def open_service(
     settings: Settings, pool: asyncpg.Pool[Any], _clock: Clock
 ) -> AsyncIterator[Service[Tally, None]]:
-    yield replace(toy(settings.acts, settings.act_seconds), holds_production_keys=settings.production)
+    opened = toy(settings.acts, settings.act_seconds)
+    beside = partial(_beside, settings.acts.with_suffix(BESIDE))
+    yield replace(opened, holds_production_keys=settings.production, beside=beside)
+
+
+@asynccontextmanager
+async def _beside(file: Path) -> AsyncIterator[None]:
+    await asyncio.to_thread(file.touch)
+    yield

@@ -111,8 +111,12 @@ async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_p
     await handled(stand, stand.work(), "3", "4", "5")
     await backups.restored()
     before = await stand.fetchval(DECIDED)
+    beside = stand.acts.with_suffix(toy.BESIDE)
+    beside.unlink()
     sentence = await ended(stand.work())
     assert "written to certificates" in sentence
+    # Of a mail that this database forgot, a bounce would be read and ignored.
+    assert not beside.exists()
     assert await stand.fetchval(DECIDED) == before
     assert await stand.fetchval("select count(*) from inbox") == 2
 

@@ -7,6 +7,7 @@ topics, handles a key's events in order, stores state, publishes events, does in
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -335,6 +336,9 @@ class Service(Generic[S, K]):
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
 
     `announced` returns the ids of those of the service's own announcements that its tables know.
+
+    `beside` runs what acts without a turn, until its context ends, e.g. a reader of bounces. A worker opens it once the
+    fence has let its database pass. Nobody else does: a service that is merely open, as for a replay, changes nothing.
     """
 
     name: str
@@ -356,3 +360,4 @@ class Service(Generic[S, K]):
     stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
     announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
     recall: Recall = field(default_factory=Recall)
+    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext

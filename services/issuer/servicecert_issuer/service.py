@@ -72,34 +72,34 @@ async def open_service(
     examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
     sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool))
     announce = Announce(partial(open_intents, pool))
-    async with background(monitor.watch(pool)):
-        yield Service(
-            NAME,
-            reads=READS,
-            store=CertificateStore(),
-            decide=Decide(timedelta(hours=settings.sign_within_hours)),
-            is_relevant=is_relevant,
-            examine=examine,
-            prepare=prepare,
-            effects={
-                SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
-                EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine), repeatable=True),
-                RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
-            },
-            initial_deadlines=(INITIAL_DEADLINE,),
-            late_result_code=late_result_code,
-            recall=RECALL,
-            announced=announced,
-            gauges=gauges(
-                sign.unavailable_keys,
-                sign.refusals,
-                monitor.gauge,
-                linter.warnings,
-                request_alarm.gauge,
-            ),
-            holds_production_keys=authority.holds_production_keys,
-            audited={
-                **authority.audited,
-                "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
-            },
-        )
+    yield Service(
+        NAME,
+        reads=READS,
+        store=CertificateStore(),
+        decide=Decide(timedelta(hours=settings.sign_within_hours)),
+        is_relevant=is_relevant,
+        examine=examine,
+        prepare=prepare,
+        effects={
+            SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
+            EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine), repeatable=True),
+            RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
+        },
+        initial_deadlines=(INITIAL_DEADLINE,),
+        late_result_code=late_result_code,
+        recall=RECALL,
+        announced=announced,
+        gauges=gauges(
+            sign.unavailable_keys,
+            sign.refusals,
+            monitor.gauge,
+            linter.warnings,
+            request_alarm.gauge,
+        ),
+        holds_production_keys=authority.holds_production_keys,
+        audited={
+            **authority.audited,
+            "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
+        },
+        beside=lambda: background(monitor.watch(pool)),
+    )

@@ -1,7 +1,8 @@
 """The notifier service: its topics, decider, effect and gauges."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -36,11 +37,8 @@ async def open_service(
 ) -> AsyncIterator[Service[Ledger, Prepared]]:
     """Yield the notifier. Its conversations with mail servers open with the first mail and end with the service."""
     mailer = Mailer(settings, clock=clock)
-    async with AsyncExitStack() as stack:
-        stack.push_async_callback(mailer.close)
-        if settings.servicecert_bounce_maildir is not None:
-            folder, domain = settings.servicecert_bounce_maildir, settings.sender.domain
-            await stack.enter_async_context(read_bounces(folder, domain, pool, clock))
+    folder, domain = settings.servicecert_bounce_maildir, settings.sender.domain
+    try:
         yield Service(
             name=NAME,
             reads=READS,
@@ -62,7 +60,10 @@ async def open_service(
             gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
             prepare=Prepare(settings.limits, clock),
             recall=RECALL,
+            beside=nullcontext if folder is None else partial(read_bounces, folder, domain, pool, clock),
         )
+    finally:
+        await mailer.close()
 
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]

@@ -62,9 +62,9 @@ _FETCH_SECONDS = 10.0
 async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, Knowledge]]:
-    """Open the CAs' keys, publish the CAs' certificates, and yield the revoker.
+    """Open the CAs' keys and yield the revoker.
 
-    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or FolderUnusable; the message tells what to do.
+    Raises KeyUnavailable, AuthorityMissing or AuthorityDamaged; the message tells what to do.
     """
     if settings.ocsp_url is None:
         log.warning(
@@ -72,7 +72,6 @@ async def open_service(
         )
     authority, keys = await asyncio.to_thread(settings.open_authority)
     files = CrlFiles(settings.crl_dir)
-    await asyncio.to_thread(_publish_certificates, files, authority)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
         distribution = Distribution(
             settings.crl_base_url, settings.publishers(), session, internal_url=settings.crl_internal_url
@@ -82,10 +81,9 @@ async def open_service(
         stats = CrlStats([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
-        await roots.start()
         irregularities = Irregularities(pool)
         certify = Certify(authority, keys, partial(booked, pool), clock)
-        service = Service(
+        yield Service(
             NAME,
             reads=READS,
             store=RevocationStore(),
@@ -118,9 +116,20 @@ async def open_service(
                 books=keep_announced,
             ),
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
+            beside=partial(_publishing, files, authority, roots),
         )
-        async with roots.watching():
-            yield service
+
+
+@asynccontextmanager
+async def _publishing(files: CrlFiles, authority: Authority, roots: RootCrls) -> AsyncIterator[None]:
+    """Publish the CAs' certificates and the roots' CRLs, and newer CRLs of the roots until the context ends.
+
+    Raises FolderUnusable; the message tells what to do.
+    """
+    await asyncio.to_thread(_publish_certificates, files, authority)
+    await roots.start()
+    async with roots.watching():
+        yield
 
 
 def _publish_certificates(files: CrlFiles, authority: Authority) -> None:

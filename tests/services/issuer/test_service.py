@@ -82,8 +82,18 @@ async def test_issuer_whose_clock_cannot_be_compared_any_more_ends(authority: Au
     pool = cast("asyncpg.Pool[Any]", Refusing())
     async with asyncio.timeout(60):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with open_service(settings(authority.directory, passphrase_file), pool):
+            async with (
+                open_service(settings(authority.directory, passphrase_file), pool) as service,
+                service.beside(),
+            ):
                 await asyncio.Event().wait()
+
+
+async def test_issuer_that_is_merely_open_does_nothing(authority: Authority, passphrase_file: Path) -> None:
+    """A replay opens it, and so does `restore check`."""
+    before = asyncio.all_tasks()
+    async with open_service(settings(authority.directory, passphrase_file), NO_POOL):
+        assert asyncio.all_tasks() == before
 
 
 async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
@@ -102,7 +112,7 @@ async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
             service.decide(None, examined, None, NOW)
         shown = {gauge.name: gauge for gauge in service.gauges}
         assert await shown["servicecert_clock_wrong"].read() == {"issuer": 1.0}
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(120), service.beside():
             while not caplog.records:  # noqa: ASYNC110  -- nothing else tells when it is logged
                 await asyncio.sleep(0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -1,5 +1,7 @@
 """The notifier's service."""
 
+import asyncio
+
 from servicecert_notifier.domain.task import MailState, MailTask
 from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_service
 
@@ -25,3 +27,19 @@ async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, m
             (outcome,) = await effect.do([task])
         assert outcome.data.state is MailState.HANDED_OVER
     assert effect.data is MailTask
+
+
+async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(service_pool, tmp_path):
+    """A replay opens it, and so does `restore check`: its tables may not know the mail that bounced yet."""
+    pool = await service_pool(NAME, MIGRATIONS)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "bounce").write_bytes(b"a report")
+    settings = Settings(
+        smtp_host="127.0.0.1", servicecert_mail_from="ca@example.fi", servicecert_bounce_maildir=tmp_path
+    )
+    before = asyncio.all_tasks()
+    async with open_service(settings, pool) as service:
+        assert asyncio.all_tasks() == before
+        async with asyncio.timeout(120), service.beside():
+            while not (tmp_path / "cur" / "bounce:2,S").exists():  # noqa: ASYNC110  -- the folder is all that tells
+                await asyncio.sleep(0)

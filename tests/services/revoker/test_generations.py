@@ -48,6 +48,7 @@ async def test_B5_D7_both_generations_have_their_own_certificate_and_crl(
         open_service(
             Settings(ca_dir=followed, ca_passphrase_file=passphrase_file, crl_dir=crls, crl_base_url=base), pool
         ) as service,
+        service.beside(),
     ):
         for id in ("production-ec", "production-ec-2"):
             (key, kind) = next(standing for standing in service.initial_deadlines if standing[0] == f"crl/{id}/0")

@@ -1,5 +1,6 @@
 """Opening the revoker: keys, folder and schedule, and one sentence where that cannot be."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,6 +42,7 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
     async with (
         serve(tmp_path, "127.0.0.1", 0) as base,
         open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
+        service.beside(),
     ):
         assert service.holds_production_keys
         assert {key for key, _ in service.initial_deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
@@ -82,8 +84,21 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(FolderUnusable, match="SERVICECERT_CRL_DIR"):
-        async with open_service(settings(authority.directory, passphrase_file, tmp_path / "file"), NO_POOL):
+        async with (
+            open_service(settings(authority.directory, passphrase_file, tmp_path / "file"), NO_POOL) as service,
+            service.beside(),
+        ):
             pass
+
+
+async def test_D7_revoker_that_is_merely_open_publishes_nothing(
+    authority: Authority, passphrase_file: Path, tmp_path: Path
+) -> None:
+    """A replay opens it, and so does `restore check`, which changes nothing."""
+    before, crls = asyncio.all_tasks(), tmp_path / "crls"
+    async with open_service(settings(authority.directory, passphrase_file, crls), NO_POOL):
+        assert not crls.exists()
+        assert asyncio.all_tasks() == before
 
 
 def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:

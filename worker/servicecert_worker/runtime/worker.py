@@ -139,7 +139,7 @@ class Worker(Generic[S, K]):
         await self._pass_fence()
         await self._begin_chain()
         try:
-            async with asyncio.TaskGroup() as group:
+            async with self._service.beside(), asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(guard_cancellation(part), name=name)
                     for name, part in {
