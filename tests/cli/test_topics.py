@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, run_process
 from servicecert_cli.connections import kafka
+from servicecert_cli.operations import topics
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database, schema
@@ -88,6 +89,17 @@ def test_accepting_other_topics_forgets_the_known_ones_and_rewinds(servicecert, 
     assert done == {"service": "intake", "partitions": 1, "done": True}
     assert do(lambda: committed(cluster)) == [0]
     assert not do(lambda: execute(intake_url, "select from origins"))
+
+
+def test_I1_no_worker_starts_at_old_offsets_after_an_interruption(cluster, intake_url, monkeypatch):
+    async def interrupted(*_):
+        raise KeyboardInterrupt
+
+    do(lambda: commit(cluster, 7))
+    monkeypatch.setattr(topics, "_rewind", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        do(lambda: topics.accept(cluster, intake_url, "intake", act=True))
+    assert do(lambda: execute(intake_url, "select from origins"))
 
 
 def test_accepting_is_possible_where_the_broker_knows_nothing_of_the_group(servicecert, cluster, intake_url):

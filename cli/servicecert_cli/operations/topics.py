@@ -59,7 +59,7 @@ async def survey(cluster: Cluster) -> list[TopicState]:
 
 
 async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
-    """Forget which topics the service's state was made from, and move its group to the first records.
+    """Move the service's group to the first records, and forget which topics its state was made from.
 
     Return the number of partitions with committed offsets; on others it starts at the first record anyway. Raises
     OperatorError, also while the group has members.
@@ -70,9 +70,10 @@ async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
             raise OperatorError(f"{running} workers of {service} are running: stop them first.", os.EX_TEMPFAIL)
         partitions = list(await lag.committed(admin, group))
     if act:
+        await _rewind(cluster, group, partitions)
+        # Only now: after an interruption no worker starts at the old offsets.
         async with connected(url, service) as connection:
             await origins.forget(connection)
-        await _rewind(cluster, group, partitions)
     return len(partitions)
 
 
