@@ -27,6 +27,10 @@ from .reading import PartReader
 _MOST = 5_000
 """The most records of a partition that are looked at: others write much to a topic to which a service writes little."""
 
+_SKEW_MS = 3_600_000
+"""How far a copy's time may be after that of the first one: each relay writes no later time than its own clock's, and
+a broker takes none that is more than an hour ahead of its own."""
+
 Ends = Mapping[TopicPartition, int]
 
 
@@ -107,11 +111,14 @@ class Outputs:
         return set(await self.announced(fetch, events))
 
     async def _earlier(self, reader: PartReader, unknown: Sequence[Record], written: Ends) -> set[UUID]:
-        """Return the ids of the service's events that the unknown ones may be copies of: they have the same time."""
+        """Return the ids of the service's events that the unknown ones may be copies of, by their times."""
         times: dict[TopicPartition, int] = {}
         for record in unknown:
-            partition, at = TopicPartition(record.topic, record.partition), int(record.written.timestamp() * 1000)
-            times[partition] = min(at, times.get(partition, at))
+            partition, at = (
+                TopicPartition(record.topic, record.partition),
+                int(record.written.timestamp() * 1000) - _SKEW_MS,
+            )
+            times[partition] = max(0, min(at, times.get(partition, at)))
         starts = await reader.at(times)
         parts = {each: (max(start, written[each] - _MOST), written[each]) for each, start in starts.items()}
         return {_id(record) for record in await reader.read(parts) if self.is_own(record)}
