@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +23,7 @@ from .effects.bounce_reader import read_bounces
 from .operator.gauges import gauges
 from .settings import Settings
 from .smtp.effects.handover import Mailer
+from .storage.outdated import supersede_outdated
 from .storage.prepare import Prepare
 from .storage.store import LedgerStore
 
@@ -59,7 +61,7 @@ async def open_service(
             ),
             gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
             prepare=Prepare(settings.limits, clock),
-            recall=RECALL,
+            recall=replace(RECALL, books=supersede_outdated),
             beside=nullcontext if folder is None else partial(read_bounces, folder, domain, pool, clock),
         )
     finally:

@@ -148,6 +148,7 @@ class Replay(Generic[S, K]):
         await self._recall_open()
         while await self._step():
             pass
+        await self._keep_books()
         self.replayed.stuck = self._loop.stuck
         return self.replayed
 

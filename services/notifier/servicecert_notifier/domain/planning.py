@@ -5,7 +5,7 @@ technical contact gets the invitation to attach a request; only the orderer read
 mail that a new one makes outdated is not retried.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -200,7 +200,7 @@ def _after(new: Sequence[Row], row: Row) -> Row:
 
 
 def superseded(row: Row, by: UUID, at: datetime) -> Row:
-    """Return a deferred mail as superseded by another one. Its deadline remains, and changes nothing."""
+    """Return an open mail as superseded by another one. Its deadline remains, and changes nothing."""
     return replace(row, state=MailState.SUPERSEDED, superseded_by=by, next_try_at=None, settled_at=at)
 
 
@@ -211,7 +211,27 @@ def _supersedes(new: Row, row: Row) -> bool:
 
 def is_outdated(row: Row, rows: Sequence[Row]) -> bool:
     """Return whether a later occasion of the case makes a mail outdated: it is not worth sending again."""
-    return any(_makes_outdated(new, row) for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
+    return any(_outdating(row, rows))
+
+
+def _outdating(row: Row, rows: Sequence[Row]) -> Iterator[Row]:
+    others = (new for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
+    return (new for new in others if _makes_outdated(new, row))
+
+
+def outdated(ledger: Ledger, untried: Collection[UUID]) -> Mapping[UUID, Row]:
+    """Return those open mails that nobody tries and that one planned later makes outdated, each with that one.
+
+    A worker supersedes deferred mails only: planned ones are on their way. A replay does not know which they were.
+    """
+    found = {}
+    for place, row in enumerate(ledger.rows):
+        if row.mail_id in untried and row.state in (MailState.PLANNED, MailState.DEFERRED):
+            # Mails of one event have one date: they are sent side by side.
+            later = (new for new in _outdating(row, ledger.rows[place:]) if new.planned_at > row.planned_at)
+            if (newer := next(later, None)) is not None:
+                found[row.mail_id] = newer
+    return found
 
 
 def _makes_outdated(new: Row, row: Row) -> bool:

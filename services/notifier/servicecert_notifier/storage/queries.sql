@@ -1,3 +1,7 @@
+-- name: drop_mails
+-- Drops intents: their mails are superseded.
+delete from intents where id = any ($1::uuid[])
+
 -- name: erase
 -- E3: of an erased case no recipient, name, reference, task or operator's text is kept; the rows of its mails name nobody. A deferred mail
 -- can no longer be sent, and is given up.
@@ -88,6 +92,10 @@ with kept as (
     on conflict (key, kind) do update set id = excluded.id, at = excluded.at
 )
 select count(*) from kept
+
+-- name: open_mails
+-- The mails that nobody has tried to the end, before and after a replay: no worker runs.
+select id, key, data, since from intents where kind = $1 and result is null order by since, id
 
 -- name: orders
 -- The tasks of these mails.
