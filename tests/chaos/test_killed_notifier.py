@@ -34,7 +34,7 @@ KILLED_AT = (40, 90, 140, 200)
 def _backlog(certified: Callable[..., CertificateIssued]) -> list[CertificateIssued]:
     now = datetime.now(UTC).replace(microsecond=0)
     issued = certified(
-        example("servicecert.certificate.issued.v1", CertificateIssued),
+        example(CertificateIssued),
         not_before=now,
         not_after=now + timedelta(days=365),
     )

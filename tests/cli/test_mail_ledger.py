@@ -23,7 +23,7 @@ from servicecert_schemas import CertificateIssued, Language
 from servicecert_worker.decider import Due, Result, Stored
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
-ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)
+ISSUED = example(CertificateIssued)
 CASE = str(ISSUED.case_id)
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from servicecert_schemas.codec import VERSIONS
+from servicecert_schemas.event import EventData
 from servicecert_schemas.export import Document, json_schema, stored_examples
 
 NEWER = "a-newer-member"
@@ -28,7 +29,11 @@ class Place:
     is_open: bool
 
     def __str__(self) -> str:
-        return f"{self.type.removeprefix('servicecert.')}[{self.variant}].{'.'.join(map(str, self.path))}"
+        return f"{self.type.removeprefix('servicecert.')}[{self.variant}].{self.dotted}"
+
+    @property
+    def dotted(self) -> str:
+        return ".".join(map(str, self.path))
 
     @property
     def example(self) -> Document:
@@ -60,6 +65,13 @@ def places() -> list[Place]:
         for variant, example in enumerate(examples)
         for path, name, is_open in _members(example["value"], schema, schema.get("$defs", {}))
     ]
+
+
+def place(event: type[EventData], path: str) -> Place:
+    """Return a place of the first stored record of an event, by its path."""
+    found = [each for each in places() if (each.type, each.variant, each.dotted) == (event.TYPE, 0, path)]
+    assert found, f"{path} of {event.TYPE}.json is not of a list"
+    return found[0]
 
 
 def _members(value: Any, schema: Any, defs: Any) -> Iterator[tuple[tuple[str | int, ...], str, bool]]:

@@ -33,11 +33,12 @@ from servicecert_schemas import (
     decode,
     to_record,
 )
-from servicecert_schemas.export import stored_examples
+from servicecert_schemas.export import EXPORTED
 from servicecert_worker.kafka import topic_creation
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+GRANTED, RETURNED = "", ".returned"
 TOOLS = Path(__file__).parent / "kafka-tools.sha256"
 MAIN_CLASSES = {
     "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
@@ -134,8 +135,8 @@ async def publish(bootstrap: str, case: CaseChanged, *, erased: bool = False) ->
         await producer.send_and_wait(record.topic, value, key=record.key, headers=record.headers)
 
 
-def view(case_id: UUID, version: int, state: str, example: int, account: str = "account-3107") -> CaseChanged:
-    stored = stored_examples()[CaseChanged.TYPE][example]["value"]
+def view(case_id: UUID, version: int, state: str, record: str, account: str = "account-3107") -> CaseChanged:
+    stored = json.loads((EXPORTED / "examples" / f"{CaseChanged.TYPE}{record}.json").read_text())["value"]
     about = {"case_id": str(case_id), "account_id": account, "version": version, "state": state}
     return CaseChanged.model_validate_json(json.dumps({**stored, **about}))
 
@@ -167,12 +168,12 @@ async def test_E1_the_states_of_a_case_are_read_from_python(workdir: Path, boots
     case_id = uuid4()
     (workdir / "watch.py").write_text(shown("python", "async def watch"))
     for case in (
-        view(case_id, 1, "returned", 1),
-        view(uuid4(), 1, "delivered", 0),
-        view(case_id, 2, "accepted", 1),
-        view(case_id, 2, "accepted", 1),
-        view(case_id, 3, NEWER, 1),
-        view(case_id, 4, "delivered", 0),
+        view(case_id, 1, "returned", RETURNED),
+        view(uuid4(), 1, "delivered", GRANTED),
+        view(case_id, 2, "accepted", RETURNED),
+        view(case_id, 2, "accepted", RETURNED),
+        view(case_id, 3, NEWER, RETURNED),
+        view(case_id, 4, "delivered", GRANTED),
     ):
         await publish(bootstrap, case)
     output = await run(workdir, bootstrap, sys.executable, "watch.py", str(case_id))
@@ -186,18 +187,18 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path
     granted, unfinished, closed, erased, foreign, newer = (uuid4() for _ in range(6))
     (workdir / "page.py").write_text(shown("python", "async def cases_of"))
     for case in (
-        view(granted, 1, "accepted", 0, account),
-        view(erased, 1, "delivered", 0, account),
-        view(unfinished, 2, "returned", 1, account),
-        view(closed, 1, "withdrawn", 1, account),
-        view(foreign, 1, "delivered", 0),
-        view(newer, 1, NEWER, 1, account),
-        view(granted, 3, "delivered", 0, account),
-        view(granted, 2, "issued", 0, account),
-        view(unfinished, 2, "returned", 1, account),
+        view(granted, 1, "accepted", GRANTED, account),
+        view(erased, 1, "delivered", GRANTED, account),
+        view(unfinished, 2, "returned", RETURNED, account),
+        view(closed, 1, "withdrawn", RETURNED, account),
+        view(foreign, 1, "delivered", GRANTED),
+        view(newer, 1, NEWER, RETURNED, account),
+        view(granted, 3, "delivered", GRANTED, account),
+        view(granted, 2, "issued", GRANTED, account),
+        view(unfinished, 2, "returned", RETURNED, account),
     ):
         await publish(bootstrap, case)
-    await publish(bootstrap, view(erased, 2, "delivered", 0, account), erased=True)
+    await publish(bootstrap, view(erased, 2, "delivered", GRANTED, account), erased=True)
     output = await run(workdir, bootstrap, sys.executable, "page.py", account)
     assert sorted(line.split()[:4] for line in output.splitlines()) == [
         ["granted", str(granted), "server", "delivered"],
@@ -211,7 +212,7 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path
 async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
     (workdir / "portal.py").write_text(shown("python", "FastStream"))
-    await publish(bootstrap, view(case_id, 1, NEWER, 1))
+    await publish(bootstrap, view(case_id, 1, NEWER, RETURNED))
     process = await start(workdir, bootstrap, sys.executable, "portal.py")
     assert process.stdout is not None
     try:
@@ -226,7 +227,7 @@ async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bo
 
 async def test_E1_the_cases_are_seen_with_the_console_tools(workdir: Path, bootstrap: str) -> None:
     case_id = uuid4()
-    await publish(bootstrap, view(case_id, 1, "returned", 1))
+    await publish(bootstrap, view(case_id, 1, "returned", RETURNED))
     process = await start(workdir, bootstrap, "sh", "-eu", "-c", shown("sh", "kafka-console-consumer"))
     assert process.stdout is not None
     try:

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
-from contracts.members import EXAMPLES, NEWER, Place, places
+from contracts.members import EXAMPLES, NEWER, Place, place, places
 from pydantic import TypeAdapter
 from rich.console import Console
 from servicecert_cli.demo.elements import Progress
@@ -45,17 +45,20 @@ from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.status import Entered
 from servicecert_revoker.ocsp.domain.standings import Revoked, Standings
 from servicecert_schemas.account import AccountMemberAdded
+from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, decode
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
-from servicecert_schemas.mail import MailKind
+from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import (
+    CertificateRevoked,
     RevocationReason,
     RevocationRegistered,
+    RevocationRequested,
     StandingChanged,
 )
 from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, parked_topic
@@ -96,12 +99,6 @@ def story(newer: Place | None = None) -> Story:
         for event in topic.events
         for variant in range(len(EXAMPLES[event.TYPE]))
     ]
-
-
-def place(text: str) -> Place:
-    """Return a place by its text."""
-    (found,) = [each for each in places() if str(each) == text]
-    return found
 
 
 def read_by(service: str, told: Story) -> Iterator[Event]:
@@ -216,15 +213,15 @@ def test_E1_the_story_goes_all_the_way_without_a_newer_member() -> None:
 
 
 def test_A3_a_claimed_role_that_is_unknown_gives_and_takes_no_right() -> None:
-    _, views = intake_after(story(place("application.submitted.v1[0].actor.role")))
+    _, views = intake_after(story(place(ApplicationSubmitted, "actor.role")))
     assert isinstance(views[0], CaseChanged)
     assert views[0].answer is None
-    status, _ = revoker_after(story(place("revocation.requested.v1[0].actor.role")))
+    status, _ = revoker_after(story(place(RevocationRequested, "actor.role")))
     assert isinstance(status, Entered)
 
 
 def test_A3_a_member_with_an_unknown_role_has_it_and_no_other() -> None:
-    newer = place("account.member-added.v1[0].role")
+    newer = place(AccountMemberAdded, "role")
     added = told(newer.type, newer.variant, newer)
     assert isinstance(added.data, AccountMemberAdded)
     account = accounts(story(newer))["account-3107"]
@@ -233,7 +230,7 @@ def test_A3_a_member_with_an_unknown_role_has_it_and_no_other() -> None:
 
 
 def test_D2_a_reason_that_is_unknown_revokes_and_claims_the_least() -> None:
-    status, published = revoker_after(story(place("revocation.requested.v1[0].reason")))
+    status, published = revoker_after(story(place(RevocationRequested, "reason")))
     assert isinstance(status, Entered)
     assert status.revocation.reason is RevocationReason.NO_LONGER_NEEDED
     (registered,) = [each for each in published if isinstance(each, RevocationRegistered)]
@@ -242,7 +239,7 @@ def test_D2_a_reason_that_is_unknown_revokes_and_claims_the_least() -> None:
 
 
 def test_D8_a_standing_with_an_unknown_reason_is_revoked_without_one_and_an_exposed_key_overrides_it() -> None:
-    newer = place("certificate.standing.v1[0].reason")
+    newer = place(StandingChanged, "reason")
     status = standing(story(newer))
     assert isinstance(status, Revoked)
     assert status.reason is None
@@ -253,21 +250,21 @@ def test_D8_a_standing_with_an_unknown_reason_is_revoked_without_one_and_an_expo
 
 @pytest.mark.parametrize("field", ["kind", "recipient"])
 def test_C3_a_mail_of_an_unknown_kind_or_to_an_unknown_role_is_kept_in_the_view(field: str) -> None:
-    case, published = intake_after(story(place(f"mail.handed-over.v1[0].{field}")))
+    case, published = intake_after(story(place(MailHandedOver, field)))
     assert NEWER in [getattr(each, field) for each in case.deliveries]
     views = [each for each in published if isinstance(each, CaseChanged)]
     assert f'"{field}":"{NEWER}"' in views[-1].model_dump_json()
 
 
 def test_D5_the_mail_on_a_revocation_shows_an_unknown_reason_by_its_identifier() -> None:
-    newer = place("certificate.revoked.v1[0].reason")
+    newer = place(CertificateRevoked, "reason")
     (mail, *_) = [each for each in mails_after(story(newer)) if each.content.kind == "certificate-revoked"]
     for language in Language:
         assert NEWER in write(mail.model_copy(update={"language": language}), "help@service.example").text
 
 
 def test_C1_an_unknown_recipient_gets_no_mail_and_the_others_get_theirs() -> None:
-    newer = place("certificate.issued.v1[0].recipients.0.role")
+    newer = place(CertificateIssued, "recipients.0.role")
     roles = [each.recipient.role for each in mails_after(story(newer)) if each.content.kind == "certificate-issued"]
     assert roles
     assert NEWER not in roles
@@ -277,8 +274,8 @@ def test_C1_an_unknown_recipient_gets_no_mail_and_the_others_get_theirs() -> Non
 
 
 def test_E2_an_unknown_deadline_or_mark_causes_no_reminder() -> None:
-    of_a_kind = told(DeadlineWarned.TYPE, 0, place("deadline.warned.v1[0].kind"))
-    of_a_mark = told(DeadlineWarned.TYPE, 0, place("deadline.warned.v1[0].mark"))
+    of_a_kind = told(DeadlineWarned.TYPE, 0, place(DeadlineWarned, "kind"))
+    of_a_mark = told(DeadlineWarned.TYPE, 0, place(DeadlineWarned, "mark"))
     completion = of_a_mark.data.model_copy(update={"kind": DeadlineKind.COMPLETION})
     for warned in (of_a_kind, replace(of_a_mark, data=completion)):
         assert notifier.decide(None, warned, None, NOW).state is None
@@ -288,7 +285,7 @@ def test_E2_an_unknown_deadline_or_mark_causes_no_reminder() -> None:
 
 @pytest.mark.parametrize("language", Language)
 def test_E1_the_page_shows_an_unknown_state_by_its_identifier_with_the_next_step(language: Language) -> None:
-    newer = place("case.changed.v2[0].state")
+    newer = place(CaseChanged, "state")
     view = told(newer.type, newer.variant, newer)
     assert isinstance(view.data, CaseChanged)
     text = shown([view], language)
@@ -301,7 +298,7 @@ def test_E1_the_page_shows_an_unknown_state_by_its_identifier_with_the_next_step
 
 @pytest.mark.parametrize("language", Language)
 def test_E1_the_page_shows_an_unknown_next_actor_by_its_identifier(language: Language) -> None:
-    newer = place("case.changed.v2[0].acts_next")
+    newer = place(CaseChanged, "acts_next")
     assert NEWER in shown([told(newer.type, newer.variant, newer)], language)
 
 

@@ -95,7 +95,7 @@ def mails(state: str) -> object:
     from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
     from servicecert_worker.decider import Event
 
-    returned = example("servicecert.case.changed.v2.returned", CaseChanged)
+    returned = example(CaseChanged, "returned")
     history = (*returned.history, HistoryEntry(state=CaseState(state), at=NOW))
     view = returned.model_copy(
         update={"state": CaseState(state), "deficiencies": (), "history": history, "language": "en"}

@@ -147,8 +147,10 @@ def test_the_exports_of_the_package_are_the_public_names_of_its_modules() -> Non
                     continue
             if not name.startswith("_"):
                 defined[name] = getattr(module, name)
-    exports = {name for name, value in vars(servicecert_schemas).items() if not isinstance(value, types.ModuleType)}
-    assert {name for name in exports if not name.startswith("__")} == defined.keys()
+    names = {name for name, value in vars(servicecert_schemas).items() if not isinstance(value, types.ModuleType)}
+    exports = {name for name in names if not name.startswith("__")}
+    assert not defined.keys() - exports, "name them in __init__.py"
+    assert exports == defined.keys()
     for name, value in defined.items():
         exported = getattr(servicecert_schemas, name)
         assert exported is value or (isinstance(value, types.MethodType) and exported == value), name

@@ -123,7 +123,8 @@ def test_E1_a_view_without_who_acts_next_is_read_with_who_does_in_its_state(stat
     view = stored("servicecert.case.changed.v1", value)
     assert isinstance(view, CaseChanged)
     assert view.acts_next is NEXT_ACTORS[state]
-    assert view.model_dump(exclude={"acts_next"}) == CaseChangedV1.model_validate_json(value).model_dump()
+    as_stored = CaseChangedV1.model_validate_json(value)
+    assert view.model_dump(include=set(CaseChangedV1.model_fields)) == as_stored.model_dump()
 
 
 def test_E1_a_view_without_who_acts_next_in_an_unknown_state_is_the_authority_s() -> None:

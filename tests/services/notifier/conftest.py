@@ -47,17 +47,17 @@ def now() -> datetime:
 
 @pytest.fixture
 def issued() -> CertificateIssued:
-    return example("servicecert.certificate.issued.v1", CertificateIssued)
+    return example(CertificateIssued)
 
 
 @pytest.fixture
 def returned() -> CaseChanged:
-    return example("servicecert.case.changed.v2.returned", CaseChanged)
+    return example(CaseChanged, "returned")
 
 
 @pytest.fixture
 def revoked() -> CertificateRevoked:
-    return example("servicecert.certificate.revoked.v1", CertificateRevoked)
+    return example(CertificateRevoked)
 
 
 @pytest.fixture

@@ -235,10 +235,10 @@ def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, w
     assert is_relevant(warned)
     assert not is_relevant(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
     assert not is_relevant(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
-    assert not is_relevant(example("servicecert.crl.published.v1", CrlPublished))
+    assert not is_relevant(example(CrlPublished))
 
 
 def test_an_event_that_no_mail_follows_from_changes_nothing(as_event, now):
     """It is not relevant, but a released parked record gets here all the same."""
-    decision = decide(None, as_event(example("servicecert.crl.published.v1", CrlPublished)), None, now)
+    decision = decide(None, as_event(example(CrlPublished)), None, now)
     assert (decision.state, decision.intents, decision.deadlines) == (None, (), ())

@@ -38,7 +38,7 @@ from servicecert_schemas import (
 from servicecert_worker.decider import Due, Event
 
 SIXTY, THIRTY, SEVEN = MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS
-ISSUED = example("servicecert.certificate.issued.v1", CertificateIssued)
+ISSUED = example(CertificateIssued)
 END = ISSUED.not_after
 
 
@@ -235,7 +235,7 @@ def test_a_certificate_of_which_nothing_is_known_has_no_successor():
 
 
 def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of():
-    view = example("servicecert.case.changed.v2", CaseChanged)
+    view = example(CaseChanged)
     delivered = {"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients}
     notifier = Notifier()
     notifier.receives(view.model_copy(update=delivered), view.certificate.not_after - timedelta(days=20))
@@ -246,7 +246,7 @@ def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of()
 
 
 def test_E3_the_old_view_of_an_expired_certificate_brings_no_address_back(notifier):
-    view = example("servicecert.case.changed.v2", CaseChanged)
+    view = example(CaseChanged)
     view = view.model_copy(update={"state": CaseState.DELIVERED, "revocation": None, "recipients": ISSUED.recipients})
     end = view.certificate.not_after
     assert Notifier().receives(view, end).ledger.facts.recipients == ISSUED.recipients

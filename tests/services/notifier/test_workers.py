@@ -62,7 +62,7 @@ async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers,
     cluster, start, signer = workers
     now = datetime.now(UTC).replace(microsecond=0)
     end = now + timedelta(days=365)
-    issued = example("servicecert.certificate.issued.v1", CertificateIssued)
+    issued = example(CertificateIssued)
     due = now + timedelta(days=5)
     kept, renewed = (
         certified(

@@ -57,10 +57,10 @@ _SUPPLIER = Deficiency(
 )
 
 
-def example(name: str, model: type[E]) -> E:
-    """Return the event in one of the stored examples."""
-    folder = files("servicecert_schemas") / "exported" / "examples"
-    record = json.loads((folder / f"{name}.json").read_text("utf-8"))
+def example(model: type[E], variant: str | None = None) -> E:
+    """Return the event in the stored record of the model's type, or in that of one of its variants."""
+    name = f"{model.TYPE}.{variant}.json" if variant else f"{model.TYPE}.json"
+    record = json.loads((files("servicecert_schemas") / "exported" / "examples" / name).read_text("utf-8"))
     return model.model_validate_json(json.dumps(record["value"]))
 
 
@@ -86,7 +86,7 @@ def _event(data: EventData) -> Event:
 
 
 def _issued(language: Language, type: CertificateType = CertificateType.SERVER) -> CertificateIssued:
-    event = example("servicecert.certificate.issued.v1", CertificateIssued)
+    event = example(CertificateIssued)
     name = "Potilastieto Esimerkki" if not type.is_server else "kanta.laakaritalo.example"
     subject = event.subject.replace("kanta.laakaritalo.example", name)
     # One begins at once, the other on a requested day (A14).
@@ -96,7 +96,7 @@ def _issued(language: Language, type: CertificateType = CertificateType.SERVER) 
 
 
 def _case(language: Language, state: CaseState, *lacking: Deficiency, **changes: object) -> CaseChanged:
-    event = example("servicecert.case.changed.v2.returned", CaseChanged)
+    event = example(CaseChanged, "returned")
     history = (event.history[0], HistoryEntry(state=state, at=NOW))
     applied_for = event.applied_for.model_copy(update={"customer_reference": "PO 2026-118"})
     common = {"language": language, "recipients": _PEOPLE, "state": state, "deficiencies": lacking, "history": history}
@@ -112,7 +112,7 @@ def _waiting(language: Language) -> CaseChanged:
 
 
 def _returned(language: Language) -> CaseChanged:
-    event = example("servicecert.case.changed.v2.returned", CaseChanged)
+    event = example(CaseChanged, "returned")
     return _case(language, CaseState.RETURNED, _UNIT, *event.deficiencies)
 
 
@@ -131,7 +131,7 @@ def _expiring(language: Language, days: int) -> MailTask:
 
 
 def _revoked(language: Language) -> MailTask:
-    event = example("servicecert.certificate.revoked.v1", CertificateRevoked)
+    event = example(CertificateRevoked)
     return _mails(_event(event.model_copy(update={"language": language, "recipients": _PEOPLE})))[0]
 
 
