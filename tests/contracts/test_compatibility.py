@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 import servicecert_schemas
 from jsoncompat import check_compat
-from servicecert_schemas.export import EXPORTED
+from servicecert_schemas.codec import VERSIONS
+from servicecert_schemas.export import EXPORTED, json_schema
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
@@ -29,10 +30,14 @@ NARROWED_SINCE = "1.0.0"
 NARROWED: dict[str, Schema] = json.loads((RELEASED / "narrowed.json").read_text())
 
 
-def load(path: Path) -> Schema:
+def without_id(schema: Schema) -> Schema:
     """Return a schema without `$id`, with which the comparison would not resolve local references."""
-    schema: Schema = json.loads(path.read_text())
     return {name: part for name, part in schema.items() if name != "$id"}
+
+
+def load(path: Path) -> Schema:
+    """Return a stored schema without `$id`."""
+    return without_id(json.loads(path.read_text()))
 
 
 def placed(schema: Schema, pointer: str) -> tuple[Any, str]:
@@ -132,10 +137,10 @@ def faults(old: Schema, new: Schema) -> list[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_released_version_and_the_present_one_read_each_other(path: Path) -> None:
-    present = EXPORTED / "json" / path.name
-    assert present.exists(), "a released event type is read for ever: give it an upcaster"
+    assert path.stem in VERSIONS, "a released event type is read for ever: give it an upcaster"
     released = narrowed(load(path), NARROWED.get(path.stem, {}))
-    assert faults(released, load(present)) == [], "make it a new version of the event type instead"
+    present = without_id(json_schema(VERSIONS[path.stem]))
+    assert faults(released, present) == [], "make it a new version of the event type instead"
 
 
 @pytest.mark.parametrize("path", sorted((RELEASED / NARROWED_SINCE).glob("*.json")), ids=lambda path: path.stem)

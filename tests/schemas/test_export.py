@@ -2,10 +2,13 @@ import json
 import runpy
 import shutil
 import sys
+import tomllib
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import servicecert_schemas
 from jsonschema import Draft202012Validator
 from servicecert_schemas import CATALOGUE, SERVICES, VERSIONS
 from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
@@ -23,17 +26,19 @@ def copy(tmp_path: Path) -> Path:
 
 
 def test_code_and_export_are_the_same() -> None:
+    project = tomllib.loads((Path(servicecert_schemas.__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert version(project["name"]) == project["version"], "run `make setup`: another version is installed"
     assert differing() == [], f"run `{COMMAND}` and commit what it writes"
 
 
 def test_a_difference_is_named_with_the_command_that_mends_it(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / "topics.json").write_text("[]")
-    (copy / "json" / "servicecert.case.changed.v2.json").unlink()
+    (copy / "json" / "servicecert.case.changed.v1.json").unlink()
     (copy / "json" / "servicecert.case.changed.v0.json").write_text("{}")
     assert main(["--check"], copy) == 1
     assert capsys.readouterr().err == (
         "The exported files are outdated: json/servicecert.case.changed.v0.json, "
-        f"json/servicecert.case.changed.v2.json, topics.json. Run `{COMMAND}`.\n"
+        f"json/servicecert.case.changed.v1.json, topics.json. Run `{COMMAND}`.\n"
     )
 
 
