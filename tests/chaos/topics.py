@@ -28,6 +28,7 @@ from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Standing, StandingChanged
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS
+from servicecert_schemas.upcasting import as_written
 from servicecert_worker.kafka.cluster import Cluster
 
 RecordPosition = tuple[str, int, int]
@@ -81,12 +82,14 @@ class Topics:
     `copies` counts events that are in a topic twice. `responders` are the certificates of OCSP responders, as SHA-256
     of the signed bytes; `standings` are those published for each certificate, in order. `announced` are the bytes that
     were to be signed, as SHA-256. `canaries` are the cases that no plan has: the canary's.
+    `types` are those of the records, each with the type that this version writes instead of it.
     """
 
     cases: dict[UUID, CaseEvents] = field(default_factory=lambda: defaultdict(CaseEvents))
     crl_numbers: dict[tuple[str, int], list[int]] = field(default_factory=lambda: defaultdict(list))
     crl_ids: set[UUID] = field(default_factory=set)
     parked: dict[tuple[str, RecordPosition], set[str]] = field(default_factory=lambda: defaultdict(set))
+    types: dict[str, str] = field(default_factory=dict)
     records: int = 0
     copies: int = 0
     responders: set[str] = field(default_factory=set)
@@ -185,4 +188,5 @@ async def _read(reader: Any, partition: TopicPartition, name: str, end: int, top
                     envelope, data = decode(name, record.key, record.headers, record.value)
                 except Undecodable:
                     continue
+                topics.types[envelope.type] = as_written(data).TYPE
                 topics.add(envelope.id, data)
