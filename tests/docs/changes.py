@@ -39,7 +39,7 @@ class Copy:
         with (self.folder / path).open("x") as file:
             file.write(text)
 
-    def python(self, *arguments: str) -> str:
+    def python(self, *arguments: str, seconds: int = 120) -> str:
         """Return the output of Python with the copy's packages first on its path."""
         places = [*(str(self.folder / path) for path in PATHS), str(CHECKOUT / "tests")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -49,7 +49,7 @@ class Copy:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
         assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
