@@ -134,7 +134,9 @@ class Remembering:
         if kind == "lost" and not self.mended:
             raise Unanswerable("nobody", "Nobody is there.")
         if kind == "view":
-            view = example(CaseChanged, case_id=data.case_id, state=CaseState.ISSUED)
+            # A view replaces one of a lower version only.
+            version = len(state.numbers) + 1
+            view = example(CaseChanged, case_id=data.case_id, state=CaseState.ISSUED, version=version)
             return Decision(replace(state, numbers=(*state.numbers, text)), events=(view,))
         if kind == "quiet":
             after = replace(state, numbers=(*state.numbers, text))
@@ -229,7 +231,7 @@ class Course:
         """Publish what is in the outbox."""
         for row in await self._pool.fetch("delete from outbox returning id, event_id, type, payload, at"):
             data = stored(row["type"], row["payload"])
-            self.published.append(PublishedEvent(row["event_id"], data, row["at"]))
+            self.published.append(PublishedEvent(row["event_id"], data, row["at"], row["id"]))
 
     def __len__(self) -> int:
         return len(self._waiting)

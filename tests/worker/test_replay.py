@@ -22,6 +22,7 @@ from servicecert_worker.decider import Connection, Happened
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.reading import PartReader
+from servicecert_worker.replay.order import Agenda
 from servicecert_worker.runtime.effects import NOBODY
 from servicecert_worker.runtime.record import Record
 from servicecert_worker.signatures import Verifier
@@ -252,6 +253,54 @@ async def test_a_result_that_cannot_be_decided_stays_open(empty: Empty) -> None:
         done = await replayed(pool, replace(service, decide=decide), [course.read], PublishedEvents(course.published))
         assert (done.stuck, done.handled) == (1, 1)
         assert await pool.fetchval("select count(*) from intents") == 1
+
+
+async def in_order(pool: Pool) -> list[Any]:
+    """Return what was handled of each case, in its order, what is parked, and what is to be published."""
+    queries = (
+        "select key, body->>'numbers' from tally order by key",
+        'select "offset", culprit, reason from parked order by seq',
+        "select event_id from outbox order by id",
+    )
+    return [await pool.fetch(query) for query in queries]
+
+
+POISON = {"value": b"{}"}
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        [(0, "loud-1", {}), (0, "loud-2", POISON)],
+        [(0, "loud-1", {}), (0, "quiet-2", {}), (1, "loud-3", {})],
+        [(1, "loud-1", {}), (0, "loud-2", POISON), (0, "loud-3", {})],
+    ],
+)
+async def test_I5_records_of_one_turn_keep_the_order_of_their_partition(
+    empty: Empty, turn: Sequence[tuple[int, str, Mapping[str, bytes]]]
+) -> None:
+    """Nothing tells the place of the parked and of the quiet one."""
+    async with empty() as pool:
+        course = Course(pool, Remembering(drawn=lambda: 7))
+        await course.step(
+            [replace(record(CASES[case], text, at, NOW), **made) for at, (case, text, made) in enumerate(turn)]
+        )
+        await course.relay()
+        expected = await in_order(pool)
+    async with empty() as pool:
+        await replayed(pool, inert(), [course.read], PublishedEvents(course.published))
+        assert await in_order(pool) == expected
+
+
+def test_I5_a_record_that_is_moved_stays_before_the_one_behind_it() -> None:
+    """It is added to the agenda again, after that one."""
+    agenda, later = Agenda(), NOW + timedelta(seconds=1)
+    first, second = (record(CASES[0], "quiet-1", offset, NOW) for offset in (7, 8))
+    agenda.add(NOW, first)
+    agenda.add(later, second)
+    agenda.take(1)
+    agenda.add(later, first)
+    assert agenda.take(2) == (later, [first, second])
 
 
 async def test_books_are_kept_before_anything_is_decided(empty: Empty) -> None:

@@ -29,12 +29,16 @@ Waiting = Record | Result | Due | Release
 class _Entry:
     at: datetime
     place: int
+    offset: int
     arrived: int
     item: Waiting = field(compare=False)
 
 
 class Agenda:
-    """The items that are still to be decided, by moment, and within one by their places, and then as they arrived."""
+    """The items that are still to be decided, by moment, and within one by their places, and then as they arrived.
+
+    Records of one place have the order of their partition, also those that were moved (I5).
+    """
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
@@ -42,7 +46,8 @@ class Agenda:
 
     def add(self, at: datetime, item: Waiting, place: int = 0) -> None:
         """Add an item that is to be decided at a moment; `place` orders the items of a moment."""
-        heappush(self._entries, _Entry(at, place, next(self._arrivals), item))
+        offset = item.offset if isinstance(item, Record) else -1
+        heappush(self._entries, _Entry(at, place, offset, next(self._arrivals), item))
 
     @property
     def next(self) -> datetime | None:
@@ -89,6 +94,17 @@ def moments(records: Sequence[Record], told: Sequence[datetime | None], since: d
             moment = max(moment, earliest)
         earliest = moment
         yield moment
+
+
+def places(moments: Sequence[datetime], own: Sequence[int]) -> Iterator[int]:
+    """Yield the place of each record of one partition within its moment: not before the record before it (I5).
+
+    `own` are the places that the topics tell, 0 where they do not: a parked record has published nothing.
+    """
+    before: tuple[datetime | None, int] = None, 0
+    for at, place in zip(moments, own, strict=True):
+        before = at, max(place, before[1]) if at == before[0] else place
+        yield before[1]
 
 
 def next_known(known: Sequence[datetime | None]) -> list[datetime | None]:

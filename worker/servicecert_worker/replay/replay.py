@@ -31,7 +31,7 @@ from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .fates import Fates
-from .order import Agenda, Read, Release, Waiting, moments
+from .order import Agenda, Read, Release, Waiting, moments, places
 from .untold import Untold
 
 log = logging.getLogger(__name__)
@@ -143,8 +143,8 @@ class Replay(Generic[S, K]):
         self._end = max((event.time for event in self._published), default=self._at)
         placed = [each for records in read for each in self._placed(records, first)]
         self._read = Read((at, record) for at, record, _ in placed)
-        for at, record, id in placed:
-            self._agenda.add(at, record, self._published.place_of(id))
+        for at, record, place in placed:
+            self._agenda.add(at, record, place)
         await self._recall_open()
         while await self._step():
             pass
@@ -154,12 +154,13 @@ class Replay(Generic[S, K]):
 
     def _placed(
         self, read: Sequence[tuple[Record, UUID]], handled_at: Callable[[UUID], datetime | None]
-    ) -> list[tuple[datetime, Record, UUID]]:
-        """Return the records of a partition, each with its moment and its id. Note those of which nothing tells."""
+    ) -> list[tuple[datetime, Record, int]]:
+        """Return the records of a partition, each with its moment and its place. Note those of which nothing tells."""
         records, ids = [record for record, _ in read], [id for _, id in read]
         told = [handled_at(id) for id in ids]
         self._untold.note(records, ids, told, self._end + _SOON)
-        return list(zip(moments(records, told, self._at), records, ids, strict=True))
+        at = list(moments(records, told, self._at))
+        return list(zip(at, records, places(at, list(map(self._published.place_of, ids))), strict=True))
 
     async def _step(self) -> bool:
         """Take the next turn. Return False after the last one."""
