@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,6 +16,7 @@ import pytest
 from conftest import ServicePool
 from databases import administer, administrator_of
 from identities import any_signer
+from servicecert_cli.operations.forgotten_audit import ForgottenAudit, put_on_record
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor
@@ -369,6 +370,25 @@ async def test_B6_rows_that_a_restored_database_forgot_are_no_cut(audit_log: Aud
     await replay.begin(audit_log.pool, LATER)
     verified = await audit_log.verified(exported)
     assert (verified.findings, verified.forgotten) == ([], 3)
+
+
+class KilledAtCheckpoints:
+    """A pool of a process that is killed when it stores checkpoints."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self.execute = pool.execute
+
+    async def executemany(self, *_: object) -> None:
+        raise KeyboardInterrupt
+
+
+async def test_B6_what_is_lost_is_on_record_before_its_checkpoints_are_stored(audit_log: AuditLog) -> None:
+    """Those that are stored are not missing the next time: a replay that was killed would never tell of the rows."""
+    lost = ForgottenAudit((), {CASES[0]: (0, 9)})
+    chain = Chain(toy.NAME, lost.facts, os.urandom)
+    with pytest.raises(KeyboardInterrupt):
+        await put_on_record(lost, chain, cast("asyncpg.Pool[Any]", KilledAtCheckpoints(audit_log.pool)), NOW)
+    assert (await audit_log.entries(chain))[0]["begun"]["forgets"] == {str(CASES[0]): 9}
 
 
 @pytest.mark.parametrize("entry", ["{", '{"begun":1}', '{"begun":{"forgets":[1]}}', '{"begun":{"forgets":{"x":1}}}'])

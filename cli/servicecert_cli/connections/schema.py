@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -40,15 +40,23 @@ async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterat
     except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
         raise database.database_refused(url, str(fault)) from None
     try:
-        yield connection
+        with explained(url, schema):
+            yield connection
+    finally:
+        connection.terminate()
+
+
+@contextmanager
+def explained(url: str, schema: str) -> Iterator[None]:
+    """Raise OperatorError for an outage of the database or a long lock within."""
+    try:
+        yield
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
             f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later.", os.EX_TEMPFAIL
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
         raise database.database_refused(url, str(fault)) from None
-    finally:
-        connection.terminate()
 
 
 def _service_of(url: str) -> str:

@@ -6,12 +6,14 @@ replay's own chain begins with how far each lost chain was attested, and `audit 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Checkpoint
 from servicecert_worker.audit.exported import Signed
 from servicecert_worker.kafka.cluster import Cluster
@@ -56,10 +58,14 @@ async def forgotten_audit(pool: asyncpg.Pool[Any], cluster: Cluster, service: st
     return ForgottenAudit(lost, {chain: (kept[chain], last) for chain, last in attested.items() if last > kept[chain]})
 
 
-async def store_checkpoints(pool: asyncpg.Pool[Any], checkpoints: Sequence[Signed]) -> None:
-    """Store checkpoints as they were stored before, so that the next one follows the last one of the topic."""
+async def put_on_record(audit: ForgottenAudit, chain: Chain, pool: asyncpg.Pool[Any], now: datetime) -> None:
+    """Begin the replay's chain, and store the checkpoints as they were, so that the next one follows the topic's last.
+
+    In this order: of a replay that was killed between the two, the next one finds the same checkpoints lost.
+    """
+    await chain.begin(pool, now)
     await pool.executemany(
         "insert into audit_checkpoints (number, body, key_id, signature) values ($1, $2, $3, $4) "
         "on conflict do nothing",
-        [(each.number, each.text, each.key_id, each.signature) for each in checkpoints],
+        [(each.number, each.text, each.key_id, each.signature) for each in audit.checkpoints],
     )

@@ -26,9 +26,10 @@ from servicecert_worker.signatures import Signer, Verifier
 from servicecert_worker.storage import QUERIES, database, schema
 
 from ..connections import kafka
+from ..connections.schema import explained
 from .auditing import short_name
 from .forgotten import Comparison, Forgotten
-from .forgotten_audit import ForgottenAudit, forgotten_audit, store_checkpoints
+from .forgotten_audit import ForgottenAudit, forgotten_audit, put_on_record
 
 
 class ServiceModule(Protocol):
@@ -101,10 +102,11 @@ async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, emp
                 os.EX_DATAERR,
             )
         async with _opened(module, pool, clock) as service:
-            try:
-                return await _replayed(service, settings, pool, clock, act=act)
-            except (KafkaError, TimeoutError):
-                raise no_broker(cluster.bootstrap, cluster.access) from None
+            with explained(settings.dsn, name):
+                try:
+                    return await _replayed(service, settings, pool, clock, act=act)
+                except KafkaError:
+                    raise no_broker(cluster.bootstrap, cluster.access) from None
 
 
 async def _replayed(
@@ -119,10 +121,9 @@ async def _replayed(
     outcome = Outcome(name, forgotten, audit, None)
     if not act or not outcome.forgets:
         return outcome
-    await store_checkpoints(pool, audit.checkpoints)
     facts = {**service.audited, "replays": forgotten.records.total(), **audit.facts}
     chain = Chain(name, facts, os.urandom)
-    await chain.begin(pool, clock())
+    await put_on_record(audit, chain, pool, clock())
     signer = Signer(name, read_key(settings.service_key_file, name))
 
     def turns(replayed: Service[Any, Any]) -> Turns[Any, Any]:

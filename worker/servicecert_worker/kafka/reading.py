@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from ..faults import with_timeout
 from ..runtime.record import Record
@@ -50,7 +51,7 @@ class PartReader:
     async def read(self, parts: Mapping[TopicPartition, tuple[int, int]]) -> list[Record]:
         """Return what the topics still have of these parts, each from an offset up to another one.
 
-        Raises `TimeoutError` if the broker has nothing to say for 15 s.
+        Raises `KafkaTimeoutError` if the broker has nothing to say for 15 s.
         """
         left = {partition: part for partition, part in parts.items() if part[0] < part[1]}
         records: list[Record] = []
@@ -70,7 +71,7 @@ class PartReader:
             left = {each: part for each, part in left.items() if (position_of(consumer, each) or 0) < part[1]}
             silent = 0.0 if batches or len(left) < before else silent + _POLL_MS / 1000
             if silent > _SILENT_SECONDS:
-                raise TimeoutError
+                raise KafkaTimeoutError
         consumer.unsubscribe()
         return records
 
@@ -88,7 +89,11 @@ async def part_reader(cluster: Cluster) -> AsyncIterator[PartReader]:
         max_partition_fetch_bytes=_PARTITION_BYTES,
     )
     try:
-        await with_timeout(_START_SECONDS, consumer.start())
+        try:
+            await with_timeout(_START_SECONDS, consumer.start())
+        except TimeoutError:
+            # Not to be taken for one of the database's.
+            raise KafkaTimeoutError from None
         yield PartReader(consumer)
     finally:
         await stop(consumer)
