@@ -187,6 +187,21 @@ async def test_what_is_not_published_stays_to_be_published(empty: Empty) -> None
         assert dict(done.unpublished) == {IssuingRefused.TYPE: 2}
 
 
+async def test_what_is_published_under_another_id_is_not_published_again(empty: Empty) -> None:
+    """The act succeeded at its second attempt: the topics have its end under the id of that one."""
+    async with empty() as pool:
+        course = await course_of(pool, "loud-1")
+        course.now += timedelta(milliseconds=1)
+        await course.step(results=course.tasks)
+        await course.relay()
+    loud, signed = course.published
+    published = PublishedEvents([loud, replace(signed, id=UUID(int=9))])
+    async with empty() as pool:
+        done = await replayed(pool, inert(), [course.read], published)
+        assert (done.recalled, done.unpublished) == ({"sign": 1}, {})
+        assert await pool.fetchval("select count(*) from outbox") == 0
+
+
 class Earlier(Remembering):
     """A version that ignores what says nothing."""
 

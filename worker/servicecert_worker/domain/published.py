@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from pydantic import BaseModel
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import unversioned
+from servicecert_schemas.values import Texts
 
 _PLACES = 5
 """How many of an item's events are looked up: the first ones are enough to know that there are any, and when."""
@@ -119,8 +121,33 @@ class PublishedEvents:
         return min((event.sequence for event in self.following(cause)), default=0)
 
     def is_superfluous(self, id: UUID, data: EventData, decided: datetime) -> bool:
-        """Return whether an event is published already, or one of its key that says all that it says."""
-        return id in self._by_id or any(
-            each.time >= decided and each.data.TYPE == data.TYPE and each.data.replaces(data)
-            for each in self.of(data.key())
-        )
+        """Return whether an event is published already, or one of its key that says all that it says.
+
+        The other may have another id: a mail that was handed over at the second attempt has that of the second intent.
+        """
+        return id in self._by_id or self.copy_of(data, decided) is not None or self._is_replaced(data, decided)
+
+    def copy_of(self, data: EventData, decided: datetime) -> PublishedEvent | None:
+        """Return an event of the same content that was decided then or later."""
+        return next((it for it in self.of(data.key()) if it.time >= decided and is_same(it.data, data)), None)
+
+    def _is_replaced(self, data: EventData, decided: datetime) -> bool:
+        others = (it for it in self.of(data.key()) if it.time >= decided and it.data.TYPE == data.TYPE)
+        return any(it.data.replaces(data) for it in others)
+
+
+def is_same(one: EventData, other: EventData) -> bool:
+    """Return whether two events say the same. Texts for people do not count: another release may word them anew."""
+    return type(one) is type(other) and _content(one) == _content(other)
+
+
+def _content(value: object) -> object:
+    match value:
+        case Texts():
+            return None
+        case BaseModel():
+            return [_content(getattr(value, name)) for name in type(value).model_fields]
+        case list() | tuple():
+            return [_content(each) for each in value]
+        case _:
+            return value
