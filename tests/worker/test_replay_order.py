@@ -10,7 +10,7 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_worker.decider import Due
-from servicecert_worker.replay.order import Agenda, Read, moments
+from servicecert_worker.replay.order import SOON, Agenda, Read, moments
 from servicecert_worker.runtime.record import Record
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -28,7 +28,8 @@ def placed(written: Sequence[int], known: Sequence[int | None], since: int = 0) 
     """Return the seconds at which records are decided that were written then, and of which some moments are known."""
     records = [record(offset, seconds) for offset, seconds in enumerate(written)]
     at = [None if seconds is None else after(seconds) for seconds in known]
-    return [round((moment - NOW).total_seconds()) for moment in moments(records, at, after(since))]
+    nothing = [None] * len(records)
+    return [round((moment - NOW).total_seconds()) for moment in moments(records, at, after(since), nothing)]
 
 
 def test_a_record_without_a_known_moment_is_decided_when_it_was_written() -> None:
@@ -109,3 +110,10 @@ def test_a_deadline_waits_until_all_that_was_written_before_it_is_decided() -> N
     assert read.when(after(20), timedelta(seconds=26)) == after(20)
     assert read.when(after(26), timedelta(seconds=26)) == after(60)
     assert read.when(after(95), timedelta(0)) == after(95)
+
+
+def test_a_record_comes_after_a_decision_that_it_would_have_changed() -> None:
+    """But not after the next one of its partition that is known."""
+    records = [record(0, 3), record(1, 4)]
+    assert list(moments(records, [None, None], NOW, [after(9), None])) == [after(9) + SOON, after(9) + SOON]
+    assert list(moments(records, [None, after(6)], NOW, [after(9), None])) == [after(6), after(6)]

@@ -280,6 +280,10 @@ def _no_facts(_event: Event, _published: PublishedEvents) -> Facts | None:
     return None
 
 
+def _after_nothing(_data: EventData, _published: PublishedEvents) -> datetime | None:
+    return None
+
+
 def _no_result(_task: Task, _published: PublishedEvents) -> BaseModel | None:
     return None
 
@@ -290,11 +294,15 @@ class Recall:
 
     `facts` returns those that an event was decided with, `result` what came of an intent; both None where the topics do
     not tell. `books` writes what acts keep in the service's tables by themselves, once all is replayed.
+
+    `decided_after` returns the moment of a decision that the event would have changed: it was decided later. None where
+    the topics tell of none.
     """
 
     facts: Callable[[Event, PublishedEvents], Facts | None] = _no_facts
     result: Callable[[Task, PublishedEvents], BaseModel | None] = _no_result
     books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
+    decided_after: Callable[[EventData, PublishedEvents], datetime | None] = _after_nothing
 
 
 def _always(_: EventData) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from servicecert_issuer.domain.announcement import announcement
 from servicecert_issuer.domain.decide import EXAMINE, SIGN
 from servicecert_issuer.domain.issuance import Intended, Linted, Recorded, Signed, SigningOrder, Unsigned
 from servicecert_issuer.domain.recall import RECALL
@@ -16,6 +17,7 @@ from servicecert_schemas.certificate import (
     CertificateVoided,
     IssuingRefused,
 )
+from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.values import Texts
 from servicecert_worker.decider import Event, Examined, Task
@@ -101,3 +103,19 @@ def test_a_stopped_application_is_examined_with_what_was_issued_later(
 def test_other_acts_are_not_recalled(real: CertificateIssued) -> None:
     task = Task(uuid4(), str(CASE), RECHECK, None, NOW)
     assert RECALL.result(task, published(issued(real))) is None
+
+
+def test_D6_a_compromised_key_was_blocked_after_the_last_certificate_for_it_was_intended(
+    intend: Callable[..., Intended],
+) -> None:
+    """Which is all that the topics tell of when."""
+    intended = intend()
+    order = SigningOrder.of(intended)
+    events = PublishedEvents(
+        PublishedEvent(uuid4(), announcement(str(UUID(int=n)), order, intended), NOW + timedelta(hours=n))
+        for n in range(3)
+    )
+    report = KeyCompromised(key_sha256=intended.allocated.key_sha256, known_at=NOW)
+    assert RECALL.decided_after(report, events) == NOW + timedelta(hours=2)
+    assert RECALL.decided_after(report.model_copy(update={"key_sha256": "0" * 64}), events) is None
+    assert RECALL.decided_after(refused(), events) is None

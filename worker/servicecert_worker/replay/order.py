@@ -14,6 +14,9 @@ from itertools import accumulate, count
 from ..decider import Due, Result
 from ..runtime.record import Record
 
+SOON = timedelta(microseconds=1)
+"""The step of the clock that a replay shows."""
+
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -80,16 +83,23 @@ class Read:
         return at
 
 
-def moments(records: Sequence[Record], told: Sequence[datetime | None], since: datetime) -> Iterator[datetime]:
+def moments(
+    records: Sequence[Record],
+    told: Sequence[datetime | None],
+    since: datetime,
+    after: Sequence[datetime | None],
+) -> Iterator[datetime]:
     """Yield the moment at which each record of one partition is decided, in order; `told` are those that are known.
 
-    `since` is the moment of the last decision that is known: what is not decided yet came later.
+    `since` is the moment of the last decision that is known: what is not decided yet came later. `after` are those of
+    decisions that a record came after.
     """
     earliest: datetime | None = None
-    for record, at, latest in zip(records, told, next_known(told), strict=True):
+    for record, at, latest, before in zip(records, told, next_known(told), after, strict=True):
         moment = at
         if moment is None:
-            moment = max(record.written if latest is None else min(record.written, latest), since)
+            moment = record.written if before is None else max(record.written, before + SOON)
+            moment = max(moment if latest is None else min(moment, latest), since)
         if earliest is not None:
             moment = max(moment, earliest)
         earliest = moment

@@ -11,7 +11,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -31,7 +31,7 @@ from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .fates import Fates
-from .order import Agenda, Read, Release, Waiting, moments, places
+from .order import SOON, Agenda, Read, Release, Waiting, moments, places
 from .untold import Untold
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ S = TypeVar("S")
 K = TypeVar("K")
 
 _MOST = 500
-_SOON = timedelta(microseconds=1)
 
 
 class RecallRefutedError(Exception):
@@ -136,8 +135,8 @@ class Replay(Generic[S, K]):
         # First: an interrupted replay has decided more than it can read the announcements of.
         await self._keep_books()
         self._at = await self._pool.fetchval(QUERIES["newest"]) or self._at
-        read = [[(record, arrive(record, self._verifier).id) for record in records] for records in partitions]
-        ids = [id for records in read for _, id in records]
+        read = [[self._read_record(record) for record in records] for records in partitions]
+        ids = [id for records in read for _, id, _ in records]
         known = await self._pool.fetch(QUERIES["known_inputs"], ids)
         first = self._fates.first_copies(row["event_id"] for row in known)
         self._end = max((event.time for event in self._published), default=self._at)
@@ -152,14 +151,20 @@ class Replay(Generic[S, K]):
         self.replayed.stuck = self._loop.stuck
         return self.replayed
 
+    def _read_record(self, record: Record) -> tuple[Record, UUID, datetime | None]:
+        """Return a record, its id, and the moment of a decision that it came after, if that is known."""
+        what = arrive(record, self._verifier).what
+        after = self._service.recall.decided_after(what.data, self._published) if isinstance(what, Event) else None
+        return record, what.id, after
+
     def _placed(
-        self, read: Sequence[tuple[Record, UUID]], handled_at: Callable[[UUID], datetime | None]
+        self, read: Sequence[tuple[Record, UUID, datetime | None]], handled_at: Callable[[UUID], datetime | None]
     ) -> list[tuple[datetime, Record, int]]:
         """Return the records of a partition, each with its moment and its place. Note those of which nothing tells."""
-        records, ids = [record for record, _ in read], [id for _, id in read]
+        records, ids = [record for record, _, _ in read], [id for _, id, _ in read]
         told = [handled_at(id) for id in ids]
-        self._untold.note(records, ids, told, self._end + _SOON)
-        at = list(moments(records, told, self._at))
+        self._untold.note(records, ids, told, self._end + SOON)
+        at = list(moments(records, told, self._at, [after for _, _, after in read]))
         return list(zip(at, records, places(at, list(map(self._published.place_of, ids))), strict=True))
 
     async def _step(self) -> bool:
@@ -198,7 +203,7 @@ class Replay(Generic[S, K]):
                 at = max(due.at, self._at)
                 slack = self._service.waits_for_topics.get(due.kind)
                 if slack is not None and (read := self._read.when(at, slack)) > at:
-                    at = read + _SOON
+                    at = read + SOON
             self._agenda.add(max(at, self._at), due)
 
     async def _recall_open(self) -> None:
@@ -253,7 +258,7 @@ class Replay(Generic[S, K]):
             if data is None:
                 self.replayed.left[task.kind] += 1
                 continue
-            at = self._published.decided_at(task.id) or max(task.since, self._at) + _SOON
+            at = self._published.decided_at(task.id) or max(task.since, self._at) + SOON
             self._agenda.add(max(at, self._at), result_of(task, data))
 
     async def _keep_books(self) -> None:
@@ -311,7 +316,7 @@ class Replay(Generic[S, K]):
             rest = [item for item in items if not (isinstance(item, Arrival) and id(item.record) in moved)]
             return await self._run_turn(rest, now) if rest else TurnResult((), NOBODY, frozenset(), (), ())
         except FactsInvalid as invalid:
-            if invalid.replacements or self._recalled.isdisjoint(item.id for item in items):
+            if self._recalled.isdisjoint(item.id for item in items):
                 raise
             # The facts of then are what they are: the record that they do not hold for is parked.
             raise RecallRefutedError(str(invalid)) from invalid

@@ -5,6 +5,7 @@ certificate was published, nothing is signed; if not, the first worker signs the
 """
 
 from base64 import b64decode
+from datetime import datetime
 
 from pydantic import BaseModel
 from servicecert_pki import der
@@ -14,6 +15,8 @@ from servicecert_schemas.certificate import (
     CertificateIssued,
     CertificateVoided,
 )
+from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Event, Examined, Facts, Recall, Task
 from servicecert_worker.domain.published import PublishedEvents
 
@@ -80,4 +83,18 @@ def _end(case: str, published: PublishedEvents) -> Signed | Unsigned | None:
     return None
 
 
-RECALL = Recall(facts=_facts, result=_result)
+def _decided_after(data: EventData, published: PublishedEvents) -> datetime | None:
+    """Return when the last certificate for a compromised key was intended: the key was blocked only later (D6)."""
+    if not isinstance(data, KeyCompromised):
+        return None
+    return max(
+        (
+            each.time
+            for each in published
+            if isinstance(each.data, CertificateIntended) and each.data.key_sha256 == data.key_sha256
+        ),
+        default=None,
+    )
+
+
+RECALL = Recall(facts=_facts, result=_result, decided_after=_decided_after)
