@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -295,6 +295,7 @@ async def replayed(
     *,
     most: float = float("inf"),
     commits: bool = True,
+    expected: Collection[UUID] = (),
 ) -> Replayed:
     """Replay as `servicecert restore apply` does. Raises Interrupted in the turn after the first `most`."""
     chain = Chain("issuer", {}, os.urandom)
@@ -305,7 +306,7 @@ async def replayed(
         limited.left, limited.commits = most, commits
         return limited
 
-    return await Replay(service, pool, turns, TRUSTING, ReplayClock(), None, published).run(partitions)
+    return await Replay(service, pool, turns, TRUSTING, ReplayClock(), None, published, expected).run(partitions)
 
 
 async def tables(pool: Pool) -> dict[str, Any]:

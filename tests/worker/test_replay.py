@@ -19,9 +19,11 @@ from servicecert_cli.operations.forgotten import Comparison
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.topics import APPLICATIONS
 from servicecert_worker.decider import Connection, Happened
+from servicecert_worker.domain.owed import content_id
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.reading import PartReader
+from servicecert_worker.replay.agreement import Difference, drop_contradicting
 from servicecert_worker.replay.order import Agenda
 from servicecert_worker.runtime.effects import NOBODY
 from servicecert_worker.runtime.record import Record
@@ -148,13 +150,17 @@ async def test_a_replay_that_is_interrupted_anywhere_is_begun_again(empty: Empty
         played = await play(pool, 4)
     async with empty() as pool:
         await restored(pool, played.taken[:3], played.published)
+        rest = {each.id for each in played.published if each.time > played.taken[2].now}
         for turns in count():
             try:
-                await replayed(pool, inert(), played.partitions, played.published, most=turns, commits=commits)
+                done = await replayed(
+                    pool, inert(), played.partitions, played.published, most=turns, commits=commits, expected=rest
+                )
                 break
             except Interrupted:
                 continue
         assert turns > 3
+        assert done.differs == ()
         assert_same(await tables(pool), played.tables, "after many beginnings")
 
 
@@ -278,6 +284,54 @@ async def in_order(pool: Pool) -> list[Any]:
         "select event_id from outbox order by id",
     )
     return [await pool.fetch(query) for query in queries]
+
+
+async def test_I2_a_deadline_that_was_brought_forward_is_decided_when_it_was(empty: Empty) -> None:
+    """The tables have the moment for which it was set first."""
+    async with empty() as pool:
+        course = await course_of(pool, "loud-1")
+        course.now += timedelta(seconds=1)
+        await course.step()
+        await course.relay()
+    async with empty() as pool:
+        await restored(pool, course.taken[:1], PublishedEvents(course.published))
+        await pool.execute("update deadlines set at = at + interval '1 day'")
+        await replayed(pool, inert(), [[]], PublishedEvents(course.published))
+        assert await pool.fetchval("select body->'acted'->>0 from tally") == f"rung {course.now}"
+
+
+async def test_I2_decisions_that_differ_from_the_published_ones_are_found_however_often_it_is_replayed(
+    empty: Empty,
+) -> None:
+    """The published version and what else contradicts it are not published; what is the same is not listed."""
+    async with empty() as pool:
+        course = await course_of(pool, "view-1", "view-2")
+        await course.relay()
+    same, view = course.published
+    other = replace(view, data=view.data.model_copy(update={"account_id": "another"}))
+    lost = PublishedEvent(UUID(int=9), view.data.model_copy(update={"version": 9}), view.time)
+    made_again = PublishedEvent(content_id(same.data), same.data, same.time)
+    published = PublishedEvents([same, other, lost, made_again])
+    expected = sorted(Difference(str(CASES[0]), view.data.TYPE, each.id) for each in (other, lost))
+    async with empty() as pool:
+        for _ in range(2):
+            done = await replayed(pool, inert(), [course.read], published, expected={each.id for each in published})
+            assert done.differs == tuple(expected)
+            assert await pool.fetchval("select count(*) from outbox") == 0
+    async with empty() as pool:
+        done = await replayed(pool, inert(), [course.read], PublishedEvents([same, other]))
+        assert [each.id for each in done.differs] == [other.id], "also if nothing is known of what it had published"
+
+
+async def test_I8_what_contradicts_the_published_course_of_a_case_is_dropped_once_that_is_accepted(
+    empty: Empty,
+) -> None:
+    async with empty() as pool:
+        await course_of(pool, "loud-1")
+        await drop_contradicting(pool, [])
+        assert await pool.fetchval("select count(*) from outbox") == 1
+        await drop_contradicting(pool, [Difference(str(CASES[0]), IssuingRefused.TYPE, UUID(int=1))])
+        assert await pool.fetchval("select count(*) from outbox") == 0
 
 
 POISON = {"value": b"{}"}

@@ -295,6 +295,8 @@ class Recall:
     `facts` returns those that an event was decided with, `result` what came of an intent; both None where the topics do
     not tell. `books` writes what acts keep in the service's tables by themselves, once all is replayed.
 
+    `kept` are the types of the events that follow from those books, or from what no topic has, e.g. a bounce.
+
     `decided_after` returns the moment of a decision that the event would have changed: it was decided later. None where
     the topics tell of none.
     """
@@ -302,6 +304,7 @@ class Recall:
     facts: Callable[[Event, PublishedEvents], Facts | None] = _no_facts
     result: Callable[[Task, PublishedEvents], BaseModel | None] = _no_result
     books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
+    kept: tuple[type[EventData], ...] = ()
     decided_after: Callable[[EventData, PublishedEvents], datetime | None] = _after_nothing
 
 

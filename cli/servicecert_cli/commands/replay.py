@@ -1,5 +1,7 @@
 """`servicecert replay`: an empty database is filled from the topics."""
 
+import sys
+
 import click
 from servicecert_schemas.topics import SERVICES
 
@@ -29,3 +31,4 @@ def command(service: str, yes: bool) -> None:
     """
     result = interruption.run(replaying.run(service_of(service), settings_of(), act=yes, empty=True))
     report(service, result, "servicecert replay {service} --yes")
+    sys.exit(result.exit_code)

@@ -46,7 +46,7 @@ def check(service: str, as_json: bool) -> None:
       servicecert restore check issuer
       servicecert restore check issuer --json
     """
-    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=False, empty=False))
+    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=False))
     if as_json:
         print_json(outcome.facts())
     else:
@@ -56,21 +56,32 @@ def check(service: str, as_json: bool) -> None:
 
 @command.command()
 @click.argument("service", type=click.Choice(SERVICES))
+@click.option(
+    "--accept-differences",
+    "accept",
+    is_flag=True,
+    help="Let the workers start although decisions differ from the published ones.",
+)
 @as_json
-def apply(service: str, as_json: bool) -> None:
+def apply(service: str, accept: bool, as_json: bool) -> None:
     """Decide again what a service's tables have forgotten, without a signature, a mail or a CRL.
 
-    It may be interrupted and run again. Afterwards the service's workers start.
+    It may be interrupted and run again. Afterwards the service's workers start, unless
+    decisions differ from the published ones, e.g. because a register changed.
+
+    Exit code 1 if decisions differ, or if some cannot be made.
 
     \b
-    Example:
+    Examples:
       servicecert restore apply issuer
+      servicecert restore apply intake --accept-differences
     """
-    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=True, empty=False))
+    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=True, accept=accept))
     if as_json:
         print_json(outcome.facts())
     else:
         report(service, outcome, "")
+    sys.exit(outcome.exit_code)
 
 
 def report(service: str, outcome: Outcome, act: str) -> None:
@@ -81,6 +92,17 @@ def report(service: str, outcome: Outcome, act: str) -> None:
     print_table(HEAD, [(what, str(number)) for what, number in outcome.rows()], right=frozenset({1}))
     if outcome.done is None:
         click.echo(f"\nNothing is changed. Run `{act.format(service=service)}`.")
+    elif not outcome.is_open:
+        click.echo(
+            f"\nThe tables of {service} decide otherwise than its topics say, so its workers do not start: see "
+            "docs/operations.md, A restored database. "
+            f"`servicecert restore apply {service} --accept-differences` lets them start."
+        )
+    elif outcome.done.stuck:
+        click.echo(
+            f"\nThe tables of {service} are up to its topics, but for what cannot be decided: the log says why. Its "
+            "workers try that again."
+        )
     else:
         click.echo(f"\nThe tables of {service} are up to its topics: start its workers.")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from aiokafka import TopicPartition
 from asyncpg import Pool
@@ -32,12 +33,14 @@ _BEFORE = timedelta(minutes=10)
 class Forgotten:
     """The records of each partition that are not handled, and all that the service published around that time.
 
-    `unknown` counts the published events that the tables do not know, by type; `ends` are the ends of their topics.
+    `unknown` counts the published events that the tables do not know, by type; `expected` are the ids of those that are
+    to be decided again, as far as the topics tell; `ends` are the ends of their topics.
     """
 
     partitions: tuple[Sequence[Record], ...]
     published: PublishedEvents
     unknown: Counter[str]
+    expected: Collection[UUID]
     ends: Ends
     prefix: str
 
@@ -62,10 +65,10 @@ class Comparison:
         service = self._service
         outputs = Outputs(self._cluster, service.name, self._verifier, service.announced)
         unknown, ends = await outputs.unknown(reader, self._pool.fetch)
-        published = await self._published(reader, outputs, ends, since)
+        published, expected = await self._published(reader, outputs, ends, since)
         events = (published.get(id) for seen in unknown for id in seen.ids)
         types = Counter(event.data.TYPE for event in events if event is not None)
-        return Forgotten(tuple(await self._inputs(reader)), published, types, ends, self._cluster.prefix)
+        return Forgotten(tuple(await self._inputs(reader)), published, types, expected, ends, self._cluster.prefix)
 
     async def _inputs(self, reader: PartReader) -> list[Sequence[Record]]:
         """Return the records of each partition after the last one that is known to be handled.
@@ -112,20 +115,33 @@ class Comparison:
 
     async def _published(
         self, reader: PartReader, outputs: Outputs, ends: Ends, since: datetime | None
-    ) -> PublishedEvents:
-        """Return what the service published from a while before its last decision on."""
+    ) -> tuple[PublishedEvents, Collection[UUID]]:
+        """Return what the service published from a while before its last decision on, and the ids of what is forgotten.
+
+        All that is forgotten is among it, also when a replay was interrupted, whose decisions are the last ones.
+        """
         topics = {self._cluster.name(topic): topic for topic in written_topics(self._service.name)}
         del topics[self._cluster.name(AUDIT_CHECKPOINTS)]
         partitions = [each for each in ends if each.topic in topics]
+        rows = await self._pool.fetch(QUERIES["written"])
+        written = {
+            TopicPartition(self._cluster.prefix + row["topic"], row["partition"]): row["next_offset"] for row in rows
+        }
         starts: Mapping[TopicPartition, int] = dict.fromkeys(partitions, 0)
         if since is not None:
             at = int((since - _BEFORE).timestamp() * 1000)
             starts = {**ends, **await reader.at(dict.fromkeys(partitions, at))}
+        parts = {each: (min(starts[each], written.get(each, ends[each])), ends[each]) for each in partitions}
         published = PublishedEvents()
-        for record in await reader.read({each: (starts[each], ends[each]) for each in partitions}):
+        expected: set[UUID] = set()
+        for record in await reader.read(parts):
             if outputs.is_own(record) and (event := self._event(record)) is not None:
+                partition = TopicPartition(record.topic, record.partition)
+                if event.id not in published and record.offset >= written.get(partition, ends[partition]):
+                    expected.add(event.id)
                 published.add(event)
-        return published
+        waiting = {row["event_id"] for row in await self._pool.fetch("select event_id from outbox")}
+        return published, expected - waiting
 
     def _event(self, record: Record) -> PublishedEvent | None:
         """Return the event of the service's own record; None if this version does not know it."""

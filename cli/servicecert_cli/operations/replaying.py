@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.replay.agreement import drop_contradicting
 from servicecert_worker.replay.replay import Replay, ReplayClock, Replayed
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.service_keys import read_key, read_public_keys
@@ -45,17 +47,26 @@ class ServiceModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a service's tables have forgotten, and what a replay did about it, if it was to act."""
+    """What a service's tables have forgotten, and what a replay did about it, if it was to act.
+
+    `is_open` is whether workers start on the tables now.
+    """
 
     service: str
     forgotten: Forgotten
     audit: ForgottenAudit
     done: Replayed | None
+    is_open: bool = True
 
     @property
     def forgets(self) -> bool:
         """Return whether anything is forgotten."""
         return bool(self.forgotten.records or self.forgotten.unknown or self.audit.checkpoints)
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where an operator has to do more than start the workers."""
+        return int(self.done is not None and (not self.is_open or self.done.stuck > 0))
 
     def rows(self) -> list[tuple[str, int]]:
         """Return what is forgotten and done, in words, with the numbers."""
@@ -70,6 +81,11 @@ class Outcome:
             rows += [
                 (f"to be published: {short_name(type)}", number) for type, number in sorted(done.unpublished.items())
             ]
+            rows += [("cannot be decided, and stay open", done.stuck)] if done.stuck else []
+            rows += [
+                (f"differs: {short_name(type)} of {key}", number)
+                for (key, type), number in Counter((each.key, each.type) for each in done.differs).items()
+            ]
         return rows
 
     def facts(self) -> Mapping[str, object]:
@@ -80,12 +96,17 @@ class Outcome:
             "published": self.forgotten.unknown,
             "checkpoints": len(self.audit.checkpoints),
             "audit_rows_lost": self.audit.rows,
+            "workers_start": self.is_open,
             "done": None if self.done is None else asdict(self.done),
         }
 
 
-async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, empty: bool) -> Outcome:
+async def run(
+    module: ServiceModule, settings: WorkerSettings, *, act: bool, empty: bool = False, accept: bool = False
+) -> Outcome:
     """Return what is forgotten, and with `act` decide it again. With `empty` the tables must have nothing yet.
+
+    Workers start afterwards, but not where decisions differ from the published ones, unless with `accept`.
 
     Raises OperatorError, also while workers run.
     """
@@ -104,13 +125,19 @@ async def run(module: ServiceModule, settings: WorkerSettings, *, act: bool, emp
         async with _opened(module, pool, clock) as service:
             with explained(settings.dsn, name):
                 try:
-                    return await _replayed(service, settings, pool, clock, act=act)
+                    return await _replayed(service, settings, pool, clock, act=act, accept=accept)
                 except KafkaError:
                     raise no_broker(cluster.bootstrap, cluster.access) from None
 
 
 async def _replayed(
-    service: Service[Any, Any], settings: WorkerSettings, pool: asyncpg.Pool[Any], clock: ReplayClock, *, act: bool
+    service: Service[Any, Any],
+    settings: WorkerSettings,
+    pool: asyncpg.Pool[Any],
+    clock: ReplayClock,
+    *,
+    act: bool,
+    accept: bool,
 ) -> Outcome:
     cluster, name = settings.cluster, service.name
     keys = read_public_keys(settings.service_keys)
@@ -133,11 +160,15 @@ async def _replayed(
     for topic in service.snapshot.topics if service.snapshot else ():
         await kafka.read(cluster, topic, changes.append, verifier=verifier)
     known = None if service.snapshot is None else service.snapshot.apply(service.snapshot.empty, changes)
-    replay = Replay(service, pool, turns, verifier, clock, known, forgotten.published)
+    replay = Replay(service, pool, turns, verifier, clock, known, forgotten.published, forgotten.expected)
     done = await replay.run(forgotten.partitions)
-    # Only now: an interrupted replay leaves a database that no worker starts on.
-    await Fence(cluster, service, verifier, timedelta(days=settings.inbox_days)).note(pool.execute, forgotten.ends)
-    return Outcome(name, forgotten, audit, done)
+    is_open = accept or not done.differs
+    if is_open:
+        await drop_contradicting(pool, done.differs)
+    # Only now: an interrupted replay leaves a database that no worker starts on. An empty one is noted to know nothing.
+    ends = forgotten.ends if is_open else dict.fromkeys(forgotten.ends, 0)
+    await Fence(cluster, service, verifier, timedelta(days=settings.inbox_days)).note(pool.execute, ends)
+    return Outcome(name, forgotten, audit, done, is_open)
 
 
 @asynccontextmanager

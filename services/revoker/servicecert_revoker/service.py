@@ -13,6 +13,7 @@ import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.lint import throw_away_keys
+from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Recall, Service, TopicSnapshot
@@ -114,6 +115,7 @@ async def open_service(
                 facts=recalled_facts,
                 result=partial(recalled_result, interval=settings.interval),
                 books=keep_announced,
+                kept=(CrlPublished,),
             ),
             snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
             beside=partial(_publishing, files, authority, roots),

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from asyncpg import Pool
+from asyncpg import Record as Row
 from servicecert_schemas.codec import stored
 from servicecert_schemas.event import EventData
+from servicecert_schemas.parked import RecordParked
 
 from ..clock import machine_clock
 from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Transient, Unanswerable
@@ -30,6 +32,7 @@ from ..runtime.record import Arrival, Record, arrive
 from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
+from .agreement import Agreement, Difference
 from .fates import Fates
 from .order import SOON, Agenda, Read, Release, Waiting, moments, places
 from .untold import Untold
@@ -67,7 +70,8 @@ class ReplayClock:
 class Replayed:
     """What a replay did: turns, records by outcome, results told by the topics, intents left to the workers.
 
-    `stuck` are results and deadlines that `decide` raises at, `unpublished` events that the topics do not have.
+    `stuck` are results and deadlines that `decide` raises at, `unpublished` events that the topics do not have,
+    `differs` those that they have and that were decided otherwise now.
     """
 
     turns: int = 0
@@ -78,6 +82,7 @@ class Replayed:
     recalled: Counter[str] = field(default_factory=Counter)
     left: Counter[str] = field(default_factory=Counter)
     unpublished: Counter[str] = field(default_factory=Counter)
+    differs: tuple[Difference, ...] = ()
 
 
 class Replay(Generic[S, K]):
@@ -95,6 +100,7 @@ class Replay(Generic[S, K]):
         clock: ReplayClock,
         known: K,
         published: PublishedEvents,
+        expected: Collection[UUID] = (),
     ) -> None:
         self._service = service
         self._pool = pool
@@ -105,6 +111,7 @@ class Replay(Generic[S, K]):
         self._at = datetime.fromtimestamp(0, UTC)
         self._known = known
         self._published = published
+        self._agreement = Agreement(service, published, expected)
         self._agenda = Agenda()
         self._read = Read(())
         self._fates = Fates(
@@ -149,6 +156,7 @@ class Replay(Generic[S, K]):
             pass
         await self._keep_books()
         self.replayed.stuck = self._loop.stuck
+        self.replayed.differs = tuple(await self._agreement.differences(self._pool))
         return self.replayed
 
     def _read_record(self, record: Record) -> tuple[Record, UUID, datetime | None]:
@@ -196,7 +204,7 @@ class Replay(Generic[S, K]):
     async def _add_due(self, until: datetime) -> None:
         """Add the deadlines that were due, each when it was decided."""
         for row in await self._pool.fetch(QUERIES["due_others"], until, self._awaited):
-            due = Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"])
+            due = _due(row)
             self._awaited.add(due.id)
             at = self._published.decided_at(due.id)
             if at is None:
@@ -206,10 +214,19 @@ class Replay(Generic[S, K]):
                     at = read + SOON
             self._agenda.add(max(at, self._at), due)
 
+    async def _add_decided(self, keys: Collection[str]) -> None:
+        """Add the keys' deadlines that are known to have been decided, also before they are due: one was moved then."""
+        keys = [key for key in keys if self._published.of(key)]
+        for row in await self._pool.fetch(QUERIES["deadlines_of"], keys, self._awaited) if keys else ():
+            if (at := self._published.decided_at(row["id"])) is not None:
+                self._awaited.add(row["id"])
+                self._agenda.add(max(at, self._at), _due(row))
+
     async def _recall_open(self) -> None:
         """Recall what came of all that was open at the beginning: intents, parked records, events to publish."""
         rows = await self._pool.fetch("select id, key, kind, data, traceparent, since, result from intents")
         await self._recall([task_of(self._service.effects, row) for row in rows])
+        await self._add_decided({event.data.key() for event in self._published})
         for row in await self._pool.fetch("select event_id, key, attempts from parked order by seq"):
             self._release(row["event_id"], row["key"], row["attempts"])
         rows = await self._pool.fetch("select event_id, type, payload, at from outbox")
@@ -234,9 +251,11 @@ class Replay(Generic[S, K]):
         self.replayed.parked += len(result.parked)
         notices = [notice_id(each.arrival.id, _attempts(each)) for each in result.parked]
         superfluous = [id for id in notices if id in self._published]
+        if unpublished := len(notices) - len(superfluous):
+            self.replayed.unpublished[RecordParked.TYPE] += unpublished
         for decided in result.decided:
             for event in decided.published:
-                if self._published.is_superfluous(event.id, event.data, self._at):
+                if self._agreement.note(event, self._at):
                     superfluous.append(event.id)
                 else:
                     self.replayed.unpublished[event.data.TYPE] += 1
@@ -245,6 +264,7 @@ class Replay(Generic[S, K]):
         for each in result.parked:
             self._release(each.arrival.id, each.arrival.key, _attempts(each))
         self._awaited.difference_update(item.id for item in items)
+        await self._add_decided({each.item.key for each in result.decided if each.deadlines})
 
     async def _recall(self, tasks: Sequence[Task]) -> None:
         for task in tasks:
@@ -344,6 +364,10 @@ class _Records:
 def _attempts(parked: ParkedArrival) -> int:
     before = parked.arrival.parked
     return 1 if before is None else before.attempts + 1
+
+
+def _due(row: Row) -> Due:
+    return Due(row["id"], row["key"], row["kind"], row["at"], row["traceparent"])
 
 
 async def _nothing_to_recover() -> None:

@@ -3,6 +3,16 @@ update intents set owner = $1
 where id in (select id from intents where owner = $2 order by since, id limit $3 for update skip locked)
 returning id, key, kind, data, traceparent, since, result
 
+-- name: audited_events
+-- For a replay: what was decided of these keys, and by replays: the key of an event may not be that of its cause.
+select key, entry, salt from audit where key = any($1::text[]) and entry like '%"events":%'
+union all
+select a.key, a.entry, a.salt
+from audit_chains c
+cross join lateral (select entry from audit where chain = c.chain and seq = 1) as first
+cross join lateral (select key, entry, salt from audit where chain = c.chain order by seq offset 1) as a
+where first.entry like '{"begun":%"replays":%' and a.entry like '%"events":%'
+
 -- name: begin_chain
 -- A new audit chain, with its first row.
 with begun as (insert into audit_chains (chain) values ($1))
@@ -44,6 +54,10 @@ union all
 select null, key, min(seq) from parked
 where key = any($6::text[]) and seq not in (select seq from released)
 group by key
+
+-- name: deadlines_of
+-- For a replay: the deadlines of these keys, without those that it awaits already.
+select id, key, kind, at, traceparent from deadlines where key = any($1::text[]) and id <> all($2::uuid[]) order by at, id
 
 -- name: due
 -- Read without locks: the turn that handles one claims it.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from pydantic import BaseModel
-from servicecert_schemas.mail import AnswerClass, MailEvent, MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_worker.decider import Recall, Task
 from servicecert_worker.domain.published import PublishedEvents
 
@@ -42,4 +42,4 @@ def _result(task: Task, published: PublishedEvents) -> BaseModel | None:
     return None
 
 
-RECALL = Recall(result=_result)
+RECALL = Recall(result=_result, kept=(MailBounced,))
