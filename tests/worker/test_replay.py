@@ -286,6 +286,22 @@ async def in_order(pool: Pool) -> list[Any]:
     return [await pool.fetch(query) for query in queries]
 
 
+async def test_I5_a_turn_that_was_committed_after_a_later_one_is_decided_at_its_own_moment(empty: Empty) -> None:
+    """The backup has the later one alone: two workers."""
+    async with empty() as pool:
+        course = await course_of(pool, "quiet-0")
+        course.now += timedelta(seconds=9)
+        await course.step([record(CASES[0], text, at, course.now) for at, text in ((1, "quiet-1"), (2, "loud-2"))])
+        course.now += timedelta(seconds=0.1)
+        await course.step([record(CASES[1], "loud-3", 0, course.now, partition=1)])
+        await course.relay()
+        expected = await in_order(pool)
+    async with empty() as pool:
+        await restored(pool, [course.taken[0], course.taken[2]], PublishedEvents(course.published))
+        await replayed(pool, inert(), [course.read[1:3], []], PublishedEvents(course.published))
+        assert await in_order(pool) == expected
+
+
 async def test_I2_a_deadline_that_was_brought_forward_is_decided_when_it_was(empty: Empty) -> None:
     """The tables have the moment for which it was set first."""
     async with empty() as pool:

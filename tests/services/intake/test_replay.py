@@ -113,7 +113,7 @@ def today(registers: Registers) -> Knowledge:
 async def test_I2_I8_a_case_that_today_is_decided_otherwise_is_listed(
     service_pool: ServicePool, today: Knowledge, lacking: str, differing: set[str]
 ) -> None:
-    """It was returned, or waited, and was accepted later: now it would be accepted at once, perhaps with another decision."""
+    """It was returned, or waited, and was accepted later: now it would be accepted at once."""
     then = Knowledge(accounts=today.accounts) if lacking == "registers" else Knowledge(today.registers)
     course = Course(await service_pool(NAME, MIGRATIONS))
     await course.turn(then, records=[submitted()])

@@ -18,12 +18,11 @@ from uuid import UUID
 from asyncpg import Pool
 from asyncpg import Record as Row
 from servicecert_schemas.codec import stored
-from servicecert_schemas.event import EventData
 from servicecert_schemas.parked import RecordParked
 
 from ..clock import machine_clock
-from ..decider import Decision, Done, Due, Event, FactsInvalid, Happened, Result, Service, Task, Transient, Unanswerable
-from ..domain.published import PublishedEvents, event_id
+from ..decider import Done, Due, Event, FactsInvalid, Result, Service, Task
+from ..domain.published import PublishedEvents
 from ..runtime.effects import NOBODY, result_of, task_of
 from ..runtime.fold import Item, ParkedArrival
 from ..runtime.loop import Loop
@@ -33,6 +32,7 @@ from ..runtime.turn import TurnResult, Turns
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .agreement import Agreement, Difference
+from .as_then import AsThen, TooEarly
 from .fates import Fates
 from .order import SOON, Agenda, Read, Release, Waiting, moments, places
 from .untold import Untold
@@ -46,14 +46,6 @@ _MOST = 500
 
 class RecallRefutedError(Exception):
     """The facts of then do not hold in these tables."""
-
-
-class TooEarly(Transient):
-    """A record is decided before the moment at which it was decided."""
-
-    def __init__(self, id: UUID) -> None:
-        super().__init__(str(id))
-        self.id = id
 
 
 class ReplayClock:
@@ -104,8 +96,6 @@ class Replay(Generic[S, K]):
     ) -> None:
         self._service = service
         self._pool = pool
-        replayed = replace(service, examine=self._examine, decide=self._decide)
-        self._turns = turns(replayed)
         self._verifier = verifier
         self._clock = clock
         self._at = datetime.fromtimestamp(0, UTC)
@@ -118,9 +108,11 @@ class Replay(Generic[S, K]):
             published, [kind for kind, effect in service.effects.items() if effect.announce is not None]
         )
         self._untold = Untold()
+        self._as_then = AsThen(service, published, self._fates, self._untold)
+        replayed = replace(service, examine=self._as_then.examine, decide=self._as_then.decide)
+        self._turns = turns(replayed)
         self._end = self._at
         self._awaited: set[UUID] = set()
-        self._recalled: set[UUID] = set()
         self._records = _Records()
         self._loop: Loop[S, K] = Loop(
             replayed,
@@ -147,7 +139,11 @@ class Replay(Generic[S, K]):
         known = await self._pool.fetch(QUERIES["known_inputs"], ids)
         first = self._fates.first_copies(row["event_id"] for row in known)
         self._end = max((event.time for event in self._published), default=self._at)
-        placed = [each for records in read for each in self._placed(records, first)]
+        told = [[first(id) for _, id, _ in records] for records in read]
+        # A turn that was taken before the last one that the tables know may have been committed after it.
+        since = min((at for each in told for at in each if at is not None), default=self._at)
+        since = min(since, self._at)
+        placed = [each for records, at in zip(read, told, strict=True) for each in self._placed(records, at, since)]
         self._read = Read((at, record) for at, record, _ in placed)
         for at, record, place in placed:
             self._agenda.add(at, record, place)
@@ -166,13 +162,15 @@ class Replay(Generic[S, K]):
         return record, what.id, after
 
     def _placed(
-        self, read: Sequence[tuple[Record, UUID, datetime | None]], handled_at: Callable[[UUID], datetime | None]
+        self,
+        read: Sequence[tuple[Record, UUID, datetime | None]],
+        told: Sequence[datetime | None],
+        since: datetime,
     ) -> list[tuple[datetime, Record, int]]:
         """Return the records of a partition, each with its moment and its place. Note those of which nothing tells."""
         records, ids = [record for record, _, _ in read], [id for _, id, _ in read]
-        told = [handled_at(id) for id in ids]
         self._untold.note(records, ids, told, self._end + SOON)
-        at = list(moments(records, told, self._at, [after for _, _, after in read]))
+        at = list(moments(records, told, since, [after for _, _, after in read]))
         return list(zip(at, records, places(at, list(map(self._published.place_of, ids))), strict=True))
 
     async def _step(self) -> bool:
@@ -290,33 +288,6 @@ class Replay(Generic[S, K]):
         if ids:
             await self._pool.execute("delete from outbox where event_id = any($1::uuid[])", ids)
 
-    def _examine(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Return the events with the facts of then, the others examined now."""
-        recalled = [replace(event, facts=self._service.recall.facts(event, self._published)) for event in events]
-        self._recalled.update(event.id for event in recalled if event.facts is not None)
-        if self._service.examine is None:
-            return recalled
-        others = iter(self._service.examine([event for event in recalled if event.facts is None]))
-        return [next(others) if event.facts is None else event for event in recalled]
-
-    def _decide(self, state: S | None, happened: Happened, known: K, now: datetime) -> Decision[S]:
-        """Decide as the service does, but park what was parked then, whatever the service would decide today."""
-        if isinstance(happened, Event) and (parked := self._fates.culprit(happened.id)) is not None:
-            raise Unanswerable(parked.reason, parked.error)
-        decision = self._service.decide(state, happened, known, now)
-        if isinstance(happened, Event) and self._is_too_early(happened.id, decision.events):
-            raise TooEarly(happened.id)
-        return decision
-
-    def _is_too_early(self, id: UUID, events: Sequence[EventData]) -> bool:
-        """Return whether a record of which nothing tells would lead to other events than the topics have."""
-        if not events or not self._untold.may_be_later(id, self._at):
-            return False
-        ids = (event_id(id, data.TYPE, place) for place, data in enumerate(events))
-        return not any(
-            self._published.is_superfluous(each, data, self._at) for each, data in zip(ids, events, strict=True)
-        )
-
     def _is_moved(self, item: Waiting) -> bool:
         """Move a record to the last moment by which it was decided, if one before it was moved. Return whether."""
         moment = self._untold.moved_to(item, self._at) if isinstance(item, Record) else None
@@ -336,7 +307,7 @@ class Replay(Generic[S, K]):
             rest = [item for item in items if not (isinstance(item, Arrival) and id(item.record) in moved)]
             return await self._run_turn(rest, now) if rest else TurnResult((), NOBODY, frozenset(), (), ())
         except FactsInvalid as invalid:
-            if self._recalled.isdisjoint(item.id for item in items):
+            if not self._as_then.are_recalled(item.id for item in items):
                 raise
             # The facts of then are what they are: the record that they do not hold for is parked.
             raise RecallRefutedError(str(invalid)) from invalid
