@@ -2,29 +2,34 @@
 
 import asyncio
 import json
+from collections import Counter
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from commandline import one_sentence, run_process
 from identities import Identities
-from servicecert_cli.commands.restore import service_of, settings_of
+from servicecert_cli.commands.restore import report, service_of, settings_of
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations import replaying
+from servicecert_cli.operations.forgotten import Forgotten
+from servicecert_cli.operations.forgotten_audit import ForgottenAudit
+from servicecert_cli.operations.replaying import Outcome
 from servicecert_intake.service import MIGRATIONS
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.clock import machine_clock
-from servicecert_worker.domain.published import event_id
+from servicecert_worker.domain.published import PublishedEvents, event_id
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.access import PLAINTEXT_ACCESS
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.replay.replay import Replayed
 from servicecert_worker.storage import database
 from services.handler import example as event_example
 
@@ -98,7 +103,9 @@ def test_an_empty_database_is_filled_once(said):
         assert (code, out) == (0, "The tables of intake know all that its topics have.\n")
 
 
-def test_I2_no_worker_starts_where_decisions_differ_from_the_published_ones(said, cluster, submission, tmp_path):
+def test_I2_B6_no_worker_starts_where_decisions_differ_from_the_published_ones(
+    said, place, cluster, submission, tmp_path
+):
     """Until that is accepted: the published view of the case is another than the tables'."""
     view = event_example(CaseChanged, case_id=CASE, version=1)
     id = event_id(submission, view.TYPE, 0)
@@ -126,7 +133,23 @@ def test_I2_no_worker_starts_where_decisions_differ_from_the_published_ones(said
     code, out, _ = said("restore", "apply", "intake", "--accept-differences")
     assert code == 0
     assert "start its workers" in out
+    with psycopg.connect(place.urls["intake"], options="-c search_path=intake") as connection:
+        query = (
+            "select count(*) from audit where seq = 1 and entry::jsonb->'begun' @> '{\"accepts_differences\": true}'"
+        )
+        assert connection.execute(query).fetchone() == (1,)
     assert said("restore", "check", "intake")[:2] == (0, "The tables of intake know all that its topics have.\n")
+
+
+def test_what_cannot_be_decided_is_told(capsys):
+    """The workers may start: they try it again, as ever."""
+    forgotten = Forgotten((), PublishedEvents(), Counter({CaseChanged.TYPE: 1}), (), {}, "")
+    outcome = Outcome("intake", forgotten, ForgottenAudit((), {}), Replayed(stuck=2))
+    report("intake", outcome, "")
+    out = capsys.readouterr().out
+    assert outcome.exit_code == 1
+    assert ("cannot be decided, and stay open", 2) in outcome.rows()
+    assert "start its workers" not in out
 
 
 def test_another_leads(said, place):
