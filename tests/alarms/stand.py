@@ -118,6 +118,14 @@ class Stand:
         return all_up and not await self.firing()
 
 
+def watched_environment(folder: Path) -> dict[str, str]:
+    """Return what lets no alert fire in a healthy system: a list of lost keys, and a canary that begins soon."""
+    lists = folder / "key-lists"
+    lists.mkdir(exist_ok=True)
+    (lists / "lost.dat").write_bytes(bytes(16))
+    return {"SERVICECERT_KEY_LISTS_DIR": str(lists), "SERVICECERT_CANARY_SECONDS": "60"}
+
+
 @asynccontextmanager
 async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: int) -> AsyncIterator[Stand]:
     """Start the system with its keys in a token, Prometheus over it, and the load."""
@@ -125,12 +133,8 @@ async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: i
     mail, crl = MailServer(), CrlAddress(folder / "crls")
     async with mail.serving() as mail_environment:
         await crl.open()
-        lists = folder / "key-lists"
-        lists.mkdir(exist_ok=True)
-        (lists / "lost.dat").write_bytes(bytes(16))
         environment = {
-            "SERVICECERT_KEY_LISTS_DIR": str(lists),
-            "SERVICECERT_CANARY_SECONDS": "60",
+            **watched_environment(folder),
             **mail_environment,
             "SERVICECERT_CRL_INTERNAL_URL": crl.url,
             "SERVICECERT_MOST_EVENTS": "1000000000",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alarms import rules
 from alarms.faults import BY_NAME
-from alarms.stand import CrlAddress, Stand, until
+from alarms.stand import CrlAddress, Stand, until, watched_environment
 from chaos.customers import Customers
 from chaos.faults import FaultInjector
 from chaos.idle import IdleCheck
@@ -82,7 +82,7 @@ class Soak:
     happenings: list[Happening] = field(default_factory=list)
 
     async def take(self, step: Step) -> None:
-        """Let a step happen, and wait until the system is well again. Raises TimeoutError where it is not."""
+        """Let a step happen, and wait until the system is well again. Raises UserError where it is not."""
         began = time.time()
         match step:
             case Pause(seconds):
@@ -125,8 +125,13 @@ class Soak:
         return alert in await self.stand.firing()
 
     async def until_quiet(self) -> None:
-        async with asyncio.timeout(QUIET_SECONDS):
-            await until(self.stand.is_quiet, 1.0)
+        """Wait until no alert fires and all processes are scraped. Raises UserError."""
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                await until(self.stand.is_quiet, 1.0)
+        except TimeoutError:
+            firing = ", ".join(sorted(await self.stand.firing())) or "no alert"
+            raise UserError(f"{firing} fires, or a process is not up, after {QUIET_SECONDS:.0f} s.") from None
 
     async def _roll(self, version: Version) -> None:
         """Stop one process after another, and start it with the code of a version once the one before it is ready."""
@@ -168,9 +173,6 @@ async def run(soak: Soak, steps: Iterable[Step], seed: int, pause: float) -> Out
                 soak.stand.prometheus.range, 'ALERTS{alertstate="firing"}', began, ended, SCRAPE_SECONDS
             )
             evidence = await testbed.evidence(soak.injector.notifier_losses)
-    except TimeoutError:
-        firing = ", ".join(sorted(await soak.stand.firing())) or "no alert"
-        raise UserError(f"{firing} fires and not all processes are up after {QUIET_SECONDS:.0f} s.") from None
     finally:
         supervising.cancel()
         watching.cancel()
@@ -197,14 +199,7 @@ async def open_soak(
     code = {Version.RELEASED: released, Version.THIS: Code(CHECKOUT).path(SIGNATURE_HOOK)}
     system_folder = folder / "system"
     system_folder.mkdir()
-    lists = folder / "key-lists"
-    lists.mkdir()
-    (lists / "lost.dat").write_bytes(bytes(16))
-    environment = {
-        "PYTHONPATH": code[BEGIN],
-        "SERVICECERT_KEY_LISTS_DIR": str(lists),
-        "SERVICECERT_CANARY_SECONDS": "60",
-    }
+    environment = {"PYTHONPATH": code[BEGIN], **watched_environment(folder)}
     async with open_testbed(
         system_folder,
         parts,
