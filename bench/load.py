@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from uuid import UUID, uuid4
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_cli.demo import openssl
 from servicecert_cli.e_service.application import Application, example, read_csr
 from servicecert_cli.e_service.customer import Customer
@@ -19,6 +19,7 @@ from servicecert_schemas.topics import APPLICATIONS, Topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partition_for
+from servicecert_worker.runtime.record import Record as Fetched
 
 KINDS = {"ec": openssl.EC_P384, "rsa": openssl.RSA_2048}
 _REQUESTS = 8
@@ -76,7 +77,7 @@ class Watch:
     """The arrival time of a topic's first record of each key, and of the latest, in seconds of `perf_counter`."""
 
     def __init__(self) -> None:
-        self.first: dict[bytes, ConsumerRecord] = {}
+        self.first: dict[bytes, Fetched] = {}
         self.seen_at: dict[bytes, float] = {}
         self.latest_at = 0.0
         self._more = asyncio.Condition()

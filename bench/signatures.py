@@ -11,7 +11,6 @@ from time import process_time
 from typing import Any
 from uuid import uuid4
 
-from aiokafka import ConsumerRecord
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,6 +24,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.runtime.record import Record as Fetched
 from servicecert_worker.service_keys import make_keys, read_key, read_public_keys
 from servicecert_worker.signatures import Signer, Verifier
 
@@ -79,12 +79,11 @@ def _standing(number: int) -> StandingChanged:
     return StandingChanged(issuer="test-ec", serial=f"{number:032x}", standing=Standing.VALID, not_after=NOW)
 
 
-def _fetched(record: Record) -> ConsumerRecord[Any, Any]:
-    headers = tuple(record.headers)
-    return ConsumerRecord(record.topic, 0, 0, 0, 0, record.key, record.value, None, 0, 0, headers)
+def _fetched(record: Record) -> Fetched:
+    return Fetched(record.topic, 0, 0, record.key, record.headers, record.value, NOW)
 
 
-def _reading(records: list[ConsumerRecord[Any, Any]], verifier: Verifier | None) -> float:
+def _reading(records: list[Fetched], verifier: Verifier | None) -> float:
     """Return the seconds of processor time to read a standing, as a responder does."""
     standings, started = Standings(), process_time()
     for record in records:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 
-from aiokafka import ConsumerRecord
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import publish
@@ -95,7 +94,7 @@ async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) ->
     return [(_accepted_at(watch.first[key]) - at) / timedelta(milliseconds=1) for key, at in sent.items()]
 
 
-def _accepted_at(record: ConsumerRecord) -> datetime:
+def _accepted_at(record: Record) -> datetime:
     _, mail = decode(NOTIFICATIONS.name, record.key, record.headers, record.value)
     assert isinstance(mail, MailHandedOver)
     return mail.at

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import Self
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -71,6 +72,11 @@ class Undecodable(ValueError):
         super().__init__(text)
         self.code = code
         self.text = text
+
+    @classmethod
+    def too_large(cls, octets: int) -> Self:
+        """Return the fault of a value of so many bytes."""
+        return cls("too-large", f"The value has {octets} bytes, more than {MAX_EVENT_BYTES}.")
 
 
 class TooLarge(ValueError):
@@ -168,7 +174,7 @@ class Reader:
         if value is None:
             raise Undecodable("no-value", "The record has no value.")
         if len(value) > MAX_EVENT_BYTES:
-            raise Undecodable("too-large", f"The value has {len(value)} bytes, more than {MAX_EVENT_BYTES}.")
+            raise Undecodable.too_large(len(value))
         envelope = read_envelope(key, headers)
         adapter = self._adapters.get(envelope.type)
         if adapter is None:

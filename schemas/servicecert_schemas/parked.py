@@ -13,7 +13,10 @@ from .values import Count, Identifier, Instant, Number
 
 
 class RecordParked(EventData):
-    """A record was parked, with origin and reason. `culprit` is False if it waits for another one of its key."""
+    """A record was parked, with origin and reason. `culprit` is False if it waits for another one of its key.
+
+    With a `last_offset` it stands for all that is no event from `offset` up to there.
+    """
 
     TYPE: ClassVar[str] = "servicecert.record.parked.v1"
 
@@ -23,6 +26,7 @@ class RecordParked(EventData):
     topic: Identifier
     partition: Count
     offset: Number
+    last_offset: Number | None = None
     culprit: bool
     reason: Identifier
     error: Annotated[str, Field(max_length=2_000)]

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from aiokafka import ConsumerRecord
 from commandline import do
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service import cases
@@ -31,7 +30,9 @@ from servicecert_schemas.topics import (
     TOPICS,
     Topic,
 )
+from servicecert_worker.clock import machine_clock
 from servicecert_worker.decider import Change
+from servicecert_worker.runtime.record import Record as Fetched
 
 CASE, ISSUED, ENTRY, STANDING = (each.TYPE for each in (CaseChanged, CertificateIssued, RegisterEntry, StandingChanged))
 
@@ -116,7 +117,7 @@ def test_f1_watching_a_case_shows_no_event_of_another_topic(attacked):
 def test_f1_the_board_s_reader_has_data_of_a_topic_s_own_types_only(event):
     for topic in CATALOGUE:
         made = record(event.TYPE, topic)
-        fetched = ConsumerRecord("x." + topic.name, 0, 0, 1, 0, made.key, made.value, None, 1, 1, made.headers)
+        fetched = Fetched("x." + topic.name, 0, 0, made.key, made.headers, made.value, machine_clock())
         assert (_seen(fetched, "x.").data is not None) is (event in topic.events)
 
 

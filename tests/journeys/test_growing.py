@@ -224,7 +224,7 @@ async def moved(cluster: Cluster) -> set[UUID]:
     """Return the cases of which the topic `applications` has events in two partitions."""
     found: dict[bytes, set[int]] = defaultdict(set)
     async for record in kafka.records(cluster, APPLICATIONS):
-        found[record.key].add(record.partition)
+        found[record.key or b""].add(record.partition)
     return {UUID(key.decode()) for key, partitions in found.items() if len(partitions) > 1}
 
 

@@ -17,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from aiokafka import ConsumerRecord
 from identities import Identities, InMemory
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN as NOTHING_KNOWN_BY_INTAKE
 from servicecert_intake.domain.knowledge import apply as apply_to_intake
@@ -61,10 +60,9 @@ def record(event_type: str, topic: str, key: str | None = None) -> Record:
     return Record(PREFIX + topic, 0, 7, made.key, made.headers, value, NOW)
 
 
-def fetched(event_type: str, topic: str, offset: int = 0) -> ConsumerRecord[bytes, bytes]:
+def fetched(event_type: str, topic: str, offset: int = 0) -> Record:
     """Return the same as a consumer fetches it."""
-    it = record(event_type, topic)
-    return ConsumerRecord(it.topic, 0, offset, 1_795_000_000_000, 0, it.key, it.value, None, 1, 1, list(it.headers))
+    return replace(record(event_type, topic), offset=offset)
 
 
 IN_TURNS = {
@@ -140,7 +138,7 @@ class Parked:
         headers = json.dumps([[name, b64encode(raw or b"").decode()] for name, raw in of.headers])
         self.row = {"topic": of.topic, "partition": 0, "offset": 7, "record_key": of.key, "headers": headers}
         self.row |= {"value": of.value, "first_at": NOW, "seq": 1, "attempts": 1, "event_id": event_id, "key": key}
-        self.row |= {"reason": "invalid", "kept": True}
+        self.row |= {"reason": "invalid", "kept": True, "last_offset": None}
 
     async def fetch(self, *_: object) -> list[dict[str, object]]:
         return [self.row]
@@ -192,7 +190,7 @@ async def test_f1_a_record_without_a_value_deletes_nothing_but_on_its_compacted_
     assert snapshot.value.registers.systems
     key = record("register.entry", "registers").key
     for topic, offset in (("accounts", 0), ("registers", 1)):
-        deletion = ConsumerRecord(PREFIX + topic, 0, offset, 1, 0, key, None, None, 1, 1, [])
+        deletion = Record(PREFIX + topic, 0, offset, key, [], None, NOW)
         await snapshot.follower.receive([deletion])
         assert bool(snapshot.value.registers.systems) is (topic == "accounts")
     assert snapshot.follower.skipped == {("accounts", "no-value"): 1}

@@ -154,7 +154,7 @@ class Stand:
             while any([await consumer.position(p) < ends[p] for p in partitions]):
                 for batch in (await consumer.getmany(timeout_ms=200)).values():
                     records += batch
-            return sorted(records, key=lambda record: record.timestamp)
+            return sorted(records, key=lambda record: record.written)
         finally:
             await consumer.stop()
 

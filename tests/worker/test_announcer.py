@@ -109,7 +109,7 @@ async def test_I4_an_act_is_announced_once_in_a_process_and_the_same_by_the_next
         second.effects.submit([task], second.effects.owner)
         await second.outcome()
     again = (await stand.records(INTENTS))[-1]
-    assert (again.value, again.headers, again.timestamp) == (record.value, record.headers, record.timestamp)
+    assert (again.value, again.headers, again.written) == (record.value, record.headers, record.written)
     assert len(await announced(stand)) == 2
 
 

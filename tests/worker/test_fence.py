@@ -195,7 +195,7 @@ async def test_what_is_not_decided_by_the_service_or_a_second_copy_is_not_unknow
     await handled(stand, stand.work(), "1")
     (copied, *_) = await stand.records(topics.CERTIFICATES.name)
     # A relay that was paused sends its last record once more, perhaps by a clock that is ahead; others write too.
-    time = copied.timestamp + later_ms
+    time = int(copied.written.timestamp() * 1000) + later_ms
     await stand.producer.send_and_wait(
         copied.topic, copied.value, copied.key, copied.partition, time, list(copied.headers)
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -13,12 +16,21 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
 from servicecert_pki import second_encoder
 from servicecert_schemas import topics
-from servicecert_worker.kafka.internals import assigned_to, client_of, is_broken, position_of, set_fetch_wait, topic_ids
-from toy.stand import PARTITIONS, Stand, eventually
+from servicecert_worker.kafka.internals import (
+    assigned_to,
+    client_of,
+    is_broken,
+    position_of,
+    serve_last,
+    set_fetch_wait,
+    topic_ids,
+)
+from toy.stand import PARTITIONS, Stand, eventually, numbered
 
 CHECKOUT = Path(__file__).parents[2]
 
 
+MADE = re.compile(r"= AIOKafkaConsumer\(")
 PRIVATE = re.compile(r"aiokafka\.(?:protocol|coordinator)|\b(?:consumer|producer|client|admin)\._[a-z]")
 
 
@@ -81,6 +93,49 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
         await eventually(partial(last_asks, (20, 32_768)))
         set_fetch_wait(consumer, None)
         await eventually(partial(last_asks, (500, 1)))
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "servicecert_worker.kafka.broker",
+        "servicecert_worker.kafka.caught_up",
+        "servicecert_worker.kafka.reading",
+        "servicecert_cli.connections.kafka",
+        "servicecert_cli.doctor.sources",
+    ],
+)
+def test_f5_every_module_that_makes_a_consumer_has_its_fetches_read_by_us(module: str) -> None:
+    product = [CHECKOUT / folder for folder in ("worker", "services", "cli", "pki", "schemas")]
+    makers = [file for folder in product for file in folder.rglob("*.py") if MADE.search(file.read_text())]
+    assert len(makers) == 4, "name it above"
+    code = f"import {module}; from aiokafka.consumer import fetcher as f; print(f.PartitionRecords, f.MemoryRecords)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert told.split("'")[1::2] == [
+        "servicecert_worker.kafka.batches.Fetched",
+        "servicecert_worker.kafka.batches.Batches",
+    ]
+
+
+async def test_the_next_poll_begins_with_other_partitions(stand: Stand) -> None:
+    """aiokafka alone empties one partition's fetch after the other."""
+    name = stand.prefix + topics.APPLICATIONS.name
+    await stand.send([event for _ in range(40) for event in numbered(uuid4(), "1")])
+    consumer = AIOKafkaConsumer(name, bootstrap_servers=stand.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        read: list[int] = []
+
+        async def has_read_of_each() -> bool:
+            more = await consumer.getmany(timeout_ms=1_000, max_records=1)
+            serve_last(consumer, more)
+            read.extend(partition.partition for partition in more)
+            return len(set(read)) == PARTITIONS
+
+        await eventually(has_read_of_each)
+        assert len(read) < 3 * PARTITIONS
     finally:
         await consumer.stop()
 

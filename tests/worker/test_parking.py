@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from base64 import b64encode
 from datetime import UTC, datetime
@@ -186,7 +187,7 @@ async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothi
     bad = uuid4()
     await administer(stand.pool, "alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
     stand.work(SERVICECERT_PARKED_MOST="1")
-    await stand.send_raw(b"k", b"no event " * 10_000, [])
+    await stand.send_raw(b"k", b"no event " * 1_000, [])
     await stand.wait_until("select count(*) from parked", 1)
     await stand.send(numbered(bad, "1", "not-yet", "2"))
     await stand.send(numbered(uuid4(), "1"))
@@ -215,3 +216,14 @@ async def test_f5_beyond_the_most_a_record_is_parked_without_its_value_and_nothi
         assert await refilling.replay(connection, ids, cluster, told.append) == 1
     await stand.wait_handled(4)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nnot-yet", "n2"]
+
+
+async def test_f5_the_parked_are_bounded_in_octets_too(stand: Stand) -> None:
+    """A few large values take the room of many: of the rest only the rows are written."""
+    stand.work(SERVICECERT_PARKED_MOST="20")
+    for number in range(8):
+        await stand.send_raw(f"k{number}".encode(), b64encode(os.urandom(60_000)), [])
+    await stand.wait_until("select count(*) from parked", 8)
+    kept = await stand.fetchval("select sum(length(value)) from parked where kept")
+    assert 200_000 < kept < 20 * 16 * 1024
+    assert await stand.fetchval("select count(*) from parked where not kept and value is null") > 3

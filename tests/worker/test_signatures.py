@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import pytest
-from aiokafka import ConsumerRecord
 from identities import Identities
 from servicecert_schemas import topics
 from servicecert_schemas.codec import Record as Made
@@ -50,10 +49,8 @@ def example(type: str, **changes: Any) -> Made:
 
 def read(made: Made, verifier: Verifier) -> str:
     """Return how a turn and a follower read a record: its reason as poison, or its type."""
-    arrival = arrive(Record(made.topic, 0, 7, made.key, made.headers, made.value, NOW), verifier)
-    fetched: ConsumerRecord[Any, Any] = ConsumerRecord(
-        made.topic, 0, 7, 0, 0, made.key, made.value, None, 0, 0, tuple(made.headers)
-    )
+    fetched = Record(made.topic, 0, 7, made.key, made.headers, made.value, NOW)
+    arrival = arrive(fetched, verifier)
     if isinstance(arrival.what, Poison):
         with pytest.raises(Undecodable) as refused:
             change_of(TOPICS[made.topic.removeprefix(verifier.prefix)], fetched, verifier)

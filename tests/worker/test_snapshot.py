@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.topics import REGISTERS
@@ -17,6 +18,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.runtime.snapshot import SnapshotFollower
 from servicecert_worker.signatures import Verifier
+from worker.raw_batches import Raw, batch, send
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))
 
@@ -121,6 +123,32 @@ async def test_a_reopened_follower_continues_where_it_was(cluster):
             while len(recorder.keys) < len(ENTRIES):
                 await recorder.reached.acquire()
         assert sorted(recorder.keys) == sorted(entry.entry_id for entry in ENTRIES)
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await broker.stop()
+
+
+async def test_f5_i6_a_follower_goes_on_behind_what_cannot_be_read(cluster, parts):
+    """A batch that the broker takes and no client of ours would write, also a follower's after its start."""
+    recorder, broker = Recorder(), Broker(cluster, "toy")
+    follower = Follower(broker, [REGISTERS], recorder.take, recorder.at_the_end, Verifier({}))
+    bytes_of_a_writer = [
+        batch([Raw(b"k", b"v")] * 3, "gzip", tail=b"tail"),
+        batch([Raw(b"k", bytes(1_000_000))], "zstd", repeat=50),
+        batch([Raw(b"k", b"v", delta=100_000)] * 2),
+    ]
+    async with AIOKafkaProducer(bootstrap_servers=parts.bootstrap) as producer:
+        for raw in bytes_of_a_writer:
+            assert (await send(producer, cluster.name(REGISTERS), 0, raw))[0] == 0
+    await publish_entries(cluster, ENTRIES)
+    watching = asyncio.create_task(follower.watch())
+    await broker.start()
+    try:
+        async with asyncio.timeout(60):
+            while len(recorder.keys) < len(ENTRIES):
+                await recorder.reached.acquire()
+        assert follower.skipped == {("registers", "unreadable-batch"): 3}
     finally:
         watching.cancel()
         await asyncio.wait([watching])

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
 from servicecert_schemas import topics
@@ -250,11 +250,3 @@ async def test_I1_I5_nothing_is_passed_by_what_a_dying_consumer_still_hands_over
         for record in reading.taken:
             assert record.offset <= handled.get(record.partition, 0)
             handled[record.partition] = max(record.offset + 1, handled.get(record.partition, 0))
-
-
-async def test_I6_a_timestamp_of_no_year_is_harmless() -> None:
-    source = Source(Broker(Cluster("nowhere:1"), "toy"), [PARTITION.topic], "toy")
-    source.bind(lambda: None, lambda: 1_000)
-    for number, milliseconds in enumerate((-(10**14), 10**17, 1_795_000_000_000)):
-        await source.receive([ConsumerRecord(PARTITION.topic, 0, number, milliseconds, 0, b"k", b"v", None, 1, 1, [])])
-    assert [record.written.year for record in source.take(9)] == [1970, 9999, 2026]

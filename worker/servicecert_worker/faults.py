@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
@@ -25,7 +26,6 @@ _TRANSIENT = (
     KafkaError,
     OSError,
     TimeoutError,
-    asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.TransactionRollbackError,
@@ -35,6 +35,7 @@ _TRANSIENT = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.PostgresIOError,
 )
+_LOST_BEFORE = re.compile("is clos|was closed|been released|another operation")
 
 
 class OperatorError(Exception):
@@ -72,9 +73,11 @@ def no_broker(bootstrap_servers: str, access: KafkaAccess = PLAINTEXT_ACCESS) ->
 def is_transient(error: BaseException) -> bool:
     """Return whether a retry can help.
 
-    asyncpg raises an `InterfaceError` that is also a `ValueError` for an argument that it cannot encode: not transient.
+    asyncpg raises `InterfaceError` for a connection that was lost before the call, and for any misuse: its text tells.
     """
-    return isinstance(error, _TRANSIENT) and not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.InterfaceError):
+        return _LOST_BEFORE.search(str(error)) is not None
+    return isinstance(error, _TRANSIENT)
 
 
 def error_summary(error: BaseException) -> str:

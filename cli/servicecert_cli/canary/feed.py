@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseChanged
@@ -15,6 +15,7 @@ from servicecert_schemas.topics import ACCOUNTS, CASES, CERTIFICATES
 from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
+from servicecert_worker.runtime.record import Record
 from servicecert_worker.signatures import Verifier
 
 from ..connections import kafka
@@ -43,7 +44,7 @@ class Feed:
                 if is_canary((record.key or b"").decode(errors="replace")):
                     self._take(record)
 
-    def _take(self, record: ConsumerRecord) -> None:
+    def _take(self, record: Record) -> None:
         try:
             data = change_of(self._topics[record.topic], record, self._verifier).data
         except Undecodable as fault:

@@ -75,7 +75,7 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
     rows = [
         (
             str(each.event_id),
-            f"{each.topic}/{each.partition}/{each.offset}",
+            str(each.place),
             each.reason + (" (released)" if each.released else ""),
             str(each.waiting),
             f"{each.first_at:%Y-%m-%d %H:%M}",

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection,
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -24,6 +24,7 @@ from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
 from servicecert_worker.kafka.partitioner import partitions_with
+from servicecert_worker.runtime.record import Record as Fetched
 from servicecert_worker.signatures import Verifier
 
 OPEN_SECONDS = 15.0
@@ -89,7 +90,7 @@ async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, l
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
 
 
-async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[ConsumerRecord]:
+async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[Fetched]:
     """Yield the records that a topic, or some of its partitions, has now, in partition order. Raises OperatorError."""
     numbers = await partitions(cluster, topic) if only is None else only
     places = [TopicPartition(cluster.name(topic), number) for number in numbers]
@@ -100,7 +101,7 @@ async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = N
         now = asyncio.get_running_loop().time
         last_batch = now()
         while [each for each in places if await consumer.position(each) < ends[each]]:
-            batches = await consumer.getmany(timeout_ms=500, max_records=5_000)
+            batches = await consumer.getmany(timeout_ms=500, max_records=500)
             if not batches and now() > last_batch + SILENT_SECONDS:
                 raise unanswered(cluster)
             for each, batch in batches.items():
@@ -116,7 +117,7 @@ async def read(
     take: Callable[[Change], object],
     only: Sequence[int] | None = None,
     verifier: Verifier | None = None,
-    skip: Callable[[ConsumerRecord, Undecodable], object] = log_skipped,
+    skip: Callable[[Fetched, Undecodable], object] = log_skipped,
 ) -> None:
     """Call `take` with each change that a topic, or some of its partitions, has now, in order. Raises OperatorError.
 

@@ -8,7 +8,6 @@ from aiokafka import TopicPartition
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_worker.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.source import record_of
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import Place
 
@@ -23,12 +22,17 @@ async def replay(
     """Release the records, as an operator; before, as the service, store the values that were not kept.
 
     No login may do both: an operator must not be able to plant a record. Those that their topics no longer have fail
-    again. Return how many were released. Raises OperatorError.
+    again. Those that stand for many are left alone. Return how many were released. Raises OperatorError.
     """
-    if places := await parking.unkept(connection, event_ids):
+    places = await parking.unkept(connection, event_ids)
+    for many in [place for place in places if place.last_offset is not None]:
+        places.remove(many)
+        event_ids = [each for each in event_ids if each != many.event_id]
+        tell(f"{many.event_id} stands for {many}: see docs/operations.md#parked-records-step-by-step.")
+    if places:
         gone = await refill(connection, cluster(), places)
         for event_id in gone:
-            tell(f"{event_id} is in its topic no longer: it can only be discarded.")
+            tell(f"{event_id} is in its topic no longer, or too large: it can only be discarded.")
         if stored := len(places) - len(gone):
             tell(f"{stored} values are stored: run this again with an operator's DATABASE_URL.")
             return 0
@@ -51,9 +55,9 @@ async def refill(connection: Any, cluster: Cluster, places: Sequence[Place]) -> 
             await parking.require_refilling(connection)
             consumer.seek(partition, place.offset)
             found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
-            if found.offset != place.offset:
+            if found.offset != place.offset or found.fault is not None:
                 gone.append(place.event_id)
                 continue
             # No service stores a private key that somebody sent.
-            await parking.refill(connection, place.event_id, record_of(found), without_private_keys)
+            await parking.refill(connection, place.event_id, found, without_private_keys)
     return gone

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -66,7 +66,7 @@ class TopicReader:
         self._consumer.assign(self._partitions)
         while True:
             batches = await self._consumer.getmany(timeout_ms=1_000)
-            records = sorted((each for batch in batches.values() for each in batch), key=lambda each: each.timestamp)
+            records = sorted((each for batch in batches.values() for each in batch), key=lambda each: each.written)
             async with self._more:
                 self.seen += [_seen(record, self._place.prefix) for record in records]
                 self._more.notify_all()
@@ -130,7 +130,7 @@ def _seen(record: Any, prefix: str) -> SeenRecord:
         record.key,
         tuple(record.headers),
         record.value,
-        datetime.fromtimestamp(record.timestamp / 1000, UTC),
+        record.written,
         data,
     )
 

@@ -11,7 +11,7 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faststream import AckPolicy, BaseMiddleware
 from faststream.kafka import KafkaBroker, Topic
@@ -19,21 +19,26 @@ from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from ..faults import Outage, backoff, error_summary, with_timeout
+from ..runtime.record import Record
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
 from .gathering import Gathering
-from .internals import is_broken
+from .internals import is_broken, serve_last
 
 log = logging.getLogger(__name__)
 
 Subscriber: TypeAlias = Any
 """FastStream's batch subscriber, whose class is internal."""
-Handler: TypeAlias = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+Handler: TypeAlias = Callable[[Sequence[Record]], Awaitable[None]]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
+_FETCH_BYTES = 8 * 1024 * 1024
+"""What one fetch brings, packed, and what the values of the records of one poll come to."""
+_SHARE = 50
+"""How many records of a partition come before the next partition's, where many have some: junk delays its own."""
 _UNANSWERED_SECONDS = 30.0
 _LONGEST_PATIENCE_SECONDS = 600.0
 _SASL = {
@@ -163,7 +168,7 @@ def subscribe(
 ) -> Subscriber:
     """Register and return a batch subscriber that reads from its group's offsets, or else from the first record.
 
-    The handler gets aiokafka's records, so that no header or value can raise before it. FastStream commits no offsets.
+    The handler gets our own records, so that no header or value can raise before it. FastStream commits no offsets.
     """
     subscriber = broker.subscriber(
         *[Topic(topic, declare=False) for topic in topics],
@@ -172,6 +177,7 @@ def subscribe(
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
         auto_offset_reset="earliest",
+        fetch_max_bytes=_FETCH_BYTES,
         parser=_to_message,
         decoder=_to_records,
         **options,
@@ -198,12 +204,12 @@ class _Fetcher:
         self._unanswered_seconds = 0.0
         self._patience = _UNANSWERED_SECONDS
 
-    async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[ConsumerRecord, ...]:
+    async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         clock = asyncio.get_running_loop().time
         started = clock()
         try:
             timeout_ms = int(self._gathering.before_poll(consumer, started) * 1000) + 1
-            batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=self._max_records)
+            batches, is_full = await self._poll(consumer, timeout_ms)
             self._gathering.after_poll(consumer, batches, clock())
         except ConsumerStoppedError:
             raise
@@ -211,14 +217,32 @@ class _Fetcher:
             self._outage.began(error)
             raise ConsumerStoppedError from None
         # By time across partitions: what follows from an event comes after it, also if it is of another topic.
-        records = tuple(merge(*batches.values(), key=attrgetter("timestamp")))
-        if self._is_unanswered(consumer, clock() - started, is_full=len(records) >= self._max_records):
+        records = tuple(merge(*batches.values(), key=attrgetter("written")))
+        if self._is_unanswered(consumer, clock() - started, is_full=is_full):
             log.warning("No answer from Kafka for a partition", extra={"seconds": self._patience})
             self._patience = min(2 * self._patience, _LONGEST_PATIENCE_SECONDS)
             raise ConsumerStoppedError
         if records:
             self._outage.ended()
         return records
+
+    async def _poll(
+        self, consumer: AIOKafkaConsumer, timeout_ms: int
+    ) -> tuple[dict[TopicPartition, list[Record]], bool]:
+        """Return the next records by partition, from each its share in turn, and whether there may be more."""
+        batches: dict[TopicPartition, list[Record]] = {}
+        room, octets = self._max_records, 0
+        while True:
+            share = min(_SHARE, room)
+            more = await consumer.getmany(timeout_ms=0 if batches else timeout_ms, max_records=share)
+            serve_last(consumer, more)
+            for partition, records in more.items():
+                batches.setdefault(partition, []).extend(records)
+                room -= len(records)
+                share -= len(records)
+                octets += sum(map(octets_of, records))
+            if share > 0 or room <= 0 or octets >= _FETCH_BYTES:
+                return batches, share <= 0
 
     def _is_unanswered(self, consumer: AIOKafkaConsumer, seconds: float, is_full: bool) -> bool:
         """Return whether the partition that was answered least recently got no answer during the polls of `_patience`.
@@ -239,7 +263,12 @@ class _Fetcher:
         return True
 
 
-async def _to_message(records: tuple[ConsumerRecord, ...]) -> KafkaMessage:
+def octets_of(record: Record) -> int:
+    """Return the length of a record's value, beside which the rest is short."""
+    return len(record.value or b"")
+
+
+async def _to_message(records: tuple[Record, ...]) -> KafkaMessage:
     """Wrap records in a message without parsing them: FastStream's parser raises at a header that is not UTF-8."""
     return KafkaMessage(records, b"", consumer=None, correlation_id="-", message_id="-")  # type: ignore[arg-type]
 
@@ -248,7 +277,7 @@ async def _to_records(message: KafkaMessage) -> Any:
     return message.raw_message
 
 
-def seek_back(subscriber: Subscriber, records: Sequence[ConsumerRecord]) -> None:
+def seek_back(subscriber: Subscriber, records: Sequence[Record]) -> None:
     """Seek a subscriber back to the first of these records in each partition."""
     first: dict[TopicPartition, int] = {}
     for record in records:

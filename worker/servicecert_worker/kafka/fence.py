@@ -17,7 +17,7 @@ from ..clock import machine_clock
 from ..decider import Fetch, Service
 from ..domain.fence import Seen, by_topic, newest, unknown_inputs, verdict
 from ..faults import OperatorError, with_timeout
-from ..runtime.record import Record, arrive, is_relevant, possible_ids
+from ..runtime.record import Record, arrive, is_junk, is_relevant, possible_ids
 from ..signatures import Verifier
 from ..storage import QUERIES
 from .cluster import Cluster
@@ -108,7 +108,7 @@ class Fence:
         for record in records:
             if record.written > young:
                 arrival = arrive(record, self.verifier)
-                if is_relevant(arrival, self.service.is_relevant, compacted):
+                if not is_junk(arrival) and is_relevant(arrival, self.service.is_relevant, compacted):
                     topic = record.topic.removeprefix(self.cluster.prefix)
                     ids, at = frozenset(possible_ids(arrival)), record.written.astimezone(UTC)
                     found.append(Seen(topic, record.partition, record.offset, ids, at))

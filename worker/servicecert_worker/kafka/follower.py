@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.topics import Topic
@@ -20,7 +20,7 @@ from servicecert_schemas.topics import Topic
 from ..clock import Clock, machine_clock
 from ..decider import Change
 from ..faults import Outage, with_timeout
-from ..runtime.record import time_of
+from ..runtime.record import Record
 from ..signatures import UNTRUSTED, Verifier
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
@@ -72,7 +72,7 @@ class Follower:
         self._outage = Outage(outage_name)
         self._subscriber = subscribe(broker, list(self._topics), self.receive, group_id=None, max_records=_MOST)
 
-    async def receive(self, records: Sequence[ConsumerRecord]) -> None:
+    async def receive(self, records: Sequence[Record]) -> None:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""
         self._busy = True
         try:
@@ -85,9 +85,9 @@ class Follower:
         finally:
             self._busy = False
 
-    async def _take_slices(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _take_slices(self, records: Sequence[Record]) -> None:
         """Read slices at once in threads, since verifying a signature releases the interpreter; take them in order."""
-        new = [each for each in records if each.offset >= self.offsets.get(_partition(each), 0)]
+        new = [each for each in records if each.next_offset > self.offsets.get(_partition(each), 0)]
         slices = [new[start : start + _SLICE] for start in range(0, len(new), _SLICE)]
         if len(new) > _FEW:
             read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
@@ -96,19 +96,19 @@ class Follower:
         for slice_read in read:
             self._take([change for change in map(self._change, slice_read) if change is not None])
         for record in new:
-            self.offsets[_partition(record)] = record.offset + 1
-            self.newest[record.topic] = max(record.timestamp / 1000, self.newest.get(record.topic, 0.0))
+            self.offsets[_partition(record)] = record.next_offset
+            self.newest[record.topic] = max(record.written.timestamp(), self.newest.get(record.topic, 0.0))
 
-    def _read(self, records: Sequence[ConsumerRecord]) -> list[Change | tuple[ConsumerRecord, Undecodable]]:
+    def _read(self, records: Sequence[Record]) -> list[Change | tuple[Record, Undecodable]]:
         return [self._read_one(record) for record in records]
 
-    def _read_one(self, record: ConsumerRecord) -> Change | tuple[ConsumerRecord, Undecodable]:
+    def _read_one(self, record: Record) -> Change | tuple[Record, Undecodable]:
         try:
             return change_of(self._topics[record.topic], record, self._verifier)
         except Undecodable as fault:
             return record, fault
 
-    def _change(self, read: Change | tuple[ConsumerRecord, Undecodable]) -> Change | None:
+    def _change(self, read: Change | tuple[Record, Undecodable]) -> Change | None:
         """Return a record's change; count and log one that is not an event, and return None."""
         if isinstance(read, Change):
             return read
@@ -162,21 +162,23 @@ class Follower:
         return True
 
 
-def change_of(topic: Topic, record: ConsumerRecord, verifier: Verifier | None = None) -> Change:
+def change_of(topic: Topic, record: Record, verifier: Verifier | None = None) -> Change:
     """Return the change of a record of `topic`. Raises `Undecodable`, also for one that its writer has not signed (F2).
 
     A record without a value deletes its key on a compacted topic, and is no event on any other. Without a verifier any
     writer is believed: for showing only.
     """
+    if record.fault is not None:
+        raise record.fault
     if record.value is None and record.key and topic.compacted:
-        return Change(record.key.decode(errors="replace"), None, time_of(record.timestamp))
+        return Change(record.key.decode(errors="replace"), None, record.written)
     if verifier is not None:
         verifier.verify(record.topic, record.key, record.headers, record.value)
     envelope, data = decode(topic.name, record.key, record.headers, record.value)
     return Change(envelope.partitionkey, data, envelope.time)
 
 
-def log_skipped(record: ConsumerRecord, fault: Undecodable) -> None:
+def log_skipped(record: Record, fault: Undecodable) -> None:
     """Log where a record is that is not an event, or not one of its writer, and why."""
     fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
     if fault.code in UNTRUSTED:
@@ -185,5 +187,5 @@ def log_skipped(record: ConsumerRecord, fault: Undecodable) -> None:
         log.error("A record of a followed topic is not an event and is skipped", extra=fields)
 
 
-def _partition(record: ConsumerRecord) -> TopicPartition:
+def _partition(record: Record) -> TopicPartition:
     return TopicPartition(record.topic, record.partition)

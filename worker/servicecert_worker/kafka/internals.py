@@ -13,6 +13,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
@@ -41,6 +42,12 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+from .batches import Batches, Fetched
+
+# Whoever opens a consumer, its fetches are read by ours.
+fetcher.MemoryRecords = Batches
+fetcher.PartitionRecords = Fetched
 
 
 def client_of(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
@@ -76,6 +83,14 @@ def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes
     fetcher = consumer._fetcher
     fetcher._fetch_max_wait_ms = consumer._fetch_max_wait_ms if seconds is None else int(seconds * 1000)
     fetcher._fetch_min_bytes = some_bytes
+
+
+def serve_last(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:
+    """Let the next poll begin with the fetched records of all other partitions: aiokafka empties one after another."""
+    fetched = consumer._fetcher._records
+    for partition in partitions:
+        if partition in fetched:
+            fetched.move_to_end(partition)
 
 
 def assigned_to(member: bytes) -> set[TopicPartition]:

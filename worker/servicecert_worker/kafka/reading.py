@@ -13,11 +13,11 @@ from ..runtime.record import Record
 from .clients import stop
 from .cluster import Cluster
 from .internals import client_of, committed_offsets, partitions_of, position_of
-from .source import record_of
 
 _START_SECONDS = 15.0
 _SILENT_SECONDS = 15.0
 _POLL_MS = 200
+_MOST = 500
 _PARTITION_BYTES = 256 * 1024
 """What one answer holds of a partition: the parts are short, and what follows them is not wanted."""
 
@@ -63,9 +63,9 @@ class PartReader:
             consumer.seek(partition, start)
         silent = 0.0
         while left:
-            batches = await consumer.getmany(*left, timeout_ms=_POLL_MS)
+            batches = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_MOST)
             for partition, batch in batches.items():
-                records += [record_of(each) for each in batch if each.offset < parts[partition][1]]
+                records += [each for each in batch if each.offset < parts[partition][1]]
             before = len(left)
             # The last offsets of a part may be gone: then the position says that it is read.
             left = {each: part for each, part in left.items() if (position_of(consumer, each) or 0) < part[1]}

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ..faults import Outage, error_summary, with_timeout
-from ..runtime.record import Record, time_of
-from .broker import Broker, is_stuck, stop_subscriber, subscribe
+from ..runtime.record import Record
+from .broker import Broker, is_stuck, octets_of, stop_subscriber, subscribe
 from .gathering import Gathering
 from .internals import position_of
 
@@ -26,7 +26,9 @@ _COMMIT_SECONDS = 1.0
 _ROOM_SECONDS = 0.05
 _HEARTBEAT_MS = 500
 """A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
-_FETCH_BYTES = 8 * 1024 * 1024
+_TURN_BYTES = 4 * 1024 * 1024
+_WAITING_BYTES = 4 * _TURN_BYTES
+"""What the values of the records of a turn, and of those that wait for one, may come to."""
 _FETCH_WAIT_MS = 1_000
 """How long a fetch waits for a first record. What a rebalance asks over the same connection waits for it."""
 
@@ -50,6 +52,7 @@ class Source:
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._records: deque[Record] = deque()
+        self._octets = 0
         self._in_turn: list[Record] = []
         self._handled: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
@@ -67,7 +70,6 @@ class Source:
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
             max_poll_interval_ms=1_800_000,
-            fetch_max_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=_FETCH_WAIT_MS,
             listener=_RebalanceListener(self),
         )
@@ -76,13 +78,14 @@ class Source:
         """Set what is called when records have arrived, and what returns how many more may wait here."""
         self._wake, self._room = wake, room
 
-    async def receive(self, records: Sequence[ConsumerRecord]) -> None:
+    async def receive(self, records: Sequence[Record]) -> None:
         """Take in fetched records, and return once there is room for more: the subscriber's handler."""
         if self._finishing:
             return
-        self._records.extend([record_of(record) for record in records])
+        self._records.extend(records)
+        self._octets += sum(map(octets_of, records))
         self._wake()
-        while self._room() <= len(self._records) and not self._finishing:
+        while (self._room() <= len(self._records) or self._octets > _WAITING_BYTES) and not self._finishing:
             self._has_room.clear()
             # Effects that end make room too, without a signal.
             with suppress(TimeoutError):
@@ -96,8 +99,12 @@ class Source:
         return True
 
     def take(self, limit: int) -> list[Record]:
-        """Return the next records, at most `limit`. They count as waiting until they are handled."""
-        self._in_turn = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
+        """Return the next records, at most `limit` and some 4 MiB. They count as waiting until they are handled."""
+        self._in_turn, octets = [], 0
+        while self._records and len(self._in_turn) < limit and octets < _TURN_BYTES:
+            self._in_turn.append(record := self._records.popleft())
+            octets += octets_of(record)
+        self._octets -= octets
         self._has_room.set()
         return self._in_turn
 
@@ -106,7 +113,7 @@ class Source:
         self._in_turn = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
-            self._handled[partition] = max(record.offset + 1, self._handled.get(partition, 0))
+            self._handled[partition] = max(record.next_offset, self._handled.get(partition, 0))
         self._has_room.set()
 
     def lag(self) -> dict[tuple[str, int], int]:
@@ -180,6 +187,7 @@ class Source:
 
     def _clear(self) -> None:
         self._records.clear()
+        self._octets = 0
         self._handled.clear()
         self._committed.clear()
         self._has_room.set()
@@ -197,16 +205,3 @@ class _RebalanceListener(ConsumerRebalanceListener):
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("Partitions assigned", extra={"partitions": len(assigned)})
-
-
-def record_of(record: ConsumerRecord) -> Record:
-    """Return a fetched record."""
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.key,
-        record.headers,
-        record.value,
-        time_of(record.timestamp),
-    )

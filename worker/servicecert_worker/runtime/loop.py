@@ -27,6 +27,7 @@ from ..recent import Recent
 from ..signatures import Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
+from .junk import Junk
 from .record import Arrival, Poison, Record, arrive, is_relevant
 from .turn import TurnResult
 
@@ -87,6 +88,7 @@ class Loop(Generic[S, K]):
         self._gathering: list[Result] = []
         self._recent = Recent()
         self._queued: deque[Due | Arrival] = deque()
+        self._junk = Junk()
         self._in_progress: set[UUID] = set()
         self._postponed: set[UUID] = set()
         self._wake = asyncio.Event()
@@ -171,6 +173,7 @@ class Loop(Generic[S, K]):
         crash_point("fetched")
         arrivals = [*(item for item in queued if isinstance(item, Arrival)), *await self._arrive(taken)]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
+        relevant = self._junk.joined(relevant, asyncio.get_running_loop().time())
         crash_point("decoded")
         examined = await self._examine(relevant)
         crash_point("examined")

@@ -30,6 +30,8 @@ _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 Storable = Callable[[bytes], bytes]
 
 
+_OCTETS_EACH = 16 * 1024
+"""What those that are kept come to on average, at most."""
 MOST_KEPT = 10_000
 """How many parked records are kept with headers and value by default (F5). Of a further one only the row is written.
 
@@ -52,11 +54,14 @@ async def park(
 
     Turns that park at the same time on other workers can exceed `most` by what they park.
     """
-    room = most - await connection.fetchval(QUERIES["parked_kept"], most)
-    rows = [
-        _row(parked, service.storable, now, keep=_had_value(parked) or place < room)
-        for place, parked in enumerate(items)
-    ]
+    ((kept, octets),) = await connection.fetch(QUERIES["parked_kept"], most)
+    rows = []
+    for parked in items:
+        size = _octets_of(parked.arrival.record)
+        has_room = kept < most and octets + size <= most * _OCTETS_EACH
+        keep = _had_value(parked) or (has_room and parked.arrival.record.is_whole)
+        kept, octets = kept + keep, octets + size * keep
+        rows.append(_row(parked, service.storable, now, keep=keep))
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
     topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
     ids = [notice_id(notice.event_id, notice.attempts) for notice in notices]
@@ -81,6 +86,10 @@ def notice_id(id: UUID, attempts: int) -> UUID:
     return uuid5(_NOTICE, f"{id}/{attempts}")
 
 
+def _octets_of(record: Record) -> int:
+    return len(record.value or b"") + sum(len(name) + len(raw or b"") for name, raw in record.headers)
+
+
 def _had_value(parked: ParkedArrival) -> bool:
     return parked.arrival.parked is not None and parked.arrival.parked.kept
 
@@ -100,6 +109,7 @@ def _row(parked: ParkedArrival, storable: Storable, now: datetime, *, keep: bool
         record.topic,
         record.partition,
         record.offset,
+        record.last,
         record.key,
         stored_headers(record.headers if keep else (), storable),
         None if record.value is None or not keep else storable(record.value),
@@ -124,6 +134,7 @@ def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
+        last_offset=record.last,
         culprit=parked.culprit,
         reason=parked.reason,
         error=parked.error[:2_000],
@@ -148,9 +159,8 @@ async def parked_of(connection: Connection, key: str, verifier: Verifier) -> lis
 
 def _arrival(row: Row, verifier: Verifier, sampler: Sampler) -> Arrival:
     headers = [(name, None if raw is None else b64decode(raw)) for name, raw in json.loads(row["headers"])]
-    record = Record(
-        row["topic"], row["partition"], row["offset"], row["record_key"], headers, row["value"], row["first_at"]
-    )
+    place = row["topic"], row["partition"], row["offset"]
+    record = Record(*place, row["record_key"], headers, row["value"], row["first_at"], last=row["last_offset"])
     arrival = arrive(record, verifier, ParkedRow(row["seq"], row["attempts"], row["first_at"], row["kept"]), sampler)
     if not row["kept"]:
         return _unreadable(arrival, row, "not-kept", "The record is in its topic only: replay it again.")
@@ -180,10 +190,26 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a parked record is in Kafka; of one that stands for many the first and the last."""
+
+    event_id: UUID
+    topic: str
+    partition: int
+    offset: int
+    last_offset: int | None
+
+    def __str__(self) -> str:
+        last = "" if self.last_offset is None else f"-{self.last_offset}"
+        return f"{self.topic}/{self.partition}/{self.offset}{last}"
+
+
+@dataclass(frozen=True, slots=True)
 class ParkedRecord:
     """A parked record as an operator sees it. `waiting` counts the later records of its key behind it.
 
-    `kept` is false where there were too many: headers and value are in its topic only.
+    One with a `last_offset` stands for all that is no event up to there. `kept` is false where there were too many, or
+    too much: headers and value are in its topic only.
     """
 
     event_id: UUID
@@ -191,6 +217,7 @@ class ParkedRecord:
     topic: str
     partition: int
     offset: int
+    last_offset: int | None
     type: str | None
     culprit: bool
     reason: str
@@ -201,6 +228,10 @@ class ParkedRecord:
     released: bool
     kept: bool
     waiting: int
+
+    @property
+    def place(self) -> Place:
+        return Place(self.event_id, self.topic, self.partition, self.offset, self.last_offset)
 
 
 async def find(connection: Connection, selection: Selection) -> list[ParkedRecord]:
@@ -213,16 +244,6 @@ async def value(connection: Connection, event_id: UUID) -> bytes | None:
     """Return the stored value of a parked record."""
     stored: bytes | None = await connection.fetchval("select value from parked where event_id = $1", event_id)
     return stored
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a parked record is in Kafka."""
-
-    event_id: UUID
-    topic: str
-    partition: int
-    offset: int
 
 
 async def unkept(connection: Connection, event_ids: Sequence[UUID]) -> list[Place]:

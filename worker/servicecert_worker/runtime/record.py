@@ -1,7 +1,7 @@
 """Kafka records as the worker handles them, and what they decode to."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -22,7 +22,11 @@ _LAST_MILLISECOND = 253_402_300_799_000
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as read from Kafka. `topic` is its name there; `written` is its producer's timestamp."""
+    """A record as read from Kafka. `topic` is its name there; `written` is its producer's timestamp.
+
+    `fault` is why it is no event, known before it is decoded; what exceeds a bound is left out then. `last` is the last
+    offset of what is one record with this one: the rest of a batch that cannot be read, or junk (`Junk`).
+    """
 
     topic: str
     partition: int
@@ -31,6 +35,16 @@ class Record:
     headers: Sequence[tuple[str, bytes | None]]
     value: bytes | None
     written: datetime
+    fault: Undecodable | None = field(default=None, compare=False)
+    last: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return self.fault is None and self.last is None
+
+    @property
+    def next_offset(self) -> int:
+        return (self.offset if self.last is None else self.last) + 1
 
 
 def time_of(milliseconds: int) -> datetime:
@@ -95,6 +109,8 @@ def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None, 
     topic = record.topic.removeprefix(verifier.prefix)
     signed = False
     try:
+        if record.fault is not None:
+            raise record.fault
         signed = verifier.verify(record.topic, record.key, record.headers, record.value)
         envelope, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable as fault:
@@ -126,8 +142,21 @@ def is_relevant(arrival: Arrival, is_relevant: Callable[[EventData], bool], comp
         return True
     if isinstance(arrival.what, Poison):
         record = arrival.record
-        return not (record.value is None and record.key and record.topic in compacted)
+        return not (record.value is None and record.key and record.topic in compacted and record.fault is None)
     return is_relevant(arrival.what.data)
+
+
+def is_junk(arrival: Arrival) -> bool:
+    """Return whether a record is no event, and no later one waits behind it: nobody knows it but by its position."""
+    return isinstance(arrival.what, Poison) and arrival.parked is None and arrival.key == _position(arrival.record)
+
+
+def joined(first: Arrival, last: Arrival) -> Arrival:
+    """Return one poison for junk of a partition from `first` to `last`; good records between them are no part of it."""
+    record = replace(first.record, key=None, headers=(), value=None, last=last.record.next_offset - 1)
+    id = uuid5(_id_of_position(record), f"to {record.last}")
+    text = f"So many records from offset {record.offset} to {record.last} are no events that they are parked as one."
+    return replace(first, record=record, what=Poison(id, first.key, "junk", text, traceparent=first.traceparent))
 
 
 def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: bool) -> tuple[UUID, str]:

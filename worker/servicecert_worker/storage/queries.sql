@@ -79,7 +79,7 @@ delete from deadlines where key = $1
 
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.
-select p.event_id, p.key, p.topic, p.partition, p."offset", p.type, p.culprit, p.reason, p.error, p.attempts,
+select p.event_id, p.key, p.topic, p.partition, p."offset", p.last_offset, p.type, p.culprit, p.reason, p.error, p.attempts,
        p.first_at, p.last_at, p.released, p.kept,
        (select count(*) from parked w where w.key = p.key and not w.culprit)::int as waiting
 from parked p
@@ -156,36 +156,38 @@ select id, key, kind, data, traceparent, since, result from intents where owner 
 -- name: park
 -- Parks records, each behind those of its key that are parked already; one that was parked before keeps its place.
 with unhandled as (delete from inbox where event_id = any($2::uuid[]))
-insert into parked (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
+insert into parked (seq, event_id, key, topic, partition, "offset", last_offset, record_key, headers, value, type,
                     culprit, reason, error, attempts, first_at, last_at, kept)
 overriding system value
 select coalesce(p.seq, nextval(pg_get_serial_sequence('parked', 'seq'))),
-       p.event_id, p.key, p.topic, p.partition, p."offset", p.record_key, p.headers, p.value, p.type,
+       p.event_id, p.key, p.topic, p.partition, p."offset", p.last_offset, p.record_key, p.headers, p.value, p.type,
        p.culprit, p.reason, p.error, p.attempts, p.first_at, p.last_at, p.kept
 from (
-    select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bytea[], $8::jsonb[],
-                         $9::bytea[], $10::text[], $11::bool[], $12::text[], $13::text[], $14::int[],
-                         $15::timestamptz[], $16::timestamptz[], $17::bool[])
-        with ordinality as p (seq, event_id, key, topic, partition, "offset", record_key, headers, value, type,
+    select * from unnest($1::bigint[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::bytea[],
+                         $9::jsonb[], $10::bytea[], $11::text[], $12::bool[], $13::text[], $14::text[], $15::int[],
+                         $16::timestamptz[], $17::timestamptz[], $18::bool[])
+        with ordinality as p (seq, event_id, key, topic, partition, "offset", last_offset, record_key, headers, value, type,
                               culprit, reason, error, attempts, first_at, last_at, kept, place)
     order by place
 ) p
 on conflict (event_id) do nothing
 
 -- name: parked_kept
--- How many parked records have their values here, at most $1.
-select count(*) from (select from parked where kept limit $1) as kept
+-- How many parked records have their values here, at most $1, and what they come to in octets.
+select count(*), coalesce(sum(coalesce(pg_column_size(value), 0) + pg_column_size(headers)), 0)::bigint
+from (select value, headers from parked where kept limit $1) as kept
 
 -- name: parked_unkept
 -- The records without a value among these culprits and what waits behind them.
-select event_id, topic, partition, "offset" from parked
+select event_id, topic, partition, "offset", last_offset from parked
 where not kept and key in (select key from parked where culprit and event_id = any($1::uuid[]))
 order by seq
 
 -- name: parked_places
 -- Which of the places hold a parked record.
 select topic, partition, "offset" from unnest($1::text[], $2::int[], $3::bigint[]) as r (topic, partition, "offset")
-where (topic, partition, "offset") in (select topic, partition, "offset" from parked)
+where exists (select from parked p where p.topic = r.topic and p.partition = r.partition
+              and r."offset" between p."offset" and coalesce(p.last_offset, p."offset"))
 
 -- name: prune
 -- The oldest first, by the index: at most so many that no lock and no transaction lasts.

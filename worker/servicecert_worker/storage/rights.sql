@@ -42,5 +42,5 @@ grant select (event_id, at) on inbox to {readers};
 grant select (id, topic, key, event_id, type, at) on outbox to {readers};
 grant select (id, key, kind, owner, since) on intents to {readers};
 grant select on deadlines, origins, written, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
-grant select (seq, event_id, topic, partition, "offset", type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
+grant select (seq, event_id, topic, partition, "offset", last_offset, type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
 grant select (chain, seq, at, key, entry, hash) on audit to {readers};
