@@ -39,7 +39,7 @@ class Feed:
 
     async def read(self) -> None:
         """Read what has come; return after a moment without anything."""
-        for records in (await self._consumer.getmany(timeout_ms=_POLL_MS)).values():
+        for records in (await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=500)).values():
             for record in records:
                 if is_canary((record.key or b"").decode(errors="replace")):
                     self._take(record)

@@ -29,7 +29,7 @@ async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged
     async with kafka.reader(cluster) as consumer:
         consumer.assign([TopicPartition(cluster.name(CASES), number) for number in numbers])
         while True:
-            for record in chain.from_iterable((await consumer.getmany(timeout_ms=500)).values()):
+            for record in chain.from_iterable((await consumer.getmany(timeout_ms=500, max_records=500)).values()):
                 if record.key != str(case_id).encode():
                     continue
                 try:

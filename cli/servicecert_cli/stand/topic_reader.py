@@ -65,7 +65,7 @@ class TopicReader:
         """Read without end."""
         self._consumer.assign(self._partitions)
         while True:
-            batches = await self._consumer.getmany(timeout_ms=1_000)
+            batches = await self._consumer.getmany(timeout_ms=1_000, max_records=500)
             records = sorted((each for batch in batches.values() for each in batch), key=lambda each: each.written)
             async with self._more:
                 self.seen += [_seen(record, self._place.prefix) for record in records]
