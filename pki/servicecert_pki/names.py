@@ -74,6 +74,7 @@ def check_dns_name(text: str, field: str = "dns") -> str:
         raise NameRefused("dns-name-idn", field, _ascii_hint(text))
     name = text.lower()
     labels = name.split(".")
+    letters = [_letters(label) for label in labels if label.startswith("xn--")]
     for wrong, code, message in (
         ("*" in name, "wildcard", "Wildcards are not certified; list every host name."),
         ("_" in name, "underscore", "A host name has no underscore; use a hyphen."),
@@ -95,12 +96,12 @@ def check_dns_name(text: str, field: str = "dns") -> str:
             "A host name ends with a top-level domain, which has two or more letters and no digits, such as fi.",
         ),
         (
-            any(label.startswith("xn--") and not _is_a_label(label) for label in labels),
+            None in letters,
             "idn",
             "A part that begins with xn-- is not a valid internationalised name.",
         ),
         (
-            any(foreign_letters(idna.ulabel(label)) for label in labels if _is_a_label(label)),
+            any(map(foreign_letters, filter(None, letters))),
             "letters",
             "A part that begins with xn-- has letters of another alphabet, which look like those of ours.",
         ),
@@ -122,11 +123,12 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
 
 
-def _is_a_label(label: str) -> bool:
+def _letters(label: str) -> str | None:
+    """Return the letters that an A-label stands for; None if it is not the A-label of any."""
     try:
-        return label.startswith("xn--") and idna.alabel(idna.ulabel(label)) == label.encode()
+        return idna.ulabel(label)
     except idna.IDNAError:
-        return False
+        return None
 
 
 def _ascii_hint(text: str) -> str:
