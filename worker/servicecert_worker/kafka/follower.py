@@ -20,7 +20,7 @@ from servicecert_schemas.topics import Topic
 from ..clock import Clock, machine_clock
 from ..decider import Change
 from ..faults import Outage, with_timeout
-from ..runtime.record import Record
+from ..runtime.record import Record, are_few
 from ..signatures import UNTRUSTED, Verifier
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
@@ -34,7 +34,6 @@ _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
 _SLICE = 50
 _THREADS = os.cpu_count() or 1
-_FEW = 4
 # Whoever may write to a topic may write junk, which is read again at each start: the metric counts on.
 _MOST_LOGGED = 100
 
@@ -89,10 +88,10 @@ class Follower:
         """Read slices at once in threads, since verifying a signature releases the interpreter; take them in order."""
         new = [each for each in records if each.next_offset > self.offsets.get(_partition(each), 0)]
         slices = [new[start : start + _SLICE] for start in range(0, len(new), _SLICE)]
-        if len(new) > _FEW:
-            read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
-        else:
+        if are_few(new):
             read = [self._read(each) for each in slices]
+        else:
+            read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
         for slice_read in read:
             self._take([change for change in map(self._change, slice_read) if change is not None])
         for record in new:

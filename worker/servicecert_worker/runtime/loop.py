@@ -28,7 +28,7 @@ from ..signatures import Verifier
 from .crash_points import crash_point
 from .fold import Item, Stuck
 from .junk import Junk
-from .record import Arrival, Poison, Record, arrive, is_relevant
+from .record import Arrival, Poison, Record, are_few, arrive, is_relevant
 from .turn import TurnResult
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ K = TypeVar("K")
 
 _STUCK_SECONDS = 10.0
 _GAP_SECONDS = 0.02
-_FEW = 4
 
 
 class Records(Protocol):
@@ -184,8 +183,8 @@ class Loop(Generic[S, K]):
         self._in_progress.difference_update({item.id for item in queued} - self._postponed)
 
     async def _arrive(self, records: Sequence[Record]) -> list[Arrival]:
-        """Return the records read, many in a thread: verifying a signature releases the interpreter."""
-        if len(records) <= _FEW:
+        """Return the records read, many or large ones in a thread: verifying a signature releases the interpreter."""
+        if are_few(records):
             return self._read(records)
         return await asyncio.to_thread(self._read, records)
 
@@ -198,13 +197,13 @@ class Loop(Generic[S, K]):
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return the arrivals with facts; an event that `examine` raises at becomes poison.
 
-        Many are examined in a thread. For a few, the switch to another thread would cost more than it saves.
+        Many, or large ones, are examined in a thread.
         """
         examine = self._service.examine
         events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
         if examine is None or not events:
             return list(arrivals)
-        few = len(events) <= _FEW
+        few = are_few([arrival.record for arrival in arrivals])
         examined = iter(_examined(examine, events) if few else await asyncio.to_thread(_examined, examine, events))
         return [
             Arrival(arrival.record, next(examined), arrival.parked) if isinstance(arrival.what, Event) else arrival

@@ -4,6 +4,7 @@ An event is in the inbox or parked, never in both: so a replay goes through the 
 of a parked event changes nothing. Later events of a parked record's key wait behind it (I5).
 """
 
+import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
@@ -148,7 +149,8 @@ async def released(
     connection: Connection, limit: int, verifier: Verifier, sampler: Sampler = as_given
 ) -> list[Arrival]:
     """Return the records of up to `limit` released keys, read again, each key's in the order they were parked."""
-    return [_arrival(row, verifier, sampler) for row in await connection.fetch(QUERIES["released"], limit)]
+    rows = await connection.fetch(QUERIES["released"], limit)
+    return await asyncio.to_thread(lambda: [_arrival(row, verifier, sampler) for row in rows])
 
 
 async def parked_of(connection: Connection, key: str, verifier: Verifier) -> list[Arrival]:

@@ -18,6 +18,8 @@ WRONG_TOPIC = "wrong-topic"
 _DERIVED = 5
 """The version of the ids that services derive from what an event follows from (RFC 9562, 5.5)."""
 _LAST_MILLISECOND = 253_402_300_799_000
+_FEW = 4
+_FEW_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Record:
     @property
     def next_offset(self) -> int:
         return (self.offset if self.last is None else self.last) + 1
+
+
+def are_few(records: Sequence[Record]) -> bool:
+    """Return whether records are read at once: a switch to another thread would cost more."""
+    return len(records) <= _FEW and sum(len(record.value or b"") for record in records) <= _FEW_BYTES
 
 
 def time_of(milliseconds: int) -> datetime:
