@@ -70,6 +70,7 @@ LONGEST = (
     "docs/test_changing_an_event.py",
     "deploy/test_postgres.py",
     "contracts/test_extremes.py",
+    "contracts/test_dear_documents.py",
     "cli/test_lag.py",
     "pki/test_specimens.py",
 )

@@ -77,6 +77,7 @@ from .codec import encode as encode
 from .codec import headers_of as headers_of
 from .codec import read_envelope as read_envelope
 from .codec import stored as stored
+from .codec import structure_of as structure_of
 from .codec import to_record as to_record
 from .codec import versions_on as versions_on
 from .codec import written as written
@@ -204,6 +205,7 @@ from .values import Texts as Texts
 from .values import Usage as Usage
 from .values import UserId as UserId
 from .values import Value as Value
+from .values import at_most as at_most
 from .values import in_utc as in_utc
 from .values import is_business_id as is_business_id
 from .values import organisation_oid as organisation_oid

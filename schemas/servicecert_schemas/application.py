@@ -8,7 +8,19 @@ from pydantic import Field, StringConstraints
 
 from .event import Actor, CaseEvent
 from .open_list import Open
-from .values import AddressText, CertificateType, CsrText, Instant, Language, LongText, Sha256, Text, Usage, Value
+from .values import (
+    AddressText,
+    CertificateType,
+    CsrText,
+    Instant,
+    Language,
+    LongText,
+    Sha256,
+    Text,
+    Usage,
+    Value,
+    at_most,
+)
 
 
 class ApplyingAs(StrEnum):
@@ -48,8 +60,8 @@ class InformationSystem(Value):
 class Names(Value):
     """The names of a server, as typed."""
 
-    dns: Annotated[tuple[AddressText, ...], Field(max_length=100)] = ()
-    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
+    dns: Annotated[tuple[AddressText, ...], at_most(100)] = ()
+    ip: Annotated[tuple[Text, ...], at_most(100)] = ()
 
 
 class Orderer(Value):
@@ -79,7 +91,7 @@ class Form(Value):
     signatory: Signatory | None = None
     information_system: InformationSystem | None = None
     names: Names = Names()
-    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
     orderer: Orderer
     technical_contact: TechnicalContact
     shared_mailbox: AddressText | None = None
@@ -124,7 +136,7 @@ class ApplicationSubmitted(ApplicationEvent):
     TYPE: ClassVar[str] = "servicecert.application.submitted.v1"
 
     form: Form
-    attachments: Annotated[tuple[Attachment, ...], Field(max_length=50)] = ()
+    attachments: Annotated[tuple[Attachment, ...], at_most(50)] = ()
     csr: CsrText | None = None
 
 
@@ -134,7 +146,7 @@ class ApplicationSupplemented(ApplicationEvent):
     TYPE: ClassVar[str] = "servicecert.application.supplemented.v1"
 
     form: Form
-    attachments: Annotated[tuple[Attachment, ...], Field(max_length=50)] = ()
+    attachments: Annotated[tuple[Attachment, ...], at_most(50)] = ()
     csr: CsrText | None = None
 
 

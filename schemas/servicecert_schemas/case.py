@@ -30,6 +30,7 @@ from .values import (
     Texts,
     Usage,
     Value,
+    at_most,
 )
 
 
@@ -95,9 +96,9 @@ class AppliedFor(Value):
 
     business_id: Text
     unit_long_name: Text
-    dns: Annotated[tuple[AddressText, ...], Field(max_length=100)] = ()
-    ip: Annotated[tuple[Text, ...], Field(max_length=100)] = ()
-    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    dns: Annotated[tuple[AddressText, ...], at_most(100)] = ()
+    ip: Annotated[tuple[Text, ...], at_most(100)] = ()
+    usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
     information_system: Text | None = None
     customer_reference: Text | None = None
 
@@ -187,15 +188,15 @@ class Difference(Value):
     before: LongText
     now: LongText
     texts: Texts
-    removed: Annotated[tuple[AddressText, ...], Field(max_length=200)] = ()
-    added: Annotated[tuple[AddressText, ...], Field(max_length=200)] = ()
+    removed: Annotated[tuple[AddressText, ...], at_most(200)] = ()
+    added: Annotated[tuple[AddressText, ...], at_most(200)] = ()
 
 
 class Renewal(Value):
     """The certificate that an application follows, the differences, and a warning if its key is reused (A14)."""
 
     serial: SerialNumber
-    differences: Annotated[tuple[Difference, ...], Field(max_length=20)] = ()
+    differences: Annotated[tuple[Difference, ...], at_most(20)] = ()
     key_reused: Texts | None = None
 
 
@@ -204,6 +205,7 @@ class CaseChangedV1(CaseEvent):
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
+    MOST_STRUCTURE: ClassVar[int] = 20_480
 
     account_id: Identifier
     version: Count
@@ -211,15 +213,15 @@ class CaseChangedV1(CaseEvent):
     type: CertificateType
     language: Language
     applied_for: AppliedFor
-    deficiencies: Annotated[tuple[Deficiency, ...], Field(max_length=200)] = ()
+    deficiencies: Annotated[tuple[Deficiency, ...], at_most(200)] = ()
     next_step: Texts
     due: Instant | None = None
     decision: GrantedDecision | None = None
     certificate: CaseCertificate | None = None
     revocation: CaseRevocation | None = None
-    deliveries: Annotated[tuple[Delivery, ...], Field(max_length=100)] = ()
+    deliveries: Annotated[tuple[Delivery, ...], at_most(100)] = ()
     answer: Answer | None = None
-    history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1, max_length=200)]
+    history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1), at_most(200)]
     recipients: Recipients = ()
     lapses: Instant | None = None
     renewal: Renewal | None = None

@@ -4,8 +4,6 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import Field
-
 from .event import CaseEvent
 from .open_list import Open
 from .values import (
@@ -31,6 +29,7 @@ from .values import (
     Texts,
     Usage,
     Value,
+    at_most,
 )
 
 
@@ -56,7 +55,7 @@ class Recipient(Value):
     language: Language | None = None
 
 
-Recipients = Annotated[tuple[Recipient, ...], Field(max_length=10)]
+Recipients = Annotated[tuple[Recipient, ...], at_most(10)]
 
 
 class Subject(Value):
@@ -71,8 +70,8 @@ class Subject(Value):
 class ServerNames(Value):
     """The subject alternative names of a server, as accepted: A-labels, and addresses in their canonical text."""
 
-    dns: Annotated[tuple[DnsName, ...], Field(max_length=100)] = ()
-    ip: Annotated[tuple[IpAddress, ...], Field(max_length=100)] = ()
+    dns: Annotated[tuple[DnsName, ...], at_most(100)] = ()
+    ip: Annotated[tuple[IpAddress, ...], at_most(100)] = ()
 
 
 class ApplicationAccepted(CaseEvent):
@@ -89,7 +88,7 @@ class ApplicationAccepted(CaseEvent):
     type: CertificateType
     subject: Subject
     names: ServerNames = ServerNames()
-    usages: Annotated[tuple[Usage, ...], Field(max_length=2)] = ()
+    usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
     csr: Base64
     start_date: Day | None = None
     validity_days: Days | None = None
@@ -162,7 +161,7 @@ class CertificateIssued(CaseEvent):
     profile_version: Count
     partition: Partition = 0
     certificate: Base64
-    chain: Annotated[tuple[Base64, ...], Field(max_length=5)]
+    chain: Annotated[tuple[Base64, ...], at_most(5)]
     due: Instant
     language: Language
     recipients: Recipients

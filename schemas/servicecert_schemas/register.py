@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from .event import EventData
-from .values import BusinessId, Identifier, Oid, PublicText, Value
+from .values import BusinessId, Identifier, Oid, PublicText, Value, at_most
 
 
 class Sector(StrEnum):
@@ -99,7 +99,7 @@ class RegisteredSystem(Entry):
     system_id: PublicText
     name: PublicText
     system_class: PublicText
-    certificates: Annotated[tuple[ConformityCertificate, ...], Field(max_length=100)] = ()
+    certificates: Annotated[tuple[ConformityCertificate, ...], at_most(100)] = ()
 
 
 class RegisterEntry(EventData):

@@ -51,6 +51,7 @@ POISON: list[tuple[bytes | None, bytes | None, list[tuple[str, bytes]], str]] = 
     (b"f", b"{}", headers(ce_id="not a uuid"), "no-event"),
     (b"g", b"{}", headers(ce_time=None), "no-event"),
     (b"h", b" " * 300_000, headers(), "too-large"),
+    (b"i", b'{"attachments":[%b]}' % b",".join([b"{}"] * 80_000), headers(), "too-large"),
     (None, b"{}", headers(), "no-event"),
     (b"\xff\x00", b"{}", headers(), "no-event"),
 ]
