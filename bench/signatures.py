@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.csr import judge_csr
+from servicecert_pki.key_checks import weaknesses
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import Record, to_record
@@ -61,7 +62,13 @@ async def measure(share: float = 1.0) -> None:
         request = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(make(), hashes.SHA384())
         encoded = request.public_bytes(Encoding.DER)
         alone = _microseconds(partial(_verified, encoded), count // 5)
-        keep(f"check-request-{name}", _microseconds(partial(judge_csr, encoded), count // 5), "us", "signature", alone)
+        keep(
+            f"check-request-{name}",
+            _microseconds(partial(judge_csr, encoded, weaknesses), count // 5),
+            "us",
+            "signature",
+            alone,
+        )
     records = [_fetched(revoker.signed(_record(_standing(number)))) for number in range(int(STANDINGS * share))]
     plain, checked = _reading(records, None), _reading(records, verifier)
     keep("standings-1000000", checked * 1_000_000, "s of processor time", "without verifying", plain * 1_000_000)

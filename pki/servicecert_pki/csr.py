@@ -4,8 +4,10 @@ A request's subject and extensions are ignored: it only proves possession of a k
 allow; `Profile.allows_key` says whether that of a certificate type does.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from traceback import extract_tb
 from types import MappingProxyType
 
 from cryptography import x509
@@ -22,6 +24,8 @@ from .ec_signatures import EcHash, is_signed
 from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import PublicKey, family_of_key
 from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
+
+log = logging.getLogger(__name__)
 
 RSA_EXPONENT = 65537
 WEAK_HASHES = frozenset({"md5", "sha1"})
@@ -70,10 +74,21 @@ def judge_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr | tuple[
     except Stop as stop:
         return (stop.fault,)
     try:
-        spki = public_key_info(encoded)
-        key = _public_key(request, spki)
+        return _judged(encoded, request, check)
     except Stop as stop:
         return (stop.fault, *_hash_faults(request))
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        # The applicant chose the numbers of the key: one at which a library raises is no key, and no fault of ours.
+        place = extract_tb(error.__traceback__)[-1].name
+        log.warning("a check of a request's key raised, so it is refused error=%s in=%s", type(error).__name__, place)
+        return (fault.KEY_INVALID, *_hash_faults(request))
+
+
+def _judged(encoded: bytes, request: x509.CertificateSigningRequest, check: KeyCheck) -> Csr | tuple[CsrFault, ...]:
+    spki = public_key_info(encoded)
+    key = _public_key(request, spki)
     faults = (*_kind_faults(key, spki), *check(key))
     faults = (*faults, *(_hash_faults(request) or _signature_faults(request, None if faults else key)))
     return faults or _accepted(encoded, key, spki)

@@ -90,6 +90,11 @@ KEY_PATTERN = CsrFault(
 KEY_KNOWN_PRIME = CsrFault(
     "key-known-prime", "A prime of the key is publicly known; make a new key with good randomness."
 )
+KEY_POWER = CsrFault(
+    "key-power",
+    "The modulus is a power of a smaller number, so that the key can be broken; make a new key with OpenSSL.",
+)
+KEY_PRIME = CsrFault("key-prime", "The modulus is a prime, so that the key can be broken; make a new key with OpenSSL.")
 KEY_DEBIAN_WEAK = CsrFault(
     "key-debian-weak",
     "The key is one of the few that Debian's faulty OpenSSL of 2006 to 2008 made; "

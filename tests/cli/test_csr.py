@@ -51,6 +51,15 @@ def test_A4_a_request_is_refused_with_all_its_reasons(servicecert, weak):
     assert [fault["code"] for fault in report["faults"]] == ["key-size", "key-exponent", "key-roca"]
 
 
+@pytest.mark.parametrize(("request_file", "code"), [("rsa-shifted", "key-small-factor"), ("rsa-prime", "key-prime")])
+def test_A4_a_key_of_strange_numbers_is_refused_without_a_traceback(servicecert, tmp_path, request_file, code):
+    (tmp_path / "rsa.csr").write_text(request(f"{request_file}.pem"))
+    result = servicecert("csr", "check", tmp_path / "rsa.csr")
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "Refused")
+    assert f"  {code}: " in result.stdout
+    assert "Traceback" not in result.stderr
+
+
 @pytest.mark.parametrize(
     ("language", "text"), [("sv", "Nyckeln är skapad"), ("fi", "Avain on luotu"), ("en", "The key was made")]
 )

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import badkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from servicecert_pki.csr import judge_csr
+from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.key_checks import CHECKS, KeyChecks, no_check, weaknesses
 
 from pki import weak_keys
@@ -26,6 +27,12 @@ def codes(modulus: int, check=KEY_CHECKS) -> tuple[str, ...]:
     return tuple(fault.code for fault in judge_csr(weak_keys.request(modulus), check))
 
 
+def refused(request: bytes) -> tuple[str, ...]:
+    judged = judge_csr(request)
+    assert not isinstance(judged, Csr), "accepted"
+    return tuple(fault.code for fault in judged)
+
+
 def public_key(modulus: int) -> rsa.RSAPublicKey:
     return rsa.RSAPublicNumbers(65537, modulus).public_key()
 
@@ -33,6 +40,22 @@ def public_key(modulus: int) -> rsa.RSAPublicKey:
 @pytest.mark.parametrize("code", WEAK)
 def test_A4_a_weak_key_is_refused_for_its_own_reason(code):
     assert codes(WEAK[code]()) == (code,)
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_A4_a_prime_and_a_power_are_no_modulus(bits):
+    prime = weak_keys.prime(bits)
+    assert refused(weak_keys.request(prime, order=prime - 1)) == ("key-prime",)
+    for exponent in (3, 5, 11):
+        power, order = weak_keys.power(exponent, bits)
+        assert refused(weak_keys.request(power, order=order)) == ("key-power",)
+    square, order = weak_keys.power(2, bits)
+    assert refused(weak_keys.request(square, order=order)) == ("key-close-primes", "key-power")
+
+
+@pytest.mark.parametrize("bits", [2048, 3072, 4096])
+def test_A4_a_number_that_a_library_s_check_divides_by_is_refused(bits):
+    assert codes(weak_keys.shifted(bits)) == ("key-small-factor",)
 
 
 @pytest.mark.parametrize("bits", [2048, 3072, 4096])
@@ -86,6 +109,28 @@ def test_threads_find_the_same():
 @pytest.mark.parametrize("seed", range(10, 20))
 def test_A4_the_battery_finds_nothing_in_a_strong_key(seed):
     assert weaknesses(public_key(weak_keys.strong(2048, seed))) == ()
+
+
+def test_A4_what_raises_at_a_key_is_an_invalid_key(monkeypatch, caplog):
+    def divides(*numbers, **_):
+        raise ZeroDivisionError(str(numbers))
+
+    monkeypatch.setattr(badkeys, "checkrsa", divides)
+    modulus = weak_keys.strong()
+    assert codes(modulus) == ("key-invalid",)
+    (logged,) = caplog.records
+    assert (logged.levelname, logged.exc_info) == ("WARNING", None)
+    assert logged.getMessage().endswith("error=ZeroDivisionError in=divides")
+    assert str(modulus)[:20] not in caplog.text
+
+
+def test_a_fault_of_the_machine_is_none_of_the_key(monkeypatch):
+    def fails(*_, **__):
+        raise FileNotFoundError("primes2048.dat")
+
+    monkeypatch.setattr(badkeys, "checkrsa", fails)
+    with pytest.raises(FileNotFoundError):
+        codes(weak_keys.strong())
 
 
 def test_each_check_has_its_reason():

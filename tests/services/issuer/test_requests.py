@@ -41,6 +41,8 @@ BAD: dict[str, Callable[[bytes], tuple[bytes, str]]] = {
     "a ROCA key": lambda _: (weak_keys.request(weak_keys.roca()), "request.key-roca"),
     "close primes": lambda _: (weak_keys.request(weak_keys.close_primes(10)), "request.key-close-primes"),
     "a small factor": lambda _: (weak_keys.request(weak_keys.small_factor()), "request.key-small-factor"),
+    "a power": lambda _: (weak_keys.request(weak_keys.power()[0]), "request.key-power"),
+    "an even modulus": lambda _: (weak_keys.request(weak_keys.shifted()), "request.key-small-factor"),
     "a short key": lambda _: (request(SHORT_KEY, hashes.SHA256()), "request.key-size"),
     "another exponent": lambda _: (weak_keys.request(weak_keys.strong(), 3), "request.key-exponent"),
     "SHA-1": lambda good: (good.replace(bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")), ""),

@@ -18,6 +18,7 @@ from servicecert_pki.ca_signing import Checked, Intention, SigningRefused, check
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.key_checks import weaknesses
 from servicecert_pki.names import NameRefused, check_ip_address
 from servicecert_pki.partitions import crl_url, partition_of
 from servicecert_pki.profile import Profile, Usage
@@ -142,9 +143,10 @@ def _refused(
 def request_faults(request: bytes) -> tuple[str, ...]:
     """Return the codes of all faults of a request: its signature, its key, and their form in DER (A4, F2).
 
-    Intake checked the same. It is checked again because a CA's key follows from it.
+    Intake checked the same. It is checked again because a CA's key follows from it, but for the one costly check of
+    the key, whether its modulus is prime.
     """
-    judged = judge_csr(request)
+    judged = judge_csr(request, weaknesses)
     if isinstance(judged, Csr):
         return () if judged.der == request else (f"{REQUEST_FINDING}not-der",)
     return tuple(REQUEST_FINDING + fault.code for fault in judged)
