@@ -23,16 +23,21 @@ BUSINESS_ID_LENGTH = 9
 DNS_NAME_LIMIT = 253
 DNS_LABEL_LIMIT = 63
 
-_SPECIAL_USE = frozenset({"local", "localhost", "internal", "invalid", "onion", "alt", "arpa"})  # RFC 6761 and others
-_PRIVATE_USE = frozenset({"corp", "home", "mail", "intranet", "private", "lan", "localdomain", "domain", "workgroup"})
-UNOWNED = _SPECIAL_USE | _PRIVATE_USE
-"""Top-level domains under which nobody can own a name, so that a certificate would count in everybody's network.
+# Special-use names (RFC 6761 and IANA's registry) that are in the list of public suffixes or under one of it.
+_SPECIAL_USE = (".arpa", ".onion", ".example.com", ".example.net", ".example.org")
 
-`example` and `test` are reserved too, but no network resolves them, and trials need them: they are certified.
-"""
+# Special-purpose addresses (RFC 6890 and IANA's registries) that some releases of `ipaddress` take for owned: those of
+# protocols, anycast to any operator, examples, site-local, IPv4 inside IPv6.
+_SPECIAL_PURPOSE = tuple(
+    map(
+        ip_network,
+        (
+            *("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.175.48.0/24"),
+            *("::ffff:0:0/96", "2001::/23", "2002::/16", "2620:4f:8000::/48", "3fff::/20", "fec0::/10"),
+        ),
+    )
+)
 
-# Addresses of examples (RFC 5737 and 3849), which are certified like the names of examples.
-_EXAMPLES = tuple(map(ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
@@ -68,13 +73,15 @@ def check_dns_name(text: str, field: str = "dns") -> str:
     """Return a host name in lower case: letters, digits and hyphens, at least two labels, IDN as A-labels.
 
     Raises NameRefused with ``dns-name-`` and one of ``idn``, ``wildcard``, ``underscore``, ``length``,
-    ``labels``, ``form``, ``address``, ``letters``, ``unowned`` or ``public-suffix``.
+    ``labels``, ``form``, ``address``, ``letters``, ``unowned`` or ``public-suffix``. Unowned is a name under no
+    top-level domain of the public suffixes, or of special use: a certificate would count in everybody's network.
     """
     if not text.isascii():
         raise NameRefused("dns-name-idn", field, _ascii_hint(text))
     name = text.lower()
     labels = name.split(".")
     letters = [_letters(label) for label in labels if label.startswith("xn--")]
+    suffix = _public_suffixes().publicsuffix(name, accept_unknown=False)
     for wrong, code, message in (
         ("*" in name, "wildcard", "Wildcards are not certified; list every host name."),
         ("_" in name, "underscore", "A host name has no underscore; use a hyphen."),
@@ -105,9 +112,13 @@ def check_dns_name(text: str, field: str = "dns") -> str:
             "letters",
             "A part that begins with xn-- has letters of another alphabet, which look like those of ours.",
         ),
-        (labels[-1] in UNOWNED, "unowned", "Nobody can own this name; give one under a public domain."),
         (
-            _public_suffixes().publicsuffix(name, accept_unknown=False) == name,
+            suffix is None or f".{name}".endswith(_SPECIAL_USE),
+            "unowned",
+            "Nobody can own this name; give one under a public domain.",
+        ),
+        (
+            suffix == name,
             "public-suffix",
             "This is a public suffix, under which others own names; give a name of your own.",
         ),
@@ -150,15 +161,10 @@ def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
         address = None
     if address is None or (isinstance(address, IPv6Address) and address.scope_id is not None):
         raise NameRefused("ip-address-form", field, "Give one IPv4 or IPv6 address, without prefix length or zone.")
-    if not (_is_owned(address) or any(address in network for network in _EXAMPLES)):
+    special = any(address in network for network in _SPECIAL_PURPOSE)
+    if special or not address.is_global or address.is_multicast or address.is_reserved:
         raise NameRefused("ip-address-reserved", field, "Nobody can own this address; give a public one, or none.")
     return address
-
-
-def _is_owned(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address) and (address.ipv4_mapped or address.sixtofour or address.teredo):
-        return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def check_subject_text(text: str, field: str, longest: int) -> str:

@@ -132,7 +132,9 @@ def test_E1_states_are_told_in_order_with_their_times(demo, full):
 def test_D5_the_colleague_who_asks_for_the_revocation_gets_the_mail_in_the_own_language(folder):
     mails = [message_from_bytes(path.read_bytes(), policy=policy.default) for path in (folder / "mail").glob("*.eml")]
     colleagues = [each for each in mails if each["To"] == "kaisa.kollega@onnela.example"]
-    assert [each["Subject"] for each in colleagues] == ["The certificate for kanta.sagoudden.example has been revoked"]
+    assert [each["Subject"] for each in colleagues] == [
+        "The certificate for kanta.sagoudden.example.fi has been revoked"
+    ]
 
 
 def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_told(demo, events):
@@ -142,7 +144,7 @@ def test_A12_six_months_without_a_request_end_in_a_lapse_and_who_comes_later_is_
     views = [event["value"] for event in events if event["headers"]["ce_type"].startswith("servicecert.case.changed.")]
     late = {view["answer"]["code"] for view in views if view["state"] == "lapsed" and view["answer"]}
     assert late == {"too-late-lapsed"}
-    assert "Hakemus on rauennut: testi.onnelan6.example" in demo[1].out
+    assert "Hakemus on rauennut: testi.onnelan6.example.fi" in demo[1].out
     assert "The case has lapsed and is closed." in demo[1].out
 
 
@@ -158,7 +160,7 @@ def test_C2_a_mail_is_quoted_and_its_rest_is_in_the_file_that_is_named(demo, ful
     text = message_from_bytes(path.read_bytes(), policy=policy.default).get_body(("plain",)).get_content()
     assert " ".join(quoted) in " ".join(text.split())
     shown = "\n".join(re.findall(r"^    │ (.*)$", full, re.MULTILINE))
-    assert "Subject: Varmenne on valmis: testi.onnelan6.example" in shown
+    assert "Subject: Varmenne on valmis: testi.onnelan6.example.fi" in shown
     assert "openssl verify" in shown
     assert "preview/" in demo[1].out
     assert "All mails" in (folder / "preview" / "index.html").read_text("utf-8")

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from examples import examples
 from servicecert_schemas.codec import VERSIONS
 from servicecert_schemas.event import EventData
-from servicecert_schemas.export import Document, json_schema, stored_examples
+from servicecert_schemas.export import Document, json_schema
 
 NEWER = "a-newer-member"
 
-EXAMPLES = stored_examples()
+EXAMPLES = examples()
 
 
 @dataclass(frozen=True)

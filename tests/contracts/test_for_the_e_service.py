@@ -143,7 +143,7 @@ def view(case_id: UUID, version: int, state: str, record: str, account: str = "a
 
 def is_the_application(data: ApplicationSubmitted) -> None:
     """Assert the application that both examples of the page send."""
-    assert data.form.names.dns == ("kanta.laakaritalo.example",)
+    assert data.form.names.dns == ("kanta.laakaritalo.example.fi",)
     assert data.form.unit_long_name == "Exempelby läkarstation"
     assert data.form.technical_contact.organisation == "Esimerkkiylläpito Oy"
 

@@ -44,7 +44,7 @@ CITY = {
 NO_SYSTEM = {**CITY, "information_system": None}
 TWO_NAMES = {"names": {"dns": ["kanta.onnela.example.fi", "k.onnela.example.fi"]}}
 THREE_ADDRESSES = {
-    "names": {"dns": ["k.onnela.example.fi"], "ip": ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.2"]}
+    "names": {"dns": ["k.onnela.example.fi"], "ip": ["193.166.2.1", "193.166.2.2", "193.166.2.3", "193.166.2.2"]}
 }
 CLIENT, BOTH, NO_USAGE = ({"usages": it} for it in (["client-auth"], ["client-auth", "server-auth"], []))
 

@@ -66,9 +66,9 @@ EXPECTED = {
             "organization_name": "Kuvitelman hyvinvointialue",
             "organizational_unit_name": "Sagouddens hälsostation",
             "serial_number": "9900001-8",
-            "common_name": "kanta.sagoudden.example",
+            "common_name": "kanta.sagoudden.example.fi",
         },
-        dns=("kanta.sagoudden.example", "kanta-reserv.sagoudden.example"),
+        dns=("kanta.sagoudden.example.fi", "kanta-reserv.sagoudden.example.fi"),
         usages={"server_auth"},
         key_usage={"digital_signature"},
         policy="1.3.6.1.4.1.32473.1.1",
@@ -79,9 +79,9 @@ EXPECTED = {
             "organization_name": "Apteekkari Urho Kuviteltu",
             "organizational_unit_name": "Onnelan VI apteekki",
             "serial_number": "9900058-7",
-            "common_name": "testi.onnelan6.example",
+            "common_name": "testi.onnelan6.example.fi",
         },
-        dns=("testi.onnelan6.example",),
+        dns=("testi.onnelan6.example.fi",),
         usages={"server_auth", "client_auth"},
         key_usage={"digital_signature"},
         policy="1.3.6.1.4.1.32473.1.2",
@@ -187,7 +187,7 @@ async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_to
     client: CustomerClient, tmp_path: Path
 ) -> None:
     # Its own key: an exposed key is blocked for ever (A4), and the other tests share theirs.
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example", tmp_path, "exposed")
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "exposed")
     case_id = uuid4()
     await client.send(applicant(SERVER).submitted(case_id, example(SERVER), read_csr(request)))
     await client.view(case_id, CaseState.DELIVERED)
@@ -220,7 +220,7 @@ def is_mailed(reason: RevocationReason, mails: int) -> Callable[[CaseChanged], b
 async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_mailed_again(
     client: CustomerClient, tmp_path: Path
 ) -> None:
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example", tmp_path, "overridden")
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "overridden")
     case_id, orderer = uuid4(), applicant(SERVER)
     await client.send(orderer.submitted(case_id, example(SERVER), read_csr(request)))
     await client.view(case_id, CaseState.DELIVERED)

@@ -12,11 +12,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from databases import operator
+from examples import examples
 from faststream.kafka import KafkaBroker, TestKafkaBroker
 from identities import Identities
 from servicecert_schemas.codec import Record, stored, to_record
 from servicecert_schemas.event import EventData
-from servicecert_schemas.export import stored_examples
 from servicecert_worker.clock import machine_clock
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
@@ -32,7 +32,7 @@ E = TypeVar("E", bound=EventData)
 
 def example(event: type[E], **changes: Any) -> E:
     """Return the stored example of an event type, with changed fields."""
-    return event.model_validate({**stored_examples()[event.TYPE][0]["value"], **changes})
+    return event.model_validate({**examples()[event.TYPE][0]["value"], **changes})
 
 
 class Handler:

@@ -23,7 +23,7 @@ from .settings import Settings
 
 CANARY = Customer("canary", "canary")
 TYPE = CertificateType.TEST_SERVER
-DNS = "canary.authority.example"
+DNS = "canary.authority.example.fi"
 DAYS = 1
 """The shortest validity: what no run could revoke ends by itself, and CRLs forget it."""
 

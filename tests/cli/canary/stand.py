@@ -25,7 +25,7 @@ from servicecert_schemas.certificate import CertificateIssued
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
-DNS, UNIT, BUSINESS_ID = "canary.authority.example", "Varmennepalvelun kanarialintu", "9900099-0"
+DNS, UNIT, BUSINESS_ID = "canary.authority.example.fi", "Varmennepalvelun kanarialintu", "9900099-0"
 CRL_URL, OCSP_URL = "http://crl.example.fi/test-ec.5.crl", "http://ocsp.example.fi"
 SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_000C
 CASE_ID = new_case_id()

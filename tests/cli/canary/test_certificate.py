@@ -38,8 +38,8 @@ def test_a_right_certificate_names_its_ca_and_the_addresses_of_crl_and_ocsp(issu
     ("contents", "sentence"),
     [
         ({"spki": OTHER_KEY}, "another key than the request"),
-        ({"dns": (DNS, "other.example")}, "other names"),
-        ({"dns": ("other.example",), "subject": (UNIT, BUSINESS_ID, "other.example")}, "another subject"),
+        ({"dns": (DNS, "other.example.fi")}, "other names"),
+        ({"dns": ("other.example.fi",), "subject": (UNIT, BUSINESS_ID, "other.example.fi")}, "another subject"),
         ({"subject": ("Onnelan VI apteekki", BUSINESS_ID, DNS)}, "another subject"),
         ({"subject": (UNIT, "9900058-7", DNS)}, "another subject"),
         ({"usages": frozenset({Usage.CLIENT_AUTH})}, "other usages"),

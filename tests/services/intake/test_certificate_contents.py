@@ -22,11 +22,11 @@ PUBLIC = {
 def test_names_are_certified_in_lower_case_each_once(accepts):
     names = {
         "dns": ["A.example.fi", "b.example.fi", "a.example.FI"],
-        "ip": ["2001:DB8::0:1", "192.0.2.1", "2001:db8::1"],
+        "ip": ["2A00:1450::0:1", "193.166.2.1", "2a00:1450::1"],
     }
     accepted = accepts(names=names).events[1]
     assert accepted.names.dns == ("a.example.fi", "b.example.fi")
-    assert accepted.names.ip == ("2001:db8::1", "192.0.2.1")
+    assert accepted.names.ip == ("2a00:1450::1", "193.166.2.1")
     assert accepted.subject.common_name == "a.example.fi"
 
 
@@ -39,7 +39,7 @@ def test_a_server_without_a_name_that_fits_is_returned(returns):
     returns("common-name-missing", names={"dns": [f"{'a' * 60}.example.fi"]})
 
 
-@pytest.mark.parametrize("ip", [[], ["192.0.2.1"]])
+@pytest.mark.parametrize("ip", [[], ["193.166.2.1"]])
 def test_a_server_without_a_host_name_is_returned(returns, ip):
     returns("dns-name-missing", names={"dns": [], "ip": ip})
 
@@ -53,7 +53,7 @@ def test_a_server_without_a_host_name_is_returned(returns, ip):
         (f"{'a' * 64}.fi", "dns-name-length"),
         ("localhost", "dns-name-labels"),
         ("person@example.fi", "dns-name-form"),
-        ("192.0.2.1", "dns-name-address"),
+        ("193.166.2.1", "dns-name-address"),
     ],
 )
 def test_a_name_that_cannot_be_certified_is_returned_with_its_place(returns, name, code):
@@ -67,7 +67,7 @@ def test_a_long_wrong_name_is_shown_shortened(returns):
 
 
 def test_a_wrong_address_is_returned_with_its_place(returns):
-    names = {"dns": ["good.example.fi"], "ip": ["192.0.2.1", "192.0.2.0/24"]}
+    names = {"dns": ["good.example.fi"], "ip": ["193.166.2.1", "193.166.2.0/24"]}
     (deficiency,) = returns("ip-address-form", names=names).deficiencies
     assert deficiency.field == "names.ip[1]"
 
@@ -82,7 +82,7 @@ def test_a_server_without_usage_is_returned(returns):
 
 
 def test_a_system_signature_has_neither_names_nor_usages(returns, signature_form):
-    fields = {"names": {"ip": ["192.0.2.1"]}, "usages": ["server-auth"]}
+    fields = {"names": {"ip": ["193.166.2.1"]}, "usages": ["server-auth"]}
     returns({"names-not-for-type", "usages-not-for-type"}, signature_form, **PUBLIC, **fields)
 
 

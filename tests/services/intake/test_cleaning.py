@@ -17,7 +17,7 @@ from services.intake.conftest import CASE_ID, COLLEAGUE, CONFORMITY, GOOD_CSR, N
 EVERYTHING: dict[str, Any] = {
     **SIGNATURE_FORM,
     "applicant": {"business_id": "9900058-7", "organisation_oid": "1.2.246.10.99000587"},
-    "names": {"dns": ["a.example.fi", "b.example.fi"], "ip": ["192.0.2.1"]},
+    "names": {"dns": ["a.example.fi", "b.example.fi"], "ip": ["193.166.2.1"]},
     "usages": ["server-auth"],
     "shared_mailbox": "shared@onnela.example.fi",
     "start_date": "2026-12-01",

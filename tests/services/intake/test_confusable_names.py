@@ -37,6 +37,8 @@ def test_f5_a_system_name_with_a_cyrillic_letter_is_a_deficiency(returns, signat
     [
         ("kanta.local", "dns-name-unowned"),
         ("kanta.internal", "dns-name-unowned"),
+        ("kanta.test", "dns-name-unowned"),
+        ("kanta.example", "dns-name-unowned"),
         ("co.uk", "dns-name-public-suffix"),
         ("xn--knta-53d.fi", "dns-name-letters"),
     ],
@@ -46,6 +48,7 @@ def test_f5_a_host_name_that_nobody_can_own_or_tell_apart_is_a_deficiency(return
     assert found.field == "names.dns[1]"
 
 
-def test_f5_an_address_that_nobody_can_own_is_a_deficiency(returns):
-    (found,) = returns("ip-address-reserved", names={"dns": ["good.example.fi"], "ip": ["10.0.0.1"]}).deficiencies
+@pytest.mark.parametrize("address", ["10.0.0.1", "192.0.2.1", "2001:db8::1"])
+def test_f5_an_address_that_nobody_can_own_is_a_deficiency(returns, address):
+    (found,) = returns("ip-address-reserved", names={"dns": ["good.example.fi"], "ip": [address]}).deficiencies
     assert found.field == "names.ip[0]"

@@ -67,11 +67,11 @@ def test_A14_of_very_many_names_every_one_that_differs_is_told(submit, happen, h
     label = "kanta-ja-muut-palvelut-" * 2
     names = ["kanta.onnela.example.fi", *(f"{label}{number:02}.onnela.example.fi" for number in range(99))]
     before = happen(happenings["issued"], accepts(names={"dns": names[:99]}).state).state
-    asked = submit(follows=SERIAL, csr=EC, names={"dns": [*names[:98], names[99]], "ip": ["192.0.2.1"]})
+    asked = submit(follows=SERIAL, csr=EC, names={"dns": [*names[:98], names[99]], "ip": ["193.166.2.1"]})
     (difference,) = [
         each for each in found(happen, asked, earlier_of(before)).events[0].renewal.differences if each.field == "names"
     ]
-    assert (difference.removed, difference.added) == ((names[98],), ("192.0.2.1", names[99]))
+    assert (difference.removed, difference.added) == ((names[98],), ("193.166.2.1", names[99]))
     assert all(len(text) <= 1_010 and text.endswith("example.fi, …") for text in (difference.before, difference.now))
 
 

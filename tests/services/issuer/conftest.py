@@ -96,7 +96,7 @@ def accepted(requests: Mapping[str, str]) -> Accepted:
                 business_id="0204819-8",
                 common_name=name,
             ),
-            names=ServerNames(dns=(name, "b.example.fi"), ip=("192.0.2.7",)) if type.is_server else ServerNames(),
+            names=ServerNames(dns=(name, "b.example.fi"), ip=("193.166.2.7",)) if type.is_server else ServerNames(),
             usages=(Usage.SERVER_AUTH, Usage.CLIENT_AUTH) if type.is_server else (),
             csr=requests[key],
             due=datetime(2026, 12, 1, 22, tzinfo=UTC),

@@ -148,7 +148,7 @@ def _application(drawn: Drawn) -> dict[str, Any]:
         "unit_long_name": ORGANISATION if drawn["organisation_sector"] == "itself" else UNIT,
         "signatory": _signatory(drawn["signature"], times),
         "information_system": None if is_server else {"name": "Mielikuva", "system_id": "FIKTIO-1001"},
-        "names": {"dns": ["kanta.kokeilula.example"] if is_server else []},
+        "names": {"dns": ["kanta.kokeilula.example.fi"] if is_server else []},
         "usages": ["server-auth"] if is_server else [],
         "orderer": {"name": "Saga Påhittad", "email": "saga@fantasin.example"},
         "technical_contact": person,
