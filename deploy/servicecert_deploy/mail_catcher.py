@@ -32,8 +32,9 @@ class CaughtMail:
 class MailCatcher:
     """Listens on a free port of one address, in the running event loop.
 
-    With a folder each mail is written to `<number>-<message id>.eml` before it is accepted; `mails` holds all in the
-    order of acceptance. With a TLS context it offers STARTTLS. A new catcher continues the numbers of its folder.
+    With a folder each mail is written to `<number>-<message id>.eml`, readable by this user alone, before it is
+    accepted; `mails` holds all in the order of acceptance. With a TLS context it offers STARTTLS. A new catcher
+    continues the numbers of its folder.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class MailCatcher:
 
     async def __aenter__(self) -> Self:
         if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._number = max(
                 (int(path.name.partition("-")[0]) for path in self._folder.glob("[0-9]*-*.eml")), default=0
             )
@@ -97,6 +98,7 @@ class MailCatcher:
             return None
         message_id = str(message_from_bytes(content)["Message-ID"] or "").strip("<> ")
         path = self._folder / f"{number:04}-{_UNSAFE.sub('_', message_id)[:120] or 'without-id'}.eml"
+        path.touch(mode=0o600)
         path.write_bytes(content)
         return path
 

@@ -23,9 +23,9 @@ PAUSE = 0.02
 class Child:
     """One running command, watched by `guard.py`.
 
-    The command's output is appended to `log`. When this process ends, the command gets `end_signal`, then SIGKILL after
-    `grace` seconds, and the folder `remove` is deleted. `environment` is the command's whole environment; None is that
-    of this process. Raises StartFailed if the command cannot be run.
+    The command's output is appended to `log`, a file of this user alone. When this process ends, the command gets
+    `end_signal`, then SIGKILL after `grace` seconds, and the folder `remove` is deleted. `environment` is the command's
+    whole environment; None is that of this process. Raises StartFailed if the command cannot be run.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Child:
         self.name = Path(command[0]).name
         self.log = log
         options = [str(int(end_signal)), str(grace), str(account or "-"), str(remove or "-")]
+        log.touch(mode=0o600)
         with log.open("ab") as output:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", str(GUARD), *options, *map(str, command)],
