@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from commandline import run_process, until, worker_of
+from commandline import until, worker_of
 
 
 def variables(path):
@@ -46,11 +46,16 @@ def up(request, tmp_path):
         process.wait(30)
 
 
+def pasted(text, folder):
+    """Runs a command in a folder and a shell that knows nothing."""
+    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "200"}
+    return subprocess.run(text, shell=True, cwd=folder, env=bare, capture_output=True, text=True, timeout=90)
+
+
 def pasted_command_gives_a_certificate(output, folder):
     """Runs the command that `up` printed, as it stands there, in another folder and a shell that knows nothing."""
     (line,) = [line for line in output.splitlines() if "servicecert example" in line]
-    bare = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "COLUMNS": "200"}
-    done = subprocess.run(line, shell=True, cwd=folder, env=bare, capture_output=True, text=True, timeout=90)
+    done = pasted(line, folder)
     assert (done.returncode, done.stderr) == (0, "")
     found = {
         label: folder / path for label, path in re.findall(r"^    (certificate|key|mail) +(\S+)$", done.stdout, re.M)
@@ -81,51 +86,56 @@ def restarts_one_after_another(up, output):
     assert output.read_text().count("Rolling restart of") == 1
 
 
+def as_user(user, folder, *words):
+    """Runs `servicecert` as a user of the broker: its exit code, output and errors."""
+    login = shlex.quote(str(folder / "up" / "as" / user))
+    done = pasted(f". {login} && {shlex.join(['servicecert', *words])}", folder)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
 @pytest.mark.long
-def test_it_is_used_from_another_terminal_heals_and_ends_at_once(up, tmp_path):
-    output = tmp_path / "output"
-    environment = until(lambda: variables(tmp_path / "up" / "environment"), up)
-    assert (tmp_path / "up" / "environment").stat().st_mode & 0o777 == 0o600
-    assert {"KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(environment)
-    assert run_process("topics", "list", environment=environment).code == 0
-    assert run_process("lag", environment=environment).code == 0
-    assert (
-        run_process("parked", "list", "--service", "issuer", environment=environment).out == "0 records are parked.\n"
-    )
+def test_f4_each_terminal_is_a_user_with_its_own_rights_and_what_dies_is_started_again(up, tmp_path):
+    output, folder = tmp_path / "output", tmp_path / "up"
+    until(lambda: "servicecert example" in output.read_text(), up)
+    environment = variables(folder / "environment")
+    assert {"KAFKA_SASL_PASSWORD_FILE", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(environment)
+    urls = {name: value for name, value in environment.items() if name.endswith("DATABASE_URL")}
+    assert [name for name, url in urls.items() if "sslmode=verify-full" not in url] == []
+    assert as_user("operator", tmp_path, "topics", "list")[0] == 0
+    assert as_user("operator", tmp_path, "lag")[0] == 0
+    listed = as_user("operator", tmp_path, "parked", "list", "--service", "issuer")
+    assert listed == (0, "0 records are parked.\n", "")
+    assert as_user("operator", tmp_path, "topics", "create")[0] != 0
     pasted_command_gives_a_certificate(output.read_text(), tmp_path)
     first = until(lambda: worker_of("notifier", tmp_path), up)
     os.kill(first, signal.SIGKILL)
     until(lambda: "notifier was ended by signal 9 and restarts at once." in output.read_text(), up)
     until(lambda: "service notifier, workers 1/1, restarts 1" in output.read_text(), up)
     restarts_one_after_another(up, output)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    written = [path for name in ("environment", "as/*", "mail/*", "logs/*") for path in folder.glob(name)]
+    assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
     up.send_signal(signal.SIGINT)
     assert up.wait(30) == 0
     assert "Everything is stopped." in output.read_text()
-    assert not (tmp_path / "up" / "environment").exists()
+    assert not (folder / "environment").exists()
+    assert not (folder / "as").exists()
     assert worker_of("notifier", tmp_path) is None
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("up", [("--secure",)], indirect=True)
-def test_f4_with_secure_each_terminal_is_a_user_with_its_own_rights(up, tmp_path):
-    output, folder = tmp_path / "output", tmp_path / "up"
+@pytest.mark.parametrize("up", [("--plain",)], indirect=True)
+def test_plain_everybody_may_do_everything(up, tmp_path):
+    output = tmp_path / "output"
     until(lambda: "servicecert example" in output.read_text(), up)
-    e_service, operator = variables(folder / "environment"), folder / "as" / "operator"
-    for name, value in e_service.items():
-        if name.endswith("DATABASE_URL"):
-            assert "sslmode=verify-full" in value
+    assert not [name for name in variables(tmp_path / "up" / "environment") if "SASL" in name or "KEY_FILE" in name]
     pasted_command_gives_a_certificate(output.read_text(), tmp_path)
+    assert as_user("operator", tmp_path, "topics", "create")[0] == 0
 
-    def as_operator(*words):
-        command = f". {shlex.quote(str(operator))} && {shlex.join(['servicecert', *words])}"
-        bare = {"PATH": "/usr/bin:/bin", "COLUMNS": "200"}
-        return subprocess.run(command, shell=True, env=bare, capture_output=True, text=True, timeout=90)
 
-    lag = as_operator("lag")
-    assert (lag.returncode, lag.stderr) == (0, "")
-    refused = as_operator("topics", "create")
-    assert refused.returncode != 0
-    assert "Traceback" not in refused.stderr
-    up.send_signal(signal.SIGINT)
-    assert up.wait(30) == 0
-    assert not operator.exists()
+@pytest.mark.usefixtures("no_broker")
+def test_f4_a_broker_of_ones_own_is_not_taken_for_a_secured_one(servicecert, tmp_path):
+    refused = servicecert("up", "--folder", tmp_path / "up")
+    assert (refused.exit_code, refused.stdout.count("KAFKA_BOOTSTRAP_SERVERS")) == (78, 0)
+    assert "unset KAFKA_BOOTSTRAP_SERVERS, or use `servicecert up --plain`." in refused.stderr

@@ -1,4 +1,4 @@
-"""`up --secure`: the files by which another terminal becomes a user of the broker (F4)."""
+"""`up`: the files by which another terminal becomes a user of the broker (F4)."""
 
 import subprocess
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from servicecert_schemas.principals import Principal
 
 @pytest.fixture
 def system(tmp_path):
-    """A secure system's addresses and identities, without its processes."""
+    """A system's addresses and identities, without its processes."""
     identities = Identities.make(tmp_path / "private" / "kafka")
     parts = SimpleNamespace(kafka=SimpleNamespace(bootstrap="a:1", certificates_bootstrap="a:2"))
     return SimpleNamespace(

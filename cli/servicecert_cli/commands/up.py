@@ -67,19 +67,17 @@ class Counts(click.ParamType[Mapping[str, int]]):
     show_default=True,
     help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.",
 )
-@click.option(
-    "--secure", is_flag=True, help="With TLS: each process and command is a user of the broker, with its own rights."
-)
-def command(workers: Mapping[str, int], folder: Path, secure: bool) -> None:
+@click.option("--plain", is_flag=True, help="Without TLS, users and rights; also at servers of your own.")
+def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
     """Everything running on this machine until Ctrl-C, with a live board.
 
     Kafka, PostgreSQL, a certificate authority, fictitious registers, a mail catcher, a
-    server for CRLs and the four services. A service that dies is started again. With
-    KAFKA_BOOTSTRAP_SERVERS or DATABASE_URL set, those are used. The file `environment`
-    in the folder tells other terminals where everything is.
+    server for CRLs and the four services. A service that dies is started again. Broker
+    and database are reached by TLS, and each process and command is a user with rights
+    of its own: the file `environment` in the folder makes another terminal the
+    e-service's, the files in the folder `as` make it another user's.
 
-    With --secure, `environment` is the e-service's, and the files in the folder `as` are
-    those of the other users, such as `as/operator`.
+    With --plain, KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
     SIGHUP restarts every process, one after another: the next one is stopped when
     the last one works again. The line that `up` prints at its start has the command.
@@ -88,17 +86,15 @@ def command(workers: Mapping[str, int], folder: Path, secure: bool) -> None:
     Examples:
       servicecert up --workers 2
       servicecert up --workers issuer=4,notifier=2
-      servicecert up --secure
-      . var/up/as/operator && servicecert lag
       . var/up/environment && servicecert example  (in another terminal)
-      servicecert lag
+      . var/up/as/operator && servicecert lag
     """
     if not os.environ.get("DATABASE_URL"):
         empty_folder(folder)
-    interruption.run(_run(folder, workers, console(), secure=secure), is_end=True)
+    interruption.run(_run(folder, workers, console(), plain=plain), is_end=True)
 
 
-async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, secure: bool) -> None:
+async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, plain: bool) -> None:
     printer = Printer(console)
     printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
@@ -114,7 +110,7 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, se
                     workers=workers,
                     apart=False,
                     authority=authority,
-                    secure=secure,
+                    secure=not plain,
                     monitored=True,
                     report=steps,
                 )
@@ -122,8 +118,7 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, se
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)
-        if secure:
-            stack.callback(shutil.rmtree, write_users(system), ignore_errors=True)
+        stack.callback(shutil.rmtree, write_users(system), ignore_errors=True)
         _announce(printer, system, environment)
         await _watch(system, console)
 
@@ -136,6 +131,7 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
         ("mails", f"{system.mail_folder}/*.eml"),
         ("logs", f"{system.folder}/logs/"),
+        ("logins", f"{system.folder}/as/: a file for each user, such as {Principal.OPERATOR}"),
         ("passwords", f"{environment}: the DATABASE_URL of each service"),
     ):
         printer.fact(name, value)

@@ -157,7 +157,7 @@ class System:
             if names := given():
                 raise UserError(
                     "A secure system starts its own broker and database: unset"
-                    f" {' and '.join(names)}, or leave --secure out.",
+                    f" {' and '.join(names)}, or use `servicecert up --plain`.",
                     os.EX_CONFIG,
                 )
             self._identities = Identities.make(self.folder / "private" / "kafka")
