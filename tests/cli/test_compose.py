@@ -44,7 +44,8 @@ def test_each_reader_gets_its_own(tmp_path):
     }
     password = (tmp_path / "issuer" / "password").read_text()
     url = (tmp_path / "issuer" / "DATABASE_URL").read_text()
-    assert url == f"postgresql://servicecert_issuer:{password}@postgres:5432/servicecert"
+    over_tls = "sslmode=verify-full&sslrootcert=/run/servicecert/ca.pem"
+    assert url == f"postgresql://servicecert_issuer:{password}@postgres:5432/servicecert?{over_tls}"
     lines = (tmp_path / "ca" / "ca.passphrases").read_text().splitlines()
     assert [line.partition("=")[0] for line in lines] == ["production", "test"]
     modes = {
@@ -52,14 +53,15 @@ def test_each_reader_gets_its_own(tmp_path):
     }
     # The database's and the broker's containers have other users. A CA's certificate is no secret.
     readable = {name for name, mode in modes.items() if mode != 0o400 and not name.endswith("/ca.pem")}
-    assert readable == {"postgres/password", "kafka/broker/keystore.pem", "kafka/broker/client.properties"}
+    servers = {path.parent.relative_to(tmp_path) for path in map((tmp_path).joinpath, readable)}
+    assert {str(each) for each in servers} == {"postgres", "kafka/broker"}
 
 
 def test_f4_each_user_of_the_broker_gets_a_certificate_of_its_own_from_one_ca(tmp_path):
     compose_secrets.write(tmp_path, {})
     users = {path.name for path in (tmp_path / "kafka").iterdir()}
     assert users == {"broker", *compose_secrets.USERS}
-    (ca_pem,) = {(tmp_path / "kafka" / user / "ca.pem").read_text() for user in users}
+    (ca_pem,) = {path.read_text() for path in tmp_path.rglob("ca.pem")}
     ca = x509.load_pem_x509_certificate(ca_pem.encode())
     for user in compose_secrets.USERS:
         folder = tmp_path / "kafka" / user
@@ -72,9 +74,12 @@ def test_f4_each_user_of_the_broker_gets_a_certificate_of_its_own_from_one_ca(tm
             certificate_file=folder / "certificate.pem",
             key_file=folder / "key.pem",
         )
-    (tmp_path / "kafka" / "intake" / "ca.pem").unlink()
-    compose_secrets.write(tmp_path, {})
-    assert {(tmp_path / "kafka" / user / "ca.pem").read_text() for user in users} != {ca_pem}
+    for lost in ("kafka/intake/ca.pem", "issuer/ca.pem"):
+        (tmp_path / lost).unlink()
+        compose_secrets.write(tmp_path, {})
+        (again,) = {path.read_text() for path in tmp_path.rglob("ca.pem")}
+        assert again != ca_pem
+        ca_pem = again
 
 
 def test_given_values_are_taken_and_kept(tmp_path):

@@ -73,6 +73,7 @@ def _build(engine: Engine, name: str, tag: str) -> None:
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(STANDINS / name, context)
     if name == "postgres":
+        shutil.copy(CHECKOUT / "deploy" / "servicecert_deploy" / "tls_front.py", context)
         package = find_programs().parents[1]
         for folder in package.parent.glob(f"{package.name}*"):
             if not folder.name.endswith("-info"):

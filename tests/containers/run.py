@@ -64,6 +64,7 @@ class Run:
     def all(self) -> None:
         """Every step, in order. Raises Failed and AssertionError."""
         self.comes_up()
+        self.apart()
         self.watched()
         first = self.certificate("an application is accepted, and the certificate mailed")
         self.is_good(first)
@@ -90,6 +91,18 @@ class Run:
         self.until(lambda: set(SCALED) - {"crl"} <= self.healthy(), "all services are healthy")
         for container in self._engine.containers():
             print(f"      {container['Names'][0]:<34} {container['Status']}")
+
+    def apart(self) -> None:
+        """Who needs no database, or no broker, does not even find its name."""
+        for name, known in (
+            ("issuer", {"kafka", "postgres"}),
+            ("canary", {"kafka"}),
+            ("ocsp", {"kafka"}),
+            ("crl", set()),
+        ):
+            look = "for each in kafka postgres; do getent hosts $each >&2 && echo $each; done || true"
+            assert set(self.compose("exec", "-T", name, "sh", "-c", look).split()) == known, name
+        self.say("the networks are apart")
 
     def watched(self) -> None:
         """Prometheus scrapes every process, and the canary has passed all stages."""

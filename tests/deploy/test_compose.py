@@ -58,6 +58,7 @@ def test_the_schema_would_notice(break_it: Any) -> None:
 def test_what_it_refers_to_is_there() -> None:
     for name, service in SERVICES.items():
         assert set(service.get("depends_on", {})) <= set(SERVICES), name
+        assert set(service.get("networks", ())) <= set(COMPOSE["networks"]), name
         sources = {volume.split(":")[0] for volume in service.get("volumes", [])}
         assert {each for each in sources if not each.startswith(".")} <= set(COMPOSE["volumes"]), name
         assert all((CHECKOUT / each).exists() for each in sources if each.startswith(".")), name
@@ -108,7 +109,7 @@ def test_a_responder_takes_its_environment(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 def test_crls_and_ocsp_are_at_the_proxy_by_the_name_that_certificates_have() -> None:
-    (name,) = SERVICES["proxy"]["networks"]["default"]["aliases"]
+    (name,) = SERVICES["proxy"]["networks"]["pki"]["aliases"]
     for signer in ("issuer", "revoker"):
         assert SERVICES[signer]["environment"]["SERVICECERT_CRL_BASE_URL"] == f"http://{name}:8080/crl"
         assert SERVICES[signer]["environment"]["SERVICECERT_OCSP_URL"] == f"http://{name}:8080/ocsp"
@@ -138,8 +139,39 @@ def test_f4_each_process_is_the_user_that_its_volume_makes_it_and_none_tolerates
         f"kafka-{each}:/run/servicecert-secrets/kafka/{each}" for each in ("broker", *compose_secrets.USERS)
     }
     assert "PLAINTEXT" not in str(SERVICES["kafka"]["environment"])
-    tolerated = [service.get("environment", {}).get("SERVICECERT_INSECURE", "") for service in SERVICES.values()]
-    assert not any("broker" in each or "rights" in each for each in tolerated)
+
+
+def test_f4_no_process_tolerates_an_unsafe_surrounding() -> None:
+    assert "SERVICECERT_INSECURE" not in TEXT
+
+
+def network(name: str) -> set[str]:
+    """Return who is in a network."""
+    return {each for each, service in SERVICES.items() if name in service.get("networks", ())}
+
+
+def test_f4_nobody_reaches_a_server_that_is_not_given_a_login_there() -> None:
+    """As the NetworkPolicies of deploy/kubernetes have it."""
+    logins = {
+        name
+        for name, service in SERVICES.items()
+        if any(re.fullmatch("secrets-[a-z]+:/run/servicecert:ro", each) for each in service.get("volumes", ()))
+    }
+    assert network("database") - {"postgres"} == logins
+    assert COMPOSE["networks"]["database"] == {"internal": True}
+    users = {
+        name
+        for name, service in SERVICES.items()
+        if any(each.endswith(":/run/servicecert-kafka:ro") for each in service.get("volumes", ()))
+    }
+    assert network("kafka") == users
+    assert network("mail") == {"mail", "notifier"}
+    assert network("pki") == {"proxy", "crl", "ocsp", "revoker", "canary"}
+    scraped = {name for name, service in OURS.items() if any("::8000" in each for each in service.get("ports", ()))}
+    assert network("monitoring") == {*scraped, "prometheus", "grafana"}
+    alone = {name for name, service in SERVICES.items() if "networks" not in service}
+    assert alone == {"prepare-secrets", "prepare-service-keys", "prepare"}
+    assert {SERVICES[name]["network_mode"] for name in alone} == {"none"}
 
 
 @pytest.mark.parametrize("service", [*WORKERS, "crl", "ocsp"])

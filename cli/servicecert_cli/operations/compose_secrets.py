@@ -19,9 +19,11 @@ LEAST_CHARACTERS = 16
 _ENTROPY_BYTES = 24
 
 _LOGINS = (*SERVICES, *database.LOGINS)
-_PASSWORDS = {"postgres": "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in _LOGINS}}
+_DATABASE, _ADMIN = "postgres", "admin"
+_PASSWORDS = {_DATABASE: "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE_PASSWORD" for each in _LOGINS}}
 _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
 _BROKER_HOSTS = ("kafka", "localhost", "127.0.0.1")
+_OVER_TLS = "sslmode=verify-full&sslrootcert=/run/servicecert/ca.pem"
 USERS = (
     ADMINISTRATOR,
     *(who for who in Principal if who is not Principal.TOPICS_CREATOR),
@@ -46,9 +48,9 @@ def environment_file() -> str:
 
 
 def write(folder: Path, environment: Mapping[str, str]) -> Kept:
-    """Write what is not there yet: passwords for roles, database URLs, the CA's passphrases, the broker's identities.
+    """Write what is not there yet: passwords for roles, database URLs, the CA's passphrases, the servers' identities.
 
-    `folder` gets `postgres/password` for the database server; `admin/DATABASE_URL`; `<service>/password` and
+    `folder` gets `postgres` for the database server; `admin/DATABASE_URL`; `<service>/password` and
     `<service>/DATABASE_URL`; `ca/ca.passphrases`; `kafka/broker` and `kafka/<user>`. Raises UserError for a value that
     is too short, has another character than the visible ones of ASCII, or differs from the one that is there, where
     only some are given, and where nothing can be written.
@@ -75,33 +77,45 @@ def write(folder: Path, environment: Mapping[str, str]) -> Kept:
     values = {**drawn, **before, **given}
     with file_errors("written", folder, "mount a volume there that this process may write"):
         for reader, name in _PASSWORDS.items():
-            user, place = ("postgres", "admin") if reader == "postgres" else (f"servicecert_{reader}", reader)
+            user, place = ("postgres", _ADMIN) if reader == _DATABASE else (f"servicecert_{reader}", reader)
             # PostgreSQL's container has another user; its volume is mounted nowhere else.
-            _write(folder / reader / "password", values[name], 0o444 if reader == "postgres" else 0o400)
-            url = f"postgresql://{user}:{quote(values[name], safe='')}@postgres:5432/servicecert"
+            _write(folder / reader / "password", values[name], 0o444 if reader == _DATABASE else 0o400)
+            url = f"postgresql://{user}:{quote(values[name], safe='')}@{_DATABASE}:5432/servicecert?{_OVER_TLS}"
             _write(folder / place / "DATABASE_URL", url, 0o400)
         lines = "".join(f"{use}={values[name]}\n" for use, name in _PASSPHRASES.items())
         _write(folder / "ca" / "ca.passphrases", lines, 0o400)
-        _write_identities(folder / "kafka")
+        _write_identities(folder)
     return Kept(len(drawn), len(given.keys() - before.keys()), len(before))
 
 
 def _write_identities(folder: Path) -> None:
-    """Write a certificate for the broker and each of its users: all of one CA, so all again where one is missing."""
-    if all((folder / name / "ca.pem").exists() for name in (BROKER, *USERS)):
+    """Write a certificate for each server and each of the broker's users: all of one CA, so all again if one lacks."""
+    postgres, broker = folder / _DATABASE, folder / "kafka" / BROKER
+    users = [folder / "kafka" / user for user in USERS]
+    places = (postgres, broker, *users, *(folder / reader for reader in (_ADMIN, *_LOGINS)))
+    if all((each / "ca.pem").exists() for each in places):
         return
     ca = TrialCa()
-    own = ca.issue(BROKER, _BROKER_HOSTS)
-    # Kafka's container has another user; its volume is mounted nowhere else.
-    _write(folder / BROKER / "keystore.pem", own.key + own.certificate + ca.certificate, 0o444)
-    _write(folder / BROKER / "client.properties", _AS_BROKER, 0o444)
-    for user in USERS:
-        identity = ca.issue(user)
-        _write(folder / user / "key.pem", identity.key, 0o400)
-        _write(folder / user / "certificate.pem", identity.certificate, 0o400)
-    for name in (BROKER, *USERS):
-        _write(folder / name / "ca.pem", ca.certificate, 0o444)
+    server, own = ca.issue(_DATABASE, [_DATABASE]), ca.issue(BROKER, _BROKER_HOSTS)
+    # The servers' containers have other users; their volumes are mounted nowhere else.
+    _write(postgres / "server.key", server.key, 0o444)
+    _write(postgres / "server.crt", server.certificate, 0o444)
+    _write(postgres / "pg_hba.conf", _OVER_TLS_ALONE, 0o444)
+    _write(broker / "keystore.pem", own.key + own.certificate + ca.certificate, 0o444)
+    _write(broker / "client.properties", _AS_BROKER, 0o444)
+    for user in users:
+        identity = ca.issue(user.name)
+        _write(user / "key.pem", identity.key, 0o400)
+        _write(user / "certificate.pem", identity.certificate, 0o400)
+    for each in places:
+        _write(each / "ca.pem", ca.certificate, 0o444)
 
+
+_OVER_TLS_ALONE = """\
+local   all all     scram-sha-256
+hostssl all all all scram-sha-256
+"""
+"""Who may connect to the database server."""
 
 _AS_BROKER = """\
 security.protocol=SSL
