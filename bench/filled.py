@@ -21,7 +21,6 @@ from servicecert_intake.storage import QUERIES as INTAKE
 from servicecert_revoker.storage import QUERIES as REVOKER
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import QUERIES
-from servicecert_worker.storage.queries import read_queries
 
 from bench import crl
 from bench.stand import connected
@@ -42,7 +41,9 @@ select n.nspname || '.' || c.relname as name, pg_total_relation_size(c.oid) as o
 from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
 where n.nspname = any($1) and c.relkind = 'r' and c.reltuples > 1000 order by 2 desc
 """
-_ERASE = {service: read_queries(f"servicecert_{service}.storage")["erase"] for service in SERVICES}
+_ALL_DUE = (
+    "create or replace function {}.erasable_before() returns timestamptz language sql return 'infinity'::timestamptz"
+)
 _CASES = "select greatest(reltuples, 1) from pg_class where oid = 'intake.cases'::regclass"
 
 
@@ -54,7 +55,7 @@ async def print_speeds(system: System) -> None:
         cases = await connection.fetch(_SAMPLE, share, LOOKS)
         for name, look in _LOOKS.items():
             _print(name, median([await _timed(look(connection, case)) for case in cases]))
-    _print("find what is to be erased, in all cases", await _timed(erasing.due(system.backends.admin_url, _now())))
+    _print("find what is to be erased, in all cases", await _timed(erasing.due(system.backends.admin_url)))
     _print("servicecert doctor", await _timed(_doctor(system)))
 
 
@@ -93,8 +94,8 @@ async def _erase(connection: Connection, case: asyncpg.Record) -> None:
     transaction = connection.transaction()
     await transaction.start()
     for service in SERVICES:
-        await _within(connection, service, QUERIES["erase"], case["key"])
-        await _within(connection, service, _ERASE[service], case["key"])
+        await connection.execute(_ALL_DUE.format(service))
+        assert await connection.fetchval(f"select {service}.erase($1)", case["key"])
     await transaction.rollback()
 
 

@@ -32,9 +32,11 @@ def certificate(case, serial, not_after):
                 repeat('{serial}', 32), '{{"recipients": {PEOPLE}, "account_id": "a"}}', '2018-01-01');
         update issuer.certificates set state = 'issued', certificate = 'der', version = 2 where key = '{case}';
         insert into revoker.statuses (key, version, standing, issuer, serial, certificate)
-        values ('{case}', 1, 'valid', 'ca', '{serial}', '{{"recipients": {PEOPLE}}}');
+        values ('{case}', 1, 'valid', 'ca', '{serial}',
+            '{{"recipients": {PEOPLE}, "account_id": "a", "not_after": "{not_after}T00:00:00Z"}}');
         insert into intake.cases (case_id, version, state, account_id, body) values ('{case}', 3, 'delivered', 'a',
-            '{{"case_id": "{case}", "certificate": {{"serial": "{serial}"}}, "form": {{"orderer": "Saga Påhittad"}}}}');
+            '{{"case_id": "{case}", "certificate": {{"serial": "{serial}", "not_after": "{not_after}T00:00:00Z"}},
+               "form": {{"orderer": "Saga Påhittad"}}}}');
     """
 
 
@@ -53,9 +55,10 @@ ROWS = f"""
     insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
         '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}],
            "form": {{"orderer": "Saga Påhittad"}}}}');
-    insert into issuer.certificates (key, version, state, issuer, application, findings)
-        values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]');
-    {parked("notifier", WITHDRAWN, "now()")}
+    insert into issuer.certificates (key, version, state, issuer, application, findings, begun_at)
+        values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]', '2018-12-31');
+    {parked("notifier", WITHDRAWN, "'2018-12-31'")}
+    {parked("intake", WITHDRAWN, "now()")}
 """
 
 
@@ -142,7 +145,10 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     verified = do(partial(audited, database_with_cases, tmp_path / "keys"))
     assert (verified.rows, verified.findings) == (4, [])
     rows = history(servicecert, EXPIRED)
-    assert [row["entry"]["happened"] for row in rows] == [{"command": "erase", "facts": {"operator": "postgres"}}]
+    erased = {"command": "erase", "facts": {"operator": "postgres"}}
+    assert [(row["service"], row["entry"]["happened"]) for row in rows] == [
+        (service, erased) for service in ("intake", "issuer", "revoker")
+    ]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout
     assert servicecert("erase", "--due").stdout == "Erased: 0.\n"
 
@@ -180,8 +186,9 @@ def test_E3_what_the_issuer_refused_is_due_five_years_after_that(servicecert, da
 
 
 def test_E3_D1_a_request_that_waits_for_a_certificate_is_erased_with_its_case(servicecert, database_with_cases):
+    asked = json.dumps([{"since": "2018-12-31T00:00:00Z", "request": json.loads(PEOPLE)}])
     insert = f"""insert into revoker.statuses (key, version, standing, asked)
-                 values ('{WITHDRAWN}', 1, 'awaited', '{PEOPLE}')"""
+                 values ('{WITHDRAWN}', 1, 'awaited', '{asked}')"""
     do(partial(run, database_with_cases, insert))
     assert servicecert("erase", "--due").exit_code == 0
     rows = do(partial(run, database_with_cases, "select asked from revoker.statuses where standing = 'awaited'"))
@@ -217,7 +224,7 @@ def test_E3_after_kafka_s_disks_were_restored_all_that_was_erased_is_erased_agai
     assert servicecert("erase", "--due", "--again", "--dry-run").stdout == f"{EXPIRED}\n{WITHDRAWN}\nDue: 2.\n"
     assert servicecert("erase", "--due", "--again").stdout == "Erased: 2.\n"
     assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
-    assert len(history(servicecert, EXPIRED)) == 2
+    assert len(history(servicecert, EXPIRED)) == 3, "nothing more was erased in the tables"
     assert servicecert("erase", "--again", "--case", EXPIRED).exit_code == 2
     assert servicecert("erase", "--due", "--again", "--nightly").exit_code == 2
 

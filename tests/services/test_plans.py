@@ -32,14 +32,6 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
     ("doctor/backlog", "parked"): _COUNTS,
     ("worker/parked_places", "parked"): "a worker that starts looks through what is parked",
     ("worker/servicecert_worker/replay/replay.py: select event_id, key, attempts from park", "parked"): _REPLAYS,
-    (
-        f"{_OPERATIONS}/erasing.py: select key from parked group by key havi",
-        "parked",
-    ): "each night, what is parked",
-    (
-        f"{_OPERATIONS}/erasing.py: select distinct key from audit where ent",
-        "audit",
-    ): "`erase --again`, after a restore",
     (f"{_OPERATIONS}/replaying.py: select exists (select from inbox)", "inbox"): "stops at the first row",
     ("doctor/newest_certificates", "certificates"): "reads back from the newest until it has 500 issued ones",
     ("notifier/find_mails", "mails"): "reads back from the newest until it has as many as asked for",
@@ -64,7 +56,11 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
 }
 """What reads which table whole, and why it may. A row that is needed no more fails."""
 
-READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str], str] = {("worker_figures", "parked"): _COUNTS}
+READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str], str] = {
+    ("worker_figures", "parked"): _COUNTS,
+    ("keys_to_erase", "parked"): "each night, what is parked",
+    ("erased_keys", "audit"): "`erase --again`, after a restore",
+}
 
 NOT_EXPLAINED: Mapping[str, str] = {
     "notifier/lock_paces": "it locks a table and reads nothing",

@@ -60,8 +60,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, again: bool, dry
 
 async def _erase(case: UUID | None, *, again: bool = False, dry_run: bool = False) -> tuple[list[str], list[str]]:
     """Return the cases that are due, or the one asked for, and the skipped ones. Raises UserError, OperatorError."""
-    now = datetime.now(UTC)
-    due = await erasing.due(database_url(), now)
+    due = await erasing.due(database_url())
     if again:
         due = sorted({*due, *await erasing.erased(database_url())})
     if case is not None:

@@ -23,7 +23,7 @@ from .known_database import KnownDatabase
 MIGRATOR = "migrator"
 """The login that migrates: a member of each schema's owner."""
 ERASER = "eraser"
-"""The login that erases cases (E3)."""
+"""The login that erases cases, by functions alone (E3)."""
 MONITORING = "monitoring"
 """The login that reads the services' figures."""
 OPERATORS = "operators"
@@ -78,9 +78,10 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
                 rights.keep_locks(
                     connection,
                     [
-                        *(role_of(database, name) for name in {*passwords, MIGRATOR, ERASER} - {MONITORING}),
+                        *(role_of(database, name) for name in {*passwords, MIGRATOR} - {ERASER, MONITORING}),
                         *(owner_of(database, name) for name in passwords if name not in SHARED),
                     ],
+                    role_of(database, ERASER),
                 )
         except psycopg.errors.InsufficientPrivilege:
             raise OperatorError(

@@ -10,7 +10,7 @@ _SALT = "select salt from lock_salt"
 
 
 async def read_salt(connection: Connection) -> bytes:
-    """Return the secret of the schema. Only the service's own role, and that which erases, may read it."""
+    """Return the secret of the schema. Only the service's own role may read it."""
     salt: bytes = await connection.fetchval(_SALT)
     return salt
 

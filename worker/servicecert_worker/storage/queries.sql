@@ -67,16 +67,6 @@ select id, key, kind, at, traceparent from deadlines where at <= $1 order by at 
 -- For a replay: the deadlines that were due at $1, without those that it awaits already.
 select id, key, kind, at, traceparent from deadlines where at <= $1 and id <> all($2::uuid[]) order by at, id
 
--- name: erase
--- E3: what the worker keeps of a key that may hold a person's data: parked records, and the salts without which a digest of the audit says nothing. What
--- was parked counts as handled, like any other event of the key.
-with gone as (delete from parked where key = $1 returning event_id),
-handled as (insert into inbox (event_id) select event_id from gone on conflict do nothing)
-update audit set salt = null where key = $1 and salt is not null
-
--- name: erase_deadlines
-delete from deadlines where key = $1
-
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.
 select p.event_id, p.key, p.topic, p.partition, p."offset", p.last_offset, p.type, p.culprit, p.reason, p.error, p.attempts,

@@ -12,7 +12,8 @@ from psycopg import sql
 from ..faults import OperatorError
 
 NAME = "rights.sql"
-FIGURES = "figures.sql"
+DEFINITIONS = ("figures.sql", "erasing.sql")
+"""What `servicecert db migrate` creates anew: functions of the logins that see or change no table."""
 
 _GRANTEES = """
 select distinct grantee::regrole::text
@@ -52,9 +53,10 @@ from pg_roles as r where r.rolname = session_user
 """
 
 
-def read(folders: Sequence[Path], name: str = NAME) -> str:
-    """Return the rights, or what the file `name` has, of these folders of migrations."""
-    return "\n".join(file.read_text("utf-8") for folder in folders if (file := folder.with_name(name)).exists())
+def read(folders: Sequence[Path], *names: str) -> str:
+    """Return the rights, or what the files of these `names` have, beside these folders of migrations."""
+    files = [folder.with_name(name) for name in names or (NAME,) for folder in folders]
+    return "\n".join(file.read_text("utf-8") for file in files if file.exists())
 
 
 def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
@@ -100,14 +102,17 @@ def apply(
         connection.execute(statements.encode())
 
 
-def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str]) -> None:
+def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str], no_longer: str) -> None:
     """Let only these roles take advisory locks in this database, if the administrator is a superuser.
+
+    `no_longer` is a role to which an earlier version gave that right.
 
     Where it is none, other logins can take locks, but cannot guess the numbers of ours.
     """
     if connection.info.parameter_status("is_superuser") == "on" and (row := connection.execute(_LOCKS).fetchone()):
         functions, grantees = sql.SQL(row[0]), sql.SQL(", ").join(map(sql.Identifier, roles))
-        connection.execute(sql.SQL("revoke execute on function {} from public").format(functions))
+        revoke = sql.SQL("revoke execute on function {} from public, {}")
+        connection.execute(revoke.format(functions, sql.Identifier(no_longer)))
         connection.execute(sql.SQL("grant execute on function {} to {}").format(functions, grantees))
 
 

@@ -18,15 +18,8 @@ grant select on lock_salt, checkpoints_to_publish to {service};
 grant select on _yoyo_migration to {service};
 grant execute on function lock_of, record_operation to {service};
 
--- E3: parked records, deadlines and the audit's salts of a case; whether it has something to publish or to do.
-grant select (key, event_id, first_at), delete on parked to {eraser};
-grant insert on inbox to {eraser};
-grant select (key), delete on deadlines to {eraser};
-grant select (key) on outbox to {eraser};
-grant select (key) on intents to {eraser};
-grant select (key, salt), update (salt) on audit to {eraser};
-grant select on lock_salt to {eraser};
-grant execute on function lock_of, record_operation to {eraser};
+-- The eraser changes nothing and reads nothing but by these functions, which see to the five years and write the audit (E3): see erasing.sql.
+grant execute on function erase, may_be_erased, keys_to_erase, erased_keys to {eraser};
 
 -- Numbers without any key: see figures.sql.
 grant execute on function worker_figures to {monitoring}, {operators}, {readers};

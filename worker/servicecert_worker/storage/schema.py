@@ -92,7 +92,7 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
         finally:
             backend.connection.close()
         roles = {name: role_of(database, name) for name in SHARED} | {"service": role_of(database, service)}
-        definitions = rights.read((MIGRATIONS, *folders), rights.FIGURES)
+        definitions = rights.read((MIGRATIONS, *folders), *rights.DEFINITIONS)
         rights.apply(connection, service, owner, roles, rights.read((MIGRATIONS, *folders)), definitions)
         return True
 

@@ -37,10 +37,6 @@ SELECT counted.account_id, counted.hour,
        ELSE 0 END::int AS unfinished
 FROM counted
 
--- name: erase
--- E3: nothing of an erased case is kept. Its keys stay blocked or owned: they name nobody.
-delete from cases where case_id = $1
-
 -- name: find_certificate
 -- The case of an account that has a certificate with one of these serial numbers.
 SELECT body::text FROM cases WHERE serial = ANY ($1::text[]) AND account_id = $2 ORDER BY serial LIMIT 1

@@ -3,10 +3,6 @@ grant select, insert, update (version, state, body) on cases to {service};
 grant select, insert, update (business_id, blocked, seen_at) on keys to {service};
 grant select, insert, update (events), delete on account_events to {service};
 
-grant select (case_id, state, serial, body), delete on cases to {eraser};
--- Which cases were erased before.
-grant select (entry) on audit to {eraser};
-
 grant select (case_id, version, state, account_id, serial, body) on cases to {operators};
 grant select on keys to {operators};
 

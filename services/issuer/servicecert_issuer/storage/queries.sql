@@ -42,14 +42,6 @@ order by key limit $3
 -- When and how cases ended, or were stopped.
 select key, state::text as state, issuer, coalesce(ended_at, begun_at) as at from certificates where key = any($1::text[])
 
--- name: erase
--- E3: erase the recipients of a certificate, and refuse a stopped application.
-with stopped as (
-    update certificates set state = 'refused', refusal = 'erased', application = null, findings = null, issuer = null
-    where key = $1 and state = 'stopped'
-)
-update certificates set "grant" = jsonb_set("grant", '{recipients}', '[]') where key = $1 and "grant" is not null
-
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
        business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings,

@@ -7,10 +7,6 @@ grant select, insert, update (ended_at, position, good, bad) on rechecks to {ser
 grant select, insert on recheck_findings to {service};
 grant execute on function certificates_claim_key to {service};
 
-grant select (key, state, not_after, "grant"), update (state, refusal, application, findings, issuer, "grant") on certificates to {eraser};
--- The trigger of a stopped application that is refused names it.
-grant execute on function certificates_claim_key to {eraser};
-
 grant select on certificates, stopped_since, blocked_keys, key_owners, unwanted to {operators};
 grant select, insert, update (ended_at, position, good, bad) on rechecks to {operators};
 grant select, insert on recheck_findings to {operators};

@@ -2,23 +2,6 @@
 -- Drops intents: their mails are superseded.
 delete from intents where id = any ($1::uuid[])
 
--- name: erase
--- E3: of an erased case no recipient, name, reference, task or operator's text is kept; the rows of its mails name nobody. A deferred mail
--- can no longer be sent, and is given up.
-with facts as (
-    update ledgers set standing = null where case_id = $1::text::uuid
-), tasks as (
-    delete from orders where mail_id in (select mail_id from mails where case_id = $1::text::uuid)
-), requests as (
-    delete from notices where case_id = $1::text::uuid
-)
-update mails set
-    reason = null,
-    state = case state when 'deferred' then 'given-up' else state end,
-    settled_at = case state when 'deferred' then now() else settled_at end,
-    next_try_at = null
-where case_id = $1::text::uuid and (reason is not null or state = 'deferred')
-
 -- name: find_bounced
 select case_id, state from mails where mail_id = $1
 

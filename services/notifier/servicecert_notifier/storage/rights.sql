@@ -8,11 +8,6 @@ grant select, insert on notices to {service};
 grant select, insert, update (filled_until), delete on paces to {service};
 grant select, insert, update (mails), delete on pace_minutes to {service};
 
-grant select (case_id), update (standing) on ledgers to {eraser};
-grant select (case_id, mail_id, state, settled_at, next_try_at, reason), update (state, settled_at, next_try_at, reason) on mails to {eraser};
-grant select (mail_id), delete on orders to {eraser};
-grant select (case_id), delete on notices to {eraser};
-
 grant select on ledgers, mails, orders, notices, pace_minutes to {operators};
 grant execute on function resend_mails to {operators};
 

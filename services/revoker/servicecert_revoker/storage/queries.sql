@@ -37,12 +37,6 @@ from (
 full join (select issuer, count(published_at) as crls from crls group by issuer) as c using (issuer)
 order by issuer
 
--- name: erase
--- E3: of a case that is erased the recipients go, and who asked for its revocation, whether it still waits or not, and with or without a certificate.
-update statuses
-set certificate = jsonb_set(certificate, '{recipients}', '[]', false), asked = case standing when 'awaited' then '[]'::jsonb end, requesters = null
-where key = $1
-
 -- name: intend
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)

@@ -9,8 +9,6 @@ grant select, update (version, ordered, carried_at, done_at) on proposals to {se
 grant select on proposal_items, waiting_cascades to {service};
 grant execute on function propose to {service};
 
-grant select (key, standing, certificate), update (certificate, asked, requesters) on statuses to {eraser};
-
 grant execute on function propose, propose_operator, confirm, drop_proposal to {operators};
 grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, responder_certificates to {operators};
 
