@@ -45,6 +45,7 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
     ("issuer/voids", "certificates"): _RECONCILES,
     ("revoker/count_signatures", "crls"): _RECONCILES,
     ("revoker/reconcile", "statuses"): _RECONCILES,
+    ("revoker/reconcile", "proposal_items"): _RECONCILES,
     ("revoker/reconcile_audit", "audit"): _RECONCILES,
     (f"{_VERIFICATION}: select chain, attested, whole, last from", "audit"): _VERIFIES,
     (f"{_VERIFICATION}: select distinct chain from audit_chains", "audit"): _VERIFIES,

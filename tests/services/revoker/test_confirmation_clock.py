@@ -114,7 +114,11 @@ async def test_D6_clock_of_a_confirmation_ends_once_nothing_is_left_to_decide(
             assert await proposing.drop(connection, waiting["id"])
     else:
         expired = "jsonb_set(certificate, '{not_after}', to_jsonb(now() - interval '1 hour'))"
-        await stand.pool.execute(f"update statuses set certificate = {expired} where standing = 'valid'")
+        await administer(
+            stand.pool,
+            "set session_replication_role = replica;"
+            f"update statuses set certificate = {expired} where standing = 'valid'",
+        )
     stand.now = began + timedelta(hours=13)
     assert await confirmation_clock(stand) == ([], 0)
     stand.now = began + timedelta(hours=25)

@@ -29,6 +29,11 @@ from (
 where schema = %(schema)s::regnamespace and grantee <> 0 and grantee <> %(owner)s::regrole
 """
 
+_TRIGGERS = """
+select string_agg(format('alter function %%s set search_path from current', oid::regprocedure), ';') from pg_proc
+where pronamespace = %s::regnamespace and prorettype = 'trigger'::regtype and proconfig is null
+"""
+
 _LOCKS = """
 select string_agg(oid::regprocedure::text, ', ') from pg_proc
 where pronamespace = 'pg_catalog'::regnamespace and proname ~ '^pg_(try_)?advisory_(xact_)?lock(_shared)?$'
@@ -90,9 +95,12 @@ def apply(
     place = sql.Identifier(schema)
     with connection.transaction():
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(owner)))
-        # The functions keep this path: with pg_temp last, a caller's temporary tables are not taken for ours.
+        # The functions keep this path, and so do triggers: with pg_temp last, a caller's temporary tables are not taken
+        # for ours.
         connection.execute(sql.SQL("set local search_path = {}, pg_temp").format(place))
         connection.execute(definitions.encode())
+        if (row := connection.execute(_TRIGGERS, (place.as_string(connection),)).fetchone()) and row[0]:
+            connection.execute(row[0].encode())
         found = connection.execute(
             _GRANTEES, {"schema": place.as_string(connection), "owner": sql.Identifier(owner).as_string(connection)}
         ).fetchall()

@@ -17,7 +17,10 @@ from servicecert_worker.decider import Facts
 
 @dataclass(frozen=True, slots=True)
 class Verified(Facts):
-    """A certificate's own values, its CA's signature verified. `differ` names the event's fields that say otherwise."""
+    """A certificate's own values, its CA's signature verified. `differ` names the event's fields that say otherwise.
+
+    `der` is the certificate itself.
+    """
 
     issuer: str
     serial: str
@@ -28,6 +31,7 @@ class Verified(Facts):
     partition: int
     fingerprint: str
     differ: tuple[str, ...] = ()
+    der: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,9 @@ class Untrusted(Facts):
 
 def verify(issued: CertificateIssued, authority: Authority) -> Verified | Untrusted:
     """Return what the certificate in the event says, if a CA of ours signed it."""
+    der = b64decode(issued.certificate)
     try:
-        issuer, read = read_issued(b64decode(issued.certificate), authority.issuers.values())
+        issuer, read = read_issued(der, authority.issuers.values())
     except CertificateUntrusted as untrusted:
         return Untrusted(f"certificate-{untrusted.code}", str(untrusted))
     partition = partition_of_certificate(issuer, read)
@@ -64,6 +69,7 @@ def verify(issued: CertificateIssued, authority: Authority) -> Verified | Untrus
         partition=FULL if partition is None else partition,
         fingerprint=read.fingerprint,
         differ=(*(name for name, same in others.items() if not same), *read.differences(issued)),
+        der=der,
     )
 
 

@@ -21,7 +21,8 @@ class Irregular(BaseModel):
     `fields-differ`: it says other values than its certificate (`differ`);
     `second-certificate`: its case has another certificate, so this one (`second`) is stored beside it;
     `second-end`: its case has a certificate, and another serial number would be void;
-    `certificate-of-another-case`: another case has this certificate.
+    `certificate-of-another-case`: another case has this certificate;
+    `stored-otherwise`: it is stored with other values, so not by a worker that read it.
     """
 
     model_config = ConfigDict(frozen=True)

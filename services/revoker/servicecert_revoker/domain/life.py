@@ -72,11 +72,14 @@ def learn(
 
     A certificate with a compromised key is revoked at once, without a request (D6). A second one of the case is stored
     beside the first under a key of its own, so that both can be revoked, with an alarm (F2). Nobody is notified of it,
-    so it has no recipients (E3).
+    so it has no recipients (E3). One that is stored otherwise than it is told of is an alarm: no worker stored it.
     """
     certificate, now = Certificate.of(issued, verified, at), context.now
     place, case = (certificate.issuer, certificate.serial), str(issued.case_id)
     holder = context.known.holders.get(place)
+    known = certificate_of(before)
+    if known is not None and _place(before) == place and not known.is_as(certificate):
+        return Decision(before, intents=(alarm("stored-otherwise", verified),))
     if holder in (case, str(second_key(case, *place))) or _place(before) == place:
         return Decision(before)
     if holder is not None:

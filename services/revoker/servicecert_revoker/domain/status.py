@@ -1,10 +1,12 @@
 """The status of a case's certificate: awaited, valid, registered, listed, revoked. It never goes back (D3)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
+from pydantic import ConfigDict
+from servicecert_pki.issued import read_certificate
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
@@ -20,7 +22,10 @@ class Certificate:
     `serial` is lower-case hexadecimal, `subject` RFC 4514 text, `partition` its CRL's (D7), `key_sha256` of its
     SubjectPublicKeyInfo (D6). Operators select the certificates of an incident by type and profile. `second_of` is the
     case of a certificate that came after another one of its case (F2): it has a key of its own, and nobody is notified.
+    `der` is the certificate itself; those stored by earlier versions lack it.
     """
+
+    __pydantic_config__: ClassVar = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     issuer: str
     serial: str
@@ -37,6 +42,7 @@ class Certificate:
     partition: int = FULL
     not_before: datetime | None = None
     second_of: str | None = None
+    der: bytes | None = field(default=None, repr=False)
 
     @property
     def begins(self) -> datetime:
@@ -61,7 +67,26 @@ class Certificate:
             profile_version=issued.profile_version,
             partition=verified.partition,
             not_before=verified.not_before,
+            der=verified.der,
         )
+
+    def read(self, der: bytes) -> "Certificate":
+        """Return it with what the certificate itself says, whatever is stored beside it (F2)."""
+        _, own = read_certificate(der)
+        return replace(
+            self,
+            serial=own.serial,
+            subject=own.subject,
+            not_before=own.not_before,
+            not_after=own.not_after,
+            key_sha256=own.key_sha256,
+            der=der,
+        )
+
+    def is_as(self, told: "Certificate") -> bool:
+        """Return whether it is what an event tells, but for the time of that, and recipients, who may be erased."""
+        changing = replace(self, issued_at=told.issued_at, recipients=told.recipients, second_of=told.second_of)
+        return replace(changing, not_before=self.not_before or told.not_before, der=self.der or told.der) == told
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from ..domain.irregular import Irregular, Noted, second_key
 from ..domain.status import Certificate
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
-from ..storage.store import certificate_json
+from ..storage.store import certificate_columns
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,6 @@ class Irregularities:
         async with self.pool.acquire() as connection, connection.transaction():
             await lock_keys(connection, [second.key_sha256])
             key = str(second_key(case, second.issuer, second.serial))
-            place = (second.issuer, second.serial, second.partition)
-            await connection.execute(QUERIES["keep_second"], key, *place, certificate_json(second))
+            await connection.execute(QUERIES["keep_second"], key, *certificate_columns(second))
             compromised = await connection.fetch(QUERIES["compromised"], [second.key_sha256])
         return Noted(second=second, compromised=bool(compromised))

@@ -60,10 +60,11 @@ select s.key, s.issuer, s.serial from statuses as s join unnest($1::text[], $2::
 
 -- name: keep_second
 -- A second certificate of a case, under a key of its own, unless it is stored already (F2).
-insert into statuses (key, version, standing, issuer, serial, partition, certificate) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb) on conflict do nothing
+insert into statuses (key, version, standing, issuer, serial, partition, certificate, der) values ($1, 1, 'valid', $2, $3, $4, $5::jsonb, $6)
+on conflict do nothing
 
 -- name: load
-select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.asked::text as asked,
+select s.key, s.version, s.standing::text as standing, s.certificate::text as certificate, s.der, s.asked::text as asked,
        s.requesters::text as requesters, s.listing::text as listing, s.changed,
        r.request_id, r.reason, r.requested_at, r.due, r.revoked_at, r.invalid_since, r.changed_at, r.changes
 from statuses as s left join revocations as r using (key)
@@ -160,7 +161,7 @@ from unnest($6::int[], $7::int[], $8::text[], $9::numeric[]) as n (partition, en
 where c.issuer = $1 and c.number = $2 and c.partition = n.partition
 
 -- name: reconcile
--- All differences within the books of responders' certificates, a row for each: code, key, words.
+-- All differences within the books of responders' certificates, of second certificates and of proposals, a row for each: code, key, words.
 with acts as materialized (
     select key, convert_from(data, 'utf8')::jsonb as act from intents where kind = 'certify'
 )
@@ -179,6 +180,9 @@ where not exists (
 union all
 select 'second-certificate', key, 'is the second certificate of ' || second_of || ', and is not revoked'
 from operators_certificates where second_of is not null and standing = 'valid'
+union all
+select 'left-undone', key, 'is valid, though the proposal ' || proposal || ' that revokes it was confirmed and counts as done'
+from left_undone
 order by 1, 2
 
 -- name: reconcile_audit
@@ -229,24 +233,26 @@ cross join lateral (
 where serial_sum is not null
 
 -- name: save
--- A row whose version moved is not saved and not counted. An entry changes only with the request that gave its reason.
+-- A row whose version moved is not saved and not counted. What is stored of a certificate stays; an entry changes only with the request that gave its
+-- reason.
 with saved as (
-    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
-    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, asked::jsonb, requesters::jsonb, listing::jsonb, changed
-    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::text[], $9::text[], $10::text[], $11::boolean[])
-        as n (key, version, standing, issuer, serial, partition, certificate, asked, requesters, listing, changed)
+    insert into statuses as s (key, version, standing, issuer, serial, partition, certificate, der, asked, requesters, listing, changed)
+    select key, version + 1, standing::standing, issuer, serial, partition, certificate::jsonb, der, asked::jsonb, requesters::jsonb, listing::jsonb, changed
+    from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::bytea[], $9::text[], $10::text[],
+                $11::text[], $12::boolean[])
+        as n (key, version, standing, issuer, serial, partition, certificate, der, asked, requesters, listing, changed)
     on conflict (key) do update
         set version = excluded.version, standing = excluded.standing, issuer = excluded.issuer, serial = excluded.serial,
-            partition = excluded.partition, certificate = excluded.certificate, asked = excluded.asked,
-            requesters = excluded.requesters, listing = excluded.listing, changed = excluded.changed
+            partition = excluded.partition, certificate = coalesce(s.certificate, excluded.certificate), der = coalesce(s.der, excluded.der),
+            asked = excluded.asked, requesters = excluded.requesters, listing = excluded.listing, changed = excluded.changed
         where s.version = excluded.version - 1
     returning 1
 ),
 entered as (
     insert into revocations as r (issuer, serial, partition, key, request_id, reason, requested_at, due, revoked_at, invalid_since, changed_at,
                                   changes, not_after, entry)
-    select * from unnest($12::text[], $13::text[], $14::int[], $15::text[], $16::uuid[], $17::text[], $18::timestamptz[], $19::timestamptz[],
-                         $20::timestamptz[], $21::timestamptz[], $22::timestamptz[], $23::int[], $24::timestamptz[], $25::bytea[])
+    select * from unnest($13::text[], $14::text[], $15::int[], $16::text[], $17::uuid[], $18::text[], $19::timestamptz[], $20::timestamptz[],
+                         $21::timestamptz[], $22::timestamptz[], $23::timestamptz[], $24::int[], $25::timestamptz[], $26::bytea[])
     on conflict (issuer, serial) do update
         set request_id = excluded.request_id, reason = excluded.reason, invalid_since = excluded.invalid_since, changed_at = excluded.changed_at,
             changes = excluded.changes, entry = excluded.entry
@@ -280,8 +286,9 @@ compromised as (
 select count(*) from saved
 
 -- name: since
--- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3).
-select coalesce(max(this_update), '-infinity') from crls where issuer = $1 and partition = 0 and scheduled
+-- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3). Never after the CRL's own ($2):
+-- no certificate that is valid is left out, whatever the table says of CRLs to come (I7).
+select least(coalesce(max(this_update), '-infinity'), $2) from crls where issuer = $1 and partition = 0 and scheduled
 
 -- name: sizes
 -- The size of each partition: what is revoked and has not expired before $2, and what is ordered ($3).

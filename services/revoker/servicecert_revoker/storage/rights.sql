@@ -10,9 +10,9 @@ grant select on proposal_items, waiting_cascades to {service};
 grant execute on function propose to {service};
 
 grant execute on function propose, propose_operator, confirm, drop_proposal to {operators};
-grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, responder_certificates to {operators};
+grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, left_undone, responder_certificates to {operators};
 
 -- Which cases an operator decided about is in the audit as the proposal only: `servicecert audit history` tells a reader.
-grant select on proposal_items, operators_certificates, crls, compromised_keys, waiting_cascades, responder_certificates to {readers};
+grant select on proposal_items, operators_certificates, crls, compromised_keys, waiting_cascades, left_undone, responder_certificates to {readers};
 
 grant execute on function figures to {monitoring}, {operators}, {readers};

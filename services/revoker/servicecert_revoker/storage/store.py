@@ -1,6 +1,8 @@
 """Stores the statuses of certificates and the entries of CRLs, guarded by the database (migrations/)."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import asyncpg
@@ -35,6 +37,8 @@ from ..proposals.storage.store import load_proposals, save_proposals
 from . import QUERIES
 from .responders import load_responders, save_responders
 
+log = logging.getLogger(__name__)
+
 # A void one lacks the required fields of a certificate.
 _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
     Annotated[Certificate | Void, Field(union_mode="left_to_right")]
@@ -45,7 +49,7 @@ _LISTING = TypeAdapter(Listing)
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
 _ENTERED: dict[str, type[Registered | Listed]] = {"registered": Registered, "listed": Listed}
-_STATUS_COLUMNS = 11
+_STATUS_COLUMNS = 12
 _ENTRY_COLUMNS = 14
 
 
@@ -101,16 +105,16 @@ def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
     pending = pending_of(status)
     asked = _ASKED.dump_json(pending).decode() if pending or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
-        return (key, version, "awaited", None, None, FULL, None, asked, None, None, False)
+        return (key, version, "awaited", None, None, FULL, None, None, asked, None, None, False)
     certificate = status.certificate
-    known = certificate_json(certificate)
-    place = (certificate.issuer, certificate.serial, certificate.partition)
-    return (key, version, _STANDING[type(status)], *place, known, asked, *_mails(status))
+    return (key, version, _STANDING[type(status)], *certificate_columns(certificate), asked, *_mails(status))
 
 
-def certificate_json(certificate: Certificate | Void) -> str:
-    """Return a certificate as it is stored."""
-    return _CERTIFICATE.dump_json(certificate).decode()
+def certificate_columns(certificate: Certificate | Void) -> tuple[Any, ...]:
+    """Return the columns of a certificate: issuer, serial, partition, certificate, der."""
+    known = _CERTIFICATE.dump_json(certificate, exclude={"der"}).decode()
+    der = certificate.der if isinstance(certificate, Certificate) else None
+    return (certificate.issuer, certificate.serial, certificate.partition, known, der)
 
 
 def _mails(status: Numbered) -> tuple[str | None, str | None, bool]:
@@ -147,7 +151,7 @@ def _status(row: Record) -> Status:
     pending = () if row["asked"] is None else _ASKED.validate_json(row["asked"])
     if row["standing"] == "awaited":
         return Awaited(pending)
-    certificate = _CERTIFICATE.validate_json(row["certificate"])
+    certificate = _certificate(row)
     if row["standing"] == "valid":
         assert isinstance(certificate, Certificate)
         return Valid(certificate, pending)
@@ -166,3 +170,14 @@ def _status(row: Record) -> Status:
         listing = None if row["listing"] is None else _LISTING.validate_json(row["listing"])
         return Revoked(certificate, revocation, pending, requesters, listing, row["changed"])
     return _ENTERED[row["standing"]](certificate, revocation, pending, requesters)
+
+
+def _certificate(row: Record) -> Certificate | Void:
+    """Return a row's certificate as it itself says, with an alarm if the row says otherwise (F2, F4)."""
+    stored, der = _CERTIFICATE.validate_json(row["certificate"]), row["der"]
+    if isinstance(stored, Void) or der is None:
+        return stored
+    certificate = stored.read(der)
+    if certificate != replace(stored, der=der):
+        log.error("alarm: the certificate of %s is stored with other values than its own, which count", row["key"])
+    return certificate

@@ -54,7 +54,7 @@ class CrlBuilder:
         """Return the signed CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
         ordered = {octets(order.serial): order.partition for order in orders if order.serial is not None}
         recorded = await self.store.recorded(self.published)
-        async with self.store.listing(ordered) as listing:
+        async with self.store.listing(ordered, self.head(FULL).this_update) as listing:
             gates.check_ordered(ordered, await listing.partitions_of_ordered())
             sizes = await listing.sizes()
             partitions = partitions_to_publish(orders, sizes, recorded, self.published)

@@ -91,10 +91,10 @@ class CrlStore:
         await self.connection.execute(QUERIES["intend"], self.issuer, list(partitions), number, scheduled)
 
     @asynccontextmanager
-    async def listing(self, ordered: Iterable[bytes]) -> AsyncIterator[Listing]:
-        """Yield what is to be listed now, with these serial numbers in any case if they are revoked."""
+    async def listing(self, ordered: Iterable[bytes], this_update: datetime) -> AsyncIterator[Listing]:
+        """Yield what CRLs of `this_update` list, with these serial numbers in any case if they are revoked."""
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
-            since = await self.connection.fetchval(QUERIES["since"], self.issuer)
+            since = await self.connection.fetchval(QUERIES["since"], self.issuer, this_update)
             yield Listing(self.connection, self.issuer, since, tuple(sorted(ordered)))
 
     async def partitions(self, configured: int) -> Sequence[int]:
