@@ -23,6 +23,8 @@ from .domain.published import PublishedEvents
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
+    from .runtime.record import Record
+
 S = TypeVar("S")
 K = TypeVar("K")
 Connection: TypeAlias = "PoolConnectionProxy[Any]"
@@ -53,7 +55,10 @@ class Examined(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event from a topic. `facts` are those of `examine`; `time` is when it happened, by its producer's clock."""
+    """An event from a topic. `facts` are those of `examine`; `time` is when it happened, by its producer's clock.
+
+    `record` is the one that it was read from: a service that acts on its writer's signature later keeps that of it.
+    """
 
     id: UUID
     key: str
@@ -61,6 +66,7 @@ class Event:
     time: datetime
     facts: Facts | None = None
     traceparent: str | None = None
+    record: Record | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,7 +126,7 @@ def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None, 
         return Arrival(record, Poison(id, key, fault.code, fault.text, error_summary(fault), trace), parked)
     id = envelope.id if signed else _outsiders(envelope.id, topic)
     trace = admitted(envelope.traceparent, data.own_trace() or envelope.partitionkey, sampler)
-    return Arrival(record, Event(id, envelope.partitionkey, data, envelope.time, None, trace), parked)
+    return Arrival(record, Event(id, envelope.partitionkey, data, envelope.time, None, trace, record), parked)
 
 
 def possible_ids(arrival: Arrival) -> set[UUID]:
