@@ -1,4 +1,4 @@
-"""The only door to a CA's key (F3): each check reads the exact bytes back and rebuilds them in the act that signs.
+"""The only door to a CA's key (F3): each check rebuilds the exact bytes in the act that signs.
 
 `check_service_certificate` and `check_responder` give a `Checked` certificate, `CrlFile.read_back` a `ReadBack` list;
 nothing else is signed with a CA's key by issuer or revoker. A test finds every other call of `SigningKey.sign`.
@@ -65,46 +65,32 @@ class Checked:
     tbs: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Intention:
-    """What the books intend to certify. `addresses` are the URLs of CRL, CA certificate and OCSP responder."""
-
-    profile_version: int
-    serial: int
-    not_before: datetime
-    not_after: datetime
-    key_sha256: str
-    addresses: tuple[str, str, str | None]
-
-
 def check_service_certificate(
-    tbs: bytes,
-    intention: Intention,
-    issuer: IssuerInfo,
-    profile: Profile,
-    lint: Callable[[Contents, bytes], Sequence[str]],
+    tbs: bytes, contents: Contents, lint: Callable[[Contents, bytes], Sequence[str]]
 ) -> Checked:
-    """Return the certificate if it is the intended one, as its profile builds it, and without findings.
+    """Return the certificate if it is the one that the profile builds of these contents, and without findings.
 
-    `tbs` is DER. Raises SigningRefused or SettingsDiffer.
+    `tbs` is DER. Raises SigningRefused, SettingsDiffer, or CertificateRefused where the contents break the profile.
     """
-    contents = _contents(tbs, issuer, profile)
-    if contents is None or not _is_rebuilt(contents, tbs):
-        if intention.profile_version != profile.version:
-            raise SettingsDiffer(
-                "profile-version",
-                f"It was intended with version {intention.profile_version} of the profile {profile.type_id}, "
-                f"and this worker has version {profile.version}.",
-            )
-        raise SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")
-    certified = (contents.serial, contents.not_before, contents.not_after, spki_sha256(contents.spki))
-    if certified != (intention.serial, intention.not_before, intention.not_after, intention.key_sha256):
-        raise SigningRefused("books", "The bytes have another serial number, validity or key than was recorded.")
-    if (contents.crl_url, contents.ca_issuers_url, contents.ocsp_url) != intention.addresses:
-        raise SettingsDiffer("addresses", "The bytes name other addresses than this worker's settings.")
+    if build_tbs(contents) != tbs:
+        raise _difference(tbs, contents)
     if findings := lint(contents, tbs):
         raise SigningRefused("lint", f"The linter finds {', '.join(findings)}.")
-    return Checked(issuer, tbs)
+    return Checked(contents.issuer, tbs)
+
+
+def _difference(tbs: bytes, contents: Contents) -> SigningRefused:
+    """Return why the certificate is not the one with these contents."""
+    read, profile = _contents(tbs, contents.issuer, contents.profile), contents.profile
+    if read is None or not _is_rebuilt(read, tbs):
+        return SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")
+    if _addresses(read) != _addresses(contents):
+        return SettingsDiffer("addresses", "The bytes name other addresses than this worker's settings.")
+    return SigningRefused("books", "The bytes have another subject, key, serial number or validity than follows.")
+
+
+def _addresses(contents: Contents) -> tuple[str, str, str | None]:
+    return contents.crl_url, contents.ca_issuers_url, contents.ocsp_url
 
 
 def check_responder(

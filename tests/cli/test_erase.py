@@ -55,8 +55,8 @@ ROWS = f"""
     insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
         '{{"case_id": "{WITHDRAWN}", "entered": [{{"at": "2019-01-01T00:00:00Z"}}],
            "form": {{"orderer": "Saga Påhittad"}}}}');
-    insert into issuer.certificates (key, version, state, issuer, application, findings, begun_at)
-        values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]', '2018-12-31');
+    insert into issuer.certificates (key, version, state, issuer, application, findings, record, begun_at)
+        values ('{WITHDRAWN}', 1, 'stopped', 'ca', '{PEOPLE}', '["a"]', '{PEOPLE}', '2018-12-31');
     {parked("notifier", WITHDRAWN, "'2018-12-31'")}
     {parked("intake", WITHDRAWN, "now()")}
 """

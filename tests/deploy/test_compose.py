@@ -77,7 +77,9 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
     settings: type[BaseSettings] = import_module(f"servicecert_{worker}.settings").Settings
     given: dict[str, str] = SERVICES[worker]["environment"]
     for name, value in given.items():
-        monkeypatch.setenv(name, value)
+        # The access to Kafka is judged by its files, which are not here.
+        if not name.startswith("KAFKA_") or name == "KAFKA_BOOTSTRAP_SERVERS":
+            monkeypatch.setenv(name, value)
     settings()
     known = {field.alias or name.upper() for name, field in settings.model_fields.items()}
     assert set(given) <= known | RUNTIMES

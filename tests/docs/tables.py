@@ -80,6 +80,8 @@ def environment() -> list[str]:
             if name in everybody and settings is not ProcessSettings:
                 continue
             variable = field.alias or name.upper()
+            if who in SERVICES and "services" in readers[variable]:
+                continue
             readers[variable].append(who)
             fields.setdefault(variable, field)
     return table(

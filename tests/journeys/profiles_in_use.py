@@ -14,9 +14,10 @@ from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.examine import examine
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, apply
+from servicecert_issuer.domain.act import check_order
 from servicecert_issuer.domain.decide import Decide
-from servicecert_issuer.domain.examine import ApplicationFacts, IssuingContext, check_order, examine_application
-from servicecert_issuer.domain.issuance import Linted, Signed, SigningOrder
+from servicecert_issuer.domain.examine import ApplicationFacts, IssuingContext, examine_application
+from servicecert_issuer.domain.issuance import Intended, Signed, SigningOrder
 from servicecert_notifier.domain.decide import decide as notify
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import MailTask
@@ -32,7 +33,6 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.event import Actor
 from servicecert_worker.decider import Event, Result
 from services.intake.conftest import CASE_ID, COLLEAGUE, SERVER_FORM, from_own_account
-from services.issuer.harness import recorded_intent
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 DECIDE = Decide(sign_within=timedelta(days=7))
@@ -94,8 +94,8 @@ class Issuer:
         order = intent.data
         assert isinstance(order, SigningOrder)
         context = IssuingContext(self.authority, profiles, "http://crl.example.fi", self.linter, partitions=16)
-        assert isinstance(facts, Linted)
-        signed = Signed.by(check_order(context, order, recorded_intent(facts.allocated)), keys[order.issuer])
+        assert isinstance(decision.state, Intended)
+        signed = Signed.by(check_order(context, order, decision.state, application, NOW), keys[order.issuer])
         result = Result(UUID(int=3), application.key(), intent.kind, signed)
         (issued,) = DECIDE(decision.state, result, None, NOW).events
         assert isinstance(issued, CertificateIssued)

@@ -18,12 +18,16 @@ from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
 from servicecert_worker.faults import background
+from servicecert_worker.kafka.reading import read_whole
+from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.signatures import Verifier
 
 from .domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recall import RECALL
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
+from .effects.accepted import AcceptedApplications
 from .effects.announce import Announce
 from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
@@ -32,7 +36,7 @@ from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, announced, open_intents, recorded_intents
+from .storage.store import CertificateStore, announced, recorded_intents, states
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
@@ -70,8 +74,11 @@ async def open_service(
     await monitor.poll(pool)
     request_alarm = RequestAlarm()
     examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
-    sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool))
-    announce = Announce(partial(open_intents, pool))
+    verifier = Verifier(read_public_keys(settings.service_keys))
+    accepted = AcceptedApplications(verifier, partial(read_whole, settings.cluster, ACCEPTED_APPLICATIONS))
+    sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool), accepted)
+    examine_stopped = ExamineStopped(examine, partial(states, pool), accepted, sign.refused)
+    announce = Announce(partial(states, pool))
     yield Service(
         NAME,
         reads=READS,
@@ -82,7 +89,7 @@ async def open_service(
         prepare=prepare,
         effects={
             SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
-            EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine), repeatable=True),
+            EXAMINE: Effect(ApplicationAccepted, examine_stopped, repeatable=True),
             RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
         },
         initial_deadlines=(INITIAL_DEADLINE,),

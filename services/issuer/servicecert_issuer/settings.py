@@ -5,10 +5,11 @@ from typing import Annotated
 from pydantic import Field
 from servicecert_pki.lint import LintSetting
 from servicecert_pki.signing_settings import SigningSettings
+from servicecert_worker.process.settings import ReaderSettings
 
 
-class Settings(SigningSettings):
-    """The issuer's own settings, beside those of every signing service."""
+class Settings(SigningSettings, ReaderSettings):
+    """The issuer's own settings, beside those of every signing service. Its acts read and verify as its turns do."""
 
     lint: Annotated[
         LintSetting,

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from databases import new_database
+from identities import Identities
 from servicecert_deploy import Parts
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted
@@ -57,6 +58,19 @@ def authority(authority_of_2026: Path) -> Authority:
 @pytest.fixture(scope="session")
 def ca_keys(authority: Authority, passphrase_file: Path) -> Mapping[str, SigningKey]:
     return open_keys(authority, read_passphrases(passphrase_file))
+
+
+@pytest.fixture(scope="session")
+def service_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the services' public keys."""
+    return Identities(tmp_path_factory.mktemp("pinned") / "service-keys").folder
+
+
+@pytest.fixture(autouse=True)
+def reading(monkeypatch: pytest.MonkeyPatch, service_keys: Path) -> None:
+    """The settings of every service that acts on what it reads."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "none:1")
+    monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(service_keys))
 
 
 @pytest.fixture(scope="session")

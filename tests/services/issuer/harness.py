@@ -7,19 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from hashlib import sha256
 from itertools import count
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
-from identities import any_signer
+from identities import InMemory, Writers, any_signer
+from servicecert_issuer.domain.act import check_order
 from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
-from servicecert_issuer.domain.examine import Examine, IssuingContext, check_order
-from servicecert_issuer.domain.issuance import Allocated, Intended, RecordedIntent, Signed, SigningOrder, State
+from servicecert_issuer.domain.examine import Examine, IssuingContext
+from servicecert_issuer.domain.issuance import Intended, Signed, SigningOrder, State
+from servicecert_issuer.effects.accepted import AcceptedApplications
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_issuer.storage.prepare import prepare
-from servicecert_issuer.storage.store import CertificateStore, recorded_intents
+from servicecert_issuer.storage.store import CertificateStore, recorded_intents, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
@@ -27,6 +28,7 @@ from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
+from servicecert_worker.domain.signed_record import SignedRecord
 from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.record import Arrival, Record
@@ -35,11 +37,16 @@ from servicecert_worker.signatures import Verifier
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 OWNER = 7
+WRITERS = InMemory()
+"""The services whose keys the issuers pin."""
 
 
 @dataclass
 class IssuerHarness:
-    """`now` is the issuer's clock, `fault` its fault, `tasks` the open intents, `outcomes` those of its turns."""
+    """`now` is the issuer's clock, `fault` its fault, `tasks` the open intents, `outcomes` those of its turns.
+
+    `topic` has what the topic of accepted applications has, `read` is how often it was read.
+    """
 
     pool: Pool
     context: IssuingContext
@@ -49,18 +56,24 @@ class IssuerHarness:
     fault: str | None = None
     tasks: list[Task] = field(default_factory=list)
     outcomes: list[TurnResult] = field(default_factory=list)
+    verifier: Verifier = WRITERS.verifier
+    topic: list[Record] = field(default_factory=list)
+    read: int = 0
 
     def __post_init__(self) -> None:
         numbers = count(1)
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
         examine = Examine(self.context, random, lambda: self.now, lambda: self.fault, lambda *_: None)
-        sign = Sign(
+        accepted = AcceptedApplications(self.verifier, self._read_topic)
+        self.sign = Sign(
             self.context,
             self.keys,
             lambda: self.now,
             lambda: self.fault,
             partial(recorded_intents, self.pool),
+            accepted,
         )
+        examine_stopped = ExamineStopped(examine, partial(states, self.pool), accepted, self.sign.refused)
         self.service: Service[State, None] = Service(
             "issuer",
             (ACCEPTED_APPLICATIONS,),
@@ -68,7 +81,7 @@ class IssuerHarness:
             Decide(timedelta(days=7)),
             examine,
             is_relevant,
-            effects={SIGN: Effect(SigningOrder, sign), EXAMINE: Effect(ApplicationAccepted, ExamineStopped(examine))},
+            effects={SIGN: Effect(SigningOrder, self.sign), EXAMINE: Effect(ApplicationAccepted, examine_stopped)},
             prepare=prepare,
             late_result_code=late_result_code,
         )
@@ -77,6 +90,11 @@ class IssuerHarness:
         self.loop: Loop[State, None] = Loop(
             self.service, 100, self._take, self._done, self._settle, lambda: self.now, Verifier({})
         )
+
+    async def _read_topic(self, take: Callable[[Record], None]) -> None:
+        self.read += 1
+        for record in self.topic:
+            take(record)
 
     async def _take(self, items: Sequence[Item], now: datetime) -> TurnResult:
         if not self.chain.begun:
@@ -148,25 +166,24 @@ class IssuerHarness:
         return count
 
 
-def recorded_intent(it: Allocated, **changes: Any) -> RecordedIntent:
-    """What the table holds of a draft that is intended."""
-    recorded = RecordedIntent(
-        issuer=it.issuer,
-        tbs_sha256=sha256(it.tbs).hexdigest(),
-        profile=it.profile,
-        profile_version=it.profile_version,
-        serial=it.serial,
-        not_before=it.not_before,
-        not_after=it.not_after,
-        key_sha256=it.key_sha256,
-        partition=it.partition,
-    )
-    return replace(recorded, **changes)
+def record_of(event: Event, writers: Writers = WRITERS) -> Record:
+    """Return an event as its writer's record."""
+    out = writers.signed(to_record(event.data, source="/intake", id=event.id, time=event.time))
+    return Record(out.topic, 0, 0, out.key, out.headers, out.value, event.time)
 
 
-def signed(context: IssuingContext, keys: Mapping[str, SigningKey], intended: Intended) -> Signed:
+def kept(application: ApplicationAccepted, writers: Writers = WRITERS) -> SignedRecord:
+    """Return what is kept of an application that intake has signed."""
+    record = record_of(Event(uuid4(), application.key(), application, datetime.now(UTC)), writers)
+    return SignedRecord.of(record.headers, record.value)
+
+
+def signed(
+    context: IssuingContext, keys: Mapping[str, SigningKey], intended: Intended, application: ApplicationAccepted
+) -> Signed:
     """Sign an intent, as the act does."""
-    checked = check_order(context, SigningOrder.of(intended), recorded_intent(intended.allocated))
+    now = intended.allocated.not_before
+    checked = check_order(context, SigningOrder.of(intended), intended, application, now)
     return Signed.by(checked, keys[intended.allocated.issuer])
 
 
@@ -182,6 +199,5 @@ class _NoSource:
 
 def _arrival(what: ApplicationAccepted | AcceptedWithdrawn | KeyCompromised | Event) -> Arrival:
     event = what if isinstance(what, Event) else Event(uuid4(), what.key(), what, datetime.now(UTC))
-    out = to_record(event.data, source="/intake", id=event.id, time=event.time)
-    record = Record(out.topic, 0, 0, out.key, out.headers, out.value, event.time)
-    return Arrival(record, event)
+    record = record_of(event)
+    return Arrival(record, replace(event, record=record))

@@ -12,7 +12,7 @@ from servicecert_issuer.domain.announcement import announcement
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Allocated, Intended, SigningOrder, application_digest
 from servicecert_issuer.effects.announce import Announce
-from servicecert_issuer.storage.store import announced, open_intents
+from servicecert_issuer.storage.store import announced, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
 from servicecert_worker.decider import Event, Task
@@ -61,7 +61,7 @@ async def test_I4_the_table_knows_its_announcements_and_no_other(harness: Issuer
     application = accepted(case_id=uuid4())
     await harness.happen(application)
     (task,) = harness.tasks
-    announce = Announce(lambda keys: open_intents(harness.pool, keys))
+    announce = Announce(lambda keys: states(harness.pool, keys))
     (told,) = await announce([task])
     assert isinstance(told, CertificateIntended)
     assert await known(harness, task, told) == {task.id}

@@ -65,8 +65,10 @@ def stopped(accepted: Accepted) -> Stopped:
 
 
 @pytest.fixture(scope="module")
-def signed(intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Signed:
-    return harness.signed(context, ca_keys, intended)
+def signed(
+    intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey], accepted: Accepted
+) -> Signed:
+    return harness.signed(context, ca_keys, intended, accepted())
 
 
 @pytest.fixture(params=["intended", "issued", "refused", "voided"])

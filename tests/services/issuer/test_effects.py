@@ -1,15 +1,28 @@
 """Signing with real keys."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography import x509
 from servicecert_issuer.domain.examine import Examine, IssuingContext, examine_application
-from servicecert_issuer.domain.issuance import Intended, Linted, RecordedIntent, Signed, SigningOrder, Unsigned
+from servicecert_issuer.domain.issuance import (
+    Intended,
+    Linted,
+    RecordedIntent,
+    Refused,
+    Signed,
+    SigningOrder,
+    State,
+    Stopped,
+    Unsigned,
+)
+from servicecert_issuer.domain.unissuable import STOPPED
+from servicecert_issuer.effects.accepted import AcceptedApplications
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import verify_certificate
@@ -19,7 +32,9 @@ from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
-from services.issuer.harness import recorded_intent
+from servicecert_worker.runtime.record import Record
+from services.issuer.conftest import CASE
+from services.issuer.harness import WRITERS, kept
 
 Accepted = Callable[..., ApplicationAccepted]
 
@@ -36,13 +51,21 @@ INTENDED: dict[str, RecordedIntent] = {}
 def order(context: IssuingContext, application: ApplicationAccepted) -> SigningOrder:
     facts = examine_application(context, application, 77, NOW)
     assert isinstance(facts, Linted)
-    made = SigningOrder.of(Intended.of(facts, application, NOW + WEEK))
-    INTENDED[made.tbs_sha256] = recorded_intent(facts.allocated)
+    intended = Intended.of(facts, application, NOW + WEEK, kept(application))
+    made = SigningOrder.of(intended)
+    INTENDED[made.tbs_sha256] = RecordedIntent(intended)
     return made
 
 
-def task(data: Any, since: datetime = NOW, tries: int = 0) -> Task:
-    return Task(uuid4(), str(uuid4()), "sign", data, since, tries=tries)
+def task(data: Any, since: datetime = NOW, tries: int = 0, key: UUID = CASE) -> Task:
+    return Task(uuid4(), str(key), "sign", data, since, tries=tries)
+
+
+async def nowhere(_take: Callable[[Record], None]) -> None:
+    """The topic has nothing."""
+
+
+ACCEPTED = AcceptedApplications(WRITERS.verifier, nowhere)
 
 
 class Signer:
@@ -53,7 +76,7 @@ class Signer:
         self.fault: str | None = None
         self.otherwise: dict[str, RecordedIntent | None] = {}
         self.asked = 0
-        self.act = Sign(context, keys, lambda: self.now, lambda: self.fault, self._recorded_intents)
+        self.act = Sign(context, keys, lambda: self.now, lambda: self.fault, self._recorded_intents, ACCEPTED)
 
     async def sign(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         matching = {it.key: INTENDED[it.data.tbs_sha256] for it in tasks if it.data.tbs_sha256 in INTENDED}
@@ -94,8 +117,10 @@ class Refusing(dict[str, SigningKey]):
 async def test_I4_signs_exactly_what_is_ordered_each_by_its_own_ca(
     context: IssuingContext, accepted: Accepted, authority: Authority, ca_keys: Mapping[str, SigningKey]
 ) -> None:
-    orders = [order(context, accepted(type, key)) for type in CertificateType for key in ("ec", "rsa")]
-    outcomes = await Signer(context, ca_keys).sign([task(each) for each in orders])
+    applications = [accepted(type, key, uuid4()) for type in CertificateType for key in ("ec", "rsa")]
+    orders = [order(context, each) for each in applications]
+    tasks = [task(each, key=of.case_id) for each, of in zip(orders, applications, strict=True)]
+    outcomes = await Signer(context, ca_keys).sign(tasks)
     for each, outcome in zip(orders, outcomes, strict=True):
         assert isinstance(outcome, Done)
         assert isinstance(outcome.data, Signed)
@@ -154,7 +179,7 @@ async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
     recorded = INTENDED[waiting.data.tbs_sha256]
     signer.otherwise = {waiting.key: replace(recorded, unwanted=True)}
     assert await signer.sign([waiting]) == [Done(Unsigned(code="operator"))]
-    signer.otherwise = {"another": replace(recorded, unwanted=True)}
+    signer.otherwise = {str(uuid4()): replace(recorded, unwanted=True)}
     (outcome,) = await signer.sign([waiting])
     assert isinstance(outcome, Done)
     assert isinstance(outcome.data, Signed)
@@ -168,28 +193,34 @@ async def test_B2_order_that_has_an_end_already_is_not_signed_again(
     assert await signer.sign([waiting]) == [Done(Unsigned(code="ended"))]
 
 
-@pytest.mark.parametrize("recorded", [None, {"tbs_sha256": "00" * 32}, {"issuer": "test-ec"}])
+@pytest.mark.parametrize("recorded", [None, {"tbs": b"other"}, {"issuer": "test-ec"}])
 async def test_f3_B2_I4_an_order_of_other_bytes_than_are_intended_ends_unsigned_with_an_alarm(
     context: IssuingContext,
     accepted: Accepted,
     ca_keys: Mapping[str, SigningKey],
     caplog: pytest.LogCaptureFixture,
-    recorded: dict[str, str] | None,
+    recorded: dict[str, Any] | None,
 ) -> None:
     """The intent was written by somebody with access to the database."""
     signer, planted = Signer(context, ca_keys), task(order(context, accepted()))
     honest = INTENDED[planted.data.tbs_sha256]
-    signer.otherwise = {planted.key: None if recorded is None else replace(honest, **recorded)}
+    signer.otherwise = {planted.key: None if recorded is None else changed(honest, **recorded)}
     assert await signer.sign([planted]) == [Done(Unsigned(code="other-bytes"))]
     assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
     assert await signer.act.refusals() == {"other-bytes": 1.0}
+
+
+def changed(recorded: RecordedIntent, **row: Any) -> RecordedIntent:
+    """What the table holds, where somebody changed it."""
+    intended = recorded.intended
+    return replace(recorded, intended=replace(intended, allocated=replace(intended.allocated, **row)))
 
 
 def planted(context: IssuingContext, tbs: bytes, issuer: str = "production-ec", **row: Any) -> Task:
     """An intent and its row of the table, both written by somebody with access to the database."""
     made = SigningOrder(issuer=issuer, tbs=tbs)
     honest = INTENDED[order(context, row.pop("accepted")()).tbs_sha256]
-    INTENDED[made.tbs_sha256] = replace(honest, issuer=issuer, tbs_sha256=made.tbs_sha256, **row)
+    INTENDED[made.tbs_sha256] = changed(honest, issuer=issuer, tbs=tbs, **row)
     return task(made)
 
 
@@ -208,14 +239,17 @@ async def test_f3_bytes_that_no_row_explains_or_the_linter_finds_fault_with_are_
     context: IssuingContext, accepted: Accepted
 ) -> None:
     tbs = order(context, accepted()).tbs
-    rows: list[tuple[dict[str, Any], str]] = [
-        ({"serial": 78}, "books"),
-        ({"profile": "system-signature"}, "profile"),
-        ({"profile": "gone"}, "profile"),
+    rows: list[dict[str, Any]] = [
+        {"serial": 78},
+        {"profile": "gone"},
+        {"key_sha256": "0" * 64},
+        {"business_id": ""},
+        {"not_before": NOW - timedelta(days=1)},
+        {"not_after": NOW + timedelta(days=1)},
     ]
-    for row, code in rows:
+    for row in rows:
         attack = planted(context, tbs, accepted=accepted, **row)
-        assert await Signer(context, Refusing()).sign([attack]) == [Done(Unsigned(code=code))]
+        assert await Signer(context, Refusing()).sign([attack]) == [Done(Unsigned(code="books"))]
     strict = Signer(replace(context, lint=lambda *_: ("pkix.a",)), Refusing())
     assert await strict.sign([task(order(context, accepted()))]) == [Done(Unsigned(code="lint"))]
 
@@ -264,13 +298,20 @@ async def test_stopped_application_is_examined_with_another_serial(context: Issu
     examine = Examine(
         context, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None, lambda *_: None
     )
-    (outcome,) = await ExamineStopped(examine)([task(accepted())])
-    assert isinstance(outcome, Done)
-    assert isinstance(outcome.data, Examined)
-    assert outcome.data.facts == examine.facts(accepted())
+    cases: dict[str, State] = {str(CASE): Stopped(accepted(), "production-ec", ("pkix.a",), kept(accepted()))}
+
+    async def states(_: Sequence[str]) -> Mapping[str, State]:
+        return cases
+
+    act = ExamineStopped(examine, states, ACCEPTED, Counter())
+    (outcome,) = await act([task(accepted())])
+    assert outcome == Done(Examined(facts=examine.facts(accepted())))
     fault.append("The clock jumped.")
-    (outcome,) = await ExamineStopped(examine)([task(accepted())])
+    (outcome,) = await act([task(accepted())])
     assert isinstance(outcome, Retry)
+    cases[str(CASE)] = Refused("withdrawn")
+    (outcome,) = await act([task(accepted())])
+    assert outcome == Done(Examined(facts=STOPPED)), "nothing is decided with it"
 
 
 async def test_ca_that_was_taken_away_is_asked_back(

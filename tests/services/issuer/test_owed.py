@@ -41,7 +41,7 @@ def test_B2_the_end_of_an_intent(
 ) -> None:
     intended, case_id = intend(), accepted().case_id
     assert made_again(case_id, intended, authority) == [], "it will end"
-    signed: Signed = harness.signed(context, ca_keys, intended)
+    signed: Signed = harness.signed(context, ca_keys, intended, accepted())
     result = Unsigned(code="deadline") if unsigned else signed
     decision = decide(intended, Result(uuid4(), str(case_id), "sign", result), None, NOW)
     assert len(decision.events) == 1 + unsigned

@@ -25,7 +25,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_worker.decider import Result, Stored
-from services.issuer.harness import IssuerHarness
+from services.issuer.harness import IssuerHarness, kept
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -115,7 +115,7 @@ def plant(issuer: IssuerHarness, intend: Callable[..., Intended]) -> Callable[..
     """Write a signing intent into the tables by hand, with its certificate or without."""
 
     async def put(application: ApplicationAccepted, *, with_certificate: bool) -> Intended:
-        intended = intend(application, sign_by=datetime.now(UTC) + timedelta(days=1))
+        intended = replace(intend(application, sign_by=datetime.now(UTC) + timedelta(days=1)), record=kept(application))
         async with issuer.pool.acquire() as connection:
             if with_certificate:
                 await CertificateStore().save(connection, [Stored(application.key(), 0, intended)])
@@ -141,7 +141,7 @@ async def test_I4_a_planted_act_signs_nothing(issuer: IssuerHarness, accepted: A
 
 
 async def test_B6_a_planted_certificate_is_found(issuer: IssuerHarness, accepted: Accepted, plant: Any) -> None:
-    """Its result is in the audit, its intent is not."""
+    """Of an application that intake has signed: its result is in the audit, its intent is not."""
     planted = accepted(case_id=uuid4())
     await plant(planted, with_certificate=True)
     await issuer.finish()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -10,17 +10,19 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from identities import Identities
 from pydantic import ValidationError
-from servicecert_issuer.domain.issuance import Linted
+from servicecert_issuer.domain.issuance import Intended
 from servicecert_issuer.domain.recheck_plan import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
+from servicecert_issuer.storage.store import _begun
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
-from servicecert_worker.decider import Done, Due, Event, FactsInvalid, Result, Task
+from servicecert_worker.decider import Done, Due, Event, FactsInvalid, Result, Stored, Task
 from servicecert_worker.process.application import settings_fault
-from services.issuer.harness import recorded_intent
+from services.issuer.harness import record_of
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
@@ -47,10 +49,12 @@ def settings(ca: Path, passphrases: Path) -> Settings:
 
 
 async def test_application_becomes_a_certificate(
-    authority: Authority, passphrase_file: Path, accepted: Callable[..., ApplicationAccepted]
+    authority: Authority, passphrase_file: Path, service_keys: Path, accepted: Callable[..., ApplicationAccepted]
 ) -> None:
     application = accepted()
     arrival = Event(uuid4(), application.key(), application, NOW)
+    writers = Identities(service_keys)
+    arrival = replace(arrival, record=record_of(arrival, writers))
     pool = ClockPool()
     async with open_service(settings(authority.directory, passphrase_file), cast("asyncpg.Pool[Any]", pool)) as service:
         assert service.name == NAME
@@ -58,9 +62,8 @@ async def test_application_becomes_a_certificate(
         (examined,) = service.examine([arrival])
         intended = service.decide(None, examined, None, NOW)
         (intent,) = intended.intents
-        allocated = cast("Linted", examined.facts).allocated
-        row = {**asdict(recorded_intent(allocated)), "serial": allocated.serial_hex}
-        pool.recorded = [{"key": arrival.key, **row}]
+        stored = Stored(arrival.key, 0, cast("Intended", intended.state))
+        pool.recorded = [{**_begun(stored), "unwanted": False}]
         (outcome,) = await service.effects[intent.kind].do(
             [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
         )

@@ -26,7 +26,7 @@ from servicecert_issuer.storage.store import CertificateStore, recorded_intents
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Conflict, FactsInvalid, Stored
-from services.issuer.harness import recorded_intent, signed
+from services.issuer.harness import kept, signed
 
 Accepted = Callable[..., ApplicationAccepted]
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -41,8 +41,10 @@ def intended(intend: Callable[..., Intended]) -> Intended:
 
 
 @pytest.fixture(scope="module")
-def recorded(intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey]) -> Recorded:
-    return Recorded.of(intended, signed(context, ca_keys, intended))
+def recorded(
+    intended: Intended, context: IssuingContext, ca_keys: Mapping[str, SigningKey], accepted: Accepted
+) -> Recorded:
+    return Recorded.of(intended, signed(context, ca_keys, intended, accepted()))
 
 
 async def save(pool: Pool, *changed: Stored[State]) -> None:
@@ -61,6 +63,21 @@ async def test_what_is_saved_is_loaded_with_the_next_version(
     await save(pool, Stored("a", 0, intended), Stored("b", 0, Refused("validity")))
     assert await load(pool, "a", "b", "c") == [Stored("a", 1, intended), Stored("b", 1, Refused("validity"))]
     await save(pool, Stored("a", 1, recorded))
+    assert await load(pool, "a") == [Stored("a", 2, recorded)]
+
+
+async def test_E3_f3_the_signed_application_is_kept_until_its_case_ends(
+    pool: Pool, intended: Intended, recorded: Recorded, accepted: Accepted
+) -> None:
+    """Also where the release before, or the eraser, writes the end: neither knows the column."""
+    record = kept(accepted())
+    stopped = Stopped(accepted(), "production-ec", ("pkix.a",), record)
+    bare = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
+    await save(pool, Stored("a", 0, replace(intended, record=record)), Stored("b", 0, stopped), Stored("c", 0, stopped))
+    await save(pool, Stored("b", 1, bare))
+    assert [each.state.record for each in await load(pool, "a", "b", "c")] == [record] * 3
+    await save(pool, Stored("a", 1, recorded), Stored("b", 2, Voided(bare, "deadline")), Stored("c", 1, Refused("x")))
+    assert await pool.fetchval("select count(record) from certificates") == 0
     assert await load(pool, "a") == [Stored("a", 2, recorded)]
 
 
@@ -191,10 +208,10 @@ async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intende
 
     async def recorded() -> RecordedIntent:
         (found,) = (await recorded_intents(pool, ["a", "b", "refused"])).values()
-        assert found.is_of(order)
+        assert order.is_of(found.intended)
         return found
 
-    assert await recorded() == recorded_intent(intended.allocated)
+    assert await recorded() == RecordedIntent(intended)
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
     assert (await recorded()).unwanted
     await save(pool, Stored("a", 1, Voided(intended, "operator")))

@@ -5,12 +5,12 @@ from uuid import UUID
 
 from servicecert_schemas.certificate import CertificateIntended
 
-from .issuance import Intended, SigningOrder
+from .issuance import Intended, SigningOrder, State
 
 
-def announcement(key: str, order: SigningOrder, intended: Intended | None) -> CertificateIntended | None:
+def announcement(key: str, order: SigningOrder, intended: State | None) -> CertificateIntended | None:
     """Return what is announced of an order; None where the table intends nothing, or other bytes: it is not signed."""
-    if intended is None or (intended.allocated.issuer, intended.allocated.tbs) != (order.issuer, order.tbs):
+    if not isinstance(intended, Intended) or not order.is_of(intended):
         return None
     allocated = intended.allocated
     return CertificateIntended(

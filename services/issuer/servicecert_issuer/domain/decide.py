@@ -1,6 +1,6 @@
 """The issuer's `decide`. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -20,6 +20,7 @@ from servicecert_worker.decider import (
     Result,
     Unanswerable,
 )
+from servicecert_worker.domain.signed_record import SignedRecord
 
 from .events import issued, refused, stopping, voided
 from .issuance import (
@@ -62,8 +63,9 @@ class Decide:
         The first result of an intent counts, a second is dropped.
         """
         match happened:
-            case Event(data=ApplicationAccepted() as application, facts=facts) if state is None:
-                return self._begin(None, application, facts, now)
+            case Event(data=ApplicationAccepted() as application, facts=facts, record=record) if state is None:
+                signed = None if record is None else SignedRecord.of(record.headers, record.value)
+                return self._begin(None, application, facts, now, signed)
             case Event(data=ApplicationAccepted() as application) if is_another(application, state):
                 raise Unanswerable("second-application", "Another application was accepted for this case before.")
             case Event(data=AcceptedWithdrawn() as withdrawn) if state is None or isinstance(state, Stopped):
@@ -71,7 +73,7 @@ class Decide:
             case Due(kind=kind) if kind == RETRY and isinstance(state, Stopped):
                 return Decision(state, intents=(Intent(EXAMINE, state.application),))
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
-                return self._begin(state, state.application, facts, now)
+                return self._begin(state, state.application, facts, now, state.record)
             case Result(data=Signed() as signed) if isinstance(state, Intended):
                 return _record(happened.key, state, signed)
             case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
@@ -84,17 +86,22 @@ class Decide:
                 return Decision(state)
 
     def _begin(
-        self, state: Stopped | None, application: ApplicationAccepted, facts: Facts | None, now: datetime
+        self,
+        state: Stopped | None,
+        application: ApplicationAccepted,
+        facts: Facts | None,
+        now: datetime,
+        record: SignedRecord | None,
     ) -> Decided:
-        """Decide an examined application. Raise FactsInvalid if the clock was wrong."""
+        """Decide an examined application, signed by intake as `record`. Raise FactsInvalid if the clock was wrong."""
         match facts:
             case Linted():
-                intended = Intended.of(facts, application, now + self.sign_within)
+                intended = Intended.of(facts, application, now + self.sign_within, record)
                 return Decision(intended, intents=(Intent(SIGN, SigningOrder.of(intended)),))
             case Unissuable():
                 return _refuse(application.case_id, facts, application)
             case Stopped():
-                return _stop(state, facts)
+                return _stop(state, replace(facts, record=record))
             case ClockUntrusted(text=text):
                 raise FactsInvalid(text)
         raise TypeError(f"Unexpected facts {type(facts).__name__}.")

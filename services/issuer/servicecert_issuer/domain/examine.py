@@ -8,13 +8,13 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.ca_signing import Checked, Intention, SigningRefused, check_service_certificate
 from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
@@ -36,8 +36,6 @@ from .issuance import (
     Lint,
     Linted,
     LintFailed,
-    RecordedIntent,
-    SigningOrder,
     Stopped,
 )
 from .unissuable import Unissuable, unissuable
@@ -140,11 +138,13 @@ def _refused(
     return Stopped(application, _issuer_for(context, application, moment).id, (f"profile.{code}",))
 
 
+@lru_cache(maxsize=500)
 def request_faults(request: bytes) -> tuple[str, ...]:
     """Return the codes of all faults of a request: its signature, its key, and their form in DER (A4, F2).
 
     Intake checked the same. It is checked again because a CA's key follows from it, but for the one costly check of
-    the key, whether its modulus is prime.
+    the key, whether its modulus is prime. Who examines an application mostly signs for it a moment later, and asks
+    again then: the same octets have the same faults.
     """
     judged = judge_csr(request, weaknesses)
     if isinstance(judged, Csr):
@@ -157,15 +157,27 @@ def _issuer_for(context: IssuingContext, application: ApplicationAccepted, momen
     return _issuer_of(context, _profile_of(context, application), public_key_of(b64decode(application.csr)), moment)
 
 
-def contents_of(context: IssuingContext, application: ApplicationAccepted, serial: int, moment: datetime) -> Contents:
-    """Return the certificate's contents. Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing."""
+def contents_of(
+    context: IssuingContext,
+    application: ApplicationAccepted,
+    serial: int,
+    moment: datetime,
+    intended: Allocated | None = None,
+) -> Contents:
+    """Return the certificate's contents: with CA and CRL partition as intended, or as they are drawn at the moment.
+
+    Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing.
+    """
     profile = _profile_of(context, application)
     spki = public_key_of(b64decode(application.csr))
-    issuer = _issuer_of(context, profile, spki, moment)
+    if intended is None:
+        issuer, partition = _issuer_of(context, profile, spki, moment), partition_of(serial, context.partitions)
+    else:
+        issuer, partition = context.authority.issuer(intended.issuer), intended.partition
     period = granted(
         profile, moment, application.due, application.start_date, application.validity_days, issuer.not_before
     )
-    crl, ca_issuers_url, ocsp_url = context.addresses(issuer, serial)
+    crl, ca_issuers_url, ocsp_url = context.addresses_in(issuer, partition)
     return Contents(
         profile=profile,
         issuer=issuer,
@@ -198,27 +210,6 @@ def _profile_of(context: IssuingContext, application: ApplicationAccepted) -> Pr
 
 def _issuer_of(context: IssuingContext, profile: Profile, spki: bytes, moment: datetime) -> IssuerInfo:
     return context.authority.issuer_for(profile.environment, family_of(spki), moment)
-
-
-def check_order(context: IssuingContext, order: SigningOrder, recorded: RecordedIntent) -> Checked:
-    """Return what may be signed for an order: what the table intends, as its profile builds it, and linted (F3).
-
-    Raise SigningRefused, SettingsDiffer or AuthorityMissing.
-    """
-    if not recorded.is_of(order):
-        raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
-    issuer, profile = context.authority.issuer(order.issuer), context.profiles.by_type.get(recorded.profile)
-    if profile is None:
-        raise SigningRefused("profile", f"There is no profile {recorded.profile}.")
-    intention = Intention(
-        profile_version=recorded.profile_version,
-        serial=recorded.serial,
-        not_before=recorded.not_before,
-        not_after=recorded.not_after,
-        key_sha256=recorded.key_sha256,
-        addresses=context.addresses_in(issuer, recorded.partition),
-    )
-    return check_service_certificate(order.tbs, intention, issuer, profile, context.lint)
 
 
 def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:

@@ -11,7 +11,7 @@ LintFailed      the certificate to be signed has findings (B3)
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, TypeAlias
@@ -27,6 +27,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Facts
+from servicecert_worker.domain.signed_record import SignedRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,17 @@ class Grant:
     language: Language
     recipients: Recipients
 
+    @classmethod
+    def of(cls, application: ApplicationAccepted) -> "Grant":
+        return cls(
+            account_id=application.account_id,
+            decision_id=application.decision_id,
+            type=application.type,
+            due=application.due,
+            language=application.language,
+            recipients=application.recipients,
+        )
+
 
 def application_digest(application: ApplicationAccepted) -> str:
     """Return the SHA-256 of all that an application says but its recipients, who can be erased (E3).
@@ -106,29 +118,22 @@ def application_digest(application: ApplicationAccepted) -> str:
 class Intended:
     """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`.
 
-    `application_sha256` is of the application that led to it.
+    `application_sha256` is of the application that led to it, `record` is the application as intake has signed it: the
+    act that signs believes nothing else (F3). It is dropped when the intent ends.
     """
 
     allocated: Allocated
     grant: Grant
     sign_by: datetime
     application_sha256: str | None = None
+    record: SignedRecord | None = field(default=None, compare=False)
 
     @classmethod
-    def of(cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime) -> "Intended":
-        return cls(
-            linted.allocated,
-            Grant(
-                account_id=application.account_id,
-                decision_id=application.decision_id,
-                type=application.type,
-                due=application.due,
-                language=application.language,
-                recipients=application.recipients,
-            ),
-            sign_by,
-            application_digest(application),
-        )
+    def of(
+        cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime, record: SignedRecord | None = None
+    ) -> "Intended":
+        digest = application_digest(application)
+        return cls(linted.allocated, Grant.of(application), sign_by, digest, record)
 
 
 class SigningOrder(BaseModel):
@@ -147,6 +152,10 @@ class SigningOrder(BaseModel):
         """The hash of the bytes to be signed, as audited (B6)."""
         return sha256(self.tbs).hexdigest()
 
+    def is_of(self, intended: Intended) -> bool:
+        """Return whether the order has the CA and the bytes of an intent."""
+        return (self.issuer, self.tbs) == (intended.allocated.issuer, intended.allocated.tbs)
+
     @classmethod
     def of(cls, intended: Intended) -> "SigningOrder":
         return cls(issuer=intended.allocated.issuer, tbs=intended.allocated.tbs, sign_by=intended.sign_by)
@@ -156,21 +165,9 @@ class SigningOrder(BaseModel):
 class RecordedIntent:
     """An intent in the table of certificates. `unwanted`: an operator or a compromised key voids it."""
 
-    issuer: str
-    tbs_sha256: str
-    profile: str
-    profile_version: int
-    serial: int
-    not_before: datetime
-    not_after: datetime
-    key_sha256: str
-    partition: int
+    intended: Intended
     open: bool = True
     unwanted: bool = False
-
-    def is_of(self, order: SigningOrder) -> bool:
-        """Return whether an order has the same CA and bytes."""
-        return (self.issuer, self.tbs_sha256) == (order.issuer, order.tbs_sha256)
 
 
 class Signed(BaseModel):
@@ -254,12 +251,13 @@ class Voided:
 class Stopped(Facts):
     """An application whose draft, or whose request, has findings (B3, F2). Nothing is intended.
 
-    The drawn serial number is discarded.
+    The drawn serial number is discarded. `record` is the application as intake has signed it.
     """
 
     application: ApplicationAccepted
     issuer: str
     findings: tuple[str, ...]
+    record: SignedRecord | None = field(default=None, compare=False)
 
     @property
     def is_by_request(self) -> bool:

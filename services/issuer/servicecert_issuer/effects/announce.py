@@ -7,15 +7,15 @@ from servicecert_schemas.certificate import CertificateIntended
 from servicecert_worker.decider import Task
 
 from ..domain.announcement import announcement
-from ..domain.issuance import Intended
+from ..domain.issuance import State
 
 
 @dataclass(frozen=True)
 class Announce:
-    """Returns the announcements of signing orders. `intents` returns the intents that the table of certificates has."""
+    """Returns the announcements of signing orders. `states` returns the cases that the table of certificates has."""
 
-    intents: Callable[[Sequence[str]], Awaitable[Mapping[str, Intended]]]
+    states: Callable[[Sequence[str]], Awaitable[Mapping[str, State]]]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[CertificateIntended | None]:
-        intended = await self.intents([task.key for task in tasks])
-        return [announcement(task.key, task.data, intended.get(task.key)) for task in tasks]
+        states = await self.states([task.key for task in tasks])
+        return [announcement(task.key, task.data, states.get(task.key)) for task in tasks]

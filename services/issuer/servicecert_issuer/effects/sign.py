@@ -1,26 +1,39 @@
-"""The issuer's effects: sign with a CA key, and examine stopped applications again."""
+"""The issuer's effects: sign with a CA key, and examine stopped applications again.
+
+Both believe nothing but what intake has signed (F2, F3).
+"""
 
 import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from servicecert_pki.authority import AuthorityMissing
 from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
 from servicecert_worker.process.logs import about
 
-from ..domain.examine import Examine, IssuingContext, check_order
-from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, Unsigned
+from ..domain.act import check_order
+from ..domain.examine import Examine, IssuingContext
+from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, State, Stopped, Unsigned
+from ..domain.unissuable import STOPPED
+from .accepted import AcceptedApplications
 
 log = logging.getLogger(__name__)
 
 _AFTER_ALARM = timedelta(minutes=1)
 _AFTER_CLOCK = timedelta(seconds=5)
+
+_UNSIGNED = "unsigned"
+_UNSIGNED_TEXT = (
+    "The application is not as a pinned key of intake has signed it; if that key was replaced, run "
+    "`servicecert republish intake`."
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,9 +41,9 @@ class Sign:
     """Check, sign and verify orders in a thread, so that the event loop stays free.
 
     Repeating an order signs the same bytes: the first recorded signature counts. Expired and voided orders are not
-    signed. Bytes that differ from `recorded_intents`, or that no profile allows, are refused, with an alarm, and end
-    void (B2, F3): no turn wrote those. Nothing is signed or voided while `clock_fault` returns why the clock is not
-    trusted.
+    signed. Bytes that differ from `recorded_intents`, or from what follows from the `accepted` application, are
+    refused, with an alarm, and end void (B2, F3): no turn wrote those. Without such an application an order waits, with
+    an alarm. Nothing is signed or voided while `clock_fault` returns why the clock is not trusted.
     """
 
     context: IssuingContext
@@ -38,6 +51,7 @@ class Sign:
     clock: Callable[[], datetime]
     clock_fault: Callable[[], str | None]
     recorded_intents: Callable[[Sequence[str]], Awaitable[Mapping[str, RecordedIntent]]]
+    accepted: AcceptedApplications
     unavailable: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
@@ -46,7 +60,10 @@ class Sign:
             return [Retry(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
         recorded = await self.recorded_intents([task.key for task in tasks])
-        return await asyncio.to_thread(lambda: [self._logged(task, recorded.get(task.key), now) for task in tasks])
+        applications = await self.accepted({key: it.intended.record for key, it in recorded.items() if it.open})
+        return await asyncio.to_thread(
+            lambda: [self._logged(task, recorded.get(task.key), applications.get(task.key), now) for task in tasks]
+        )
 
     async def unavailable_keys(self) -> Mapping[str, float]:
         """Return 1 for each CA whose key was unavailable the last time, 0 for the others."""
@@ -56,22 +73,29 @@ class Sign:
         """Return how many orders this worker refused to sign, by code."""
         return {code: float(count) for code, count in self.refused.items()}
 
-    def _logged(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
+    def _logged(
+        self, task: Task, recorded: RecordedIntent | None, application: ApplicationAccepted | None, now: datetime
+    ) -> Outcome:
         with about(task):
-            return self._finish(task, recorded, now)
+            return self._finish(task, recorded, application, now)
 
-    def _finish(self, task: Task, recorded: RecordedIntent | None, now: datetime) -> Outcome:
+    def _finish(
+        self, task: Task, recorded: RecordedIntent | None, application: ApplicationAccepted | None, now: datetime
+    ) -> Outcome:
         """Return the single outcome of an order, signed or not (B2)."""
         order: SigningOrder = task.data
         if recorded is None:
             return self._refuse(task, SigningRefused("other-bytes", "The table of certificates intends nothing here."))
-        if recorded.is_of(order):
+        if order.is_of(recorded.intended):
             if not recorded.open:
                 return Done(Unsigned(code="ended"))
             if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
                 return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
+        if application is None:
+            _alarm(self.refused, task, order.issuer, _UNSIGNED, _UNSIGNED_TEXT)
+            return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
         try:
-            checked = check_order(self.context, order, recorded)
+            checked = check_order(self.context, order, recorded.intended, application, now)
             key = self.keys.get(order.issuer)
             if key is None:
                 raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")
@@ -94,12 +118,7 @@ class Sign:
 
     def _refuse(self, task: Task, refused: SigningRefused) -> Outcome:
         """Alarm, and end the intent without a signature."""
-        self.refused[refused.code] += 1
-        log.error(
-            "alarm: refused to sign: %s Run `servicecert ca reconcile`",
-            refused,
-            extra={"key": task.key, "issuer": task.data.issuer, "code": refused.code},
-        )
+        _alarm(self.refused, task, task.data.issuer, refused.code, str(refused))
         return Done(Unsigned(code=refused.code))
 
     def _log_unavailable(self, issuer: str) -> None:
@@ -111,13 +130,37 @@ class Sign:
 
 @dataclass(frozen=True)
 class ExamineStopped:
-    """Examine stopped applications again, each with a new serial number."""
+    """Examine stopped applications again, each with a new serial number.
+
+    One that is not as intake has signed it stays stopped, with an alarm, which counts in `refused`.
+    """
 
     examine: Examine
+    states: Callable[[Sequence[str]], Awaitable[Mapping[str, State]]]
+    accepted: AcceptedApplications
+    refused: Counter[str]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        examined = await asyncio.to_thread(lambda: [self.examine.facts(task.data) for task in tasks])
-        return [
-            Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, ClockUntrusted) else Done(Examined(facts=facts))
-            for facts in examined
-        ]
+        states = await self.states([task.key for task in tasks])
+        stopped = {key: it for key, it in states.items() if isinstance(it, Stopped)}
+        applications = await self.accepted({key: it.record for key, it in stopped.items()})
+        return await asyncio.to_thread(
+            lambda: [self._examined(task, stopped.get(task.key), applications.get(task.key)) for task in tasks]
+        )
+
+    def _examined(self, task: Task, stopped: Stopped | None, application: ApplicationAccepted | None) -> Outcome:
+        if stopped is None:
+            # The case ended meanwhile: whatever was found, nothing is decided with it.
+            return Done(Examined(facts=STOPPED))
+        if application is None or application != stopped.application:
+            _alarm(self.refused, task, stopped.issuer, _UNSIGNED, _UNSIGNED_TEXT)
+            return Done(Examined(facts=replace(stopped, findings=(f"application.{_UNSIGNED}",))))
+        facts = self.examine.facts(application)
+        return Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, ClockUntrusted) else Done(Examined(facts=facts))
+
+
+def _alarm(counts: Counter[str], task: Task, issuer: str, code: str, text: str) -> None:
+    """Count and log that nothing is signed for a task."""
+    counts[code] += 1
+    fields = {"key": task.key, "issuer": issuer, "code": code}
+    log.error("alarm: refused to sign: %s Run `servicecert ca reconcile`", text, extra=fields)

@@ -45,17 +45,11 @@ select key, state::text as state, issuer, coalesce(ended_at, begun_at) as at fro
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
        business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings,
-       application_sha256
-from certificates where key = any($1::text[])
+       application_sha256, record, u.key is not null as unwanted
+from certificates left join unwanted as u using (key) where key = any($1::text[])
 
 -- name: lock_blocked
 select pg_advisory_xact_lock(lock_of('blocked/' || key_sha256)) from unnest($1::text[]) as k (key_sha256)
-
--- name: recorded_intents
-select c.key, c.issuer, encode(sha256(c.tbs), 'hex') as tbs_sha256, c.profile, c.profile_version, c.serial, c.not_before, c.not_after,
-       c.key_sha256, c.partition, c.state = 'intended' as open, u.key is not null as unwanted
-from certificates c left join unwanted u using (key)
-where c.key = any($1::text[]) and c.tbs is not null
 
 -- name: open_acts
 select i.key, i.data, c.tbs, c.issuer from intents i join certificates c on c.key = i.key where i.kind = 'sign' and c.state = 'intended'
@@ -152,17 +146,17 @@ with states as (
     select *
     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::int[], $9::int[], $10::timestamptz[],
                 $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[],
-                $19::text[])
+                $19::text[], $20::text[])
         as b (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, business_id,
-              sign_by, "grant", refusal, application, findings, application_sha256)
+              sign_by, "grant", refusal, application, findings, application_sha256, record)
     order by key_sha256
 ),
 begun as (
     insert into certificates (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
-                              business_id, sign_by, "grant", refusal, application, findings, application_sha256)
+                              business_id, sign_by, "grant", refusal, application, findings, application_sha256, record)
     select key, 1, state::certificate_state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
            coalesce(business_id, ''), coalesce(sign_by, now()), "grant"::jsonb, refusal, application::jsonb, findings::jsonb,
-           application_sha256
+           application_sha256, record
     from states where version = 0
     on conflict (key) do nothing
     returning 1
@@ -181,7 +175,7 @@ resumed as (
 ended as (
     update certificates as c
     set version = c.version + 1, state = i.state::certificate_state, certificate = i.certificate, refusal = i.refusal, ended_at = now()
-    from unnest($20::text[], $21::int[], $22::text[], $23::bytea[], $24::text[]) as i (key, version, state, certificate, refusal)
+    from unnest($21::text[], $22::int[], $23::text[], $24::bytea[], $25::text[]) as i (key, version, state, certificate, refusal)
     where c.key = i.key and c.version = i.version
     returning 1
 )

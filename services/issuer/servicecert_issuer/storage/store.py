@@ -12,6 +12,7 @@ from asyncpg import Pool, Record
 from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
 from servicecert_worker.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
+from servicecert_worker.domain.signed_record import SignedRecord
 
 from ..domain.issuance import (
     Allocated,
@@ -49,6 +50,7 @@ _BEGUN = (
     "application",
     "findings",
     "application_sha256",
+    "record",
 )
 _ENDED = ("key", "version", "state", "certificate", "refusal")
 
@@ -87,17 +89,19 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
 
 async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, RecordedIntent]:
     """Return the recorded intents of cases, by case."""
-    return {
-        row["key"]: RecordedIntent(**{**dict(list(row.items())[1:]), "serial": int(row["serial"], 16)})
-        for row in await pool.fetch(QUERIES["recorded_intents"], list(keys))
-    }
+    recorded = {}
+    for row in await pool.fetch(QUERIES["load"], list(keys)):
+        match _state(row):
+            case Intended() as intended:
+                recorded[row["key"]] = RecordedIntent(intended, unwanted=row["unwanted"])
+            case Recorded(intended=intended) | Voided(intended=intended):
+                recorded[row["key"]] = RecordedIntent(intended, open=False)
+    return recorded
 
 
-async def open_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, Intended]:
-    """Return the intents of cases that are not ended, by case."""
-    async with pool.acquire() as connection:
-        stored = await CertificateStore().load(connection, keys)
-    return {each.key: each.state for each in stored if isinstance(each.state, Intended)}
+async def states(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, State]:
+    """Return the states of cases, by case."""
+    return {row["key"]: _state(row) for row in await pool.fetch(QUERIES["load"], list(keys))}
 
 
 async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
@@ -130,6 +134,7 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "application": stopped.application.model_dump_json(),
                 "findings": json.dumps(stopped.findings),
                 "application_sha256": application_digest(stopped.application),
+                "record": _text(stopped.record),
             }
         case Intended(allocated=it) as intended:
             return {
@@ -148,8 +153,13 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "sign_by": intended.sign_by,
                 "grant": _GRANT.dump_json(intended.grant).decode(),
                 "application_sha256": intended.application_sha256,
+                "record": _text(intended.record),
             }
     raise TypeError(f"A case does not begin as {type(entry.state).__name__}.")
+
+
+def _text(record: SignedRecord | None) -> str | None:
+    return None if record is None else record.text
 
 
 def _ended(entry: Stored[State]) -> Mapping[str, Any]:
@@ -161,12 +171,13 @@ def _ended(entry: Stored[State]) -> Mapping[str, Any]:
 
 
 def _state(row: Record) -> State:
+    record = None if row["record"] is None else SignedRecord(row["record"])
     match row["state"]:
         case "refused":
             return Refused(row["refusal"], row["application_sha256"])
         case "stopped":
             application = ApplicationAccepted.model_validate_json(row["application"])
-            return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])))
+            return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])), record)
     intended = Intended(
         Allocated(
             issuer=row["issuer"],
@@ -183,6 +194,7 @@ def _state(row: Record) -> State:
         _GRANT.validate_json(row["grant"]),
         row["sign_by"],
         row["application_sha256"],
+        record,
     )
     match row["state"]:
         case "intended":

@@ -1,0 +1,74 @@
+"""The check in the act that signs: the intent is made again from what intake has signed (F2, F3). Pure.
+
+No row is believed: neither that of the intent, nor that of the case. What they hold is signed if it is what follows
+from the application, or not at all.
+"""
+
+from base64 import b64decode
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from servicecert_pki.ca_signing import Checked, SettingsDiffer, SigningRefused, check_service_certificate
+from servicecert_pki.certificate import CertificateRefused
+from servicecert_pki.names import NameRefused
+from servicecert_pki.spki import spki_sha256
+from servicecert_pki.validity import ValidityRefused
+from servicecert_schemas.certificate import ApplicationAccepted
+
+from .examine import IssuingContext, contents_of, request_faults
+from .issuance import Grant, Intended, SigningOrder, application_digest
+
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far the clock of the worker that intended may have been ahead."""
+
+
+def check_order(
+    context: IssuingContext,
+    order: SigningOrder,
+    recorded: Intended,
+    application: ApplicationAccepted,
+    now: datetime,
+) -> Checked:
+    """Return what may be signed for an order: what follows from the application, byte by byte, and linted.
+
+    `application` is verified to be intake's. Raise SigningRefused, SettingsDiffer or AuthorityMissing.
+    """
+    it = recorded.allocated
+    if not order.is_of(recorded):
+        raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
+    profile = context.profiles.by_type.get(application.type)
+    if profile is None:
+        raise SigningRefused("profile", f"There is no profile {application.type}.")
+    if faults := request_faults(b64decode(application.csr)):
+        raise SigningRefused("request", f"The certificate request is invalid: {', '.join(faults)}.")
+    moment = min(it.not_before + profile.backdating, now + _CLOCKS_DIFFER)
+    try:
+        contents = contents_of(context, application, it.serial, moment, it)
+        checked = check_service_certificate(order.tbs, contents, context.lint)
+    except (SigningRefused, CertificateRefused, NameRefused, ValidityRefused) as refused:
+        if it.profile_version != profile.version:
+            raise SettingsDiffer(
+                "profile-version",
+                f"It was intended with version {it.profile_version} of the profile {profile.type_id}, "
+                f"and this worker has version {profile.version}.",
+            ) from refused
+        if isinstance(refused, SigningRefused):
+            raise
+        text = f"No certificate of the profile {profile.type_id} follows from the application."
+        raise SigningRefused("profile", text) from refused
+    following = replace(
+        recorded,
+        allocated=replace(
+            it,
+            profile=profile.type_id,
+            not_before=contents.not_before,
+            not_after=contents.not_after,
+            key_sha256=spki_sha256(contents.spki),
+            business_id=application.subject.business_id,
+        ),
+        grant=Grant.of(application),
+        application_sha256=application_digest(application),
+    )
+    if following != recorded:
+        raise SigningRefused("books", "The table has other values than follow from the application.")
+    return checked
