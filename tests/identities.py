@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,9 +20,13 @@ class Writers(ABC):
         """Return what signs a service's events."""
 
     def signed(self, record: Record) -> Record:
-        """Return a record as its topic's writer publishes it: signed, if that is one of the services."""
+        """Return a record as its topic's writer publishes it: signed in its name, if that is one of the services."""
         signers = TOPICS[record.topic].signers(dict(record.headers)["ce_type"].decode())
-        return self.signer(signers[0]).signed(record) if signers else record
+        if not signers:
+            return record
+        signer = self.signer(signers[0])
+        headers = [(name, signer.source.encode() if name == "ce_source" else raw) for name, raw in record.headers]
+        return signer.signed(replace(record, headers=headers))
 
 
 class Identities(Writers):

@@ -9,7 +9,9 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from databases import Backup, administer
+from identities import Identities
 from servicecert_cli.connections import kafka
 from servicecert_deploy import Child, Parts
 from servicecert_schemas import topics
@@ -22,7 +24,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.storage import QUERIES, database
 from toy import service as toy
-from toy.stand import Stand, eventually, numbered
+from toy.stand import PARTITIONS, Stand, eventually, numbered
 
 ENDS = 65
 UNKNOWN = "The database of toy does not know records of its topics since "
@@ -101,6 +103,18 @@ async def send(stand: Stand, record: Record) -> None:
     await stand.producer.send_and_wait(
         stand.prefix + record.topic, record.value, record.key, headers=list(record.headers)
     )
+
+
+async def commit_all(stand: Stand, group: str, topic: str) -> None:
+    """Commit a group's offsets at the end of a topic, as if it had handled all."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        await consumer.commit(await consumer.end_offsets(partitions))
+    finally:
+        await consumer.stop()
 
 
 async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_published(
@@ -232,6 +246,23 @@ async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_st
     await fences[0].require_known(stand.pool.fetch)
     with pytest.raises(OperatorError, match="at least 1 handled of applications"):
         await fences[1].require_known(stand.pool.fetch)
+
+
+async def test_F2_a_record_whose_writer_s_key_is_gone_proves_nothing_about_the_database(
+    stand: Stand, tmp_path: Path
+) -> None:
+    """It was ignored while the key was pinned, as CRLs are by most readers: no table knows it."""
+    issuer = Identities(tmp_path / "issuer-s", ["issuer"])
+    ignored = to_record(
+        IssuingRefused(case_id=CASE, code="n9", texts=toy.NO_TEXTS), source="/issuer", id=uuid4(), time=machine_clock()
+    )
+    await send(stand, issuer.signer("issuer").signed(ignored))
+    cluster = Cluster(stand.parts.bootstrap, stand.prefix)
+    await commit_all(stand, cluster.group(toy.NAME), cluster.name(topics.CERTIFICATES))
+    service = replace(toy.toy(tmp_path / "acts", 0), reads=(topics.CERTIFICATES,), is_relevant=lambda _: False)
+    for pinned in (issuer, Identities(tmp_path / "others", ["issuer"])):
+        fence = Fence(cluster, service, pinned.verifier(stand.prefix), timedelta(days=90))
+        await fence.require_known(stand.pool.fetch)
 
 
 async def test_a_database_that_has_noted_nothing_yet_takes_the_topics_as_they_are(stand: Stand) -> None:

@@ -10,14 +10,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any, cast
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiokafka import TopicPartition
 from recycling import Recycler, schemas
 from servicecert_cli.operations.forgotten import Comparison
 from servicecert_schemas.certificate import IssuingRefused
-from servicecert_schemas.topics import APPLICATIONS
+from servicecert_schemas.codec import to_record
+from servicecert_schemas.topics import CERTIFICATES
 from servicecert_worker.decider import Connection, Happened
 from servicecert_worker.domain.owed import content_id
 from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
@@ -29,6 +30,7 @@ from servicecert_worker.runtime.effects import NOBODY
 from servicecert_worker.runtime.record import Record
 from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import database
+from services.handler import example
 from toy.remembering import NOW, Course, Interrupted, Pool, Remembering, Taken, record, replayed, restored, tables
 from toy.service import MIGRATIONS, Tally
 
@@ -441,7 +443,7 @@ class Topic:
         self._records = records
 
     async def partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
-        return [TopicPartition(name, 0) for name in topics if name == APPLICATIONS.name]
+        return [TopicPartition(name, 0) for name in topics if name == self._records[0].topic]
 
     async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return dict.fromkeys(partitions, len(self._records))
@@ -471,3 +473,15 @@ async def test_I1_a_second_copy_does_not_hide_what_was_written_before_it(empty: 
         assert await forgotten(pool, [first, other, poison, *copies]) == [1, 2, 3, 4]
         await course.step([other, poison])
         assert await forgotten(pool, [first, other, poison, *copies]) == [3, 4]
+
+
+async def test_F2_a_record_whose_writer_s_key_is_gone_is_not_forgotten_if_it_is_ignored(empty: Empty) -> None:
+    made = to_record(example(IssuingRefused), source="/issuer", id=uuid4(), time=NOW)
+    ignored = Record(made.topic, 0, 0, made.key, made.headers, made.value, NOW)
+    reads = replace(inert(), reads=(CERTIFICATES,))
+    async with empty() as pool:
+        for is_relevant in (True, False):
+            service = replace(reads, is_relevant=lambda _, it=is_relevant: it)
+            comparison = Comparison(service, Cluster("-"), Verifier({}), pool)
+            found = await comparison.forgotten(cast("PartReader", Topic([ignored])))
+            assert found.records.total() == int(is_relevant)

@@ -40,11 +40,11 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
     return Identities(tmp_path_factory.mktemp("identities") / "service-keys")
 
 
-def example(type: str, **changes: Any) -> Made:
+def example(type: str, source: str = "/intake", **changes: Any) -> Made:
     """Return the record of a stored example, with changed fields, not signed."""
     event = next(event for _, event in SIGNED if type == event.TYPE)
     data = event.model_validate({**stored_examples()[type][0]["value"], **changes})
-    return to_record(data, source="/intake", id=uuid4(), time=NOW)
+    return to_record(data, source=source, id=uuid4(), time=NOW)
 
 
 def read(made: Made, verifier: Verifier) -> str:
@@ -68,13 +68,38 @@ ACCEPTED = "servicecert.application.accepted.v1"
 def test_F2_every_event_of_a_service_is_believed_with_its_writer_s_signature_only(
     identities: Identities, topic: Topic, type: str
 ) -> None:
-    made = example(type)
     verifier = identities.verifier()
-    assert read(made, verifier) == "unsigned"
+    assert read(example(type), verifier) == "unsigned"
     writers = [writer for writer in topic.writers if writer in SERVICES]
     for service in SERVICES:
-        signed = identities.signer(service).signed(made)
+        signed = identities.signer(service).signed(example(type, f"/{service}"))
         assert read(signed, verifier) == (type if service in writers else "wrong-signature")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_its_own"),
+    [
+        ("/intake", True),
+        # A command of an earlier release named itself below the service whose key it used.
+        ("/intake/standings", True),
+        ("/revoker", False),
+        ("/intake-2", False),
+        ("/revoker/intake", False),
+        ("x/intake", False),
+        ("intake", False),
+        ("/", False),
+    ],
+)
+def test_F2_a_key_signs_in_the_name_of_its_own_service_only(
+    identities: Identities, source: str, is_its_own: bool
+) -> None:
+    """Intake and revoker both write to `deadlines`: with the key of one, nobody speaks for the other."""
+    warned = "servicecert.deadline.warned.v1"
+    made = identities.signer("intake").signed(example(warned, source))
+    verifier = identities.verifier()
+    assert read(made, verifier) == (warned if is_its_own else "wrong-signature")
+    assert verifier.is_from("intake", made.topic, made.key, made.headers, made.value) is is_its_own
+    assert not verifier.is_from("revoker", made.topic, made.key, made.headers, made.value)
 
 
 def test_F2_what_our_services_alone_write_is_signed_and_what_others_write_is_named() -> None:
@@ -209,6 +234,7 @@ def test_f2_who_is_no_service_takes_no_id_that_a_service_derives(identities: Ide
     assert isinstance(arrival.what, Event)
     assert arrival.id != FORESEEN
     assert again.id == arrival.id, "a repeated event has one effect"
+    made = to_record(revocation(), source="/revoker", id=FORESEEN, time=NOW)
     own = arrive(received(identities.signer("revoker").signed(made)), identities.verifier())
     assert (type(own.what), own.id) == (Event, FORESEEN)
 

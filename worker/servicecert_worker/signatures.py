@@ -28,14 +28,14 @@ UNTRUSTED = frozenset((UNSIGNED, WRONG_SIGNATURE))
 
 _ID_DIGITS = 16
 _FORM = re.compile(SIGNATURE_FORM.encode())
-_TYPE = "ce_type"
+_TYPE, _SOURCE = "ce_type", "ce_source"
 
 
 class Signer:
     """Signs a service's events with its key."""
 
     def __init__(self, service: str, key: Ed25519PrivateKey) -> None:
-        self._source = f"/{service}"
+        self.source = f"/{service}"
         self._key = key
         self._id = key_id(key.public_key())[:_ID_DIGITS]
 
@@ -43,7 +43,7 @@ class Signer:
         self, topic: str, key: str, id: UUID, type: str, payload: bytes, at: datetime, traceparent: str | None = None
     ) -> str:
         """Return the signature of an event as the relay will publish it, as in its header."""
-        headers = headers_of(Envelope(id, self._source, type, key, at, key, traceparent))
+        headers = headers_of(Envelope(id, self.source, type, key, at, key, traceparent))
         return self._sign(topic, key.encode(), headers, payload)
 
     def signed(self, record: Record) -> Record:
@@ -72,10 +72,10 @@ class Verifier:
         name = topic.removeprefix(self.prefix)
         entry = TOPICS.get(name)
         signatures = [raw for header, raw in headers if header == SIGNATURE]
-        signers = () if entry is None else entry.services if signatures else entry.signers(_type(headers))
+        signers = () if entry is None else entry.services if signatures else entry.signers(_last(headers, _TYPE))
         if not signers:
             return False
-        self._verify_one_of(signers, signatures, signed_bytes(name, key, headers, value))
+        self._verify_one_of(signers, signatures, headers, signed_bytes(name, key, headers, value))
         return True
 
     def is_from(self, service: str, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bool:
@@ -83,13 +83,15 @@ class Verifier:
         signatures = [raw for header, raw in headers if header == SIGNATURE]
         try:
             signed = signed_bytes(topic.removeprefix(self.prefix), key, headers, value)
-            self._verify_one_of((service,), signatures, signed)
+            self._verify_one_of((service,), signatures, headers, signed)
         except Undecodable:
             return False
         return True
 
-    def _verify_one_of(self, signers: Sequence[str], signatures: Sequence[bytes | None], signed: bytes) -> None:
-        """Raise `Undecodable` unless one of the signers has signed."""
+    def _verify_one_of(
+        self, signers: Sequence[str], signatures: Sequence[bytes | None], headers: Headers, signed: bytes
+    ) -> None:
+        """Raise `Undecodable` unless one of the signers has signed, in its own name: its source is `/it` or `/it/…`."""
         if not signatures:
             raise Undecodable(UNSIGNED, f"The record has no signature of {_any_of(signers)}.")
         form = _FORM.fullmatch(signatures[0] or b"") if len(signatures) == 1 else None
@@ -99,6 +101,10 @@ class Verifier:
         pinned = next((each for full, each in self.keys.items() if full.startswith(id)), None)
         if pinned is None or pinned.services.isdisjoint(signers):
             text = f"The record is signed by the key {id}, which is not pinned as one of {_any_of(signers)}."
+            raise Undecodable(WRONG_SIGNATURE, text)
+        source = f"{_last(headers, _SOURCE)}/"
+        if not any(source.startswith(f"/{each}/") for each in pinned.services.intersection(signers)):
+            text = f"The record is signed by the key {id} of {_any_of(sorted(pinned.services))} in another's name."
             raise Undecodable(WRONG_SIGNATURE, text)
         _verify(pinned, b64decode(form[2]), signed)
 
@@ -111,9 +117,9 @@ def _verify(pinned: TrustedKey, signature: bytes, signed: bytes) -> None:
         raise Undecodable(WRONG_SIGNATURE, "The signature is not that of this record.") from None
 
 
-def _type(headers: Headers) -> str:
-    """Return the event's type as the decoder reads it: the last header of that name."""
-    raw = next((raw for name, raw in reversed(headers) if name == _TYPE and raw is not None), b"")
+def _last(headers: Headers, name: str) -> str:
+    """Return the text of a header as the decoder reads it: the last one of that name."""
+    raw = next((raw for each, raw in reversed(headers) if each == name and raw is not None), b"")
     return raw.decode(errors="replace")
 
 

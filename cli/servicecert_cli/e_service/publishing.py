@@ -23,6 +23,7 @@ async def publish(
     """Publish events in order, for tests as the service that signs; return their ids. Raises OperatorError."""
     now = datetime.now(UTC)
     ids = [uuid4() for _ in events]
+    source = source if signer is None else signer.source
     records = [
         to_record(data, source=source, id=id, time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else now)
         for id, data in zip(ids, events, strict=True)

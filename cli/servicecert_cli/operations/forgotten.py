@@ -20,7 +20,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.outputs import Ends, Outputs, written_topics
 from servicecert_worker.kafka.reading import PartReader
 from servicecert_worker.runtime.publishing import SEQUENCE
-from servicecert_worker.runtime.record import Arrival, Record, arrive, is_relevant, possible_ids
+from servicecert_worker.runtime.record import Arrival, Record, arrive, is_junk, is_relevant, possible_ids
 from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import QUERIES
 
@@ -101,15 +101,24 @@ class Comparison:
         rows = await self._pool.fetch(QUERIES["known_inputs"], list(places))
         ids = {row["event_id"] for row in rows}
         known = [place for place, arrival in enumerate(arrivals) if ids & possible_ids(arrival)]
+        audited = [(place, key) for place in known for key in self._audited_keys(arrivals[place])]
         handled = await self._pool.fetch(
             QUERIES["handled_positions"],
-            known,
-            [key_of(arrivals[place]) for place in known],
-            [position_of(arrivals[place].record) for place in known],
+            [place for place, _ in audited],
+            [key for _, key in audited],
+            [position_of(arrivals[place].record) for place, _ in audited],
         )
         return max((row["place"] + 1 for row in handled), default=max(known, default=-1) + 1 or None)
 
+    def _audited_keys(self, arrival: Arrival) -> set[str]:
+        """Return the keys under which the audit may have a record: its place, if its writer's key was not pinned."""
+        event = self._event(arrival.record) if is_junk(arrival) else None
+        return {key_of(arrival)} if event is None else {key_of(arrival), event.data.key()}
+
     def _is_relevant(self, arrival: Arrival) -> bool:
+        """Return whether a record is decided again. One whose writer's key is not pinned is judged by what it says."""
+        if is_junk(arrival) and (event := self._event(arrival.record)) is not None:
+            return self._service.is_relevant(event.data)
         compacted = {self._cluster.name(topic) for topic in self._service.reads if topic.compacted}
         return is_relevant(arrival, self._service.is_relevant, compacted)
 

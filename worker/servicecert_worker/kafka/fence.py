@@ -101,7 +101,11 @@ class Fence:
         return list(last.values())
 
     def _relevant(self, records: Iterable[Record]) -> list[Seen]:
-        """Return those that the service handles, and that are not so old that its inbox may have forgotten them."""
+        """Return those that the service handles, and that are not so old that its inbox may have forgotten them.
+
+        Junk proves nothing about the database: before its writer's key was removed it may have been an event that the
+        service ignores.
+        """
         young = machine_clock() - self.inbox_age + _DAY
         compacted = {self.cluster.name(topic) for topic in self.service.reads if topic.compacted}
         found = []
