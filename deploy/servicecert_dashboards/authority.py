@@ -66,9 +66,10 @@ _CA = Row(
                 Query(increase("servicecert_certificate_alarms_total", "code"), "wrong event: {{code}}"),
                 Query(increase("servicecert_lint_warnings_total", "code"), "pkilint: {{code}}"),
                 Query("max(servicecert_second_certificates)", "second certificates"),
+                Query("max(servicecert_unasked_certificates)", "certificates of no case"),
             ),
             about="Each is an attack or a defect (alerts SigningRefused, InvalidRequestAccepted, CertificateForged,"
-            " LintWarning, SecondCertificate).",
+            " LintWarning, SecondCertificate, CertificateUnasked).",
             axis="alarms",
             limits=(Limit(1, "SigningRefused", Colour.RED),),
         ),

@@ -1,6 +1,7 @@
 """Accepted applications and the results of issuing (topics `accepted-applications` and `certificates`)."""
 
 from enum import StrEnum
+from hashlib import sha256
 from typing import Annotated, ClassVar
 from uuid import UUID
 
@@ -81,7 +82,7 @@ class ApplicationAccepted(CaseEvent):
     """
 
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
-    AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type", "profile_version")
+    AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type", "profile_version", "application_sha256")
 
     account_id: Identifier
     decision_id: UUID
@@ -96,6 +97,14 @@ class ApplicationAccepted(CaseEvent):
     language: Language
     recipients: Recipients
     profile_version: Count | None = None
+
+    @property
+    def application_sha256(self) -> str:
+        """The SHA-256 of all that it says but its recipients, who can be erased (E3).
+
+        Members with their defaults do not count, so that a later version with more of them returns the same.
+        """
+        return sha256(self.model_dump_json(exclude={"recipients"}, exclude_defaults=True).encode()).hexdigest()
 
 
 class AcceptedWithdrawn(CaseEvent):

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from commandline import do, one_sentence
 from servicecert_cli.e_service.publishing import publish
+from servicecert_intake.service import MIGRATIONS as INTAKE_MIGRATIONS
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.certificate import CertificateVoided
@@ -48,14 +49,22 @@ select gen_random_uuid(), 1, now(), key,
        json_build_object('issuer', issuer, 'tbs_sha256', encode(sha256(tbs), 'hex')))))::text, sha256('')
 from certificates
 """
+ACCEPTED = """
+insert into intake.audit (chain, seq, at, key, entry, hash)
+select gen_random_uuid(), 1, now(), key,
+       json_build_object('events', json_build_array(json_build_object('type', 'servicecert.application.accepted.v1',
+       'facts', json_build_object('application_sha256', %s::text))))::text, sha256('')
+from certificates
+"""
 
 
 @pytest.fixture
 def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
-    """The issuer's tables, as an administrator; the environment names them."""
+    """The issuer's tables, beside intake's, as an administrator; the environment names them."""
     monkeypatch.setenv("DATABASE_URL", database_url)
-    database.prepare(database_url, {"issuer": database.new_password()})
+    database.prepare(database_url, {name: database.new_password() for name in ("intake", "issuer")})
     schema.migrate(database_url, "issuer", [MIGRATIONS])
+    schema.migrate(database_url, "intake", [INTAKE_MIGRATIONS])
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
         yield connection
 
@@ -132,6 +141,7 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     assert done.exit_code == 1
     assert f"{waiting} has a serial number, but the audit has no record of its intent" in done.stdout
     issuer_tables.execute(AUDITED)
+    issuer_tables.execute(ACCEPTED, [None])
     done = servicecert("ca", "reconcile")
     assert (done.exit_code, done.stdout.splitlines()) == (
         0,
@@ -148,12 +158,62 @@ def test_B2_books_that_do_not_agree_are_told_and_end_with_1(
     assert report["published"] is None
 
 
+@pytest.mark.parametrize(
+    ("audited", "recorded", "is_found"),
+    [
+        (None, None, False),
+        ("a" * 64, "a" * 64, False),
+        # Of the release before.
+        (None, "a" * 64, False),
+        ("a" * 64, None, False),
+        # Another application, signed with intake's key, overtook the one that intake accepted.
+        ("a" * 64, "b" * 64, True),
+        ("nothing", "b" * 64, True),
+        ("nothing", None, True),
+    ],
+)
+def test_F2_an_application_that_intake_signed_and_did_not_accept_is_found(
+    servicecert: Callable[..., Result],
+    issuer_tables: psycopg.Connection,
+    audited: str | None,
+    recorded: str | None,
+    is_found: bool,
+) -> None:
+    case = str(uuid4())
+    issuer_tables.execute(INTENDED, [case])
+    issuer_tables.execute(ORDER, [case])
+    issuer_tables.execute("update certificates set application_sha256 = %s", [recorded])
+    issuer_tables.execute(AUDITED)
+    if audited != "nothing":
+        issuer_tables.execute(ACCEPTED, [audited])
+    done = servicecert("ca", "reconcile", "--json")
+    found = [(each["what"], each["key"]) for each in json.loads(done.stdout)["differences"]]
+    assert (done.exit_code, found) == (int(is_found), [("not-accepted", case)] * is_found)
+
+
+def test_F2_an_application_that_waits_or_was_refused_is_compared_too(
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection
+) -> None:
+    stopped, refused, withdrawn = (str(uuid4()) for _ in range(3))
+    issuer_tables.execute(STOPPED, [stopped])
+    for case in (refused, withdrawn):
+        issuer_tables.execute(
+            "insert into certificates (key, version, state, refusal) values (%s, 1, 'refused', 'validity')", [case]
+        )
+    issuer_tables.execute(
+        "update certificates set application_sha256 = repeat('a', 64) where key = any(%s)", [[stopped, refused]]
+    )
+    report = json.loads(servicecert("ca", "reconcile", "--json").stdout)
+    assert {each["key"] for each in report["differences"]} == {stopped, refused}
+
+
 def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
     servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, empty_cluster: Cluster
 ) -> None:
     case = uuid4()
     issuer_tables.execute(INTENDED, [str(case)])
     issuer_tables.execute(AUDITED)
+    issuer_tables.execute(ACCEPTED, [None])
     issuer_tables.execute(
         "update certificates set state = 'voided', refusal = 'x', ended_at = now() - interval '25 hours'"
     )
@@ -208,6 +268,7 @@ def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_a
     issuer_tables.execute(INTENDED, [str(uuid4())])
     issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")
     issuer_tables.execute(AUDITED)
+    issuer_tables.execute(ACCEPTED, [None])
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=revoker") as tables:
         tables.execute(BOOKED)
         tables.execute("insert into crls (issuer, partition, number, scheduled) values ('test-ec', 0, 1, true)")

@@ -40,6 +40,8 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
     ("issuer/count_refused", "certificates"): _RECONCILES,
     ("issuer/count_serials", "certificates"): _RECONCILES,
     ("issuer/reconcile", "certificates"): _RECONCILES,
+    ("issuer/reconcile_accepted", "audit"): _RECONCILES,
+    ("issuer/reconcile_accepted", "certificates"): _RECONCILES,
     ("issuer/reconcile_audit", "certificates"): _RECONCILES,
     ("issuer/reconcile_audit", "audit"): _RECONCILES,
     ("issuer/voids", "certificates"): _RECONCILES,
@@ -57,10 +59,11 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
 }
 """What reads which table whole, and why it may. A row that is needed no more fails."""
 
-READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str], str] = {
-    ("worker_figures", "parked"): _COUNTS,
-    ("keys_to_erase", "parked"): "each night, what is parked",
-    ("erased_keys", "audit"): "`erase --again`, after a restore",
+READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str, str], str] = {
+    **{(schema, "worker_figures", "parked"): _COUNTS for schema in SERVICES},
+    **{(schema, "keys_to_erase", "parked"): "each night, what is parked" for schema in SERVICES},
+    **{(schema, "erased_keys", "audit"): "`erase --again`, after a restore" for schema in SERVICES},
+    ("intake", "figures", "parked"): _COUNTS,
 }
 
 NOT_EXPLAINED: Mapping[str, str] = {
@@ -108,7 +111,8 @@ def _read_whole(large: Large, statement: Statement) -> set[str]:
 
 @pytest.mark.parametrize("schema", SERVICES)
 def test_no_function_reads_a_table_whole_that_grows(large: Large, schema: str) -> None:
-    assert _read_by(large, plans_of_functions(large.connection, schema)) == READ_WHOLE_BY_FUNCTIONS.keys()
+    read = {(schema, *each) for each in _read_by(large, plans_of_functions(large.connection, schema))}
+    assert read == {each for each in READ_WHOLE_BY_FUNCTIONS if each[0] == schema}
 
 
 @pytest.mark.parametrize("schema", SERVICES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -177,6 +177,18 @@ def test_F2_a_key_is_replaced_while_both_count_and_the_removed_one_is_refused(tm
     assert [read(each, first.verifier()) for each in (old, new)] == [ACCEPTED, ACCEPTED]
     (first.folder / "intake.pub").unlink()
     assert [read(each, first.verifier()) for each in (old, new)] == ["wrong-signature", ACCEPTED]
+
+
+def test_F2_a_key_counts_until_its_end_by_the_reader_s_clock_whatever_its_records_say(identities: Identities) -> None:
+    """Who has an exposed key writes what time he likes into a record, and into the producer's timestamp."""
+    backdated = identities.signer("intake").signed(example(ACCEPTED))
+    keys = {id: replace(each, not_after=NOW + timedelta(days=1)) for id, each in identities.verifier().keys.items()}
+
+    def at(moment: datetime) -> str:
+        return read(backdated, Verifier(keys, clock=lambda: moment))
+
+    assert at(NOW + timedelta(days=1)) == ACCEPTED
+    assert at(NOW + timedelta(days=1, microseconds=1)) == "wrong-signature"
 
 
 def test_F2_an_outsider_s_record_takes_neither_the_id_nor_the_key_that_it_names(identities: Identities) -> None:

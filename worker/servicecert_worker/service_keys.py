@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
@@ -32,6 +33,8 @@ PUBLIC = "public"
 
 _SETTING = "SERVICECERT_SERVICE_KEY_FILE"
 _OWNER = "Signs for"
+_NOT_AFTER = re.compile(rb"^not[- ]?after\b:?(.*)$", re.MULTILINE | re.IGNORECASE)
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -92,10 +95,15 @@ def read_key(path: Path, service: str | None = None) -> Ed25519PrivateKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A pinned public key, and the services that it speaks for: each worker has only its own service's key."""
+    """A pinned public key, and the services that it speaks for: each worker has only its own service's key.
+
+    After `not_after`, by the reader's clock, it counts as if it were not pinned: whoever has the private key chooses
+    the times in a record, and its producer's timestamp.
+    """
 
     key: Ed25519PublicKey
     services: frozenset[str]
+    not_after: datetime = _NEVER
 
 
 TrustedKeys: TypeAlias = Mapping[str, TrustedKey]
@@ -105,21 +113,31 @@ TrustedKeys: TypeAlias = Mapping[str, TrustedKey]
 def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
     """Return the public keys in a folder and its subfolders, by id: `<service>.pub` or several `<service>-….pub`.
 
-    Raises `OperatorError` if there is none, or a file is not one.
+    A line `Not after <time>` in a file ends its key. Raises `OperatorError` if there is none, or a file is not one.
     """
     keys: dict[str, TrustedKey] = {}
     for path in sorted(folder.rglob("*.pub")):
         try:
-            key = load_pem_public_key(path.read_bytes())
+            content = path.read_bytes()
+            key = load_pem_public_key(content)
         except (OSError, ValueError):
             key = None
         if not isinstance(key, Ed25519PublicKey):
             raise OperatorError(f"{path} holds no Ed25519 public key: remove it, or name another folder.", 65)
-        id, service = key_id(key), path.stem.partition("-")[0]
-        others = keys[id].services if id in keys else frozenset()
-        keys[id] = TrustedKey(key, others | {service})
+        id, found = key_id(key), TrustedKey(key, frozenset({path.stem.partition("-")[0]}), _not_after(path, content))
+        others = keys.get(id, found)
+        keys[id] = TrustedKey(key, others.services | found.services, min(others.not_after, found.not_after))
     if not keys:
         raise OperatorError(
             f"There is no public key (*.pub) in {folder}: name the folder that `servicecert service-keys` made.", 66
         )
     return keys
+
+
+def _not_after(path: Path, content: bytes) -> datetime:
+    """Return when the public key in a file ends. Raises `OperatorError`: an end that is not understood is none."""
+    try:
+        return min([_NEVER, *(datetime.fromisoformat(raw.decode().strip()) for raw in _NOT_AFTER.findall(content))])
+    except (ValueError, TypeError):
+        text = f"{path}: write its end as in `Not after 2027-12-31T12:00:00+02:00`, with the time zone."
+        raise OperatorError(text, 65) from None

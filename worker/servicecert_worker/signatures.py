@@ -19,6 +19,7 @@ from servicecert_schemas.event import Envelope
 from servicecert_schemas.signed_bytes import SIGNATURE, SIGNATURE_FORM, signed_bytes
 from servicecert_schemas.topics import TOPICS
 
+from .clock import Clock, machine_clock
 from .service_keys import TrustedKey, TrustedKeys, key_id
 
 UNSIGNED = "unsigned"
@@ -58,10 +59,14 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verifies records with the pinned keys. `prefix` is what the installation puts before the topics' names."""
+    """Verifies records with the pinned keys that have not ended by the clock.
+
+    `prefix` is what the installation puts before the topics' names.
+    """
 
     keys: TrustedKeys
     prefix: str = ""
+    clock: Clock = machine_clock
 
     def verify(self, topic: str, key: bytes | None, headers: Headers, value: bytes | None) -> bool:
         """Return whether a service has signed the record; False for one that nobody needs to sign.
@@ -102,6 +107,8 @@ class Verifier:
         if pinned is None or pinned.services.isdisjoint(signers):
             text = f"The record is signed by the key {id}, which is not pinned as one of {_any_of(signers)}."
             raise Undecodable(WRONG_SIGNATURE, text)
+        if pinned.not_after < self.clock():
+            raise Undecodable(WRONG_SIGNATURE, f"The record is signed by the key {id}, which has ended.")
         source = f"{_last(headers, _SOURCE)}/"
         if not any(source.startswith(f"/{each}/") for each in pinned.services.intersection(signers)):
             text = f"The record is signed by the key {id} of {_any_of(sorted(pinned.services))} in another's name."

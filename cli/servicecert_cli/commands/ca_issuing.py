@@ -72,10 +72,10 @@ def reconcile(published: bool, as_json: bool) -> None:
     """Check that the records agree: allocated = issued + void + open.
 
     Every certificate has its intent, with the same bytes and serial number; no intent is
-    abandoned or late; the audit has each intent and each signature, and no other. With
-    --published also: each case is published with its recorded result, and a serial
-    number that is void for a day is revoked. Workers may run meanwhile. Lists the
-    differences; the exit code is then 1.
+    abandoned or late; the audit has each intent and each signature, and no other, and
+    intake's has accepted each application. With --published also: each case is published
+    with its recorded result, and a serial number that is void for a day is revoked.
+    Workers may run meanwhile. Lists the differences; the exit code is then 1.
 
     An operator's login also compares the certificates of OCSP responders, and counts
     what each CA signed: compare that with the log of your HSM.
@@ -92,7 +92,7 @@ def reconcile(published: bool, as_json: bool) -> None:
         return await revoked.count_signatures(connection), found
 
     async def compare(connection: Any) -> tuple[list[Serials], list[Difference]]:
-        found = await reconciliation.differences(connection)
+        found = await reconciliation.differences(connection) + await reconciliation.not_accepted(connection)
         if topics is not None:
             found += await topics.differences(connection)
         return await reconciliation.count_serials(connection), found

@@ -221,11 +221,20 @@ def others_can_read_a_secret(it, patch, folder) -> Iterator[None]:
     yield
 
 
-@breaks("No public key of notifier.", service_keys=CRITICAL)
+@breaks("No public key of notifier,", service_keys=CRITICAL)
 def a_service_s_public_key_is_missing(it, *_) -> Iterator[None]:
     file = it.keys_folder / "notifier.pub"
     content = file.read_bytes()
     file.unlink()
+    yield
+    file.write_bytes(content)
+
+
+@breaks("The last public key ends: notifier in 6 days.", service_keys=WARNING)
+def a_service_s_public_key_ends_soon(it, *_) -> Iterator[None]:
+    file = it.keys_folder / "notifier.pub"
+    content = file.read_bytes()
+    file.write_bytes(f"Not after {datetime.now(UTC) + timedelta(days=7)}\n".encode() + content)
     yield
     file.write_bytes(content)
 

@@ -1,7 +1,7 @@
 """From facts to a finding: the backlog, the audit, this machine and its environment."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from cli.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds
@@ -115,9 +115,12 @@ def test_files_of_secrets_and_public_keys():
     holds(check_secret_files((2, [])), OK)
     holds(check_secret_files((2, ["A_FILE: others can read it"])), CRITICAL, "A_FILE")
     assert check_secret_files((0, [])).severity is SKIPPED
-    holds(check_service_keys((SERVICES, None)), OK)
-    holds(check_service_keys((SERVICES[1:], None)), CRITICAL, "No public key of intake.")
-    holds(check_service_keys(((), "There is none.")), CRITICAL, "There is none.")
+    left = dict.fromkeys(SERVICES, timedelta(days=31))
+    holds(check_service_keys((left, None)), OK)
+    holds(check_service_keys((dict.fromkeys(SERVICES[1:], timedelta(days=31)), None)), CRITICAL, "key of intake,")
+    holds(check_service_keys(({**left, "issuer": timedelta(seconds=-1)}, None)), CRITICAL, "key of issuer, or it has")
+    holds(check_service_keys(({**left, "issuer": timedelta(days=29)}, None)), WARNING, "issuer in 29 days")
+    holds(check_service_keys(({}, "There is none.")), CRITICAL, "There is none.")
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,19 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from figures import figure
 from servicecert_intake import service
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, apply
 from servicecert_intake.settings import Settings
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.parked import RecordParked
+from servicecert_worker.clock import machine_clock
 from servicecert_worker.decider import Change
 from services.handler import example, handling
 
@@ -54,6 +57,22 @@ async def test_C3_a_mail_of_a_kind_that_intake_does_not_know_is_stored_published
     *_, case = await intake.published()
     assert {each.kind for each in case.deliveries} == {"certificate-renewed", MailKind.ADDRESS_REFUSED}
     assert await intake.parked() == []
+
+
+async def test_F2_a_certificate_of_a_case_that_nobody_submitted_is_an_alarm_of_its_own(intake):
+    """Also where it waits behind another record of its case. One of a known case is none."""
+    issued, mailed = (example(each, case_id=UUID(int=9)) for each in (CertificateIssued, MailHandedOver))
+    genuine = example(CertificateIssued, case_id=str(APPLICATION.case_id))
+
+    async def unasked() -> float:
+        return (await figure(intake._pool, machine_clock(), "unasked_certificates"))[""]
+
+    await intake.handle(APPLICATION, genuine)
+    assert (await intake.parked(), await unasked()) == ([], 0)
+    await intake.handle(mailed)
+    assert (await intake.parked(), await unasked()) == (["no-such-case"], 0)
+    await intake.handle(issued, example(CertificateIssued, case_id=UUID(int=10)))
+    assert (await intake.parked(), await unasked()) == (["no-such-case", "behind", "no-such-case"], 2)
 
 
 async def test_I6_a_newer_member_of_a_closed_list_is_parked_with_the_known_ones(intake):

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from servicecert_issuer.domain.announcement import announcement
 from servicecert_issuer.domain.examine import IssuingContext
-from servicecert_issuer.domain.issuance import Allocated, Intended, SigningOrder, application_digest
+from servicecert_issuer.domain.issuance import Allocated, Intended, SigningOrder
 from servicecert_issuer.effects.announce import Announce
 from servicecert_issuer.storage.store import announced, states
 from servicecert_pki.keys import SigningKey
@@ -39,7 +39,7 @@ def test_I4_the_announcement_and_the_application_make_the_intent_again(intend: I
         partition=told.partition,
     )
     assert replace(intended, allocated=allocated, sign_by=told.sign_by) == intended
-    assert told.application_sha256 == application_digest(application)
+    assert told.application_sha256 == application.application_sha256
 
 
 def test_I4_nothing_is_announced_that_the_table_does_not_intend(intend: Intend, accepted: Accepted) -> None:

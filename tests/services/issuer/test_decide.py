@@ -22,7 +22,6 @@ from servicecert_issuer.domain.issuance import (
     Stopped,
     Unsigned,
     Voided,
-    application_digest,
 )
 from servicecert_issuer.domain.unissuable import STOPPED, VOIDED, WITHDRAWN, unissuable
 from servicecert_pki.authority import Authority
@@ -76,7 +75,7 @@ def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed, 
     states: dict[str, State] = {
         "intended": intended,
         "issued": Recorded.of(intended, signed),
-        "refused": Refused("validity", application_digest(accepted())),
+        "refused": Refused("validity", accepted().application_sha256),
         "voided": Voided(intended, "deadline"),
     }
     return states[request.param]
@@ -118,7 +117,7 @@ def test_A15_withdrawal_before_the_intent_is_in_time_and_holds(
     before = stopped if is_stopped else None
     decision = decide(before, event(AcceptedWithdrawn(case_id=accepted().case_id)), None, NOW)
     refused = IssuingRefused(case_id=accepted().case_id, code="withdrawn", texts=WITHDRAWN.texts)
-    digest = application_digest(accepted()) if is_stopped else None
+    digest = accepted().application_sha256 if is_stopped else None
     assert decision == Decision(Refused("withdrawn", digest), events=(refused,))
     late = decide(decision.state, event(accepted(), linted), None, NOW)
     assert late == Decision(decision.state)
@@ -128,7 +127,7 @@ def test_what_cannot_be_issued_is_refused_in_words(accepted: Accepted, event: Ma
     reason = unissuable("validity")
     decision = decide(None, event(accepted(), reason), None, NOW)
     refused = IssuingRefused(case_id=accepted().case_id, code="validity", texts=reason.texts)
-    assert decision == Decision(Refused("validity", application_digest(accepted())), events=(refused,))
+    assert decision == Decision(Refused("validity", accepted().application_sha256), events=(refused,))
 
 
 def test_B3_what_fails_the_checks_is_stopped_and_told_and_nothing_is_intended(

@@ -22,7 +22,6 @@ from servicecert_issuer.domain.issuance import (
     Stopped,
     Unsigned,
     Voided,
-    application_digest,
 )
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
@@ -237,7 +236,7 @@ async def test_D6_compromised_key_is_never_certified_also_in_a_race(
     await one.finish()
     for end in (await one.state(case), await one.state(later.case_id)):
         assert isinstance(end, Refused | Voided)
-    assert await one.state(later.case_id) == Refused("key-compromised", application_digest(later))
+    assert await one.state(later.case_id) == Refused("key-compromised", later.application_sha256)
     assert "issued" not in await one.published()
     assert await one.parked() == 0
     for statement in ("delete from blocked_keys", "update blocked_keys set key_sha256 = repeat('0', 64)"):
@@ -348,7 +347,7 @@ async def test_A15_stopped_application_can_be_withdrawn(
     strict = make_issuer(context=replace(context, lint=lambda *_: ("pkix.a",)))
     await strict.issue(accepted(case_id=case))
     await strict.happen(AcceptedWithdrawn(case_id=case))
-    assert await strict.state(case) == Refused("withdrawn", application_digest(accepted(case_id=case)))
+    assert await strict.state(case) == Refused("withdrawn", accepted(case_id=case).application_sha256)
     assert await strict.published() == ["stopped", "refused"]
 
 

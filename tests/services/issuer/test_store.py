@@ -19,7 +19,6 @@ from servicecert_issuer.domain.issuance import (
     State,
     Stopped,
     Voided,
-    application_digest,
 )
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, recorded_intents
@@ -85,7 +84,7 @@ async def test_stopped_application_goes_on_or_is_refused(pool: Pool, intended: I
     stopped = Stopped(accepted(), "production-ec", ("pkix.a", 'with "quotes", {braces} and \\'))
     await save(pool, *(Stored(key, 0, stopped) for key in "abc"))
     assert await load(pool, "a", "b") == [Stored("a", 1, stopped), Stored("b", 1, stopped)]
-    digest = application_digest(accepted())
+    digest = accepted().application_sha256
     changed: dict[str, State] = {
         "a": intended,
         "b": Refused("withdrawn", digest),

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from difflib import get_close_matches
 
 from servicecert_schemas.topics import SERVICES
@@ -12,6 +12,8 @@ from .check import Finding, Subject, critical, examination, listed, ok, skipped,
 OURS = ("SERVICECERT_", "SMTP_")
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 OLD_ZONES_YEARS = 2
+ENDS_SOON = timedelta(days=30)
+_NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +127,16 @@ def check_secret_files(facts: tuple[int, Sequence[str]]) -> Finding:
     "Is a public key of each service there?",
     "Records of a service whose key is missing are parked as forged.",
 )
-def check_service_keys(facts: tuple[Collection[str], str | None]) -> Finding:
-    """Judge the services that have a public key in the folder, and why the folder cannot be read."""
-    found, fault = facts
+def check_service_keys(facts: tuple[Mapping[str, timedelta], str | None]) -> Finding:
+    """Judge how long each service has a public key in the folder, and why the folder cannot be read."""
+    left, fault = facts
     if fault is not None:
         return critical(fault, "Copy all *.pub of `servicecert service-keys` there.")
-    if missing := [service for service in SERVICES if service not in found]:
-        return critical(f"No public key of {', '.join(missing)}.", "Copy its *.pub there, and restart the readers.")
+    copy = "Copy its *.pub there, and restart the readers."
+    if missing := [service for service in SERVICES if left.get(service, _NO_TIME) <= _NO_TIME]:
+        return critical(f"No public key of {', '.join(missing)}, or it has ended.", copy)
+    if ending := [f"{service} in {left[service].days} days" for service in SERVICES if left[service] < ENDS_SOON]:
+        return warning(f"The last public key ends: {', '.join(ending)}.", f"Make a new key. {copy}")
     return ok("Each service has one.")
 
 

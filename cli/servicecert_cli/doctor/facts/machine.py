@@ -4,8 +4,8 @@ import os
 import re
 import sys
 import zoneinfo
-from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -101,13 +101,14 @@ def _fault(path: Path) -> str | None:
     return None
 
 
-async def service_keys(_: Sources) -> tuple[Collection[str], str | None]:
-    """Return the services that have a public key, and why the folder cannot be read. Raises Skip."""
+async def service_keys(_: Sources) -> tuple[Mapping[str, timedelta], str | None]:
+    """Return how long each service has a public key, and why the folder cannot be read. Raises Skip."""
     try:
         keys = read_public_keys(Path(setting("SERVICECERT_SERVICE_KEYS")))
     except OperatorError as fault:
-        return (), str(fault)
-    return frozenset(service for key in keys.values() for service in key.services), None
+        return {}, str(fault)
+    ends = sorted((key.not_after, service) for key in keys.values() for service in key.services)
+    return {service: end - datetime.now(UTC) for end, service in ends}, None
 
 
 async def time_zones(_: Sources) -> TimeZones:

@@ -12,4 +12,8 @@ FIGURES = (
         ("clock",),
     ),
     Figure("servicecert_keys_blocked", "Keys that are never certified again.", ("reason",)),
+    Figure(
+        "servicecert_unasked_certificates",
+        "Certificates that the issuer signed for cases that intake does not know, at most 1,000; any is an attack.",
+    ),
 )

@@ -18,4 +18,12 @@ create or replace function figures(moment timestamptz) returns table (name text,
     union all
     select 'servicecert_keys_blocked', array[reason], (select count(*) from keys where blocked = reason)
     from (values ('compromised'), ('shared-prime')) as r (reason)
+    union all
+    -- Whatever they are parked for: behind a record of the same case they are not at fault themselves.
+    select 'servicecert_unasked_certificates', '{}', count(*)
+    from (
+        select from parked as p
+        where type like 'servicecert.certificate.issued.%' and not exists (select from cases where case_id = p.key)
+        limit 1000
+    ) as unasked
 $$;

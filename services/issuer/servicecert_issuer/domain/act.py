@@ -16,7 +16,7 @@ from servicecert_pki.validity import ValidityRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 
 from .examine import IssuingContext, contents_of, request_faults
-from .issuance import Grant, Intended, SigningOrder, application_digest
+from .issuance import Grant, Intended, SigningOrder
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clock of the worker that intended may have been ahead."""
@@ -67,7 +67,7 @@ def check_order(
             business_id=application.subject.business_id,
         ),
         grant=Grant.of(application),
-        application_sha256=application_digest(application),
+        application_sha256=application.application_sha256,
     )
     if following != recorded:
         raise SigningRefused("books", "The table has other values than follow from the application.")

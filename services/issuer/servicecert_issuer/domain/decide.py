@@ -36,7 +36,6 @@ from .issuance import (
     Unsigned,
     Voided,
     accepted_digest,
-    application_digest,
 )
 from .recheck_plan import RECHECK, Rechecked, plan
 from .unissuable import VOIDED, WITHDRAWN, Unissuable
@@ -123,11 +122,11 @@ def late_result_code(state: State | None, result: Result) -> str | None:
 def is_another(application: ApplicationAccepted, state: State | None) -> bool:
     """Return whether a case began with another application: intake signs one for each (F2, I3)."""
     known = None if state is None else accepted_digest(state)
-    return known is not None and known != application_digest(application)
+    return known is not None and known != application.application_sha256
 
 
 def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:
-    digest = None if application is None else application_digest(application)
+    digest = None if application is None else application.application_sha256
     return Decision(Refused(reason.code, digest), events=(refused(case_id, reason),))
 
 

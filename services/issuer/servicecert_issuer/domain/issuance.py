@@ -105,15 +105,6 @@ class Grant:
         )
 
 
-def application_digest(application: ApplicationAccepted) -> str:
-    """Return the SHA-256 of all that an application says but its recipients, who can be erased (E3).
-
-    Members with their defaults do not count, so that a later version with more of them returns the same.
-    """
-    facts = application.model_dump_json(exclude={"recipients"}, exclude_defaults=True)
-    return sha256(facts.encode()).hexdigest()
-
-
 @dataclass(frozen=True, slots=True)
 class Intended:
     """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`.
@@ -132,8 +123,7 @@ class Intended:
     def of(
         cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime, record: SignedRecord | None = None
     ) -> "Intended":
-        digest = application_digest(application)
-        return cls(linted.allocated, Grant.of(application), sign_by, digest, record)
+        return cls(linted.allocated, Grant.of(application), sign_by, application.application_sha256, record)
 
 
 class SigningOrder(BaseModel):
@@ -278,6 +268,6 @@ State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped
 def accepted_digest(state: State) -> str | None:
     """Return the digest of the application that a case began with, if it is known."""
     if isinstance(state, Stopped):
-        return application_digest(state.application)
+        return state.application.application_sha256
     begun = state.intended if isinstance(state, Recorded | Voided) else state
     return begun.application_sha256

@@ -18,8 +18,6 @@ from servicecert_schemas.revocation import Standing, StandingChanged
 from ..domain.issuance import SigningOrder
 from ..storage import QUERIES
 
-"""Seconds for a statement that reads the whole table."""
-
 
 @dataclass(frozen=True, slots=True)
 class Serials:
@@ -74,6 +72,11 @@ async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
         for each in await count_serials(connection)
         if each.allocated != _sum(each)
     ]
+
+
+async def not_accepted(connection: asyncpg.Connection[Any]) -> list[Difference]:
+    """Return the cases whose application intake did not accept, by its audit in the same database."""
+    return [Difference(**dict(row)) for row in await connection.fetch(QUERIES["reconcile_accepted"])]
 
 
 def _sum(serials: Serials) -> int:

@@ -106,6 +106,24 @@ select 'twice', string_agg(c.key, ', ' order by c.key), 'have one serial number 
 from certificates c where c.serial is not null group by c.issuer, c.serial having count(*) > 1
 order by 1, 2
 
+-- name: reconcile_accepted
+-- The applications that intake did not accept, according to its audit (F2), a row for each: code, case, words. Who has intake's key can sign one, and not
+-- write there. What was accepted before the audit named the application counts for whatever it was.
+with accepted as materialized (
+    select key, event #>> '{facts,application_sha256}' as application_sha256
+    from (
+        select key, case when entry is json then entry::jsonb end as entry
+        from intake.audit where entry like '%"servicecert.application.accepted.%'
+    ) as decided,
+    jsonb_path_query(entry, '$.events[*] ? (@.type starts with "servicecert.application.accepted.")') as event
+)
+select 'not-accepted' as what, key, 'has an application that intake did not accept, according to its audit' as words
+from certificates as c
+where (serial is not null or application_sha256 is not null) and not exists (
+    select from accepted as a where a.key = c.key and coalesce(a.application_sha256 = c.application_sha256, true)
+)
+order by key
+
 -- name: reconcile_audit
 -- All differences between certificates and audit (B6), a row for each: code, case, words.
 with entries as materialized (

@@ -13,7 +13,7 @@ grant select, insert on recheck_findings to {operators};
 grant execute on function retry_stopped, give_up to {operators};
 
 grant select (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, business_id,
-              certificate, refusal, begun_at, sign_by, ended_at) on certificates to {readers};
+              certificate, refusal, begun_at, sign_by, ended_at, application_sha256) on certificates to {readers};
 grant select on stopped_since, blocked_keys, unwanted, rechecks, recheck_findings to {readers};
 -- What is to be signed is no secret: `servicecert ca reconcile` compares it.
 grant select (data) on intents to {readers};

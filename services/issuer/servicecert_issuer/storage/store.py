@@ -24,7 +24,6 @@ from ..domain.issuance import (
     State,
     Stopped,
     Voided,
-    application_digest,
 )
 from ..domain.unissuable import KEY_COMPROMISED, KEY_OF_ANOTHER
 from . import QUERIES
@@ -133,7 +132,7 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "issuer": stopped.issuer,
                 "application": stopped.application.model_dump_json(),
                 "findings": json.dumps(stopped.findings),
-                "application_sha256": application_digest(stopped.application),
+                "application_sha256": stopped.application.application_sha256,
                 "record": _text(stopped.record),
             }
         case Intended(allocated=it) as intended:
