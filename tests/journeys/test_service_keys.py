@@ -197,7 +197,8 @@ async def test_F2_F7_an_exposed_key_and_one_that_is_replaced_stop_nothing(
         await keys.type(GIVE)
         await keys.restart(service)
         revoked.append(await works(client))
-        await keys.type(SIGN_ANEW)
+        if service in ("intake", "revoker"):
+            await keys.type(SIGN_ANEW)
         await IdleCheck(system).wait()
         await keys.type(REMOVE)
         await keys.restart(*system.processes)
