@@ -1,6 +1,7 @@
-"""The identities that a broker tells apart: who writes and reads topics."""
+"""The identities that a broker tells apart: who writes and reads topics, and how much each may write."""
 
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Principal(StrEnum):
@@ -26,3 +27,23 @@ class Principal(StrEnum):
     """`servicecert erase`."""
     TOPICS_CREATOR = "topics-creator"
     """`servicecert topics create`, `list`."""
+
+
+_KIB = 1024
+PRODUCER_BYTE_RATES = MappingProxyType(
+    {
+        # Eight times what they write in a backlog: 200 certificates a second, 10 kB each.
+        Principal.INTAKE: 16_384 * _KIB,
+        Principal.ISSUER: 16_384 * _KIB,
+        Principal.REVOKER: 16_384 * _KIB,
+        Principal.NOTIFIER: 16_384 * _KIB,
+        # Eight of the largest applications, or a thousand usual ones.
+        Principal.E_SERVICE: 2_048 * _KIB,
+        Principal.REGISTERS_LOADER: 2_048 * _KIB,
+        Principal.ERASER: 256 * _KIB,
+        # A few events an hour.
+        Principal.CANARY: 32 * _KIB,
+        Principal.OCSP_RESPONDER: 32 * _KIB,
+    }
+)
+"""How many octets a second who writes may write to each broker (F5): Kafka's `producer_byte_rate`."""

@@ -33,7 +33,7 @@ from docs.metric_tables import (
 )
 from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
-from docs.who_may import broker_groups, broker_rights, database_rights, principals
+from docs.who_may import broker_groups, broker_quotas, broker_rights, database_rights, principals
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
@@ -303,6 +303,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "topics": topics,
     "broker-rights": broker_rights,
     "broker-groups": broker_groups,
+    "broker-quotas": broker_quotas,
     "principals": principals,
     "database-rights": database_rights,
     "deficiencies": deficiencies,

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from docs.pages import table
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
 from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
 
@@ -35,6 +35,14 @@ def broker_rights() -> list[str]:
         ("topic", *(f"`{user}`" for user in Principal)),
         ((f"`{topic.name}`", *(letters(user, topic.name) for user in Principal)) for topic in CATALOGUE),
     )
+
+
+def broker_quotas() -> list[str]:
+    """Return how much each user of the broker may write, users with the same quota in one row."""
+    users: dict[int, list[str]] = defaultdict(list)
+    for user, rate in PRODUCER_BYTE_RATES.items():
+        users[rate].append(f"`{user}`")
+    return table(("user", "KiB a second"), ((", ".join(who), f"{rate // 1024:,}") for rate, who in users.items()))
 
 
 def principals() -> list[str]:

@@ -1,4 +1,4 @@
-"""Every user of the broker tries everything that is not its own, and is refused by the broker (F4)."""
+"""Every user of the broker tries everything that is not its own, and more than its quota: the broker refuses (F4)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,6 +25,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from aiokafka.protocol.admin import DescribeClientQuotasRequest
 from aiokafka.protocol.group import JoinGroupRequest
 from click.testing import CliRunner
 from commandline import one_sentence, run_process
@@ -32,8 +34,8 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_deploy import Parts
-from servicecert_schemas.principals import Principal
-from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
+from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 from servicecert_worker.kafka.cluster import Cluster
@@ -155,6 +157,52 @@ async def test_f4_nobody_alters_or_deletes_topics_or_gives_rights_and_passwords(
         await rights_creation.apply(cluster, everything)
     with pytest.raises(Exception, match="use the broker's administrator"):
         await rights_creation.set_passwords(cluster, {Principal.INTAKE: "known"})
+
+
+async def throttled_ms(producer: AIOKafkaProducer, topic: str, octets: int) -> int:
+    """Write so much in records of the largest size; return for how long the broker holds the user up at most."""
+    send, answers = producer.client.send, []
+
+    async def noted(*request: object, **options: object) -> Any:
+        answers.append(answer := await send(*request, **options))
+        return answer
+
+    producer.client.send = noted
+    for _ in range(-(-octets // MAX_EVENT_BYTES)):
+        await producer.send_and_wait(topic, bytes(MAX_EVENT_BYTES), b"a", partition=0)
+    producer.client.send = send
+    return max(getattr(each, "throttle_time_ms", 0) for each in answers)
+
+
+@asynchronous
+async def test_f5_a_user_above_its_quota_is_held_up_and_another_one_is_not(broker: Broker) -> None:
+    """A broker averages over 10 s."""
+    async with (
+        asyncio.timeout(SECONDS),
+        AIOKafkaProducer(**broker.cluster(Principal.CANARY).client) as canary,
+        AIOKafkaProducer(**broker.cluster(Principal.E_SERVICE).client) as e_service,
+        AIOKafkaProducer(**broker.cluster(Principal.INTAKE).client) as intake,
+    ):
+        flood = 11 * PRODUCER_BYTE_RATES[Principal.E_SERVICE]
+        applications, views = PREFIX + APPLICATIONS.name, PREFIX + CASES.name
+        assert await throttled_ms(canary, applications, MAX_EVENT_BYTES // 2) == 0
+        assert await throttled_ms(e_service, applications, flood) > 0
+        assert await throttled_ms(intake, views, flood) == 0
+
+
+@asynchronous
+async def test_f5_the_broker_has_the_quotas_of_the_catalogue(broker: Broker) -> None:
+    client = AIOKafkaClient(**broker.cluster(ADMINISTRATOR).client)
+    await client.bootstrap()
+    try:
+        # Exactly the users that have one by their name.
+        every = DescribeClientQuotasRequest([("user", 2, None)], strict=True)
+        answer = await client.send(client.get_random_node(), every)
+    finally:
+        await client.close()
+    assert {entity[0][1]: dict(values) for entity, values in answer.entries} == {
+        str(user): {"producer_byte_rate": rate} for user, rate in PRODUCER_BYTE_RATES.items()
+    }
 
 
 @asynchronous

@@ -1,8 +1,8 @@
 """The rights of the broker's users: exactly the catalogue's writers and readers, and what commands need (F4)."""
 
 import pytest
-from servicecert_schemas.principals import Principal
-from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
+from servicecert_schemas.topics import CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 
 RIGHTS = acls()
@@ -60,3 +60,9 @@ def test_f4_a_prefix_is_before_every_name():
     assert {acl.name for mine in acls(prefix="trial.").values() for acl in mine} == {
         f"trial.{acl.name}" for mine in RIGHTS.values() for acl in mine
     }
+
+
+def test_f5_who_writes_has_a_quota_and_nobody_else():
+    assert set(PRODUCER_BYTE_RATES) == {writer for topic in CATALOGUE for writer in topic.writers}
+    # A broker averages over 10 s: one event of the largest size is never held up.
+    assert all(rate * 10 >= MAX_EVENT_BYTES for rate in PRODUCER_BYTE_RATES.values())

@@ -138,15 +138,19 @@ async def _grow(partitions: int, *, act: bool, as_json: bool) -> None:
     help="A user's name in Kafka, with {} for ours, e.g. 'User:CN={}' for client certificates.",
 )
 @click.option("--only", "only", type=one_of(Principal), multiple=True, metavar="USER", help="Only for this user.")
-@click.option("--apply", "apply_", is_flag=True, help="Give the rights to the cluster, as its administrator.")
+@click.option(
+    "--apply", "apply_", is_flag=True, help="Give the rights and quotas to the cluster, as its administrator."
+)
 def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, ...], apply_: bool) -> None:
-    """Print what each user of the cluster may do, or give them these rights.
+    """Print what each user of the cluster may do and how much, or give them these rights.
 
     Each service, responder and kind of command is a user with exactly the rights that
     it needs, and nobody else has any. A service that finds that it may do more does not
-    start. Without an option these are lines for a shell, with KAFKA_BOOTSTRAP_SERVERS
-    and the administrator's client properties in KAFKA_ADMIN_CONFIG. The names have the
-    prefix SERVICECERT_TOPIC_PREFIX. Rights that are there already stay.
+    start. Who writes has a quota of octets a second at each broker. Without an option
+    these are lines for a shell, with KAFKA_BOOTSTRAP_SERVERS and the administrator's
+    client properties in KAFKA_ADMIN_CONFIG. The names have the prefix
+    SERVICECERT_TOPIC_PREFIX. Rights that are there already stay, and quotas are set
+    again.
 
     \b
     Examples:
@@ -160,7 +164,7 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
     chosen = {each: rights[each] for each in Principal if not only or each in only}
     if apply_:
         created = interruption.run(rights_creation.apply(cluster(), chosen, user))
-        click.echo(f"Gave {created} rights to {len(chosen)} users; the others were there already.")
+        click.echo(f"Gave {created} rights to {len(chosen)} users, and set their quotas; the other rights were there.")
     elif strimzi is not None:
         for line in broker_rights.strimzi(chosen, strimzi, authentication):
             click.echo(line)

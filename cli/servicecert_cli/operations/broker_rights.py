@@ -1,19 +1,19 @@
-"""The rights of the broker's users, as commands for Kafka's own tool and as resources for Strimzi's operator."""
+"""The rights and quotas of the broker's users, as commands for Kafka's own tools and as resources for Strimzi."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from shlex import quote
 
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource
-from servicecert_worker.kafka.rights_creation import ANY_HOST
+from servicecert_worker.kafka.rights_creation import ANY_HOST, quota_user
 
 Rights = Mapping[Principal, Iterable[Acl]]
 
-TOOL = 'kafka-acls.sh --bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_CONFIG"'
+_LOGIN = '--bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_CONFIG"'
 
 
 def commands(rights: Rights, user: str) -> Iterator[str]:
-    """Yield lines for a shell, one for the resources on which a user may do the same.
+    """Yield lines for a shell, one for the resources on which a user may do the same, and one for its quota.
 
     `user` is its name in Kafka, with {} for ours.
     """
@@ -23,19 +23,25 @@ def commands(rights: Rights, user: str) -> Iterator[str]:
             names.setdefault((resource, prefixed, tuple(operations)), []).append(name)
         for (resource, prefixed, operations_of_all), same in names.items():
             words = [
-                TOOL,
+                f"kafka-acls.sh {_LOGIN}",
                 f"--add --allow-principal {quote(user.format(principal))}",
                 *(f"--operation {each}" for each in operations_of_all),
                 *(f"--{resource} {quote(each)}" for each in same),
                 *(["--resource-pattern-type prefixed"] if prefixed else []),
             ]
             yield " ".join(words)
+        if rate := PRODUCER_BYTE_RATES.get(principal):
+            who = quote(quota_user(user, principal))
+            quota = f"--alter --entity-type users --entity-name {who} --add-config producer_byte_rate={rate}"
+            yield f"kafka-configs.sh {_LOGIN} {quota}"
 
 
 def strimzi(rights: Rights, cluster: str, authentication: str) -> Iterator[str]:
     """Yield a KafkaUser for each principal, in YAML, of the Kafka that Strimzi calls `cluster`."""
     for principal, acls in rights.items():
-        yield _USER.format(name=principal, cluster=cluster, authentication=authentication)
+        rate = PRODUCER_BYTE_RATES.get(principal)
+        quotas = f"\n  quotas: {{producerByteRate: {rate}}}" if rate else ""
+        yield _USER.format(name=principal, cluster=cluster, authentication=authentication, quotas=quotas)
         for (resource, name, prefixed), operations in _by_resource(acls).items():
             pattern = "prefix" if prefixed else "literal"
             about = f"{{type: {resource}, name: {name}, patternType: {pattern}}}"
@@ -50,7 +56,7 @@ metadata:
   name: {name}
   labels: {{strimzi.io/cluster: {cluster}}}
 spec:
-  authentication: {{type: {authentication}}}
+  authentication: {{type: {authentication}}}{quotas}
   authorization:
     type: simple
     acls:"""

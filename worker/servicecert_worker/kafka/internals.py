@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -32,14 +32,17 @@ from aiokafka.protocol.group import LeaveGroupRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import (
     AbstractType,
+    Array,
     Boolean,
     CompactArray,
     CompactBytes,
     CompactString,
+    Float64,
     Int8,
     Int16,
     Int32,
     Schema,
+    String,
     TaggedFields,
 )
 
@@ -262,7 +265,8 @@ class TopicIdsRequest(Request[MetadataRequest_v12]):
         return request_struct_class([(UUID(int=0), name, {}) for name in self._topics], False, True, {})
 
 
-# What the broker's administrator needs and aiokafka's admin client lacks: rights, and users with passwords (KIP-554).
+# What the broker's administrator needs and aiokafka's admin client lacks: rights, users with passwords (KIP-554), and
+# their quotas (KIP-546).
 
 _ANY = 1
 """In a filter: of every type, operation and permission."""
@@ -335,6 +339,49 @@ class SetPasswords(Request[AlterUserScramCredentialsRequest_v0]):
         return request_struct_class([], self._users, {})
 
 
+_ENTITY = Array(("entity_type", String("utf-8")), ("entity_name", String("utf-8")))
+
+
+class AlterClientQuotasResponse_v0(Response):  # noqa: N801  -- named as aiokafka names its own
+    API_KEY = 49
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("entries", Array(("error_code", Int16), ("error_message", String("utf-8")), ("entity", _ENTITY))),
+    )
+
+
+class AlterClientQuotasRequest_v0(RequestStruct):  # noqa: N801
+    API_KEY = 49
+    API_VERSION = 0
+    RESPONSE_TYPE = AlterClientQuotasResponse_v0
+    SCHEMA = Schema(
+        (
+            "entries",
+            Array(
+                ("entity", _ENTITY),
+                ("ops", Array(("key", String("utf-8")), ("value", Float64), ("remove", Boolean))),
+            ),
+        ),
+        ("validate_only", Boolean),
+    )
+
+
+class SetProducerByteRates(Request[AlterClientQuotasRequest_v0]):
+    """Bounds how many octets a second each user may write to each broker."""
+
+    API_KEY = 49
+
+    def __init__(self, rates: Mapping[str, int]) -> None:
+        self._rates = rates
+
+    def build(self, request_struct_class: type[AlterClientQuotasRequest_v0]) -> AlterClientQuotasRequest_v0:
+        entries = [
+            ([("user", name)], [("producer_byte_rate", float(rate), False)]) for name, rate in self._rates.items()
+        ]
+        return request_struct_class(entries, False)
+
+
 async def create_acls(client: AIOKafkaClient, acls: list[tuple[int, str, int, str, str, int, int]]) -> None:
     """Create rights; those that are there stay. Raises what aiokafka raises."""
     answer: Any = await client.send(client.get_random_node(), CreateAllAcls(acls))
@@ -349,6 +396,13 @@ async def set_scram_credentials(
     request = SetPasswords([(name, mechanism, rounds, salt, salted, {}) for name, rounds, salt, salted in users])
     answer: Any = await client.send(client.get_random_node(), request)
     for _, code, *_ in answer.results:
+        _raise_for(code)
+
+
+async def set_producer_byte_rates(client: AIOKafkaClient, rates: Mapping[str, int]) -> None:
+    """Set the users' quotas, in octets a second. Raises what aiokafka raises."""
+    answer: Any = await client.send(client.get_random_node(), SetProducerByteRates(rates))
+    for code, *_ in answer.entries:
         _raise_for(code)
 
 

@@ -1,4 +1,4 @@
-"""Gives a broker's users their passwords and their rights. The broker's administrator may do it."""
+"""Gives a broker's users their passwords, rights and quotas. The broker's administrator may do it."""
 
 import asyncio
 import hashlib
@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabled
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 
 from ..domain.broker_acls import Acl, AclOperation, AclResource
 from ..faults import OperatorError, backoff, no_broker, with_timeout
 from .cluster import Cluster
-from .internals import create_acls, list_acls, set_scram_credentials
+from .internals import create_acls, list_acls, set_producer_byte_rates, set_scram_credentials
 
 ANY_HOST = "*"
 
@@ -37,9 +37,10 @@ _ROUNDS = 4096
 async def apply(cluster: Cluster, rights: Mapping[Principal, Iterable[Acl]], user: str = "User:{}") -> int:
     """Create the rights that are missing, and return how many once the broker heeds them all. Raises `OperatorError`.
 
-    `user` is the broker's name of a principal, with {} for ours.
+    It sets the quotas of these principals, too. `user` is the broker's name of a principal, with {} for ours.
     """
     wanted = {_as_kafka(acl, user.format(principal)) for principal, acls in rights.items() for acl in acls}
+    rates = {quota_user(user, each): rate for each, rate in PRODUCER_BYTE_RATES.items() if each in rights}
     async with _client(cluster) as client:
         missing = wanted - await list_acls(client)
         if missing:
@@ -47,7 +48,13 @@ async def apply(cluster: Cluster, rights: Mapping[Principal, Iterable[Acl]], use
         async for _ in backoff(first=0.02, longest=0.5):
             if wanted <= await list_acls(client):
                 break
+        await set_producer_byte_rates(client, rates)
     return len(missing)
+
+
+def quota_user(user: str, principal: Principal) -> str:
+    """Return the broker's name of a principal without `User:`, as quotas have it."""
+    return user.format(principal).partition(":")[2]
 
 
 async def set_passwords(cluster: Cluster, passwords: Mapping[str, str]) -> None:
