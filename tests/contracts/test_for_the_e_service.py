@@ -4,24 +4,19 @@ import asyncio
 import json
 import os
 import re
-import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import kafka_tools
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from contracts.members import NEWER
 from cryptography import x509
 from servicecert_deploy import Kafka
-from servicecert_deploy.jars import class_path
-from servicecert_deploy.java import CACHE, Java, locked, prepare
-from servicecert_deploy.kafka import train
-from servicecert_deploy.reports import silent
 from servicecert_schemas import (
     ACCOUNTS,
     APPLICATIONS,
@@ -39,11 +34,6 @@ from servicecert_worker.kafka import topic_creation
 PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 GRANTED, RETURNED = "", ".returned"
-TOOLS = Path(__file__).parent / "kafka-tools.sha256"
-MAIN_CLASSES = {
-    "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
-    "kafka-console-consumer.sh": "org.apache.kafka.tools.consumer.ConsoleConsumer",
-}
 
 
 def shown(language: str, word: str) -> str:
@@ -68,23 +58,16 @@ def bootstrap() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def console() -> Java:
-    """Kafka's console tools, which are in a separate jar."""
-    java = prepare(CACHE, silent, train)
-    with locked(CACHE, silent):
-        tools = class_path(CACHE, silent, TOOLS)
-    return replace(java, class_path=f"{java.class_path}{os.pathsep}{tools}", start_cache=None)
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kafka_tools.install(
+        tmp_path_factory.mktemp("kafka"), "kafka-console-producer.sh", "kafka-console-consumer.sh"
+    )
 
 
 @pytest.fixture
-def workdir(tmp_path: Path, bootstrap: str, console: Java) -> Path:
+def workdir(tmp_path: Path, bootstrap: str, tools: Path) -> Path:
     """A folder with the page's request, and commands named as in Kafka's distribution."""
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name, main_class in MAIN_CLASSES.items():
-        script = commands / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(console.command(main_class))} "$@"\n')
-        script.chmod(0o755)
+    (tmp_path / "bin").symlink_to(tools)
     return tmp_path
 
 

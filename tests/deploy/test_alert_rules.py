@@ -107,3 +107,21 @@ def test_a_container_that_is_silent_and_then_gone_is_one_alert(tmp_path: Path, a
     }
     series[f'up{{job="{job}",instance="a"}}'] = "1x4 0 stale"
     evaluate(tmp_path, series, FIRING.format(alert), 6, 1)
+
+
+STALLED = 'servicecert_stalled_offset{{instance="{}",service="intake",topic="applications",partition="3"}}'
+
+
+@pytest.mark.parametrize(
+    ("series", "minutes", "value"),
+    [
+        pytest.param({STALLED.format("a"): "_ 17x9"}, 3, 1, id="it cannot be read"),
+        pytest.param({STALLED.format("a"): "_ 17 _ 17 _ 17 _ 17"}, 6, 1, id="its process is restarted again and again"),
+        pytest.param({STALLED.format("a"): "17 _x9", STALLED.format("b"): "_ 17x9"}, 8, 1, id="two workers in turn"),
+        pytest.param({STALLED.format("a"): "17x3 _x9"}, 9, None, id="it is read again"),
+    ],
+)
+def test_a_stalled_partition_is_one_alert(
+    tmp_path: Path, series: Mapping[str, str], minutes: int, value: float | None
+) -> None:
+    evaluate(tmp_path, series, FIRING.format("PartitionStalled"), minutes, value)

@@ -72,6 +72,7 @@ _ALL: tuple[Line[Any], ...] = (
     Line(groups.check_group_clients, group_facts.groups, _KAFKA),
     Line(groups.check_worker_versions, group_facts.worker_versions, "Kafka, PostgreSQL"),
     Line(groups.check_offsets, group_facts.offsets, _KAFKA),
+    Line(groups.check_unreadable, group_facts.unreadable, _KAFKA),
     Line(groups.check_lag, group_facts.lags, _KAFKA),
     Line(database.check_database, sources.database_reached, _DATABASE),
     Line(database.check_database_version, database_facts.version, _DATABASE),

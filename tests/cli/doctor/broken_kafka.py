@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+from aiokafka.errors import UnsupportedCodecError
 from aiokafka.structs import OffsetAndMetadata
 from cli.doctor.breaking import CRITICAL, WARNING, breaks
 from cli.doctor.installation import Installation
@@ -175,6 +176,23 @@ def a_service_does_not_read(it, *_) -> Iterator[None]:
     partition = TopicPartition(it.cluster.name(APPLICATIONS), 0)
     it.do(committed(it, partition, it.do(end(it, partition))))
     it.do(written(it, APPLICATIONS.name, 2, hours=1))
+    yield
+    it.do(committed(it, partition, it.do(end(it, partition))))
+
+
+@breaks("Cannot be read: intake applications/0 at offset", unreadable=CRITICAL, lag=CRITICAL)
+def a_record_cannot_be_read(it, patch, _) -> Iterator[None]:
+    partition = TopicPartition(it.cluster.name(APPLICATIONS), 0)
+    it.do(committed(it, partition, it.do(end(it, partition))))
+    it.do(written(it, APPLICATIONS.name, 2, hours=1))
+    getmany = AIOKafkaConsumer.getmany
+
+    async def fails(consumer: AIOKafkaConsumer, *partitions: TopicPartition, **limits: Any) -> Any:
+        if partition in partitions:
+            raise UnsupportedCodecError
+        return await getmany(consumer, *partitions, **limits)
+
+    patch.setattr(AIOKafkaConsumer, "getmany", fails)
     yield
     it.do(committed(it, partition, it.do(end(it, partition))))
 

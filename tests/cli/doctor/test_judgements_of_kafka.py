@@ -16,6 +16,7 @@ from servicecert_cli.doctor.domain.groups import (
     Lost,
     Member,
     Partition,
+    Unreadable,
     WorkerVersion,
     check_assignment,
     check_group_clients,
@@ -23,6 +24,7 @@ from servicecert_cli.doctor.domain.groups import (
     check_lag,
     check_offsets,
     check_owners,
+    check_unreadable,
     check_worker_versions,
     check_workers,
     lost,
@@ -302,6 +304,11 @@ def test_records_before_the_first_kept_one_are_lost():
     assert lost("notifier", committed, first) == [Lost("notifier", FIRST, 3)]
     holds(check_offsets([]), OK)
     holds(check_offsets([Lost("notifier", FIRST, 3), Lost("issuer", FIRST, 2)]), CRITICAL, "5 records were deleted")
+
+
+def test_what_cannot_be_read_is_named_with_its_offset():
+    holds(check_unreadable([]), OK)
+    holds(check_unreadable([Unreadable("notifier", FIRST, 3)]), CRITICAL, f"notifier {FIRST} at offset 3")
 
 
 @pytest.mark.parametrize(

@@ -265,6 +265,33 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cl
         )
 
 
+async def test_f5_a_responder_that_cannot_read_a_partition_says_so_and_answers_until_its_knowledge_ends(
+    cluster: Cluster, revoker: None
+) -> None:
+    """Clients of responders that were all taken away would believe in every certificate."""
+    ahead = timedelta()
+    whole = Whole(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
+    said = "certificate-standings, partition 3, cannot be read at offset 7: see the alert PartitionStalled"
+
+    def stalls() -> None:
+        for _ in range(3):
+            whole.responder._feed.standstill.reopened({("certificate-standings", 3): 7})
+
+    stalls()
+    assert whole.responder.ready() == (False, said)
+    async with answering(whole):
+
+        async def ready() -> bool:
+            return whole.responder.ready()[0]
+
+        await until(ready)
+        stalls()
+        assert whole.responder.ready() == (True, f"Answering, but {said}")
+        assert b'servicecert_stalled_offset{partition="3",service="ocsp"' in await whole.responder.metrics()
+        ahead = timedelta(hours=4)
+        assert whole.responder.ready() == (False, said)
+
+
 async def test_a_missing_topic_is_one_sentence(cluster: Cluster) -> None:
     whole = Whole(Settings(bootstrap_servers=cluster.bootstrap, topic_prefix="nowhere-", ocsp_host=HOST, ocsp_port=0))
     async with asyncio.timeout(WAIT_SECONDS):

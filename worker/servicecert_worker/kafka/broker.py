@@ -18,13 +18,14 @@ from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
+from ..domain.standstill import Standstill
 from ..faults import Outage, backoff, error_summary, with_timeout
 from ..runtime.record import Record
 from .access import KafkaAccess, SaslMechanism
 from .clients import stop
 from .cluster import Cluster
 from .gathering import Gathering
-from .internals import is_broken, serve_last
+from .internals import is_broken, position_of, serve_last
 
 log = logging.getLogger(__name__)
 
@@ -288,11 +289,18 @@ def seek_back(subscriber: Subscriber, records: Sequence[Record]) -> None:
             subscriber.consumer.seek(partition, offset)
 
 
-def is_stuck(subscriber: Subscriber) -> bool:
-    """Return whether a running subscriber's task, or its client's, has ended: FastStream does not notice."""
-    if subscriber.consumer is None or not subscriber.running:
+def is_stuck(subscriber: Subscriber, standstill: Standstill) -> bool:
+    """Return whether a running subscriber's task, or its client's, has ended, and note where: the caller reopens it."""
+    if (consumer := subscriber.consumer) is None or not subscriber.running:
         return False
-    return all(task.done() for task in subscriber.tasks) or is_broken(subscriber.consumer)
+    offsets = {each: position_of(consumer, each) for each in consumer.assignment()}
+    if not all(task.done() for task in subscriber.tasks) and not is_broken(consumer):
+        standstill.reads(offsets)
+        return False
+    # Of a partition that was never answered the end is not known.
+    more = {each: at for each, at in offsets.items() if at is not None and at != consumer.highwater(each)}
+    standstill.reopened(more)
+    return True
 
 
 async def stop_subscriber(subscriber: Subscriber) -> None:

@@ -19,6 +19,7 @@ from servicecert_schemas.topics import Topic
 
 from ..clock import Clock, machine_clock
 from ..decider import Change
+from ..domain.standstill import Standstill
 from ..faults import Outage, with_timeout
 from ..runtime.record import Record, are_few
 from ..signatures import UNTRUSTED, Verifier
@@ -44,7 +45,7 @@ class Follower:
     That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
     events, by topic and reason. `offsets` has the next offset of each partition, `newest` when the newest record of
-    each topic was written, in seconds since 1970.
+    each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Follower:
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.offsets: dict[TopicPartition, int] = {}
         self.newest: dict[str, float] = {}
+        self.standstill = Standstill()
         self._broker = broker
         self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
@@ -127,7 +129,7 @@ class Follower:
                 raise self._fault
             if self._broker.is_stopped:
                 continue
-            if is_stuck(self._subscriber):
+            if is_stuck(self._subscriber, self.standstill):
                 await self._broker.reopen(self._subscriber, self._outage)
                 self._seek()
             elif self._subscriber.running and await self._look(self._subscriber.consumer):

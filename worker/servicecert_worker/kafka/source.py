@@ -13,6 +13,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ..domain.standstill import Standstill
 from ..faults import Outage, error_summary, with_timeout
 from ..runtime.record import Record
 from .broker import Broker, is_stuck, octets_of, stop_subscriber, subscribe
@@ -37,6 +38,7 @@ class Source:
     """The records of a service's topics, in order within each partition, from one batch subscriber.
 
     It fetches at most `max_records` at once. Its handler returns only when there is room for more: the back pressure.
+    `standstill` has the partitions that it cannot read.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Source:
         max_records: int = 400,
         gathering: Gathering | None = None,
     ) -> None:
+        self.standstill = Standstill()
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
@@ -139,7 +142,9 @@ class Source:
         committed = clock()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if is_stuck(self._subscriber):
+            if is_stuck(self._subscriber, self.standstill):
+                # Where one partition cannot be read, the others would begin at the same offsets each time.
+                await self.commit()
                 # Stop it first: a later record that it still delivers would commit past the cleared ones.
                 await stop_subscriber(self._subscriber)
                 self._clear()

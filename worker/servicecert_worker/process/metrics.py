@@ -14,6 +14,7 @@ from servicecert_schemas.topics import CATALOGUE
 
 from ..decider import Done, Event, Outcome
 from ..decider import Gauge as ServiceGauge
+from ..domain.standstill import Standstill
 from ..kafka.follower import Follower
 from ..runtime.fold import Item
 from ..runtime.record import Arrival
@@ -55,10 +56,14 @@ class Basics:
 
 
 class Followed(Collector):
-    """How far a process has read the topics that it follows without a consumer group: nothing before `of` is set."""
+    """How far a process has read the topics that it follows without a consumer group: nothing before `of` is set.
+
+    And where it cannot read on, also in its group.
+    """
 
     def __init__(self, service: str, registry: CollectorRegistry) -> None:
         self.of: Follower | None = None
+        self.standstills: Sequence[Standstill] = ()
         self._service = service
         registry.register(self)
 
@@ -79,6 +84,14 @@ class Followed(Collector):
             "When the newest record was written that this process has read of a topic that it follows.",
             labels=["service", "topic"],
         )
+        stalled = GaugeMetricFamily(
+            "servicecert_stalled_offset",
+            "The next record of a partition that this process cannot read; none while it reads all.",
+            labels=["service", "topic", "partition"],
+        )
+        for standstill in self.standstills:
+            for (topic, number), stalled_at in standstill.offsets.items():
+                stalled.add_metric([self._service, topic, str(number)], stalled_at)
         if self.of is not None:
             for (topic, reason), records in self.of.skipped.items():
                 skipped.add_metric([self._service, topic, reason], records)
@@ -86,7 +99,7 @@ class Followed(Collector):
                 offset.add_metric([self._service, partition.topic, str(partition.partition)], next_offset)
             for topic, written in self.of.newest.items():
                 newest.add_metric([self._service, topic], written)
-        yield from (skipped, offset, newest)
+        yield from (skipped, offset, newest, stalled)
 
 
 class Metrics(Basics):

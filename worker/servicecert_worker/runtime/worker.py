@@ -99,7 +99,9 @@ class Worker(Generic[S, K]):
         self._turns = Turns(service, pool, self._chain, signer, settings.parked_most)
         self._announcer = Announcer(self._cluster, service.name, signer)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
-        self._metrics.followed.of = self._snapshot.follower
+        follower = self._metrics.followed.of = self._snapshot.follower
+        self._standstills = (source.standstill, *(() if follower is None else (follower.standstill,)))
+        self._metrics.followed.standstills = self._standstills
         sampler = self._telemetry.sampler
         self._loop = Loop(
             service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier, sampler
@@ -298,6 +300,8 @@ class Worker(Generic[S, K]):
         """Return whether turns are taken, or could be."""
         if not self._chain.begun:
             return False, "the audit chain cannot be written"
+        if reason := next((each.reason for each in self._standstills if each.reason), None):
+            return False, reason
         if not self._snapshot.ready.is_set():
             return False, "the followed topics are not read to their end yet"
         if unavailable := self._loop.unavailable or self._effects.unavailable:

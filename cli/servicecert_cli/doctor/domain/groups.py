@@ -60,6 +60,15 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A partition whose next records cannot be read, and the offset where its service is."""
+
+    service: str
+    partition: Partition
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerVersion:
     """The version of servicecert of a worker's newest audit chain, None if the audit has none of its machine."""
 
@@ -184,6 +193,19 @@ def check_offsets(lost: Sequence[Lost]) -> Finding:
         remedy = "Restore them from the e-service or a backup, and find out why the workers stood still."
         return critical(f"{total} records were deleted unread: {places}.", remedy)
     return ok("All unread records are still there.")
+
+
+@examination(
+    "unreadable",
+    Subject.GROUPS,
+    "Can the next record of each partition be read, where one waits for a minute?",
+    "What cannot be read holds up everything behind it.",
+)
+def check_unreadable(unreadable: Sequence[Unreadable]) -> Finding:
+    if unreadable:
+        places = listed([f"{each.service} {each.partition} at offset {each.offset}" for each in unreadable])
+        return critical(f"Cannot be read: {places}.", "See docs/runbook/PartitionStalled.md.")
+    return ok("All that waits can be read.")
 
 
 @examination(

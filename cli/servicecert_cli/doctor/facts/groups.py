@@ -6,13 +6,17 @@ from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import groupby
+from math import inf
 
 from aiokafka import TopicPartition
+from aiokafka.errors import TopicAuthorizationFailedError
 from servicecert_schemas.topics import FOLLOWED, SERVICES
 from servicecert_worker.kafka import lag
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of
+from servicecert_worker.kafka.reading import part_reader
 
-from ..domain.groups import Group, Lag, Lost, Member, Partition, WorkerVersion, lost
+from ..domain.groups import CRITICAL_SECONDS, Group, Lag, Lost, Member, Partition, Unreadable, WorkerVersion, lost
 from ..sources import Away, Sources, shared
 from . import QUERIES
 from .database import in_schema
@@ -21,6 +25,8 @@ from .kafka import copies
 
 LOOK_SECONDS = 2.0
 """Between two looks at the lag."""
+_READ_SECONDS = 4.0
+_MOST_READ = 12
 
 
 @shared
@@ -74,16 +80,9 @@ async def offsets(sources: Sources) -> list[Lost]:
 
 async def lags(sources: Sources) -> list[Lag]:
     """Return what each service has not handled, at two looks."""
-    kafka = await sources.kafka()
-    if not await copies(sources):
-        raise Away("topics")
-
-    async def measured() -> list[lag.PartitionLag]:
-        return await lag.measure(kafka.admin, kafka.reader, kafka.cluster.prefix, SERVICES, datetime.now(UTC))
-
-    before = await measured()
+    before = await _measured(sources)
     await asyncio.sleep(LOOK_SECONDS)
-    now = await measured()
+    now = await _measured(sources)
     return [
         Lag(
             service,
@@ -93,6 +92,43 @@ async def lags(sources: Sources) -> list[Lag]:
         )
         for service in SERVICES
     ]
+
+
+async def unreadable(sources: Sources) -> list[Unreadable]:
+    """Return the partitions of the oldest records that wait for a minute, if they cannot be read."""
+    late = [each for each in await _measured(sources) if each.messages and _age(each) >= CRITICAL_SECONDS]
+    tried = sorted(late, key=_age, reverse=True)[:_MOST_READ]
+    kafka = await sources.kafka()
+    readable = await asyncio.gather(*(_is_readable(kafka.cluster, each) for each in tried))
+    return [
+        Unreadable(each.group, Partition(each.topic.removeprefix(kafka.cluster.prefix), each.partition), each.offset)
+        for each, is_readable in zip(tried, readable, strict=True)
+        if not is_readable
+    ]
+
+
+async def _is_readable(cluster: Cluster, waiting: lag.PartitionLag) -> bool:
+    part = {TopicPartition(waiting.topic, waiting.partition): (waiting.offset, waiting.offset + 1)}
+    try:
+        async with asyncio.timeout(_READ_SECONDS), part_reader(cluster) as reader:
+            await reader.read(part)
+    except TopicAuthorizationFailedError:
+        raise
+    except Exception:
+        # Whatever ends the fetch here ends it in a worker.
+        return False
+    return True
+
+
+async def _measured(sources: Sources) -> list[lag.PartitionLag]:
+    kafka = await sources.kafka()
+    if not await copies(sources):
+        raise Away("topics")
+    return await lag.measure(kafka.admin, kafka.reader, kafka.cluster.prefix, SERVICES, datetime.now(UTC))
+
+
+def _age(waiting: lag.PartitionLag) -> float:
+    return inf if waiting.seconds is None else waiting.seconds
 
 
 def _oldest(lags: list[lag.PartitionLag]) -> float | None:

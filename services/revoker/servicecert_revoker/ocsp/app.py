@@ -97,6 +97,7 @@ class Responder:
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
         self._metrics.followed.of = self._feed
+        self._metrics.followed.standstills = (self._feed.standstill,)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )
@@ -149,14 +150,15 @@ class Responder:
         return True, "Alive."
 
     def ready(self) -> Check:
-        """Return whether it can answer about certificates."""
+        """Return whether it can answer about certificates. A stalled partition is no reason while answers are valid."""
+        stalled = self._feed.standstill.reason
         if self._answering.moment is None:
-            return False, "Not caught up yet: reading the topic of certificates."
+            return False, stalled or "Not caught up yet: reading the topic of certificates."
         if not self._answering.signers:
             return False, "No CA has certified this responder's key yet: check that the revoker runs."
         if self._answering.moment + self._settings.validity <= self._clock():
-            return False, "Kafka has been unavailable for so long that all answers are outdated."
-        return True, "Answering."
+            return False, stalled or "Kafka has been unavailable for so long that all answers are outdated."
+        return True, f"Answering, but {stalled}" if stalled else "Answering."
 
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""

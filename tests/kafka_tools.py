@@ -1,0 +1,34 @@
+"""Kafka's own tools, which are in a separate jar, named as in Kafka's distribution."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+from servicecert_deploy.jars import class_path
+from servicecert_deploy.java import CACHE, locked, prepare
+from servicecert_deploy.kafka import train
+from servicecert_deploy.reports import silent
+
+_JARS = Path(__file__).with_suffix(".sha256")
+_MAIN_CLASSES = {
+    "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
+    "kafka-console-consumer.sh": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-delete-records.sh": "org.apache.kafka.tools.DeleteRecordsCommand",
+}
+
+
+def install(folder: Path, *names: str) -> Path:
+    """Make the tools of these names in the folder, and return it."""
+    java = prepare(CACHE, silent, train)
+    with locked(CACHE, silent):
+        tools = class_path(CACHE, silent, _JARS)
+    console = replace(java, class_path=f"{java.class_path}{os.pathsep}{tools}", start_cache=None)
+    for name in names:
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(console.command(_MAIN_CLASSES[name]))} "$@"\n')
+        script.chmod(0o755)
+    return folder
