@@ -17,6 +17,7 @@ _MAIN_CLASSES = {
     "kafka-console-producer.sh": "org.apache.kafka.tools.ConsoleProducer",
     "kafka-console-consumer.sh": "org.apache.kafka.tools.consumer.ConsoleConsumer",
     "kafka-consumer-groups.sh": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "kafka-dump-log.sh": "org.apache.kafka.tools.DumpLogSegments",
     "kafka-delete-records.sh": "org.apache.kafka.tools.DeleteRecordsCommand",
 }
 

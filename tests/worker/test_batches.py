@@ -137,6 +137,9 @@ def test_a_batch_that_differs_from_its_checksum_is_fetched_again() -> None:
     raw[-1] ^= 1
     with pytest.raises(CorruptRecordException):
         read(bytes(raw))
+    fetched = Fetched(PLACE, Batches(batch([GOOD] * 3) + bytes(raw)), [], 1)
+    # What is before it is read, and the next fetch begins where it does.
+    assert ([each.offset for each in fetched], fetched.next_fetch_offset) == ([1, 2], 3)
 
 
 def test_a_batch_of_an_old_format_and_control_records() -> None:

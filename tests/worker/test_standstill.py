@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import struct
 from collections.abc import Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import kafka_tools
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import UnsupportedCodecError
 from docs.pages import CHECKOUT
 from identities import Identities
 from servicecert_cli.connections import kafka
@@ -30,6 +29,7 @@ from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
+from servicecert_worker.kafka.partitioner import partition_for
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
@@ -42,15 +42,13 @@ from worker.test_source import Reading
 from docs import pages
 
 PAGE = CHECKOUT / "docs" / "runbook" / "PartitionStalled.md"
-GROUPS, RECORDS = "kafka-consumer-groups.sh", "kafka-delete-records.sh"
-FIRST, LAST = 2, 3
-"""The offsets of the batch that cannot be read."""
+GROUPS, RECORDS, DUMP = "kafka-consumer-groups.sh", "kafka-delete-records.sh", "kafka-dump-log.sh"
 HERE, THERE = ("applications", 0), ("applications", 1)
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kafka_tools.install(tmp_path_factory.mktemp("tools"), GROUPS, RECORDS)
+    return kafka_tools.install(tmp_path_factory.mktemp("tools"), GROUPS, RECORDS, DUMP)
 
 
 async def stepped_over(tools: Path, folder: Path, bootstrap: str, tool: str, words: Mapping[str, str]) -> None:
@@ -68,50 +66,63 @@ async def stepped_over(tools: Path, folder: Path, bootstrap: str, tool: str, wor
     assert await command.wait() == 0
 
 
-def make_unreadable(monkeypatch: pytest.MonkeyPatch, partition: TopicPartition) -> None:
-    """Let fetches of this partition alone end before the batch, and fail where it begins."""
-    getmany = AIOKafkaConsumer.getmany
-
-    async def fails(consumer: AIOKafkaConsumer, *partitions: TopicPartition, **limits: Any) -> Any:
-        batches = await getmany(consumer, *partitions, **limits)
-        records = batches.pop(partition, [])
-        readable = list(takewhile(lambda each: not FIRST <= each.offset <= LAST, records))
-        if readable:
-            batches[partition] = readable
-        if len(readable) < len(records):
-            consumer.seek(partition, FIRST)
-            if not batches:
-                raise UnsupportedCodecError
-        return batches
-
-    monkeypatch.setattr(AIOKafkaConsumer, "getmany", fails)
+def damaged(parts: Parts, partition: TopicPartition) -> Path:
+    """Change an octet of the second batch of a partition on the broker's disk; return its file."""
+    assert parts.kafka is not None
+    (log,) = (parts.kafka._home() / "logs" / f"{partition.topic}-{partition.partition}").glob("*.log")
+    with log.open("r+b") as file:
+        for _ in range(2):
+            start = file.seek(0, os.SEEK_CUR)
+            (length,) = struct.unpack(">8xi", file.read(12))
+            file.seek(start + 12 + length)
+        file.seek(-1, os.SEEK_CUR)
+        (octet,) = file.read(1)
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([octet ^ 1]))
+    return log
 
 
-async def test_f5_a_source_knows_what_it_cannot_read_and_the_runbook_steps_over_it(
-    stand: Stand, tools: Path, monkeypatch: pytest.MonkeyPatch
+async def ends_of_batch(tools: Path, log: Path) -> tuple[int, int]:
+    """Return the first and the last offset of the batch that differs from its checksum, as Kafka's own tool says."""
+    command = await asyncio.create_subprocess_exec(tools / DUMP, "--files", str(log), stdout=asyncio.subprocess.PIPE)
+    printed, _ = await command.communicate()
+    (line,) = [each for each in printed.decode().splitlines() if "isvalid: false" in each]
+    found = re.search(r"baseOffset: (\d+) lastOffset: (\d+)", line)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+async def test_f5_a_source_knows_what_it_cannot_read_reads_the_rest_and_the_runbook_steps_over_it(
+    stand: Stand, parts: Parts, tools: Path
 ) -> None:
     partition = TopicPartition(stand.prefix + APPLICATIONS.name, 0)
-    # With 40 cases each of the four partitions has some.
-    await stand.send([each for _ in range(40) for each in numbered(uuid4(), *"abcde")])
-    behind: int = sum(each.partition == 0 for each in await stand.records(APPLICATIONS.name)) - FIRST
-    make_unreadable(monkeypatch, partition)
+    # With 20 cases each of the four partitions has some.
+    for _ in range(3):
+        await stand.send([each for _ in range(20) for each in numbered(uuid4(), *"abc")])
+    sent = {(each.partition, each.offset) for each in await stand.records(APPLICATIONS.name)}
+    log = damaged(parts, partition)
+    first, last = await ends_of_batch(tools, log)
+    assert 0 < first <= last < len([each for each in sent if each[0] == 0]) - 1
+    behind = {each for each in sent if each[0] == 0 and each[1] >= first}
 
     async with Reading(stand, "stalled") as reading:
 
         async def stalled() -> bool:
-            return reading.take() == 200 - behind and bool(reading.source.standstill.offsets)
+            return reading.take() == len(sent - behind) and bool(reading.source.standstill.offsets)
 
         await eventually(stalled)
-        assert reading.source.standstill.offsets == {partition: FIRST}
-    words = {"SERVICE": stand.prefix + "stalled", "TOPIC": partition.topic, "PARTITION": "0", "NEXT": str(LAST + 1)}
+        assert reading.source.standstill.offsets == {partition: first}
+        assert {(each.partition, each.offset) for each in reading.taken} == sent - behind
+    words = {"SERVICE": stand.prefix + "stalled", "TOPIC": partition.topic, "PARTITION": "0", "NEXT": str(last + 1)}
     await stepped_over(tools, stand.folder, stand.bootstrap, GROUPS, words)
     async with Reading(stand, "stalled") as reading:
+        left = {each for each in behind if each[1] > last}
 
         async def rest() -> bool:
-            return reading.take() == behind - (LAST + 1 - FIRST)
+            return reading.take() == len(left)
 
         await eventually(rest)
-        assert min(each.offset for each in reading.taken) == LAST + 1
+        assert {(each.partition, each.offset) for each in reading.taken} == left
         assert reading.source.standstill.offsets == {}
 
 
@@ -121,23 +132,21 @@ async def configure(cluster: Cluster, config: Mapping[str, str]) -> None:
 
 
 async def test_f5_a_follower_reads_on_once_what_it_cannot_read_is_deleted(
-    parts: Parts, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, tools: Path, tmp_path: Path
 ) -> None:
     cluster = Cluster(parts.bootstrap, f"standstill-{uuid4().hex[:8]}.")
     await topic_creation.create(cluster.bootstrap, [REGISTERS], cluster.prefix)
-    entries = 4 * list(read_register(FICTITIOUS_REGISTERS))
-    await publish_entries(cluster, entries)
+    entries = list(read_register(FICTITIOUS_REGISTERS))
+    for _ in range(3):
+        await publish_entries(cluster, entries)
+    place = partition_for(entries[0].entry_id.encode(), every := range(REGISTERS.partitions), every)
+    partition = TopicPartition(cluster.name(REGISTERS), place)
+    first, last = await ends_of_batch(tools, damaged(parts, partition))
     taken: list[Change] = []
 
     async def reached(_: object) -> None:
         return None
 
-    async with AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, group_id=None) as consumer:
-        topic = cluster.name(REGISTERS)
-        counts = await consumer.end_offsets([TopicPartition(topic, number) for number in range(REGISTERS.partitions)])
-    partition = max(counts, key=lambda each: counts[each])
-    assert counts[partition] > LAST + 1
-    make_unreadable(monkeypatch, partition)
     broker = Broker(cluster, "toy")
     follower = Follower(broker, [REGISTERS], taken.extend, reached, Verifier({}))
     watching = asyncio.create_task(follower.watch())
@@ -145,16 +154,16 @@ async def test_f5_a_follower_reads_on_once_what_it_cannot_read_is_deleted(
     try:
 
         async def stalled() -> bool:
-            return follower.standstill.offsets == {partition: FIRST}
+            return follower.standstill.offsets == {partition: first}
 
         await eventually(stalled)
         # A compacted topic deletes nothing else.
         await configure(cluster, {**REGISTERS.config, "cleanup.policy": "compact,delete"})
-        words = {"TOPIC": partition.topic, "PARTITION": str(partition.partition), "NEXT": str(LAST + 1)}
+        words = {"TOPIC": partition.topic, "PARTITION": str(place), "NEXT": str(last + 1)}
         await stepped_over(tools, tmp_path, cluster.bootstrap, RECORDS, words)
 
         async def reads() -> bool:
-            return len(taken) == len(entries) - (LAST + 1 - FIRST) and not follower.standstill.offsets
+            return len(taken) == 3 * len(entries) - (last + 1 - first) and not follower.standstill.offsets
 
         await eventually(reads)
     finally:

@@ -70,8 +70,9 @@ class Batches:
 class Fetched:
     """The records of one partition in a fetch's answer, from an offset on: in place of aiokafka's `PartitionRecords`.
 
-    `next_fetch_offset` follows what was given out. Iterating raises `CorruptRecordException` for a batch that differs
-    from its checksum: the wire or a disk has changed it, and another fetch may bring it whole.
+    `next_fetch_offset` follows what was given out. It ends before a batch that differs from its checksum, and raises
+    `CorruptRecordException` where that is the first: the wire or a disk has changed it, and another fetch may bring it
+    whole.
     """
 
     def __init__(self, place: TopicPartition, batches: Batches, _aborted: object, offset: int, *_: object) -> None:
@@ -85,9 +86,13 @@ class Fetched:
         return next(self._records)
 
     def _read(self, place: TopicPartition, batches: Batches) -> Iterator[Record]:
-        octets = 0
+        octets, first = 0, self.next_fetch_offset
         while batches.has_next() and octets < UNPACKED_BYTES:
             batch = batches.next_batch()
+            if not batch.is_genuine():
+                if self.next_fetch_offset > first:
+                    return
+                raise CorruptRecordException(f"A batch of {place} differs from its checksum.")
             for record in batch.records(place):
                 if record.next_offset > self.next_fetch_offset:
                     self.next_fetch_offset = record.next_offset
@@ -113,6 +118,13 @@ class Batch:
         """Return whether it is of format 2: older ones name one offset, that of their last message."""
         return len(self._raw) >= _HEADER.size and self._raw[_FORMAT_AT] == _FORMAT
 
+    def is_genuine(self) -> bool:
+        """Return whether it has its checksum, if it is readable at all."""
+        if not self._is_readable():
+            return True
+        checksum = _HEADER.unpack_from(self._raw)[4]
+        return bool(checksum == calc_crc32c(bytes(self._raw[_CHECKED_FROM:])))
+
     def records(self, place: TopicPartition) -> Iterator[Record]:
         """Yield the records; from the first one that cannot be read on, one with a fault for them all."""
         offset = self.first
@@ -129,9 +141,7 @@ class Batch:
     def _read(self, place: TopicPartition) -> Iterator[Record]:
         if not self._is_readable():
             raise ValueError("the format is not that of today's brokers")
-        _, _, _, _, checksum, attributes, _, first_time, last_time, _, _, _, count = _HEADER.unpack_from(self._raw)
-        if checksum != calc_crc32c(bytes(self._raw[_CHECKED_FROM:])):
-            raise CorruptRecordException(f"A batch of {place} differs from its checksum.")
+        _, _, _, _, _, attributes, _, first_time, last_time, _, _, _, count = _HEADER.unpack_from(self._raw)
         if attributes & _CONTROL:
             self.unpacked = 0
             return

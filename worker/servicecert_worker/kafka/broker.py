@@ -40,6 +40,8 @@ _FETCH_BYTES = 8 * 1024 * 1024
 """What one fetch brings, packed, and what the values of the records of one poll come to."""
 _SHARE = 50
 """How many records of a partition come before the next partition's, where many have some: junk delays its own."""
+_CAREFUL_POLLS = 100
+"""How many polls after a failed fetch take one record at a time."""
 _UNANSWERED_SECONDS = 30.0
 _LONGEST_PATIENCE_SECONDS = 600.0
 _SASL = {
@@ -195,6 +197,9 @@ class _Fetcher:
     position may be past records of one partition if another's batch cannot be read. Here such a subscriber ends, and is
     reopened at the offsets to continue from. So is one that gets no answer for a partition: after a broker's death a
     client may wait for ever, which otherwise looks like a partition without records.
+
+    After a fetch that failed the records of the next polls are taken one by one: what fails takes none of another
+    partition with it, and the others are read.
     """
 
     def __init__(self, max_records: int, gathering: Gathering) -> None:
@@ -204,6 +209,8 @@ class _Fetcher:
         self._answered: int | None = None
         self._unanswered_seconds = 0.0
         self._patience = _UNANSWERED_SECONDS
+        self._careful_polls = 0
+        self._fault: Exception | None = None
 
     async def __call__(self, consumer: AIOKafkaConsumer) -> tuple[Record, ...]:
         clock = asyncio.get_running_loop().time
@@ -216,6 +223,7 @@ class _Fetcher:
             raise
         except Exception as error:
             self._outage.began(error)
+            self._careful_polls, self._fault = _CAREFUL_POLLS, None
             raise ConsumerStoppedError from None
         # By time across partitions: what follows from an event comes after it, also if it is of another topic.
         records = tuple(merge(*batches.values(), key=attrgetter("written")))
@@ -231,11 +239,22 @@ class _Fetcher:
         self, consumer: AIOKafkaConsumer, timeout_ms: int
     ) -> tuple[dict[TopicPartition, list[Record]], bool]:
         """Return the next records by partition, from each its share in turn, and whether there may be more."""
+        if self._fault is not None:
+            raise self._fault
         batches: dict[TopicPartition, list[Record]] = {}
-        room, octets = self._max_records, 0
+        room, octets, is_careful = self._max_records, 0, self._careful_polls > 0
+        self._careful_polls -= is_careful
         while True:
-            share = min(_SHARE, room)
-            more = await consumer.getmany(timeout_ms=0 if batches else timeout_ms, max_records=share)
+            share = 1 if is_careful else min(_SHARE, room)
+            at_once = bool(batches) or self._fault is not None
+            try:
+                more = await consumer.getmany(timeout_ms=0 if at_once else timeout_ms, max_records=share)
+            except Exception as fault:
+                # It took no record with it, and the others' come next; the subscriber ends at the next poll.
+                is_second, self._fault = self._fault is not None, fault
+                if is_second or not is_careful:
+                    break
+                continue
             serve_last(consumer, more)
             for partition, records in more.items():
                 batches.setdefault(partition, []).extend(records)
@@ -243,7 +262,10 @@ class _Fetcher:
                 share -= len(records)
                 octets += sum(map(octets_of, records))
             if share > 0 or room <= 0 or octets >= _FETCH_BYTES:
-                return batches, share <= 0
+                break
+        if self._fault is not None and not (is_careful and batches):
+            raise self._fault
+        return batches, share <= 0
 
     def _is_unanswered(self, consumer: AIOKafkaConsumer, seconds: float, is_full: bool) -> bool:
         """Return whether the partition that was answered least recently got no answer during the polls of `_patience`.
