@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,8 @@ from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.service import ServiceModule
 from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime import parking
+from servicecert_worker.runtime import record as runtime
+from servicecert_worker.runtime.record import time_of
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy.stand import eventually
@@ -33,6 +35,18 @@ E = TypeVar("E", bound=EventData)
 def example(event: type[E], **changes: Any) -> E:
     """Return the stored example of an event type, with changed fields."""
     return event.model_validate({**examples()[event.TYPE][0]["value"], **changes})
+
+
+class OfTestBroker(Source):
+    """Takes in the records of FastStream's test broker, which are the client's and not ours."""
+
+    async def receive(self, records: Sequence[Any]) -> None:
+        await super().receive(
+            [
+                runtime.Record(it.topic, it.partition, it.offset, it.key, it.headers, it.value, time_of(it.timestamp))
+                for it in records
+            ]
+        )
 
 
 class Handler:
@@ -118,7 +132,7 @@ async def handling(
         places = {"KAFKA_BOOTSTRAP_SERVERS": "none:1", "DATABASE_URL": "postgresql://none"}
         worker_settings = WorkerSettings(**places, **identities.environment(module.NAME))
         broker = Broker(worker_settings.cluster, module.NAME)
-        source = Source(broker, [topic.name for topic in module.READS], module.NAME)
+        source = OfTestBroker(broker, [topic.name for topic in module.READS], module.NAME)
         async with module.open_service(settings, pool, machine_clock) as service:
             worker = Worker(service, worker_settings, pool, KnownDatabase(), broker, source)
             if known is not None:
