@@ -256,6 +256,23 @@ def test_I10_only_who_signs_holds_the_keys() -> None:
     assert mounted == {"prepare", "issuer", "revoker"}
 
 
+def test_F2_whom_a_responder_trusts_as_a_ca_no_service_can_write() -> None:
+    held = {
+        (name, volume)
+        for name, service in SERVICES.items()
+        for volume in service.get("volumes", [])
+        if volume.startswith("ca-certificates:")
+    }
+    folder = "/var/lib/servicecert/ca-certificates"
+    assert held == {
+        ("prepare", f"ca-certificates:{folder}"),
+        ("ocsp", f"ca-certificates:{folder}:ro"),
+        ("canary", f"ca-certificates:{folder}:ro"),
+    }
+    assert SERVICES["ocsp"]["environment"]["SERVICECERT_OCSP_CA_CERTIFICATES"] == folder
+    assert SERVICES["canary"]["environment"]["SERVICECERT_CANARY_CA_CERTIFICATES"] == folder
+
+
 def test_F2_B6_each_service_has_its_own_key_alone_and_all_public_ones_and_no_other_is_in_its_reach() -> None:
     made, folder = SERVICES["prepare-service-keys"], "/var/lib/servicecert/service-keys"
     assert f"servicecert service-keys --apart {folder}" in " ".join(made["command"])

@@ -205,8 +205,18 @@ def mounts(component: str) -> Iterator[tuple[str, bool]]:
 
 def test_only_the_revoker_writes_the_crls() -> None:
     seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
-    assert seen == {("revoker", False), ("crl", True), ("ocsp", True), ("canary", True)}
+    assert seen == {("revoker", False), ("crl", True)}
     assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+def test_F2_whom_a_responder_trusts_as_a_ca_no_service_can_write() -> None:
+    volume = {"name": "ca-certificates", "configMap": {"name": "ca-certificates"}}
+    mount = {"name": "ca-certificates", "mountPath": "/etc/servicecert/ca-certificates", "readOnly": True}
+    assert {each for each in PODS if volume in PODS[each]["volumes"]} == {"ocsp", "canary"}
+    assert all(mount in PODS[each]["containers"][0]["volumeMounts"] for each in ("ocsp", "canary"))
+    for component in ("ocsp", "canary"):
+        given = environment(PODS[component]["containers"][0], PRODUCTION_MAPS)
+        assert given[f"SERVICECERT_{component.upper()}_CA_CERTIFICATES"] == mount["mountPath"]
 
 
 def test_nobody_writes_the_ca_but_who_unpacks_it() -> None:

@@ -185,11 +185,11 @@ class System:
         # Before intake starts: it becomes ready once it has read the registers.
         loader = self.cluster_of(Principal.REGISTERS_LOADER)
         await publish_entries(loader, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
-        signing = ("issuer", "revoker")
+        of_authority = ("issuer", "revoker", OCSP, CANARY)
         self._report.began("services", "Services")
-        self._start_all([name for name in self.processes if service_of(name) not in signing])
+        self._start_all([name for name in self.processes if service_of(name) not in of_authority])
         await authority
-        self._start_all([name for name in self.workers if service_of(name) in signing])
+        self._start_all([name for name in self.processes if service_of(name) in of_authority])
         await self.ready(*self.processes)
         self._report.done("services", ", ".join((*SERVICES, OCSP)))
 
@@ -227,7 +227,7 @@ class System:
             OCSP: {
                 "SERVICECERT_OCSP_HOST": HOST,
                 "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
-                "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.crl_folder),
+                "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.ca_folder / "issuing"),
             },
             LAG: {"DATABASE_URL": self.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
             CANARY: self.canary_environment,
@@ -250,7 +250,7 @@ class System:
         """What the canary needs: `start("canary")` starts one."""
         return {
             "SERVICECERT_CANARY_MAIL": "canary@authority.example",
-            "SERVICECERT_CANARY_CA_CERTIFICATES": str(self.crl_folder.absolute()),
+            "SERVICECERT_CANARY_CA_CERTIFICATES": str(self.ca_folder.absolute() / "issuing"),
         }
 
     def _worker_environment(self, service: str) -> dict[str, str]:
