@@ -131,6 +131,8 @@ from .revocation import RevocationRegistered as RevocationRegistered
 from .revocation import RevocationRequested as RevocationRequested
 from .revocation import Standing as Standing
 from .revocation import StandingChanged as StandingChanged
+from .revocation import StandingsCount as StandingsCount
+from .revocation import StandingsCounted as StandingsCounted
 from .rights import MAY as MAY
 from .rights import Act as Act
 from .rights import act_of as act_of

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from .event import EventData
+from .revocation import StandingsCount
 from .values import Base64, Identifier, Instant, SerialNumber, Sha256
 
 
@@ -37,7 +38,10 @@ class ResponderRequested(ResponderEvent):
 
 
 class ResponderCertified(ResponderEvent):
-    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate. Both are DER."""
+    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate. Both are DER.
+
+    The `count` of the CA's standings at that time is for this responder: nobody can withhold it and bring the rest.
+    """
 
     TYPE: ClassVar[str] = "servicecert.ocsp-responder.certified.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "key_sha256", "fingerprint")
@@ -48,3 +52,4 @@ class ResponderCertified(ResponderEvent):
     certificate: Base64
     issuer_certificate: Base64
     not_after: Instant
+    count: StandingsCount | None = None

@@ -170,8 +170,37 @@ class StandingChanged(EventData):
         return f"{self.issuer}/{self.serial}"
 
 
+class StandingsCount(Value):
+    """How many standings of a CA the revoker has published up to `at`: what a responder lacks if it has less (D8).
+
+    A certificate counts once, and once more when it is revoked. `total` is the sum of the last 52 bits of the serial
+    numbers, each as often as it counts, modulo 2^52. `crl_number` is that of the newest published full CRL.
+    """
+
+    at: Instant
+    crl_number: Number
+    standings: Count
+    total: Number
+
+
+class StandingsCounted(EventData):
+    """The count of a CA's standings, for OCSP responders; it follows each full CRL. The key is the CA."""
+
+    TYPE: ClassVar[str] = "servicecert.certificate.standings-counted.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("issuer",)
+
+    issuer: Identifier
+    count: StandingsCount
+
+    def key(self) -> str:
+        return f"standings/{self.issuer}"
+
+
 class CrlPublished(EventData):
-    """A CRL was published and its download verified. The key is its CA and partition; partition 0 is the full CRL."""
+    """A CRL was published and its download verified. The key is its CA and partition; partition 0 is the full CRL.
+
+    The full CRL has the `count` of its CA's standings.
+    """
 
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")
@@ -184,6 +213,7 @@ class CrlPublished(EventData):
     entries: Count
     url: HttpUrl
     sha256: Sha256
+    count: StandingsCount | None = None
 
     def key(self) -> str:
         return f"crl/{self.issuer}/{self.partition}"

@@ -34,6 +34,7 @@ from .revocation import (
     RevocationRegistered,
     RevocationRequested,
     StandingChanged,
+    StandingsCounted,
 )
 from .topic_settings import topic_settings
 
@@ -191,12 +192,12 @@ CERTIFICATE_STATUS = Topic(
 # Kept for ever, not compacted: a relay that was paused may publish an older record last, which compaction would keep.
 CERTIFICATE_STANDINGS = Topic(
     "certificate-standings",
-    key="CA and serial number",
-    events=(StandingChanged,),
+    key="CA and serial number; of a count its CA",
+    events=(StandingChanged, StandingsCounted),
     writers=(Principal.REVOKER,),
     readers=(Principal.OCSP_RESPONDER,),
     retention=None,
-    key_form=f"{_IDENTIFIER}/[0-9a-f]+",
+    key_form=f"{_IDENTIFIER}/[0-9a-f]+|standings/{_IDENTIFIER}",
 )
 OCSP_RESPONDERS = Topic(
     "ocsp-responders",

@@ -42,6 +42,7 @@ from .operator.trust_gauges import trust_gauges
 from .settings import Settings
 from .storage.prepare import prepare
 from .storage.responders import booked
+from .storage.standings import count_standings
 from .storage.store import RevocationStore
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
@@ -83,7 +84,7 @@ async def open_service(
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
         irregularities = Irregularities(pool)
-        certify = Certify(authority, keys, partial(booked, pool), clock)
+        certify = Certify(authority, keys, partial(booked, pool), partial(count_standings, pool, clock), clock)
         yield Service(
             NAME,
             reads=READS,

@@ -1,5 +1,6 @@
 """Issued certificates, requests for revocation, and a CA made once for the session."""
 
+import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ import pytest
 from certificates import certified
 from crls import build_crl
 from databases import administrator_of
+from identities import Identities
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import Credential, add_operator
 from servicecert_pki.authority import Authority
@@ -47,10 +49,14 @@ from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.event import Actor, Assurance, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Event, Stored, Task
+from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 from services.revoker.bucket import Storage, storage
+from services.revoker.ocsp_whole import Revoker
 from services.revoker.stand import examined, verified
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -378,3 +384,34 @@ def login(admin_url: str) -> Login:
             await connection.close()
 
     return as_operator
+
+
+@pytest.fixture(scope="module")
+def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
+    return Identities(tmp_path_factory.mktemp("identities") / "service-keys")
+
+
+@pytest.fixture
+async def ocsp_cluster(parts: Any, identities: Identities, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster with the topics of responders, which trust the identities."""
+    monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(identities.folder))
+    cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
+    await topic_creation.create(cluster.bootstrap, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS), cluster.prefix)
+    return cluster
+
+
+@pytest.fixture
+async def revoker(
+    ocsp_cluster: Cluster, identities: Identities, authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path
+) -> AsyncIterator[Revoker]:
+    """A revoker that answers responders, with an empty CRL of each CA."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    async with serve(folder, "127.0.0.1", 0) as url:
+        revoker = Revoker(ocsp_cluster, identities, authority, ca_keys, folder, url)
+        for issuer in authority.issuers:
+            revoker.publish_crl(issuer=issuer)
+        running = asyncio.create_task(revoker.answer())
+        yield revoker
+        running.cancel()
+        await asyncio.wait([running])

@@ -47,6 +47,7 @@ from servicecert_revoker.ocsp.effects.pinned import pinned
 from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
+from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.broker import Broker
@@ -74,11 +75,16 @@ class Books:
 
 
 BOOKS = Books()
+COUNT = StandingsCount(at=NOW, crl_number=7, standings=3, total=5)
+
+
+async def counted(_: str) -> StandingsCount:
+    return COUNT
 
 
 @pytest.fixture
 def certify(authority: Authority, ca_keys: Mapping[str, SigningKey]) -> Certify:
-    return Certify(authority, ca_keys, BOOKS, lambda: NOW)
+    return Certify(authority, ca_keys, BOOKS, counted, lambda: NOW)
 
 
 async def certificates(requested: ResponderRequested, examine: Examine, certify: Certify) -> list[ResponderCertified]:
@@ -120,6 +126,7 @@ async def test_I4_I11_each_ca_of_the_environment_certifies_the_key_and_no_other(
             assert accepted is not None
             issuer, signer = accepted
             assert issuer.id == each.issuer
+            assert each.count == COUNT
             assert (signer.not_after, signer.key.spki) == (
                 NOW + LIFE,
                 enrolment._of[requested.environment].keys[each.key_sha256].spki,
@@ -392,6 +399,7 @@ async def test_F3_a_responder_whose_clock_is_shifted_answers_for_no_production_c
         KAFKA_BOOTSTRAP_SERVERS="nowhere:1",
         SERVICECERT_CLOCK_AHEAD="P1D",
         SERVICECERT_SERVICE_KEYS=Identities(tmp_path / "service-keys").folder,
+        SERVICECERT_OCSP_CRL_URL="http://crl.example.fi",
     )
     responder = Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
     for request in responder._enrolment.due(NOW, CAS):

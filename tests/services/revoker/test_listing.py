@@ -16,6 +16,8 @@ from servicecert_schemas.revocation import (
     RevocationRequested,
     Standing,
     StandingChanged,
+    StandingsCount,
+    StandingsCounted,
 )
 from servicecert_worker.decider import Deadline, Decision, Due, Event, Intent, Result
 
@@ -26,6 +28,7 @@ SENT_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 SERIAL = "4a00000000000000000000000000000b"
 SCHEDULE = "crl/test-ec/0"
+COUNT = StandingsCount(at=NOW, crl_number=7, standings=3, total=5)
 
 
 def crl(partition: int) -> PublishedCrl:
@@ -37,6 +40,7 @@ def crl(partition: int) -> PublishedCrl:
         next_update=NOW + timedelta(hours=72),
         entries=3,
         sha256="a" * 64,
+        count=COUNT if partition == 0 else None,
     )
 
 
@@ -170,18 +174,20 @@ def test_crl_is_announced_by_whom_it_falls_to(known: Knowledge, registered: Regi
     key = requested().key()
     request_id = registered.revocation.request_id
     first = decide(registered, result(key, published(request_id, announce=True)), known, NOW)
-    assert [type(each) for each in first.events] == [StandingChanged, CrlPublished, CrlPublished]
-    assert [each.key() for each in first.events[1:]] == ["crl/test-ec/0", "crl/test-ec/5"]
+    assert [type(each) for each in first.events] == [StandingChanged, CrlPublished, StandingsCounted, CrlPublished]
+    assert [each.key() for each in first.events[1:]] == ["crl/test-ec/0", "standings/test-ec", "crl/test-ec/5"]
     late = decide(registered, result(key, published(uuid4(), announce=True)), known, NOW)
-    assert [type(each) for each in late.events] == [CrlPublished, CrlPublished]
+    assert [type(each) for each in late.events] == [CrlPublished, StandingsCounted, CrlPublished]
 
 
 def test_D7_schedule_publishes_and_plans_the_next(known: Knowledge) -> None:
     due = decide(None, Due(uuid4(), SCHEDULE, "publish", NOW), known, NOW)
     assert due == Decision(None, intents=(Intent("publish", PublishOrder(issuer="test-ec")),))
     done = decide(None, result(SCHEDULE, published(None, partition=0, announce=True)), known, NOW)
-    decided, _ = done.events
+    decided, counted, _ = done.events
     assert isinstance(decided, CrlPublished)
+    assert decided.count == COUNT
+    assert counted == StandingsCounted(issuer="test-ec", count=COUNT)
     assert decided.key() == SCHEDULE
     assert (decided.number, decided.entries, decided.next_update) == (7, 3, NOW + timedelta(hours=72))
     assert done.deadlines == (Deadline("publish", NOW + timedelta(hours=24)),)

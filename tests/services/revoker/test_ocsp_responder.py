@@ -4,194 +4,44 @@ import asyncio
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from uuid import uuid4
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_deploy import Child
-from servicecert_deploy.ports import HOST, free_port
+from servicecert_deploy.ports import free_port
 from servicecert_pki.authority import Authority
-from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import throw_away_keys
-from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
-from servicecert_revoker.domain.decide import decide
-from servicecert_revoker.domain.examine import Examine
-from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
-from servicecert_revoker.domain.responders import Booked, EnrolledKey
-from servicecert_revoker.effects.certify import Certify
-from servicecert_revoker.ocsp.app import Responder
-from servicecert_revoker.ocsp.settings import Settings
-from servicecert_schemas.codec import decode
-from servicecert_schemas.responder import ResponderRequested
-from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
-from servicecert_worker.decider import Event, Result, Task
-from servicecert_worker.faults import OperatorError, backoff
-from servicecert_worker.kafka import topic_creation
-from servicecert_worker.kafka.broker import Broker
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS
+from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.process import health
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
-
-POST = {"Content-Type": "application/ocsp-request"}
-WAIT_SECONDS = 120
-
-
-@pytest.fixture(scope="module")
-def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
-    return Identities(tmp_path_factory.mktemp("identities") / "service-keys")
-
-
-@pytest.fixture
-async def cluster(parts: Any, identities: Identities, monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(identities.folder))
-    cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
-    await topic_creation.create(cluster.bootstrap, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS), cluster.prefix)
-    return cluster
-
-
-@pytest.fixture
-async def revoker(
-    cluster: Cluster, identities: Identities, authority: Authority, ca_keys: Mapping[str, SigningKey]
-) -> AsyncIterator[None]:
-    """Answers responders as the revoker does, by its own decisions and acts."""
-    examine = Examine(authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC), 16)
-    books: dict[tuple[str, str], Booked] = {}
-
-    async def booked(_: object) -> Mapping[tuple[str, str], Booked]:
-        return books
-
-    certify = Certify(authority, ca_keys, booked, lambda: datetime.now(UTC))
-
-    async def run() -> None:
-        async with consumer(cluster) as records:
-            async for record in records:
-                _, data = decode(OCSP_RESPONDERS.name, record.key, record.headers, record.value)
-                if isinstance(data, ResponderRequested):
-                    (event,) = examine([Event(uuid4(), data.key(), data, datetime.now(UTC))])
-                    decision = decide(None, event, NOTHING_KNOWN, event.time)
-                    responder = decision.state
-                    assert isinstance(responder, EnrolledKey)
-                    books.update({(it.issuer, it.serial): it for it in responder.certificates})
-                    for intent in decision.intents:
-                        (done,) = await certify([Task(uuid4(), event.key, intent.kind, intent.data, event.time)])
-                        result = Result(uuid4(), event.key, intent.kind, done.data)
-                        events = decide(responder, result, NOTHING_KNOWN, event.time).events
-                        await publish(cluster, *events, signer=identities.signer("revoker"))
-
-    running = asyncio.create_task(run())
-    yield
-    running.cancel()
-    await asyncio.wait([running])
-
-
-@asynccontextmanager
-async def consumer(cluster: Cluster) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(
-        cluster.name(OCSP_RESPONDERS), bootstrap_servers=cluster.bootstrap, auto_offset_reset="earliest"
-    )
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-def settings(cluster: Cluster, port: int, **more: Any) -> Settings:
-    return Settings(
-        bootstrap_servers=cluster.bootstrap, topic_prefix=cluster.prefix, ocsp_host=HOST, ocsp_port=port, **more
-    )
-
-
-class Whole:
-    """A responder with its broker and its health, as its application runs it."""
-
-    def __init__(self, settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._settings = settings
-        self._broker = Broker(settings.cluster, "ocsp")
-        self._stopping = asyncio.Event()
-        self.responder = Responder(settings, self._broker, clock)
-
-    async def run(self) -> None:
-        try:
-            async with health.serve(self.responder, self._settings), self.responder.working():
-                await self._broker.start()
-                await self._stopping.wait()
-        finally:
-            await self._broker.stop()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-
-@asynccontextmanager
-async def answering(*responders: Whole) -> AsyncIterator[list["asyncio.Task[None]"]]:
-    running = [asyncio.create_task(responder.run()) for responder in responders]
-    try:
-        yield running
-    finally:
-        for responder in responders:
-            responder.stop()
-        await asyncio.wait(running)
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(WAIT_SECONDS):
-        async for _ in backoff(first=0.05, longest=0.2):
-            if await holds():
-                return
-
-
-class Asker:
-    """A relying party that opens a connection for each question, so that each of several responders is asked."""
-
-    def __init__(self, authority: Authority, port: int) -> None:
-        self._issuer = authority.issuer("test-ec")
-        self._url = f"http://{HOST}:{port}"
-
-    async def says(self, serial: int) -> str:
-        question = OcspQuery(self._issuer, serial, uuid4().bytes * 2)
-        try:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.post(self._url, data=question.request(), headers=POST) as response,
-            ):
-                return "revoked" if question.is_revoked(await response.read(), datetime.now(UTC)) else "not revoked"
-        except OcspUnsound as unsound:
-            return str(unsound)
-        except aiohttp.ClientError:
-            return "nothing"
-
-    async def all_say(self, serial: int, what: str) -> bool:
-        return {await self.says(serial) for _ in range(10)} == {what}
+from services.revoker.ocsp_whole import WAIT_SECONDS, Asker, Revoker, Whole, answering, settings, until
 
 
 async def test_D8_F2_I7_responders_without_state_say_what_the_revoker_says(
-    cluster: Cluster, identities: Identities, revoker: None, authority: Authority, tmp_path: Path
+    ocsp_cluster: Cluster, identities: Identities, revoker: Revoker, authority: Authority, tmp_path: Path
 ) -> None:
     signer = identities.signer("revoker")
     # F2: whoever may write to the topic, without the revoker's key.
-    await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(NEVER_ISSUED))
-    await publish(cluster, revoked(GOOD, datetime.now(UTC)), signer=identities.signer("intake"))
-    await publish(cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)), signer=signer)
+    await publish(ocsp_cluster, revoked(GOOD, datetime.now(UTC)), said(NEVER_ISSUED))
+    await publish(ocsp_cluster, revoked(GOOD, datetime.now(UTC)), signer=identities.signer("intake"))
+    await publish(ocsp_cluster, said(GOOD), said(REVOKED), revoked(REVOKED, datetime.now(UTC)), signer=signer)
     port = free_port()
-    first, second = (Whole(settings(cluster, port, health_file=tmp_path / name)) for name in ("first", "second"))
+    first, second = (
+        Whole(settings(ocsp_cluster, port, revoker.url, health_file=tmp_path / name)) for name in ("first", "second")
+    )
     asker = Asker(authority, port)
     async with answering(first, second):
         await until(lambda: asker.all_say(REVOKED, "revoked"))
-        assert await asker.says(GOOD) == "not revoked"
+        await until(lambda: asker.all_say(GOOD, "not revoked"))
         assert await asker.says(NEVER_ISSUED) == "not revoked"
         topic = CERTIFICATE_STANDINGS.name
         assert first.responder._feed.skipped == {(topic, "unsigned"): 2, (topic, "wrong-signature"): 1}
-        await publish(cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD), signer=signer)
+        await publish(ocsp_cluster, revoked(GOOD, datetime.now(UTC)), said(GOOD), signer=signer)
         await until(lambda: asker.all_say(GOOD, "revoked"))
         async with aiohttp.ClientSession() as session:
             for name in ("first", "second"):
@@ -208,10 +58,10 @@ async def test_D8_F2_I7_responders_without_state_say_what_the_revoker_says(
 
 
 async def test_D8_nothing_is_answered_before_a_ca_has_certified_the_key(
-    cluster: Cluster, authority: Authority, tmp_path: Path
+    ocsp_cluster: Cluster, authority: Authority, tmp_path: Path
 ) -> None:
     port = free_port()
-    alone = Whole(settings(cluster, port, health_file=tmp_path / "alone"))
+    alone = Whole(settings(ocsp_cluster, port, health_file=tmp_path / "alone"))
     asker = Asker(authority, port)
     async with answering(alone), aiohttp.ClientSession() as session:
         await until(lambda: asker.all_say(GOOD, "The responder answers TRY_LATER."))
@@ -224,17 +74,17 @@ async def test_D8_nothing_is_answered_before_a_ca_has_certified_the_key(
 
 
 async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
-    cluster: Cluster, identities: Identities, revoker: None, authority: Authority
+    ocsp_cluster: Cluster, identities: Identities, revoker: Revoker, authority: Authority
 ) -> None:
-    await publish(cluster, *(said(serial) for serial in range(1, 200)), signer=identities.signer("revoker"))
+    await publish(ocsp_cluster, *(said(serial) for serial in range(1, 200)), signer=identities.signer("revoker"))
     port = free_port()
-    responder = Whole(settings(cluster, port))
+    responder = Whole(settings(ocsp_cluster, port, revoker.url))
     asker = Asker(authority, port)
     async with answering(responder) as (running,):
         await until(lambda: asker.all_say(GOOD, "not revoked"))
-        admin = AIOKafkaAdminClient(bootstrap_servers=cluster.bootstrap)
+        admin = AIOKafkaAdminClient(bootstrap_servers=ocsp_cluster.bootstrap)
         await admin.start()
-        await admin.delete_topics([cluster.name(CERTIFICATE_STANDINGS)])
+        await admin.delete_topics([ocsp_cluster.name(CERTIFICATE_STANDINGS)])
         await admin.close()
         async with asyncio.timeout(WAIT_SECONDS):
             await asyncio.wait([running])
@@ -245,9 +95,11 @@ async def test_D8_a_topic_made_anew_stops_a_responder_with_one_sentence(
         assert "certificate-standings" in repr(ours)
 
 
-async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cluster: Cluster, revoker: None) -> None:
+async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(
+    ocsp_cluster: Cluster, revoker: Revoker
+) -> None:
     ahead = timedelta()
-    whole = Whole(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
+    whole = Whole(settings(ocsp_cluster, free_port(), revoker.url), lambda: datetime.now(UTC) + ahead)
     async with answering(whole):
 
         async def ready() -> bool:
@@ -266,11 +118,11 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(cl
 
 
 async def test_f5_a_responder_that_cannot_read_a_partition_says_so_and_answers_until_its_knowledge_ends(
-    cluster: Cluster, revoker: None
+    ocsp_cluster: Cluster, revoker: Revoker
 ) -> None:
     """Clients of responders that were all taken away would believe in every certificate."""
     ahead = timedelta()
-    whole = Whole(settings(cluster, free_port()), lambda: datetime.now(UTC) + ahead)
+    whole = Whole(settings(ocsp_cluster, free_port(), revoker.url), lambda: datetime.now(UTC) + ahead)
     said = "certificate-standings, partition 3, cannot be read at offset 7: see the alert PartitionStalled"
 
     def stalls() -> None:
@@ -292,18 +144,18 @@ async def test_f5_a_responder_that_cannot_read_a_partition_says_so_and_answers_u
         assert whole.responder.ready() == (False, said)
 
 
-async def test_a_missing_topic_is_one_sentence(cluster: Cluster) -> None:
-    whole = Whole(Settings(bootstrap_servers=cluster.bootstrap, topic_prefix="nowhere-", ocsp_host=HOST, ocsp_port=0))
+async def test_a_missing_topic_is_one_sentence(ocsp_cluster: Cluster) -> None:
+    whole = Whole(settings(Cluster(ocsp_cluster.bootstrap, "nowhere-"), 0))
     async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(BaseExceptionGroup) as ended:
             await whole.run()
     assert ended.group_contains(OperatorError, match="servicecert topics create")
 
 
-async def test_a_port_that_is_taken_is_one_sentence(cluster: Cluster) -> None:
+async def test_a_port_that_is_taken_is_one_sentence(ocsp_cluster: Cluster) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(BaseExceptionGroup) as ended:
-            await Whole(Settings(bootstrap_servers=cluster.bootstrap, ocsp_host="192.0.2.1", ocsp_port=1)).run()
+            await Whole(settings(ocsp_cluster, 1).model_copy(update={"ocsp_host": "192.0.2.1"})).run()
     assert ended.group_contains(OperatorError, match="SERVICECERT_OCSP_HOST")
 
 
@@ -323,6 +175,7 @@ async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_to
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
             "SERVICECERT_SERVICE_KEYS": str(identities.folder),
+            "SERVICECERT_OCSP_CRL_URL": "http://127.0.0.1:1",
         }
         responder = Child(command, log=tmp_path / "ocsp.log", environment=environment)
         async with asyncio.timeout(60):

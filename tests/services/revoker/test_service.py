@@ -16,7 +16,7 @@ from servicecert_revoker.crl.effects.files import CrlFiles, FolderUnusable
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
-from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.revocation import CrlPublished, StandingsCounted
 from servicecert_worker.decider import Done, Due, Result, Task
 from servicecert_worker.process.application import settings_fault
 
@@ -56,8 +56,9 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
             assert isinstance(outcome, Done)
             decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), NOTHING_KNOWN, NOW)
             assert [each.partition for each in decision.events if isinstance(each, CrlPublished)] == [2, 1, 0]
-            crl = decision.events[-1]
+            crl, counted = decision.events[-2:]
             assert isinstance(crl, CrlPublished)
+            assert isinstance(counted, StandingsCounted)
             assert crl.key() == key
             (deadline,) = decision.deadlines
             assert deadline.at == crl.this_update + timedelta(hours=24)

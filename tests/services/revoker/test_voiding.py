@@ -18,11 +18,13 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.revocation import (
+    CrlPublished,
     RevocationReason,
     RevocationRefused,
     RevocationRequested,
     Standing,
     StandingChanged,
+    StandingsCounted,
 )
 from servicecert_worker.decider import Deadline, Decision, Effect, Event, Intent
 from services.revoker.stand import Stand
@@ -137,7 +139,7 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
         revoked_at=NOW,
         not_after=voided.not_after or NOW,
     )
-    assert {each.TYPE for each in events} == {StandingChanged.TYPE, "servicecert.crl.published.v1"}
+    assert {each.TYPE for each in events} == {StandingChanged.TYPE, StandingsCounted.TYPE, CrlPublished.TYPE}
     async with pool.acquire() as connection:
         (stored,) = await stand.service.store.load(connection, [voided.key()])
     assert isinstance(stored.state, Revoked)

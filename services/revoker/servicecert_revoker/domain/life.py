@@ -12,13 +12,13 @@ from uuid import UUID, uuid5
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData, Role
-from servicecert_schemas.revocation import CrlPublished, RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.decider import Deadline, Decision, Intent
 
 from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
 from .certificates import BoundedVoid, Verified
 from .irregular import IRREGULAR, Irregular, Noted, alarm, second_key
-from .notices import notified, refusal, registration, revoked, standing, valid, with_requester
+from .notices import announcements, notified, refusal, registration, revoked, standing, valid, with_requester
 from .requests import (
     CASCADE,
     TAKES_EFFECT_WITHIN,
@@ -260,7 +260,7 @@ def mark_listed(status: Status | None, published: Published) -> Decided:
     If a later request has changed the entry meanwhile, the new entry's CRL counts. Scheduled CRLs, which have no
     request, are scheduled again.
     """
-    announced = tuple(CrlPublished(issuer=published.issuer, **dict(crl)) for crl in published.announced)
+    announced = tuple(announcements(published))
     if published.request_id is None:
         return Decision(status, announced, deadlines=(Deadline(PUBLISH, published.next_planned),))
     if not isinstance(status, Entered) or published.request_id != status.revocation.request_id:

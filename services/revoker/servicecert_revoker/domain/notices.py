@@ -1,19 +1,23 @@
 """The events about a request and its revocation, and who gets the mail about it (D3, D5, D8). Pure."""
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    CrlPublished,
     RevocationRefused,
     RevocationRegistered,
     RevocationRequested,
     Standing,
     StandingChanged,
+    StandingsCounted,
 )
 from servicecert_schemas.values import Language
 from servicecert_worker.domain.mailboxes import identity, mailbox
 
+from ..crl.domain.publication import Published
 from .requests import TAKES_EFFECT_WITHIN, TEXTS, Refused
 from .status import Certificate, Listing, Revocation, Revoked, Void
 
@@ -91,6 +95,14 @@ def standing(certificate: Certificate | Void, entry: Revocation) -> StandingChan
         invalid_since=entry.invalid_since,
         not_after=certificate.not_after,
     )
+
+
+def announcements(published: Published) -> Iterator[CrlPublished | StandingsCounted]:
+    """Yield the CRLs that a pass announces, and how many standings OCSP responders have to know by then (D8)."""
+    for crl in published.announced:
+        yield CrlPublished(issuer=published.issuer, **dict(crl))
+        if crl.count is not None:
+            yield StandingsCounted(issuer=published.issuer, count=crl.count)
 
 
 def registration(request: RevocationRequested, certificate: Certificate, entry: Revocation) -> RevocationRegistered:

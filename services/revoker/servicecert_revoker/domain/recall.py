@@ -68,6 +68,7 @@ def recalled_result(task: Task, published: PublishedEvents, interval: timedelta)
                         **dict(task.data),
                         certificate=b64decode(each.data.certificate),
                         issuer_certificate=b64decode(each.data.issuer_certificate),
+                        count=each.data.count,
                     )
                     for each in published.of(task.key)
                     if isinstance(each.data, ResponderCertified) and each.data.serial == task.data.serial

@@ -11,6 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
+from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.decider import Decision, Facts, Intent, Unanswerable
 
 CERTIFY = "certify"
@@ -36,12 +37,13 @@ class CertifyOrder(BaseModel):
 
 
 class Certified(CertifyOrder):
-    """A certificate with a verified signature over the ordered bytes."""
+    """A certificate with a verified signature over the ordered bytes, and the count of its CA's standings."""
 
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "fingerprint")
 
     certificate: bytes
     issuer_certificate: bytes
+    count: StandingsCount | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -135,6 +137,7 @@ def certified(before: EnrolledKey, result: Certified) -> Decision[EnrolledKey]:
         certificate=b64encode(result.certificate).decode(),
         issuer_certificate=b64encode(result.issuer_certificate).decode(),
         not_after=result.not_after,
+        count=result.count,
     )
     after = _ended(before, result.issuer, result.serial, result.fingerprint, None)
     return Decision(before) if after == before else Decision(after, (event,))

@@ -11,6 +11,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ca_signing import SigningRefused, check_responder, sign_certificate
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.decider import Done, Outcome, Retry, Task
 from servicecert_worker.process.logs import about
 
@@ -32,16 +33,25 @@ class Certify:
     authority: Authority
     keys: Mapping[str, SigningKey]
     books: Books
+    count: Callable[[str], Awaitable[StandingsCount]]
     clock: Callable[[], datetime]
     refused: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         books, now = await self.books([(task.data.issuer, task.data.serial) for task in tasks]), self.clock()
-        return await asyncio.to_thread(lambda: [self._logged(task, books, now) for task in tasks])
+        outcomes = await asyncio.to_thread(lambda: [self._logged(task, books, now) for task in tasks])
+        return [await self._counted(outcome) for outcome in outcomes]
 
     async def refusals(self) -> Mapping[str, float]:
         """Return how many orders this worker refused to sign, by code."""
         return {code: float(count) for code, count in self.refused.items()}
+
+    async def _counted(self, outcome: Outcome) -> Outcome:
+        """Return the outcome, of a certificate with the count of its CA's standings (D8)."""
+        if not isinstance(outcome, Done) or not isinstance(outcome.data, Certified):
+            return outcome
+        count = await self.count(outcome.data.issuer)
+        return Done(outcome.data.model_copy(update={"count": count}))
 
     def _logged(self, task: Task, books: Mapping[tuple[str, str], Booked], now: datetime) -> Outcome:
         with about(task):

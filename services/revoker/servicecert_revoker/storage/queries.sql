@@ -37,6 +37,20 @@ from (
 full join (select issuer, count(published_at) as crls from crls group by issuer) as c using (issuer)
 order by issuer
 
+-- name: count_standings
+-- What the revoker has published of a CA's standings, as `StandingsCount` says; of an open revocation, which may be that of a void serial number,
+-- neither that nor the certificate.
+select coalesce(sum(times), 0)::int as standings,
+       mod(coalesce(sum(times * ('x' || lpad(right(serial, 13), 13, '0'))::bit(52)::bigint::numeric), 0), 2 ^ 52::numeric)::bigint as total,
+       coalesce((select number from crls where issuer = $1 and partition = 0 and published_at is not null order by number desc limit 1), 0) as crl_number
+from (
+    select 1 as times, serial from statuses where issuer = $1
+    union all
+    select 1, serial from revocations where issuer = $1
+    union all
+    select -2, serial from statuses where issuer = $1 and standing > 'valid' and standing < 'revoked'
+) as counted
+
 -- name: intend
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)

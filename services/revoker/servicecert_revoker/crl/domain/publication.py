@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 from servicecert_pki.partitions import FULL
-from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.revocation import RevocationReason, StandingsCount
 
 PUBLISH = "publish"
 """The act that publishes a CRL with a revocation."""
@@ -33,7 +33,10 @@ class PublishOrder(BaseModel):
 
 
 class PublishedCrl(BaseModel):
-    """A CRL that was checked, published and fetched back. Partition 0 is the full one; `sha256` is of its DER."""
+    """A CRL that was checked, published and fetched back. Partition 0 is the full one; `sha256` is of its DER.
+
+    The full one has the count of its CA's standings, unless an earlier version published it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +47,7 @@ class PublishedCrl(BaseModel):
     next_update: datetime
     entries: int
     sha256: str
+    count: StandingsCount | None = None
 
 
 class Published(BaseModel):

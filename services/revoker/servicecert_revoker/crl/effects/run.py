@@ -18,8 +18,10 @@ from servicecert_pki.crl import CrlHead
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
+from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.clock import machine_clock
 
+from ...storage.standings import count_standings
 from ..domain.plan import CrlVersion, by_urgency
 from ..domain.publication import PublishedCrl, PublishOrder, is_scheduled
 from ..storage.store import CrlStore, open_crl_store
@@ -88,7 +90,9 @@ class CrlRunner:
             written = machine_clock()
             failed = await self._deliver(store, issuer.id, urgent_first)
             fetched = machine_clock()
-            crls = [(self._published(crl), crl.listed.total) for crl in checked if crl.partition not in failed]
+            count = await count_standings(store.connection, self.clock, issuer.id)
+            count = count.model_copy(update={"crl_number": number})
+            crls = [(self._published(crl, count), crl.listed.total) for crl in checked if crl.partition not in failed]
             await store.record(crls, self.clock())
         steps = (("wait for the CA's pass", taken), ("build", built), ("write", written), ("fetch back", fetched))
         return Pass(tuple(crl for crl, _ in crls), failed, steps)
@@ -109,7 +113,7 @@ class CrlRunner:
 
         return head
 
-    def _published(self, crl: CheckedCrl) -> PublishedCrl:
+    def _published(self, crl: CheckedCrl, count: StandingsCount) -> PublishedCrl:
         head = crl.head
         return PublishedCrl(
             partition=crl.partition,
@@ -119,6 +123,7 @@ class CrlRunner:
             next_update=head.next_update,
             entries=crl.listed.count,
             sha256=crl.sha256,
+            count=count if crl.partition == FULL else None,
         )
 
     async def _write(self, store: CrlStore, issuer: str, crls: Sequence[CheckedCrl]) -> None:
