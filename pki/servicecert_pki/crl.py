@@ -93,7 +93,7 @@ def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:
     tbs = der.sequence(der.integer(1), algorithm, issuer, der.time(_EPOCH), der.sequence(encoded))
     try:
         (entry,) = x509.load_der_x509_crl(der.sequence(tbs, algorithm, der.bit_string(b"")))
-        same = _in_seconds(_revoked(entry)) == _in_seconds(expected)
+        same = _in_seconds(revoked_certificate(entry)) == _in_seconds(expected)
     except (ValueError, x509.ExtensionNotFound):
         same = False
     if not same:
@@ -247,8 +247,8 @@ def _move(file: BinaryIO, old: int, new: int) -> None:
     file.truncate()
 
 
-def _revoked(entry: x509.RevokedCertificate) -> RevokedCertificate:
-    """Return one decoded entry; raises ValueError for an unknown reason, ExtensionNotFound for none."""
+def revoked_certificate(entry: x509.RevokedCertificate) -> RevokedCertificate:
+    """Return one decoded entry. Raises ValueError for an unknown reason, ExtensionNotFound for none."""
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value
     invalid = [it.value for it in entry.extensions if isinstance(it.value, x509.InvalidityDate)]
     return RevokedCertificate(

@@ -81,7 +81,8 @@ def test_mail_is_reached_by_the_notifier() -> None:
 
 
 def test_crls_and_ocsp_are_reached_by_who_checks_what_is_published() -> None:
-    assert reaching("to-pki") == having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CRL_BASE_URL") == {"revoker"}
+    revoker = having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CRL_BASE_URL")
+    assert reaching("to-pki") == revoker | having("SERVICECERT_OCSP_CRL_URL") == {"revoker", "ocsp"}
 
 
 def test_the_canary_reaches_crls_and_ocsp_where_the_world_does_and_is_no_exception_behind_the_ingress() -> None:

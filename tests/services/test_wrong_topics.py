@@ -199,7 +199,13 @@ async def test_f1_a_record_without_a_value_deletes_nothing_but_on_its_compacted_
 @pytest.fixture
 def responder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Responder:
     keys = Identities(tmp_path / "service-keys").folder
-    settings = Settings(bootstrap_servers=CLUSTER.bootstrap, topic_prefix=PREFIX, ocsp_port=0, service_keys=keys)
+    settings = Settings(
+        bootstrap_servers=CLUSTER.bootstrap,
+        topic_prefix=PREFIX,
+        ocsp_port=0,
+        ocsp_crl_url="http://crl.example.fi",
+        service_keys=keys,
+    )
     made = Responder(settings, Broker(settings.cluster, "ocsp"), lambda: NOW)
     made._feed._verifier = WRITERS.verifier
     return made

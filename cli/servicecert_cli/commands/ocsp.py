@@ -11,9 +11,10 @@ from servicecert_worker.process import application
 def command() -> None:
     """Run one OCSP responder until stopped.
 
-    It needs KAFKA_BOOTSTRAP_SERVERS and a running revoker, which certifies its key; no
-    database and no CA keys. Start one for each core, with the same SERVICECERT_OCSP_PORT
-    on a machine: they share the work. SIGTERM stops one cleanly.
+    It needs KAFKA_BOOTSTRAP_SERVERS, the CAs' CRLs at SERVICECERT_OCSP_CRL_URL, and a
+    running revoker, which certifies its key; no database and no CA keys. Start one for
+    each core, with the same SERVICECERT_OCSP_PORT on a machine: they share the work.
+    SIGTERM stops one cleanly.
 
     \b
     Example:

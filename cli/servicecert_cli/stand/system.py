@@ -228,6 +228,7 @@ class System:
                 "SERVICECERT_OCSP_HOST": HOST,
                 "SERVICECERT_OCSP_PORT": str(self._ocsp_port),
                 "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.ca_folder / "issuing"),
+                "SERVICECERT_OCSP_CRL_URL": self.crl_url,
             },
             LAG: {"DATABASE_URL": self.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
             CANARY: self.canary_environment,

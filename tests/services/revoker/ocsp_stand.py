@@ -18,7 +18,7 @@ from servicecert_pki.responder_certificate import build_responder_tbs
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.domain.budget import Budget
-from servicecert_revoker.ocsp.domain.standings import Standings
+from servicecert_revoker.ocsp.domain.standings import FullCrl, Standings
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 
 GOOD = 0x4A01
@@ -76,7 +76,8 @@ def answering(
     made = Answering(standings, timedelta(hours=4), most_kept, budget)
     for issuer in (authority.issuer("test-ec"), authority.issuer("test-rsa")):
         made.certified(issuer, signer(issuer, ca_keys[issuer.id], now))
+        standings.listed(issuer.id, FullCrl(1, now + timedelta(days=3)))
     for each in (said(GOOD), said(REVOKED), revoked(REVOKED, now - timedelta(hours=1))):
         standings.take(each, now)
-    made.moment = now
+    made.caught_up(now)
     return made

@@ -14,7 +14,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import read_request
 from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
-from servicecert_revoker.ocsp.domain.standings import Standings
+from servicecert_revoker.ocsp.domain.standings import FullCrl, Standings
 from servicecert_schemas.revocation import RevocationReason
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request, revoked, said, signer
 
@@ -79,21 +79,23 @@ def test_D8_several_certificates_of_one_ca_are_answered_at_once(responder: Answe
 def test_D8_nothing_is_said_before_all_is_read_and_a_key_certified(
     authority: Authority, ca_keys: Mapping[str, SigningKey], issuer: IssuerInfo
 ) -> None:
-    made = Answering(Standings(), 4 * HOUR, 10)
-    made.moment = NOW
+    standings = Standings()
+    standings.listed(issuer.id, FullCrl(1, NOW + 72 * HOUR))
+    made = Answering(standings, 4 * HOUR, 10)
+    made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW) is TRY_LATER
     made.certified(issuer, signer(issuer, ca_keys[issuer.id], NOW))
     made.moment = None
     assert made.answer(request(issuer, GOOD), NOW) is TRY_LATER
     assert made.oldest() is None
     assert not made.refresh(NOW, 10)
-    made.moment = NOW
+    made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW).kind is Kind.UNKNOWN
 
 
 def test_D8_an_answer_is_signed_once_and_serves_all_who_ask_the_same(responder: Answering, issuer: IssuerInfo) -> None:
     first = responder.answer(request(issuer, GOOD), NOW)
-    responder.moment = NOW + HOUR
+    responder.caught_up(NOW + HOUR)
     assert responder.answer(request(issuer, GOOD), NOW + HOUR) is first
     assert (responder.signed, len(responder), responder.oldest()) == (1, 1, SECOND)
     responder.answer(request(issuer, GOOD, b"nonce"), NOW)
@@ -107,7 +109,7 @@ def test_D8_answers_are_signed_anew_ahead_of_time_where_anybody_asks(responder: 
     responder.answer(left, NOW)
     assert not responder.refresh(NOW, 10)
     for hours in (2, 4):
-        responder.moment = NOW + hours * HOUR
+        responder.caught_up(NOW + hours * HOUR)
         assert responder.refresh(responder.moment, 1)
         assert not responder.refresh(responder.moment, 10)
         signed = responder.signed
@@ -144,7 +146,7 @@ def test_D8_what_is_not_known_any_more_is_not_said_and_a_revocation_is_for_ever(
     answer = responder.answer(bad, over)
     assert answer.kind is Kind.REVOKED
     assert answer.this_update == over.replace(microsecond=0)
-    responder.moment = over
+    responder.caught_up(over)
     assert responder.answer(good, over).kind is Kind.GOOD
 
 

@@ -8,15 +8,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime, timedelta
 from functools import partial
 
+import aiohttp
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faststream import FastStream
 from pydantic import ValidationError
+from servicecert_pki.serials import serial_hex
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.responder import ResponderCertified
-from servicecert_schemas.revocation import StandingChanged
+from servicecert_schemas.revocation import StandingChanged, StandingsCounted
 from servicecert_worker.clock import clock_ahead
 from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, Outage, guard_cancellation, with_timeout
@@ -33,7 +35,8 @@ from servicecert_worker.signatures import Verifier
 
 from .domain.answering import Answer, Answering
 from .domain.budget import Budget
-from .domain.standings import Standings
+from .domain.standings import FullCrl, Revoked, Standings
+from .effects.crls import CrlFeed, Entries
 from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
 from .effects.feed import TOPICS, SameTopics
 from .effects.pinned import pinned
@@ -46,6 +49,9 @@ log = logging.getLogger(__name__)
 NAME = "ocsp"
 
 _POLL_SECONDS = 0.5
+# What is on its way arrives sooner.
+_SOON = timedelta(minutes=1)
+_MOST_NAMED = 5
 _PUBLISH_SECONDS = 10.0
 # How many answers are signed again at once: clients wait for some milliseconds.
 _AT_ONCE = 40
@@ -93,6 +99,8 @@ class Responder:
         else:
             self._enrolment = Enrolment(partial(pinned, settings.ocsp_ca_certificates))
         self._metrics = Metrics()
+        self._crls = CrlFeed(settings.ocsp_crl_url, self._is_new, self._take_crl)
+        self._alarmed: set[str] = set()
         topics = [self._cluster.name(topic) for topic in TOPICS]
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
@@ -111,7 +119,7 @@ class Responder:
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(guard_cancellation(part))
-                for part in (self._feed.watch(), self._origins(), self._enrol(), self._refresh())
+                for part in (self._feed.watch(), self._origins(), self._enrol(), self._refresh(), self._fetch())
             ]
             yield
             for part in parts:
@@ -150,7 +158,7 @@ class Responder:
         return True, "Alive."
 
     def ready(self) -> Check:
-        """Return whether it can answer about certificates. A stalled partition is no reason while answers are valid."""
+        """Return whether it can answer about certificates, some of them: clients of none would believe in them all."""
         stalled = self._feed.standstill.reason
         if self._answering.moment is None:
             return False, stalled or "Not caught up yet: reading the topic of certificates."
@@ -158,6 +166,10 @@ class Responder:
             return False, "No CA has certified this responder's key yet: check that the revoker runs."
         if self._answering.moment + self._settings.validity <= self._clock():
             return False, stalled or "Kafka has been unavailable for so long that all answers are outdated."
+        if not self._crls.has_looked:
+            return False, "Not caught up yet: fetching the CRLs."
+        if not any(map(self._answering.vouches, self._answering.signers)):
+            stalled = stalled or "not all standings of any CA are known: see the alert OcspIncomplete"
         return True, f"Answering, but {stalled}" if stalled else "Answering."
 
     async def metrics(self) -> bytes:
@@ -180,7 +192,11 @@ class Responder:
         if isinstance(data, StandingChanged):
             if self._standings.take(data, at) and self._answering.moment is not None:
                 self._answering.changed(data.issuer, int(data.serial, 16), self._clock())
+        elif isinstance(data, StandingsCounted):
+            self._standings.counted(data.issuer, data.count)
         elif isinstance(data, ResponderCertified):
+            if data.count is not None:
+                self._standings.counted(data.issuer, data.count)
             try:
                 certified = self._enrolment.accept(data, self._clock())
             except CertificateMismatch as fault:
@@ -190,10 +206,49 @@ class Responder:
                 log.error("SERVICECERT_CLOCK_AHEAD is for trials: no answers for a production CA until it is removed")
             elif certified is not None:
                 self._answering.certified(*certified)
+                self._crls.watch(certified[0])
                 log.info("Ready to answer for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
 
     async def _set_moment(self, moment: datetime) -> None:
-        self._answering.moment = moment
+        self._answering.caught_up(moment)
+        for issuer in self._answering.signers:
+            self._report(issuer, moment)
+
+    def _report(self, issuer: str, moment: datetime) -> None:
+        """Log once that something is missing which is not on its way, and once that nothing is missing any more."""
+        since = self._standings.lacks_since(issuer)
+        if since is None and issuer in self._alarmed:
+            self._alarmed.remove(issuer)
+            log.warning("All standings are known again", extra={"issuer": issuer})
+        elif since is not None and moment >= since + _SOON and issuer not in self._alarmed:
+            self._alarmed.add(issuer)
+            listed = self._standings.only_listed(issuer)
+            log.error(
+                "alarm: not all standings of a CA are known",
+                extra={
+                    "issuer": issuer,
+                    "lacks": sorted(self._standings.lacks(issuer)),
+                    "only_on_the_crl": len(listed),
+                    "serials": [serial_hex(serial).lower() for serial in listed[:_MOST_NAMED]],
+                },
+            )
+
+    def _is_new(self, issuer: str, serial: int) -> bool:
+        return not isinstance(self._standings.of(issuer, serial), Revoked)
+
+    def _take_crl(self, issuer: str, crl: FullCrl, entries: Entries) -> None:
+        for serial, listed in entries:
+            if self._standings.revoke(issuer, serial, listed):
+                self._answering.changed(issuer, serial, self._clock())
+        self._standings.listed(issuer, crl)
+
+    async def _fetch(self) -> None:
+        """Fetch the CRLs, once the topic is read: what both say needs no memory then."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                if self._answering.moment is not None:
+                    await self._crls.look(session)
+                await asyncio.sleep(_POLL_SECONDS)
 
     async def _enrol(self) -> None:
         """Publish the requests for certificates that are due."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
+from servicecert_pki.signing_settings import HttpUrl
 from servicecert_worker.process.clients import Proxies
 from servicecert_worker.process.settings import ReaderSettings
 
@@ -35,6 +36,14 @@ class Settings(ReaderSettings):
             "no other CA",
         ),
     ] = None
+    ocsp_crl_url: Annotated[
+        HttpUrl,
+        Field(
+            alias="SERVICECERT_OCSP_CRL_URL",
+            description="where the responder fetches the CAs' full CRLs, `<CA>.crl`, as http://host: what they list is "
+            "revoked, whatever Kafka says",
+        ),
+    ]
     ocsp_validity_minutes: Annotated[
         int,
         Field(

@@ -1,7 +1,8 @@
 """Answers OCSP requests, without I/O and with the time as an argument.
 
 An answer states what was known when the topic was last caught up, and is valid for some time from then on. If Kafka
-stops, answers go on until that time is over, and then it is "try later": better than an outdated answer.
+stops, answers go on until that time is over, and then it is "try later": better than an outdated answer. So it is for
+all that is not revoked where the responder cannot know everything about a CA (D8).
 """
 
 from collections.abc import Callable
@@ -99,6 +100,15 @@ class Answering:
         """The signer, a key and its certificate, for each CA."""
         return self._signers
 
+    def caught_up(self, moment: datetime) -> None:
+        """Take the standings as read up to this moment."""
+        self.moment = moment
+        self._standings.look(moment)
+
+    def vouches(self, issuer: str) -> bool:
+        """Return whether it can tell of all certificates of a CA: it lacks no standing (D8)."""
+        return self.moment is not None and self._standings.vouched_until(issuer, self.moment) is not None
+
     def certified(self, issuer: IssuerInfo, signer: Signer) -> None:
         """Use this signer for the CA from now on."""
         for algorithm, digest in _HASHES:
@@ -162,6 +172,8 @@ class Answering:
         cached = self._cache.get(cert_id.encoded)
         if cached is not None:
             assert cached.answer.next_update is not None
+            if cached.answer.kind is not Kind.REVOKED and not self.vouches(issuer):
+                return TRY_LATER
             if cached.answer.next_update > now:
                 cached.asked = True
                 return cached.answer
@@ -194,7 +206,9 @@ class Answering:
         """Return an answer that is signed now."""
         signer = self._signers[issuer]
         statuses = [self._standings.of(issuer, it.serial) for it in request.certificates]
-        times = [self._times(status, signer, now) for status in statuses]
+        assert self.moment is not None
+        vouched = self._standings.vouched_until(issuer, self.moment)
+        times = [self._times(status, signer, vouched or now, now) for status in statuses]
         if min(until for _, until in times) <= now:
             return TRY_LATER
         singles = [
@@ -208,12 +222,17 @@ class Answering:
             return Answer(body, _kind(statuses[0]))
         return Answer(body, _kind(statuses[0]), *times[0], f'"{sha256(body).hexdigest()[:32]}"')
 
-    def _times(self, status: Revoked | SerialStatus, signer: Signer, now: datetime) -> tuple[datetime, datetime]:
+    def _times(
+        self, status: Revoked | SerialStatus, signer: Signer, vouched: datetime, now: datetime
+    ) -> tuple[datetime, datetime]:
         """Return this and next update. A revocation is final, so its this update is now."""
         assert self.moment is not None
-        since = (now if isinstance(status, Revoked) else self.moment).replace(microsecond=0)
+        if isinstance(status, Revoked):
+            since = now.replace(microsecond=0)
+            return since, min(since + self._validity, signer.not_after)
+        since = self.moment.replace(microsecond=0)
         validity = min(self._validity, UNKNOWN_FOR) if status is SerialStatus.NEVER_ISSUED else self._validity
-        return since, min(since + validity, signer.not_after)
+        return since, min(since + validity, signer.not_after, vouched)
 
 
 def _kind(status: Revoked | SerialStatus) -> Kind:

@@ -11,7 +11,7 @@ from servicecert_worker.process.health import closed_connections
 from servicecert_worker.process.metrics import Basics, Followed
 
 from ..domain.answering import Answering, Kind
-from ..domain.standings import Standings
+from ..domain.standings import Lack, Standings
 from ..effects.feed import age
 
 
@@ -38,6 +38,12 @@ class Metrics(Basics, Collector):
             "servicecert_ocsp_certificate_left_seconds",
             "Time until the responder's own certificate expires, by issuing CA.",
             ["issuer"],
+            registry=self.registry,
+        )
+        self.incomplete = Gauge(
+            "servicecert_ocsp_incomplete",
+            "1 where something is missing to know all standings of an issuing CA.",
+            ["issuer", "reason"],
             registry=self.registry,
         )
         self._counts = {kind: self.answers.labels(kind.value) for kind in Kind}
@@ -69,4 +75,7 @@ class Metrics(Basics, Collector):
         self.certificates.set(len(standings))
         for issuer, signer in answering.signers.items():
             self.left.labels(issuer).set((signer.not_after - now).total_seconds())
+            lacks = standings.lacks(issuer)
+            for lack in Lack:
+                self.incomplete.labels(issuer, lack).set(lack in lacks)
         self.ready.labels("ocsp").set(ready)

@@ -1,0 +1,136 @@
+"""The CAs' full CRLs, fetched and verified: what they list is revoked, whatever Kafka says (D8).
+
+CrlRefused      what was fetched is not a newer full CRL of the CA
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from time import monotonic
+
+import aiohttp
+from cryptography import x509
+from servicecert_pki.crl import revoked_certificate
+from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.partitions import FULL, crl_url
+from servicecert_worker.faults import Outage
+
+from ..domain.standings import FullCrl, Revoked
+
+log = logging.getLogger(__name__)
+
+LARGEST_CRL = 64 << 20
+"""In octets: some 1.3 million entries. A larger one is not read (F5)."""
+
+_EACH_SECONDS = 30.0
+_AGAIN_SECONDS = 2.0
+_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+
+Entries = Iterable[tuple[int, Revoked]]
+
+
+class CrlRefused(Exception):
+    """The message is one sentence."""
+
+
+@dataclass(slots=True)
+class _Fetched:
+    """The CRL of a CA that is in use, and when it is fetched again."""
+
+    issuer: IssuerInfo
+    outage: Outage
+    number: int = 0
+    etag: str = ""
+    sha256: bytes = b""
+    due: float = 0.0
+
+
+class CrlFeed:
+    """Fetches the CRLs of `watch`ed CAs. `take` gets a new CRL with those of its entries that `is_new` selects."""
+
+    def __init__(
+        self,
+        base_url: str,
+        is_new: Callable[[str, int], bool],
+        take: Callable[[str, FullCrl, Entries], None],
+        largest: int = LARGEST_CRL,
+    ) -> None:
+        self._base_url = base_url
+        self._is_new = is_new
+        self._take = take
+        self._largest = largest
+        self._of: dict[str, _Fetched] = {}
+
+    def watch(self, issuer: IssuerInfo) -> None:
+        """Fetch this CA's CRL from now on."""
+        self._of.setdefault(issuer.id, _Fetched(issuer, Outage(f"The CRL of {issuer.id} at {self._base_url}")))
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether each CA's CRL was asked for."""
+        return all(fetched.due for fetched in self._of.values())
+
+    async def look(self, session: aiohttp.ClientSession) -> None:
+        """Fetch the CRLs that are due, one after the other."""
+        for fetched in tuple(self._of.values()):
+            if monotonic() < fetched.due:
+                continue
+            try:
+                await self._renew(session, fetched)
+                fetched.outage.ended()
+                pause = _EACH_SECONDS
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                fetched.outage.began(error)
+                pause = _AGAIN_SECONDS
+            except CrlRefused as refused:
+                log.error("alarm: what is served as the CRL of %s is not used: %s", fetched.issuer.id, refused)
+                pause = _EACH_SECONDS
+            fetched.due = monotonic() + pause
+
+    async def _renew(self, session: aiohttp.ClientSession, fetched: _Fetched) -> None:
+        """Fetch a CRL, and take it unless it is the one in use."""
+        headers = {"Cache-Control": "no-cache", **({"If-None-Match": fetched.etag} if fetched.etag else {})}
+        url = crl_url(self._base_url, fetched.issuer.id, FULL)
+        async with session.get(url, headers=headers, timeout=_TIMEOUT) as response:
+            if response.status == 304:
+                return
+            response.raise_for_status()
+            content = bytearray()
+            async for part in response.content.iter_any():
+                content += part
+                if len(content) > self._largest:
+                    raise CrlRefused(f"It has more than {self._largest} octets.")
+        digest = sha256(content).digest()
+        if digest != fetched.sha256:
+            crl, entries = await asyncio.to_thread(self._read, fetched.issuer, bytes(content), fetched.number)
+            self._take(fetched.issuer.id, crl, entries)
+            fetched.number, fetched.sha256 = crl.number, digest
+        fetched.etag = response.headers.get("ETag", "")
+
+    def _read(self, issuer: IssuerInfo, content: bytes, number: int) -> tuple[FullCrl, Entries]:
+        """Return a CRL that this CA signed, with its new entries. Raises CrlRefused."""
+        try:
+            crl = load(content)
+            fields = crl_fields(crl)
+        except Unreadable as fault:
+            raise CrlRefused(f"It cannot be read: {fault}.") from None
+        if (fields.issuer, fields.key_id) != (issuer.subject_der, issuer.key_id) or not is_signed(content, crl, issuer):
+            raise CrlRefused("The CA has not signed it.")
+        if fields.scope is not None or fields.others or fields.next_update is None:
+            raise CrlRefused("It is not a full one.")
+        if fields.number <= number:
+            raise CrlRefused(f"Its number {fields.number} is not greater than {number}, which was served before.")
+        entries = [_entry(entry) for entry in crl if self._is_new(issuer.id, entry.serial_number)]
+        return FullCrl(fields.number, fields.next_update), entries
+
+
+def _entry(entry: x509.RevokedCertificate) -> tuple[int, Revoked]:
+    """Return an entry's serial number and status. Whatever it gives as a reason, it is revoked."""
+    try:
+        read = revoked_certificate(entry)
+    except (ValueError, x509.ExtensionNotFound):
+        return entry.serial_number, Revoked(None, entry.revocation_date_utc, None)
+    return read.serial, Revoked(read.reason, read.revoked_at, read.invalidity_date)
