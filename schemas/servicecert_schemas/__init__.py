@@ -106,6 +106,7 @@ from .open_list import value_of as value_of
 from .parked import RecordParked as RecordParked
 from .personal import NAMES_NOBODY as NAMES_NOBODY
 from .personal import personal_fields as personal_fields
+from .principals import PRODUCER_BYTE_RATES as PRODUCER_BYTE_RATES
 from .principals import Principal as Principal
 from .reasons import REASONS as REASONS
 from .reasons import reason_named as reason_named

@@ -14,7 +14,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_schemas.topics import MAX_EVENT_BYTES
-from servicecert_worker.kafka.batches import HEADERS_BYTES, MOST_HEADERS, UNPACKED_BYTES, Batches, Fetched
+from servicecert_worker.kafka.batches import HEADERS_BYTES, MOST_HEADERS, MOST_RECORDS, UNPACKED_BYTES, Batches, Fetched
 from servicecert_worker.runtime.record import Record
 from worker.raw_batches import CODECS, Raw, batch
 
@@ -123,6 +123,13 @@ def test_f5_what_exceeds_a_bound_is_left_out_and_the_rest_is_read(record: Raw, c
     assert (before.fault, after.fault, large.fault.code, large.last) == (None, None, code, None)
     octets = len(large.key or b"") + len(large.value or b"") + sum(len(raw or b"") for _, raw in large.headers)
     assert octets < 1_100
+
+
+def test_f5_a_batch_of_many_small_records_is_one_fault() -> None:
+    """Whoever reads on within it reads it from its beginning: after a restart, after each rebalance."""
+    assert len(read(batch([Raw()], "zstd", repeat=MOST_RECORDS))) == MOST_RECORDS
+    (unreadable,) = read(batch([Raw()], "zstd", repeat=MOST_RECORDS + 1))
+    assert (unreadable.fault.code, unreadable.last) == ("unreadable-batch", MOST_RECORDS)
 
 
 def test_f5_a_fetch_ends_after_as_much_as_a_batch_may_unpack_to() -> None:

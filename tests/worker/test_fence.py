@@ -22,7 +22,7 @@ from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.fence import Fence
-from servicecert_worker.storage import QUERIES, database
+from servicecert_worker.storage import database
 from toy import service as toy
 from toy.stand import PARTITIONS, Stand, eventually, numbered
 
@@ -284,7 +284,8 @@ async def test_I1_what_is_parked_discarded_or_erased_is_known(stand: Stand) -> N
     for change in (
         "select 1",
         "select discard_parked(array(select event_id from parked where reason = 'no-event'))",
-        QUERIES["erase"].replace("$1", f"'{CASE}'"),
+        f"with gone as (delete from parked where key = '{CASE}' returning event_id) "
+        "insert into inbox (event_id) select event_id from gone",
     ):
         await administer(stand.pool, change)
         worker = stand.work()

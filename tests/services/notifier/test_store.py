@@ -15,7 +15,6 @@ from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_notifier.storage import QUERIES
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Conflict, Due, Stored
@@ -233,7 +232,7 @@ async def test_E3_no_address_is_in_a_row_and_none_anywhere_once_the_case_is_eras
     await STORE.save(connection, [Stored(str(ledger.case_id), 0, ledger)])
     assert "@" not in await connection.fetchval("select string_agg(m::text, ' ') from mails m")
     assert await connection.fetchval("select count(*) from orders") == len(ledger.rows)
-    await administer(pool, QUERIES["erase"], str(ledger.case_id))
+    await administer(pool, "select erase_case($1)", str(ledger.case_id))
     assert await connection.fetchval("select count(*) from orders") == 0
     (mail_id, *_) = [row.mail_id for row in ledger.rows]
     assert await connection.fetchval("select state from mails where mail_id = $1", mail_id) == "given-up"

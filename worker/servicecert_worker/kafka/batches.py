@@ -21,6 +21,8 @@ from ..runtime.record import Record, time_of
 
 UNPACKED_BYTES = 8 * 1024 * 1024
 """What a batch may unpack to. After as much of one partition a fetch ends, and the next one continues there."""
+MOST_RECORDS = 20_000
+"""As many as a batch has of our shortest events. One that is read on within it is read from its beginning."""
 MOST_HEADERS = 64
 HEADERS_BYTES = 16 * 1024
 
@@ -145,6 +147,8 @@ class Batch:
         if attributes & _CONTROL:
             self.unpacked = 0
             return
+        if not 0 <= count <= MOST_RECORDS:
+            raise ValueError(f"it has more than {MOST_RECORDS} records")
         body = _unpacked(attributes & _CODEC, bytes(self._raw[_HEADER.size :]))
         self.unpacked = len(body)
         end = 0
