@@ -85,8 +85,9 @@ def crl_fields(crl: x509.CertificateRevocationList) -> CrlFields:
             scope_critical=bool(scope and scope.critical),
             others=frozenset(oid.dotted_string for oid in extensions if oid not in (_AKI, _NUMBER, _IDP)),
         )
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        raise Unreadable("its extensions cannot be read") from None
+    except (TypeError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        # The library raises TypeError for a name with a type of text that it does not know.
+        raise Unreadable("its issuer or its extensions cannot be read") from None
 
 
 def number_of(encoded: bytes) -> int:

@@ -71,6 +71,7 @@ def read_certificate(encoded: bytes) -> tuple[x509.Certificate, IssuedCertificat
             crl_url=_crl_url(read),
         )
     except (
+        TypeError,
         ValueError,
         UnsupportedAlgorithm,
         x509.InvalidVersion,

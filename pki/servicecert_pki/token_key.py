@@ -145,7 +145,11 @@ class Token:
             if is_untried and TokenFlag.USER_PIN_COUNT_LOW in token.flags:
                 raise KeyRefused(_PIN_WAS_REFUSED.format(label=self.label))
             try:
-                session = token.open(rw=writing, user_pin=pin.decode())
+                text = pin.decode()
+            except UnicodeDecodeError:
+                raise KeyRefused(f"The PIN of the token {self.label} is no text in UTF-8: correct its file.") from None
+            try:
+                session = token.open(rw=writing, user_pin=text)
             except pkcs11.UserAlreadyLoggedIn:
                 session = token.open(rw=writing)
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):

@@ -150,6 +150,13 @@ def decided(at):
         ("notifier", decided(LONG_AGO), True),
         ("notifier", decided(LATELY), False),
         ("notifier", LEDGER, False),
+        ("intake", ended("withdrawn", "'1never'"), False),
+        ("revoker", awaited("'never'"), False),
+        (
+            "notifier",
+            LEDGER.replace("{}", '{"certificate": {"not_after": "never"}}'),
+            False,
+        ),
     ],
 )
 def test_E3_each_service_knows_by_its_own_tables_what_is_due(admin_url, service, row, due):
@@ -158,3 +165,20 @@ def test_E3_each_service_knows_by_its_own_tables_what_is_due(admin_url, service,
         assert eraser.execute(f"select {service}.may_be_erased(%s)", (REFUSED,)).fetchone() == (due,)
         assert eraser.execute(f"select {service}.erase(%s)", (REFUSED,)).fetchone() == (due,)
         assert eraser.execute(f"select {service}.may_be_erased(%s)", (UNKNOWN,)).fetchone() == (True,)
+
+
+@pytest.mark.parametrize("service", ["intake", "issuer", "revoker", "notifier"])
+def test_f4_f5_a_row_that_is_no_decision_of_a_service_stops_no_erasing(admin_url, service):
+    """A service's own login may write into its audit, which nobody can take away again."""
+    entry = json.dumps({"happened": {"command": "erase"}, "text": "\0"})
+    do(
+        partial(
+            run,
+            admin_url,
+            f"""insert into {service}.audit (chain, seq, at, key, entry, hash)
+                values (gen_random_uuid(), 1, now(), '{REFUSED}', '{entry}', sha256(''))""",
+        )
+    )
+    with as_eraser(admin_url) as eraser:
+        assert eraser.execute(f"select {service}.erased_keys()").fetchall() == []
+        assert eraser.execute(f"select {service}.keys_to_erase()").fetchall() == []

@@ -130,6 +130,15 @@ def test_what_is_no_list_is_unreadable(wrong: bytes) -> None:
         number_of(wrong)
 
 
+def test_f5_a_list_whose_issuer_has_a_name_of_bits_is_unreadable(
+    authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path
+) -> None:
+    """The library raises TypeError for it. Whoever may write to a bucket may leave one there."""
+    crl = written(tmp_path / "crl", head(authority), ca_keys["test-ec"], listed(1))
+    with pytest.raises(Unreadable):
+        number_of(crl.replace(b"\x13\x02FI", b"\x03\x02\x00I"))
+
+
 @given(st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)), st.sets(st.integers(1, 1 << 159)))
 def test_I7_what_vanished_is_found(kept: set[int], gone: set[int], come: set[int]) -> None:
     new, old = kept | come, kept | gone

@@ -261,6 +261,15 @@ def test_B5_a_refused_pin_is_not_tried_until_the_token_locks_itself(
     verify(generate_in_token(token, "ca", KeyFamily.EC))
 
 
+def test_B5_I10_a_pin_that_is_no_text_is_refused_in_a_sentence_without_it(
+    make_token: Callable[..., tuple[Token, Path]],
+) -> None:
+    token, _ = make_token("no-text", b"12\xff456")
+    with pytest.raises(KeyRefused, match=r"^The PIN of the token no-text is no text in UTF-8") as refused:
+        token.login()
+    assert refused.value.__cause__ is None
+
+
 def test_B5_a_pin_that_was_refused_is_not_tried_by_the_next_process_either(
     make_token: Callable[..., tuple[Token, Path]], tmp_path: Path
 ) -> None:

@@ -33,7 +33,8 @@ PUBLIC = "public"
 
 _SETTING = "SERVICECERT_SERVICE_KEY_FILE"
 _OWNER = "Signs for"
-_NOT_AFTER = re.compile(rb"^not[- ]?after\b:?(.*)$", re.MULTILINE | re.IGNORECASE)
+_PEM = re.compile(rb"-----BEGIN [^-]+-----.+?-----END [^-]+-----", re.DOTALL)
+_END = re.compile(rb"not[- ]?after\b:?(.*)", re.IGNORECASE)
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -135,9 +136,10 @@ def read_public_keys(folder: Path) -> dict[str, TrustedKey]:
 
 
 def _not_after(path: Path, content: bytes) -> datetime:
-    """Return when the public key in a file ends. Raises `OperatorError`: an end that is not understood is none."""
+    """Return when the public key in a file ends. Raises `OperatorError` for any other line: it may mean an end."""
+    found = [_END.fullmatch(line) for line in _PEM.sub(b"", content).splitlines() if line]
     try:
-        return min([_NEVER, *(datetime.fromisoformat(raw.decode().strip()) for raw in _NOT_AFTER.findall(content))])
+        return min([_NEVER, *(datetime.fromisoformat(it[1].decode().strip() if it else "") for it in found)])
     except (ValueError, TypeError):
         text = f"{path}: write its end as in `Not after 2027-12-31T12:00:00+02:00`, with the time zone."
         raise OperatorError(text, 65) from None

@@ -11,7 +11,7 @@ from ..faults import UserError
 from ..operations import erasing
 from ..operations.erasing import next_night
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json, print_json, print_text
 
 
 @click.command()
@@ -75,9 +75,9 @@ def _report(due: list[str], skipped: list[str], *, dry_run: bool, as_json: bool)
         print_json({"cases": due, "left": skipped, "erased": 0 if dry_run else len(due) - len(skipped)})
     elif dry_run:
         for case in due:
-            click.echo(case)
+            print_text(case)
         click.echo(f"Due: {len(due)}.")
     else:
         for case in skipped:
-            click.echo(f"Skipped {case}: it still has something to publish or to do. Try again later.")
+            print_text(f"Skipped {case}: it still has something to publish or to do. Try again later.")
         click.echo(f"Erased: {len(due) - len(skipped)}.")

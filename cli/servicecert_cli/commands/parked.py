@@ -3,11 +3,11 @@
 import json
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 import click
+from servicecert_pki.characters import escaped
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
@@ -154,7 +154,7 @@ def discard(yes: bool, **options: Any) -> None:
 
 
 async def _replay(connection: Any, event_ids: list[UUID]) -> int:
-    return await refilling.replay(connection, event_ids, cluster, partial(click.echo, err=True))
+    return await refilling.replay(connection, event_ids, cluster, lambda text: click.echo(escaped(text), err=True))
 
 
 def _act(

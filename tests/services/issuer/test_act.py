@@ -21,9 +21,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from identities import InMemory
+from servicecert_issuer.domain.act import check_order
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted, Recorded, SigningOrder, Stopped
 from servicecert_issuer.storage.store import CertificateStore
+from servicecert_pki.ca_signing import SigningRefused
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
@@ -223,6 +225,21 @@ async def test_f3_a_genuine_application_gets_no_start_in_the_future(
     await issuer.finish()
     assert (await issuer.state(case)).code == "books"
     assert key.signed == []
+
+
+def test_f3_f5_a_start_that_is_no_time_of_a_certificate_is_refused(
+    context: IssuingContext, accepted: Accepted, case: UUID
+) -> None:
+    """A row may have it: infinity. It holds up no other case."""
+    application, now, hour = accepted(case_id=case), datetime.now(UTC), timedelta(hours=1)
+    backdated = {it: replace(profile, backdating=hour) for it, profile in context.profiles.by_type.items()}
+    context = replace(context, profiles=Profiles(backdated))
+    linted = examine_application(context, application, draw_serial(os.urandom), now)
+    assert isinstance(linted, Linted)
+    recorded = Intended.of(linted, application, now + WEEK)
+    planted = replace(recorded, allocated=replace(recorded.allocated, not_before=datetime.max.replace(tzinfo=UTC)))
+    with pytest.raises(SigningRefused, match="no time of a certificate"):
+        check_order(context, SigningOrder.of(planted), planted, application, now)
 
 
 async def test_f3_I3_what_intake_has_signed_is_signed_for_its_case_once(

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
+from servicecert_revoker.crl.effects import s3_publisher
 from servicecert_revoker.crl.effects.publishers import PublisherFailed
 from servicecert_revoker.crl.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
@@ -115,6 +116,14 @@ async def test_D7_what_another_program_left_there_is_replaced(bucket: Bucket, nu
     bucket.lay(CRL, b"garbage")
     await bucket.publisher.put(CRL, made := numbered(1), 1)
     assert bucket.read(CRL) == made.read_bytes()
+
+
+async def test_f5_what_is_longer_than_any_crl_is_not_read(
+    bucket: Bucket, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_publisher, "_MOST_BYTES", 1_000)
+    bucket.lay(CRL, bytes(1_001))
+    assert "has 1001 bytes, more than any CRL" in await failing(bucket, numbered(1))
 
 
 async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_the_same(

@@ -7,6 +7,14 @@ create or replace function is_case(key text) returns boolean language sql immuta
     select key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$'
 $$;
 
+-- A time in a row that a login has written otherwise than a service does: nothing says that its case has ended.
+create or replace function time_of(written text) returns timestamptz language plpgsql stable as $$
+begin
+    return written::timestamptz;
+exception when data_exception then
+    return 'infinity';
+end $$;
+
 create or replace function may_be_erased(of_key text) returns boolean language plpgsql stable security definer set search_path from current as $$
 begin
     return coalesce(case_end(of_key) < erasable_before(), true);
@@ -33,7 +41,7 @@ end $$;
 
 create or replace function erased_keys() returns setof text language sql stable security definer set search_path from current as $$
     select distinct key from audit
-    where entry like '%"erase"%' and case when entry is json then entry::jsonb #>> '{happened,command}' = 'erase' end
+    where entry like '%"erase"%' and case when entry is json and position('\u0000' in entry) = 0 then entry::jsonb #>> '{happened,command}' = 'erase' end
 $$;
 
 -- Erase what this schema has of a key: false if it may not, or if it has something to publish or to do. Of a case that it does not know, what is old by

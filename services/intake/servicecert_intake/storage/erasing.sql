@@ -1,9 +1,9 @@
 -- What intake erases (E3); see servicecert_worker/storage/erasing.sql. What the issuer refused ended after the last state that intake decided.
 create or replace function case_end(of_key text) returns timestamptz language sql stable as $$
     select coalesce(case
-        when serial is not null then (body #>> '{certificate,not_after}')::timestamptz
+        when serial is not null then time_of(body #>> '{certificate,not_after}')
         when state in ('refused', 'withdrawn', 'lapsed')
-            then greatest((body -> 'entered' -> -1 ->> 'at')::timestamptz, (body ->> 'unissued_at')::timestamptz)
+            then greatest(time_of(body -> 'entered' -> -1 ->> 'at'), time_of(body ->> 'unissued_at'))
     end, 'infinity')
     from cases where case_id = of_key
 $$;

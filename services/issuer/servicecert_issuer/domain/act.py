@@ -41,10 +41,12 @@ def check_order(
         raise SigningRefused("profile", f"There is no profile {application.type}.")
     if faults := request_faults(b64decode(application.csr)):
         raise SigningRefused("request", f"The certificate request is invalid: {', '.join(faults)}.")
-    moment = min(it.not_before + profile.backdating, now + _CLOCKS_DIFFER)
     try:
+        moment = min(it.not_before + profile.backdating, now + _CLOCKS_DIFFER)
         contents = contents_of(context, application, it.serial, moment, it)
         checked = check_service_certificate(order.tbs, contents, context.lint)
+    except OverflowError:
+        raise SigningRefused("books", "The table has a start that is no time of a certificate.") from None
     except (SigningRefused, CertificateRefused, NameRefused, ValidityRefused) as refused:
         if it.profile_version != profile.version:
             raise SettingsDiffer(

@@ -5,7 +5,7 @@ create or replace function case_of(key text) returns uuid language sql immutable
 create or replace function case_end(of_key text) returns timestamptz language sql stable as $$
     select case
         when standing is null then '-infinity'
-        when standing #>> '{certificate,not_after}' is not null then (standing #>> '{certificate,not_after}')::timestamptz
+        when standing #>> '{certificate,not_after}' is not null then time_of(standing #>> '{certificate,not_after}')
         else coalesce(
             (select max(planned_at) from mails where mails.case_id = ledgers.case_id and copy = 0),
             (select max(at) from audit where audit.key = of_key),

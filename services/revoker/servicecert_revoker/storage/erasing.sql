@@ -2,8 +2,8 @@
 -- servicecert_worker/storage/erasing.sql. The certificate, its revocation and its CRL entry stay.
 create or replace function case_end(of_key text) returns timestamptz language sql stable as $$
     select case
-        when standing = 'awaited' then (select max((waiting ->> 'since')::timestamptz) from jsonb_array_elements(asked) as waiting)
-        when certificate ? 'account_id' then coalesce((certificate ->> 'not_after')::timestamptz, 'infinity')
+        when standing = 'awaited' then (select max(time_of(waiting ->> 'since')) from jsonb_array_elements(asked) as waiting)
+        when certificate ? 'account_id' then coalesce(time_of(certificate ->> 'not_after'), 'infinity')
         else coalesce(revoked_at, 'infinity') -- a void serial number
     end
     from statuses left join revocations using (key) where key = of_key

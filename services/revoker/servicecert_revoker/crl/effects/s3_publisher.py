@@ -34,6 +34,8 @@ S3 = "s3"
 
 # No Expires beside max-age: its fixed time would be wrong soon after the put (RFC 9111, 5.3).
 _ATTRIBUTES = {"Content-Type": MEDIA_TYPES[".crl"], "Cache-Control": CACHE}
+_MOST_BYTES = 256 * 1024 * 1024
+"""No CRL of ours is as long: some 40 octets for each of six million certificates."""
 _STATUS = re.compile(r"status code: ([1-5][0-9][0-9])")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,40})</Code>")
 
@@ -108,6 +110,11 @@ class S3Publisher:
 
     async def _read(self, path: str, unless: str | None = None) -> StoredObject:
         got = await obstore.get_async(self.store, path, options={"if_none_match": unless} if unless else None)
+        if (octets := got.meta["size"]) > _MOST_BYTES:
+            text = (
+                f"{path} in {self.where} has {octets} bytes, more than any CRL: find out who wrote it, and delete it."
+            )
+            raise PublisherFailed(self.name, text)
         content = bytes(await got.bytes_async())
         return StoredObject(got.meta["e_tag"], await asyncio.to_thread(CrlVersion.of, content))
 
