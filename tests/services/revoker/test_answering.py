@@ -14,7 +14,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import read_request
 from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
-from servicecert_revoker.ocsp.domain.standings import FullCrl, Standings
+from servicecert_revoker.ocsp.domain.standings import GRACE, FullCrl, Revoked, Standings
 from servicecert_schemas.revocation import RevocationReason
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request, revoked, said, signer
 
@@ -148,6 +148,36 @@ def test_D8_what_is_not_known_any_more_is_not_said_and_a_revocation_is_for_ever(
     assert answer.this_update == over.replace(microsecond=0)
     responder.caught_up(over)
     assert responder.answer(good, over).kind is Kind.GOOD
+
+
+def test_D8_where_standings_may_be_missing_no_answer_says_good_not_even_one_that_is_signed(
+    responder: Answering, issuer: IssuerInfo
+) -> None:
+    good, bad = request(issuer, GOOD), request(issuer, REVOKED)
+    signed = [responder.answer(each, NOW) for each in (good, bad)]
+    standings = responder._standings
+    later = NOW + GRACE
+    assert standings.revoke("test-ec", NEVER_ISSUED, Revoked(None, NOW, None))
+    responder.caught_up(later)
+    assert responder.answer(good, later) is TRY_LATER
+    assert responder.answer(request(issuer, 5), later) is TRY_LATER
+    assert responder.answer(bad, later) is signed[1]
+    assert responder.answer(request(issuer, NEVER_ISSUED), later).kind is Kind.REVOKED
+    standings.take(revoked(NEVER_ISSUED, NOW), NOW)
+    responder.caught_up(later)
+    assert responder.answer(good, later) is signed[0]
+
+
+def test_D8_good_is_valid_until_the_crl_s_next_update_and_revoked_is_for_ever(
+    responder: Answering, issuer: IssuerInfo
+) -> None:
+    until = SECOND + HOUR
+    responder._standings.listed("test-ec", FullCrl(2, until))
+    good, bad = request(issuer, GOOD), request(issuer, REVOKED)
+    assert responder.answer(good, NOW).next_update == until
+    responder.caught_up(until)
+    assert responder.answer(good, until) is TRY_LATER
+    assert responder.answer(bad, until).kind is Kind.REVOKED
 
 
 def test_D8_no_answer_outlives_the_responder_s_certificate(
