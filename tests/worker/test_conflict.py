@@ -1,7 +1,8 @@
-"""States that cannot both be stored: turns get smaller until each conflicting item is alone."""
+"""Turns that fail: they get smaller until each conflicting item is alone, and end with their task."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.turn import TurnResult
 from servicecert_worker.signatures import Verifier
+from toy.stand import assert_cancelled
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 
@@ -40,3 +42,22 @@ async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_the
     assert done == [item.id for item in items]
     assert turns[0] == 5
     assert loop.unavailable is None
+
+
+async def test_retries_end_with_their_task_also_where_a_client_swallowed_its_cancellation():
+    """Else a worker that must end, as before a database that forgot, would wait for them for ever."""
+
+    async def take(_: Sequence[Item], __: datetime) -> TurnResult:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError from None
+        raise AssertionError
+
+    async def recover() -> None:
+        pass
+
+    service: Service[Any, Any] = Service("toy", (), None, None)
+    loop: Loop[Any, Any] = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW, Verifier({}))
+    async with asyncio.timeout(60):
+        await assert_cancelled(loop._handle([Due(UUID(int=1), "a", "wake", NOW)]))

@@ -104,6 +104,16 @@ async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[in
         pause = min(longest, pause * 2)
 
 
+def end_if_cancelled() -> None:
+    """Raise CancelledError if this task was asked to cancel: what it awaited may have answered with another error.
+
+    asyncpg does, while it opens a connection on Python 3.11. A loop that retries would then go on for ever.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 class UnexpectedCancellation(ConnectionError):
     """The awaited operation was cancelled, but the task that awaits it was not."""
 

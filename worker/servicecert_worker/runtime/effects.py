@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
 from ..domain import traces
-from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
+from ..faults import Outage, backoff, end_if_cancelled, error_summary, guard_cancellation, is_transient, with_timeout
 from ..process.logs import about
 from ..storage import QUERIES
 from ..storage.database import connection_options
@@ -127,6 +127,7 @@ class Effects:
             except Exception as error:
                 if not is_transient(error):
                     raise
+                end_if_cancelled()
 
     async def _submit_missing(self, pool: asyncpg.Pool[Any]) -> None:
         owner = self.owner

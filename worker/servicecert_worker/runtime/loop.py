@@ -20,7 +20,7 @@ import asyncpg
 
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..domain.traces import Sampler, as_given
-from ..faults import Outage, backoff, error_summary, is_transient
+from ..faults import Outage, backoff, end_if_cancelled, error_summary, is_transient
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
 from ..process.logs import about
 from ..recent import Recent
@@ -240,6 +240,7 @@ class Loop(Generic[S, K]):
             except Exception as error:
                 # Two items of one turn may conflict with each other: alone, each sees what the other stored.
                 if is_transient(error) and not (isinstance(error, Conflict) and len(items) > 1):
+                    end_if_cancelled()
                     self._outage.began(error)
                     continue
                 await self._halve(items, error)
