@@ -21,7 +21,7 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 
-# The files of our mails have the serial number in their names.
+# Customers have mails whose files have the whole serial number in their names.
 _FILE = re.compile(r"_([0-9a-f]{32,40})(?:-(?:full)?chain)?\.(?:pem|der|p12)(?![a-z0-9])")
 
 _BOTH = re.compile(r"([0-9]{1,80}) \(0x([0-9a-f]{1,80})\)", re.IGNORECASE)

@@ -5,6 +5,7 @@ from html import escape
 from pathlib import Path
 
 from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
 from servicecert_notifier.operator.samples import samples
@@ -28,7 +29,7 @@ section { border-top: 1px solid; padding: 8px 0 24px; }
 iframe { box-sizing: border-box; flex: 1 1 32em; min-width: 0; max-width: 100%; height: 36em; border: 1px solid; }
 iframe.phone { flex: 0 1 320px; }
 summary { padding: 8px 0; }
-pre { white-space: pre-wrap; padding: 8px; border: 1px solid; }
+pre { overflow-x: auto; padding: 8px; border: 1px solid; }
 </style>
 </head>
 <body>
@@ -64,7 +65,7 @@ def _write(folder: Path, name: str, task: MailTask) -> str:
     letter = write(task, _SENDER)
     stem = f"{task.language}/{name}"
     (folder / f"{stem}.html").write_text(letter.html, "utf-8")
-    (folder / f"{stem}.txt").write_text(letter.text, "utf-8")
+    (folder / f"{stem}.txt").write_text(flowed(letter.text), "utf-8")
     mail = compose(letter, Sender.read(_SENDER), task.recipient, task.mail_id, task.date, task.language)
     (folder / f"{stem}.eml").write_bytes(mail)
     return _section(stem, name, task, letter)
@@ -82,6 +83,6 @@ def _section(stem: str, name: str, task: MailTask, letter: Letter) -> str:
 <iframe {frame}></iframe>
 <iframe class="phone" {frame}></iframe>
 </div>
-<details><summary lang="en">The text</summary><pre>{escape(letter.text)}</pre></details>
+<details><summary lang="en">The text</summary><pre>{escape(flowed(letter.text))}</pre></details>
 </section>
 """

@@ -1,6 +1,8 @@
 """Mails that are signed by DKIM verify by the library's own verifier, and are the same bytes each time (I9)."""
 
 from base64 import b64encode
+from email import message_from_bytes
+from functools import partial
 
 import dkim
 import pytest
@@ -14,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from pydantic import ValidationError
 from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.mail.domain.letters import write
+from servicecert_notifier.mail.domain.message import Sender, compose
 from servicecert_notifier.mail.effects.dkim_key import DkimKey
 from servicecert_notifier.settings import Settings
 
@@ -61,6 +65,26 @@ async def test_a_mail_that_is_handed_over_verifies(kind, mail_server, make_maile
     assert asked == [b"s2026._domainkey.example.fi."]
     assert not dkim.verify(first.replace(b"Subject: ", b"Subject: No "), dnsfunc=answer)
     assert not dkim.verify(first.replace(b"To: ", b"To: x@example.fi, "), dnsfunc=answer)
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_header_that_is_added_breaks_the_signature(kind, mails, tmp_path):
+    """RFC 6376, 8.15: a mail program shows the added one, the verifier looks at the signed one."""
+    key = KEYS[kind]()
+    (task,) = (each.data for each in mails(1))
+    letter = write(task, "help@example.fi")
+    raw = compose(letter, Sender.read("ca@example.fi"), task.recipient, task.mail_id, task.date, task.language)
+    signed = DkimKey.read(stored(tmp_path, key), "s2026", "example.fi").signed(raw, task.date)
+    names = [name.lower() for name in message_from_bytes(raw)]
+    assert len(set(names)) == len(names) == 9
+    verifies = partial(dkim.verify, dnsfunc=lambda name, timeout=5: record(key))
+    assert verifies(signed)
+    assert verifies(b"Received: from a by b\r\n" + signed), "what every relay adds does no harm"
+    head, _, body = signed.partition(b"\r\n\r\n")
+    for name in (*names, "sender", "reply-to", "cc", "content-transfer-encoding"):
+        added = f"{name}: x <evil@example.com>\r\n".encode()
+        assert not verifies(added + signed), name
+        assert not verifies(head + b"\r\n" + added + b"\r\n" + body), name
 
 
 async def test_without_a_key_nothing_is_signed(mail_server, make_mailer, mails):

@@ -35,7 +35,7 @@ def shown(raw: bytes) -> str:
             )
         elif not part.is_multipart():
             # The style is the same in every mail, and looked at in the preview: here it would hide the words.
-            content = _STYLE.sub("", part.get_content().replace("\r", ""))
+            content = _STYLE.sub("", re.sub(r"(?m) *\r?$", "", part.get_content()))
             lines.append(f"\n--- {part.get_content_type()}\n{content}")
     return "\n".join(lines) + "\n"
 

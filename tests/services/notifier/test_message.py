@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.message import (
     DEFAULT_SENDER_NAME,
     Attachment,
@@ -70,7 +71,7 @@ def by_the_standard_library(letter: Letter, to: Recipient) -> EmailMessage:
     message["Date"] = DATE
     message["Message-ID"] = f"<{ID}@example.fi>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
+    message.set_content(flowed(letter.text))
     message.add_alternative(letter.html, subtype="html")
     for attachment in letter.attachments:
         main, _, sub = attachment.media_type.partition("/")
@@ -122,8 +123,8 @@ def test_bodies_come_out_as_they_went_in(text):
         "s", text + "\n", text + "\n", (Attachment("f.pem", "application/x-pem-file", encoded(text.encode())),)
     )
     plain, html, file = (part for part in parsed(composed(letter)).walk() if not part.is_multipart())
-    for body in (plain, html):
-        assert body.get_payload(decode=True).decode().replace("\r\n", "\n") == text + "\n"
+    sent, page = (body.get_payload(decode=True).decode().replace("\r\n", "\n") for body in (plain, html))
+    assert (sent, page) == (flowed(text + "\n"), text + "\n")
     assert file.get_content() == text.encode()
 
 

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox
 from servicecert_notifier.operator.samples import samples
@@ -47,7 +48,7 @@ def by_the_standard_library(task: MailTask, letter: Letter, name: str) -> bytes:
     made["Date"] = task.date
     made["Message-ID"] = f"<{task.mail_id}@example.fi>"
     made["Auto-Submitted"] = "auto-generated"
-    made.set_content(letter.text)
+    made.set_content(flowed(letter.text))
     made.add_alternative(letter.html, subtype="html")
     for file in letter.attachments:
         main, _, sub = file.media_type.partition("/")

@@ -153,13 +153,15 @@ def shown_subject(subject: str) -> str:
 
 
 def file_stem(name: str, serial: str) -> str:
-    """Return the name of a certificate's files without extension, `<CN>_<serial>`: letters, digits, dots, hyphens.
+    """Return the name of a certificate's files without extension: the CN's beginning and the serial number's.
 
-    Windows recognises device names by the part before the first dot, so `con` or `aux` gets the prefix `x-`.
+    It has letters, digits, dots and hyphens, and at most 35 characters: lines of a web server's configuration that
+    name a file fit into a mail's. Windows recognises device names by the part before the first dot, so `con` or `aux`
+    gets the prefix `x-`.
     """
     ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    stem = _DOTS.sub(".", _UNSAFE.sub("-", ascii_name)).strip(".-")[:64] or "certificate"
-    return f"{'x-' if _DEVICE.match(stem) else ''}{stem}_{serial}"
+    stem = _DOTS.sub(".", _UNSAFE.sub("-", ascii_name)).strip(".-") or "certificate"
+    return f"{f'x-{stem}' if _DEVICE.match(stem) else stem:.26}".rstrip(".-") + f"_{serial:.8}"
 
 
 def fingerprint_of(hexadecimal: str) -> str:

@@ -6,7 +6,7 @@
     1. What to do                a numbered list; in a loop its number is {{ loop.index }}
         command                  four spaces: a line to type
     {% if … %}                   Jinja2's tags on lines of their own
-    Any other lines              a paragraph, up to an empty line; one line of the text, which mail programs wrap
+    Any other lines              a paragraph, up to an empty line; one line of the text, whose length `flowed` bounds
 
 Only the source is markup; values that are filled in later never are.
 """

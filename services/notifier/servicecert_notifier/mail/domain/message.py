@@ -19,6 +19,8 @@ from servicecert_pki.characters import one_line
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.values import Language
 
+from .flowed import flowed
+
 DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
 
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -29,8 +31,9 @@ _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits after a header's name in 76 characters (RFC 2047 section 2)."""
 
-_TEXT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-_PAGE = b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_ENCODING = b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+_TEXT = b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes" + _ENCODING
+_PAGE = b"Content-Type: text/html; charset=utf-8" + _ENCODING
 
 
 class UnsendableAddress(ValueError):
@@ -145,7 +148,7 @@ def compose(
     )
     inner, outer = f"=_{mail_id.hex}_body".encode(), f"=_{mail_id.hex}_mail".encode()
     body = _multipart(
-        b"alternative", inner, (_TEXT + _quoted_printable(letter.text), _PAGE + _quoted_printable(letter.html))
+        b"alternative", inner, (_TEXT + _quoted_printable(flowed(letter.text)), _PAGE + _quoted_printable(letter.html))
     )
     if not letter.attachments:
         return head + body

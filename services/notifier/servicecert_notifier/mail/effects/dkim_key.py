@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-_SIGNED = (b"from", b"to", b"subject", b"date", b"message-id", b"mime-version", b"content-type", b"auto-submitted")
+# Headers that mail programs show or obey, and our mails do not have.
+_ABSENT = (b"sender", b"reply-to", b"cc", b"content-transfer-encoding")
 _SMALLEST_RSA = 2048
 
 
@@ -71,10 +72,18 @@ class DkimKey:
         raise ValueError(f"The DKIM key is neither RSA of at least {_SMALLEST_RSA} bits nor Ed25519: use one that is")
 
     def signed(self, message: bytes, date: datetime) -> bytes:
-        """Return the message with its signature in front. The same message and date give the same bytes."""
+        """Return the message with its signature in front. The same message and date give the same bytes.
+
+        Each header is signed once more than it occurs, so that nobody can add another (RFC 6376, 8.15).
+        """
         signer = _Dated(message, signature_algorithm=self.algorithm)
         signer.moment = str(int(date.timestamp())).encode()
+        names = [name for name, _ in signer.headers]
         header: bytes = signer.sign(
-            self.selector, self.domain, self.key, canonicalize=(b"relaxed", b"relaxed"), include_headers=_SIGNED
+            self.selector,
+            self.domain,
+            self.key,
+            canonicalize=(b"relaxed", b"relaxed"),
+            include_headers=[*names, *names, *_ABSENT],
         )
         return header + message
