@@ -4,9 +4,9 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from .codec import CONTENT_TYPE, MAX_HEADER_BYTES, SOURCE, TRACEPARENT, VERSIONS, dataschema, versions_on
+from .codec import MAX_HEADER_BYTES, VERSIONS, versions_on
 from .event import EventData
-from .signed_bytes import SIGNATURE, SIGNATURE_FORM
+from .headers import CONTENT_TYPE, HEADERS
 from .topics import CATALOGUE, Topic
 
 Document = dict[str, Any]
@@ -14,14 +14,6 @@ Document = dict[str, Any]
 
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""
-
-_SIGNED: Document = {
-    SIGNATURE: {
-        "type": "string",
-        "pattern": SIGNATURE_FORM,
-        "description": "The Ed25519 signature of the service that wrote the record (see signed_bytes).",
-    }
-}
 
 
 def document(version: str, examples: dict[str, list[Document]]) -> Document:
@@ -105,25 +97,11 @@ def _message(event: type[EventData], payload: Document, examples: list[Document]
 
 
 def _headers(event: type[EventData]) -> Document:
-    event_type = event.TYPE
+    is_services = any(topic.signers(event.TYPE) for topic in CATALOGUE if event in versions_on(topic))
     return {
         "type": "object",
-        "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time"],
+        "required": [header.name for header in HEADERS if header.required],
         "properties": {
-            "ce_specversion": {"const": "1.0"},
-            "ce_id": {
-                "type": "string",
-                "format": "uuid",
-                "description": "Unique for each event, the same on a repeat.",
-            },
-            "ce_source": {"type": "string", "pattern": f"^{SOURCE}$", "description": "The writer, e.g. /e-service."},
-            "ce_type": {"const": event_type},
-            "ce_subject": {"type": "string", "description": "The case, or another subject of the event."},
-            "ce_time": {"type": "string", "format": "date-time", "description": "When it happened, with time zone."},
-            "ce_partitionkey": {"type": "string", "description": "The record's key."},
-            "ce_dataschema": {"const": dataschema(event_type)},
-            "content-type": {"const": CONTENT_TYPE},
-            "traceparent": {"type": "string", "pattern": f"^{TRACEPARENT}$", "description": "W3C Trace Context."},
-            **(_SIGNED if any(topic.signers(event_type) for topic in CATALOGUE if event in versions_on(topic)) else {}),
+            header.name: header.schema(event.TYPE) for header in HEADERS if is_services or not header.services
         },
     }

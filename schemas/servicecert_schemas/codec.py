@@ -10,7 +10,7 @@ The attributes are headers named `ce_*`, the value is the data in JSON, the key 
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Self
 from uuid import UUID
@@ -18,18 +18,14 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from .event import Envelope, EventData
+from .headers import SOURCE, TRACEPARENT, headers_of
 from .topics import CATALOGUE, MAX_EVENT_BYTES, TOPIC_OF, Topic, unversioned
 from .upcasting import UPCASTERS, Upcasters, as_written, upcast
 from .values import in_utc
 
 Headers = Sequence[tuple[str, bytes | None]]
 
-CONTENT_TYPE = "application/json"
 MAX_HEADER_BYTES = 1_000
-TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
-"""W3C Trace Context section 3.2."""
-SOURCE = r"[!-~]{1,200}"
-"""A URI reference such as `/e-service`."""
 
 _TRACEPARENT = re.compile(TRACEPARENT)
 _SOURCE = re.compile(SOURCE)
@@ -99,11 +95,6 @@ def versions_on(topic: Topic) -> list[type[EventData]]:
     return [event for event in VERSIONS.values() if unversioned(event.TYPE) in names]
 
 
-def dataschema(event_type: str) -> str:
-    """Return the URI of an event type's JSON Schema."""
-    return f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
-
-
 def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
     """Return the headers and the value of an event's record, in the version of `data`. Raise `TooLarge`."""
     return headers_of(envelope), _value(data)
@@ -122,24 +113,6 @@ def _value(data: EventData) -> bytes:
             f"The data of {data.TYPE} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
         )
     return value
-
-
-def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
-    """Return the headers of an envelope."""
-    headers = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", str(envelope.id).encode()),
-        ("ce_source", envelope.source.encode()),
-        ("ce_type", envelope.type.encode()),
-        ("ce_subject", envelope.subject.encode()),
-        ("ce_time", envelope.time.astimezone(UTC).isoformat().encode()),
-        ("ce_partitionkey", envelope.partitionkey.encode()),
-        ("ce_dataschema", dataschema(envelope.type).encode()),
-        ("content-type", CONTENT_TYPE.encode()),
-    ]
-    if envelope.traceparent is not None:
-        headers.append(("traceparent", envelope.traceparent.encode()))
-    return headers
 
 
 def to_record(data: EventData, *, source: str, id: UUID, time: datetime, traceparent: str | None = None) -> Record:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from .asyncapi import Document, document
-from .codec import VERSIONS, dataschema, versions_on
+from .codec import VERSIONS, versions_on
 from .event import EventData
+from .headers import dataschema
 from .topics import CATALOGUE, Topic
 
 EXPORTED = Path(__file__).parent / "exported"

@@ -4,13 +4,16 @@ import shutil
 import sys
 import tomllib
 import warnings
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 import servicecert_schemas
 from jsonschema import Draft202012Validator
-from servicecert_schemas import CATALOGUE, SERVICES, VERSIONS
+from servicecert_schemas import CATALOGUE, SERVICES, VERSIONS, Envelope, headers_of, versions_on
 from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
 
 with warnings.catch_warnings():
@@ -125,6 +128,20 @@ def test_the_headers_of_every_example_are_as_the_asyncapi_document_says(name: st
     assert [example["headers"] for example in message["examples"]] == [
         example["headers"] for example in stored_examples()[name]
     ]
+
+
+@pytest.mark.parametrize("name", sorted(VERSIONS))
+def test_every_header_that_is_written_is_in_the_asyncapi_document(name: str) -> None:
+    """Services add their own to an event of theirs. Nobody else does."""
+    document = json.loads((EXPORTED / "asyncapi.json").read_text())
+    (message,) = [message for message in document["components"]["messages"].values() if message["name"] == name]
+    of_services = any(topic.signers(name) for topic in CATALOGUE if VERSIONS[name] in versions_on(topic))
+    extra: tuple[Any, ...] = (f"{'0' * 16}:{'A' * 86}==", 2**63 - 1) if of_services else (None, None)
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    envelope = Envelope(UUID(int=1), "/intake", name, "case", datetime(2026, 1, 1, tzinfo=UTC), "case", trace, *extra)
+    written = {header: value.decode() for header, value in headers_of(envelope)}
+    assert list(message["headers"]["properties"]) == list(written)
+    Draft202012Validator(message["headers"], format_checker=Draft202012Validator.FORMAT_CHECKER).validate(written)
 
 
 def test_the_catalogue_is_exported_with_the_settings_of_kafka() -> None:

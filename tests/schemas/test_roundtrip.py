@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from servicecert_schemas import CATALOGUE, EVENTS, Envelope, EventData, decode, encode, is_business_id
-from servicecert_schemas.codec import dataschema
 from servicecert_schemas.export import json_schema
+from servicecert_schemas.headers import dataschema
 
 # The check digit is beyond a pattern: it is found by trying all ten.
 BUSINESS_IDS = (

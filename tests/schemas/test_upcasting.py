@@ -28,8 +28,8 @@ from servicecert_schemas import (
     upcasting,
     written,
 )
-from servicecert_schemas.codec import dataschema
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.headers import dataschema
 
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
 

@@ -1,6 +1,5 @@
 """The story on a terminal or in a text file: in brief, a screen for each chapter, or in full."""
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -28,7 +27,6 @@ from .elements import (
 QUOTED_LINES = 3
 """How many lines of a mail the brief story quotes, empty ones left out."""
 
-_SERIAL = re.compile(r"(_[0-9a-f]{8})[0-9a-f]{12,}")
 _FLAGS = ("-x509_strict", "-crl_check")
 """The options of OpenSSL that have no value."""
 
@@ -113,7 +111,7 @@ class Screen:
         if self._full:
             self._printer.fact("to", "\n".join(mail.recipients))
             if mail.attachments:
-                self._printer.fact("with", "\n".join(_SERIAL.sub(r"\1…", name) for name in mail.attachments))
+                self._printer.fact("with", "\n".join(mail.attachments))
         if mail.quoted:
             self._quote(mail)
 

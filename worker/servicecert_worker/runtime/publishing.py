@@ -10,16 +10,12 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import RecordMetadata
-from servicecert_schemas.codec import headers_of
 from servicecert_schemas.event import Envelope
-from servicecert_schemas.signed_bytes import SIGNATURE
+from servicecert_schemas.headers import headers_of
 
 from ..clock import machine_clock
 from ..kafka.cluster import Cluster
 from ..kafka.partitioner import partition_for
-
-SEQUENCE = "servicecert-sequence"
-"""The header with the place of an event among all of its service. It is not signed: only a replay reads it."""
 
 SEND_SECONDS = 30.0
 """How long an acknowledgement may take: aiokafka waits for ever."""
@@ -68,16 +64,12 @@ async def send_all(
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, event: Outgoing) -> asyncio.Future[Any]:
     key, at = event.key, event.at.astimezone(UTC)
-    headers = headers_of(Envelope(event.id, source, event.type, key, at, key, event.traceparent))
-    if event.signature is not None:
-        headers.append((SIGNATURE, event.signature.encode()))
-    if event.sequence is not None:
-        headers.append((SEQUENCE, str(event.sequence).encode()))
+    envelope = Envelope(event.id, source, event.type, key, at, key, event.traceparent, event.signature, event.sequence)
     sent: asyncio.Future[Any] = await producer.send(
         prefix + event.topic,
         value=event.payload,
         key=key.encode(),
-        headers=headers,
+        headers=headers_of(envelope),
         # A broker refuses timestamps more than an hour ahead of its clock; SERVICECERT_CLOCK_AHEAD may set ours ahead.
         timestamp_ms=int(min(at, machine_clock()).timestamp() * 1000),
     )

@@ -1,0 +1,75 @@
+"""The headers of our records, in their order: writers write from this list, and the AsyncAPI document names it."""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any, NamedTuple
+
+from .event import Envelope
+from .signed_bytes import SIGNATURE, SIGNATURE_FORM
+
+CONTENT_TYPE = "application/json"
+SOURCE = r"[!-~]{1,200}"
+"""A URI reference such as `/e-service`."""
+TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+"""W3C Trace Context section 3.2."""
+SEQUENCE = "servicecert-sequence"
+"""The header with the place of an event among all of its service. It is not signed: only a replay reads it."""
+
+
+class Header(NamedTuple):
+    """A header: its value in an envelope, if it has one there, and the JSON Schema of it in records of a type.
+
+    Readers need a `required` one. Those of `services` are only in records that our services write.
+    """
+
+    name: str
+    value: Callable[[Envelope], str | None]
+    schema: Callable[[str], dict[str, Any]]
+    required: bool = False
+    services: bool = False
+
+
+def dataschema(event_type: str) -> str:
+    """Return the URI of an event type's JSON Schema."""
+    return f"urn:servicecert:schema:{event_type.removeprefix('servicecert.')}"
+
+
+def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
+    """Return the headers of an envelope."""
+    values = ((header.name, header.value(envelope)) for header in HEADERS)
+    return [(name, value.encode()) for name, value in values if value is not None]
+
+
+def _text(description: str, **bounds: str) -> Callable[[str], dict[str, Any]]:
+    return lambda _: {"type": "string", **bounds, "description": description}
+
+
+HEADERS = (
+    Header("ce_specversion", lambda _: "1.0", lambda _: {"const": "1.0"}, required=True),
+    Header("ce_id", lambda it: str(it.id), _text("Unique for each event, the same on a repeat.", format="uuid"), True),
+    Header("ce_source", lambda it: it.source, _text("The writer, e.g. /e-service.", pattern=f"^{SOURCE}$"), True),
+    Header("ce_type", lambda it: it.type, lambda type: {"const": type}, required=True),
+    Header("ce_subject", lambda it: it.subject, _text("The case, or another subject of the event.")),
+    Header(
+        "ce_time",
+        lambda it: it.time.astimezone(UTC).isoformat(),
+        _text("When it happened, with time zone.", format="date-time"),
+        required=True,
+    ),
+    Header("ce_partitionkey", lambda it: it.partitionkey, _text("The record's key.")),
+    Header("ce_dataschema", lambda it: dataschema(it.type), lambda type: {"const": dataschema(type)}),
+    Header("content-type", lambda _: CONTENT_TYPE, lambda _: {"const": CONTENT_TYPE}),
+    Header("traceparent", lambda it: it.traceparent, _text("W3C Trace Context.", pattern=f"^{TRACEPARENT}$")),
+    Header(
+        SIGNATURE,
+        lambda it: it.signature,
+        _text("The Ed25519 signature of the service that wrote the record (see signed_bytes).", pattern=SIGNATURE_FORM),
+        services=True,
+    ),
+    Header(
+        SEQUENCE,
+        lambda it: None if it.sequence is None else str(it.sequence),
+        _text("The event's place among all of the service that wrote it. Not signed.", pattern="^[0-9]{1,19}$"),
+        services=True,
+    ),
+)
