@@ -98,7 +98,7 @@ format: setup ## format the code, mend what the linter can mend, write the table
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/python tests/docs/tables.py
 	@$(BIN)/python -m servicecert_dashboards --json
-	@$(BIN)/python deploy/monitoring_manifests.py
+	@$(BIN)/python deploy/kubernetes_manifests.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
 	--no-emit-index-url --no-strip-extras --no-emit-package servicecert-schemas

@@ -19,7 +19,9 @@ Object = dict[str, Any]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 KUBERNETES = CHECKOUT / "deploy" / "kubernetes"
-BASE, PRODUCTION, MONITORING = (KUBERNETES / name for name in ("base", "overlays/production", "monitoring"))
+BASE, PRODUCTION, OPENSHIFT, MONITORING = (
+    KUBERNETES / name for name in ("base", "overlays/production", "overlays/openshift", "monitoring")
+)
 PAGE = CHECKOUT / "docs" / "kubernetes.md"
 OLDEST, NEWEST = "1.32", "1.37"
 SECRETS = "/run/servicecert/"
@@ -29,6 +31,8 @@ ONE = ("lag", "canary")
 """Of which a second would only show the same."""
 DEPLOYED = (*MANY, *ONE)
 NIGHTLY = ("erase", "reconcile", "audit-verify")
+SHELLS = {f"{name}-shell": name for name in (*SERVICES, "operator")}
+"""In whose name commands are run in a suspended job's pod."""
 
 
 def objects(folder: Path) -> list[Object]:

@@ -93,6 +93,13 @@ def test_f4_strimzis_users_have_the_rights_of_the_catalogue(servicecert, monkeyp
     assert quotas == {who: {"producerByteRate": rate} for who, rate in PRODUCER_BYTE_RATES.items()}
 
 
+def test_f4_users_of_a_second_release_have_names_of_their_own(servicecert):
+    printed = servicecert("topics", "acls", "--strimzi", "kafka", "--user", "User:rehearsal-{}").stdout
+    assert {user["metadata"]["name"] for user in yaml.safe_load_all(printed)} == {
+        f"rehearsal-{each}" for each in Principal
+    }
+
+
 def test_one_user_can_be_chosen_and_a_name_without_a_place_is_refused(servicecert):
     printed = servicecert("topics", "acls", "--only", "eraser").stdout
     rights = [rights_of(line) for line in lines_of(printed, "kafka-acls.sh")]

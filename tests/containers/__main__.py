@@ -13,7 +13,7 @@ from .images import BASE, CHECKOUT, prepare
 from .run import Run
 
 UNAVAILABLE = 69
-_PROGRAMS = ("podman", "runc", "debootstrap", "netavark", "iptables")
+_PROGRAMS = ("podman", "runc", "debootstrap", "netavark", "iptables", "catatonit")
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if os.geteuid() != 0 or not all(map(_is_installed, _PROGRAMS)):
         return _unavailable(
-            "run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns iptables`"
+            "run it as root, after `apt-get install podman runc debootstrap netavark aardvark-dns iptables catatonit`"
         )
     # A run that is ended takes its containers down: the network's rules would outlive them, and refuse ports to others.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -64,6 +64,7 @@ class Run:
     def all(self) -> None:
         """Every step, in order. Raises Failed and AssertionError."""
         self.comes_up()
+        self.as_any_user()
         self.apart()
         self.watched()
         first = self.certificate("an application is accepted, and the certificate mailed")
@@ -91,6 +92,29 @@ class Run:
         self.until(lambda: set(SCALED) - {"crl"} <= self.healthy(), "all services are healthy")
         for container in self._engine.containers():
             print(f"      {container['Names'][0]:<34} {container['Status']}")
+
+    def as_any_user(self) -> None:
+        """As OpenShift runs it: a user that the image does not know, of root's group, with nothing to write to."""
+        alone = ("--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+        command = (
+            "podman",
+            "run",
+            "--rm",
+            "--user=1000680000:0",
+            *alone,
+            "servicecert",
+            "servicecert",
+            "db",
+            "migrate",
+        )
+        done = subprocess.run(command, capture_output=True, text=True, env=self._engine.full_environment)
+        assert (done.returncode, done.stderr.count("\n")) == (78, 1), done.stderr
+        assert "Set DATABASE_URL" in done.stderr, done.stderr
+        folders = "find /var/lib/servicecert /run/servicecert* -type d -not -group root -o -type d -not -perm -g=rwx"
+        left = ("podman", "run", "--rm", "--user=1000680000:0", *alone, "servicecert", "sh", "-c", folders)
+        found = subprocess.run(left, capture_output=True, text=True, env=self._engine.full_environment)
+        assert set(found.stdout.split()) == {"/var/lib/servicecert"}, found.stdout + found.stderr
+        self.say("the image runs as any user of root's group")
 
     def apart(self) -> None:
         """Who needs no database, or no broker, does not even find its name."""

@@ -33,6 +33,7 @@ from manifests import (
     PRODUCTION,
     PRODUCTION_MAPS,
     SECRETS,
+    SHELLS,
     TEMPLATES,
     containers,
     environment,
@@ -73,12 +74,12 @@ def test_every_file_is_used(folder: Path) -> None:
 
 
 def test_all_services_and_jobs_are_there() -> None:
-    assert set(PODS) == {*DEPLOYED, *NIGHTLY, "prepare"}
+    assert set(PODS) == {*DEPLOYED, *NIGHTLY, *SHELLS, "prepare"}
 
 
-OWNERS = {"erase": "eraser"}
+OWNERS = {"erase": "eraser", **SHELLS}
 """Whose Secret a job has, if it is not its own."""
-ACCOUNTS = dict.fromkeys(NIGHTLY, "nightly") | OWNERS
+ACCOUNTS = dict.fromkeys(NIGHTLY, "nightly") | OWNERS | {"operator-shell": "nightly"}
 """Whose account a job has, if it is not its own."""
 
 
@@ -101,7 +102,7 @@ def test_a_pod_has_no_rights_that_it_does_not_need(component: str) -> None:
 @pytest.mark.parametrize("component", PODS)
 def test_commands_exist(component: str) -> None:
     for container in containers(PODS[component]):
-        if "command" not in container:
+        if "command" not in container and component not in SHELLS:
             program, *words = container["args"]
             assert program == "servicecert"
             command: click.Command = main
@@ -134,7 +135,7 @@ def test_the_settings_of_a_service_take_its_environment(
     assert set(given) <= set().union(*map(names, settings_of(component)))
 
 
-@pytest.mark.parametrize("component", ["prepare", *NIGHTLY])
+@pytest.mark.parametrize("component", ["prepare", *NIGHTLY, "operator-shell"])
 def test_jobs_are_given_only_what_commands_read(component: str) -> None:
     passwords = {f"SERVICECERT_{each.upper()}_DATABASE_PASSWORD_FILE" for each in (*SERVICES, *LOGINS)}
     known = names(KafkaAccess) | {"KAFKA_BOOTSTRAP_SERVERS", "SERVICECERT_SERVICE_KEYS"}
@@ -156,7 +157,7 @@ def keys_of(component: str, of: Mapping[str, Mapping[str, str]]) -> set[str]:
 
 def test_the_page_lists_the_keys_of_every_secret() -> None:
     listed = {row[0].strip("`"): set(re.findall(r"`([^`]+)`", row[1])) for row in pages.rows(PAGE, "secrets")}
-    owners = ("prepare", *SERVICES, "ocsp", *ONE, *NIGHTLY)
+    owners = ("prepare", *SERVICES, "ocsp", *ONE, *NIGHTLY, "operator-shell")
     expected = {OWNERS.get(each, each): keys_of(each, PRODUCTION_MAPS) | keys_of(each, BASE_MAPS) for each in owners}
     scaler = {each["key"] for each in BY_NAME["TriggerAuthentication", "kafka"]["spec"]["secretTargetRef"]}
     assert listed == {**expected, "ca": {"ca.tar.gz"}, "scaler": scaler, "migrator": {"DATABASE_URL"}}
@@ -173,7 +174,7 @@ def test_I10_each_workload_sees_its_own_secret_only_and_who_signs_the_ca(compone
     }
     own = set() if component == "crl" else {OWNERS.get(component, component)}
     own |= {"migrator"} if component == "prepare" else set()
-    assert seen == own | ({"ca"} if component in ("issuer", "revoker") else set())
+    assert seen == own | ({"ca"} if SHELLS.get(component, component) in ("issuer", "revoker") else set())
 
 
 def test_F2_B6_each_service_signs_with_a_key_of_its_own_secret_and_knows_all_public_ones() -> None:
@@ -205,7 +206,7 @@ def mounts(component: str) -> Iterator[tuple[str, bool]]:
 
 def test_only_the_revoker_writes_the_crls() -> None:
     seen = {(each, read_only) for each in PODS for name, read_only in mounts(each) if name == "crls"}
-    assert seen == {("revoker", False), ("crl", True)}
+    assert seen == {("revoker", False), ("revoker-shell", False), ("crl", True)}
     assert BY_NAME["PersistentVolumeClaim", "crls"]["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
@@ -221,9 +222,41 @@ def test_F2_whom_a_responder_trusts_as_a_ca_no_service_can_write() -> None:
 
 def test_nobody_writes_the_ca_but_who_unpacks_it() -> None:
     assert {(each, ro) for each in PODS for name, ro in mounts(each) if name == "ca"} == {
-        ("issuer", True),
-        ("revoker", True),
+        *((name, True) for name in ("issuer", "revoker", "issuer-shell", "revoker-shell")),
     }
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_nobody_but_an_operator_starts_a_shell_and_it_ends_by_itself(shell: str) -> None:
+    spec = BY_NAME["CronJob", shell]["spec"]
+    assert spec["suspend"] is True
+    job = spec["jobTemplate"]["spec"]
+    assert job["backoffLimit"] == 0
+    assert job["template"]["spec"]["containers"][0]["args"] == ["sleep", "4h"]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_s_shell_is_its_pod_without_the_worker(service: str) -> None:
+    (worker,), (shell,) = PODS[service]["containers"], PODS[f"{service}-shell"]["containers"]
+    given = environment(worker, PRODUCTION_MAPS)
+    health = {name for name in given if "_HEALTH_" in name}
+    assert environment(shell, PRODUCTION_MAPS) == {name: given[name] for name in given.keys() - health}
+    assert shell["volumeMounts"] == worker["volumeMounts"]
+    assert PODS[f"{service}-shell"]["volumes"] == PODS[service]["volumes"]
+
+
+def test_I10_an_operator_s_shell_has_no_service_s_key() -> None:
+    (container,) = PODS["operator-shell"]["containers"]
+    given = environment(container, PRODUCTION_MAPS)
+    assert set(given) == {
+        "KAFKA_BOOTSTRAP_SERVERS",
+        "KAFKA_SECURITY_PROTOCOL",
+        "KAFKA_CA_FILE",
+        "KAFKA_SASL_USERNAME",
+        "KAFKA_SASL_PASSWORD_FILE",
+        "SERVICECERT_SERVICE_KEYS",
+    }
+    assert {each["name"] for each in container["volumeMounts"]} == {"tmp", "secrets", "service-keys"}
 
 
 @pytest.mark.parametrize("component", DEPLOYED)

@@ -22,7 +22,7 @@ OPERATOR = (
 TARGET_LABELS = {"job", "instance", "namespace", "pod", "container", "endpoint"}
 """What the operator sets for a PodMonitor: of the same label of a metric Prometheus would change the name."""
 
-_spec = spec_from_file_location("monitoring_manifests", CHECKOUT / "deploy" / "monitoring_manifests.py")
+_spec = spec_from_file_location("kubernetes_manifests", CHECKOUT / "deploy" / "kubernetes_manifests.py")
 assert _spec is not None
 assert _spec.loader is not None
 manifests = module_from_spec(_spec)
@@ -38,7 +38,7 @@ def operator_definition(kind: str) -> Any:
 
 
 def test_the_manifests_are_those_of_the_program() -> None:
-    """If not, run `python deploy/monitoring_manifests.py`."""
+    """If not, run `python deploy/kubernetes_manifests.py`."""
     for path, text in manifests.manifests().items():
         assert path.read_text() == text, path.name
 

@@ -15,6 +15,7 @@ from manifests import (
     PODS,
     PRODUCTION_MAPS,
     SCALED,
+    SHELLS,
     Object,
     containers,
     environment,
@@ -72,21 +73,21 @@ def test_kafka_and_names_are_reached_by_who_is_given_the_brokers() -> None:
 
 
 def test_the_database_is_reached_by_services_and_jobs() -> None:
-    assert reaching("to-database") == {*SERVICES, "lag", *NIGHTLY, "prepare"}
+    assert reaching("to-database") == {*SERVICES, "lag", *NIGHTLY, *SHELLS, "prepare"}
 
 
 def test_mail_is_reached_by_the_notifier() -> None:
-    assert reaching("to-mail") == having("SMTP_HOST") == {"notifier"}
+    assert reaching("to-mail") == having("SMTP_HOST") - set(SHELLS) == {"notifier"}
     assert ports("to-mail") == {int(BASE_MAPS["mail"]["SMTP_PORT"])}
 
 
 def test_crls_and_ocsp_are_reached_by_who_checks_what_is_published() -> None:
     revoker = having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CRL_BASE_URL")
-    assert reaching("to-pki") == revoker | having("SERVICECERT_OCSP_CRL_URL") == {"revoker", "ocsp"}
+    assert reaching("to-pki") == (revoker | having("SERVICECERT_OCSP_CRL_URL")) - set(SHELLS) == {"revoker", "ocsp"}
 
 
 def test_the_canary_reaches_crls_and_ocsp_where_the_world_does_and_is_no_exception_behind_the_ingress() -> None:
-    assert reaching("to-ingress") == having("SERVICECERT_CANARY_MAIL") == {"canary"}
+    assert reaching("to-ingress") == having("SERVICECERT_CANARY_MAIL") | {"operator-shell"}
     (rule,) = BY_NAME["NetworkPolicy", "to-ingress"]["spec"]["egress"]
     (namespace,) = [peer for peer in rule["to"] if "namespaceSelector" in peer]
     served = BY_NAME["NetworkPolicy", "from-ingress"]["spec"]["ingress"][0]["from"]
@@ -95,7 +96,8 @@ def test_the_canary_reaches_crls_and_ocsp_where_the_world_does_and_is_no_excepti
 
 
 def test_the_token_is_reached_by_who_signs() -> None:
-    assert reaching("to-hsm") == having("SERVICECERT_CA_DIR") == {"issuer", "revoker"}
+    signing = {"issuer", "revoker"}
+    assert reaching("to-hsm") == having("SERVICECERT_CA_DIR") == signing | {f"{each}-shell" for each in signing}
 
 
 def test_metrics_are_scraped_by_prometheus_alone() -> None:

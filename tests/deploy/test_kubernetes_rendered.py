@@ -1,15 +1,37 @@
 """What kustomize makes of deploy/kubernetes fits the schemas of Kubernetes and KEDA. Skipped without the tools."""
 
+import os
 import re
+import shutil
+import stat
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 from definitions import definition, rendered, source
-from manifests import BASE, BY_NAME, NEWEST, OLDEST, PRODUCTION, Object, containers, pod_template
+from manifests import (
+    BASE,
+    BY_NAME,
+    KUBERNETES,
+    NEWEST,
+    OLDEST,
+    OPENSHIFT,
+    PAGE,
+    PODS,
+    PRODUCTION,
+    Object,
+    containers,
+    pod_template,
+)
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.process import secret_files
+
+from docs import pages
 
 KEDA = ("github.com/kedacore/keda/v2@v2.21.0", "h1:R6z2HZvstK4RLUMxroNACzBj74xGxt3kG59b5Xc+Xps=")
 """KEDA's module and the checksum of its content, as the Go tool prints it."""
@@ -30,7 +52,7 @@ def keda_objects() -> list[Object]:
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
-@pytest.mark.parametrize("folder", [BASE, PRODUCTION], ids=["base", "production"])
+@pytest.mark.parametrize("folder", [BASE, PRODUCTION, OPENSHIFT], ids=["base", "production", "openshift"])
 def test_it_fits_the_schemas_of_kubernetes(folder: Path, version: str) -> None:
     for each in rendered(folder):
         if not each["apiVersion"].startswith("keda.sh/"):
@@ -102,3 +124,137 @@ def test_production_changes_no_pods_rights() -> None:
             assert template["spec"]["securityContext"] == plain["spec"]["securityContext"]
             for mine, theirs in zip(containers(template["spec"]), containers(plain["spec"]), strict=True):
                 assert mine["securityContext"] == theirs["securityContext"]
+
+
+ADMITTED_VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected"}
+ADMITTED_VOLUMES |= {"secret"}
+"""By the Pod Security Standard `restricted` and by OpenShift's `restricted-v2`."""
+
+
+def refusals(pod: Object) -> set[str]:
+    """Return why the Pod Security Standard `restricted` refuses a pod, and OpenShift's `restricted-v2`, as `scc …`."""
+    of_pod = pod.get("securityContext", {})
+    found = {f"{each}" for each in ("hostNetwork", "hostPID", "hostIPC", "hostUsers") if pod.get(each)}
+    found |= {f"volume {kind}" for each in pod["volumes"] for kind in each.keys() - {"name"} - ADMITTED_VOLUMES}
+    found |= {f"scc {each}" for each in ("fsGroup", "seLinuxOptions") if each in of_pod}
+    for container in containers(pod):
+        both = of_pod | container.get("securityContext", {})
+        checks = {
+            "runAsNonRoot": both.get("runAsNonRoot") is True,
+            "runAsUser": both.get("runAsUser") != 0,
+            "seccompProfile": both.get("seccompProfile") == {"type": "RuntimeDefault"},
+            "allowPrivilegeEscalation": both.get("allowPrivilegeEscalation") is False,
+            "capabilities": both.get("capabilities") == {"drop": ["ALL"]},
+            "privileged": not both.get("privileged"),
+            "ports": all(p["containerPort"] >= 1024 and "hostPort" not in p for p in container.get("ports", [])),
+            # The namespace's own range is unknown here, so a number is always a wrong one.
+            "scc runAsUser": "runAsUser" not in both,
+        }
+        found |= {name for name, holds in checks.items() if not holds}
+    return found
+
+
+def pods_of(folder: Path) -> dict[str, Object]:
+    found = ((each["metadata"]["name"], pod_template(each)) for each in rendered(folder))
+    return {name: template["spec"] for name, template in found if template}
+
+
+@pytest.mark.parametrize("folder", [BASE, PRODUCTION, OPENSHIFT], ids=lambda folder: folder.name)
+def test_every_pod_is_one_that_restricted_namespaces_admit(folder: Path) -> None:
+    assert len(pods_of(folder)) == len(PODS)
+    for name, pod in pods_of(folder).items():
+        refused = refusals(pod)
+        assert not {each for each in refused if not each.startswith("scc ")}, name
+        if folder is OPENSHIFT:
+            assert refused == set(), name
+
+
+def test_the_rules_would_notice() -> None:
+    pod = yaml.safe_load(yaml.safe_dump(pods_of(OPENSHIFT)["intake"]))
+    pod |= {"hostNetwork": True, "volumes": [{"name": "x", "hostPath": {}}], "securityContext": {"fsGroup": 1}}
+    container = pod["containers"][0]
+    container |= {"securityContext": {"privileged": True, "runAsUser": 0}, "ports": [{"containerPort": 80}]}
+    assert refusals(pod) == {
+        *("hostNetwork", "volume hostPath", "runAsNonRoot", "runAsUser", "seccompProfile", "allowPrivilegeEscalation"),
+        *("capabilities", "privileged", "ports", "scc fsGroup", "scc runAsUser"),
+    }
+    assert refusals(pods_of(PRODUCTION)["intake"]) == {"scc fsGroup", "scc runAsUser"}
+
+
+def test_I10_on_openshift_secrets_are_not_open_to_others() -> None:
+    """The namespace's number is user, as it is fsGroup's; the group is root's."""
+    number = 1_000_680_000
+    for pod in pods_of(OPENSHIFT).values():
+        for mode in (each["secret"]["defaultMode"] for each in pod["volumes"] if "secret" in each):
+            status = os.stat_result((stat.S_IFREG | mode, 0, 0, 1, 0, number, 0, 0, 0, 0))
+            assert not secret_files.is_open_to_others(status, number, {0, number})
+
+
+def test_openshift_is_production_but_for_numbers_and_what_is_openshifts_own() -> None:
+    ours, theirs = (
+        {(each["kind"], each["metadata"]["name"]): each for each in rendered(folder)}
+        for folder in (PRODUCTION, OPENSHIFT)
+    )
+    assert ours.keys() == theirs.keys()
+    differing = {key for key in ours if ours[key] != theirs[key] and pod_template(ours[key]) is None}
+    policies = ("to-dns", "to-ingress", "from-ingress", "from-prometheus")
+    assert differing == {("Ingress", "pki"), *(("NetworkPolicy", name) for name in policies)}
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Object, ...]:
+    """The second release that the page shows, beside the production overlay."""
+    (block,) = [block for block in pages.blocks(PAGE) if block.words == ("yaml", "kustomization")]
+    copy = shutil.copytree(KUBERNETES, tmp_path_factory.mktemp("two") / "kubernetes")
+    (folder := copy / "overlays" / "second").mkdir()
+    (folder / "kustomization.yaml").write_text(block.text)
+    return rendered(folder)
+
+
+def external_names(objects: tuple[Object, ...]) -> dict[str, set[str]]:
+    """Return what objects name outside of their namespace: hosts, groups at Kafka, topics' prefix."""
+    by_kind: dict[str, list[Object]] = {}
+    for each in objects:
+        by_kind.setdefault(each["kind"], []).append(each)
+    (signing,) = [each["data"] for each in by_kind["ConfigMap"] if each["metadata"]["name"].startswith("signing-")]
+    (kafka,) = [each["data"] for each in by_kind["ConfigMap"] if each["metadata"]["name"].startswith("kafka-")]
+    return {
+        "hosts": {rule["host"] for each in by_kind["Ingress"] for rule in each["spec"]["rules"]},
+        "urls": {signing["SERVICECERT_CRL_BASE_URL"], signing["SERVICECERT_OCSP_URL"]},
+        "groups": {
+            t["metadata"]["consumerGroup"] for each in by_kind["ScaledObject"] for t in each["spec"]["triggers"]
+        },
+        "prefix": {kafka.get("SERVICECERT_TOPIC_PREFIX", "")},
+    }
+
+
+def test_two_releases_in_one_cluster_share_no_object_and_no_name(second: tuple[Object, ...]) -> None:
+    first = rendered(PRODUCTION)
+    identities = [
+        {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in objects}
+        for objects in (first, second)
+    ]
+    assert not identities[0] & identities[1]
+    # The namespace itself is all that is not in one.
+    assert {each[0] for each in identities[0] | identities[1] if each[1] is None} == {"Namespace"}
+    assert {each[1] for each in identities[1]} == {None, "servicecert-rehearsal"}
+    names = [external_names(objects) for objects in (first, second)]
+    for what, found in names[0].items():
+        assert not found & names[1][what], what
+    (prefix,) = names[1]["prefix"]
+    assert names[1]["groups"] == {Cluster("", prefix).group(service) for service in SERVICES}
+    assert names[1]["hosts"] == {urlsplit(url).hostname for url in names[1]["urls"]}
+
+
+def test_no_policy_of_a_release_selects_a_pod_of_another(second: tuple[Object, ...]) -> None:
+    """A peer without a namespace is one of the policy's own; others are the cluster's, never a release's."""
+    namespaces = {"servicecert", "servicecert-rehearsal"}
+    policies = [each for each in (*rendered(PRODUCTION), *second) if each["kind"] == "NetworkPolicy"]
+    assert len(policies) > 10
+    for policy in policies:
+        rules = [*policy["spec"].get("egress", []), *policy["spec"].get("ingress", [])]
+        for peer in (peer for rule in rules for peer in rule.get("to", []) + rule.get("from", [])):
+            if "namespaceSelector" in peer:
+                (selected,) = peer["namespaceSelector"]["matchLabels"].items()
+                assert selected[0] == "kubernetes.io/metadata.name"
+                assert selected[1] not in namespaces

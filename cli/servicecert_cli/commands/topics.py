@@ -166,7 +166,7 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
         created = interruption.run(rights_creation.apply(cluster(), chosen, user))
         click.echo(f"Gave {created} rights to {len(chosen)} users, and set their quotas; the other rights were there.")
     elif strimzi is not None:
-        for line in broker_rights.strimzi(chosen, strimzi, authentication):
+        for line in broker_rights.strimzi(chosen, strimzi, authentication, user):
             click.echo(line)
     else:
         for line in broker_rights.commands(chosen, user):

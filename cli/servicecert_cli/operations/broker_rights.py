@@ -36,12 +36,13 @@ def commands(rights: Rights, user: str) -> Iterator[str]:
             yield f"kafka-configs.sh {_LOGIN} {quota}"
 
 
-def strimzi(rights: Rights, cluster: str, authentication: str) -> Iterator[str]:
+def strimzi(rights: Rights, cluster: str, authentication: str, user: str) -> Iterator[str]:
     """Yield a KafkaUser for each principal, in YAML, of the Kafka that Strimzi calls `cluster`."""
     for principal, acls in rights.items():
         rate = PRODUCER_BYTE_RATES.get(principal)
         quotas = f"\n  quotas: {{producerByteRate: {rate}}}" if rate else ""
-        yield _USER.format(name=principal, cluster=cluster, authentication=authentication, quotas=quotas)
+        name = user.removeprefix("User:").replace("{}", principal)
+        yield _USER.format(name=name, cluster=cluster, authentication=authentication, quotas=quotas)
         for (resource, name, prefixed), operations in _by_resource(acls).items():
             pattern = "prefix" if prefixed else "literal"
             about = f"{{type: {resource}, name: {name}, patternType: {pattern}}}"
