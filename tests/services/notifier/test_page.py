@@ -32,6 +32,14 @@ def test_C4_words_stand_out_from_every_background(scheme):
         assert (bright + 0.05) / (dark + 0.05) >= 4.5
 
 
+def test_C2_a_command_on_a_page_is_not_divided_on_a_screen():
+    """A browser divides lines at hyphens, which file names have: a long line is scrolled instead."""
+    (rule,) = re.findall(r"^pre \{(.*)\}$", DAY, re.MULTILINE)
+    assert "overflow-x: auto" in rule
+    assert "overflow-wrap: normal" in rule
+    assert "white-space" not in rule
+
+
 class Elements(HTMLParser):
     """What a page is made of: its elements and their attributes."""
 
