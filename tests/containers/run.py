@@ -95,7 +95,7 @@ class Run:
 
     def as_any_user(self) -> None:
         """As OpenShift runs it: a user that the image does not know, of root's group, with nothing to write to."""
-        alone = ("--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+        alone = ("--network=none", "--read-only", "--read-only-tmpfs=false", "--tmpfs=/tmp", "--cap-drop=ALL")
         command = (
             "podman",
             "run",
