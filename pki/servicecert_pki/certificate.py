@@ -145,7 +145,7 @@ def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
         case ExtensionName.SUBJECT_KEY_IDENTIFIER:
             return extensions.subject_key_identifier(key_identifier(contents.spki))
         case ExtensionName.KEY_USAGE:
-            return extensions.key_usage(profile.keys[contents.issuer.family].usage)
+            return extensions.key_usage(profile.key_usage(contents.issuer.family, contents.usages))
         case ExtensionName.EXTENDED_KEY_USAGE:
             return extensions.extended_key_usage(contents.usages)
         case ExtensionName.CERTIFICATE_POLICIES:

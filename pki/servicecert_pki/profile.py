@@ -1,6 +1,6 @@
 """The profile of one certificate type. `profiles.py` reads it from a file, `profile_safety.py` checks its safety."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -80,11 +80,14 @@ class LongestValidity:
 
 @dataclass(frozen=True)
 class KeyRules:
-    """For one family of the applicant's keys: the CA that signs them, their sizes in bits, and their usage."""
+    """For one family of the applicant's keys: the CA that signs them, their sizes in bits, and their usage.
+
+    A bit of `usage` is set together with the extended key usage that it has here, or always if that is None.
+    """
 
     ca: str
     sizes: tuple[int, ...]
-    usage: frozenset[KeyUsage]
+    usage: Mapping[KeyUsage, Usage | None]
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,10 @@ class Profile:
     def allows_key(self, spki: bytes) -> bool:
         """Return whether a DER SubjectPublicKeyInfo has an allowed size; see `family_of` for what is raised."""
         return key_size(spki) in self.keys[family_of(spki)].sizes
+
+    def key_usage(self, family: KeyFamily, usages: Collection[str]) -> frozenset[KeyUsage]:
+        """Return the key usage of a certificate with these extended key usages."""
+        return frozenset(bit for bit, needs in self.keys[family].usage.items() if needs is None or needs in usages)
 
     def years_on(self, day: date) -> int:
         """Return the longest validity in years of a certificate that starts on `day`."""

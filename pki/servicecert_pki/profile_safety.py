@@ -4,7 +4,7 @@ ProfileUnsafe       a profile that would break a rule; raised before anything is
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 from . import der
@@ -20,6 +20,7 @@ from .profile import (
     StringType,
     SubjectAttribute,
     SubjectField,
+    Usage,
 )
 from .spki import KEY_SIZES, KeyFamily
 
@@ -133,22 +134,26 @@ def _check_extensions(profile: Profile) -> None:
             raise ValueError(f"extensions: {it.name} must {'' if it.name in _CRITICAL else 'not '}be critical")
 
 
-def _check_keys(family: KeyFamily, rules: KeyRules, usage: set[KeyUsage]) -> None:
+def _check_keys(family: KeyFamily, rules: KeyRules, usage: Mapping[KeyUsage, Usage | None]) -> None:
     if not rules.ca:
         raise ValueError(f"keys.{family}: ca names no CA")
     if not rules.sizes or not set(rules.sizes) <= set(KEY_SIZES[family]):
         raise ValueError(f"keys.{family}: sizes must be some of {list(KEY_SIZES[family])}")
     if rules.usage != usage:
-        raise ValueError(f"keys.{family}: usage must be {' and '.join(sorted(usage))}, which is what the type is for")
+        bits = " and ".join(bit if needs is None else f"{bit} with {needs}" for bit, needs in usage.items())
+        raise ValueError(f"keys.{family}: usage must be {bits}, which is what the type is for")
 
 
-def _required_usage(is_server: bool, family: KeyFamily) -> set[KeyUsage]:
-    """Return the key usage of a type: a server authenticates itself, and with RSA receives keys; the others sign."""
+def _required_usage(is_server: bool, family: KeyFamily) -> Mapping[KeyUsage, Usage | None]:
+    """Return the key usage of a type: an end of TLS authenticates itself, a server's RSA key receives keys.
+
+    RFC 5280, 4.2.1.12: keyEncipherment is consistent with serverAuth, and not with clientAuth alone.
+    """
     if not is_server:
-        return {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.NON_REPUDIATION}
+        return {KeyUsage.DIGITAL_SIGNATURE: None, KeyUsage.NON_REPUDIATION: None}
     if family is KeyFamily.RSA:
-        return {KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_ENCIPHERMENT}
-    return {KeyUsage.DIGITAL_SIGNATURE}
+        return {KeyUsage.DIGITAL_SIGNATURE: None, KeyUsage.KEY_ENCIPHERMENT: Usage.SERVER_AUTH}
+    return {KeyUsage.DIGITAL_SIGNATURE: None}
 
 
 def check_together(profiles: Iterable[Profile]) -> None:

@@ -5,8 +5,8 @@ ProfileUnsafe       a profile that would break a rule; raised when profiles are 
 
 import json
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -36,13 +36,18 @@ SHIPPED_PROFILES = Path(__file__).parent / "profiles"
 
 @dataclass(frozen=True)
 class Profiles:
-    """All profiles, checked together."""
+    """All profiles, checked together; `earlier` has released versions by type and version, for what they intended."""
 
     by_type: Mapping[str, Profile]
+    earlier: Mapping[tuple[str, int], Profile] = field(default_factory=dict)
 
     def __getitem__(self, type_id: str) -> Profile:
         """Return the profile of a certificate type; an unknown one raises KeyError."""
         return self.by_type[type_id]
+
+    def find(self, type_id: str, version: int | None = None) -> Profile | None:
+        """Return a type's profile, if any: an earlier version if that is asked for and kept, else the current one."""
+        return self.earlier.get((type_id, version or 0), self.by_type.get(type_id))
 
     def policies(self, environment: Environment) -> tuple[str, ...]:
         """Return the policy identifiers of one environment, in a stable order."""
@@ -50,24 +55,31 @@ class Profiles:
 
 
 def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
-    """Return the profiles in the ``*.toml`` files of `directory`; raises ProfileUnsafe."""
-    files = sorted(directory.glob("*.toml"))
-    if not files:
+    """Return the profiles in the ``*.toml`` files of `directory`, and those in its `earlier`; raises ProfileUnsafe."""
+    profiles = _read_all(directory, check_alone)
+    if not profiles:
         raise ProfileUnsafe(f"There is no certificate profile in {directory}.")
+    check_together(profiles)
+    # An earlier version was checked by the rules of its release.
+    earlier = _read_all(directory / "earlier", lambda _: None)
+    return Profiles(
+        {profile.type_id: profile for profile in profiles}, {(it.type_id, it.version): it for it in earlier}
+    )
+
+
+def _read_all(directory: Path, check: Callable[[Profile], None]) -> list[Profile]:
     try:
-        texts = {path.name: path.read_text(encoding="utf-8") for path in files}
+        texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.toml"))}
     except (OSError, UnicodeDecodeError) as fault:
         raise ProfileUnsafe(f"The certificate profiles in {directory} cannot be read ({fault}).") from None
-    profiles = [read_profile(text, name) for name, text in texts.items()]
-    check_together(profiles)
-    return Profiles({profile.type_id: profile for profile in profiles})
+    return [read_profile(text, name, check) for name, text in texts.items()]
 
 
-def read_profile(text: str, name: str) -> Profile:
+def read_profile(text: str, name: str, check: Callable[[Profile], None] = check_alone) -> Profile:
     """Return one profile from TOML; raises ProfileUnsafe, with `name` in its sentence."""
     try:
         profile = _File.model_validate(tomllib.loads(text)).profile()
-        check_alone(profile)
+        check(profile)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -110,10 +122,19 @@ class _Extension(_Table):
     critical: StrictBool = False
 
 
+class _UsageWith(_Table):
+    bit: KeyUsage
+    needs: Annotated[Usage, Field(alias="with")]
+
+
 class _Keys(_Table):
     ca: StrictStr
     sizes: tuple[StrictInt, ...]
-    usage: tuple[KeyUsage, ...]
+    usage: tuple[KeyUsage | _UsageWith, ...]
+
+    def rules(self) -> KeyRules:
+        usage = dict((it.bit, it.needs) if isinstance(it, _UsageWith) else (it, None) for it in self.usage)
+        return KeyRules(self.ca, self.sizes, usage)
 
 
 class _File(_Table):
@@ -138,9 +159,7 @@ class _File(_Table):
             policy=self.policy,
             longest_validity=tuple(LongestValidity(limit.years, limit.since) for limit in self.validity.longest),
             backdating=timedelta(minutes=self.validity.backdated_minutes),
-            keys={
-                family: KeyRules(rules.ca, rules.sizes, frozenset(rules.usage)) for family, rules in self.keys.items()
-            },
+            keys={family: keys.rules() for family, keys in self.keys.items()},
             dns_names=self.names.dns,
             most_names=self.names.most,
             usages=frozenset(self.names.extended_key_usage),

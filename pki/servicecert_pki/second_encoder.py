@@ -135,7 +135,8 @@ def _value(name: ExtensionName, contents: Contents, key: PublicKey) -> x509.Exte
         case ExtensionName.SUBJECT_KEY_IDENTIFIER:
             return x509.SubjectKeyIdentifier.from_public_key(key)
         case ExtensionName.KEY_USAGE:
-            return _key_usage(profile.keys[contents.issuer.family].usage)
+            bits = profile.keys[contents.issuer.family].usage
+            return _key_usage({bit for bit, purpose in bits.items() if purpose in (None, *contents.usages)})
         case ExtensionName.EXTENDED_KEY_USAGE:
             purposes = [_PURPOSE[usage] for usage in contents.usages]
             return x509.ExtendedKeyUsage(sorted(purposes, key=lambda purpose: purpose.dotted_string))
@@ -153,7 +154,7 @@ def _value(name: ExtensionName, contents: Contents, key: PublicKey) -> x509.Exte
     raise TypeError(f"no value for {name}")
 
 
-def _key_usage(usage: frozenset[KeyUsage]) -> x509.KeyUsage:
+def _key_usage(usage: set[KeyUsage]) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=KeyUsage.DIGITAL_SIGNATURE in usage,
         content_commitment=KeyUsage.NON_REPUDIATION in usage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +79,7 @@ def load_changed(folder: Path, type: str, before: str, after: str) -> Profiles:
         content = file.read_text("utf-8")
         if file.stem == type:
             assert content.count(before) == 1, f"{before} stands elsewhere now"
-            content = content.replace(before, after).replace("version = 1\n", "version = 2\n")
+            content = re.sub(r"(?m)^version = \d$", "version = 7", content.replace(before, after))
         (folder / file.name).write_text(content, "utf-8")
     return load_profiles(folder)
 
@@ -187,7 +188,7 @@ CHANGES = (
     ),
     Changed("validity.backdated_minutes", "backdated_minutes = 0", "backdated_minutes = 60"),
     Changed("policy", "32473.1.1", "32473.1.77"),
-    Changed("version", "version = 1\n", "version = 7\n"),
+    Changed("version", "version = 2\n", "version = 8\n"),
 )
 
 REFUSED = (
@@ -209,7 +210,7 @@ REFUSED = (
     ("validity.backdated_minutes", "backdated_minutes = 0", "backdated_minutes = 61"),
     ("keys.rsa.ca", 'ca = "production-rsa"', 'ca = ""'),
     ("keys.rsa.sizes", "[2048, 3072, 4096]", "[2048, 3072, 4096, 8192]"),
-    ("keys.rsa.usage", '["digital-signature", "key-encipherment"]', '["digital-signature"]'),
+    ("keys.rsa.usage", '{ bit = "key-encipherment", with = "server-auth" }', '"key-encipherment"'),
     ("keys.ec.ca", 'ca = "production-ec"', 'ca = ""'),
     ("keys.ec.sizes", "sizes = [384]", "sizes = [384, 256]"),
     ("keys.ec.usage", 'usage = ["digital-signature"]', 'usage = ["key-encipherment"]'),

@@ -24,6 +24,7 @@ from servicecert_pki.certificate import (
     verify_certificate,
 )
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.lint import Linter
 from servicecert_pki.profile import Environment, Usage
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily
@@ -68,21 +69,38 @@ def test_another_decoder_reads_what_was_meant(make_contents: MakeContents, data:
 
 
 @pytest.mark.parametrize("family", KeyFamily)
-@pytest.mark.parametrize("type_id", TYPES)
-def test_each_type_has_its_usages_and_its_policy(
-    make_contents: MakeContents, ca_keys: Mapping[str, SigningKey], type_id: str, family: KeyFamily
+@pytest.mark.parametrize(
+    ("type_id", "usages"),
+    [
+        *(
+            (type_id, frozenset(it))
+            for type_id in TYPES[:2]
+            for it in (Usage, [Usage.SERVER_AUTH], [Usage.CLIENT_AUTH])
+        ),
+        *((type_id, frozenset[Usage]()) for type_id in TYPES[2:]),
+    ],
+)
+def test_B1_each_type_has_its_usages_and_its_policy(
+    make_contents: MakeContents,
+    ca_keys: Mapping[str, SigningKey],
+    linter: Linter,
+    type_id: str,
+    usages: frozenset[Usage],
+    family: KeyFamily,
 ) -> None:
-    meant = make_contents(type_id, family)
+    """An RSA key receives keys of TLS clients only (RFC 5280, 4.2.1.12)."""
+    meant = make_contents(type_id, family, usages=usages)
+    assert linter.findings(meant, build_tbs(meant)) == ()
     certificate = x509.load_der_x509_certificate(sign_tbs(build_tbs(meant), ca_keys[meant.issuer.id]))
     usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     is_server = "server" in type_id
     assert usage.digital_signature
     assert usage.content_commitment is not is_server
-    assert usage.key_encipherment is (is_server and family is KeyFamily.RSA)
+    assert usage.key_encipherment is (Usage.SERVER_AUTH in usages and family is KeyFamily.RSA)
     never = (usage.data_encipherment, usage.key_agreement, usage.key_cert_sign, usage.crl_sign)
     assert not any(never)
     purposes = [it.value for it in certificate.extensions if isinstance(it.value, x509.ExtendedKeyUsage)]
-    assert [set(it) for it in purposes] == ([set(PURPOSE.values())] if is_server else [])
+    assert [set(it) for it in purposes] == ([{PURPOSE[it] for it in usages}] if is_server else [])
     policies = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
     assert [it.policy_identifier.dotted_string for it in policies] == [POLICY[type_id]]
     assert certificate.signature_algorithm_oid.dotted_string == (

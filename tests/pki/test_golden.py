@@ -21,7 +21,7 @@ from servicecert_pki.certificate import AlternativeNames, Contents, Subject, bui
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PrivateKey, PublicKey, family_of_key
 from servicecert_pki.lint import Linter
-from servicecert_pki.profile import Profile
+from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_pki.validity import validity
@@ -78,7 +78,7 @@ def issuer_of(profile: Profile, family: KeyFamily) -> IssuerInfo:
     return IssuerInfo.of(profile.keys[family].ca, profile.environment, certificate, certificate)
 
 
-def contents_of(profile: Profile, family: KeyFamily) -> Contents:
+def contents_of(profile: Profile, family: KeyFamily, usages: frozenset[Usage] | None = None) -> Contents:
     issuer, valid = issuer_of(profile, family), validity(profile, NOW)
     dns, ip = ("kanta.example.fi", "xn--trdgrd-cuak.example.fi"), (ip_address("192.0.2.7"), ip_address("2001:db8::7"))
     return Contents(
@@ -91,7 +91,7 @@ def contents_of(profile: Profile, family: KeyFamily) -> Contents:
             dns[0] if profile.dns_names else "Esimerkkijärjestelmä",
         ),
         names=AlternativeNames(dns, ip) if profile.dns_names else AlternativeNames(),
-        usages=profile.usages,
+        usages=profile.usages if usages is None else usages,
         spki=keys(1)[family].public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         serial=0x4F9D1E2C_00112233_44556677_8899AABB,
         not_before=valid.not_before,
@@ -103,14 +103,20 @@ def contents_of(profile: Profile, family: KeyFamily) -> Contents:
 
 
 @pytest.mark.parametrize("family", KeyFamily)
-@pytest.mark.parametrize("type_id", ["server", "test-server", "system-signature", "test-system-signature"])
-def test_a_certificate_is_the_stored_one(profiles: Profiles, linter: Linter, type_id: str, family: KeyFamily) -> None:
-    meant = contents_of(profiles[type_id], family)
+@pytest.mark.parametrize(
+    ("type_id", "usages"),
+    [(it, None) for it in ("server", "test-server", "system-signature", "test-system-signature")]
+    + [("server", frozenset({Usage.CLIENT_AUTH}))],
+)
+def test_a_certificate_is_the_stored_one(
+    profiles: Profiles, linter: Linter, type_id: str, usages: frozenset[Usage] | None, family: KeyFamily
+) -> None:
+    meant = contents_of(profiles[type_id], family, usages)
     tbs = build_tbs(meant)
     assert linter.findings(meant, tbs) == ()
     certificate = sign_tbs(tbs, GoldenKey(keys(0)[family]))
     pem = x509.load_der_x509_certificate(certificate).public_bytes(Encoding.PEM)
-    stored = GOLDEN / f"{type_id}-{NAMES[family]}"
+    stored = GOLDEN / "-".join((type_id, *(usages or ()), NAMES[family]))
     if WRITE:
         stored.with_suffix(".txt").write_text(text(certificate), "utf-8")
         stored.with_suffix(".pem").write_bytes(pem)
@@ -121,7 +127,8 @@ def test_a_certificate_is_the_stored_one(profiles: Profiles, linter: Linter, typ
 def test_a_changed_profile_has_another_version(profiles: Profiles) -> None:
     """A version of a profile never changes: certificates name the version that they were issued by."""
     known = dict(line.rsplit(" ", 1) for line in VERSIONS.read_text().splitlines())
-    for type_id, profile in sorted(profiles.by_type.items()):
+    for profile in (*profiles.by_type.values(), *profiles.earlier.values()):
+        type_id = profile.type_id
         version = f"{type_id} {profile.version}"
         if WRITE:
             known.setdefault(version, profile.digest)

@@ -1,6 +1,7 @@
 """Certificates of every kind, with chain and CRL, checked by all verifiers on this machine."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import specimens
+from definitions import source
 from pki.conftest import PASSPHRASES
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
@@ -221,9 +223,40 @@ def test_B3_pkilint_finds_nothing_in_any_certificate_or_crl(stock: Stock) -> Non
     assert {id: found for id, crl in stock.crls.items() if (found := lint_crl(crl))} == {}
 
 
-def test_there_is_a_specimen_of_each_type_and_key_in_both_forms(stock: Stock, profiles: Profiles) -> None:
+ZLINT = ("github.com/zmap/zlint/v3@v3.7.3", "h1:k7MZOUjW0nhmvqvG/VtHExOREuXkcTAfee9zoNRe8Vo=")
+"""The module and its checksum; its own go.sum has those of its libraries."""
+
+BROWSERS = "Apple,CABF_BR,CABF_CS_BR,CABF_EV,CABF_SMIME_BR,Chrome,Mozilla,RFC6962"
+"""Sources of rules that are not ours: those of the CA/Browser Forum, of browsers, and of their transparency logs."""
+
+CONSISTENT = "e_key_usage_and_extended_key_usage_inconsistent"
+
+
+@pytest.mark.long
+def test_B1_zlint_finds_nothing_in_any_certificate(stock: Stock, tmp_path: Path) -> None:
+    """Its keyEncipherment and extended key usage are consistent, among all else (RFC 5280, 4.2.1.12)."""
+    build = ["go", "build", "-C", source(*ZLINT), "-o", tmp_path, "./cmd/zlint"]
+    if subprocess.run(build, capture_output=True).returncode:
+        pytest.skip("zlint's libraries cannot be fetched, so it was not asked")
+    files = [*(stock.folder / "certificates").glob("*.pem"), *(stock.folder / "ca").glob("*/*.pem")]
+    judged = {it.stem: json.loads(" ".join(run(tmp_path / "zlint", "-excludeSources", BROWSERS, it))) for it in files}
+    assert len(judged) == len(stock.specimens) + 8
+    assert {it: codes for it, results in judged.items() if (codes := findings(results))} == {}
+    asked = [it for it, results in judged.items() if results[CONSISTENT]["result"] == "pass"]
+    assert sorted(asked) == sorted(it.name for it in stock.specimens if it.contents.usages)
+
+
+def findings(results: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the rules that were broken, or that zlint recommends otherwise."""
+    return [code for code, it in results.items() if it["result"] not in ("pass", "NA", "NE")]
+
+
+def test_there_is_a_specimen_of_each_type_usage_and_key_in_both_forms(stock: Stock) -> None:
+    usages = ("-client-auth", "-server-auth", "-client-auth-server-auth")
+    kinds = [*(f"{type_id}{it}" for type_id in ("server", "test-server") for it in usages)]
+    kinds += ["system-signature", "test-system-signature"]
     keys = ("rsa2048-rsa", "rsa3072-rsa", "rsa4096-rsa", "p384-ec")
-    expected = {f"{type_id}-{key}.{form}" for type_id in profiles.by_type for key in keys for form in ("pem", "der")}
+    expected = {f"{kind}-{key}.{form}" for kind in kinds for key in keys for form in ("pem", "der")}
     assert {path.name for path in (stock.folder / "certificates").iterdir()} == expected
 
 

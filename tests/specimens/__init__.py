@@ -1,12 +1,14 @@
 """A specimen of every certificate that the service can issue, with chains and CRLs, for linters and verifiers.
 
-certificates/<type>-<key>-<ca>.pem and .der    ca/roots, ca/issuing    crls/<ca>.crl, <ca>.<partition>.crl, <root>.crl
+certificates/<type>[-<usages>]-<key>-<ca>.pem and .der    ca/roots, ca/issuing
+crls/<ca>.crl, <ca>.<partition>.crl, <root>.crl
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_address
+from itertools import combinations, product
 from pathlib import Path
 
 from crls import build_crl, check_crl
@@ -20,7 +22,7 @@ from servicecert_pki.crl import RevokedCertificate as Revoked
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_pki.profile import Profile
+from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_pki.serials import draw_serial
@@ -36,7 +38,7 @@ PARTITION, OTHER_PARTITION = 7, 8
 
 @dataclass(frozen=True)
 class Specimen:
-    """A certificate and its intended contents. `name` is ``<type>-<key>-<ca>``."""
+    """A certificate and its intended contents. `name` is ``<type>-<key>-<ca>``, of a server ``<type>-<usages>-…``."""
 
     name: str
     contents: Contents
@@ -59,19 +61,28 @@ def make(
     keys: Mapping[str, bytes],
     now: datetime,
 ) -> list[Specimen]:
-    """Return a certificate of each type for each key, signed by the CA of its profile."""
+    """Return a certificate of each type for each choice of usages and each key, signed by the CA of its profile."""
     specimens = []
     for profile in profiles.by_type.values():
-        for name, spki in keys.items():
-            contents = _contents(profile, authority.issuer(profile.keys[family_of(spki)].ca), spki, now)
+        for usages, (name, spki) in product(choices(profile), keys.items()):
+            contents = _contents(profile, authority.issuer(profile.keys[family_of(spki)].ca), usages, spki, now)
             tbs = build_tbs(contents)
             certificate = sign_tbs(tbs, ca_keys[contents.issuer.id])
             verify_certificate(certificate, tbs, contents.issuer.public_key)
-            specimens.append(Specimen(f"{profile.type_id}-{name}-{contents.issuer.family}", contents, certificate))
+            name = "-".join((profile.type_id, *sorted(usages), name, contents.issuer.family))
+            specimens.append(Specimen(name, contents, certificate))
     return specimens
 
 
-def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) -> Contents:
+def choices(profile: Profile) -> list[frozenset[Usage]]:
+    """Return the extended key usages that an applicant may choose: some of the profile's, or none if it has none."""
+    ordered = sorted(profile.usages)
+    return [
+        frozenset(it) for size in range(min(1, len(ordered)), len(ordered) + 1) for it in combinations(ordered, size)
+    ]
+
+
+def _contents(profile: Profile, issuer: IssuerInfo, usages: frozenset[Usage], spki: bytes, now: datetime) -> Contents:
     valid = validity(profile, now)
     dns = ("kanta.example.fi", "xn--trdgrd-cuak.example.fi", "r3---sn.example.fi")
     addresses = (ip_address("192.0.2.7"), ip_address("2001:db8::7"))
@@ -81,7 +92,7 @@ def _contents(profile: Profile, issuer: IssuerInfo, spki: bytes, now: datetime) 
         issuer=issuer,
         subject=Subject("Esimerkkiapteekki Oy", "Apoteket Helsingfors VI", "0204819-8", common_name),
         names=AlternativeNames(dns, addresses) if profile.dns_names else AlternativeNames(),
-        usages=profile.usages,
+        usages=usages,
         spki=spki,
         serial=draw_serial(),
         not_before=valid.not_before,

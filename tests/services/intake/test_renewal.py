@@ -96,6 +96,15 @@ def test_A14_the_key_usage_is_that_of_each_certificate_s_own_profile(submit, hap
     assert (difference.field, difference.removed, difference.added) == ("key_usage", (), ("keyEncipherment",))
 
 
+def test_A14_B1_an_rsa_key_for_clients_alone_receives_no_keys(submit, happen, issued):
+    asked = submit(follows=SERIAL, csr=RSA, usages=["client-auth"])
+    differences = found(happen, asked, earlier_of(issued)).events[0].renewal.differences
+    assert {each.field: (each.removed, each.added) for each in differences} == {
+        "extended_key_usage": (("server-auth",), ("client-auth",)),
+        "key_usage": (("keyEncipherment",), ()),
+    }
+
+
 def test_A14_the_same_again_has_no_difference_and_the_same_key_is_warned_of(submit, happen, issued):
     decision = found(happen, submit(follows=SERIAL, csr=RSA), earlier_of(issued))
     renewal = decision.events[0].renewal

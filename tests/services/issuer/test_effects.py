@@ -260,7 +260,7 @@ async def test_f3_what_was_intended_under_other_settings_waits_with_an_alarm_unt
     """A release changed the profile, or an operator the addresses: the granted decision is not taken back at once."""
     honest = task(order(context, accepted()))
     changed = load_profiles()
-    server = replace(changed.by_type["server"], version=2, policy="1.3.6.1.4.1.32473.9")
+    server = replace(changed.by_type["server"], version=3, policy="1.3.6.1.4.1.32473.9")
     newer = replace(context, profiles=replace(changed, by_type={**changed.by_type, "server": server}))
     for other in (newer, replace(context, base_url="http://other.example.fi")):
         signer = Signer(other, Refusing())

@@ -36,7 +36,7 @@ def check_order(
     it = recorded.allocated
     if not order.is_of(recorded):
         raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
-    profile = context.profiles.by_type.get(application.type)
+    profile = context.profiles.find(application.type, it.profile_version)
     if profile is None:
         raise SigningRefused("profile", f"There is no profile {application.type}.")
     if faults := request_faults(b64decode(application.csr)):

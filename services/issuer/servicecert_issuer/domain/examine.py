@@ -164,11 +164,11 @@ def contents_of(
     moment: datetime,
     intended: Allocated | None = None,
 ) -> Contents:
-    """Return the certificate's contents: with CA and CRL partition as intended, or as they are drawn at the moment.
+    """Return the certificate's contents: with profile, CA and CRL partition as intended, or those of the moment.
 
     Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing.
     """
-    profile = _profile_of(context, application)
+    profile = _profile_of(context, application, intended)
     spki = public_key_of(b64decode(application.csr))
     if intended is None:
         issuer, partition = _issuer_of(context, profile, spki, moment), partition_of(serial, context.partitions)
@@ -201,8 +201,10 @@ def contents_of(
     )
 
 
-def _profile_of(context: IssuingContext, application: ApplicationAccepted) -> Profile:
-    profile = context.profiles.by_type.get(application.type)
+def _profile_of(
+    context: IssuingContext, application: ApplicationAccepted, intended: Allocated | None = None
+) -> Profile:
+    profile = context.profiles.find(application.type, intended.profile_version if intended else None)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
     return profile

@@ -8,6 +8,7 @@ from servicecert_pki.profile import KeyUsage, Profile
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import Subject
+from servicecert_schemas.values import Usage
 
 from ..deadlines import day_of
 from ..registers.snapshot import Registers
@@ -71,15 +72,15 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,
         usages,
-        _key_usage(application, profile),
+        _key_usage(application, profile, usages),
     )
 
 
-def _key_usage(application: Application, profile: Profile) -> tuple[KeyUsage, ...]:
+def _key_usage(application: Application, profile: Profile, usages: tuple[Usage, ...]) -> tuple[KeyUsage, ...]:
     """Return the key usage of the request's key, from its profile."""
     if application.csr is None or application.csr.key is None:
         return ()
-    return _in_order(profile.keys[KeyFamily(application.csr.key.family)].usage)
+    return _in_order(profile.key_usage(KeyFamily(application.csr.key.family), usages))
 
 
 @cache
