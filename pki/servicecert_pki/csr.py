@@ -106,15 +106,19 @@ def public_key_info(request: bytes) -> bytes:
 
 def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
     try:
-        der.check_strict(encoded)
         request = x509.load_der_x509_csr(encoded)
+    except (ValueError, x509.InvalidVersion):
+        raise Stop(_misread(encoded)) from None
+    try:
+        # The library reads the contents of names and attributes only when they are asked for, and never all of them.
+        der.check_strict(encoded)
         # A signature is whole octets; its verification would ignore a count of unused bits (RFC 2986, 4.2).
         *_, signature = der.members(encoded, der.read(encoded))
         if encoded[signature.content] != 0:
-            raise ValueError
+            raise ValueError("the signature is not of whole octets")
         return request
-    except (ValueError, x509.InvalidVersion):
-        raise Stop(_misread(encoded)) from None
+    except ValueError as wrong:
+        raise Stop(fault.not_der(str(wrong))) from None
 
 
 def _misread(encoded: bytes) -> CsrFault:

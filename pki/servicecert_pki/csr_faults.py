@@ -3,7 +3,7 @@
 CsrRefused          what `csr.read_csr` raises; carries the same faults that `csr.judge_csr` returns
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from .spki import CURVES, KEY_SIZES, KeyFamily
 
@@ -18,7 +18,7 @@ class CsrFault:
     """Why a request is refused: a stable `code` and one English sentence that says what to do."""
 
     code: str
-    message: str
+    message: str = field(compare=False)
 
 
 class CsrRefused(ValueError):
@@ -105,3 +105,8 @@ KEY_COMPROMISED = CsrFault("key-compromised", "The key is known to be compromise
 
 FAULTS: tuple[CsrFault, ...] = tuple(each for each in list(vars().values()) if isinstance(each, CsrFault))
 """Every fault that `csr.judge_csr` can return; each needs a text in the customer's language."""
+
+
+def not_der(why: str) -> CsrFault:
+    """Return the fault of a request that is readable but not in DER; `why` quotes nothing of it."""
+    return replace(UNREADABLE, message=f"The request is not in DER: {why}; make it with another program.")

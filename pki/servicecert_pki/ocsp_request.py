@@ -146,7 +146,7 @@ def _extensions(encoded: bytes, wrapped: der.Element, tag: int) -> bytes | None:
         _expect(extension, der.SEQUENCE)
         name, *rest = der.members(encoded, extension)
         _expect(name, _OID)
-        critical = bool(rest) and rest[0].tag == _BOOLEAN and encoded[rest[0].content : rest[0].end] == b"\xff"
+        critical = bool(rest) and rest[0].tag == _BOOLEAN and encoded[rest[0].content : rest[0].end] != b"\0"
         value = rest[-1] if rest else name
         _expect(value, der.OCTET_STRING)
         which = encoded[name.start : name.end]

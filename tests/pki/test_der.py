@@ -68,6 +68,9 @@ def test_lengths_are_read_back(content: bytes) -> None:
         ("0403ff", "inside a value"),
         ("0484ffffffff00", "inside a value"),
         ("0482", "inside a value"),
+        ("0101" + "01", "no valid BOOLEAN"),
+        ("3004" + "02020001", "no valid INTEGER"),
+        ("3003" + "220100", "constructed of several"),
     ],
 )
 def test_what_is_not_der_is_refused(encoded: str, sentence: str) -> None:

@@ -168,6 +168,9 @@ MALFORMED = {
         ONE, after=der.tlv(0xA2, der.sequence(extension("1.3.6.1.5.5.7.48.1.2", der.sequence())))
     ),
     "critical extension": tbs_request(ONE, after=der.tlv(0xA2, der.sequence(CRITICAL))),
+    "critical extension in other words": tbs_request(
+        ONE, after=der.tlv(0xA2, der.sequence(CRITICAL.replace(b"\x01\x01\xff", b"\x01\x01\x01")))
+    ),
     "critical extension of one": tbs_request(der.sequence(CERT_ID, der.tlv(0xA0, der.sequence(CRITICAL)))),
     "extension without a value": tbs_request(ONE, after=der.tlv(0xA2, der.sequence(der.sequence(der.oid("1.2.3"))))),
     "extensions twice": tbs_request(der.sequence(CERT_ID, *[der.tlv(0xA0, der.sequence())] * 2)),
