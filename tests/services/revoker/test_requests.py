@@ -315,7 +315,7 @@ def test_D4_absurd_sending_time_gives_way_to_the_events(
         (RevocationReason.KEY_EXPOSED, datetime(2030, 1, 1, tzinfo=UTC), NOW.replace(microsecond=0)),
     ],
 )
-def test_exposure_lies_within_the_certificates_life(
+def test_D3_exposure_lies_within_the_certificates_life(
     asked: MakeAsked,
     certificate: Certificate,
     reason: RevocationReason,
@@ -323,3 +323,20 @@ def test_exposure_lies_within_the_certificates_life(
     invalid: datetime | None,
 ) -> None:
     assert revocation(asked(reason=reason, exposed_since=since), certificate, NOW).invalid_since == invalid
+
+
+@pytest.mark.parametrize("since", [SENT_AT, datetime(2030, 1, 1, tzinfo=UTC)])
+def test_D3_exposure_before_the_certificate_begins_is_never_in_the_future(
+    asked: MakeAsked, certificate: Certificate, since: datetime
+) -> None:
+    """A certificate may begin in 60 days (A14)."""
+    ahead = replace(certificate, not_before=NOW + timedelta(days=60))
+    made = revocation(asked(reason=RevocationReason.KEY_EXPOSED, exposed_since=since), ahead, NOW)
+    assert made.invalid_since == made.revoked_at == NOW.replace(microsecond=0)
+
+
+def test_D4_a_request_is_never_from_the_future_where_the_issuers_clock_is_ahead(
+    asked: MakeAsked, certificate: Certificate
+) -> None:
+    ahead = replace(certificate, issued_at=NOW + timedelta(seconds=2))
+    assert revocation(asked(), ahead, NOW).requested_at == NOW

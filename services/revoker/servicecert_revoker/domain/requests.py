@@ -154,7 +154,8 @@ def serial_matches(typed: str, serial: str) -> bool:
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:
     """Return the revocation of a granted request.
 
-    Its invalidity date (RFC 5280, 5.3.2) is not in the future, and not before the certificate's first moment.
+    Its invalidity date (RFC 5280, 5.3.2) is not before the certificate's first moment, and never in the future (D3),
+    where that moment may lie.
     """
     request, sent = asked.request, _sent_at(asked, certificate, now)
     exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
@@ -164,7 +165,7 @@ def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocat
         requested_at=sent,
         due=sent + TAKES_EFFECT_WITHIN,
         revoked_at=now.replace(microsecond=0),
-        invalid_since=None if exposed is None else max(certificate.begins, min(exposed, now)).replace(microsecond=0),
+        invalid_since=None if exposed is None else min(now, max(certificate.begins, exposed)).replace(microsecond=0),
     )
 
 
@@ -200,8 +201,9 @@ def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
     """Return the moment that a request is judged by, and the start of D4's 24 hours.
 
     It is the sending time that the e-service states, if between issuance and the event's time; else the event's time.
+    It is never in the future: the issuer's clock may be ahead.
     """
-    written = max(certificate.issued_at, min(asked.at, now))
+    written = min(now, max(certificate.issued_at, asked.at))
     sent = asked.request.sent_at
     return sent if certificate.issued_at <= sent <= written else written
 
