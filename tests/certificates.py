@@ -4,10 +4,13 @@ from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import AuthorityInformationAccessOID
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, fingerprint, sign_tbs
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.partitions import certificate_url, crl_url
 from servicecert_pki.profile import Usage
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import spki_of, spki_sha256
@@ -18,17 +21,29 @@ FROM = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 LIFE = timedelta(days=30)
 
 
+def addresses(certificate: x509.Certificate) -> tuple[str, str]:
+    """Return the one CRL that a certificate names, and the one certificate of its CA."""
+    (point,) = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    (issuer,) = (it for it in access if it.access_method == AuthorityInformationAccessOID.CA_ISSUERS)
+    assert point.full_name is not None
+    (crl,) = point.full_name
+    return crl.value, issuer.access_location.value
+
+
 def certified(
     issued: CertificateIssued,
     authority: Authority,
     ca_keys: Mapping[str, SigningKey],
     *,
+    ca: str = "test-ec",
+    base: str = "http://crl.example.fi",
     serial: int = SERIAL,
     not_before: datetime = FROM,
     not_after: datetime = FROM + LIFE,
 ) -> CertificateIssued:
     """Return the event with a certificate that its CA signed, and that says the same as the event."""
-    issuer = authority.issuer("test-ec")
+    issuer = authority.issuer(ca)
     spki = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
     contents = Contents(
         profile=load_profiles().by_type["test-server"],
@@ -40,10 +55,10 @@ def certified(
         serial=serial,
         not_before=not_before,
         not_after=not_after,
-        crl_url="http://crl.example.fi/test-ec.5.crl",
-        ca_issuers_url="http://crl.example.fi/test-ec.cer",
+        crl_url=crl_url(base, ca, 5),
+        ca_issuers_url=certificate_url(base, ca),
     )
-    der = sign_tbs(build_tbs(contents), ca_keys["test-ec"])
+    der = sign_tbs(build_tbs(contents), ca_keys[ca])
     return issued.model_copy(
         update={
             "issuer": issuer.id,

@@ -11,11 +11,12 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from . import der
 from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
-from .manifest import kind_of
+from .manifest import kind_of, root_id
+from .partitions import FULL, certificate_url, crl_url
 from .profile import Environment
 from .spki import KeyFamily, spki_of
 
@@ -83,9 +84,12 @@ def make_issuing(
     policies: tuple[str, ...],
     now: datetime,
     serial: int,
-    crl_url: str | None = None,
+    crl_base_url: str | None = None,
 ) -> x509.Certificate:
-    """Sign an issuing CA's certificate, limited to the environment's policies; it names its root's CRL, if given."""
+    """Sign an issuing CA's certificate, limited to the environment's policies.
+
+    It names its root's CRL and certificate where the revoker publishes them, at `crl_base_url`, if given.
+    """
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
@@ -95,9 +99,15 @@ def make_issuing(
         .add_extension(x509.CertificatePolicies(information), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
     )
-    if crl_url is not None:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl_url)], None, None, None)
+    if crl_base_url is not None:
+        name = root_id(*kind_of(id)[:2])
+        crl, certificate = crl_url(crl_base_url, name, FULL), certificate_url(crl_base_url, name)
+        point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
+        access = x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(certificate)
+        )
         builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
+        builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
     return builder.sign(root_key, _hash(root_key))
 
 

@@ -66,12 +66,13 @@ def make_authority(
     now: datetime,
     random: Random = os.urandom,
     store: KeyStore | None = None,
+    crl_base_url: str | None = None,
 ) -> list[Action]:
     """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
     policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
-    numbers. The manifest is written last, so an interrupted run can be repeated.
+    numbers; `crl_base_url` as in `sign_requests`. The manifest is written last, so an interrupted run can be repeated.
     """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
@@ -81,7 +82,9 @@ def make_authority(
         actions = make_roots(offline, passphrases, now, random, again=True, trial=True)
         actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
-        actions += sign_requests(offline, requests, passphrases, profiles, now, random, again=True)
+        actions += sign_requests(
+            offline, requests, passphrases, profiles, now, random, again=True, crl_base_url=crl_base_url
+        )
         actions += make_root_crls(offline, passphrases, now)
         copy_root_crls(offline, directory)
         return actions + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
@@ -170,7 +173,7 @@ def sign_requests(
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
     `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
-    With `crl_base_url` the certificate names the URL of its root's CRL.
+    With `crl_base_url`, without a final slash, the certificate names the URLs of its root's CRL and certificate.
     """
     check_passphrases(passphrases)
     actions = []
@@ -185,8 +188,8 @@ def sign_requests(
             root, root_key = open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            url = f"{crl_base_url.rstrip('/')}/{root_file}.crl" if crl_base_url else None
-            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), draw_serial(random), url)
+            serial = draw_serial(random)
+            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), serial, crl_base_url)
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             actions.append(Action.certified("issuing CA", id, certificate))
     return actions

@@ -34,6 +34,11 @@ def crl_url(base: str, issuer: str, partition: int) -> str:
     return f"{base}/{crl_name(issuer, partition)}"
 
 
+def certificate_url(base: str, ca: str) -> str:
+    """Return the URL of a CA's certificate: the caIssuers in the certificates that it signs."""
+    return f"{base}/{ca}.cer"
+
+
 def partition_in(url: str, issuer: str) -> int | None:
     """Return the partition of the list at a URL, None for any other file than a list of this CA."""
     match = re.fullmatch(rf"{re.escape(issuer)}(?:\.([1-9][0-9]{{0,3}}))?\.crl", url.rpartition("/")[2])

@@ -14,8 +14,8 @@ from .keys import SigningKey
 from .partitions import MOST_PARTITIONS
 
 
-def _http_url(text: str) -> str:
-    """Return an http URL. https is rejected: fetching it would need another certificate (RFC 5280, 8)."""
+def http_url(text: str) -> str:
+    """Return an http URL, or raise ValueError. https would need another certificate to be fetched (RFC 5280, 8)."""
     if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
         raise ValueError(
             "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
@@ -23,7 +23,7 @@ def _http_url(text: str) -> str:
     return text
 
 
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 
 
 class SigningSettings(BaseSettings):

@@ -1,21 +1,24 @@
 import json
 
 import pytest
+from certificates import addresses
 from commandline import one_sentence
 from cryptography import x509
 
 
 def test_a_dry_run_makes_nothing(servicecert, tmp_path):
-    shown = servicecert("ca", "init", tmp_path / "ca", "--dry-run").stdout
-    assert "4 roots in" in shown
-    assert "4 issuing CAs in" in shown
+    shown = servicecert("ca", "init", tmp_path / "ca", "--dry-run")
+    assert "4 roots in" in shown.stdout
+    assert "4 issuing CAs in" in shown.stdout
+    assert "revoking such a CA reaches nobody: make them with --crl-base-url" in shown.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tmp_path, monkeypatch):
     monkeypatch.setenv("SERVICECERT_CA_DIR", str(tmp_path / "ca"))
+    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
     made = servicecert("ca", "init", "--json")
-    assert made.exit_code == 0
+    assert (made.exit_code, made.stderr) == (0, "")
     passphrases = tmp_path / "ca.passphrases"
     assert passphrases.stat().st_mode & 0o777 == 0o600
     assert [line.partition("=")[0] for line in passphrases.read_text().splitlines()] == ["production", "test"]
@@ -24,6 +27,10 @@ def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tm
     assert [each["id"] for each in shown] == ["production-rsa", "production-ec", "test-rsa", "test-ec"]
     certificate = x509.load_pem_x509_certificate((tmp_path / "ca" / "issuing" / "test-ec.pem").read_bytes())
     assert shown[3]["serial"] == f"{certificate.serial_number:x}"
+    assert addresses(certificate) == (
+        "http://crl.example.fi/test-root-ec.crl",
+        "http://crl.example.fi/test-root-ec.cer",
+    )
     assert "production-ec" in servicecert("ca", "show").stdout
 
 

@@ -12,7 +12,9 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from certificates import addresses
 from commandline import Ended, processes_of, until, worker_of
+from cryptography import x509
 from servicecert_cli.stand.system import PARTITIONS
 from servicecert_pki.partitions import partition_of
 
@@ -241,6 +243,20 @@ def test_B4_openssl_accepts_each_certificate_but_the_revoked_one(folder, type):
     )
     assert (code == 0) is (type != "server")
     assert ("certificate revoked" in output) is (type == "server")
+
+
+def test_D7_each_issuing_ca_names_its_root_s_crl_and_certificate_where_the_crls_are_served(folder):
+    issued = x509.load_pem_x509_certificate((folder / "certificates" / "server.pem").read_bytes())
+    base = addresses(issued)[0].rpartition("/")[0]
+    named = {
+        path.stem: addresses(x509.load_pem_x509_certificate(path.read_bytes()))
+        for path in (folder / "ca" / "issuing").iterdir()
+    }
+    assert named == {
+        f"{kind}-{family}": (f"{base}/{kind}-root-{family}.crl", f"{base}/{kind}-root-{family}.cer")
+        for kind in ("production", "test")
+        for family in ("rsa", "ec")
+    }
 
 
 @pytest.mark.parametrize("type", TYPES)

@@ -43,7 +43,7 @@ def profiles() -> Profiles:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> Authority:
     def make(folder: Path) -> None:
-        make_authority(folder / "ca", PASSPHRASES, profiles, CEREMONY)
+        make_authority(folder / "ca", PASSPHRASES, profiles, CEREMONY, crl_base_url="http://crl.example.fi")
 
     return Authority.load(made_once(tmp_path_factory, "authority-of-pki", make) / "ca")
 

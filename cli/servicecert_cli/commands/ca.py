@@ -45,11 +45,18 @@ for step in (root, request, install, activate, status, reconcile, retry, void, r
 @options.directory
 @options.passphrase_file
 @options.key_place
+@options.crl_base_url
 @options.operator
 @options.dry_run
 @as_json
 def init(
-    directory: Path, passphrase_file: Path | None, place: options.KeyPlaces, operator: str, dry_run: bool, as_json: bool
+    directory: Path,
+    passphrase_file: Path | None,
+    place: options.KeyPlaces,
+    crl_base_url: str | None,
+    operator: str,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Make the roots and the issuing CAs, for production and test each in RSA 4096 and EC P-384.
 
@@ -61,7 +68,7 @@ def init(
     \b
     Examples:
       servicecert ca init ca --dry-run
-      servicecert ca init ca --passphrase-file ca.passphrases
+      servicecert ca init ca --crl-base-url http://crl.example.fi
     """
     file = options.default_passphrase_file(directory, passphrase_file)
     if (directory / MANIFEST).exists():
@@ -70,8 +77,11 @@ def init(
         where = f"with the passphrases in {file}" if file.exists() else f"with new passphrases, written to {file}"
         click.echo(f"Would make 4 roots in {offline_folder(directory)}, {where}.")
         click.echo(f"Would make 4 issuing CAs in {directory}, their keys in {place}.")
+        options.warn_without_address(crl_base_url)
         return
-    make_authority(directory, file, place.store(directory, file) if place.kind == "pkcs11" else None, operator)
+    store = place.store(directory, file) if place.kind == "pkcs11" else None
+    make_authority(directory, file, store, operator, crl_base_url)
+    options.warn_without_address(crl_base_url)
     authority = Authority.load(directory)
     (protocol,) = (directory / "protocols").iterdir()
     if as_json:

@@ -53,7 +53,7 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
 @root.command("sign")
 @options.offline
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILES)
-@click.option("--crl-base-url", metavar="URL", help="Where the roots' CRLs are served; the certificates name it.")
+@options.crl_base_url
 @options.passphrase_file
 @options.operator
 @options.dry_run
@@ -78,9 +78,11 @@ def root_sign(
         click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
         return
     passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
-    url = _http(crl_base_url)
-    actions = sign_requests(offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=url)
+    actions = sign_requests(
+        offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=crl_base_url
+    )
     _report(offline, "root sign", operator, actions)
+    options.warn_without_address(crl_base_url)
 
 
 @root.command("crl")
@@ -216,12 +218,6 @@ def _moment(text: str) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise click.BadParameter("give a day like 2027-03-01, or a time with its zone like 2027-03-01T08:00+02:00")
     return moment
-
-
-def _http(url: str | None) -> str | None:
-    if url is not None and not (url.isascii() and url.startswith("http://") and len(url.split("/")[2]) > 0):
-        raise click.BadParameter("give an address that begins with http:// and a host", param_hint="--crl-base-url")
-    return url
 
 
 def _names(files: tuple[Path, ...]) -> str:

@@ -20,16 +20,23 @@ DEMONSTRATION = "a demonstration on one machine"
 
 
 def make_authority(
-    directory: Path, passphrase_file: Path, store: KeyStore | None = None, operator: str = DEMONSTRATION
+    directory: Path,
+    passphrase_file: Path,
+    store: KeyStore | None = None,
+    operator: str = DEMONSTRATION,
+    crl_base_url: str | None = None,
 ) -> Authority:
     """Make the CAs in `directory` and their roots beside it, and store the protocol. Takes some seconds.
 
     If the passphrase file does not exist, it is written with new passphrases, mode 0600. Keys of issuing CAs go to
-    `store`, or into encrypted files. Raises AuthorityExists, AuthorityRefused, KeyUnavailable, UserError.
+    `store`, or into encrypted files. Their certificates name their roots' CRLs at `crl_base_url`, if given. Raises
+    AuthorityExists, AuthorityRefused, KeyUnavailable, UserError.
     """
     draw_passphrases(passphrase_file)
     now = datetime.now(UTC)
-    actions = ceremony.make_authority(directory, read_passphrases(passphrase_file), load_profiles(), now, store=store)
+    actions = ceremony.make_authority(
+        directory, read_passphrases(passphrase_file), load_profiles(), now, store=store, crl_base_url=crl_base_url
+    )
     record(directory, "init", operator, actions, now)
     return Authority.load(directory)
 

@@ -203,12 +203,13 @@ class System:
         if (self.ca_folder / MANIFEST).exists():
             return
         self._report.began("authority", "Certificate authority")
+        url = self.overrides.get("SERVICECERT_CRL_BASE_URL", self.crl_url)
         if self._token:
             self._token_environment = await asyncio.to_thread(
-                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm"
+                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm", url
             )
         else:
-            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
+            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file, crl_base_url=url)
         where = ", keys in SoftHSM2" if self._token else ""
         self._report.done("authority", f"4 roots, 4 issuing CAs: RSA 4096, EC P-384{where}")
 

@@ -12,10 +12,11 @@ from servicecert_pki.key_store import token_label
 from servicecert_pki.profile import Environment
 
 from ..faults import UserError
+from ..operations.authority import DEMONSTRATION
 from ..operations.files import write_private
 
 
-def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -> Mapping[str, str]:
+def make_token_authority(directory: Path, passphrase_file: Path, folder: Path, crl_base_url: str) -> Mapping[str, str]:
     """Make two tokens in `folder` and a CA in `directory` with its keys in them. Return the environment to open them.
 
     A separate process makes the CA, since a PKCS#11 library reads its configuration once. The passphrases are those of
@@ -31,7 +32,8 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -
     result = subprocess.run(  # noqa: S603  # our own command
         [
             *(sys.executable, "-m", "servicecert_cli", "ca", "init", str(directory), "--keys", "pkcs11"),
-            *("--passphrase-file", str(passphrase_file), "--operator", "a demonstration on one machine"),
+            *("--passphrase-file", str(passphrase_file), "--operator", DEMONSTRATION),
+            *("--crl-base-url", crl_base_url),
         ],
         env={**os.environ, **environment},
         capture_output=True,

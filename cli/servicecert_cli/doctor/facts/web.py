@@ -13,7 +13,7 @@ from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
-from servicecert_pki.partitions import FULL, crl_url, partition_in
+from servicecert_pki.partitions import FULL, certificate_url, crl_url, partition_in
 
 from ..domain.revocation import CrlPass, FetchedCrl, OcspAnswer, OpenRevocations, ServedCa
 from ..sources import Away, Skip, Sources, shared
@@ -52,7 +52,7 @@ async def named(sources: Sources) -> list[Named]:
     if base := os.environ.get("SERVICECERT_CRL_BASE_URL"):
         try:
             for id in (await authority(sources)).issuers:
-                found.setdefault(id, Named(id, (crl_url(base, id, FULL),), f"{base}/{id}.cer"))
+                found.setdefault(id, Named(id, (crl_url(base, id, FULL),), certificate_url(base, id)))
         except (Skip, Away):
             pass
     if not found:

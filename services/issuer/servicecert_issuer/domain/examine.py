@@ -20,7 +20,7 @@ from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.key_checks import weaknesses
 from servicecert_pki.names import NameRefused, check_ip_address
-from servicecert_pki.partitions import crl_url, partition_of
+from servicecert_pki.partitions import certificate_url, crl_url, partition_of
 from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
@@ -60,7 +60,7 @@ class IssuingContext:
         """Return the URLs for a certificate in this partition."""
         return (
             crl_url(self.base_url, issuer.id, partition),
-            f"{self.base_url}/{issuer.id}.cer",
+            certificate_url(self.base_url, issuer.id),
             self.ocsp_url,
         )
 
