@@ -36,6 +36,9 @@ class Pkcs11Module:
         self._condition = threading.Condition()
         self._users = 0
         self._reinitialising = 0
+        # By a token's label: the epoch of its login, which is the process's, and the SHA-256 of the accepted PIN.
+        self.logins: dict[str, tuple[int, bytes]] = {}
+        self.login_lock = threading.Lock()
         try:
             self._functions = ctypes.CDLL(str(path))
             self.cryptoki = load_cryptoki(str(path))

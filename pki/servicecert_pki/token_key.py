@@ -4,7 +4,6 @@ Each signature uses one of the token's sessions, so any number of threads can si
 for again, at most every few seconds, and its keys work again once it is back.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -76,8 +75,6 @@ class Token:
         self._insists = insists
         self._retried_at = float("-inf")
         self._idle: deque[_Session] = deque()
-        self._login = threading.Lock()
-        self._login_epoch = 0
         self._rejected_pin: bytes | None = None
         self._accepted_pin: bytes | None = None
 
@@ -134,14 +131,19 @@ class Token:
 
     def _open(self, epoch: int, writing: bool) -> _Session:
         token = self._module.cryptoki.get_token(token_label=self.label)
-        with self._login:
-            if self._login_epoch == epoch:
+        with self._module.login_lock:
+            since, accepted = self._module.logins.get(self.label, (0, None))
+            if since == epoch and self._accepted_pin == accepted:
                 return _Session(epoch, token.open(rw=writing))
             pin = self._read_pin()
             digest = sha256(pin).digest()
-            if digest == self._rejected_pin:
+            # A token does not look at the PIN of a process that is logged in (PKCS#11 3.1, 5.6.8).
+            if digest == self._rejected_pin or (since == epoch and digest != accepted):
                 raise pkcs11.PinIncorrect
-            is_untried = digest != self._accepted_pin and self._rejected_pin is None and not self._insists
+            if since == epoch:
+                self._accepted_pin = digest
+                return _Session(epoch, token.open(rw=writing))
+            is_untried = digest != accepted and self._rejected_pin is None and not self._insists
             if is_untried and TokenFlag.USER_PIN_COUNT_LOW in token.flags:
                 raise KeyRefused(_PIN_WAS_REFUSED.format(label=self.label))
             try:
@@ -150,12 +152,10 @@ class Token:
                 raise KeyRefused(f"The PIN of the token {self.label} is no text in UTF-8: correct its file.") from None
             try:
                 session = token.open(rw=writing, user_pin=text)
-            except pkcs11.UserAlreadyLoggedIn:
-                session = token.open(rw=writing)
             except (pkcs11.PinIncorrect, pkcs11.PinInvalid, pkcs11.PinLenRange):
                 self._rejected_pin = digest
                 raise
-            self._login_epoch, self._accepted_pin = epoch, digest
+            self._module.logins[self.label], self._accepted_pin = (epoch, digest), digest
             return _Session(epoch, session)
 
     def _unavailable(self, fault: pkcs11.PKCS11Error) -> KeyUnavailable:

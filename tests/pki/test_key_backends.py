@@ -296,6 +296,18 @@ def test_B5_a_pin_that_was_refused_is_not_tried_by_the_next_process_either(
     restarted.login()
 
 
+def test_B5_I11_a_wrong_pin_opens_no_token_at_which_the_process_is_logged_in(
+    make_token: Callable[..., tuple[Token, Path]],
+) -> None:
+    """The token itself would take any: so a manifest cannot open production's keys with the PIN of the tests."""
+    token, _ = make_token("twice")
+    key = generate_in_token(token, "ca", KeyFamily.EC)
+    with pytest.raises(KeyRefused, match="PIN does not open the token twice"):
+        open_token_key(Token(token._module, token.label, lambda: b"wrong"), "ca")
+    assert open_token_key(again(token), "ca").public_key() == key.public_key()
+    verify(key)
+
+
 def again(token: Token, *, insists: bool = False) -> Token:
     """The token as a new process has it."""
     return Token(token._module, token.label, token._read_pin, 0.0, insists=insists)
