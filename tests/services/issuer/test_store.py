@@ -153,7 +153,7 @@ async def test_B2_what_is_intended_never_changes(pool: Pool, intended: Intended)
             "issuer = 'test-ec'",
             "key = 'b'",
             "not_after = now()",
-            "profile_version = 2",
+            "profile_version = 3",
             "sign_by = now()",
             "business_id = '0116297-6'",
         ):
