@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import click
-from servicecert_pki.characters import escaped
 
 from .faults import user_error
 
@@ -84,6 +83,8 @@ class Commands(click.Group):
             fault = user_error(error)
             if fault is None:
                 raise
+            from .terminal.output import escaped
+
             click.echo(f"servicecert: {escaped(str(fault))}", err=True)
             ctx.exit(fault.exit_code)
 

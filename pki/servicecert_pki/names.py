@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from .characters import foreign_letters, is_visible
+from .characters import foreign_letters
 
 SUBJECT_BOUND = 64
 """The upper bound of each length in a profile, in characters, whatever their size in UTF-8.
@@ -179,7 +179,7 @@ def check_subject_text(text: str, field: str, longest: int) -> str:
         raise NameRefused(
             "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {longest}."
         )
-    if text != text.strip() or not is_visible(text):
+    if text != text.strip() or not text.isprintable():
         raise NameRefused(
             "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
         )

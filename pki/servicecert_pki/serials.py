@@ -4,8 +4,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
-from .characters import without_invisible
-
 # Serial numbers of 16 octets whose first bits are 01: always positive, always 16 octets, 126 bits random.
 _OCTETS = 16
 
@@ -48,10 +46,10 @@ def serial_readings(typed: str) -> frozenset[int]:
     """Return every serial number that a typed text can mean (D1); empty if it is none.
 
     Hexadecimal in any case, with colons, blanks, hyphens, leading zeros or `0x`, or decimal; in brackets, with a label,
-    or whole lines of mails and tools; characters that nobody sees do not matter. Digits alone have two readings; the
-    caller knows which one exists. Of several numbers in one text each must mean the same.
+    or whole lines of mails and tools. Digits alone have two readings; the caller knows which one exists. Of several
+    numbers in one text each must mean the same.
     """
-    text = " ".join(without_invisible(typed).split())
+    text = " ".join(typed.split())
     labels = list(_LABEL.finditer(text))
     if files := _FILE.findall(text):
         return _shared([_in_base(digits, "hex") for digits in files])

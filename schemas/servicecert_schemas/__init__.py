@@ -60,6 +60,9 @@ from .certificate import RecipientRole as RecipientRole
 from .certificate import Recipients as Recipients
 from .certificate import ServerNames as ServerNames
 from .certificate import Subject as Subject
+from .characters import cleaned as cleaned
+from .characters import is_visible as is_visible
+from .characters import one_line as one_line
 from .codec import EVENTS as EVENTS
 from .codec import MAX_HEADER_BYTES as MAX_HEADER_BYTES
 from .codec import VERSIONS as VERSIONS

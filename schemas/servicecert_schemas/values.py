@@ -1,8 +1,10 @@
 """The values in events, each validated once, when it is read.
 
-There are two kinds. *Strict* values (a business id with its check digit, a serial number) come from the services.
-*Typed* values (`Text`, `LongText`) come from people and have only a length limit: intake's rules check them and explain
-faults, and the event is never refused for them.
+There are two kinds. *Strict* values (a business id with its check digit, a serial number) come from the services and
+from the e-service itself, like keys, ids, hashes and references. They are as they came, or the event is refused.
+*Typed* values (`Text`, `PublicText`, `AddressText`, `LongText`) come from people, and are cleaned of what nobody sees
+before anything looks at them (A8, D5). They have only a length limit: intake's rules check them and explain faults, and
+the event is never refused for them.
 
 A text is personal data unless its type, or its field, says NAMES_NOBODY (E3).
 """
@@ -15,6 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
+from .characters import cleaned
 from .personal import NAMES_NOBODY
 
 # What the numbers of events can mean at most (F5): a service may work in proportion to any of them.
@@ -82,24 +85,19 @@ Day = Annotated[
 ]
 """A day that a service reckons with. What people type is any `date`, and judged by intake."""
 
-# PostgreSQL cannot store U+0000. In typed text it becomes U+FFFD, so that intake's rules explain the fault.
+# PostgreSQL cannot store U+0000.
 _STORABLE = r"^[^\x00]*$"
 
-
-def _storable(text: str) -> str:
-    return text.replace("\x00", "\ufffd")
-
-
-Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)]
+Text = Annotated[str, StringConstraints(max_length=200), AfterValidator(cleaned)]
 """One line that a person typed: a name, a title, an address as written."""
 
 PublicText = Annotated[Text, NAMES_NOBODY]
 """One line of a public register: the name of an organisation or an information system, or a number there."""
 
-AddressText = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
+AddressText = Annotated[str, StringConstraints(max_length=500), AfterValidator(cleaned)]
 """A typed host name or e-mail address. The limit exceeds any valid one, so that intake can explain its length."""
 
-LongText = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(_storable)]
+LongText = Annotated[str, StringConstraints(max_length=4_000), AfterValidator(cleaned)]
 """Several sentences, typed or for people."""
 
 CsrText = Annotated[str, StringConstraints(max_length=65_536)]

@@ -229,12 +229,19 @@ def test_an_empty_subject_text_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [" a", "a ", "a\nb", "a\0", "a\u202eb", "a\ud800", "a\u200b", "a\u2028b", "\u3164", "a\u2800b", "a\u034fb"]
+    ("text", "code"),
+    [
+        *(
+            (text, "text-characters")
+            for text in (" a", "a ", "a\nb", "a\0", "a\u202eb", "a\ud800", "a\u200b", "a\u2028b")
+        ),
+        *((text, "text-letters") for text in ("\u3164", "a\u2800b", "a\u034fb", "a\ufe0fb")),
+    ],
 )
-def test_invisible_characters_are_refused(text: str) -> None:
+def test_invisible_characters_are_refused(text: str, code: str) -> None:
     with pytest.raises(NameRefused) as refused:
         check_subject_text(text, "unit", 64)
-    assert refused.value.code == "text-characters"
+    assert refused.value.code == code
 
 
 def test_the_abbreviation_stands_in_for_a_name_that_is_too_long() -> None:

@@ -66,24 +66,6 @@ def test_D1_lines_of_mails_and_tools_are_read_whole(pasted: str) -> None:
     assert serial_readings(pasted) == {SERIAL}
 
 
-@given(
-    st.sampled_from([HEX, PAIRS, f"Serienummer, hexadecimalt: {HEX}", f"Serial Number: {DECIMAL} (0x{HEX})"]),
-    st.lists(
-        st.tuples(
-            st.integers(0, 90),
-            st.sampled_from(
-                "\u200b\u200c\u200d\u200e\u200f\u202a\u202c\u202e\u2060\u2066\u2069\ufeff\u00ad\ufe0f\u034f"
-            ),
-        ),
-        max_size=8,
-    ),
-)
-def test_D1_characters_that_nobody_sees_do_not_matter(text: str, hidden: list[tuple[int, str]]) -> None:
-    for place, character in hidden:
-        text = text[:place] + character + text[place:]
-    assert SERIAL in serial_readings(text)
-
-
 def test_D1_a_base_that_is_named_leaves_one_reading() -> None:
     assert serial_readings("Serienummer, decimalt: 10") == {10}
     assert serial_readings("Serienummer, hexadecimalt: 10") == {16}

@@ -76,6 +76,14 @@ def test_F2_every_event_of_a_service_is_believed_with_its_writer_s_signature_onl
         assert read(signed, verifier) == (type if service in writers else "wrong-signature")
 
 
+def test_F2_A8_signed_are_the_bytes_as_they_came_and_not_the_cleaned_text(identities: Identities) -> None:
+    clean = example(ACCEPTED)
+    marked = replace(clean, value=clean.value.replace(b'"name":"', '"name":"\u200b'.encode()))
+    signed = identities.signer("intake").signed(marked)
+    assert read(signed, identities.verifier()) == ACCEPTED
+    assert read(replace(signed, value=clean.value), identities.verifier()) == "wrong-signature"
+
+
 @pytest.mark.parametrize(
     ("source", "is_its_own"),
     [

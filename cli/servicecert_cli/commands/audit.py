@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from servicecert_pki.characters import escaped
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
@@ -16,7 +15,7 @@ from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_json_text, print_table, print_text
+from ..terminal.output import as_json, console, escaped, print_json, print_json_text, print_table, print_text
 from .options import FILE, PUBLIC_KEYS
 
 

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from itertools import groupby
 
 import click
-from servicecert_pki.characters import escaped
 
 from ..canary.settings import Settings as CanarySettings
 from ..doctor.catalogue import CATALOGUE
@@ -14,7 +13,7 @@ from ..doctor.domain.check import Check, Severity, exit_code
 from ..doctor.examine import examine
 from ..exporter.settings import Settings as ExporterSettings
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json, escaped, print_json
 
 COLOURS = {
     Severity.OK: "green",

@@ -12,7 +12,6 @@ import click
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-from servicecert_pki.characters import escaped
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
 from servicecert_worker.kafka.cluster import Cluster
@@ -22,7 +21,7 @@ from servicecert_worker.process import application
 from ..connections import kafka
 from ..connections.addresses import cluster
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_table
+from ..terminal.output import as_json, console, escaped, print_json, print_table
 
 _WATCH_SECONDS = 2.0
 _WINDOW = 30

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
-from servicecert_pki.characters import escaped
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
@@ -15,7 +14,7 @@ from servicecert_worker.runtime.parking import ParkedRecord
 from ..connections.addresses import cluster
 from ..faults import UserError
 from ..operations import refilling
-from ..terminal.output import as_json, print_json, print_table, print_text
+from ..terminal.output import as_json, escaped, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 

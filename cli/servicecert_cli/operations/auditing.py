@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.characters import cleaned
 from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES, unversioned
 from servicecert_worker.audit.exported import Exported, Signed
@@ -142,7 +143,7 @@ async def history(url: str, what: str) -> list[HistoryRow]:
 
 async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
     """Return the case itself, and the cases of certificates with this serial number, in any notation (D1)."""
-    serials = [serial_hex(serial).lower() for serial in serial_readings(what)]
+    serials = [serial_hex(serial).lower() for serial in serial_readings(cleaned(what))]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):
         return [what]
     rows = await connection.fetch(CASES, serials)

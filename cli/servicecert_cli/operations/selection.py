@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
+from servicecert_schemas.characters import cleaned
 
 from ..faults import UserError
 from .files import file_errors
@@ -76,7 +77,7 @@ def read_serials(path: Path) -> tuple[str, ...]:
     for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        serials = serial_readings(line)
+        serials = serial_readings(cleaned(line))
         if not serials:
             raise UserError(
                 f"{path}, line {number}: not a serial number; write it in hexadecimal or decimal.", os.EX_DATAERR

@@ -13,6 +13,8 @@ from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 
+from servicecert_schemas.characters import is_visible
+
 from ..faults import UserError
 
 _DELIMITERS = ";,\t"
@@ -45,7 +47,7 @@ class Line:
         """Return the value of a cell. Raises `RegisterFileError` if it is empty or has an invisible character."""
         if not (value := self.cells[column]):
             raise self.error(column, "is missing")
-        if not value.isprintable():
+        if not is_visible(value):
             raise self.error(column, "has a line break or another invisible character")
         return value
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 from rich.console import Console
-from servicecert_pki.characters import escaped, is_visible
+from servicecert_schemas.characters import is_visible
 
 WIDTH = 80
 
@@ -22,6 +22,14 @@ def console() -> Console:
     if sys.stdout.isatty():
         return Console(highlight=False)
     return Console(highlight=False, width=int(os.environ.get("COLUMNS", WIDTH)))
+
+
+def escaped(text: str, keep: str = "\n") -> str:
+    r"""Return text for a terminal: a control, direction or other invisible character is shown as `\x1b` or `\u202e`.
+
+    Those in `keep` stay, and a printable text is the same.
+    """
+    return "".join(each if each in keep or is_visible(each) else ascii(each)[1:-1] for each in text)
 
 
 def print_json(facts: Any) -> None:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
-from servicecert_pki.characters import escaped
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Texts
+
+from .output import escaped
 
 WIDTH = 79
 _RDN = re.compile(r"(?:\\.|[^,\\])+")

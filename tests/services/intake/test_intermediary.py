@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.domain.cleaning import cleaned_text
 from servicecert_intake.domain.rules.intermediary import MARKS, mark_of, with_canonical_mark
 from servicecert_schemas.application import ApplicationSubmitted, Form
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.characters import cleaned
 from servicecert_schemas.event import Actor
 from services.intake.conftest import CASE_ID, COLLEAGUE, GOOD_CSR, INTERMEDIARY_FORM, event, from_own_account
 
@@ -45,7 +45,7 @@ def spellings(draw) -> tuple[str, str]:
 @given(spellings())
 def test_A9_any_spelling_of_the_mark_is_recognised(spelling):
     mark, typed = spelling
-    assert mark_of(cleaned_text(typed)) == mark
+    assert mark_of(cleaned(typed)) == mark
 
 
 @pytest.mark.parametrize(

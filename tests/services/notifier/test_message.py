@@ -21,8 +21,8 @@ from servicecert_notifier.mail.domain.message import (
     encoded,
     mailbox,
 )
-from servicecert_pki.characters import one_line
 from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.characters import one_line
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")

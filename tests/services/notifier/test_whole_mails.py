@@ -12,8 +12,8 @@ from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox
 from servicecert_notifier.operator.samples import samples
-from servicecert_pki.characters import one_line
 from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.characters import one_line
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")

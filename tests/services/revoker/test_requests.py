@@ -79,8 +79,9 @@ def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now:
         "0a\u00a0bc\u200b12",
     ],
 )
-def test_D1_serial_is_read_however_it_is_typed(typed: str) -> None:
-    assert serial_matches(typed, "0abc12")
+def test_D1_serial_is_read_however_it_is_typed(requested: Requested, typed: str) -> None:
+    request = RevocationRequested.model_validate({**dict(requested()), "serial_as_typed": typed})
+    assert serial_matches(request.serial_as_typed, "0abc12")
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,13 @@ def notify(email: str, language: Language | None = None) -> Notify:
     return Notify(email=email, language=language)
 
 
+@pytest.mark.parametrize(
+    "typed", [" colleague@Example.FI ", "\ufeffcol\u200bleague@Exam\u00adple.FI\u2069\u200e\u00a0"]
+)
 async def test_D5_requester_and_recipients_get_the_mail_the_requester_in_the_own_language(
-    stand: Stand, requested: Requested
+    stand: Stand, requested: Requested, typed: str
 ) -> None:
-    events = await ask(stand, requested(notify=notify(" colleague@Example.FI ", Language.SWEDISH)))
+    events = await ask(stand, requested(notify=notify(typed, Language.SWEDISH)))
     (revoked,) = [each for each in events if isinstance(each, CertificateRevoked)]
     assert revoked.language is Language.FINNISH
     assert revoked.recipients == (

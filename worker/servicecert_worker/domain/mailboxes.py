@@ -13,7 +13,7 @@ def mailbox(typed: str) -> str | None:
     takes longer than all other rules.
     """
     try:
-        address = validate_email(typed.strip(), check_deliverability=False, allow_smtputf8=True)
+        address = validate_email(typed, check_deliverability=False, allow_smtputf8=True)
     except EmailNotValidError:
         return None
     return f"{address.local_part}@{address.ascii_domain}"

@@ -6,10 +6,8 @@ computed from both, so topics may overtake one another.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
 from uuid import UUID
 
-from pydantic import AfterValidator
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, Attachment, CsrAttached, Form
 from servicecert_schemas.case import (
     Answer,
@@ -29,7 +27,6 @@ from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.decider import Event
 
-from .cleaning import cleaned_form
 from .examine import ApplicationParts, application_parts
 from .rules.application import Grant, JudgedCsr, JudgedKey
 from .rules.renewal import Followed
@@ -93,7 +90,7 @@ class Case:
     filed: CaseState
     entered: tuple[HistoryEntry, ...]
     received_at: datetime
-    form: Annotated[Form, AfterValidator(cleaned_form)]
+    form: Form
     recipients: tuple[Recipient, ...]
     attachments: tuple[Attachment, ...] = ()
     csr: JudgedCsr | None = None

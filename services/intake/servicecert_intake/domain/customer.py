@@ -6,7 +6,12 @@ An event that waits for an invitation or a lookup keeps its place: later events 
 from dataclasses import replace
 from datetime import datetime
 
-from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted, ApplicationWithdrawn
+from servicecert_schemas.application import (
+    ApplicationEvent,
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+)
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.event import Role
@@ -124,8 +129,8 @@ def _apply(case: Case, state: CaseState, happened: Event, context: Context) -> t
     match state, happened.data:
         case CaseState.SUBMITTED, ApplicationSubmitted():
             return _judge(case, happened, context), None
-        case _, ApplicationSubmitted():
-            return Decision(case), _answer_resubmission(case, happened)
+        case _, ApplicationSubmitted() as data:
+            return Decision(case), _answer_resubmission(case, data, _parts(happened).csr)
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, ApplicationWithdrawn():
             return transition(case, CaseState.WITHDRAWN, context.now, csr=None, deficiencies=()), None
         case CaseState.SUBMITTED | CaseState.WAITING_FOR_CSR | CaseState.RETURNED, _:
@@ -174,9 +179,9 @@ def _open_case(happened: Event, data: ApplicationSubmitted) -> Case:
         filed=CaseState.SUBMITTED,
         entered=(HistoryEntry(state=CaseState.SUBMITTED, at=happened.time),),
         received_at=happened.time,
-        form=new.form or data.form,
+        form=data.form,
         recipients=new.recipients,
-        attachments=new.attachments,
+        attachments=data.attachments,
         csr=new.csr,
     )
 
@@ -192,16 +197,16 @@ def _judge(case: Case, happened: Event, context: Context) -> Decision[Case]:
 
     A supplement without a request keeps the earlier one (A10).
     """
-    new = _parts(happened)
+    new, data = _parts(happened), happened.data
     newer = replace(case, received_at=max(case.received_at, happened.time), csr=new.csr or case.csr)
-    if not isinstance(happened.data, ApplicationSubmitted):
+    if not isinstance(data, ApplicationSubmitted):
         newer = replace(newer, supplements=case.supplements + 1)
-    if new.form is not None:
+    if isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
         newer = replace(
             newer,
-            form=new.form,
+            form=data.form,
             form_sent_at=happened.time,
-            attachments=new.attachments,
+            attachments=data.attachments,
             recipients=new.recipients,
         )
     follows = newer.form.follows
@@ -217,12 +222,11 @@ def _request_withdrawal(case: Case, happened: Event) -> Decision[Case]:
     return Decision(replace(case, withdrawal=happened.id), (AcceptedWithdrawn(case_id=case.case_id),))
 
 
-def _answer_resubmission(case: Case, happened: Event) -> AnswerCode:
+def _answer_resubmission(case: Case, data: ApplicationSubmitted, csr: JudgedCsr | None) -> AnswerCode:
     """Return the answer to a second submission (A1): sending the same application again is no error."""
-    new = _parts(happened)
     # An accepted case keeps only the key of its request.
-    sent, kept = new.csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
+    sent, kept = csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
     same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
-    sent_form, kept_form = new.form and with_canonical_mark(new.form), with_canonical_mark(case.form)
-    same = same_request and (sent_form, new.attachments) == (kept_form, case.attachments)
+    sent_form, kept_form = with_canonical_mark(data.form), with_canonical_mark(case.form)
+    same = same_request and (sent_form, data.attachments) == (kept_form, case.attachments)
     return AnswerCode.ALREADY_RECEIVED if same else AnswerCode.ALREADY_SUBMITTED

@@ -1,4 +1,4 @@
-"""Read a customer's event before it is decided: cleaned form, recipients (C1), judged certificate request (A4)."""
+"""Read a customer's event before it is decided: recipients (C1), judged certificate request (A4)."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -6,28 +6,19 @@ from dataclasses import dataclass, replace
 
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.key_checks import KEY_CHECKS, KeyCheck
-from servicecert_schemas.application import (
-    ApplicationSubmitted,
-    ApplicationSupplemented,
-    Attachment,
-    CsrAttached,
-    Form,
-)
+from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Event, Facts
 
-from .cleaning import cleaned_attachment, cleaned_form
 from .rules.application import JudgedCsr, JudgedKey
 from .rules.recipients import recipients
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationParts(Facts):
-    """The parts of an application in an event: form, attachments and recipients, or the request, or all."""
+    """What was read from an event: the recipients of its form, and its judged request."""
 
-    form: Form | None = None
-    attachments: tuple[Attachment, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     csr: JudgedCsr | None = None
 
@@ -46,10 +37,8 @@ def _examined(event: Event, check: KeyCheck) -> Event:
 
 def application_parts(data: EventData, csr: JudgedCsr | None) -> ApplicationParts:
     """Return the application parts of an event whose request was judged already."""
-    if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
-        return ApplicationParts(csr=csr)
-    form = cleaned_form(data.form)
-    return ApplicationParts(form, tuple(map(cleaned_attachment, data.attachments)), recipients(form), csr)
+    form = data.form if isinstance(data, ApplicationSubmitted | ApplicationSupplemented) else None
+    return ApplicationParts(() if form is None else recipients(form), csr)
 
 
 def judge_request(text: str, check: KeyCheck = KEY_CHECKS) -> JudgedCsr:

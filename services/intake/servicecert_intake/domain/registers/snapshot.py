@@ -20,15 +20,14 @@ from servicecert_schemas.register import (
 )
 from servicecert_schemas.values import organisation_oid
 
-from ..cleaning import cleaned_text
 from .name_index import NameIndex, build_index
 
 EntryIds = tuple[str, ...]
 
 
 def normalised(text: str) -> str:
-    """Return a name for comparison: cleaned, with composed characters (Unicode NFC)."""
-    return unicodedata.normalize("NFC", cleaned_text(text))
+    """Return a name for comparison: with composed characters (Unicode NFC)."""
+    return unicodedata.normalize("NFC", text)
 
 
 @dataclass(frozen=True, slots=True)

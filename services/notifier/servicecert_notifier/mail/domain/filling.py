@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import assert_never
 
-from servicecert_pki.characters import one_line
+from servicecert_schemas.characters import one_line
 from servicecert_schemas.open_list import value_of
 
 from ...domain.task import (

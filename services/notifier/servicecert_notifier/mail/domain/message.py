@@ -15,8 +15,8 @@ from functools import lru_cache
 from unicodedata import normalize
 from uuid import UUID
 
-from servicecert_pki.characters import one_line
 from servicecert_schemas.certificate import Recipient
+from servicecert_schemas.characters import one_line
 from servicecert_schemas.values import Language
 
 from .flowed import flowed
