@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 # Serial numbers of 16 octets whose first bits are 01: always positive, always 16 octets, 126 bits random.
@@ -23,7 +24,9 @@ _LABEL = re.compile(
 _FILE = re.compile(r"_([0-9a-f]{32,40})(?:-(?:full)?chain)?\.(?:pem|der|p12)(?![a-z0-9])")
 
 _BOTH = re.compile(r"([0-9]{1,80}) \(0x([0-9a-f]{1,80})\)", re.IGNORECASE)
-_BRACKETS = re.compile(r"\[(.*)\]|\((.*)\)|\"(.*)\"|'(.*)'")
+# Brackets and quotation marks, by their general category; and those that Unicode counts as others or as symbols.
+_AROUND = frozenset({"Ps", "Pe", "Pi", "Pf"})
+_MORE_AROUND = frozenset("\"'`\u00b4<>\uff02\uff07\uff1c\uff1e")
 _BETWEEN = re.compile(r"[ :]|(?<=[0-9A-Fa-f])[-\u2010-\u2015](?=[0-9A-Fa-f])")
 
 # RFC 5280, 4.1.2.2: at most 20 octets, without the sign bit.
@@ -49,7 +52,7 @@ def serial_readings(typed: str) -> frozenset[int]:
     or whole lines of mails and tools. Digits alone have two readings; the caller knows which one exists. Of several
     numbers in one text each must mean the same.
     """
-    text = " ".join(typed.split())
+    text = _bare(" ".join(typed.split()))
     labels = list(_LABEL.finditer(text))
     if files := _FILE.findall(text):
         return _shared([_in_base(digits, "hex") for digits in files])
@@ -72,12 +75,22 @@ def _shared(readings: Sequence[frozenset[int]]) -> frozenset[int]:
 
 def _value(text: str, base: str | None) -> frozenset[int]:
     """Return the readings of a number without its label: maybe in brackets, or as `1234 (0x4D2)`."""
-    text = text.strip()
-    if bracketed := _BRACKETS.fullmatch(text):
-        text = bracketed[bracketed.lastindex or 0].strip()
+    text = _bare(text)
     if both := _BOTH.fullmatch(text):
         return _in_base(both[1], "dec") & _in_base(both[2], "hex")
     return _in_base(_BETWEEN.sub("", text), base)
+
+
+def _bare(text: str) -> str:
+    """Return a text without the pairs of brackets or quotation marks around it. The two of a pair may differ."""
+    text = text.strip()
+    while len(text) > 1 and _is_around(text[0]) and _is_around(text[-1]):
+        text = text[1:-1].strip()
+    return text
+
+
+def _is_around(character: str) -> bool:
+    return character in _MORE_AROUND or unicodedata.category(character) in _AROUND
 
 
 def _in_base(digits: str, base: str | None) -> frozenset[int]:

@@ -66,6 +66,21 @@ def test_D1_lines_of_mails_and_tools_are_read_whole(pasted: str) -> None:
     assert serial_readings(pasted) == {SERIAL}
 
 
+@given(
+    st.sampled_from([HEX, PAIRS, DECIMAL, f"serial={HEX}"]),
+    st.lists(
+        st.sampled_from(["<>", "{}", "「」", "⟨⟩", "[]", "()", "«»", "»»", "””", "„“", "‚‘", '""', "''", "``", "＜＞"]),
+        max_size=4,
+    ),
+    st.sampled_from(["", " "]),
+)
+def test_D1_brackets_and_quotation_marks_of_any_kind_do_not_matter(text: str, around: list[str], blank: str) -> None:
+    for pair in around:
+        text = f"{pair[0]}{blank}{text}{pair[1]}"
+    assert SERIAL in serial_readings(text)
+    assert SERIAL in serial_readings(f"Serial number: {text}") or "serial" in text
+
+
 def test_D1_a_base_that_is_named_leaves_one_reading() -> None:
     assert serial_readings("Serienummer, decimalt: 10") == {10}
     assert serial_readings("Serienummer, hexadecimalt: 10") == {16}

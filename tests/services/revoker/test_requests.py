@@ -77,6 +77,9 @@ def judged(asked: Asked, certificate: Certificate | None, known: Knowledge, now:
         "serienummer: 0abc12",
         "Sarjanumero: 0A-BC-12",
         "0a\u00a0bc\u200b12",
+        "<0abc12>",
+        "\ufeff{0a:bc:12}\u200e",
+        "「703506」",
     ],
 )
 def test_D1_serial_is_read_however_it_is_typed(requested: Requested, typed: str) -> None:
