@@ -82,6 +82,12 @@ def test_A2_a_removed_member_is_refused_from_then_on_and_what_was_sent_before_co
     assert role("user-2", *gone, added("user-2", at=NOW + HOUR)) is Role.COLLEAGUE
 
 
+def test_A2_a_removal_by_a_clock_that_is_behind_the_invitation_s_counts():
+    gone = (opened(), added("user-2"), removed("user-2", at=NOW - HOUR - timedelta(minutes=5)))
+    assert role("user-2", *gone) is role("user-2", *gone, sent=NOW - HOUR) is None
+    assert role("user-2", *gone, added("user-2", at=NOW)) is Role.COLLEAGUE
+
+
 def test_A3_who_is_removed_from_one_case_keeps_the_others_and_who_is_removed_from_the_account_keeps_none():
     both = (opened(), *(added("contact", "technical-contact", case) for case in (CASE, OTHER)))
     assert role("contact", *both, removed("contact", CASE)) is None

@@ -43,7 +43,7 @@ def test_A8_a_server_certificate_needs_no_signatory(accepts):
     accepts(signatory=signed(name="-", signed_at=NOW + timedelta(days=1)))
 
 
-@pytest.mark.parametrize("at", [OPENED, NOW - timedelta(days=1), NOW, NOW + 5 * MINUTE])
+@pytest.mark.parametrize("at", [OPENED - 5 * MINUTE, OPENED, NOW - timedelta(days=1), NOW, NOW + 5 * MINUTE])
 def test_A8_who_signed_since_the_account_exists_is_right(accepts, signature_form, at):
     accepts(signature_form, signatory=signed(signed_at=at), **PROVIDER)
 
@@ -54,7 +54,9 @@ def test_A8_a_signature_in_the_future_is_returned(returns, signature_form, at):
 
 
 def test_A8_a_signature_before_the_account_existed_is_returned(returns, signature_form):
-    returns("signed-before-account", signature_form, signatory=signed(signed_at=OPENED - SECOND), **PROVIDER)
+    returns(
+        "signed-before-account", signature_form, signatory=signed(signed_at=OPENED - 5 * MINUTE - SECOND), **PROVIDER
+    )
 
 
 def test_A8_an_account_exists_since_it_was_first_opened_in_whatever_order_it_is_told():

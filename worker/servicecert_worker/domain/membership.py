@@ -19,6 +19,9 @@ from ..decider import Change
 MEMBERSHIP_RETRIES = tuple(timedelta(seconds=seconds) for seconds in (0.2, 1, 3, 10, 30, 60))
 """When an event of a user who is not a member is checked again: the invitation may still be on its way (A2)."""
 
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How much the clocks may differ by which the moments of one user's acts are stated."""
+
 MOST_ACCOUNTS = 100_000
 """How many accounts are known by default: every service that knows them holds them in memory (F5)."""
 
@@ -102,11 +105,14 @@ def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: 
 
 
 def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime) -> Account:
-    """Return the account without a member of one case, or, for None, of the account and all its cases."""
+    """Return the account without a member of one case, or, for None, of the account and all its cases.
+
+    A removal from long before the invitation is a repeated one. One from just before it follows it, by another clock.
+    """
     removed = {
         (user, case): replace(member, until=at)
         for (user, case), member in account.members.items()
-        if user == user_id and case_id in (None, case) and member.until is None and member.since <= at
+        if user == user_id and case_id in (None, case) and member.until is None and member.since <= at + CLOCKS_DIFFER
     }
     return replace(account, members=account.members.update(removed))
 

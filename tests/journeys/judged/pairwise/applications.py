@@ -185,9 +185,9 @@ def _signatory(signature: str, times: Times) -> dict[str, Any] | None:
         case "a-year-ahead":
             at = times.submitted + timedelta(days=365)
         case "before-account":
-            at = times.opened - _SECOND
+            at = times.opened - timedelta(minutes=5, seconds=1)
         case "at-account":
-            at = times.opened
+            at = times.opened - timedelta(minutes=5)
         case "invisible-name":
             name = "\u200b\u2060\u202e\ufeff"
         case "no-letters":

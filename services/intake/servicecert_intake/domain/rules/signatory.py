@@ -2,23 +2,23 @@
 
 import unicodedata
 from collections.abc import Iterator
-from datetime import timedelta
 
 from servicecert_schemas.application import Signatory
 from servicecert_schemas.case import Deficiency
+from servicecert_worker.domain.membership import CLOCKS_DIFFER
 
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies, printable
 
-TOLERANCE = timedelta(minutes=5)
-"""How much the clocks by which a form is signed and sent may differ."""
-
 _LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
 
 
 def signatory(application: Application) -> Deficiencies:
-    """Require a signatory with name and title, who signed between the account's opening and the form's sending."""
+    """Require a signatory with name and title, who signed between the account's opening and the form's sending.
+
+    Registration and application may share one click, and each moment may be another clock's.
+    """
     if application.form.type.is_server:
         return ()
     signed = application.form.signatory
@@ -35,7 +35,7 @@ def _without_letters(signed: Signatory) -> Iterator[Deficiency]:
 
 def _wrong_time(signed: Signatory, application: Application) -> Iterator[Deficiency]:
     sent, opened = application.sent_at, application.account_opened_at
-    if sent is not None and signed.signed_at > sent + TOLERANCE:
+    if sent is not None and signed.signed_at > sent + CLOCKS_DIFFER:
         yield lacking.SIGNED_IN_FUTURE.deficiency()
-    if opened is not None and signed.signed_at < opened:
+    if opened is not None and signed.signed_at < opened - CLOCKS_DIFFER:
         yield lacking.SIGNED_BEFORE_ACCOUNT.deficiency()
