@@ -142,6 +142,7 @@ from .revocation import StandingsCount as StandingsCount
 from .revocation import StandingsCounted as StandingsCounted
 from .rights import MAY as MAY
 from .rights import Act as Act
+from .rights import CustomersEvent as CustomersEvent
 from .rights import act_of as act_of
 from .rights import may as may
 from .rights import reasons_of as reasons_of

@@ -1,4 +1,4 @@
-"""What each role may do in a case (A2, A3, D2): one table, for intake, for the revoker and for the e-service.
+"""What each role may do in a case and for an account (A2, A3, D2): one table, for our services and the e-service.
 
 The role is that of the user's membership (topic `accounts`). The role that an event claims gives no right: it only
 tells the authority's operators from customers, and an operator has no right of a customer.
@@ -6,7 +6,9 @@ tells the authority's operators from customers, and an operator has no right of 
 
 from enum import Enum
 from types import MappingProxyType
+from typing import TypeAlias
 
+from .account import AccountMemberAdded, AccountMemberRemoved
 from .application import (
     ApplicationEvent,
     ApplicationSubmitted,
@@ -20,7 +22,7 @@ from .revocation import RevocationReason, RevocationRequested
 
 
 class Act(Enum):
-    """What a customer can do in a case. No event holds one."""
+    """What a customer can do in a case, or for an account. No event holds one."""
 
     SUBMIT = "submit"
     SUPPLEMENT = "supplement"
@@ -28,6 +30,7 @@ class Act(Enum):
     WITHDRAW = "withdraw"
     REVOKE_EXPOSED = "revoke-exposed"
     REVOKE_OTHERWISE = "revoke-otherwise"
+    INVITE = "invite"
 
 
 _KEY_HOLDERS = frozenset({Act.ATTACH_REQUEST, Act.REVOKE_EXPOSED})
@@ -49,6 +52,8 @@ _EVENTS: MappingProxyType[type[EventData], Act] = MappingProxyType(
         ApplicationSupplemented: Act.SUPPLEMENT,
         CsrAttached: Act.ATTACH_REQUEST,
         ApplicationWithdrawn: Act.WITHDRAW,
+        AccountMemberAdded: Act.INVITE,
+        AccountMemberRemoved: Act.INVITE,
     }
 )
 
@@ -61,7 +66,11 @@ _REASONS = MappingProxyType(
 )
 
 
-def act_of(event: ApplicationEvent | RevocationRequested) -> Act | None:
+CustomersEvent: TypeAlias = ApplicationEvent | RevocationRequested | AccountMemberAdded | AccountMemberRemoved
+"""An event that needs a right."""
+
+
+def act_of(event: CustomersEvent) -> Act | None:
     """Return what a customer does by an event; None for a revocation for the authority's own reason.
 
     A reason that this version does not know is not for those who may only report an exposed key.
@@ -71,9 +80,12 @@ def act_of(event: ApplicationEvent | RevocationRequested) -> Act | None:
     return Act.REVOKE_OTHERWISE if isinstance(event.reason, UnknownMember) else _REASONS.get(event.reason)
 
 
-def may(role: Role | UnknownMember, event: ApplicationEvent | RevocationRequested) -> bool:
-    """Return whether a member with this role may send an event. An unknown role gives no right."""
-    return act_of(event) in value_of(MAY, role, frozenset())
+def may(role: Role | UnknownMember, event: CustomersEvent) -> bool:
+    """Return whether a member with this role may send an event. An unknown role gives no right.
+
+    Who claims to be an operator acts for the authority, and so not for a customer.
+    """
+    return event.actor.role is not Role.OPERATOR and act_of(event) in value_of(MAY, role, frozenset())
 
 
 def reasons_of(role: Role) -> tuple[RevocationReason, ...]:

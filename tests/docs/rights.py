@@ -34,6 +34,7 @@ from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.rights import Act
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.decider import Change, Due, Event
+from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after, refusals
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 BEFORE, LONG_AFTER = NOW - timedelta(days=1), NOW + timedelta(days=2)
@@ -82,7 +83,9 @@ ACTS: Sequence[str] = (*(act.value for act in Act), "privilege-withdrawn")
 
 
 def answer(person: Person, act: str) -> str:
-    """Return `yes`, or the code with which an act of a person is answered in the end."""
+    """Return `yes`, or the code with which an act of a person is answered in the end; nobody answers an invitation."""
+    if act == Act.INVITE.value:
+        return _invites(person)
     return _revokers(person, REVOCATIONS[act]) if act in REVOCATIONS else _intakes(person, Act(act))
 
 
@@ -99,6 +102,18 @@ def _accounts() -> Iterator[Change]:
             yield Change(each.account, added, BEFORE)
         if each.removed:
             yield Change(each.account, AccountMemberRemoved(**about), BEFORE + timedelta(hours=1))
+
+
+def _invites(person: Person) -> str:
+    added = AccountMemberAdded(
+        account_id=COLLEAGUE.account,
+        actor=person.actor,
+        user_id="somebody",
+        role=Role.COLLEAGUE,
+        invited_by=person.user,
+    )
+    refused = refusals(accounts_after(NO_ACCOUNTS, _accounts()), [Change(added.key(), added, NOW)])
+    return next((code for _, code in refused), YES)
 
 
 def _intakes(person: Person, act: Act) -> str:

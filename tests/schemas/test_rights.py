@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, CsrAttached
 from servicecert_schemas.event import Actor, Role
 from servicecert_schemas.open_list import UnknownMember
@@ -36,7 +37,15 @@ def test_A3_who_holds_the_key_attaches_the_request_and_reports_that_the_key_is_e
 
 def test_A3_every_event_of_an_application_is_an_act_of_the_table():
     acts = {act_of(kind.model_construct(**ABOUT)) for kind in ApplicationEvent.__subclasses__()}
-    assert acts == set(Act) - {Act.REVOKE_EXPOSED, Act.REVOKE_OTHERWISE}
+    assert acts == set(Act) - {Act.REVOKE_EXPOSED, Act.REVOKE_OTHERWISE, Act.INVITE}
+
+
+@pytest.mark.parametrize("kind", [AccountMemberAdded, AccountMemberRemoved])
+def test_A2_only_the_organisations_own_people_invite_and_remove(kind):
+    event = kind.model_construct(actor=ACTOR)
+    assert [role for role in Role if may(role, event)] == [Role.COLLEAGUE]
+    as_operator = ACTOR.model_copy(update={"role": Role.OPERATOR})
+    assert not may(Role.COLLEAGUE, kind.model_construct(actor=as_operator))
 
 
 def test_D2_the_authority_keeps_one_reason_for_itself():

@@ -6,7 +6,7 @@ topics, handles a key's events in order, stores state, publishes events, does in
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -274,12 +274,16 @@ class TopicSnapshot(Generic[K]):
 
     `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. A worker calls
     `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
+
+    `refused` returns those of the changes that change nothing since their actors may not cause them, with the code of
+    why: they are counted, and logged as alarms.
     """
 
     topics: tuple[Topic, ...]
     empty: K
     apply: Callable[[K, Sequence[Change]], K]
     on_caught_up: Callable[[K], Awaitable[None]] | None = None
+    refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
 
 
 def _no_facts(_event: Event, _published: PublishedEvents) -> Facts | None:

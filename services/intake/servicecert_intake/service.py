@@ -21,6 +21,7 @@ from servicecert_schemas.topics import (
 )
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service, TopicSnapshot
+from servicecert_worker.domain.membership import refusals
 
 from .domain.account_limits import Limits
 from .domain.case import Case
@@ -78,5 +79,11 @@ async def open_service(
         prepare=partial(prepare, limits, clock),
         waits_for_topics=WAITS_FOR_TOPICS,
         storable=without_private_keys,
-        snapshot=TopicSnapshot(topics=(REGISTERS, ACCOUNTS), empty=NOTHING_KNOWN, apply=taken, on_caught_up=settled),
+        snapshot=TopicSnapshot(
+            topics=(REGISTERS, ACCOUNTS),
+            empty=NOTHING_KNOWN,
+            apply=taken,
+            on_caught_up=settled,
+            refused=lambda known, changes: refusals(known.accounts, changes),
+        ),
     )

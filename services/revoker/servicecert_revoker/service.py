@@ -17,6 +17,7 @@ from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Recall, Service, TopicSnapshot
+from servicecert_worker.domain.membership import refusals
 
 from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
@@ -118,7 +119,12 @@ async def open_service(
                 books=keep_announced,
                 kept=(CrlPublished,),
             ),
-            snapshot=TopicSnapshot(topics=(ACCOUNTS,), empty=NOTHING_KNOWN, apply=apply),
+            snapshot=TopicSnapshot(
+                topics=(ACCOUNTS,),
+                empty=NOTHING_KNOWN,
+                apply=apply,
+                refused=lambda known, changes: refusals(known.accounts, changes),
+            ),
             beside=partial(_publishing, files, authority, roots),
         )
 

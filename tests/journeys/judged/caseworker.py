@@ -66,13 +66,12 @@ class Caseworker:
             self._decide(Arrival(PLACE, examined), now)
 
     def _open_account(self, data: ApplicationEvent) -> None:
-        """Open the account for the first applicant, unless the table assigns it to another."""
-        account = self.known.accounts.get(APPLICANTS_ACCOUNT)
-        if account is not None and account.business_id is None and isinstance(data, ApplicationSubmitted):
+        """Open the account for the first applicant, with its members, unless the table assigns it to another."""
+        if APPLICANTS_ACCOUNT not in self.known.accounts and isinstance(data, ApplicationSubmitted):
             typed = data.form.applicant.business_id.strip()
             opened = _opened(APPLICANTS_ACCOUNT, typed if is_business_id(typed) else ANY_ORGANISATION)
             assert self.service.snapshot is not None
-            self.known = self.service.snapshot.apply(self.known, (opened,))
+            self.known = self.service.snapshot.apply(self.known, (opened, *_members()))
 
     def _wait(self, until: datetime) -> None:
         """Handle every deadline that passes until then, in order."""
@@ -104,7 +103,7 @@ class Caseworker:
 
 
 def known_to(service: Service[Case, Any]) -> Any:
-    """Return the snapshot: the fictitious registers, those of the table, and the members of accounts."""
+    """Return the snapshot: the fictitious registers, those of the table, and other accounts than the applicant's."""
     assert service.snapshot is not None
     return service.snapshot.apply(service.snapshot.empty, _changes())
 
@@ -127,6 +126,12 @@ def _changes() -> tuple[Change, ...]:
         *registers,
         _opened("account-2", ANY_ORGANISATION),
         _opened(OWN_ACCOUNT, OWN_ACCOUNT.removeprefix("account-")),
+    )
+
+
+@cache
+def _members() -> tuple[Change, ...]:
+    return (
         _invited("contact-1", Role.TECHNICAL_CONTACT, CASE),
         _invited("contact-2", Role.TECHNICAL_CONTACT, UUID(int=2)),
         _invited("partner-1", Role.TECHNICAL_PARTNER),

@@ -5,17 +5,27 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.customer import ASK_AGAIN, MOST_WAITING
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all
+from servicecert_intake.service import open_service
+from servicecert_intake.settings import Settings
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Actor, Role
 from servicecert_worker.decider import Change, Due
-from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS
+from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS, refusals
 from servicecert_worker.domain.membership import accounts_after as apply
+from servicecert_worker.kafka.broker import Broker
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.runtime.record import Record
+from servicecert_worker.runtime.snapshot import SnapshotFollower
+from servicecert_worker.signatures import Verifier
 from services.intake.conftest import with_form
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
@@ -25,7 +35,7 @@ ACTOR = Actor(user_id="user-1", account_id="account-1", assurance="high", role="
 
 
 def opened(business_id="9900058-7", at=NOW - HOUR, by="user-1"):
-    actor = ACTOR.model_copy(update={"user_id": by})
+    actor = acting(by)
     return Change(
         "account-1",
         AccountOpened(
@@ -35,20 +45,24 @@ def opened(business_id="9900058-7", at=NOW - HOUR, by="user-1"):
     )
 
 
-def added(user, role="colleague", case=None, at=NOW - HOUR):
+def acting(user, **changes):
+    return ACTOR.model_copy(update={"user_id": user, **changes})
+
+
+def added(user, role="colleague", case=None, at=NOW - HOUR, by=ACTOR):
     return Change(
         "account-1",
         AccountMemberAdded(
-            account_id="account-1", actor=ACTOR, user_id=user, role=role, invited_by="user-1", case_id=case
+            account_id="account-1", actor=by, user_id=user, role=role, invited_by=by.user_id, case_id=case
         ),
         at,
     )
 
 
-def removed(user, case=None, at=NOW):
+def removed(user, case=None, at=NOW, by=ACTOR):
     return Change(
         "account-1",
-        AccountMemberRemoved(account_id="account-1", actor=ACTOR, user_id=user, role="colleague", case_id=case),
+        AccountMemberRemoved(account_id="account-1", actor=by, user_id=user, role="colleague", case_id=case),
         at,
     )
 
@@ -65,6 +79,111 @@ def test_A2_who_opened_the_account_and_who_was_invited_may_act():
 def test_A2_an_account_is_bound_to_the_first_organisation_for_ever():
     book = apply(NO_ACCOUNTS, [opened(), opened("9900001-8")])
     assert book["account-1"].business_id == "9900058-7"
+
+
+def test_A2_opening_an_account_again_makes_nobody_a_member():
+    first = apply(NO_ACCOUNTS, [opened()])
+    again = [opened(by="stranger"), opened(by="stranger", at=NOW - 9 * HOUR), opened(at=NOW)]
+    assert apply(first, again) == first
+    assert list(refusals(first, again)) == [(each, "not-a-member") for each in again[:2]]
+
+
+MEMBERS = (
+    opened(at=NOW - 2 * HOUR),
+    added("user-2"),
+    added("partner", "technical-partner"),
+    added("contact", "technical-contact", CASE),
+    added("helper", "colleague", CASE),
+    added("gone"),
+    removed("gone"),
+)
+OUTSIDERS = {
+    "a stranger": (acting("stranger"), "not-a-member"),
+    "a colleague of another account": (acting("user-2", account_id="account-2"), "not-a-member"),
+    "a removed colleague": (acting("gone"), "not-a-member"),
+    "a colleague of one case": (acting("helper"), "not-a-member"),
+    "a technical contact": (acting("contact"), "not-a-member"),
+    "a technical partner": (acting("partner"), "role-not-allowed"),
+    "a colleague who acts for the authority": (acting("user-2", role=Role.OPERATOR), "role-not-allowed"),
+    "a colleague, not strongly authenticated": (acting("user-2", assurance="low"), "not-strongly-authenticated"),
+}
+
+
+@pytest.mark.parametrize("who", OUTSIDERS)
+def test_A2_only_a_colleague_of_the_account_adds_and_removes_a_member(who):
+    actor, code = OUTSIDERS[who]
+    book = apply(NO_ACCOUNTS, MEMBERS)
+    by_outsider = [added("stranger", at=NOW, by=actor), added("stranger", "technical-contact", CASE, at=NOW, by=actor)]
+    by_outsider += [removed("user-2", at=NOW, by=actor), removed("user-1", at=NOW, by=actor)]
+    assert apply(book, by_outsider) == book
+    assert list(refusals(book, by_outsider)) == [(each, code) for each in by_outsider]
+
+
+def test_A2_each_colleague_invites_and_removes_and_what_was_sent_while_one_was_still_counts():
+    book = apply(NO_ACCOUNTS, MEMBERS)
+    late = [added("user-3", at=NOW - timedelta(minutes=1), by=acting("gone")), removed("user-1", by=acting("user-2"))]
+    assert list(refusals(book, late)) == []
+    after = apply(book, late)["account-1"]
+    assert (after.member("user-3", CASE, NOW), after.member("user-1", CASE, NOW)) == (Role.COLLEAGUE, None)
+
+
+def test_A2_nobody_is_added_to_an_account_before_it_is_opened():
+    early = added("stranger", by=acting("stranger"))
+    assert apply(NO_ACCOUNTS, [early]) == NO_ACCOUNTS
+    assert list(refusals(NO_ACCOUNTS, [early, opened()])) == [(early, "not-a-member")]
+
+
+@given(data=st.data())
+def test_A2_I12_any_batches_have_the_same_members_and_refuse_the_same(data):
+    users = ["user-1", "user-2", "partner", "stranger"]
+    kinds = [
+        lambda user, by, at: opened(by=by, at=at),
+        lambda user, by, at: added(user, by=acting(by), at=at),
+        lambda user, by, at: added(user, "technical-partner", by=acting(by), at=at),
+        lambda user, by, at: removed(user, by=acting(by), at=at),
+    ]
+    drawn = st.tuples(st.sampled_from(kinds), st.sampled_from(users), st.sampled_from(users), st.integers(-300, 300))
+    changes = [kind(user, by, NOW + timedelta(minutes=at)) for kind, user, by, at in data.draw(st.lists(drawn))]
+    cut = data.draw(st.integers(0, len(changes)))
+    first = apply(NO_ACCOUNTS, changes[:cut])
+    assert apply(first, changes[cut:]) == apply(NO_ACCOUNTS, changes)
+    alone = [*refusals(NO_ACCOUNTS, changes[:cut]), *refusals(first, changes[cut:])]
+    assert alone == list(refusals(NO_ACCOUNTS, changes))
+
+
+@pytest.mark.parametrize("attack", [opened(at=NOW, by="stranger"), added("stranger", at=NOW, by=acting("stranger"))])
+def test_A2_who_made_himself_a_member_does_not_withdraw_the_owners_case(
+    happen, happenings, invited, registers, after, attack
+):
+    case, withdrawn = after("submitted without request"), happenings["withdrawn"]
+    sent = replace(withdrawn, data=withdrawn.data.model_copy(update={"actor": acting("stranger")}))
+    known = Knowledge(registers, apply(invited.accounts, [attack]))
+    held = happen(sent, case, known=known)
+    last = asked(happen, held.state, known, 60)
+    assert last.state == case
+    assert [each.code for each in last.events] == ["no-such-case"]
+
+
+async def test_A2_what_is_refused_is_counted_and_rings(caplog):
+    async with open_service(Settings(), None) as service:
+        snapshot = SnapshotFollower(service.snapshot, Broker(Cluster("nowhere:1"), "intake"), Verifier({}))
+    caplog.clear()
+    stranger = acting("stranger")
+    events = [
+        opened(),
+        opened(by="stranger"),
+        added("stranger", by=stranger),
+        added("user-2"),
+        removed("user-1", by=stranger),
+    ]
+    records = [to_record(each.data, source="/e-service", id=uuid4(), time=each.time) for each in events]
+    await snapshot.follower.receive(
+        [Record(made.topic, 0, at, made.key, made.headers, made.value, NOW) for at, made in enumerate(records)]
+    )
+    assert {user for user, _ in snapshot.value.accounts["account-1"].members} == {"user-1", "user-2"}
+    assert snapshot.follower.skipped == {("accounts", "not-a-member"): 3}
+    assert [record.key for record in caplog.records] == ["account-1"] * 3
+    assert all(message.startswith("alarm: ") for message in caplog.messages)
 
 
 def test_A3_a_technical_contact_reaches_the_one_case():
@@ -104,7 +223,8 @@ def test_I2_what_is_repeated_or_older_than_what_is_known_changes_nothing():
 
 def test_A2_a_role_that_was_changed_is_not_taken_back_by_a_repetition():
     first, second = added("user-2", at=NOW - 3 * HOUR), added("user-2", "technical-partner", at=NOW - HOUR)
-    assert role("user-2", first, second, first) is Role.TECHNICAL_PARTNER
+    before = opened(at=NOW - 4 * HOUR)
+    assert role("user-2", before, first, second, first) is Role.TECHNICAL_PARTNER
 
 
 def test_a_record_that_says_nothing_of_an_account_changes_none():
@@ -166,7 +286,7 @@ def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
 
 
 def test_A2_nobody_applies_from_an_account_of_which_it_is_not_known_whose_it_is(happen, happenings, registers):
-    """The event that opens an account may be invalid and skipped, and its members still be added."""
+    """The event that opens an account may be invalid and skipped: nobody is its member then."""
     unbound = Knowledge(registers, apply(NO_ACCOUNTS, [added("user-1")]))
     held = happen(happenings["submitted"], known=unbound)
     assert held.events[0].state is CaseState.SUBMITTED

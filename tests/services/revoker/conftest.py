@@ -313,9 +313,9 @@ def member(
     user_id: str, role: Role = Role.COLLEAGUE, account: str = "account-1", case_id: UUID | None = None
 ) -> Change:
     """That a user was invited, an hour before the certificate was issued."""
-    actor = Actor(user_id="user-1", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
+    actor = Actor(user_id="opener", account_id=account, assurance=Assurance.HIGH, role=Role.COLLEAGUE)
     data = AccountMemberAdded(
-        account_id=account, actor=actor, user_id=user_id, role=role, invited_by="user-1", case_id=case_id
+        account_id=account, actor=actor, user_id=user_id, role=role, invited_by="opener", case_id=case_id
     )
     return Change(account, data, ISSUED_AT - timedelta(hours=1))
 

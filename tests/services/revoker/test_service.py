@@ -19,6 +19,7 @@ from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_schemas.revocation import CrlPublished, StandingsCounted
 from servicecert_worker.decider import Done, Due, Result, Task
 from servicecert_worker.process.application import settings_fault
+from services.revoker.conftest import member
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
 
@@ -45,6 +46,8 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         service.beside(),
     ):
         assert service.holds_production_keys
+        assert service.snapshot is not None
+        assert [code for _, code in service.snapshot.refused(NOTHING_KNOWN, [member("a")])] == ["not-a-member"]
         assert {key for key, _ in service.initial_deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der

@@ -3,16 +3,17 @@
 Every service that authorises users follows the topic and keeps an immutable snapshot of it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
 from immutables import Map
-from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from servicecert_schemas.account import AccountEvent, AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.event import Actor, Assurance, EventData, Role
 from servicecert_schemas.open_list import UnknownMember
+from servicecert_schemas.rights import may
 
 from ..decider import Change
 
@@ -50,17 +51,17 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account. Members are kept by user, and by case if they were invited for one case only.
+    """One account, as its first opening bound it to its organisation, for ever.
 
-    `opened_at` is when it was first opened.
+    Members are kept by user, and by case if they were invited for one case only. The first one opened it.
     """
 
-    business_id: str | None = None
-    opened_at: datetime | None = None
-    members: Map[tuple[str, UUID | None], Member] = field(default_factory=Map)
+    business_id: str
+    opened_at: datetime
+    members: Map[tuple[str, UUID | None], Member]
 
-    def member(self, user_id: str, case_id: UUID, sent: datetime) -> Role | UnknownMember | None:
-        """Return a user's role in a case: as a member of the account, or else as invited for that case."""
+    def member(self, user_id: str, case_id: UUID | None, sent: datetime) -> Role | UnknownMember | None:
+        """Return a user's role in the account, or else, where one is given, as invited for that case."""
         for scope in (None, case_id):
             member = self.members.get((user_id, scope))
             # Nobody is the technical contact of a whole account (A3).
@@ -78,20 +79,40 @@ NO_ACCOUNTS: Accounts = Map()
 
 
 def _account_after(account: Account | None, data: EventData | None, at: datetime) -> Account | None:
-    """Return the account after an event. One that is repeated, outdated or of another kind changes nothing."""
-    before = account or Account()
+    """Return the account after an event. One that is repeated, outdated or refused changes nothing."""
+    if account is None:
+        if not isinstance(data, AccountOpened):
+            return None
+        opener = Member(data.actor.role, since=at, stated_at=at)
+        return Account(data.business_id, at, Map({(data.actor.user_id, None): opener}))
+    if _refusal(account, data, at) is not None:
+        return account
     match data:
-        case AccountOpened():
-            # An account is bound to its organisation once, for ever. The user who opened it is its first member.
-            opened_at = min(at, before.opened_at or at)
-            bound = replace(before, business_id=before.business_id or data.business_id, opened_at=opened_at)
-            return _added(bound, data.actor.user_id, data.actor.role, None, at)
         case AccountMemberAdded():
-            return _added(before, data.user_id, data.role, data.case_id, at)
+            return _added(account, data.user_id, data.role, data.case_id, at)
         case AccountMemberRemoved():
-            return _removed(before, data.user_id, data.case_id, at)
+            return _removed(account, data.user_id, data.case_id, at)
         case _:
             return account
+
+
+def _refusal(account: Account | None, data: EventData | None, at: datetime) -> str | None:
+    """Return the code of why an event of an account changes nothing, None if its actor may cause it (A2).
+
+    Who adds or removes a member is a member of the account who may invite. Opening an account again never changes it;
+    a member may.
+    """
+    if not isinstance(data, AccountEvent) or (account is None and isinstance(data, AccountOpened)):
+        return None
+    if account is None or data.actor.account_id != data.account_id:
+        return "not-a-member"
+    if (role := account.member(data.actor.user_id, None, at)) is None:
+        return "not-a-member"
+    if not isinstance(data, AccountMemberAdded | AccountMemberRemoved):
+        return None
+    if not is_strongly_authenticated(data.actor):
+        return "not-strongly-authenticated"
+    return None if may(role, data) else "role-not-allowed"
 
 
 def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: UUID | None, at: datetime) -> Account:
@@ -133,15 +154,18 @@ def accounts_after(accounts: Accounts, changes: Iterable[Change], most: int = MO
     return draft.finish()
 
 
-def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | UnknownMember | None:
-    """Return the role in which a user may act in a case at the time `sent`; None if they were not invited.
+def refusals(accounts: Accounts, changes: Iterable[Change]) -> Iterator[tuple[Change, str]]:
+    """Yield the events that change nothing because their actors may not cause them, with the code of why."""
+    for change in changes:
+        if (code := _refusal(accounts.get(change.key), change.data, change.time)) is not None:
+            yield change, code
+        accounts = accounts_after(accounts, [change])
 
-    Nobody may act for an account without an organisation: it could act for any organisation.
-    """
+
+def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | UnknownMember | None:
+    """Return the role in which a user may act in a case at the time `sent`; None if they were not invited."""
     account = accounts.get(actor.account_id)
-    if account is None or account.business_id is None:
-        return None
-    return account.member(actor.user_id, case_id, sent)
+    return None if account is None else account.member(actor.user_id, case_id, sent)
 
 
 def role_or_wait(

@@ -15,7 +15,7 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from servicecert_schemas.codec import Undecodable, decode
-from servicecert_schemas.topics import Topic
+from servicecert_schemas.topics import TOPIC_OF, Topic
 
 from ..clock import Clock, machine_clock
 from ..decider import Change
@@ -44,8 +44,8 @@ class Follower:
 
     That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
-    events, by topic and reason. `offsets` has the next offset of each partition, `newest` when the newest record of
-    each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read.
+    events, or were refused, by topic and reason. `offsets` has the next offset of each partition, `newest` when the
+    newest record of each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read.
     """
 
     def __init__(
@@ -114,11 +114,24 @@ class Follower:
         if isinstance(read, Change):
             return read
         record, fault = read
-        kind = self._topics[record.topic].name, fault.code
-        self.skipped[kind] += 1
-        if self.skipped[kind] <= _MOST_LOGGED:
+        if self._is_logged(self._topics[record.topic].name, fault.code):
             log_skipped(record, fault)
         return None
+
+    def refuse(self, change: Change, reason: str) -> None:
+        """Count and log an event that changes nothing since its actor may not cause it."""
+        assert change.data is not None
+        topic = TOPIC_OF[change.data.TYPE].name
+        if self._is_logged(topic, reason):
+            log.error(
+                "alarm: the actor of this event may not cause it; it changes nothing",
+                extra={"topic": topic, "key": change.key, "type": change.data.TYPE, "reason": reason},
+            )
+
+    def _is_logged(self, topic: str, reason: str) -> bool:
+        """Count a record that was skipped. Return whether it is one of the first of its kind."""
+        self.skipped[topic, reason] += 1
+        return self.skipped[topic, reason] <= _MOST_LOGGED
 
     async def watch(self) -> NoReturn:
         """Report how far the topics are read, and reopen a stuck subscriber where it was."""

@@ -71,7 +71,7 @@ class Followed(Collector):
         """Yield each metric with its samples."""
         skipped = CounterMetricFamily(
             "servicecert_skipped_records",
-            "Records of followed topics that are no events, by topic and reason.",
+            "Records of followed topics that are no events, or whose actors may not cause them, by topic and reason.",
             labels=["service", "topic", "reason"],
         )
         offset = GaugeMetricFamily(

@@ -39,6 +39,9 @@ class SnapshotFollower(Generic[K]):
 
     def _take(self, changes: Sequence[Change]) -> None:
         assert self._definition is not None
+        assert self.follower is not None
+        for change, code in self._definition.refused(self.value, changes):
+            self.follower.refuse(change, code)
         self.value = self._definition.apply(self.value, changes)
 
     async def _at_end(self, _: datetime) -> None:

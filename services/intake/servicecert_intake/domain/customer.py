@@ -113,15 +113,10 @@ def _process(case: Case, happened: Event, data: ApplicationEvent, since: datetim
 
 
 def _objection(event: ApplicationEvent, invited_as: Role | UnknownMember) -> AnswerCode | None:
-    """Return why an invited user may not do this, or None (A2, A3).
-
-    The role of the membership counts. Who claims to be an operator acts for the authority, and so not for a customer.
-    """
+    """Return why an invited user may not do this, or None (A2, A3). The role of the membership counts."""
     if not is_strongly_authenticated(event.actor):
         return AnswerCode.NOT_STRONGLY_AUTHENTICATED
-    if event.actor.role is Role.OPERATOR or not may(invited_as, event):
-        return AnswerCode.ROLE_NOT_ALLOWED
-    return None
+    return None if may(invited_as, event) else AnswerCode.ROLE_NOT_ALLOWED
 
 
 def _apply(case: Case, state: CaseState, happened: Event, context: Context) -> tuple[Decision[Case], AnswerCode | None]:
