@@ -107,12 +107,17 @@ def test_I12_any_batches_have_the_same_outcome(profiles, known, happenings, data
     published = [(each.id, each.data) for each in batches.published]
     assert published == [each for each in told.items() if each in published]
     assert last_view(batches) == last_view(one_by_one)
+    assert all(view.history[-1].state is view.state for view in views(one_by_one))
     left_out = [told[id] for id in told.keys() - {id for id, _ in published}]
     assert all(isinstance(each, CaseChanged) and each.state is CaseState.ISSUED for each in left_out)
 
 
+def views(intake):
+    return [each.data for each in intake.published if isinstance(each.data, CaseChanged)]
+
+
 def last_view(intake):
-    return [each.data for each in intake.published if isinstance(each.data, CaseChanged)][-1:]
+    return views(intake)[-1:]
 
 
 def test_E1_a_view_that_mails_alone_change_replaces_the_one_before_in_the_same_turn(profiles, known, happenings):
@@ -137,11 +142,15 @@ class AnySequence(RuleBasedStateMachine):
         self.state: CaseState | None = None
         self.right = self.has_request = self.asked = False
         self.opened_at = NOW
+        self.mailed: set[str] = set()
         self.count = 0
 
-    def send(self, name):
+    def send(self, name, **changes):
         self.count += 1
-        happened = replace(self.happenings[name], id=uuid5(UUID(int=7), str(self.count)), time=self.intake.now)
+        happened = self.happenings[name]
+        times = {each: self.intake.now for each in ("at", "requested_at", "revoked_at") if hasattr(happened.data, each)}
+        data = happened.data.model_copy(update={**times, **changes})
+        happened = replace(happened, id=uuid5(UUID(int=7), str(self.count)), time=self.intake.now, data=data)
         events = self.intake.take(arrival(happened))
         if isinstance(happened.data, ApplicationEvent):
             assert events, f"{name} has no answer"
@@ -191,17 +200,30 @@ class AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.state is CaseState.ACCEPTED and self.asked)
     @rule()
     def let_go(self):
-        self.count += 1
-        refused = self.happenings["not issued"]
-        data = refused.data.model_copy(update={"code": "withdrawn"})
-        self.intake.take(arrival(replace(refused, data=data, id=uuid5(UUID(int=7), str(self.count)))))
+        self.send("not issued", code="withdrawn")
         self.state = CaseState.WITHDRAWN
 
-    @precondition(lambda self: self.state is CaseState.ISSUED)
+    @precondition(lambda self: self.state in REPORTED)
     @rule(name=st.sampled_from(["to be revoked", "revoked"]))
     def revocation(self, name):
         self.send(name)
-        self.state = CaseState.REVOKED if name == "revoked" else CaseState.REVOCATION_REQUESTED
+        is_revoked = name == "revoked" or self.state is CaseState.REVOKED
+        self.state = CaseState.REVOKED if is_revoked else CaseState.REVOCATION_REQUESTED
+
+    @precondition(lambda self: self.state in REPORTED)
+    @rule(to=st.sampled_from(["orderer", "contact"]))
+    def mail(self, to):
+        """Mails arrive before and after a revocation."""
+        self.send(f"{to} has it")
+        self.mailed.add(to)
+        if self.state is CaseState.ISSUED and len(self.mailed) == 2:
+            self.state = CaseState.DELIVERED
+
+    @precondition(lambda self: self.state in REPORTED)
+    @rule()
+    def contradiction(self):
+        """What exists is shown."""
+        self.send("not issued")
 
     @rule(days=st.sampled_from([1, 50, 100]))
     def time_passes(self, days):
@@ -215,10 +237,16 @@ class AnySequence(RuleBasedStateMachine):
 
     @invariant()
     def versions_grow_by_one_and_what_is_closed_stays_closed(self):
-        views = [each.data for each in self.intake.published if isinstance(each.data, CaseChanged)]
-        assert [view.version for view in views] == list(range(1, len(views) + 1))
-        for before, after in pairwise(views):
+        shown = views(self.intake)
+        assert [view.version for view in shown] == list(range(1, len(shown) + 1))
+        for before, after in pairwise(shown):
             assert before.state not in CLOSED or after.state in {before.state, *REPORTED}
+
+    @invariant()
+    def a_history_ends_with_its_state_and_does_not_go_back(self):
+        for view in views(self.intake):
+            assert view.history[-1].state is view.state
+            assert [entry.at for entry in view.history] == sorted(entry.at for entry in view.history)
 
     @invariant()
     def at_most_one_is_accepted(self):

@@ -4,9 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from hypothesis import given
+from hypothesis import strategies as st
+from servicecert_intake.domain.case import history
+from servicecert_intake.domain.moves import case_changed
 from servicecert_intake.domain.reports import handle_report
+from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused, NextActor
 from servicecert_schemas.mail import MailRefused
+
+MOMENTS = ("at", "requested_at", "revoked_at", "published_at")
 
 
 def view(decision):
@@ -114,6 +121,31 @@ def test_E1_revocation_in_the_second_of_its_request_is_shown_after_it(after, hap
     second = revoked.data.model_copy(update={"revoked_at": revoked.data.requested_at - timedelta(milliseconds=570)})
     at_once = happen(replace(revoked, data=second), after("submitted", "issued", "to be revoked"))
     assert states(at_once)[-2:] == [CaseState.REVOCATION_REQUESTED, CaseState.REVOKED]
+
+
+@given(data=st.data())
+def test_E1_a_history_ends_with_its_state_whatever_is_reported_in_whatever_order(after, happen, happenings, data):
+    case = after("submitted")
+    reports = [each for each in sorted(happenings) if not isinstance(happenings[each].data, ApplicationEvent)]
+    for name in data.draw(st.lists(st.sampled_from(reports), max_size=8)):
+        at = {each: case.entered[-1].at + timedelta(minutes=data.draw(st.integers(0, 9))) for each in MOMENTS}
+        event = happenings[name]
+        told = {each: moment for each, moment in at.items() if hasattr(event.data, each)}
+        case = happen(replace(event, time=at["at"], data=event.data.model_copy(update=told)), case).state
+        shown = case_changed(case)
+        assert shown.history[-1].state is shown.state is case.state
+        moments = [entry.at for entry in shown.history]
+        assert moments == sorted(moments)
+
+
+def test_E1_a_mail_that_arrives_after_the_revocation_is_no_state_of_the_case(after, happen, happenings):
+    revoked = after("submitted", "issued", "orderer has it", "revoked")
+    mail = happenings["contact has it"]
+    late = mail.data.model_copy(update={"at": mail.data.at + timedelta(days=1)})
+    shown = view(happen(replace(mail, data=late), revoked))
+    assert shown.state is shown.history[-1].state is CaseState.REVOKED
+    assert len(shown.deliveries) == 2
+    assert shown.history == history(revoked)
 
 
 def test_D3_an_exposed_key_overrides_a_weaker_reason_and_nothing_overrides_it(after):

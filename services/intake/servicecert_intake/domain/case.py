@@ -19,7 +19,6 @@ from servicecert_schemas.case import (
     GrantedDecision,
     HistoryEntry,
     Renewal,
-    RevocationState,
 )
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.codec import stored
@@ -118,13 +117,9 @@ class Case:
 
     @property
     def state(self) -> CaseState:
-        """The state of the case (E1): that of its certificate, or else what intake decided."""
-        if self.revocation is not None:
-            revoked = self.revocation.state is RevocationState.REVOKED
-            return CaseState.REVOKED if revoked else CaseState.REVOCATION_REQUESTED
-        if self.certificate is not None:
-            return CaseState.ISSUED if delivered_at(self) is None else CaseState.DELIVERED
-        return self.filed if self.unissued_at is None else CaseState.REFUSED
+        """The state of the case (E1): the last of its history."""
+        reported = _reported(self)
+        return reported[-1][0] if reported else self.filed
 
 
 def is_stopped(case: Case) -> bool:
@@ -169,7 +164,16 @@ def revocation_times(case: Case) -> tuple[datetime | None, datetime | None]:
 
 
 def history(case: Case) -> tuple[HistoryEntry, ...]:
-    """Return the states with their times: intake's own in order, then reported ones by time."""
+    """Return the states with their times: intake's own in order, then reported ones by time. The last is the case's."""
+    return (*case.entered, *(HistoryEntry(state=state, at=at) for state, at in _reported(case)))
+
+
+def _reported(case: Case) -> list[tuple[CaseState, datetime]]:
+    """Return the reported states with their times, by time, without those that never were the case's.
+
+    Each is stronger than the one before: a weaker one whose time is later, such as that of a mail that arrives after a
+    revocation, is left out.
+    """
     delivered = delivered_at(case)
     if delivered is not None and case.certified_at is not None:
         delivered = max(delivered, case.certified_at)
@@ -181,5 +185,8 @@ def history(case: Case) -> tuple[HistoryEntry, ...]:
         (CaseState.REVOCATION_REQUESTED, requested),
         (CaseState.REVOKED, revoked),
     )
-    entries = [HistoryEntry(state=state, at=at) for state, at in reported if at is not None]
-    return (*case.entered, *sorted(entries, key=lambda entry: entry.at))
+    kept: list[tuple[CaseState, datetime]] = []
+    for state, at in reversed(reported):
+        if at is not None and not (kept and kept[0][1] < at):
+            kept.insert(0, (state, at))
+    return kept

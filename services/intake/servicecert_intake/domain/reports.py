@@ -14,7 +14,6 @@ from servicecert_schemas.case import (
     Delivery,
     DeliveryProblem,
     EventRefused,
-    HistoryEntry,
     RevocationState,
 )
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
@@ -29,7 +28,7 @@ from servicecert_worker.decider import Decision, Event, Unanswerable
 
 from .answers import TOO_LATE
 from .case import Case, is_stopped
-from .moves import with_view
+from .moves import transition, with_view
 
 MOST_DELIVERIES = 100
 
@@ -107,8 +106,10 @@ def _withdrawn(case: Case, at: datetime) -> Case:
     """Return the withdrawn case: nothing was signed (A15)."""
     if case.filed is not CaseState.ACCEPTED:
         return case
-    entered = (*case.entered, HistoryEntry(state=CaseState.WITHDRAWN, at=max(at, case.entered[-1].at)))
-    return replace(case, filed=CaseState.WITHDRAWN, entered=entered, withdrawal=None, answer=None, forwarded=None)
+    at = max(at, case.entered[-1].at)
+    withdrawn = transition(case, CaseState.WITHDRAWN, at, withdrawal=None, forwarded=None).state
+    assert withdrawn is not None
+    return withdrawn
 
 
 def _too_late(case: Case, now: datetime) -> Case:
