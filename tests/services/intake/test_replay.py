@@ -67,7 +67,8 @@ class Course:
             examined = service.examine(events)
             items += [replace(each, what=event) for each, event in zip(arrivals, examined, strict=True)]
             await turns.take(items, known, self.now, 7, "")
-        for row in await self.pool.fetch("delete from outbox returning id, event_id, type, payload, at"):
+        sent = "with sent as (delete from outbox returning *) select * from sent order by id"
+        for row in await self.pool.fetch(sent):
             data = stored(row["type"], row["payload"])
             self.published.append(PublishedEvent(row["event_id"], data, row["at"], row["id"]))
 
