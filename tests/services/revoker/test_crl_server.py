@@ -68,6 +68,19 @@ async def test_files_come_with_their_type_and_may_be_kept_briefly(
         assert (response.status, response.headers["Content-Length"]) == (200, str(len(content)))
 
 
+async def test_whoever_waits_to_continue_is_answered_at_once_and_any_copy_is_one(base: str) -> None:
+    """RFC 9110, 10.1.1 and 13.1.2."""
+    async with asyncio.timeout(30):
+        for sent, status in (
+            (b"PUT /test-ec.crl HTTP/1.1\r\nContent-Length: 9\r\nExpect: 100-continue", b"405"),
+            (b"GET /test-ec.crl HTTP/1.1\r\nIf-None-Match: *", b"304"),
+            (b"GET /missing.crl HTTP/1.1\r\nIf-None-Match: *", b"404"),
+        ):
+            reader, writer = await connected(base, sent + b"\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 " + status)
+            writer.close()
+
+
 async def fetched(session: aiohttp.ClientSession, url: str, **since: str) -> tuple[int, str, str | None, str]:
     """Status, content, Last-Modified and ETag."""
     headers = {name.replace("_", "-"): value for name, value in since.items()}

@@ -131,6 +131,59 @@ async def test_D8_caches_keep_an_answer_for_a_short_while(
     assert last.headers["Cache-Control"].startswith("max-age=7,")
 
 
+async def test_D8_whoever_wants_no_answer_that_there_is_gets_none(
+    url: str, session: aiohttp.ClientSession, issuer: IssuerInfo
+) -> None:
+    """RFC 9110, 13.1.2: `*` is any answer, but not one that is made for this request, or an error."""
+    asked = request(issuer, GOOD)
+    tag = (await got(session, url, asked)).headers["ETag"]
+    for tags in ("*", f'"another", {tag}'):
+        answer = await got(session, url, asked, **{"If-None-Match": tags})
+        assert (answer.status, answer.headers["ETag"]) == (304, tag)
+    for asked in (request(issuer, NEVER_ISSUED), b"no request"):
+        assert (await got(session, url, asked, **{"If-None-Match": "*"})).status == 200
+
+
+async def test_D8_a_client_that_waits_for_continue_is_told_to_or_answered_at_once(url: str, issuer: IssuerInfo) -> None:
+    """RFC 9110, 10.1.1. The client never sends its body unasked, as a slow one or a proxy would."""
+    body, port = request(issuer, GOOD), int(url.rpartition(":")[2])
+
+    async def head(version: str, type: str, length: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        lines = f"POST / HTTP/{version}", "Host: x", f"Content-Type: {type}", f"Content-Length: {length}"
+        writer.write("\r\n".join((*lines, "Expect: 100-Continue", "", "")).encode())
+        return reader, writer
+
+    async with asyncio.timeout(30):
+        reader, writer = await head("1.1", POST["Content-Type"], len(body))
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        writer.close()
+        for type, length, status in (("text/plain", 5, b"415"), (POST["Content-Type"], LARGEST_REQUEST + 1, b"413")):
+            reader, writer = await head("1.1", type, length)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 " + status)
+            assert b"Connection: close" in answer, "what follows might be the body or another request"
+            writer.close()
+        reader, writer = await head("1.0", POST["Content-Type"], len(body))
+        writer.write(body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.0 200 OK\r\n")
+        writer.close()
+
+
+async def test_D8_curl_gets_an_answer_without_a_wait(url: str, issuer: IssuerInfo, tmp_path: Path) -> None:
+    (tmp_path / "request").write_bytes(request(issuer, GOOD))
+    options = ("-sS", "-v", "--expect100-timeout", "60", "--max-time", "30", "-o", str(tmp_path / "answer"))
+    headers = ("-H", "Expect: 100-continue", "-H", f"Content-Type: {POST['Content-Type']}")
+    curl = await asyncio.create_subprocess_exec(
+        "curl", *options, *headers, "--data-binary", f"@{tmp_path / 'request'}", url, stderr=asyncio.subprocess.PIPE
+    )
+    _, told = await curl.communicate()
+    assert (curl.returncode, b"100 Continue" in told) == (0, True)
+    assert (tmp_path / "answer").stat().st_size > 100
+
+
 async def test_D8_what_is_for_one_or_for_now_is_not_kept(
     url: str, session: aiohttp.ClientSession, issuer: IssuerInfo
 ) -> None:

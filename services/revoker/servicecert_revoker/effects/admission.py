@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from servicecert_worker.faults import background, error_trace
 from servicecert_worker.process.clients import Proxies
@@ -36,6 +36,8 @@ class Admission(web.Server):
     ) -> None:
         async def answer(request: web.BaseRequest) -> web.StreamResponse:
             response = await handler(request)
+            if not request.content.is_eof():
+                response.force_close()
             self.limited.answered(request.transport)
             return response
 
@@ -45,6 +47,14 @@ class Admission(web.Server):
     def __call__(self) -> web.RequestHandler:
         """Return the protocol of a new connection."""
         return cast("web.RequestHandler", self.limited.guard(_Handler(self, loop=self._loop, **self._kwargs)))
+
+
+async def let_continue(request: web.BaseRequest) -> None:
+    """Ask a client that waits for it to send its body (RFC 9110, 10.1.1). aiohttp does so for its applications only."""
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # It is no part of the response: one that fails before its own first octet is still answered.
+        request.writer.output_size = 0
 
 
 class _Handler(web.RequestHandler):

@@ -17,7 +17,7 @@ from servicecert_worker.faults import error_trace
 from servicecert_worker.process.clients import Proxies
 from servicecert_worker.process.connections import Closed
 
-from ...effects.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, limits, serving
+from ...effects.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, let_continue, limits, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Handler:
             return web.Response(status=405, text="Ask by GET or POST.\n", headers={"Allow": _METHODS})
         encoded = _from_path(request.raw_path)
         answer = MALFORMED if encoded is None else self._answer(encoded, request)
-        if answer.etag is not None and answer.etag in request.headers.get("If-None-Match", ""):
+        if _has(request, answer):
             return web.Response(status=304, headers=self._caching(answer))
         return self._response(answer, cached=True)
 
@@ -117,10 +117,17 @@ class Handler:
         }
 
 
+def _has(request: web.BaseRequest, answer: Answer) -> bool:
+    """Return whether the client has an answer that may be kept, or wants none that there is (RFC 9110, 13.1.2)."""
+    tags = ",".join(request.headers.getall("If-None-Match", ()))
+    return answer.etag is not None and (tags.strip() == "*" or answer.etag in tags)
+
+
 async def _read(request: web.BaseRequest) -> bytes | None:
     """Return the body, None if it is larger than any request."""
     if request.content_length is not None and request.content_length > LARGEST_REQUEST:
         return None
+    await let_continue(request)
     parts: list[bytes] = []
     size = 0
     async for part in request.content.iter_any():
