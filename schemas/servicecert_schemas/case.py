@@ -133,12 +133,17 @@ class RevocationState(StrEnum):
 
 
 class CaseRevocation(Value):
-    """The revocation of the certificate."""
+    """The revocation of the certificate: when it was requested, decided, and published, in this order.
+
+    `revoked_at` is the moment of the decision, which the CRL has in whole seconds, rounded down. From `published_at` on
+    everybody can know it: the 24 hours of D4 end there. Views of earlier versions lack it.
+    """
 
     state: Open[RevocationState]
     reason: Open[RevocationReason]
     requested_at: Instant
     revoked_at: Instant | None = None
+    published_at: Instant | None = None
 
 
 class DeliveryProblem(StrEnum):

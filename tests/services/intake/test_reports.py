@@ -116,11 +116,64 @@ def test_E1_revocation_is_shown_as_requested_and_as_revoked(after, happen, happe
     assert view(revoked).revocation.revoked_at is not None
 
 
-def test_E1_revocation_in_the_second_of_its_request_is_shown_after_it(after, happen, happenings):
-    revoked = happenings["revoked"]
-    second = revoked.data.model_copy(update={"revoked_at": revoked.data.requested_at - timedelta(milliseconds=570)})
-    at_once = happen(replace(revoked, data=second), after("submitted", "issued", "to be revoked"))
-    assert states(at_once)[-2:] == [CaseState.REVOCATION_REQUESTED, CaseState.REVOKED]
+def test_E1_d4_can_be_measured_by_when_a_revocation_was_requested_decided_and_published(after, happen, happenings):
+    reported, delay = happenings["revoked"].data, timedelta(seconds=29)
+    moments = {"revoked_at": reported.requested_at + delay / 2, "published_at": reported.requested_at + delay}
+    event = replace(happenings["revoked"], data=reported.model_copy(update=moments))
+    decision = happen(event, after("submitted", "issued", "to be revoked"))
+    shown = view(decision).revocation
+    assert (shown.revoked_at, shown.published_at) == tuple(moments.values())
+    assert shown.published_at - shown.requested_at == delay
+    requested, revoked = view(decision).history[-2:]
+    assert (requested.at, revoked.at) == (shown.requested_at, shown.published_at)
+
+
+def test_E1_of_two_publications_the_first_is_when_the_world_could_know(after, happenings):
+    first = after("submitted", "issued", "to be revoked", "revoked").revocation
+    exposed = happenings["revoked for exposure"]
+    later = exposed.data.model_copy(update={"published_at": first.published_at + timedelta(hours=3)})
+    for case in (after("submitted", "issued", "revoked"), after("submitted", "issued")):
+        both = handle_report(case, replace(exposed, data=later), exposed.time).state
+        both = handle_report(both, happenings["revoked"], exposed.time).state or both
+        assert both.revocation.published_at == first.published_at
+
+
+def test_E1_a_case_that_an_earlier_version_stored_is_revoked_when_it_was_decided(after, happen, happenings):
+    case = after("submitted", "issued", "to be revoked", "revoked")
+    stored = replace(case, revocation=case.revocation.model_copy(update={"published_at": None}))
+    shown = view(happen(happenings["contact bounced"], stored))
+    assert shown.history[-1].at == shown.revocation.revoked_at
+
+
+def test_E1_no_moment_is_before_its_cause_whatever_is_rounded_and_whose_clock_is_behind(after, happen, happenings):
+    """CRLs round down to seconds; issuer, notifier and revoker have clocks of their own."""
+    behind = timedelta(milliseconds=570)
+    case = after("submitted")
+    accepted = case.entered[-1].at
+    for name in ("issued", "orderer has it", "contact has it", "to be revoked", "revoked"):
+        data = happenings[name].data
+        rounded = {key: accepted - behind for key in ("at", "requested_at", "published_at") if hasattr(data, key)}
+        rounded |= {"revoked_at": accepted - 2 * behind} if hasattr(data, "revoked_at") else {}
+        event = replace(happenings[name], time=accepted - behind, data=data.model_copy(update=rounded))
+        decision = happen(event, case)
+        case = decision.state
+    shown = view(decision)
+    moments = [entry.at for entry in shown.history]
+    assert states(decision)[-4:] == ["issued", "delivered", "revocation-requested", "revoked"]
+    assert moments == sorted(moments)
+    assert shown.revocation.requested_at <= shown.revocation.revoked_at <= shown.revocation.published_at
+
+
+def test_E1_what_intake_decides_later_is_not_entered_earlier(after, happen, happenings):
+    """Two workers have two clocks."""
+    returned = after("submitted wrongly")
+    ahead = replace(
+        returned,
+        entered=tuple(each.model_copy(update={"at": each.at + timedelta(minutes=1)}) for each in returned.entered),
+    )
+    moments = [entry.at for entry in view(happen(happenings["supplemented"], ahead)).history]
+    assert len(moments) > len(returned.entered)
+    assert moments == sorted(moments)
 
 
 @given(data=st.data())

@@ -155,12 +155,18 @@ def delivered_at(case: Case) -> datetime | None:
     return max(mail.at for mail in mails)
 
 
-def revocation_times(case: Case) -> tuple[datetime | None, datetime | None]:
-    """Return the times of request and revocation. CRLs round down to seconds, so the request is the lower bound."""
-    if case.revocation is None:
-        return None, None
-    requested, revoked = case.revocation.requested_at, case.revocation.revoked_at
-    return requested, None if revoked is None else max(requested, revoked)
+def revocation_of(case: Case) -> CaseRevocation | None:
+    """Return the revocation with each of its moments after the one before: CRLs round down to seconds."""
+    if (revocation := case.revocation) is None:
+        return None
+    revoked = _after(revocation.revoked_at, revocation.requested_at)
+    published = _after(revocation.published_at, revoked)
+    return revocation.model_copy(update={"revoked_at": revoked, "published_at": published})
+
+
+def _after(at: datetime | None, cause: datetime | None) -> datetime | None:
+    """Return a moment, that of its cause if that is later: each service has a clock of its own."""
+    return at if at is None or cause is None else max(at, cause)
 
 
 def history(case: Case) -> tuple[HistoryEntry, ...]:
@@ -169,18 +175,20 @@ def history(case: Case) -> tuple[HistoryEntry, ...]:
 
 
 def _reported(case: Case) -> list[tuple[CaseState, datetime]]:
-    """Return the reported states with their times, by time, without those that never were the case's.
+    """Return the reported states by time, each after its cause, without those that never were the case's.
 
     Each is stronger than the one before: a weaker one whose time is later, such as that of a mail that arrives after a
-    revocation, is left out.
+    revocation, is left out. A case is revoked from when on everybody can know it.
     """
-    delivered = delivered_at(case)
-    if delivered is not None and case.certified_at is not None:
-        delivered = max(delivered, case.certified_at)
-    requested, revoked = revocation_times(case)
+    accepted = case.entered[-1].at
+    issued = _after(case.certified_at, accepted)
+    delivered = _after(delivered_at(case), issued)
+    revocation = revocation_of(case)
+    requested = None if revocation is None else _after(revocation.requested_at, issued or accepted)
+    revoked = None if revocation is None else _after(revocation.published_at or revocation.revoked_at, requested)
     reported = (
-        (CaseState.REFUSED, case.unissued_at),
-        (CaseState.ISSUED, case.certified_at),
+        (CaseState.REFUSED, _after(case.unissued_at, accepted)),
+        (CaseState.ISSUED, issued),
         (CaseState.DELIVERED, delivered if case.certificate is not None else None),
         (CaseState.REVOCATION_REQUESTED, requested),
         (CaseState.REVOKED, revoked),

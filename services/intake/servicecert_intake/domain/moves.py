@@ -9,7 +9,7 @@ from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
 from servicecert_worker.decider import Deadline, Decision
 
-from .case import Case, history
+from .case import Case, history, revocation_of
 from .clocks import clock_of
 from .next_steps import acts_next, next_step
 from .rules import reassessment
@@ -49,7 +49,8 @@ def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry,
     if case.filed is state:
         return case.entered
     first, *later = case.entered
-    return (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=now))
+    at = max(now, case.entered[-1].at)
+    return (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=at))
 
 
 def case_changed(case: Case) -> CaseChanged:
@@ -69,7 +70,7 @@ def case_changed(case: Case) -> CaseChanged:
         due=case.due,
         decision=case.decision,
         certificate=case.certificate,
-        revocation=case.revocation,
+        revocation=revocation_of(case),
         deliveries=case.deliveries,
         answer=case.answer,
         history=history(case),

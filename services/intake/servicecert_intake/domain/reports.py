@@ -106,7 +106,6 @@ def _withdrawn(case: Case, at: datetime) -> Case:
     """Return the withdrawn case: nothing was signed (A15)."""
     if case.filed is not CaseState.ACCEPTED:
         return case
-    at = max(at, case.entered[-1].at)
     withdrawn = transition(case, CaseState.WITHDRAWN, at, withdrawal=None, forwarded=None).state
     assert withdrawn is not None
     return withdrawn
@@ -152,12 +151,10 @@ def _mailed(case: Case, data: MailEvent) -> Case:
 
 
 def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
-    revocation = CaseRevocation(
-        state=state,
-        reason=data.reason,
-        requested_at=data.requested_at,
-        revoked_at=data.revoked_at if isinstance(data, CertificateRevoked) else None,
-    )
+    times = {"requested_at": data.requested_at}
+    if isinstance(data, CertificateRevoked):
+        times |= {"revoked_at": data.revoked_at, "published_at": data.published_at}
+    revocation = CaseRevocation(state=state, reason=data.reason, **times)
     after = revocation if case.revocation is None else _merged(case.revocation, revocation)
     return case if after == case.revocation else replace(case, revocation=after)
 
@@ -169,10 +166,9 @@ def _merged(one: CaseRevocation, other: CaseRevocation) -> CaseRevocation:
     times are the first ones, since revocation is never undone.
     """
     stronger = max(one, other, key=_weight)
-    revoked_at = min((each.revoked_at for each in (one, other) if each.revoked_at is not None), default=None)
-    return stronger.model_copy(
-        update={"requested_at": min(one.requested_at, other.requested_at), "revoked_at": revoked_at}
-    )
+    names = ("requested_at", "revoked_at", "published_at")
+    times = {name: [at for each in (one, other) if (at := getattr(each, name)) is not None] for name in names}
+    return stronger.model_copy(update={name: min(each, default=None) for name, each in times.items()})
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:
