@@ -33,7 +33,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Operate": {
             "run": "Run one worker of a service until stopped.",
-            "crl": "Serve the published CRLs over HTTP.",
+            "crl": "Serve the published CRLs over HTTP, and publish them again.",
             "ocsp": "Run one OCSP responder until stopped.",
             "canary": "Send a test application all the way, again and again, until stopped.",
             "republish": "Compare a service's topics with its tables, and publish what is missing.",

@@ -122,8 +122,8 @@ _CRLS = Row(
                     "to {{publisher}}",
                 ),
             ),
-            about="CRLs that a check stopped (alert CrlGateFailed), and passes whose copies failed (CrlFolderFails,"
-            " CrlPublisherFails).",
+            about="CRLs that a check stopped (alert CrlGateFailed), and passes whose copies failed or looks that found"
+            " others (CrlPublisherFails).",
             axis="failures",
             limits=(Limit(1, "CrlGateFailed", Colour.RED),),
         ),

@@ -329,7 +329,7 @@ FAULTS = (
     Fault("poison burst", "Parked", poison_burst, {"service": "intake"}),
     Fault("key away", "CaKeyAway", key_away),
     Fault("CRLs do not arrive", "CrlPublisherFails", crl_address_closed, {"publisher": "address"}),
-    Fault("CRL folder full", "CrlFolderFails", crl_folder_full),
+    Fault("CRL folder full", "CrlPublisherFails", crl_folder_full, {"publisher": "folder"}),
     Fault("OCSP responder dead", "OcspDown", _dead("ocsp")),
     Fault("mail server refuses mails", "MailsNotAccepted", _mail(to_recipient="451 4.3.0 Try later")),
     Fault("mail server refuses us", "MailServerRefusesUs", _mail(to_sender="530 5.7.0 Authentication required")),

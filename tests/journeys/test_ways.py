@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -333,3 +334,39 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     assert view.answer.code == "already-submitted"
     assert len(client.witness.events_of_case(case_id, ApplicationAccepted)) == 1
     assert len(client.witness.events_of_case(case_id, CertificateIssued)) == 1
+
+
+async def test_F7_a_lost_folder_and_an_older_copy_of_it_take_no_revocation_back(
+    client: CustomerClient, tmp_path: Path
+) -> None:
+    """Half of the files are lost, those of a backup replace the others; nobody asks the revoker for anything."""
+    folder, case_id = client.system.crl_folder, uuid4()
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "lost")
+    await client.send(applicant(SERVER).submitted(case_id, example(SERVER), read_csr(request)))
+    await client.view(case_id, CaseState.DELIVERED)
+    issued = await client.latest(case_id, CertificateIssued)
+    shutil.copytree(folder, tmp_path / "backup")
+    await client.send(applicant(SERVER).revocation(case_id, issued.serial, RevocationReason.KEY_EXPOSED))
+    view = await client.view(case_id, CaseState.REVOKED)
+    assert view.revocation is not None
+    requested_at, published_at = view.revocation.requested_at, view.revocation.published_at
+    assert published_at is not None
+    assert timedelta(0) <= published_at - requested_at < timedelta(minutes=1)
+    assert (view.history[-1].state, view.history[-1].at) == (CaseState.REVOKED, published_at)
+    names = sorted(path.name for path in folder.iterdir())
+    own = [crl_name(issued.issuer, partition) for partition in (FULL, issued.partition)]
+    for place, name in enumerate(names):
+        (folder / name).unlink()
+        if name in own or place % 2:
+            shutil.copy(tmp_path / "backup" / name, folder)
+    assert not any(lists(folder / name, issued.serial) for name in own)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            served = sorted(path.name for path in folder.iterdir() if not path.is_dir())
+            if served == names and all(lists(folder / name, issued.serial) for name in own):
+                break
+            await asyncio.sleep(0.1)
+
+
+def lists(crl: Path, serial: str) -> bool:
+    return int(serial, 16) in read_crl(crl.read_bytes())[1]

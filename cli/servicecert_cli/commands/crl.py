@@ -1,20 +1,24 @@
-"""`servicecert crl`: the published CRLs over HTTP."""
+"""`servicecert crl`: the published CRLs over HTTP, and publishing them at once."""
 
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_revoker.crl.operator.requests import publish_now, published_cas
 from servicecert_worker.process.clients import Proxies
 
 from ..faults import UserError
 from ..terminal import interruption
+from ..terminal.output import as_json, say
+from .schema import in_schema
 
 
 @click.group()
 def command() -> None:
-    """Serve the published CRLs over HTTP."""
+    """Serve the published CRLs over HTTP, and publish them again."""
 
 
 @command.command()
@@ -60,3 +64,33 @@ def serve(folder: Path, host: str, port: int, proxy_networks: str) -> None:
             ) from None
 
     interruption.run(serving(), is_end=True)
+
+
+@command.command()
+@click.argument("cas", metavar="[CA]...", nargs=-1)
+@as_json
+def publish(cas: tuple[str, ...], as_json: bool) -> None:
+    """Publish all CRLs of CAs anew at once; without a CA, those of all.
+
+    The revoker makes and publishes them, so it must run. It does so by itself within half
+    a minute where a file is missing, older or another one. DATABASE_URL names an operator.
+
+    \b
+    Examples:
+      servicecert crl publish
+      servicecert crl publish production-ec
+    """
+
+    async def work(connection: Any) -> tuple[list[str], int]:
+        known = await published_cas(connection)
+        if not known:
+            raise UserError("No CRLs are published yet: start a revoker.")
+        if unknown := sorted({*cas} - {*known}):
+            raise UserError(f"There is no CA {', '.join(unknown)}: there are {', '.join(known)}.")
+        wanted = sorted({*cas} or known)
+        return wanted, await publish_now(connection, wanted)
+
+    wanted, ordered = in_schema("revoker", work)
+    under_way = f" Those of {len(wanted) - ordered} CAs were under way already." if ordered < len(wanted) else ""
+    sentence = f"The CRLs of {', '.join(wanted)} are published now.{under_way} See `servicecert doctor --only crl`."
+    say(as_json, {"cas": wanted, "ordered": ordered}, sentence)

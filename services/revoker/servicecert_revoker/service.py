@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from servicecert_pki.authority import Authority
 from servicecert_pki.lint import throw_away_keys
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
@@ -22,9 +21,10 @@ from servicecert_worker.domain.membership import refusals
 from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .crl.effects.files import CrlFiles
 from .crl.effects.publish import Publish
-from .crl.effects.publishers import Distribution
+from .crl.effects.publishers import Address, Distribution
 from .crl.effects.root_crls import RootCrls
 from .crl.effects.run import CrlRunner, Timing
+from .crl.effects.served import Served
 from .crl.operator.gauges import CrlStats, gauges
 from .crl.storage.announced import keep_announced
 from .domain.clocks import ALARM, Late
@@ -84,6 +84,8 @@ async def open_service(
         stats = CrlStats([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
+        fetched_from = settings.crl_internal_url or settings.crl_base_url
+        served = Served(runner, roots, Address(fetched_from, session))
         irregularities = Irregularities(pool)
         certify = Certify(authority, keys, partial(booked, pool), partial(count_standings, pool, clock), clock)
         yield Service(
@@ -125,23 +127,16 @@ async def open_service(
                 apply=apply,
                 refused=lambda known, changes: refusals(known.accounts, changes),
             ),
-            beside=partial(_publishing, files, authority, roots),
+            beside=partial(_publishing, served),
         )
 
 
 @asynccontextmanager
-async def _publishing(files: CrlFiles, authority: Authority, roots: RootCrls) -> AsyncIterator[None]:
-    """Publish the CAs' certificates and the roots' CRLs, and newer CRLs of the roots until the context ends.
+async def _publishing(served: Served) -> AsyncIterator[None]:
+    """Publish the CAs' certificates and the roots' CRLs, and until the context ends what is served otherwise.
 
     Raises FolderUnusable; the message tells what to do.
     """
-    await asyncio.to_thread(_publish_certificates, files, authority)
-    await roots.start()
-    async with roots.watching():
+    await served.start()
+    async with served.watching():
         yield
-
-
-def _publish_certificates(files: CrlFiles, authority: Authority) -> None:
-    files.prepare()
-    for issuer in (*authority.roots.values(), *authority.issuers.values()):
-        files.put_certificate(issuer.id, issuer.certificate_der)

@@ -18,6 +18,7 @@ import obstore
 import pytest
 from moto import settings as moto_settings
 from moto.server import DomainDispatcherApplication, create_backend_app
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_revoker.crl.effects.s3_publisher import S3Publisher
 from servicecert_revoker.crl.settings import S3Settings
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -90,8 +91,8 @@ class Storage:
     key: str
     secret: str
 
-    def bucket(self, folder: Path, *, made: bool = True, **settings: Any) -> Bucket:
-        """A bucket of one's own."""
+    def bucket(self, folder: Path, issuer: IssuerInfo, *, made: bool = True, **settings: Any) -> Bucket:
+        """A bucket of one's own, with the CRLs of this CA."""
         name = f"crls-{uuid4().hex}"
         if made:
             self.make(name)
@@ -106,7 +107,7 @@ class Storage:
             crl_s3_secret_access_key_file=secret,
             **settings,
         )
-        return Bucket(self, name, given)
+        return Bucket(self, name, given, issuer)
 
     def make(self, name: str) -> None:
         client = boto3.client(
@@ -124,6 +125,7 @@ class Bucket:
     storage: Storage
     name: str
     settings: S3Settings
+    issuer: IssuerInfo
 
     @property
     def publisher(self) -> S3Publisher:
@@ -135,6 +137,9 @@ class Bucket:
     def lay(self, file: str, content: bytes) -> None:
         """Put something there behind everybody's back."""
         obstore.put(self.publisher.store, file, content)
+
+    def remove(self, file: str) -> None:
+        obstore.delete(self.publisher.store, file)
 
     def read(self, file: str) -> bytes | None:
         try:

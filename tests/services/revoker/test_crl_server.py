@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from servicecert_pki.authority import Authority
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.effects.admission import address
@@ -90,7 +91,7 @@ async def fetched(session: aiohttp.ClientSession, url: str, **since: str) -> tup
 
 
 async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
-    base: str, session: aiohttp.ClientSession, folder: Path
+    base: str, session: aiohttp.ClientSession, folder: Path, authority: Authority
 ) -> None:
     files, url = CrlFiles(folder), f"{base}/test-ec.12.crl"
     _, _, date, tag = await fetched(session, url)
@@ -103,7 +104,7 @@ async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
         # A clock that went back makes no file older than the one before it.
         before = time.time_ns() if number < 3 else time.time_ns() + 30_000_000_000
         os.utime(folder / "test-ec.12.crl", ns=(before, before))
-        files.put_crl("test-ec", 12, made, number)
+        files.put_crl(authority.issuer("test-ec"), 12, made, number)
         changed = (folder / "test-ec.12.crl").stat().st_mtime_ns
         assert changed > before
         status, fresh, none, own = await fetched(session, url, If_Modified_Since=date, If_None_Match=tag)
@@ -114,12 +115,12 @@ async def test_D7_two_crls_of_one_second_are_told_apart_by_their_tags_alone(
     assert len(tags) == 4
 
 
-def test_published_files_can_be_read_by_the_account_of_a_server(tmp_path: Path) -> None:
+def test_published_files_can_be_read_by_the_account_of_a_server(tmp_path: Path, authority: Authority) -> None:
     """The units of deploy/systemd have a server of its own account, and a umask."""
     before = os.umask(0o077)
     try:
         (made := tmp_path / ".made").write_bytes(b"a list")
-        CrlFiles(tmp_path).put_crl("test-ec", 0, made, 1)
+        CrlFiles(tmp_path).put_crl(authority.issuer("test-ec"), 0, made, 1)
         CrlFiles(tmp_path).put_certificate("test-ec", b"a certificate")
     finally:
         os.umask(before)

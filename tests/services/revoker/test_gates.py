@@ -180,7 +180,7 @@ def order(partition: int, serial: str | None = "05") -> PublishOrder:
 
 def test_D7_a_pass_makes_what_is_asked_for_and_what_lacks_something() -> None:
     whole = {partition: CrlVersion(7, f"{partition}") for partition in range(6)}
-    recorded = {partition: Recorded(10, 100, f"{partition}") for partition in range(6)}
+    recorded = {partition: Recorded(7, 10, 100, f"{partition}") for partition in range(6)}
     sizes = {partition: Size(10, 490) for partition in range(1, 6)}
     assert partitions_to_publish([order(3)], sizes, recorded, whole | {0: None}) == {0, 3}
     shown = {**whole, 1: None, 2: CrlVersion(7, "another"), 6: CrlVersion(7, "6")}

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from servicecert_pki.authority import Authority
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_revoker.crl.effects.files import CrlFiles, CrlFilesError
 from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotPublished
 from services.revoker.bucket import Bucket, Storage
@@ -38,6 +40,7 @@ class Place(Protocol):
 @dataclass
 class Folder:
     tmp_path: Path
+    issuer: IssuerInfo
     patch: pytest.MonkeyPatch
 
     def __post_init__(self) -> None:
@@ -46,7 +49,7 @@ class Folder:
 
     async def put(self, made: Path, number: int) -> None:
         copy = shutil.copy(made, self.tmp_path / f"to-be-moved-{number}")
-        self.files.put_crl("test-ec", 0, copy, number)
+        self.files.put_crl(self.issuer, 0, copy, number)
 
     def read(self) -> bytes | None:
         return self.files.content("test-ec", 0)
@@ -72,6 +75,7 @@ class Elsewhere:
     """Another folder, that a command copies to."""
 
     tmp_path: Path
+    issuer: IssuerInfo
     hindered: bool = False
 
     def __post_init__(self) -> None:
@@ -85,7 +89,7 @@ class Elsewhere:
             "shutil.copy(made, place + '.new'); os.replace(place + '.new', place)"
         )
         program = "raise SystemExit(3)" if self.hindered else copy
-        await CommandPublisher((sys.executable, "-c", program, str(self.folder))).put(CRL, made, number)
+        await CommandPublisher((sys.executable, "-c", program, str(self.folder))).put(CRL, made, number, self.issuer)
 
     def read(self) -> bytes | None:
         path = self.folder / CRL
@@ -108,13 +112,14 @@ class Elsewhere:
 class InBucket:
     storage: Storage
     tmp_path: Path
+    issuer: IssuerInfo
     bucket: Bucket = field(init=False)
 
     def __post_init__(self) -> None:
-        self.bucket = self.storage.bucket(self.tmp_path)
+        self.bucket = self.storage.bucket(self.tmp_path, self.issuer)
 
     async def put(self, made: Path, number: int) -> None:
-        await self.bucket.publisher.put(CRL, made, number)
+        await self.bucket.publisher.put(CRL, made, number, self.issuer)
 
     def read(self) -> bytes | None:
         return self.bucket.read(CRL)
@@ -134,15 +139,20 @@ class InBucket:
 
 @pytest.fixture(params=["folder", "command", "bucket"])
 def place(
-    request: pytest.FixtureRequest, tmp_path: Path, object_storage: Storage, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    authority: Authority,
+    object_storage: Storage,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Place:
+    issuer = authority.issuer("test-ec")
     match request.param:
         case "folder":
-            return Folder(tmp_path, monkeypatch)
+            return Folder(tmp_path, issuer, monkeypatch)
         case "command":
-            return Elsewhere(tmp_path)
+            return Elsewhere(tmp_path, issuer)
         case _:
-            return InBucket(object_storage, tmp_path)
+            return InBucket(object_storage, tmp_path, issuer)
 
 
 async def failing(place: Place, made: Path, number: int) -> str:

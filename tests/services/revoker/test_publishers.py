@@ -146,7 +146,7 @@ async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Regi
 async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arrives(
     publish: Publish, register: Register, files: CrlFiles, object_storage: Storage, tmp_path: Path, pool: Pool
 ) -> None:
-    bucket = object_storage.bucket(tmp_path)
+    bucket = object_storage.bucket(tmp_path, publish.authority.issuer("test-ec"))
     into = through(publish, bucket.publisher)
     object_storage.gateway.keeps = 0.5
     (outcome,) = await into([task := await register(1, partition=2)])

@@ -16,14 +16,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.root_crl import copy_root_crls, make_root_crls
 from servicecert_revoker.crl.domain.publication import PublishOrder
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Distribution, Publisher
+from servicecert_revoker.crl.effects.publishers import Address, Distribution, Publisher
 from servicecert_revoker.crl.effects.root_crls import RootCrls
+from servicecert_revoker.crl.effects.served import Served
 from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.crl.operator.gauges import CrlStats
 from servicecert_worker.decider import Task
@@ -67,14 +69,20 @@ class Recording:
     def name(self) -> str:
         return self.publisher.name
 
-    async def put(self, file: str, made: Path, number: int) -> None:
-        await self.publisher.put(file, made, number)
+    async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
+        await self.publisher.put(file, made, number, issuer)
         self.took.put_nowait((file, number))
 
     async def of(self, file: str, number: int) -> None:
         """Return once it took that one."""
         while await self.took.get() != (file, number):
             pass
+
+
+def watched(roots: RootCrls, publish: Publish) -> Served:
+    """A revoker's look at what is served, as often as it can."""
+    address = Address(roots.distribution.base_url, roots.distribution.session)
+    return Served(publish.runner, roots, address, every=0.01)
 
 
 def served(files: CrlFiles) -> x509.CertificateRevocationList:
@@ -138,10 +146,12 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     secrets: Mapping[Environment, bytes],
     object_storage: Storage,
     tmp_path: Path,
+    publish: Publish,
 ) -> None:
-    bucket = object_storage.bucket(tmp_path)
+    bucket = object_storage.bucket(tmp_path, roots.authority.roots["test-root-ec"])
     recording = Recording(bucket.publisher)
-    watching = replace(roots, distribution=replace(roots.distribution, publishers=(recording,)), every=0.01)
+    served_from = replace(roots.distribution, publishers=(recording,))
+    watching = watched(replace(roots, distribution=served_from), publish)
     await watching.start()
     async with watching.watching(), timeout(120):
         await recording.of("test-root-ec.crl", 1)
@@ -160,17 +170,17 @@ class Failing:
     name: str = "s3"
     tries: "asyncio.Queue[str]" = field(default_factory=asyncio.Queue)
 
-    async def put(self, file: str, made: Path, number: int) -> None:
+    async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
         self.tries.put_nowait(file)
         raise self.raised
 
 
 @pytest.mark.parametrize("fault", [ZeroDivisionError(), asyncio.CancelledError()], ids=["defect", "cancelled"])
 async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
-    roots: RootCrls, fault: BaseException
+    roots: RootCrls, publish: Publish, fault: BaseException
 ) -> None:
     failing = Failing(fault)
-    watching = replace(roots, distribution=replace(roots.distribution, publishers=(failing,)), every=0.01)
+    watching = watched(replace(roots, distribution=replace(roots.distribution, publishers=(failing,))), publish)
     await watching.start()
     async with watching.watching(), timeout(120):
         for _ in range(3):
@@ -180,7 +190,7 @@ async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
 async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_next_look(
     roots: RootCrls, object_storage: Storage, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bucket = object_storage.bucket(tmp_path)
+    bucket = object_storage.bucket(tmp_path, roots.authority.roots["test-root-ec"])
     into = replace(
         roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), stats=CrlStats(["s3"])
     )
@@ -218,7 +228,7 @@ async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
     class Busy(CrlFiles):
         """Another revoker is always a little earlier."""
 
-        def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
+        def put_crl(self, issuer: IssuerInfo, partition: int, made: Path, number: int) -> None:
             files.put_crl(issuer, partition, shutil.copy(made, made.with_suffix(".first")), number)
             super().put_crl(issuer, partition, made, number)
 

@@ -128,7 +128,7 @@ def test_D7_what_is_published_and_cannot_be_read_is_replaced(root: Root) -> None
 
 
 def test_D7_end_of_a_roots_crl_is_told_a_month_ahead(root: Root) -> None:
-    published = read_root_crl(root.crl())
+    published = read_root_crl(root.crl(), root.info)
     assert days_left(published, END - timedelta(days=30)) is None
     assert days_left(published, END - timedelta(days=29, hours=1)) == 29
     assert days_left(None, NOW) == 0

@@ -2,22 +2,26 @@
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
+from crls import build_crl
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
+from servicecert_pki.authority import Authority
+from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.effects import s3_publisher
 from servicecert_revoker.crl.effects.publishers import PublisherFailed
 from servicecert_revoker.crl.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
+from services.revoker.conftest import NOW
 
 CRL = "test-ec.crl"
 Numbered = Callable[[int], Path]
@@ -31,8 +35,8 @@ def storage(object_storage: Storage) -> Iterator[Storage]:
 
 
 @pytest.fixture
-def bucket(storage: Storage, tmp_path: Path) -> Bucket:
-    return storage.bucket(tmp_path)
+def bucket(storage: Storage, authority: Authority, tmp_path: Path) -> Bucket:
+    return storage.bucket(tmp_path, authority.issuer("test-ec"))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +66,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]
 
 async def failing(bucket: Bucket, made: Path, number: int = 1) -> str:
     with pytest.raises(PublisherFailed) as failed:
-        await bucket.publisher.put(CRL, made, number)
+        await bucket.publisher.put(CRL, made, number, bucket.issuer)
     assert failed.value.publisher == "s3"
     text = str(failed.value)
     assert bucket.storage.secret not in text
@@ -74,7 +78,7 @@ async def failing(bucket: Bucket, made: Path, number: int = 1) -> str:
 async def test_D7_bucket_serves_a_crl_as_what_it_is_and_no_cache_keeps_it_long(
     bucket: Bucket, numbered: Numbered
 ) -> None:
-    await bucket.given(crl_s3_prefix="pki/crl/").publisher.put(CRL, made := numbered(1), 1)
+    await bucket.given(crl_s3_prefix="pki/crl/").publisher.put(CRL, made := numbered(1), 1, bucket.issuer)
     assert bucket.read(f"pki/crl/{CRL}") == made.read_bytes()
     assert bucket.headers(f"pki/crl/{CRL}") == {
         "Content-Type": "application/pkix-crl",
@@ -86,9 +90,9 @@ async def test_D7_what_is_there_already_is_not_put_again_nor_read_twice(
     bucket: Bucket, numbered: Numbered, storage: Storage
 ) -> None:
     publisher, made = bucket.publisher, numbered(1)
-    await publisher.put(CRL, made, 1)
+    await publisher.put(CRL, made, 1, bucket.issuer)
     storage.gateway.answered.clear()
-    await publisher.put(CRL, made, 1)
+    await publisher.put(CRL, made, 1, bucket.issuer)
     assert storage.gateway.answered == [("GET", 304)]
 
 
@@ -96,7 +100,7 @@ async def test_I8_of_two_revokers_the_second_does_not_undo_what_the_first_put_be
     bucket: Bucket, numbered: Numbered, storage: Storage
 ) -> None:
     """The stale one read number 1, slept while number 3 was put, and wakes with its number 2."""
-    await bucket.publisher.put(CRL, numbered(1), 1)
+    await bucket.publisher.put(CRL, numbered(1), 1, bucket.issuer)
     newer, stale = numbered(3), numbered(2)
     storage.gateway.before = lambda: bucket.lay(CRL, newer.read_bytes())
     assert "Another revoker changed test-ec.crl" in await failing(bucket, stale, 2)
@@ -114,16 +118,31 @@ async def test_I8_of_two_revokers_that_find_nothing_one_puts(
 
 async def test_D7_what_another_program_left_there_is_replaced(bucket: Bucket, numbered: Numbered) -> None:
     bucket.lay(CRL, b"garbage")
-    await bucket.publisher.put(CRL, made := numbered(1), 1)
+    await bucket.publisher.put(CRL, made := numbered(1), 1, bucket.issuer)
     assert bucket.read(CRL) == made.read_bytes()
 
 
-async def test_f5_what_is_longer_than_any_crl_is_not_read(
+async def test_f5_what_is_longer_than_any_crl_is_not_read_and_replaced(
     bucket: Bucket, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3_publisher, "_MOST_BYTES", 1_000)
-    bucket.lay(CRL, bytes(1_001))
-    assert "has 1001 bytes, more than any CRL" in await failing(bucket, numbered(1))
+    monkeypatch.setattr(s3_publisher, "MOST_BYTES", 1_000)
+    bucket.lay(CRL, numbered(9).read_bytes() + bytes(1_001))
+    await bucket.publisher.put(CRL, made := numbered(1), 1, bucket.issuer)
+    assert bucket.read(CRL) == made.read_bytes()
+
+
+async def test_f5_a_number_that_the_ca_has_not_signed_holds_nothing_up(
+    bucket: Bucket, numbered: Numbered, authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    """Whoever may write to the bucket, but has no key of the CA."""
+    signed = numbered(2**64).read_bytes()
+    others = build_crl(ca_keys["test-rsa"], authority.issuer("test-ec"), NOW, NOW + timedelta(hours=72), (), 2**70)
+    for number, foreign in enumerate((signed[:-1] + bytes([signed[-1] ^ 1]), others), 1):
+        bucket.lay(CRL, foreign)
+        current = await bucket.publisher.current(CRL, bucket.issuer)
+        assert (current and current.number) == 0
+        await bucket.publisher.put(CRL, made := numbered(number), number, bucket.issuer)
+        assert bucket.read(CRL) == made.read_bytes()
 
 
 async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_the_same(
@@ -132,8 +151,8 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
     storage.gateway.conditional, made = False, numbered(1)
     assert "set SERVICECERT_CRL_S3_CONDITIONAL=false" in await failing(bucket, made)
     unconditional = bucket.given(crl_s3_conditional=False)
-    await unconditional.publisher.put(CRL, made, 1)
-    await unconditional.publisher.put(CRL, newer := numbered(2), 2)
+    await unconditional.publisher.put(CRL, made, 1, bucket.issuer)
+    await unconditional.publisher.put(CRL, newer := numbered(2), 2, bucket.issuer)
     assert bucket.read(CRL) == newer.read_bytes()
     assert "is outdated" in await failing(unconditional, made, 1)
 
@@ -150,12 +169,12 @@ async def test_D7_storage_without_conditional_puts_is_named_and_can_be_used_all_
 async def test_D7_fault_of_the_storage_is_a_sentence_and_passes(
     bucket: Bucket, numbered: Numbered, storage: Storage, fault: int, sentence: str
 ) -> None:
-    await bucket.publisher.put(CRL, old := numbered(1), 1)
+    await bucket.publisher.put(CRL, old := numbered(1), 1, bucket.issuer)
     storage.gateway.fault, newer = fault, numbered(2)
     assert sentence in await failing(bucket, newer, 2)
     storage.gateway.heal()
     assert bucket.read(CRL) == old.read_bytes()
-    await bucket.publisher.put(CRL, newer, 2)
+    await bucket.publisher.put(CRL, newer, 2, bucket.issuer)
     assert bucket.read(CRL) == newer.read_bytes()
 
 
@@ -190,7 +209,7 @@ async def test_D7_storage_that_does_not_answer_is_not_waited_for(bucket: Bucket,
 async def test_D7_storage_that_ends_in_the_middle_is_a_sentence(
     bucket: Bucket, numbered: Numbered, storage: Storage
 ) -> None:
-    await bucket.publisher.put(CRL, numbered(1), 1)
+    await bucket.publisher.put(CRL, numbered(1), 1, bucket.issuer)
     storage.gateway.ends = True
     assert "broke" in await failing(bucket, numbered(2), 2)
 
@@ -204,7 +223,7 @@ async def test_D7_storage_is_verified_by_the_ca_that_is_given(
         secure = bucket.given(crl_s3_endpoint=f"https://127.0.0.1:{port}")
         assert "set SERVICECERT_CRL_S3_CA_FILE" in await failing(secure, made)
         assert bucket.read(CRL) is None
-        await secure.given(crl_s3_ca_file=ca).publisher.put(CRL, made, 1)
+        await secure.given(crl_s3_ca_file=ca).publisher.put(CRL, made, 1, bucket.issuer)
     assert bucket.read(CRL) == made.read_bytes()
 
 

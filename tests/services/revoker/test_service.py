@@ -105,12 +105,12 @@ async def test_D7_revoker_that_is_merely_open_publishes_nothing(
         assert asyncio.all_tasks() == before
 
 
-def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path) -> None:
+def test_crl_that_cannot_be_read_has_no_number(tmp_path: Path, authority: Authority) -> None:
     (tmp_path / "test-ec.crl").write_bytes(b"no list")
-    published = CrlFiles(tmp_path).published("test-ec", 0)
-    assert published is not None
-    assert published.number == 0
-    assert CrlFiles(tmp_path).published("test-rsa", 0) is None
+    version = CrlFiles(tmp_path).version("test-ec.crl", authority.issuer("test-ec"))
+    assert version is not None
+    assert version.number == 0
+    assert CrlFiles(tmp_path).version("test-rsa.crl", authority.issuer("test-rsa")) is None
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class S3Settings(BaseSettings):
         AfterValidator(_endpoint),
         Field(
             alias="SERVICECERT_CRL_S3_ENDPOINT",
-            description="S3-compatible storage that each published CRL is put to, as https://host; none without it",
+            description="S3-compatible storage that each published file is put to, as https://host; none without it",
         ),
     ] = None
     crl_s3_bucket: Annotated[
@@ -63,7 +63,7 @@ class S3Settings(BaseSettings):
         Field(
             alias="SERVICECERT_CRL_S3_PREFIX",
             max_length=200,
-            description="what stands before a CRL's name, as pki/crl/",
+            description="what stands before a file's name, as pki/crl/",
         ),
     ] = ""
     crl_s3_region: Annotated[

@@ -15,6 +15,15 @@ select r.* from responder_certificates as r join unnest($1::text[], $2::text[]) 
 -- name: cascade_is_proposed
 select exists (select from proposals where key_sha256 = $1 and kind = 'cascade' and confirmed_by is null and dropped_by is null)
 
+-- name: cas
+-- The CAs that have published CRLs, or are about to: each is found by one look into the index.
+with recursive cas (issuer) as (
+    select min(issuer) from crls
+    union all
+    select (select min(c.issuer) from crls as c where c.issuer > cas.issuer) from cas where cas.issuer is not null
+)
+select issuer from cas where issuer is not null order by issuer
+
 -- name: compromised
 select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 
@@ -168,6 +177,9 @@ insert into deadlines (key, kind, id, at) select 'proposal/' || id, $2, gen_rand
 -- name: propose
 select propose($1, 'cascade', 'key-exposed', $2, $3, $4, $5)
 
+-- name: publish_now
+update deadlines set id = gen_random_uuid(), at = $3 where key = $1 and kind = $2 and at > $3
+
 -- name: record
 update crls as c
 set this_update = $3, next_update = $4, published_at = $5, entries = n.entries, sha256 = n.sha256, serial_sum = n.serial_sum
@@ -235,10 +247,10 @@ order by 1, 2
 
 -- name: recorded
 -- The last published CRL of each of these partitions.
-select partition, entries, sha256, serial_sum
+select partition, number, entries, sha256, serial_sum
 from unnest($2::int[]) as asked (partition)
 cross join lateral (
-    select entries, sha256, serial_sum
+    select number, entries, sha256, serial_sum
     from crls
     where issuer = $1 and crls.partition = asked.partition and published_at is not null
     order by number desc

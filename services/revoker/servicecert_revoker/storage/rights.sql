@@ -9,7 +9,7 @@ grant select, update (version, ordered, carried_at, done_at) on proposals to {se
 grant select on proposal_items, waiting_cascades to {service};
 grant execute on function propose to {service};
 
-grant execute on function propose, propose_operator, confirm, drop_proposal to {operators};
+grant execute on function propose, propose_operator, confirm, drop_proposal, publish_crls to {operators};
 grant select on operators, proposals, proposal_items, compromised_keys, operators_certificates, crls, waiting_cascades, left_undone, responder_certificates to {operators};
 
 -- Which cases an operator decided about is in the audit as the proposal only: `servicecert audit history` tells a reader.

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from hashlib import sha256
 
-from servicecert_pki.crl_reading import Unreadable, number_of
+from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL
 
 from .publication import PublishOrder, is_scheduled
@@ -23,6 +24,7 @@ class Size:
 class Recorded:
     """A partition's last published CRL in the database; `total` is the sum of its serial numbers."""
 
+    number: int
     entries: int
     total: int
     sha256: str
@@ -30,15 +32,16 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class CrlVersion:
-    """A CRL's number, 0 if it cannot be read, and the SHA-256 of its DER."""
+    """A file's SHA-256, and a CRL's number: 0 for what its CA has not signed, so that it holds no CRL up (F5)."""
 
     number: int
     sha256: str
 
     @classmethod
-    def of(cls, content: bytes) -> "CrlVersion":
+    def of(cls, content: bytes, issuer: IssuerInfo) -> "CrlVersion":
         try:
-            number = number_of(content)
+            crl = load(content)
+            number = crl_fields(crl).number if is_signed(content, crl, issuer) else 0
         except Unreadable:
             number = 0
         return cls(number, sha256(content).hexdigest())
@@ -53,10 +56,21 @@ class Placement(Enum):
 
 
 def placement(current: CrlVersion | None, crl: CrlVersion) -> Placement:
-    """Return KEPT for the same CRL, LATE if its number is not greater than the current one (I7, I8), else PUT."""
+    """Return KEPT for the same CRL, LATE if its number is not greater than the current one (I7, I8), else PUT.
+
+    A file that is no CRL has number 0, as whatever else is there, and replaces that.
+    """
     if current == crl:
         return Placement.KEPT
-    return Placement.LATE if current is not None and current.number >= crl.number else Placement.PUT
+    return Placement.LATE if current is not None and current.number >= max(crl.number, 1) else Placement.PUT
+
+
+def is_served(current: CrlVersion | None, published: CrlVersion, newest: int) -> bool:
+    """Return whether a place has what was published (F7), or a CRL of a pass that goes on.
+
+    Such a one has a number above the `newest` that the CA has published; what is there by mistake has none.
+    """
+    return current is not None and (current == published or current.number > newest)
 
 
 def partitions_to_publish(

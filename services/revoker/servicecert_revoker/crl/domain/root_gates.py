@@ -22,8 +22,13 @@ class RootCrl:
     listed: frozenset[int]
 
 
-def read_root_crl(crl: bytes | None) -> RootCrl | None:
-    """Return a parsed CRL, None if there is none or it cannot be read."""
+def read_root_crl(crl: bytes | None, root: IssuerInfo) -> RootCrl | None:
+    """Return a parsed CRL, None if there is none, it cannot be read, or the root has not signed it."""
+    parsed = _parsed(crl)
+    return parsed if parsed is not None and crl is not None and is_signed(crl, parsed.read, root) else None
+
+
+def _parsed(crl: bytes | None) -> RootCrl | None:
     if crl is None:
         return None
     try:
@@ -35,7 +40,7 @@ def read_root_crl(crl: bytes | None) -> RootCrl | None:
 
 def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datetime) -> CrlFields:
     """Return a root's CRL's head and extensions. Raise GateFailed if it must not replace the `published` one."""
-    made = read_root_crl(crl)
+    made = _parsed(crl)
     if made is None:
         raise GateFailed("readable", "It cannot be read.")
     contents = made.contents
@@ -49,7 +54,7 @@ def check_root(crl: bytes, root: IssuerInfo, published: bytes | None, now: datet
         raise GateFailed("scope", "It does not cover all certificates of the root.")
     if findings := lint_crl(crl):
         raise GateFailed("lint", f"The linter finds {', '.join(sorted({it.code for it in findings}))}.")
-    old = read_root_crl(published)
+    old = read_root_crl(published, root)
     if old is not None:
         check_grows(contents.number, old.contents.number)
         # A root's CRL is short: its entries stay forever.

@@ -91,7 +91,10 @@ class CrlBuilder:
         return checked
 
     def _read_back(self, crl: UnsignedCrl) -> ReadBack[gates.Passed]:
-        published = self.files.content(crl.expected.head.issuer.id, crl.partition)
+        # What the CA has not signed says nothing of what may be missing.
+        version = self.published[crl.partition]
+        is_ours = version is not None and version.number > 0
+        published = self.files.content(crl.expected.head.issuer.id, crl.partition) if is_ours else None
         return crl.file.read_back(lambda content: gates.check(content, crl.expected, published))
 
     def _sign(self, partition: int, crl: ReadBack[gates.Passed]) -> CheckedCrl:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.faults import OperatorError
 
@@ -46,7 +47,7 @@ class CrlFiles:
     """The files of all issuing CAs in one folder."""
 
     folder: Path
-    _cache: dict[str, tuple[tuple[int, int, int], CrlVersion]] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[str, tuple[tuple[int, ...], CrlVersion]] = field(default_factory=dict, repr=False, compare=False)
 
     def prepare(self) -> None:
         """Create the folder, and delete the temporary folders of crashed revokers. Raises FolderUnusable."""
@@ -69,20 +70,19 @@ class CrlFiles:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def published(self, issuer: str, partition: int) -> CrlVersion | None:
-        """Return the published CRL, None if there is none. An unchanged file is read once."""
-        path = self.folder / crl_name(issuer, partition)
+    def version(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        """Return a CA's file as it is here, None if there is none. An unchanged file is read once."""
+        path = self.folder / file
+        state = file_state(path)
+        if (cached := self._cache.get(path.name)) and cached[0] == state:
+            return cached[1]
         try:
-            status = path.stat()
-            state = (status.st_ino, status.st_mtime_ns, status.st_size)
-            if (cached := self._cache.get(path.name)) and cached[0] == state:
-                return cached[1]
             content = path.read_bytes()
         except OSError:
             return None
-        published = CrlVersion.of(content)
-        self._cache[path.name] = (state, published)
-        return published
+        version = CrlVersion.of(content, issuer)
+        self._cache[path.name] = (state, version)
+        return version
 
     def content(self, issuer: str, partition: int) -> bytes | None:
         """Return the bytes of the published CRL, None if there is none."""
@@ -91,14 +91,14 @@ class CrlFiles:
         except OSError:
             return None
 
-    def put_crl(self, issuer: str, partition: int, made: Path, number: int) -> None:
+    def put_crl(self, issuer: IssuerInfo, partition: int, made: Path, number: int) -> None:
         """Replace the published CRL by the file `made`, with a later mtime. Raises Superseded or FolderUnusable."""
-        target = self.folder / crl_name(issuer, partition)
+        target = self.folder / crl_name(issuer.id, partition)
         with self._folder_errors(), self._locked():
-            published = self.published(issuer, partition)
+            published = self.version(target.name, issuer)
             if published is not None and published.number >= number:
                 raise Superseded(
-                    f"CRL {number} of {issuer} is outdated: number {published.number} is published already."
+                    f"CRL {number} of {issuer.id} is outdated: number {published.number} is published already."
                 )
             # Last-Modified and ETag come from this time: it grows even if the clock goes back.
             changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if published else 0)
@@ -134,6 +134,15 @@ class CrlFiles:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def file_state(path: Path) -> tuple[int, ...]:
+    """Return a value that changes with a file, an empty one if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def write(path: Path, content: bytes) -> None:

@@ -1,15 +1,14 @@
-"""Publishes the roots' CRLs, which ceremonies make (D7): at the start, every half minute and with scheduled CRLs.
+"""Publishes the roots' CRLs, which ceremonies make (D7): at the start, with each look at what is served and with
+scheduled CRLs.
 
 A root's CRL that fails leaves the old one in place, is logged and counted, and delays no CRL of an issuing CA.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NoReturn
 
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
@@ -17,27 +16,24 @@ from servicecert_pki.manifest import root_id
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.decider import Outcome, Task
-from servicecert_worker.faults import background, guard_cancellation
 
 from ..domain.gates import GateFailed
 from ..domain.plan import CrlVersion
 from ..domain.publication import PublishOrder, is_scheduled
 from ..domain.root_gates import check_root, days_left, read_root_crl
 from ..operator.gauges import CrlStats, InForce
-from .files import CrlFiles, CrlFilesError, Superseded, write
+from .files import CrlFiles, CrlFilesError, Superseded, file_state, write
 from .publish import Publish, report
 from .publishers import Distribution, NotPublished
 
 log = logging.getLogger(__name__)
-
-_EVERY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, repr=False)
 class RootCrls:
     """Copies the roots' CRLs from the authority's folder to the folder that is served, and to the publishers.
 
-    `_undelivered`: roots whose CRL may be missing at a publisher; `_file_states`: the authority's files as last seen.
+    `_undelivered`: roots whose CRL may be missing at a publisher; `_file_states`: the files of both as last seen.
     """
 
     authority: Authority
@@ -45,7 +41,6 @@ class RootCrls:
     distribution: Distribution
     stats: CrlStats
     clock: Callable[[], datetime]
-    every: float = _EVERY_SECONDS
     _undelivered: set[str] = field(default_factory=set, init=False)
     _file_states: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -58,22 +53,13 @@ class RootCrls:
             await self._report_fault(root, lambda root: asyncio.to_thread(self._copy_if_newer, root))
             await self._warn(root)
 
-    @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Check every half minute until the context ends: a revoked CA does not wait for a scheduled CRL."""
-        async with background(self._watch()):
-            yield
-
-    async def _watch(self) -> NoReturn:
-        while True:
-            await asyncio.sleep(self.every)
-            try:
-                await guard_cancellation(self.check())
-            except Exception:
-                log.exception("The check of the roots' CRLs failed; trying again in %.0f s", self.every)
+    async def deliver_again(self, id: str) -> None:
+        """Deliver a root's CRL that a place has lost."""
+        self._undelivered.add(id)
+        await self.check()
 
     async def check(self) -> None:
-        """Publish the CRLs whose file changed since the last check, and those that are not delivered everywhere."""
+        """Publish the CRLs whose files changed since the last check, and those that are not delivered everywhere."""
         for root in self.authority.roots.values():
             state = await asyncio.to_thread(self._file_state, root.id)
             changed, self._file_states[root.id] = state != self._file_states.get(root.id), state
@@ -109,7 +95,7 @@ class RootCrls:
 
     async def _warn(self, root: IssuerInfo) -> None:
         """Log a root without a CRL, or with one that expires soon."""
-        published = read_root_crl(await asyncio.to_thread(self.files.content, root.id, FULL))
+        published = read_root_crl(await asyncio.to_thread(self.files.content, root.id, FULL), root)
         left = days_left(published, self.clock())
         if published is None:
             log.warning("Root %s has no CRL: make one with `servicecert ca root crl` and carry it to crls/", root.id)
@@ -121,17 +107,14 @@ class RootCrls:
         if await asyncio.to_thread(self._copy_if_newer, root):
             self._undelivered.add(root.id)
         content = await asyncio.to_thread(self.files.content, root.id, FULL)
-        if root.id in self._undelivered and content is not None and read_root_crl(content) is not None:
-            await self.distribution.deliver(self.files.folder, root.id, FULL, CrlVersion.of(content))
+        if root.id in self._undelivered and content is not None and read_root_crl(content, root) is not None:
+            await self.distribution.deliver(self.files.folder, root, FULL, CrlVersion.of(content, root))
         self._undelivered.discard(root.id)
 
     def _file_state(self, id: str) -> tuple[int, ...]:
-        """Return a value that changes with the file in the authority's folder."""
-        try:
-            status = root_crl_file(self.authority.directory, id).stat()
-        except OSError:
-            return ()
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        """Return a value that changes with the file in the authority's folder, and with the one that is served."""
+        files = root_crl_file(self.authority.directory, id), self.files.folder / crl_name(id, FULL)
+        return tuple(number for file in files for number in file_state(file))
 
     def _copy_if_newer(self, root: IssuerInfo) -> bool:
         """Copy a newer CRL into the folder that is served; return whether there was one."""
@@ -149,7 +132,7 @@ class RootCrls:
             path = temporary / "root"
             write(path, made)
             try:
-                self.files.put_crl(root.id, FULL, path, number)
+                self.files.put_crl(root, FULL, path, number)
             except Superseded:
                 # Another revoker copied the same one meanwhile.
                 if self.files.content(root.id, FULL) != made:
@@ -161,7 +144,7 @@ class RootCrls:
         return await asyncio.to_thread(self._in_force)
 
     def _in_force(self) -> Mapping[str, InForce]:
-        crls = {id: read_root_crl(self.files.content(id, FULL)) for id in self.authority.roots}
+        crls = {id: read_root_crl(self.files.content(id, FULL), root) for id, root in self.authority.roots.items()}
         return {
             crl_name(id, FULL): InForce(it.contents.this_update, it.contents.next_update, len(it.listed))
             for id, it in crls.items()

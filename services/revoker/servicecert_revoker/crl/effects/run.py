@@ -17,7 +17,7 @@ import asyncpg
 from servicecert_pki.crl import CrlHead
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.partitions import FULL
+from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.clock import machine_clock
 
@@ -77,7 +77,7 @@ class CrlRunner:
         async with open_crl_store(self.pool, issuer.id) as store:
             orders = take_orders()
             taken = machine_clock()
-            published = await self._present(store, issuer.id)
+            published = await self._present(store, issuer)
             highest = max((it.number for it in published.values() if it), default=0)
             number = await store.allocate(highest, scheduled=is_scheduled(orders))
             with self.files.temporary_folder() as folder:
@@ -86,9 +86,9 @@ class CrlRunner:
                 by_partition = {crl.partition: crl for crl in checked}
                 urgent_first = [by_partition[it] for it in by_urgency(by_partition, orders)]
                 built = machine_clock()
-                await self._write(store, issuer.id, urgent_first)
+                await self._write(store, issuer, urgent_first)
             written = machine_clock()
-            failed = await self._deliver(store, issuer.id, urgent_first)
+            failed = await self._deliver(store, issuer, urgent_first)
             fetched = machine_clock()
             count = await count_standings(store.connection, self.clock, issuer.id)
             count = count.model_copy(update={"crl_number": number})
@@ -97,10 +97,10 @@ class CrlRunner:
         steps = (("wait for the CA's pass", taken), ("build", built), ("write", written), ("fetch back", fetched))
         return Pass(tuple(crl for crl, _ in crls), failed, steps)
 
-    async def _present(self, store: CrlStore, issuer: str) -> Mapping[int, CrlVersion | None]:
+    async def _present(self, store: CrlStore, issuer: IssuerInfo) -> Mapping[int, CrlVersion | None]:
         """Return the published CRLs of all partitions in use."""
-        partitions = await store.partitions(self.partitions)
-        return await asyncio.to_thread(lambda: {it: self.files.published(issuer, it) for it in sorted(partitions)})
+        names = {it: crl_name(issuer.id, it) for it in sorted(await store.partitions(self.partitions))}
+        return await asyncio.to_thread(lambda: {it: self.files.version(name, issuer) for it, name in names.items()})
 
     def _heads(self, issuer: IssuerInfo, number: int) -> Callable[[int], CrlHead]:
         """Return a function that gives the head of a pass's CRL by partition."""
@@ -126,14 +126,16 @@ class CrlRunner:
             count=count if crl.partition == FULL else None,
         )
 
-    async def _write(self, store: CrlStore, issuer: str, crls: Sequence[CheckedCrl]) -> None:
+    async def _write(self, store: CrlStore, issuer: IssuerInfo, crls: Sequence[CheckedCrl]) -> None:
         """Write all CRLs to the folder, which a server behind the address reads."""
         for crl in crls:
             # Without its connection a revoker holds no lock, and must not publish.
             await store.check_lock()
             await asyncio.to_thread(self.files.put_crl, issuer, crl.partition, crl.path, crl.head.number)
 
-    async def _deliver(self, store: CrlStore, issuer: str, crls: Sequence[CheckedCrl]) -> Mapping[int, NotPublished]:
+    async def _deliver(
+        self, store: CrlStore, issuer: IssuerInfo, crls: Sequence[CheckedCrl]
+    ) -> Mapping[int, NotPublished]:
         """Copy all CRLs to the publishers, then fetch all back, each by itself. Return those that failed, and why."""
         until = monotonic() + self.most_seconds
         failed: dict[int, NotPublished] = {}
@@ -143,7 +145,7 @@ class CrlRunner:
             try:
                 if monotonic() > until:
                     raise OutOfTime(
-                        f"A pass over the CRLs of {issuer} took {self.most_seconds:.0f} s; the next goes on."
+                        f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on."
                     )
                 await act(CrlVersion(crl.head.number, crl.sha256))
             except NotPublished as fault:
@@ -151,7 +153,7 @@ class CrlRunner:
 
         async def fetch(crl: CheckedCrl) -> None:
             async with at_once:
-                await step(crl, partial(self.distribution.fetch_back, issuer, crl.partition))
+                await step(crl, partial(self.distribution.fetch_back, issuer.id, crl.partition))
 
         if self.distribution.publishers:
             for crl in crls:

@@ -1,4 +1,4 @@
-"""Puts CRLs into a bucket of S3-compatible storage. A put is atomic: a reader sees the old object or the new one.
+"""Puts files into a bucket of S3-compatible storage. A put is atomic: a reader sees the old object or the new one.
 
 Each put is conditional on what was read before it (RFC 9110, 13.1), so that two revokers cannot undo each other's put.
 """
@@ -21,9 +21,10 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 from obstore.store import S3Store
+from servicecert_pki.issuer import IssuerInfo
 
 from ..domain.plan import CrlVersion, Placement, placement
-from .publishers import PublisherFailed
+from .publishers import MOST_BYTES, NOT_OURS, PublisherFailed
 from .server import CACHE, MEDIA_TYPES
 
 if TYPE_CHECKING:
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 S3 = "s3"
 """The metrics' name of the bucket."""
 
-# No Expires beside max-age: its fixed time would be wrong soon after the put (RFC 9111, 5.3).
-_ATTRIBUTES = {"Content-Type": MEDIA_TYPES[".crl"], "Cache-Control": CACHE}
-_MOST_BYTES = 256 * 1024 * 1024
-"""No CRL of ours is as long: some 40 octets for each of six million certificates."""
 _STATUS = re.compile(r"status code: ([1-5][0-9][0-9])")
 _CODE = re.compile(r"<Code>([A-Za-z]{1,40})</Code>")
 
@@ -52,7 +49,7 @@ class StoredObject:
 class S3Publisher:
     """Puts CRLs under `prefix` in a bucket, which messages call `where`. Without `conditional` a put is unconditional.
 
-    A CRL is read back and compared after the put. Its version is cached: an unchanged object is not read again.
+    A file is read back and compared after the put. Its version is cached: an unchanged object is not read again.
     """
 
     store: S3Store
@@ -62,13 +59,21 @@ class S3Publisher:
     name: str = S3
     _cache: dict[str, StoredObject] = field(default_factory=dict, init=False)
 
-    async def put(self, file: str, made: Path, number: int) -> None:
-        """Put a CRL unless it is there, and read it back. Raises PublisherFailed, also if a higher number is there."""
+    async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        """Return a CA's file in the bucket, None if there is none. Raises PublisherFailed."""
+        try:
+            current = await self._current(f"{self.prefix}{file}", issuer)
+        except BaseError as fault:
+            raise PublisherFailed(self.name, explain(fault, self.where)) from None
+        return current.crl if current else None
+
+    async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
+        """Put a file unless it is there, and read it back. Raises PublisherFailed, also if a higher number is there."""
         content = await asyncio.to_thread(made.read_bytes)
         crl = CrlVersion(number, sha256(content).hexdigest())
         path = f"{self.prefix}{file}"
         try:
-            current = await self._current(path)
+            current = await self._current(path, issuer)
             match placement(current.crl if current else None, crl):
                 case Placement.KEPT:
                     return
@@ -79,10 +84,12 @@ class S3Publisher:
                         f"CRL {number} for {file} is outdated: {self.where} has {current.crl.number} already; "
                         "if no other revoker put it there, copy it from there into SERVICECERT_CRL_DIR.",
                     )
+            # No Expires beside max-age: its fixed time would be wrong soon after the put (RFC 9111, 5.3).
+            attributes = {"Content-Type": MEDIA_TYPES[Path(file).suffix], "Cache-Control": CACHE}
             await obstore.put_async(
-                self.store, path, content, attributes=_ATTRIBUTES, mode=self._mode(current), use_multipart=False
+                self.store, path, content, attributes=attributes, mode=self._mode(current), use_multipart=False
             )
-            put = await self._read(path)
+            put = await self._read(path, issuer)
         except (AlreadyExistsError, PreconditionError):
             raise PublisherFailed(
                 self.name, f"Another revoker changed {file} in {self.where} meanwhile: its CRL stays."
@@ -98,25 +105,24 @@ class S3Publisher:
             return "overwrite"
         return "create" if current is None else {"e_tag": current.version}
 
-    async def _current(self, path: str) -> StoredObject | None:
+    async def _current(self, path: str, issuer: IssuerInfo) -> StoredObject | None:
         """Return the present object, None if there is none. An unchanged one comes from the cache."""
         cached = self._cache.get(path)
         try:
-            return await self._read(path, cached.version if cached else None)
+            found = await self._read(path, issuer, cached.version if cached else None)
         except NotModifiedError:
             return cached
         except (NotFoundError, FileNotFoundError):
             return None
+        self._cache[path] = found
+        return found
 
-    async def _read(self, path: str, unless: str | None = None) -> StoredObject:
+    async def _read(self, path: str, issuer: IssuerInfo, unless: str | None = None) -> StoredObject:
         got = await obstore.get_async(self.store, path, options={"if_none_match": unless} if unless else None)
-        if (octets := got.meta["size"]) > _MOST_BYTES:
-            text = (
-                f"{path} in {self.where} has {octets} bytes, more than any CRL: find out who wrote it, and delete it."
-            )
-            raise PublisherFailed(self.name, text)
+        if got.meta["size"] > MOST_BYTES:
+            return StoredObject(got.meta["e_tag"], NOT_OURS)
         content = bytes(await got.bytes_async())
-        return StoredObject(got.meta["e_tag"], await asyncio.to_thread(CrlVersion.of, content))
+        return StoredObject(got.meta["e_tag"], await asyncio.to_thread(CrlVersion.of, content, issuer))
 
 
 def explain(fault: Exception, where: str) -> str:

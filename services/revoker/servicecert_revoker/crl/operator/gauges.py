@@ -22,6 +22,7 @@ class CrlStats:
     _seconds: dict[str, float] = field(default_factory=dict)
     _gates: Counter[str] = field(default_factory=Counter)
     _publishers: Counter[str] = field(default_factory=Counter)
+    _served: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def measured(self, issuer: str) -> Iterator[None]:
@@ -35,6 +36,13 @@ class CrlStats:
 
     def publisher_failed(self, publisher: str) -> None:
         self._publishers[publisher] += 1
+
+    def served(self, file: str, number: int) -> None:
+        if file.endswith(".crl"):
+            self._served[file] = number
+
+    async def served_numbers(self) -> Mapping[str, float]:
+        return self._served
 
     async def seconds(self) -> Mapping[str, float]:
         return self._seconds
@@ -68,6 +76,12 @@ def gauges(roots: ReadCrls, stats: CrlStats, clock: Callable[[], datetime]) -> t
 
     return (
         Gauge("servicecert_root_crl_valid_seconds", "Time until each root's CRL's next update.", "crl", valid),
+        Gauge(
+            "servicecert_crl_served_number",
+            "Number of each CRL that is fetched from its address; 0 if there is none that its CA has signed.",
+            "crl",
+            stats.served_numbers,
+        ),
         Gauge("servicecert_crl_pass_seconds", "Duration of the last pass over a CA's CRLs.", "issuer", stats.seconds),
         Gauge(
             "servicecert_crl_gate_failures",
@@ -78,7 +92,7 @@ def gauges(roots: ReadCrls, stats: CrlStats, clock: Callable[[], datetime]) -> t
         ),
         Gauge(
             "servicecert_crl_publisher_failures",
-            "Passes in which a publisher failed to copy CRLs, or CRLs could not be fetched from their address.",
+            "Passes in which CRLs did not arrive at a publisher or their address, and looks that found others there.",
             "publisher",
             stats.failures,
             counts=True,

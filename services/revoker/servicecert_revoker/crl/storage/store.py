@@ -13,7 +13,7 @@ from servicecert_worker.decider import Connection
 
 from ...storage import QUERIES
 from ..domain.plan import Recorded, Size
-from ..domain.publication import PublishedCrl
+from ..domain.publication import PUBLISH, PublishedCrl
 
 
 def octets(serial: str) -> bytes:
@@ -105,7 +105,10 @@ class CrlStore:
     async def recorded(self, partitions: Iterable[int]) -> Mapping[int, Recorded]:
         """Return the last published CRL of each of these partitions that has one."""
         rows = await self.connection.fetch(QUERIES["recorded"], self.issuer, list(partitions))
-        return {row["partition"]: Recorded(row["entries"], int(row["serial_sum"]), row["sha256"]) for row in rows}
+        return {
+            row["partition"]: Recorded(row["number"], row["entries"], int(row["serial_sum"]), row["sha256"])
+            for row in rows
+        }
 
     async def count_unexpired(self, serials: Collection[int], since: datetime) -> int:
         """Return how many of these serial numbers must not be missing on a CRL."""
@@ -135,6 +138,18 @@ class CrlStore:
             [crl.sha256 for crl, _ in crls],
             [total for _, total in crls],
         )
+
+
+async def in_force(pool: "asyncpg.Pool[Any]", issuer: str, configured: int) -> Mapping[int, Recorded]:
+    """Return the last published CRLs of a CA's partitions in use."""
+    async with pool.acquire() as connection:
+        store = CrlStore(connection, issuer)
+        return await store.recorded(await store.partitions(configured))
+
+
+async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -> None:
+    """Bring a CA's scheduled CRLs forward. Those that are due or under way stay as they are."""
+    await pool.execute(QUERIES["publish_now"], schedule, PUBLISH, now)
 
 
 @asynccontextmanager
