@@ -241,7 +241,7 @@ def crls_take_long(it, *_) -> Iterator[None]:
     it.execute("delete from revoker.crls")
 
 
-@breaks("is number 1; number 2 is published.", crl=WARNING)
+@breaks("is number 1; number 2 is published: later", crl=CRITICAL)
 def an_old_crl_is_served(it, *_) -> Iterator[None]:
     it.execute(
         "insert into revoker.crls (issuer, partition, number, scheduled, allocated_at, this_update, next_update, "
@@ -250,6 +250,19 @@ def an_old_crl_is_served(it, *_) -> Iterator[None]:
     )
     yield
     it.execute("delete from revoker.crls")
+
+
+@breaks(f"{CA}.3.crl: answers 404.", crl=CRITICAL)
+def a_crl_is_lost_that_the_newest_certificate_does_not_name(it, *_) -> Iterator[None]:
+    it.execute(
+        "insert into revoker.statuses (key, version, standing, issuer, serial, partition, certificate) values "
+        f"('{uuid4()}', 1, 'valid', '{CA}', '0b', 3, '{{}}')",
+        "insert into revoker.crls (issuer, partition, number, scheduled, allocated_at, this_update, next_update, "
+        f"entries, sha256, published_at) select '{CA}', partition, 1, false, now(), now(), "
+        "now() + interval '1 day', 0, repeat('0', 64), now() from unnest(array[0, 3]) as n (partition)",
+    )
+    yield
+    it.execute("delete from revoker.crls", "delete from revoker.statuses where serial = '0b'")
 
 
 @breaks("1 are open, the oldest for 2 h.", revocations=WARNING)

@@ -110,6 +110,15 @@ def a_crl_is_missing(it, *_) -> Iterator[None]:
     file.write_bytes(content)
 
 
+@breaks("test-root-ec.crl: answers 404.", crl=CRITICAL)
+def a_root_s_crl_is_not_served(it, *_) -> Iterator[None]:
+    file = it.crl_folder / "test-root-ec.crl"
+    content = file.read_bytes()
+    file.unlink()
+    yield
+    file.write_bytes(content)
+
+
 @breaks("it is no CRL.", crl=CRITICAL)
 def a_crl_is_a_page(it, *_) -> Iterator[None]:
     (it.crl_folder / f"{CA}.crl").write_text("<html>")

@@ -253,6 +253,7 @@ class Installation:
         return sign_tbs(build_tbs(contents), self.ca_keys[CA]), spki_sha256(spki)
 
     def _publish(self) -> None:
+        shutil.copytree(self.ca_folder / "crls", self.crl_folder, dirs_exist_ok=True)
         for id, issuer in self.authority.issuers.items():
             (self.crl_folder / f"{id}.cer").write_bytes(issuer.certificate_der)
             for partition in (0, 5):

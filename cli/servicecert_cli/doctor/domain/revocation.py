@@ -12,6 +12,8 @@ LIMIT_SECONDS = 60.0
 LATE_HOURS = 24.0
 SHORT = timedelta(hours=24)
 STALE = timedelta(minutes=5)
+CACHED = timedelta(minutes=1)
+"""Caches may keep a CRL for half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ class OpenRevocations:
 @examination(
     "crl",
     Subject.REVOCATION,
-    "Is each CRL served at its public address, signed by its CA, and valid?",
+    "Is each CRL served at its public address, signed by its CA, valid, and no older than the published one?",
     "Relying parties refuse certificates, or accept revoked ones, without a valid CRL.",
 )
 def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
@@ -83,19 +85,21 @@ def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
 
 
 def _crl(crl: FetchedCrl, now: datetime) -> Finding:
-    server = "Start the web server of the CRL folder, or correct the proxy."
+    server = "Start the web server of the CRL folder, or correct the proxy. Lost files: `servicecert crl publish`."
     revoker = "Look at the revoker's log: it publishes no CRL."
     if crl.fault is not None:
         return critical(f"{crl.address}: {crl.fault}.", server)
     if not crl.is_signed:
-        return critical(f"{crl.address} is not signed by its CA.", "Find out who wrote it; restart the revoker.")
+        remedy = "Find out who wrote it; a running revoker replaces it within half a minute."
+        return critical(f"{crl.address} is not signed by its CA.", remedy)
     if crl.next_update is None or crl.next_update <= now:
         return critical(f"{crl.address} has expired.", revoker)
     if crl.this_update is not None and crl.this_update > now + STALE:
         return critical(f"{crl.address} is from the future.", "Correct the clocks of the revokers.")
-    if crl.booked is not None and crl.booked > crl.number and (crl.booked_at or now) < now - STALE:
-        text = f"{crl.address} is number {crl.number}; number {crl.booked} is published."
-        return warning(text, "A cache or a copy in front of the CRL folder is old: shorten its time.")
+    if crl.booked is not None and crl.booked > crl.number and (crl.booked_at or now) < now - CACHED:
+        text = f"{crl.address} is number {crl.number}; number {crl.booked} is published: later revocations are missing."
+        cache = "If it stays, a cache or a copy in front of the CRL folder is old: shorten its time."
+        return critical(text, f"Publish it again: `servicecert crl publish`. {cache}")
     if crl.next_update - now < SHORT:
         return warning(f"{crl.address} is valid for {period((crl.next_update - now).total_seconds())} only.", revoker)
     return ok(crl.address)

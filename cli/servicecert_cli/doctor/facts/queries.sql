@@ -120,11 +120,15 @@ cross join lateral (
 order by i.issuer
 
 -- name: booked_crls
-select asked.partition, last.number, last.published_at
-from unnest($2::int[]) as asked (partition)
+-- The newest CRL of each partition that a certificate of the CA names, and its full one.
+select used.partition, last.number, last.published_at
+from (
+    select coalesce(substring(labels[1] from '\.([0-9]+)\.crl$')::int, 0) as partition
+    from figures(now()) where name = 'servicecert_crl_entries' and split_part(labels[1], '.', 1) = $1
+) as used
 cross join lateral (
     select number, published_at from crls
-    where issuer = $1 and crls.partition = asked.partition and published_at is not null order by number desc limit 1
+    where issuer = $1 and crls.partition = used.partition and published_at is not null order by number desc limit 1
 ) as last
 
 -- name: open_revocations

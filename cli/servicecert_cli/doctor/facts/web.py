@@ -4,16 +4,18 @@ import asyncio
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
-from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
+from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load, number_of
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.partitions import FULL, certificate_url, crl_url, partition_in
+from servicecert_pki.root_crl import root_crl_file
 
 from ..domain.revocation import CrlPass, FetchedCrl, OcspAnswer, OpenRevocations, ServedCa
 from ..sources import Away, Skip, Sources, shared
@@ -103,19 +105,52 @@ async def aia(sources: Sources) -> list[ServedCa]:
 
 
 async def crls(sources: Sources) -> tuple[datetime, list[FetchedCrl]]:
-    """Return the CRLs as they are served, and their newest numbers in the tables, where they may be read."""
+    """Return the CRLs as they are served, and their newest numbers in the tables, where they may be read.
+
+    Without the tables these are those that the newest certificate of each CA names. Those of roots are beside them.
+    """
     session = await sources.web()
-    found = []
+    found = await _root_crls(sources, session)
     for each in await named(sources):
         issuer = await _issuer(sources, each)
         booked = await _booked(sources, each)
-        contents = await asyncio.gather(*(_get(session, url) for url in each.crls))
-        for url, content in zip(each.crls, contents, strict=True):
-            number, at = booked.get(partition_in(url, each.ca), (None, None))
+        folder = each.crls[0].rpartition("/")[0]
+        urls = sorted({*each.crls, *(crl_url(folder, each.ca, it) for it in booked)})
+        contents = await asyncio.gather(*(_get(session, url) for url in urls))
+        for url, content in zip(urls, contents, strict=True):
+            number, at = booked.get(partition_in(url, each.ca) or FULL, (None, None))
             found.append(
                 FetchedCrl(url, content) if isinstance(content, str) else _read(url, content, issuer, number, at)
             )
     return datetime.now(UTC), found
+
+
+async def _root_crls(sources: Sources, session: aiohttp.ClientSession) -> list[FetchedCrl]:
+    """Return the CRLs of the roots that have one in the authority's folder, as they are served."""
+    folder = (await named(sources))[0].crls[0].rpartition("/")[0]
+    found = []
+    try:
+        known = await authority(sources)
+    except (Skip, Away):
+        return []
+    for root in known.roots.values():
+        made = root_crl_file(known.directory, root.id)
+        if made.exists():
+            url, at = crl_url(folder, root.id, FULL), datetime.fromtimestamp(made.stat().st_mtime, UTC)
+            content = await _get(session, url)
+            if isinstance(content, str):
+                found.append(FetchedCrl(url, content))
+            else:
+                found.append(_read(url, content, root, _number(made), at))
+    return found
+
+
+def _number(made: Path) -> int | None:
+    """Return the number of a CRL in a file, None if it cannot be read: the check `root-crl` says so."""
+    try:
+        return number_of(made.read_bytes())
+    except (OSError, Unreadable):
+        return None
 
 
 def _read(url: str, content: bytes, issuer: IssuerInfo, booked: int | None, at: datetime | None) -> FetchedCrl:
@@ -128,10 +163,9 @@ def _read(url: str, content: bytes, issuer: IssuerInfo, booked: int | None, at: 
     return FetchedCrl(url, None, signed, fields.number, fields.this_update, fields.next_update, booked, at)
 
 
-async def _booked(sources: Sources, of: Named) -> dict[int | None, tuple[int, datetime]]:
-    partitions = [number for url in of.crls if (number := partition_in(url, of.ca)) is not None]
+async def _booked(sources: Sources, of: Named) -> dict[int, tuple[int, datetime]]:
     try:
-        rows = await in_schema(sources, "revoker", QUERIES["booked_crls"], of.ca, partitions)
+        rows = await in_schema(sources, "revoker", QUERIES["booked_crls"], of.ca)
     except (Away, MayNotRead):
         return {}
     return {row["partition"]: (row["number"], row["published_at"]) for row in rows}
