@@ -22,6 +22,7 @@ INTAKE_TEXTS = "services/intake/servicecert_intake/domain/texts"
 NOTIFIER = "services/notifier/servicecert_notifier"
 MAIL_TEXTS = f"{NOTIFIER}/mail/domain/texts"
 SCHEMAS = "schemas/servicecert_schemas"
+PROFILES = "pki/servicecert_pki/profiles"
 EXAMPLES = f"{SCHEMAS}/exported/examples"
 
 
@@ -203,9 +204,10 @@ def _carriers_of_kinds() -> list[str]:
 def test_a_limit(following: Callable[[str], Any]) -> None:
     with following("A limit of a certificate") as copy:
         for profile in ("server", "test-server"):
-            path = f"pki/servicecert_pki/profiles/{profile}.toml"
+            path = f"{PROFILES}/{profile}.toml"
+            copy.add(f"{PROFILES}/earlier/{profile}.2.toml", (copy.folder / path).read_text())
             copy.edit(path, "longest = [{ years = 2 }]", "longest = [{ years = 1 }]")
-            copy.edit(path, "version = 1\n", "version = 2\n")
+            copy.edit(path, "version = 2\n", "version = 3\n")
         accepted, returned = copy.probe("cases", '{"validity_days": 365}', '{"validity_days": 366}')
         assert accepted["state"] == "accepted"
         (lack,) = returned["deficiencies"]
