@@ -14,7 +14,7 @@ async def figures_of(pool: "asyncpg.Pool[Any]", moment: datetime) -> dict[str, M
     service = await pool.fetchval("select current_schema()")
     connection = await asyncpg.connect(await administrator_of(pool))
     try:
-        samples = await figures.read(connection, service, moment)
+        samples, _ = await figures.read(connection, service, moment)
     finally:
         await connection.close()
     return {name: {_label(labels, service): value for labels, value in of.items()} for name, of in samples.items()}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
 
+import asyncpg
 import psutil
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -95,6 +96,18 @@ async def slow_database(stand: Stand):
     finally:
         over.append(True)
         await dawdling
+
+
+@asynccontextmanager
+async def locked_table(stand: Stand):
+    """Leave a transaction open that has locked a table, as an operator does."""
+    connection = await asyncpg.connect(stand.system.backends.admin_url, server_settings={"application_name": "psql"})
+    try:
+        async with connection.transaction():
+            await connection.execute("lock table intake.outbox")
+            yield
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
@@ -321,6 +334,7 @@ FAULTS = (
     Fault("broker gone", "KafkaDown", _part("kafka")),
     Fault("database gone", "DatabaseDown", _part("postgres")),
     Fault("database slow", "DatabaseSlow", slow_database),
+    Fault("table locked", "TableLocked", locked_table, {"service": "intake", "table": "outbox"}),
     Fault("intake dead", "ServiceDown", _dead("intake"), {"job": "intake"}),
     Fault("issuer dead", "ServiceDown", _dead("issuer"), {"job": "issuer"}),
     Fault("revoker dead", "ServiceDown", _dead("revoker"), {"job": "revoker"}),

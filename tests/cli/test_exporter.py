@@ -159,6 +159,38 @@ def test_the_figures_of_the_tables_are_shown_once_and_an_old_schema_hides_no_oth
     assert caplog.text.count("Run `servicecert db migrate`") == 1
 
 
+def test_a_lock_on_a_table_is_no_outage_and_says_who_holds_it(cluster, prepared):
+    """An operator's transaction that was left open: the figures of all other tables go on."""
+
+    async def look():
+        with psycopg.connect(prepared["admin"], application_name="psql") as operator:
+            operator.execute("lock table intake.outbox")
+            async with exporting(cluster, database_url=prepared[database.MONITORING]) as exporter:
+                locked = await shown_when(
+                    exporter,
+                    lambda shown: (
+                        max(shown.values("servicecert_table_locked_seconds"), default=0) > 1
+                        and shown.value("servicecert_kafka_up")
+                    ),
+                )
+                ready = exporter.ready()
+                operator.rollback()
+                free = await shown_when(exporter, lambda shown: not shown.values("servicecert_table_locked_seconds"))
+                return locked, ready, free, operator.info.backend_pid
+
+    locked, ready, free, pid = do(look)
+    assert locked.values("servicecert_database_up") == [1.0] * len(SERVICES)
+    assert ready == (True, "Looking.")
+    assert locked.value(
+        "servicecert_table_locked_seconds", service="intake", table="outbox", pid=str(pid), application="psql"
+    )
+    assert locked.values("servicecert_outbox_events", service="intake") == []
+    assert locked.values("servicecert_keys_blocked"), "intake's own figures need another table"
+    assert locked.values("servicecert_outbox_events", service="issuer") == [0]
+    assert locked.values("servicecert_database_read_seconds", service="intake") == [], "waiting is not slowness"
+    assert free.values("servicecert_outbox_events", service="intake") == [0]
+
+
 def read_last(shown):
     """Return whether the last schema was read."""
     return shown.values("servicecert_outbox_events", service=SERVICES[-1])

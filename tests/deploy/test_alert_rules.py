@@ -125,3 +125,21 @@ def test_a_stalled_partition_is_one_alert(
     tmp_path: Path, series: Mapping[str, str], minutes: int, value: float | None
 ) -> None:
     evaluate(tmp_path, series, FIRING.format("PartitionStalled"), minutes, value)
+
+
+LOCKED = 'servicecert_table_locked_seconds{service="intake",table="outbox",pid="7",user="anna",application="psql"}'
+READY = 'servicecert_ready{{instance="{0}",service="{0}"}}'
+
+
+@pytest.mark.parametrize(
+    ("alert", "value"), [("TableLocked", 1), ("DatabaseDown", None), ("SchemaUnreadable", None), ("NotReady", 1)]
+)
+def test_a_locked_table_is_named_and_hides_no_other_alert(tmp_path: Path, alert: str, value: float | None) -> None:
+    """Only the workers that wait for it are no alert of their own; those of another service are."""
+    series = {
+        LOCKED: "_ 0+60x9",
+        'servicecert_database_up{service="intake"}': "1x9",
+        READY.format("intake"): "0x9",
+        READY.format("issuer"): "0x9",
+    }
+    evaluate(tmp_path, series, FIRING.format(alert), 6, value)

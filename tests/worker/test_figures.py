@@ -1,6 +1,8 @@
 """The figures of the tables, which the monitoring login reads and nothing else."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -12,19 +14,20 @@ from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_revoker.domain.requests import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import MOST_PARTITIONS
+from servicecert_worker.faults import backoff
 from servicecert_worker.storage import database
-from servicecert_worker.storage.figures import OF_EVERY_SERVICE, read
+from servicecert_worker.storage.figures import OF_EVERY_SERVICE, held_locks, read
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def monitoring(parts):
-    """The URL of the monitoring login, in a database with all schemas."""
+    """The URLs of the administrator and of the monitoring login, in a database with all schemas."""
     with new_database(parts, "test_figures") as admin_url:
         urls = database.prepare(admin_url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
         migrate(urls[database.MIGRATOR], SERVICES)
-        yield urls[database.MONITORING]
+        yield admin_url, urls[database.MONITORING]
 
 
 @pytest.fixture
@@ -34,9 +37,9 @@ async def pool(service_pool):
 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_every_sample_has_a_definition_with_as_many_labels(monitoring, service):
-    connection = await asyncpg.connect(monitoring)
+    connection = await asyncpg.connect(monitoring[1])
     try:
-        samples = await read(connection, service, NOW)
+        samples, _ = await read(connection, service, NOW)
     finally:
         await connection.close()
     labels = {each.name: each.labels for each in figures()}
@@ -47,8 +50,73 @@ async def test_every_sample_has_a_definition_with_as_many_labels(monitoring, ser
     assert always <= samples.keys()
 
 
+_TABLES = """
+select c.relname from pg_class as c join pg_namespace as n on n.oid = relnamespace
+where nspname = $1 and relkind in ('r', 'p')
+"""
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_lock_on_any_table_withholds_only_the_figures_that_need_it_and_is_named(monitoring, service):
+    admin_url, url = monitoring
+    connection = await asyncpg.connect(url, server_settings={"lock_timeout": "30ms"})
+    operator = await asyncpg.connect(admin_url, server_settings={"application_name": "psql"})
+    try:
+        whole, _ = await read(connection, service, NOW)
+        partial = set()
+        for (table,) in await operator.fetch(_TABLES, service):
+            async with operator.transaction():
+                await operator.execute(f"lock table {service}.{table}")
+                samples, seconds = await read(connection, service, NOW)
+                (lock,) = await held_locks(connection)
+            assert (lock.service, lock.table, lock.pid) == (service, table, operator.get_server_pid())
+            assert (lock.user, lock.application, lock.since) == (urlsplit(admin_url).username, "psql", None)
+            assert (seconds is None) == (samples.keys() != whole.keys())
+            if seconds is None and samples:
+                partial.add(table)
+        assert "outbox" in partial
+        assert partial & OWN_TABLES
+    finally:
+        operator.terminate()
+        await connection.close()
+    assert not await asked(url, held_locks)
+
+
+OWN_TABLES = {"cases", "certificates", "statuses", "mails"}
+
+
+async def test_who_keeps_up_a_change_of_a_table_is_named_and_not_who_waits_for_it(monitoring):
+    """A reader left open keeps up `alter table`, and that everybody else."""
+    admin_url, url = monitoring
+    open_reader, migrator = await asyncpg.connect(admin_url), await asyncpg.connect(admin_url)
+    try:
+        async with open_reader.transaction():
+            await open_reader.execute("select from intake.cases")
+            assert not await asked(url, held_locks), "a reader alone keeps nobody from anything"
+            altering = asyncio.create_task(
+                migrator.execute("alter table intake.cases alter column body set storage extended")
+            )
+            locks = []
+            async for _ in backoff(longest=0.1):
+                if locks := await asked(url, held_locks):
+                    break
+            assert [(lock.pid, lock.waiting) for lock in locks] == [(open_reader.get_server_pid(), 1)]
+        await altering
+    finally:
+        open_reader.terminate()
+        migrator.terminate()
+
+
+async def asked(url, ask):
+    connection = await asyncpg.connect(url)
+    try:
+        return await ask(connection)
+    finally:
+        await connection.close()
+
+
 async def test_f4_the_monitoring_login_reads_no_table(monitoring):
-    connection = await asyncpg.connect(monitoring)
+    connection = await asyncpg.connect(monitoring[1])
     try:
         for table in ("intake.cases", "issuer.intents", "notifier.mails", "revoker.statuses", "intake.outbox"):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -58,10 +126,11 @@ async def test_f4_the_monitoring_login_reads_no_table(monitoring):
 
 
 async def test_f4_a_temporary_table_is_not_taken_for_ours(monitoring):
-    connection = await asyncpg.connect(monitoring)
+    connection = await asyncpg.connect(monitoring[1])
     try:
         await connection.execute("create temporary table outbox (at timestamptz); insert into outbox values (now())")
-        assert (await read(connection, "intake", NOW))["servicecert_outbox_events"] == {("intake",): 0}
+        samples, _ = await read(connection, "intake", NOW)
+        assert samples["servicecert_outbox_events"] == {("intake",): 0}
     except asyncpg.InsufficientPrivilegeError:
         pass  # A database whose logins may make no temporary tables is as safe.
     finally:

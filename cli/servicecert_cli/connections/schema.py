@@ -53,7 +53,9 @@ def explained(url: str, schema: str) -> Iterator[None]:
         yield
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
-            f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later.", os.EX_TEMPFAIL
+            f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later; "
+            "`servicecert doctor --only table-locks` says who locks a table.",
+            os.EX_TEMPFAIL,
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
         raise database.database_refused(url, str(fault)) from None

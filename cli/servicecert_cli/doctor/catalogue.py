@@ -18,6 +18,7 @@ from .domain import (
     mail,
     registers,
     revocation,
+    table_locks,
     topics,
 )
 from .domain.check import Examination
@@ -81,6 +82,7 @@ _ALL: tuple[Line[Any], ...] = (
     Line(database.check_connections, _connections, _DATABASE),
     Line(database.check_durability, database_facts.durability, _DATABASE),
     Line(database.check_vacuum, database_facts.vacuum, _DATABASE),
+    Line(table_locks.check_table_locks, database_facts.kept_locks, _DATABASE),
     Line(database.check_transactions, database_facts.oldest_transaction, "PostgreSQL, as a member of `pg_monitor`"),
     Line(database.check_database_clock, database_facts.clock, _DATABASE),
     Line(database.check_database_disk, database_facts.disk, "PostgreSQL on this machine, as a member of `pg_monitor`"),
@@ -126,3 +128,11 @@ _ALL: tuple[Line[Any], ...] = (
 
 CATALOGUE = MappingProxyType({line.check.name: line for line in _ALL})
 """The checks by name."""
+
+_LATE = frozenset({"lag", "deadlines", "intents", "outbox", "revocations", "mails", "audit-attested"})
+_DECIDED = frozenset({"workers", "assignment", "owners", "parked", "stopped", "ocsp"})
+CAUSES = MappingProxyType({"fence": _LATE | _DECIDED, "table-locks": _LATE})
+"""What has to be mended first, and the checks that then have no remedy of their own.
+
+On a restored database no worker may start, and what its tables say is not to be acted on.
+"""

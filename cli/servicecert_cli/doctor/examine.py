@@ -13,8 +13,8 @@ from aiokafka.errors import (
 from pydantic_settings import BaseSettings
 from servicecert_worker.faults import error_summary, is_transient, operator_message
 
-from .catalogue import CATALOGUE, Line
-from .domain.check import Check, Finding, Severity, skipped
+from .catalogue import CATALOGUE, CAUSES, Line
+from .domain.check import Check, Finding, Severity, first_things_first, skipped
 from .facts.database import READER, MayNotRead
 from .sources import Away, Skip, Sources
 
@@ -27,7 +27,8 @@ async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSetti
     """Make these checks, or all, and return the results in the catalogue's order.
 
     `settings` are those of the processes beside the services.
-    Where one of them could not be made because of a fault that another check reports, the other one is added.
+    Where one of them could not be made because of a fault that another check reports, the other one is added; so is one
+    that finds what has to be mended first.
     """
     chosen = [line for name, line in CATALOGUE.items() if not names or name in names]
     async with Sources(settings) as sources:
@@ -35,7 +36,11 @@ async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSetti
         made = await _made(sources, chosen, until)
         causes = {cause for _, cause in made.values() if cause is not None} - made.keys()
         made |= await _made(sources, [CATALOGUE[cause] for cause in causes], until)
-    return [made[name][0] for name in CATALOGUE if name in made]
+        remedied = {name for name, (check, _) in made.items() if check.remedy}
+        unasked = [CATALOGUE[cause] for cause in CAUSES.keys() - made.keys() if remedied & CAUSES[cause]]
+        asked = await _made(sources, unasked, until)
+        made |= {name: one for name, one in asked.items() if one[0].severity is Severity.CRITICAL}
+    return first_things_first([made[name][0] for name in CATALOGUE if name in made], CAUSES)
 
 
 async def _made(sources: Sources, lines: Sequence[Line[Any]], until: float) -> dict[str, tuple[Check, str | None]]:
@@ -48,6 +53,8 @@ async def _one(sources: Sources, line: Line[Any], until: float) -> tuple[Check, 
     try:
         async with asyncio.timeout_at(until):
             return line.check(await line.ask(sources)), None
+    except asyncpg.LockNotAvailableError:
+        return line.check.result(skipped("Not possible: see `table-locks`.")), "table-locks"
     except Away as away:
         return line.check.result(skipped(f"Not possible: see `{away.check}`.")), away.check
     except Exception as error:

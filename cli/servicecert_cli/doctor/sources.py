@@ -173,6 +173,7 @@ async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any] | None", 
     settings = {
         "application_name": "servicecert-doctor",
         "statement_timeout": f"{_ANSWER_SECONDS:.0f}s",
+        "lock_timeout": "1s",
         "default_transaction_read_only": "on",
     }
     before = time.perf_counter()

@@ -131,6 +131,8 @@ class Exporter:
                     while True:
                         for service in SERVICES:
                             await self._read(connection, service)
+                        locks = await with_timeout(_READ_SECONDS, figures.held_locks(connection))
+                        self._tables.take_locks(locks, perf_counter())
                         outage.ended()
                         await asyncio.sleep(self._settings.seconds)
                 finally:
@@ -144,7 +146,10 @@ class Exporter:
         """Read a service's figures; show none of a schema that is not of this version or may not be read."""
         began = perf_counter()
         try:
-            samples = await with_timeout(_READ_SECONDS, figures.read(connection, service, self._clock()))
+            samples, seconds = await with_timeout(_READ_SECONDS, figures.read(connection, service, self._clock()))
+        except asyncpg.QueryCanceledError:
+            # It answers, though not in time.
+            self._tables.take(service, {}, perf_counter() - began)
         except asyncpg.SyntaxOrAccessError as error:
             if self._tables.up[service] or service not in self._told:
                 log.error(
@@ -153,11 +158,13 @@ class Exporter:
             self._told.add(service)
             self._tables.lose(service)
         else:
-            self._tables.take(service, samples, perf_counter() - began)
+            self._tables.take(service, samples, seconds)
 
 
 _SESSION = {
     "application_name": "servicecert-lag",
-    "statement_timeout": "10s",
+    # A look takes milliseconds: a locked table, or a slow one, does not withhold the figures of the others.
+    "lock_timeout": "500ms",
+    "statement_timeout": "4s",
     "default_transaction_read_only": "on",
 }

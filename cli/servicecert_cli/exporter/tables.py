@@ -1,12 +1,13 @@
 """The figures of the services' tables as metrics: read once, however many workers run."""
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.domain.table_locks import TableLock
 from servicecert_worker.storage.figures import OF_EVERY_SERVICE, Figure, Samples
 
 
@@ -22,7 +23,9 @@ class Tables(Collector):
     def __init__(self) -> None:
         self._figures = figures()
         self._samples: dict[str, Samples] = {}
-        self._seconds: dict[str, float] = {}
+        self._seconds: dict[str, float | None] = {}
+        self._locks: dict[TableLock, float] = {}
+        self._locks_at = 0.0
         self._up = dict.fromkeys(SERVICES, False)
 
     @property
@@ -30,16 +33,22 @@ class Tables(Collector):
         """Whether each service's schema could be read last."""
         return self._up
 
-    def take(self, service: str, samples: Samples, seconds: float) -> None:
-        """Take the figures of a service, which were read in this time."""
+    def take(self, service: str, samples: Samples, seconds: float | None) -> None:
+        """Take the figures of a service, which were read in this time; None if a lock withholds some."""
         self._samples[service] = samples
         self._seconds[service] = seconds
         self._up[service] = True
+
+    def take_locks(self, locks: Iterable[TableLock], now: float) -> None:
+        """Take the locks that are held now, in seconds of a clock that only grows."""
+        self._locks = {lock: self._locks.get(lock, now) for lock in locks}
+        self._locks_at = now
 
     def lose(self, service: str) -> None:
         """Show nothing of a service's schema: it cannot be read."""
         self._samples.pop(service, None)
         self._seconds.pop(service, None)
+        self._locks = {lock: since for lock, since in self._locks.items() if lock.service != service}
         self._up[service] = False
 
     def collect(self) -> Iterator[Metric]:
@@ -52,9 +61,18 @@ class Tables(Collector):
         )
         for service in SERVICES:
             up.add_metric([service], float(self._up[service]))
-            if service in self._seconds:
-                seconds.add_metric([service], self._seconds[service])
-        yield from (up, seconds)
+            if (value := self._seconds.get(service)) is not None:
+                seconds.add_metric([service], value)
+        locked = GaugeMetricFamily(
+            "servicecert_table_locked_seconds",
+            "How long the exporter has seen a lock on a table for which others wait, by who holds it; most last "
+            "milliseconds.",
+            labels=["service", "table", "pid", "user", "application"],
+        )
+        for lock, since in self._locks.items():
+            labels = [lock.service, lock.table, str(lock.pid), lock.user, lock.application]
+            locked.add_metric(labels, self._locks_at - since)
+        yield from (up, seconds, locked)
         for figure in self._figures:
             family = GaugeMetricFamily(figure.name, figure.text, labels=figure.labels)
             for samples in self._samples.values():

@@ -101,6 +101,29 @@ def test_each_check_is_seen_to_find_its_fault():
     assert not broken & NOT_BROKEN_HERE
 
 
+@pytest.mark.parametrize("names", [{"fence", "workers"}, {"workers"}])
+def test_a_restored_database_has_one_remedy(names, installation, monkeypatch, tmp_path):
+    """Who is told to start a worker must not do so: it would decide again what was decided."""
+    restored, stopped = BREAKS["the_database_was_restored"], BREAKS["a_service_has_no_worker"]
+    with restored.context(installation, monkeypatch, tmp_path), stopped.context(installation, monkeypatch, tmp_path):
+        found = look(names)
+    assert {name: check.severity for name, check in found.items()} == {"fence": CRITICAL, "workers": CRITICAL}
+    assert "Stop all workers" in found["fence"].remedy
+    assert found["workers"].remedy == "First mend `fence`."
+    with stopped.context(installation, monkeypatch, tmp_path):
+        assert look({"workers"})["workers"].remedy == "Start one: `servicecert run notifier`."
+
+
+def test_a_lock_on_a_table_is_named_and_what_needs_the_table_is_not_guessed_at(installation, monkeypatch, tmp_path):
+    with BREAKS["an_operator_leaves_a_table_locked"].context(installation, monkeypatch, tmp_path):
+        found = look({"outbox", "lag"})
+        (pid,) = installation.fetch("select pid from pg_stat_activity where application_name = 'psql'")
+    assert found["outbox"].finding == "Not possible: see `table-locks`."
+    locks = found["table-locks"]
+    assert f"(psql, pid {pid}) since " in locks.finding
+    assert f"pg_terminate_backend({pid})" in locks.remedy
+
+
 @pytest.mark.parametrize("what", list(BREAKS))
 def test_what_is_broken_is_said_by_its_check_and_by_no_other(what, installation, health, monkeypatch, tmp_path):
     broken = BREAKS[what]

@@ -1,9 +1,11 @@
 """From facts to a finding: each limit of PostgreSQL, from both sides."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from cli.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds
+from servicecert_cli.doctor.domain.check import first_things_first
 from servicecert_cli.doctor.domain.database import (
     Connections,
     Link,
@@ -23,7 +25,9 @@ from servicecert_cli.doctor.domain.database import (
     check_vacuum,
 )
 from servicecert_cli.doctor.domain.fence import check_fence
+from servicecert_cli.doctor.domain.table_locks import check_table_locks
 from servicecert_worker.domain.fence import Unknown
+from servicecert_worker.domain.table_locks import TableLock
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])
@@ -133,6 +137,30 @@ def test_roles():
     wide = [Role("x_intake"), Role("x_issuer", ("is a superuser", "owns issuer.audit"))]
     holds(check_database_rights(wide), CRITICAL, "x_issuer is a superuser; x_issuer owns issuer.audit.")
     assert check_database_rights([]).severity is SKIPPED
+
+
+def test_locks_on_tables():
+    holds(check_table_locks([]), OK)
+    lock = TableLock("intake", "cases", 7, "3/9", "anna", "psql", datetime(2026, 3, 2, 12, tzinfo=UTC), 4)
+    words = "intake.cases is locked by anna (psql, pid 7) since 2026-03-02 12:00:00 UTC, 4 wait."
+    holds(check_table_locks([lock]), CRITICAL, words)
+    unseen = replace(lock, since=None, application="", pid=8)
+    holds(check_table_locks([lock, unseen]), CRITICAL, "intake.cases is locked by anna (no name, pid 8), 4 wait.")
+    assert check_table_locks([lock, unseen, lock]).remedy.count("pg_terminate_backend(7)") == 1
+
+
+def test_what_has_to_be_mended_first_is_the_only_remedy():
+    fenced = check_fence([("intake", [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)])])
+    restart, well = check_vacuum(Vacuum(False, (), 1)), check_locks(256)
+    causes = {"fence": {"vacuum", "locks"}}
+    assert first_things_first([fenced, restart, well], causes) == [
+        fenced,
+        replace(restart, remedy="First mend `fence`."),
+        well,
+    ]
+    known = check_fence([])
+    assert first_things_first([known, restart], causes) == [known, restart]
+    assert first_things_first([fenced, restart], {"fence": set()}) == [fenced, restart]
 
 
 def test_what_was_published_is_known():

@@ -3,12 +3,17 @@
 The login may call the functions of the files `figures.sql` and nothing else, so it sees no key and no content.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import asyncpg
+from servicecert_schemas.topics import SERVICES
+
+from ..domain.table_locks import TableLock
+from . import QUERIES
 
 FILE = "figures.sql"
 
@@ -16,7 +21,8 @@ Samples: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
 """Values by metric and by the values of its labels."""
 
 _READ = (
-    "select name, labels, value from {0}.worker_figures($1) union all select name, labels, value from {0}.figures($1)"
+    "select name, labels, value from {0}.worker_figures($1)",
+    "select name, labels, value from {0}.figures($1)",
 )
 
 
@@ -53,10 +59,26 @@ OF_EVERY_SERVICE = tuple(
 """The metrics of `worker_figures`."""
 
 
-async def read(connection: "asyncpg.Connection[Any]", service: str, moment: datetime) -> Samples:
-    """Return a service's figures at a moment. Raises asyncpg's errors, OSError and TimeoutError."""
+async def read(connection: "asyncpg.Connection[Any]", service: str, moment: datetime) -> tuple[Samples, float | None]:
+    """Return a service's figures at a moment, and how many seconds that took.
+
+    Without those that a lock on a table withholds: there are no seconds then. Raises asyncpg's errors, OSError and
+    TimeoutError.
+    """
     common = {figure.name for figure in OF_EVERY_SERVICE}
     samples: dict[str, dict[tuple[str, ...], float]] = {}
-    for name, labels, value in await connection.fetch(_READ.format(service), moment):
-        samples.setdefault(name, {})[(service, *labels) if name in common else tuple(labels)] = value
-    return samples
+    began, is_whole = perf_counter(), True
+    for query in _READ:
+        try:
+            rows = await connection.fetch(query.format(service), moment)
+        except asyncpg.LockNotAvailableError:
+            is_whole = False
+            continue
+        for name, labels, value in rows:
+            samples.setdefault(name, {})[(service, *labels) if name in common else tuple(labels)] = value
+    return samples, perf_counter() - began if is_whole else None
+
+
+async def held_locks(connection: "asyncpg.Connection[Any] | asyncpg.Pool[Any]") -> Sequence[TableLock]:
+    """Return the locks on the services' tables for which others wait, at most 20. Raises asyncpg's errors, OSError."""
+    return [TableLock(**row) for row in await connection.fetch(QUERIES["held_locks"], list(SERVICES))]

@@ -262,3 +262,27 @@ insert into written (topic, partition, next_offset)
 select topic, partition, next_offset from unnest($1::text[], $2::int[], $3::bigint[]) as w (topic, partition, next_offset)
 order by topic, partition
 on conflict (topic, partition) do update set next_offset = greatest(written.next_offset, excluded.next_offset)
+
+-- name: held_locks
+-- Who holds a lock on a table of the schemas $1 that keeps others from reading or writing, or keeps up who waits for such a lock and so all others. Most
+-- last milliseconds. Every login may ask; only a member of pg_read_all_stats sees since when another user's transaction is open.
+with locks as materialized (
+    select relation, pid, granted, virtualtransaction,
+           mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock') as keeps_others
+    from pg_locks
+    where locktype = 'relation' and database = (select oid from pg_database where datname = current_database())
+),
+waiting as materialized (
+    select relation, pg_blocking_pids(pid) as behind from locks where keeps_others and not granted
+)
+select n.nspname as service, c.relname as "table", l.pid, l.virtualtransaction as transaction, coalesce(a.usename, '') as "user",
+       coalesce(a.application_name, '') as application, a.xact_start as since,
+       (select count(distinct w.pid) from locks as w where w.relation = l.relation and not w.granted) as waiting
+from locks as l
+join pg_class as c on c.oid = l.relation and c.relkind in ('r', 'p')
+join pg_namespace as n on n.oid = c.relnamespace and n.nspname = any($1::text[])
+join pg_stat_activity as a on a.pid = l.pid
+where l.granted
+group by n.nspname, c.relname, l.relation, l.pid, l.virtualtransaction, a.usename, a.application_name, a.xact_start
+having bool_or(l.keeps_others) or exists (select from waiting as w where w.relation = l.relation and l.pid = any(w.behind))
+order by 1, 2, 3 limit 20

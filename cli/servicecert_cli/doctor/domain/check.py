@@ -1,7 +1,7 @@
 """A check: its name, what it asks, why that matters; and its result."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -127,6 +127,19 @@ def worst(findings: Iterable[Finding], well: str) -> Finding:
     bad = [each for each in found if each.severity is severity]
     remedies = dict.fromkeys(each.remedy for each in bad)
     return Finding(severity, " ".join(each.text for each in bad), " ".join(remedies))
+
+
+def first_things_first(checks: Sequence[Check], causes: Mapping[str, Collection[str]]) -> list[Check]:
+    """Return the checks; where one of `causes` is critical, its remedy takes the place of those that follow from it.
+
+    `causes` are names, each with the checks whose own remedies do not help, or harm, as long as it is not mended.
+    """
+    found = [check.name for check in checks if check.severity is Severity.CRITICAL]
+    first = {name: cause for cause, names in causes.items() if cause in found for name in names}
+    return [
+        replace(check, remedy=f"First mend `{first[check.name]}`.") if check.remedy and check.name in first else check
+        for check in checks
+    ]
 
 
 def exit_code(severities: Iterable[Severity]) -> int:

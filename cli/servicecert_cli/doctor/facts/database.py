@@ -5,6 +5,7 @@ A reader's login sees all of it (`servicecert db reader`), an administrator's or
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,7 +14,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.domain.table_locks import TableLock
 from servicecert_worker.storage import transport
+from servicecert_worker.storage.figures import held_locks
 from servicecert_worker.storage.schema import difference
 
 from ...connections.addresses import database_url
@@ -23,6 +26,7 @@ from ..domain.database import Connections, Link, Migrations, Role, Space, Vacuum
 from ..sources import Away, Skip, Sources, setting, shared
 from . import QUERIES
 
+LOCK_SECONDS = 2.0
 READER = "Use a reader's DATABASE_URL: `servicecert db reader NAME` makes one."
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
@@ -119,6 +123,14 @@ async def oldest_transaction(sources: Sources) -> tuple[float, str] | None:
         raise Skip("DATABASE_URL's role does not see other users' transactions.", "Grant it pg_monitor.")
     row = await pool.fetchrow(QUERIES["oldest_transaction"])
     return None if row is None else (row["seconds"], row["whose"])
+
+
+async def kept_locks(sources: Sources) -> Sequence[TableLock]:
+    """Return the locks on tables that others wait for, and that are held at two looks: most last milliseconds."""
+    pool = await sources.database()
+    first = await held_locks(pool)
+    await asyncio.sleep(LOCK_SECONDS if first else 0)
+    return [lock for lock in await held_locks(pool) if lock in first] if first else []
 
 
 async def clock(sources: Sources) -> Reading:
