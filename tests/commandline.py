@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import click
+from servicecert_cli.main import main
 from servicecert_deploy import Child
 
 T = TypeVar("T")
@@ -45,11 +48,39 @@ def run_process(
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def _leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if not isinstance(command, click.Group) or command.invoke_without_command:
+        yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            if (child := command.get_command(context, name)) is not None:
+                yield from _leaves(child, (*path, name))
+
+
+LEAVES = list(_leaves(main))
+"""Each command that does something, with its path."""
+
+
 def one_sentence(text: str) -> str:
     """Return the only line of standard error."""
     (line,) = text.strip().splitlines()
     assert "Traceback" not in line
     return line
+
+
+def read_json(printed: Any) -> Any:
+    """Return the JSON that a command printed. It must have a number or a row: emptiness proves nothing about it."""
+    text = printed if isinstance(printed, str) else printed.stdout
+    found = json.loads(text)
+    assert _has_rows(found), text
+    return found
+
+
+def _has_rows(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_has_rows, value.values()))
+    return value != [] if isinstance(value, list) else bool(value) and value is not True
 
 
 def do(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

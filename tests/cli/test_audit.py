@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from identities import any_signer
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
@@ -35,7 +35,7 @@ CASE = UUID(int=1)
 @pytest.fixture
 def keys(servicecert, tmp_path):
     folder = tmp_path / "keys"
-    assert servicecert("service-keys", folder).stdout.startswith(f"Made 8 files in {folder}")
+    assert len(read_json(servicecert("service-keys", folder, "--json"))["made"]) == 8
     return folder
 
 
@@ -75,7 +75,7 @@ def test_B6_verify_says_that_nothing_was_changed_or_what_was(servicecert, export
     bad = servicecert(*command)
     assert bad.exit_code == 1
     assert "intake: changed 3 of " in bad.stdout
-    (finding,) = json.loads(servicecert(*command, "--json").stdout)["intake"]["findings"]
+    (finding,) = read_json(servicecert(*command, "--json"))["intake"]["findings"]
     assert (finding["kind"], finding["number"]) == ("changed", 3)
 
 
@@ -97,7 +97,7 @@ def test_B6_show_tells_a_case_s_life_in_80_columns(servicecert, exported):
         "sets deadline wake: 2026-11-24T12:00:00.200000Z",
     ]
     assert "result of act" in rest[3]
-    assert [row["service"] for row in json.loads(servicecert("audit", "show", CASE, "--json").stdout)] == ["intake"] * 3
+    assert [row["service"] for row in read_json(servicecert("audit", "show", CASE, "--json"))] == ["intake"] * 3
     assert "is parked: wrong-schema" in shown
 
 
@@ -106,6 +106,7 @@ def test_what_is_not_there_is_told(servicecert, exported, keys, tmp_path):
     (tmp_path / "other").write_text("{}\n")
     for command, code, sentence in (
         (("audit", "show", "3A:F0"), 1, "Nothing is recorded about 3A:F0"),
+        (("audit", "show", "3A:F0", "--json"), 1, "Nothing is recorded about 3A:F0"),
         ((*verify, tmp_path / "nothing"), 66, "cannot be read"),
         ((*verify, tmp_path / "other"), 65, "does not hold checkpoints"),
     ):
@@ -202,7 +203,7 @@ IGNORED = {
 def test_f5_verify_survives_counts_and_ignores_what_others_put_among_the_checkpoints(servicecert, attacked, keys):
     """No finding follows from it: otherwise any writer of the topic could keep the audit in alarm for ever."""
     command = ("audit", "verify", "--keys", keys, "--service", "intake")
-    result = json.loads(servicecert(*command, "--json").stdout)
+    result = read_json(servicecert("audit", "verify", *command[2:], "--json"))
     assert result["ignored"] == IGNORED
     assert result["intake"]["findings"] == []
     assert result["intake"]["attested"] == 4

@@ -1,8 +1,6 @@
-import json
-
 import pytest
 from certificates import addresses
-from commandline import one_sentence
+from commandline import one_sentence, read_json
 from cryptography import x509
 
 
@@ -17,13 +15,13 @@ def test_a_dry_run_makes_nothing(servicecert, tmp_path):
 def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tmp_path, monkeypatch):
     monkeypatch.setenv("SERVICECERT_CA_DIR", str(tmp_path / "ca"))
     monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
-    made = servicecert("ca", "init", "--json")
+    issuing = read_json(made := servicecert("ca", "init", "--json"))["issuing"]
     assert (made.exit_code, made.stderr) == (0, "")
     passphrases = tmp_path / "ca.passphrases"
     assert passphrases.stat().st_mode & 0o777 == 0o600
     assert [line.partition("=")[0] for line in passphrases.read_text().splitlines()] == ["production", "test"]
-    shown = json.loads(servicecert("ca", "show", "--json").stdout)["issuing"]
-    assert shown == json.loads(made.stdout)["issuing"]
+    shown = read_json(servicecert("ca", "show", "--json"))["issuing"]
+    assert shown == issuing
     assert [each["id"] for each in shown] == ["production-rsa", "production-ec", "test-rsa", "test-ec"]
     certificate = x509.load_pem_x509_certificate((tmp_path / "ca" / "issuing" / "test-ec.pem").read_bytes())
     assert shown[3]["serial"] == f"{certificate.serial_number:x}"

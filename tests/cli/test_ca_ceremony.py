@@ -1,12 +1,11 @@
 """The ceremony as operators run it: roots apart, requests and certificates carried between, a second generation."""
 
-import json
 import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from certificates import addresses
-from commandline import one_sentence
+from commandline import one_sentence, read_json
 from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
@@ -57,7 +56,7 @@ def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servi
     assert issues_at(noon - timedelta(seconds=1)) == "production-ec"
     assert issues_at(noon) == "production-ec-2"
     assert {"production-ec", "production-ec-2"} <= set(authority.issuers)
-    shown = json.loads(servicecert("ca", "show", ca, "--json").stdout)["issuing"][-1]
+    shown = read_json(servicecert("ca", "show", ca, "--json"))["issuing"][-1]
     assert datetime.fromisoformat(shown["active_from"]) == noon
     assert "the encrypted file keys/production-ec-2.pem" in servicecert("ca", "show", ca, "--json").stdout
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from click.testing import Result
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from servicecert_cli.e_service.publishing import publish
 from servicecert_intake.service import MIGRATIONS as INTAKE_MIGRATIONS
 from servicecert_issuer.service import MIGRATIONS
@@ -94,7 +94,7 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
     assert "1 applications are refused: 1 validity." in shown
     assert f"  {stopped}" in shown
     assert "pkix.a, pkix.b" in shown
-    report = json.loads(servicecert("ca", "status", "--json").stdout)
+    report = read_json(servicecert("ca", "status", "--json"))
     assert (report["refused"], [each["key"] for each in report["stopped"]]) == ({"validity": 1}, [stopped])
 
     assert servicecert("ca", "retry").exit_code == 2
@@ -102,7 +102,7 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
         f"servicecert: The case {waiting} is not"
     )
     assert "1 applications are tried again." in servicecert("ca", "retry", stopped).stdout
-    assert json.loads(servicecert("ca", "retry", "--all", "--json").stdout) == {"retried": 1}
+    assert read_json(servicecert("ca", "retry", "--all", "--json")) == {"retried": 1}
     assert issuer_tables.execute("select key, kind, at <= now() from deadlines").fetchall() == [
         (stopped, "retry", True)
     ]
@@ -111,9 +111,7 @@ def test_B2_operators_see_what_waits_and_why_and_can_act(
     assert issuer_tables.execute("select count(*) from unwanted").fetchone() == (0,)
     assert servicecert("ca", "void", stopped, "--reason", "lost", "--yes").exit_code == 1
     assert "Gave up the intent" in servicecert("ca", "void", waiting, "--reason", "lost", "--yes").stdout
-    assert json.loads(servicecert("ca", "void", waiting, "--reason", "gone", "--yes", "--json").stdout) == {
-        "void": waiting
-    }
+    assert read_json(servicecert("ca", "void", waiting, "--reason", "gone", "--yes", "--json")) == {"void": waiting}
     assert issuer_tables.execute("select key, reason from unwanted").fetchall() == [(waiting, "gone")]
     report = [
         (key, json.loads(entry)["happened"])
@@ -203,7 +201,7 @@ def test_F2_an_application_that_waits_or_was_refused_is_compared_too(
     issuer_tables.execute(
         "update certificates set application_sha256 = repeat('a', 64) where key = any(%s)", [[stopped, refused]]
     )
-    report = json.loads(servicecert("ca", "reconcile", "--json").stdout)
+    report = read_json(servicecert("ca", "reconcile", "--json"))
     assert {each["key"] for each in report["differences"]} == {stopped, refused}
 
 

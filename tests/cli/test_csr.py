@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from commandline import one_sentence
+from commandline import one_sentence, read_json
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -92,7 +92,7 @@ def test_A4_a_key_is_judged_by_the_limits_of_the_certificate_type(servicecert, m
 
 
 def test_an_acceptable_request_as_json(servicecert, good):
-    report = json.loads(servicecert("csr", "check", good, "--json").stdout)
+    report = read_json(servicecert("csr", "check", good, "--json"))
     assert (report["acceptable"], report["key"], report["faults"]) == (True, "EC P-384", [])
 
 

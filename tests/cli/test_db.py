@@ -3,7 +3,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from commandline import FAULT, one_sentence
+from commandline import FAULT, one_sentence, read_json
 from servicecert_schemas.topics import SERVICES
 
 
@@ -77,7 +77,7 @@ def test_f4_all_is_migrated_by_the_migrator_and_by_no_service(servicecert, admin
     assert servicecert("db", "migrate", "revoker").stdout == (
         "The schemas of revoker stay as a newer version made them: this one can use them.\n"
     )
-    assert json.loads(servicecert("db", "migrate", "--json").stdout)["newer"] == ["revoker"]
+    assert read_json(servicecert("db", "migrate", "--json"))["newer"] == ["revoker"]
 
 
 def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin_url, tmp_path):
@@ -93,7 +93,7 @@ def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin
 
 
 def test_json_names_the_services_and_no_password(servicecert, admin_url):
-    assert json.loads(servicecert("db", "prepare", "--json").stdout) == {
+    assert read_json(servicecert("db", "prepare", "--json")) == {
         "services": ["intake", "issuer", "revoker", "notifier"],
         "urls": None,
     }

@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 from cli.by_hand import move
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import erasing
 from servicecert_deploy import Child
@@ -102,7 +102,7 @@ async def publish_views(cluster):
 
 
 def history(servicecert, key):
-    return json.loads(servicecert("audit", "show", key, "--json").stdout)
+    return read_json(servicecert("audit", "show", key, "--json"))
 
 
 async def audited(url, folder):
@@ -151,6 +151,14 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     ]
     assert "command erase" in servicecert("audit", "show", EXPIRED).stdout
     assert servicecert("erase", "--due").stdout == "Erased: 0.\n"
+
+
+def test_f5_a_key_that_somebody_wrote_moves_no_terminal(servicecert, database_with_cases, cluster):
+    wild = "\x1b[2J\x07\u202eapplications"
+    do(partial(run, database_with_cases, parked("intake", wild, "now() - interval '6 years'")))
+    printed = servicecert("erase", "--due", "--dry-run").stdout
+    assert "applications" in printed
+    assert all(each.isprintable() or each == "\n" for each in printed)
 
 
 def test_E3_parked_records_of_no_case_are_due_five_years_after_the_last_one_was_parked(
@@ -256,7 +264,7 @@ def test_E3_what_is_not_due_or_at_work_stays(servicecert, database_with_cases):
     assert servicecert("erase").exit_code == 2
     owed = f"insert into notifier.intents values (gen_random_uuid(), '{EXPIRED}', 'mail', '{{}}', null, 1, now())"
     do(partial(run, database_with_cases, owed))
-    assert json.loads(servicecert("erase", "--case", EXPIRED, "--json").stdout) == {
+    assert read_json(servicecert("erase", "--case", EXPIRED, "--json")) == {
         "cases": [EXPIRED],
         "left": [EXPIRED],
         "erased": 0,

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import json
 import os
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -14,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, PolicyViolationError, TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndMetadata
-from commandline import do, one_sentence, run_process
+from commandline import do, one_sentence, read_json, run_process
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
@@ -117,7 +116,7 @@ def test_it_grows_what_workers_share_and_nothing_else_and_only_with_yes(servicec
     assert f"{small.prefix}applications: 2 partitions, to be 4\n" in dry.stdout
     assert dry.stdout.endswith("Nothing is under way; add --yes to do it.\n")
     assert not grown(small)
-    done = json.loads(servicecert("topics", "grow", AFTER, "--yes", "--json").stdout)
+    done = read_json(servicecert("topics", "grow", AFTER, "--yes", "--json"))
     assert done == {
         "partitions": AFTER,
         "before": {small.name(topic): BEFORE for topic in GROWING},

@@ -1,10 +1,10 @@
 """`servicecert keys shared-primes`: keys that share a prime are found, blocked and shown with their cases."""
 
 import asyncio
-import json
 
 import asyncpg
 import pytest
+from commandline import read_json
 from servicecert_intake.service import MIGRATIONS
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import spki_sha256
@@ -39,11 +39,10 @@ def test_A4_keys_that_share_a_prime_are_shown(servicecert, prepared):
     assert servicecert("keys", "shared-primes").stdout == "Searched 0 RSA keys; 0 share a prime.\n"
     prime = weak_keys.strong(1024, seed=21)
     keys = put(prepared, weak_keys.strong(), *(prime * weak_keys.strong(1024, seed=seed) for seed in (22, 23)))
-    result = servicecert("keys", "shared-primes", "--json")
-    assert result.exit_code == 1
-    report = json.loads(result.stdout)
+    report = read_json(servicecert("keys", "shared-primes", "--json"))
     assert report["searched"] == 3
     assert [sorted(each["key_sha256"] for each in group) for group in report["groups"]] == [sorted(keys[1:])]
     shown = servicecert("keys", "shared-primes")
+    assert shown.exit_code == 1
     assert "Searched 3 RSA keys; 2 share a prime." in shown.stdout
     assert f"1       {keys[1][:16]}   none accepted" in shown.stdout

@@ -1,4 +1,3 @@
-import json
 import os
 import signal
 import subprocess
@@ -8,7 +7,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
@@ -33,7 +32,7 @@ async def handle_all(cluster, topic):
 
 
 def test_a_service_that_was_never_there_is_owed_all(servicecert, three_applications):
-    facts = json.loads(servicecert("lag", "intake", "--json").stdout)
+    facts = read_json(servicecert("lag", "intake", "--json"))
     assert facts["messages"] == 3
     assert 0 < facts["seconds"] < 60
     behind = [each for each in facts["partitions"] if each["messages"]]
@@ -50,8 +49,8 @@ def test_what_came_since_waits_and_grows_older(servicecert, three_applications):
     do(lambda: handle_all(three_applications, "applications"))
     application = example(CertificateType.SERVER)
     do(lambda: publish(three_applications, Customer("account-1").submitted(uuid4(), application, None)))
-    first = json.loads(servicecert("lag", "intake", "--json").stdout)
-    second = json.loads(servicecert("lag", "intake", "--json").stdout)
+    first = read_json(servicecert("lag", "intake", "--json"))
+    second = read_json(servicecert("lag", "intake", "--json"))
     assert (first["messages"], second["messages"]) == (1, 1)
     assert second["seconds"] > first["seconds"]
 

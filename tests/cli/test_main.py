@@ -2,24 +2,9 @@ import importlib
 import subprocess
 import sys
 
-import click
 import pytest
-from servicecert_cli.main import SENTENCES, main
-
-
-def leaves(command: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], click.Command]]:
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        return [
-            leaf
-            for name in command.list_commands(context)
-            if (child := command.get_command(context, name)) is not None
-            for leaf in leaves(child, (*path, name))
-        ]
-    return [(path, command)]
-
-
-LEAVES = leaves(main)
+from commandline import LEAVES
+from servicecert_cli.main import SENTENCES
 
 
 @pytest.mark.parametrize("path", [path for path, _ in LEAVES], ids=" ".join)

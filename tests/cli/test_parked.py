@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_worker.storage import database
 
@@ -77,7 +77,7 @@ def test_I6_culprits_are_listed_with_what_waits_behind_them(servicecert, parked)
     assert str(BEHIND) not in shown
     assert "applications/4/7" in shown
     assert shown.endswith("2 records are parked.\n")
-    assert [each["waiting"] for each in json.loads(servicecert("parked", "list", *INTAKE, "--json").stdout)] == [1, 0]
+    assert [each["waiting"] for each in read_json(servicecert("parked", "list", *INTAKE, "--json"))] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -88,18 +88,35 @@ def test_I6_culprits_are_listed_with_what_waits_behind_them(servicecert, parked)
         (("--reason", "decide-raised"), [FIRST]),
         (("--before", "2026-11-02"), [FIRST]),
         (("--before", "2026-11-02T00:00:00+0000"), [FIRST]),
-        (("--reason", "decide-raised", "--case", OTHER), []),
+        (("--before", "2026-11-01"), []),
+        (("--reason", "unsigned"), []),
     ],
 )
 def test_records_are_found_by_id_case_reason_and_time(servicecert, parked, options, found):
     assert ids(servicecert("parked", "list", *INTAKE, *options, "--json")) == [str(event_id) for event_id in found]
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("list", ("--reason", "decide-raised", "--case", OTHER)),
+        ("replay", ("--reason", "decide-raisd", "--yes")),
+        ("replay", ("--before", "2026-11-01", "--yes")),
+        ("discard", ("--reason", "decide-raisd", "--yes")),
+    ],
+)
+def test_a_selection_of_none_is_refused_with_the_reasons_that_there_are(servicecert, parked, command, options):
+    done = servicecert("parked", command, *INTAKE, *options, "--json")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "there are reason decide-raised, reason wrong-schema." in one_sentence(done.stderr)
+    assert not released(parked)
+
+
 def test_one_is_shown_with_its_value_as_it_came(servicecert, parked):
     shown = servicecert("parked", "show", *INTAKE, FIRST).stdout
     assert "It raised." in shown
     assert '"name": "Saga"' in shown
-    assert json.loads(servicecert("parked", "show", *INTAKE, SECOND, "--json").stdout)["value"] == "\\xff"
+    assert read_json(servicecert("parked", "show", *INTAKE, SECOND, "--json"))["value"] == "\\xff"
 
 
 def test_one_that_is_not_parked_is_not_found(servicecert, parked):
@@ -125,13 +142,14 @@ def test_which_records_must_be_said(servicecert, parked, command):
 def test_a_replay_releases_the_chosen_culprits(servicecert, parked):
     assert servicecert("parked", "replay", *INTAKE, "--id", FIRST, "--yes").stdout == "1 records are replayed.\n"
     assert released(parked) == {FIRST}
-    assert json.loads(servicecert("parked", "replay", *INTAKE, "--all", "--yes", "--json").stdout)["replayed"] == 2
+    assert read_json(servicecert("parked", "replay", *INTAKE, "--all", "--yes", "--json"))["replayed"] == 2
     assert released(parked) == {FIRST, SECOND}
     assert "(released)" in servicecert("parked", "list", *INTAKE).stdout
 
 
 def test_a_discarded_one_is_gone_and_what_waited_goes_on(servicecert, parked):
-    assert servicecert("parked", "discard", *INTAKE, "--id", FIRST, "--yes").exit_code == 0
+    discarded = read_json(servicecert("parked", "discard", *INTAKE, "--id", FIRST, "--yes", "--json"))
+    assert discarded == {"selected": [str(FIRST)], "discarded": 1}
     assert ids(servicecert("parked", "list", *INTAKE, "--json")) == [str(SECOND)]
     assert released(parked) == {BEHIND}
     assert do(lambda: ask(parked, "select from inbox where event_id = $1", FIRST))

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import psycopg
 import pytest
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from recycling import Migrated
@@ -23,6 +24,7 @@ from servicecert_worker.decider import Stored
 KEY = ec.derive_private_key(7, ec.SECP384R1())
 SPKI = spki_sha256(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 FIRST = 1 << 126
+CASES = [str(UUID(int=number)) for number in (1, 2)]
 ISSUED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -101,9 +103,8 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
         f"# lost\n0x{FIRST + 1:X}\n\nserial=00:{(FIRST + 2).to_bytes(16).hex(':')}\n{FIRST + 3}\n{FIRST + 10:x}\n"
     )
     plan = tmp_path / "plan.json"
-    planned = servicecert("incident", "plan", "--serials", serials, "--out", plan, "--json")
-    counts = json.loads(planned.stdout)["counts"]
-    assert counts == [
+    planned = read_json(servicecert("incident", "plan", "--serials", serials, "--out", plan, "--json"))
+    assert planned["counts"] == [
         {"type": "server", "issuer": "test-ec", "certificates": 3, "accounts": 2},
         {"type": "test-server", "issuer": "test-ec", "certificates": 1, "accounts": 1},
     ]
@@ -121,28 +122,32 @@ def test_D2_incident_is_planned_proposed_and_confirmed_by_another(
         ),
     )
     assert "2 valid certificates" in narrowed.stdout
-    options = ("incident", "propose", plan, "--reason", "key-exposed", "--why", "incident 7", "--rate", 120)
-    assert "Would propose to revoke 4 certificates in" in servicecert(*options).stdout
+    options = (plan, "--reason", "key-exposed", "--why", "incident 7", "--rate", 120)
+    assert "Would propose to revoke 4 certificates in" in servicecert("incident", "propose", *options).stdout
     assert one(connection, "select count(*) from proposals") == 0
-    proposal = json.loads(servicecert(*options, "--yes", "--json").stdout)
+    proposal = read_json(servicecert("incident", "propose", *options, "--yes", "--json"))
     assert (proposal["total"], proposal["state"]) == (4, "unconfirmed")
     refused = servicecert("proposals", "confirm", proposal["id"], "--yes")
     assert refused.exit_code == 77
     assert "another operator" in one_sentence(refused.stderr)
     monkeypatch.setenv("DATABASE_URL", urls["bertil"])
     assert proposal["id"] in servicecert("proposals", "show", proposal["id"]).stdout
+    assert read_json(servicecert("proposals", "show", proposal["id"], "--json"))["standings"] == {"valid": 4}
     assert "add --yes" in servicecert("proposals", "confirm", proposal["id"]).stdout
+    unconfirmed = read_json(servicecert("proposals", "confirm", proposal["id"], "--json"))
+    assert (unconfirmed["certificates"], unconfirmed["confirmed"]) == (4, False)
     assert "120 a minute" in servicecert("proposals", "confirm", proposal["id"], "--yes").stdout
     assert servicecert("proposals", "confirm", proposal["id"], "--yes").exit_code == 1
     assert one(connection, "select key from deadlines") == f"proposal/{proposal['id']}"
     shown = servicecert("incident", "show", proposal["id"])
     assert shown.stdout.startswith("running: revocation requested for 0 of 4 certificates")
-    (listed,) = json.loads(servicecert("proposals", "list", "--json").stdout)
+    assert read_json(servicecert("incident", "show", proposal["id"], "--json"))["minutes_until_all_requested"] == 0
+    (listed,) = read_json(servicecert("proposals", "list", "--json"))
     assert (listed["proposed_by"][-4:], listed["confirmed_by"][-6:]) == ("anna", "bertil")
     # B6: what they did is found by the proposal, and by each of its cases.
     monkeypatch.setenv("DATABASE_URL", admin_url)
     for what in (f"proposal/{proposal['id']}", "00000000-0000-0000-0000-000000000001"):
-        rows = json.loads(servicecert("audit", "show", what, "--json").stdout)
+        rows = read_json(servicecert("audit", "show", what, "--json"))
         acts = [row["entry"]["happened"] for row in rows]
         assert [(act["command"], act["facts"]["operator"]) for act in acts] == [
             ("proposals propose", listed["proposed_by"]),
@@ -159,12 +164,12 @@ def test_D6_key_that_was_found_is_proposed_from_the_private_key_itself(stocked, 
     dry = servicecert("keys", "block", leaked)
     assert f"Would block the key {SPKI} for good and revoke 1 certificates" in dry.stdout
     assert servicecert("keys", "block", leaked, "--yes").exit_code == 2, "the record wants a reference"
-    proposal = json.loads(servicecert("keys", "block", leaked, "--why", "found", "--yes", "--json").stdout)
+    proposal = read_json(servicecert("keys", "block", leaked, "--why", "found", "--yes", "--json"))
     assert (proposal["kind"], proposal["key_sha256"], proposal["total"]) == ("key", SPKI, 1)
-    assert servicecert("proposals", "drop", proposal["id"]).exit_code == 0
+    assert read_json(servicecert("proposals", "drop", proposal["id"], "--json"))["dropped"]
     assert servicecert("proposals", "drop", proposal["id"]).exit_code == 1
     connection.execute("insert into compromised_keys (key_sha256, source) values (%s, 'x')", [SPKI])
-    (key,) = json.loads(servicecert("keys", "exposed", "--json").stdout)
+    (key,) = read_json(servicecert("keys", "exposed", "--json"))
     assert (key["key_sha256"], key["valid"], key["revoked"]) == (SPKI, 1, 0)
     assert SPKI in servicecert("keys", "exposed").stdout
 
@@ -173,6 +178,7 @@ def test_D2_withdrawal_is_proposed_by_an_operator_alone(stocked, servicecert, mo
     connection, urls = stocked
     case = "00000000-0000-0000-0000-000000000001"
     assert "withdraw 1 certificates" in servicecert("proposals", "withdraw", case, "--why", "x").stdout
+    assert read_json(servicecert("proposals", "withdraw", case, "--why", "x", "--json")) == {"certificates": 1}
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
     done = servicecert("proposals", "withdraw", case, "--why", "decision 2026/117", "--yes")
     assert "Another operator confirms it with" in done.stdout
@@ -217,18 +223,17 @@ def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
     assert servicecert(*operator).exit_code == 2
     verifier = out.with_name("carla-url.verifier")
     assert "PRIVATE" not in verifier.read_text()
-    proposal = json.loads(servicecert(*operator, "--verifier", verifier, "--json").stdout)
+    proposal = read_json(servicecert(*operator, "--verifier", verifier, "--json"))
     assert proposal["verifier_sha256"] == number
     monkeypatch.setenv("DATABASE_URL", urls["bertil"])
     assert number in servicecert("proposals", "confirm", proposal["id"]).stdout
     assert "operator_carla is added" in servicecert("proposals", "confirm", proposal["id"], "--yes").stdout
     monkeypatch.setenv("DATABASE_URL", out.read_text().removeprefix("DATABASE_URL=").strip())
-    removed = servicecert("proposals", "operator", "remove", "bertil", "--why", "has left", "--json")
+    id = read_json(servicecert("proposals", "operator", "remove", "bertil", "--why", "has left", "--json"))["id"]
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
-    id = json.loads(removed.stdout)["id"]
     assert "operator_bertil would be removed; add --yes" in servicecert("proposals", "confirm", id).stdout
     assert servicecert("proposals", "confirm", id, "--yes").exit_code == 0
-    assert [bool(it["removed_at"]) for it in json.loads(servicecert("proposals", "operators", "--json").stdout)] == [
+    assert [bool(it["removed_at"]) for it in read_json(servicecert("proposals", "operators", "--json"))] == [
         False,
         True,
         False,
@@ -250,7 +255,17 @@ def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
         (("incident", "plan", "--serials", "bad", "--out", "p"), 65, "line 1: not a serial number"),
         (("incident", "plan", "--key-file", "bad", "--out", "p"), 65, "holds no readable key"),
         (("incident", "plan", "--key-file", "strange", "--out", "p"), 65, "holds no readable key"),
-        (("incident", "plan", "--ca", "x", "--out", "none/p"), 73, "cannot be written"),
+        (("incident", "plan", "--ca", "test-ec", "--out", "none/p"), 73, "cannot be written"),
+        (("incident", "plan", "--ca", "x", "--out", "p"), 1, "no CA x: there are test-ec."),
+        (("incident", "plan", "--profile", "x", "--out", "p"), 1, "no profile x: there are server."),
+        (("incident", "plan", "--profile-version", "3", "--out", "p"), 1, "no profile version 3: there are 1, 2."),
+        (("incident", "plan", "--account", "x", "--out", "p"), 1, "no certificate of the account x"),
+        (("incident", "plan", "--key", "x", "--out", "p"), 1, "no certificate of the key x"),
+        (("incident", "plan", "--issued-from", "2090-01-01", "--out", "p"), 1, "meets all conditions"),
+        (("incident", "plan", "--serials", "some", "--out", "p"), 1, "no certificate with the serial number 4b01"),
+        (("incident", "propose", "empty", "--reason", "key-exposed", "--why", "x"), 65, "has no certificate"),
+        (("incident", "propose", "other", "--reason", "key-exposed", "--why", "x"), 1, str(UUID(int=77))),
+        (("proposals", "withdraw", *CASES, str(UUID(int=77)), "--why", "x"), 1, str(UUID(int=77))),
         (("incident", "propose", "bad", "--reason", "key-exposed", "--why", "x"), 65, "is not a plan"),
         (("incident", "propose", "missing", "--reason", "key-exposed", "--why", "x"), 66, "cannot be read"),
         (("proposals", "show", "00000000-0000-0000-0000-000000000001"), 1, "There is no proposal"),
@@ -262,11 +277,24 @@ def test_foreseeable_mistakes_are_one_sentence(
 ):
     monkeypatch.chdir(tmp_path)
     Path("bad").write_text("no number\n")
+    Path("some").write_text(f"{FIRST + 1:x}\n4b01\n")
+    Path("empty").write_text('{"certificates": []}')
+    Path("other").write_text(json.dumps({"certificates": [{"case": str(UUID(int=number))} for number in (1, 77)]}))
     of_no_known_kind = der.sequence(der.sequence(der.oid("1.2.3.4")), der.bit_string(b"key"))
     Path("strange").write_bytes(of_no_known_kind)
     done = servicecert(*arguments)
     assert done.exit_code == code
     assert says in one_sentence(done.stderr)
+    assert not Path("p").exists()
+
+
+def test_a_withdrawal_of_what_is_not_valid_any_more_is_refused(stocked, servicecert):
+    connection, _ = stocked
+    connection.execute("update statuses set standing = 'revoked' where key = %s", (CASES[0],))
+    done = servicecert("proposals", "withdraw", CASES[0], "--why", "x")
+    assert done.exit_code == 1
+    assert "valid any more" in one_sentence(done.stderr)
+    assert "Would propose to withdraw 2" in servicecert("proposals", "withdraw", *CASES, "--why", "x").stdout
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
-import json
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
-from commandline import do, one_sentence
+from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
 from servicecert_cli.registers.loading import current_entries, event_id, publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
@@ -36,10 +35,10 @@ def file(tmp_path: Path):
 
 
 def test_I2_the_fictitious_registers_are_published_once(servicecert, cluster):
-    report = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    report = read_json(servicecert("registers", "load", "--fictitious", "--json"))
     assert report["entries"] == report["added"] == report["published"] > 10
     assert count(cluster) == report["entries"]
-    report = json.loads(servicecert("registers", "load", "--fictitious", "--json").stdout)
+    report = read_json(servicecert("registers", "load", "--fictitious", "--json"))
     assert (report["unchanged"], report["published"]) == (report["entries"], 0)
     assert count(cluster) == report["entries"]
 

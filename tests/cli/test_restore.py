@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from commandline import one_sentence, run_process
+from commandline import one_sentence, read_json, run_process, until
 from identities import Identities
 from servicecert_cli.commands.restore import report, service_of, settings_of
 from servicecert_cli.connections import kafka
@@ -88,7 +92,7 @@ def test_an_empty_database_is_filled_once(said):
     assert "read: applications" in out
     assert "Nothing is changed. Run `servicecert replay intake --yes`." in out
     assert said("restore", "check", "intake")[0] == 1
-    assert json.loads(said("restore", "check", "intake", "--json")[1])["records"] == {"applications": 1}
+    assert read_json(said("restore", "check", "intake", "--json")[1])["records"] == {"applications": 1}
 
     code, out, _ = said("replay", "intake", "--yes")
     assert code == 0
@@ -101,6 +105,27 @@ def test_an_empty_database_is_filled_once(said):
     for command in (("restore", "check", "intake"), ("restore", "apply", "intake")):
         code, out, _ = said(*command)
         assert (code, out) == (0, "The tables of intake know all that its topics have.\n")
+
+
+def test_what_was_done_is_told_to_programs_too(said, submission):
+    facts = read_json(said("restore", "apply", "intake", "--json")[1])
+    assert (facts["workers_start"], facts["records"], facts["published"]) == (True, {"applications": 1}, {})
+    assert (facts["done"]["handled"], facts["done"]["unpublished"]) == (1, {CaseChanged.TYPE: 1})
+
+
+def test_after_a_kill_the_refusal_says_how_long_to_wait(said, environment):
+    """Kafka takes a killed worker for a member until its session ends: nothing can be stopped then."""
+    lasting = {**environment, "SERVICECERT_SESSION_SECONDS": "3", "SERVICECERT_HEALTH_PORT": "0"}
+    command = [sys.executable, "-m", "servicecert_cli", "run", "intake"]
+    with subprocess.Popen(command, env={**os.environ, **lasting}) as worker:
+        until(lambda: said("restore", "check", "intake")[0] == 75, worker)
+        worker.kill()
+    code, _, error = said("restore", "check", "intake")
+    assert code == 75
+    assert "stop them. Kafka forgets a killed worker after 6 s (SERVICECERT_SESSION_SECONDS)." in one_sentence(error)
+    deadline = time.monotonic() + 60
+    while said("restore", "check", "intake")[0] == 75:
+        assert time.monotonic() < deadline
 
 
 def test_I2_B6_no_worker_starts_where_decisions_differ_from_the_published_ones(
@@ -157,7 +182,7 @@ def test_another_leads(said, place):
         leader.execute("select pg_advisory_lock(lock_of('leader'))")
         code, _, error = said("restore", "apply", "intake")
     assert code == 75
-    assert "is running: stop it" in one_sentence(error)
+    assert "is running: stop it. A killed one's session ends within 20 s" in one_sentence(error)
 
 
 def test_a_statement_that_takes_too_long_is_no_fault_of_kafkas(environment, place, monkeypatch):

@@ -1,11 +1,10 @@
 import asyncio
-import json
 
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
-from commandline import do, one_sentence, run_process
+from commandline import do, one_sentence, read_json, run_process
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import topics
 from servicecert_schemas.topics import CATALOGUE
@@ -14,13 +13,13 @@ from servicecert_worker.storage import database, schema
 
 
 def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
-    assert json.loads(servicecert("topics", "create", "--json").stdout)["made"] == [
+    assert read_json(servicecert("topics", "create", "--json"))["made"] == [
         empty_cluster.name(topic) for topic in CATALOGUE
     ]
     again = servicecert("topics", "create")
     assert again.exit_code == 0
     assert again.stdout == f"Created 0 topics; {len(CATALOGUE)} existed already.\n"
-    facts = {each["topic"]: each for each in json.loads(servicecert("topics", "list", "--json").stdout)}
+    facts = {each["topic"]: each for each in read_json(servicecert("topics", "list", "--json"))}
     cases = facts[f"{empty_cluster.prefix}cases"]
     assert (cases["partitions"], cases["compacted"], cases["readers"]) == (
         12,
@@ -85,7 +84,7 @@ def test_accepting_other_topics_forgets_the_known_ones_and_rewinds(servicecert, 
     assert "add --yes" in dry.stdout
     assert do(lambda: committed(cluster)) == [7]
     assert do(lambda: execute(intake_url, "select from origins"))
-    done = json.loads(servicecert("topics", "accept", "intake", "--yes", "--json").stdout)
+    done = read_json(servicecert("topics", "accept", "intake", "--yes", "--json"))
     assert done == {"service": "intake", "partitions": 1, "done": True}
     assert do(lambda: committed(cluster)) == [0]
     assert not do(lambda: execute(intake_url, "select from origins"))

@@ -113,7 +113,9 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
         environment = write_environment(system)
         blocks = shown(OPERATIONS, bare=False)
         assert any("await" in block.words for block in blocks)
-        output = await asyncio.to_thread(run, blocks, tmp_path, {}, f". {environment}")
+        # An incident needs a certificate.
+        before = f". {environment}; servicecert example --type test-server --folder example >&2"
+        output = await asyncio.to_thread(run, blocks, tmp_path, {}, before)
         assert "0 records are parked." in output
         # What the runbook looks at, by an operator's login that the page has made.
         looks = once([block for page in RUNBOOK for block in shown(page, bare=False)])

@@ -54,6 +54,7 @@ READ_WHOLE: Mapping[tuple[str, str], str] = {
     (f"{_VERIFICATION}: select distinct chain from audit_chains", "audit_chains"): _VERIFIES,
     (f"{_VERIFICATION}: select number, body, key_id, signature f", "audit_checkpoints"): _VERIFIES,
     (f"{_OPERATIONS}/selection.py: select key, serial from operators_certif", "statuses"): _SELECTS,
+    (f'{_OPERATIONS}/selection.py: select array_agg(distinct issuer) as "CA', "statuses"): _SELECTS,
     (f"{_OPERATIONS}/proposing.py: select k.key_sha256, k.since, k.source,", "statuses"): _SELECTS,
     (f"{_OPERATIONS}/proposing.py: select k.key_sha256, k.since, k.source,", "compromised_keys"): _SELECTS,
 }

@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -59,7 +58,7 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     results, ignored = interruption.run(work())
     _progress("", 0)
     if as_json:
-        print_json({**{service: asdict(result) for service, result in results.items()}, "ignored": ignored})
+        print_json({**results, "ignored": ignored})
     else:
         _print(results)
         if ignored:
@@ -118,11 +117,11 @@ def show(what: str, as_json: bool) -> None:
       servicecert audit show 3A:F0:… --json
     """
     rows = interruption.run(auditing.history(database_url(), what))
-    if as_json:
-        print_json([asdict(row) for row in rows])
-        return
     if not rows:
         raise UserError(f"Nothing is recorded about {what}: give a case id, or the serial number of a certificate.")
+    if as_json:
+        print_json(rows)
+        return
     out = console()
     for row in rows:
         (happened, facts), *effects = auditing.described(row)

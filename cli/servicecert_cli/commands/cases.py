@@ -8,7 +8,7 @@ from servicecert_schemas.values import Language
 from ..connections.addresses import cluster
 from ..e_service.cases import newest, of_account
 from ..e_service.page import Page
-from ..faults import UserError
+from ..faults import UserError, unknown
 from ..terminal import interruption
 from ..terminal.output import as_json, console, print_json
 from .options import one_of
@@ -39,6 +39,8 @@ def command(context: click.Context, account: str | None, language: str | None, a
     if account is None:
         raise click.UsageError("Name an --account to list its cases, or `open` a CASE.")
     cases = interruption.run(of_account(cluster(), account))
+    if not cases:
+        raise unknown("case of the account", [account], see="`servicecert cases open CASE --json` of one of its cases")
     if as_json:
         print_json([case.model_dump(mode="json") for case in cases])
         return

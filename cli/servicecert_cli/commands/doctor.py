@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby
 
 import click
@@ -63,7 +62,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
         return
     found = interruption.run(examine(names, (CanarySettings, ExporterSettings)))
     if as_json:
-        print_json([asdict(check) for check in found])
+        print_json(found)
     else:
         _print(found)
     raise SystemExit(exit_code(check.severity for check in found))

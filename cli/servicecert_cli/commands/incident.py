@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -64,8 +65,9 @@ def plan(
     """
     if key_sha256 is not None and key_file is not None:
         raise click.UsageError("Use --key or --key-file, not both.")
+    lines = {} if serials is None else selection.read_serials(serials)
     chosen = selection.Selection(
-        serials=None if serials is None else selection.read_serials(serials),
+        serials=None if serials is None else tuple(chain.from_iterable(lines.values())),
         key_sha256=key_sha256 if key_file is None else selection.key_of_file(key_file),
         **conditions,
     )
@@ -74,6 +76,10 @@ def plan(
 
     async def work(connection: Any) -> tuple[list[tuple[str, str]], list[Any]]:
         certificates = await selection.selected(connection, chosen)
+        if lines or not certificates:
+            await selection.require_known(connection, chosen, lines)
+        if not certificates:
+            raise UserError("No valid certificate meets all conditions: no plan is written.")
         return certificates, await proposing.counts(connection, [case for case, _ in certificates])
 
     certificates, counts = in_schema("revoker", work, patient=True)
@@ -170,8 +176,11 @@ def _cases(plan: Path) -> list[str]:
     try:
         with file_errors("read", plan, "name the plan"):
             content = json.loads(plan.read_text(encoding="utf-8"))
-        return [str(UUID(each["case"])) for each in content["certificates"]]
+        cases = [str(UUID(each["case"])) for each in content["certificates"]]
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{plan} is not a plan: write one with `servicecert incident plan --out {plan}`.", os.EX_DATAERR
         ) from None
+    if not cases:
+        raise UserError(f"{plan} has no certificate: nothing would be revoked.", os.EX_DATAERR)
+    return cases

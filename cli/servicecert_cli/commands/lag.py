@@ -5,7 +5,7 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
@@ -69,7 +69,7 @@ def command(
     if as_json:
         print_json(
             {
-                "partitions": [asdict(each) for each in lags],
+                "partitions": lags,
                 "messages": sum(each.messages for each in lags),
                 "seconds": _oldest(lags),
             }

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -15,20 +14,21 @@ from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mail_rows
 from servicecert_notifier.operator.mail_requests import request
 from servicecert_notifier.operator.mail_rows import MailRow
+from servicecert_schemas.mail import MailKind
 
 from ..connections.addresses import database_url
-from ..faults import UserError
+from ..faults import UserError, unknown
 from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..operations.mail_resending import Resending, resend_refused
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table, say
+from ..terminal.output import as_json, fields_of, print_json, print_table, say
 from .options import FOLDER, MOMENT, one_of, yes
 from .schema import in_schema
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
-_UNKNOWN = "There is no mail {}: see `servicecert mail list`."
+_LIST = "`servicecert mail list`"
 
 
 @click.group()
@@ -39,7 +39,7 @@ def command() -> None:
 @command.command("list")
 @click.option("--case", "case_id", type=click.UUID, help="Of this case.")
 @click.option("--state", type=one_of(MailState), metavar="STATE", help=f"In this state: {', '.join(MailState)}.")
-@click.option("--kind", help="Of this kind, e.g. certificate-issued.")
+@click.option("--kind", type=one_of(MailKind), metavar="KIND", help="Of this kind, e.g. certificate-issued.")
 @click.option(
     "--since",
     type=MOMENT,
@@ -62,8 +62,10 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
     mails = in_schema(
         "notifier", lambda connection: mail_rows.find(connection, limit=limit, **conditions), patient=True
     )
+    if not mails and conditions["case_id"] is not None:
+        raise unknown("such mail of the case", [conditions["case_id"]], see=_LIST)
     if as_json:
-        print_json([asdict(each) for each in mails])
+        print_json(mails)
         return
     rows = [
         (
@@ -97,11 +99,11 @@ def show(mail_id: UUID, as_json: bool) -> None:
     """
     mails = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
     if not mails:
-        raise UserError(_UNKNOWN.format(mail_id))
+        raise unknown("mail", [mail_id], see=_LIST)
     if as_json:
-        print_json(asdict(mails[0]))
+        print_json(mails[0])
     else:
-        print_table(("", ""), [(name, str(fact)) for name, fact in asdict(mails[0]).items() if fact is not None])
+        print_table(("", ""), [(name, str(fact)) for name, fact in fields_of(mails[0]).items() if fact is not None])
 
 
 @command.command()
@@ -189,7 +191,7 @@ def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: boo
     async def work(connection: Any) -> MailRow:
         mails = await mail_rows.find(connection, mail_id=mail_id)
         if not mails:
-            raise UserError(_UNKNOWN.format(mail_id))
+            raise unknown("mail", [mail_id], see=_LIST)
         (mail,) = mails
         if mail.state == "planned":
             raise UserError(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -12,12 +11,13 @@ from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
 from ..connections.addresses import cluster
-from ..faults import UserError
+from ..faults import unknown
 from ..operations import refilling
-from ..terminal.output import as_json, escaped, print_json, print_table, print_text
+from ..terminal.output import as_json, escaped, fields_of, print_json, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 
+_IDS = ("event_id", "key")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -64,12 +64,9 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
       servicecert parked list --service issuer --reason examine-raised --json
     """
 
-    async def work(connection: Any) -> list[ParkedRecord]:
-        return await parking.find(connection, parking.Selection(**conditions))
-
-    records = in_schema(service, work)
+    records = in_schema(service, lambda connection: _found(connection, acts=False, **conditions))
     if as_json:
-        print_json([asdict(each) for each in records])
+        print_json(records)
         return
     rows = [
         (
@@ -105,8 +102,8 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 
     records, value = in_schema(service, work)
     if not records:
-        raise UserError(f"No record with the id {event_id} is parked here: see `servicecert parked list`.")
-    facts = asdict(records[0])
+        raise unknown("parked record", [event_id], see="`servicecert parked list`")
+    facts = fields_of(records[0])
     text = None if value is None else value.decode(errors="backslashreplace")
     if as_json:
         print_json({**facts, "value": text})
@@ -152,6 +149,17 @@ def discard(yes: bool, **options: Any) -> None:
     _act("discarded", parking.discard, yes=yes, **options)
 
 
+async def _found(connection: Any, *, acts: bool, **conditions: Any) -> list[ParkedRecord]:
+    """Return the parked records that meet all conditions. Raises UserError if none has the id, or none is to act on."""
+    records = await parking.find(connection, parking.Selection(**conditions))
+    named = {name: value for name, value in conditions.items() if value is not None and (acts or name in _IDS)}
+    given = [f"{name.replace('_', ' ')} {value}" for name, value in named.items()]
+    if given and not records:
+        reasons = {f"reason {each.reason}": None for each in await parking.find(connection, parking.Selection())}
+        raise unknown("parked record with", [" and ".join(given)], list(reasons))
+    return records
+
+
 async def _replay(connection: Any, event_ids: list[UUID]) -> int:
     return await refilling.replay(connection, event_ids, cluster, lambda text: click.echo(escaped(text), err=True))
 
@@ -170,7 +178,7 @@ def _act(
         raise click.UsageError("Choose records: with --id, --case, --reason or --before, or --all.")
 
     async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
-        records = await parking.find(connection, parking.Selection(**conditions))
+        records = await _found(connection, acts=True, **conditions)
         return records, await act(connection, [each.event_id for each in records]) if yes else 0
 
     records, count = in_schema(service, work)

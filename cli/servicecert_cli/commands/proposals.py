@@ -1,7 +1,6 @@
 """`servicecert proposals`: revocations by the authority, which two operators decide."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from ..operations import proposing
 from ..operations.files import file_errors, write_private
 from ..operations.operators import Credential, fingerprint, login_of
 from ..operations.proposing import Proposal
-from ..terminal.output import as_json, print_json, print_table, say
+from ..terminal.output import as_json, fields_of, print_json, print_table, say
 from .options import FILE
 from .schema import in_schema
 
@@ -253,13 +252,14 @@ def _about_login(stored: Proposal, done: bool) -> str:
 
 def facts(proposal: Proposal) -> dict[str, Any]:
     """Return a proposal as JSON and tables show it."""
-    return {"state": proposal.state, **asdict(proposal)}
+    return {"state": proposal.state, **fields_of(proposal)}
 
 
 async def count_or_propose(
     connection: Any, yes: bool, kind: str, reason: str, why: str, cases: list[str], **more: Any
 ) -> tuple[list[Any], Proposal | None]:
-    """Count the certificates of cases, and with `yes` propose their revocation."""
+    """Count the certificates of cases, and with `yes` propose their revocation. Raises UserError."""
+    await proposing.require_valid(connection, cases)
     counts = await proposing.counts(connection, cases)
     return counts, await proposing.propose(connection, kind, reason, why, cases, **more) if yes else None
 

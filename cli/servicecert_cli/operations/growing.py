@@ -84,7 +84,7 @@ def require_idle(services: Sequence[UnderWay]) -> None:
     if phrases := _phrases(services):
         raise OperatorError(
             f"No partition can be added while something is under way: {phrases}. Pause what publishes, let the workers "
-            "handle everything, stop them, and run this again.",
+            f"handle everything, stop them, and run this again. {kafka.gone_after()}",
             os.EX_TEMPFAIL,
         )
 

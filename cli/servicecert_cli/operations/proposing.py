@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
-from ..faults import UserError
+from ..faults import UserError, unknown
 
 NO_LOGIN = (
     "This needs an operator's own login in DATABASE_URL: the first two are made with `servicecert db operator NAME`, "
@@ -23,6 +23,10 @@ _LIST = """
            confirmed_by, confirmed_at, dropped_by, dropped_at, ordered, done_at
     from proposals where ($1::uuid is null or id = $1) and ($2 or (done_at is null and dropped_at is null))
     order by proposed_at
+"""
+_VALID = """
+    select key, standing = 'valid' and not_after > now() as valid
+    from operators_certificates where key = any($1::text[])
 """
 _STATUS_COUNTS = """
     select c.standing::text as standing, count(*) as certificates, max(c.revoked_at) as last
@@ -87,7 +91,7 @@ async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
     """Return one proposal. Raises UserError."""
     rows = await proposals(connection, id, everything=True)
     if not rows:
-        raise UserError(f"There is no proposal {id}: see `servicecert proposals list --all`.")
+        raise unknown("proposal", [id], see="`servicecert proposals list --all`")
     return rows[0]
 
 
@@ -170,6 +174,15 @@ async def status_counts(connection: asyncpg.Connection[Any], id: UUID) -> Mappin
 async def counts(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return the number of certificates and accounts among cases, by type and CA."""
     return [dict(row) for row in await connection.fetch(_COUNTS, list(cases))]
+
+
+async def require_valid(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> None:
+    """Raise UserError if one of the cases has no certificate, or none has one that is valid."""
+    valid = {row["key"]: row["valid"] for row in await connection.fetch(_VALID, list(cases))}
+    if strange := [case for case in cases if case not in valid]:
+        raise unknown("certificate of the case", strange, see="`servicecert audit show CASE`")
+    if cases and not any(valid.values()):
+        raise UserError("None of these certificates is valid any more: there is nothing to revoke.")
 
 
 async def cases_of(connection: asyncpg.Connection[Any], id: UUID) -> list[str]:

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -16,7 +16,6 @@ from aiokafka.errors import KafkaError
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.decider import Change, Service
 from servicecert_worker.faults import OperatorError, no_broker
-from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.process.settings import WorkerSettings
@@ -97,7 +96,7 @@ class Outcome:
             "checkpoints": len(self.audit.checkpoints),
             "audit_rows_lost": self.audit.rows,
             "workers_start": self.is_open,
-            "done": None if self.done is None else asdict(self.done),
+            "done": self.done,
         }
 
 
@@ -113,8 +112,7 @@ async def run(
     cluster, name = settings.cluster, module.NAME
     await asyncio.to_thread(schema.check, settings.dsn, name, [module.MIGRATIONS])
     async with kafka.admin(cluster) as admin:
-        if running := len(await lag.members(admin, cluster.group(name))):
-            raise OperatorError(f"{running} workers of {name} are running: stop them first.", os.EX_TEMPFAIL)
+        await kafka.require_stopped(admin, cluster, name)
     clock = ReplayClock()
     async with _alone(settings.dsn, name) as pool:
         if empty and await pool.fetchval("select exists (select from inbox)"):
@@ -178,7 +176,12 @@ async def _alone(url: str, service: str) -> AsyncIterator[asyncpg.Pool[Any]]:
     try:
         async with pool.acquire() as leading:
             if not await leading.fetchval(QUERIES["try_lock"], "leader"):
-                raise OperatorError(f"A worker of {service}, or another replay, is running: stop it.", os.EX_TEMPFAIL)
+                raise OperatorError(
+                    f"A worker of {service}, or another replay, is running: stop it. A killed one's session ends "
+                    f"within {database.COMMAND_SECONDS:.0f} s, that of a lost host once PostgreSQL notices "
+                    "(tcp_keepalives_idle).",
+                    os.EX_TEMPFAIL,
+                )
             yield pool
     finally:
         pool.terminate()

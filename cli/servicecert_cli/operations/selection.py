@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 from cryptography import x509
@@ -23,7 +24,7 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.characters import cleaned
 
-from ..faults import UserError
+from ..faults import UserError, unknown
 from .files import file_errors
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -39,6 +40,17 @@ _SELECT = """
     order by issued_at, key
 """
 
+# One scan for all names; of what is too much to list, whether it is there.
+_KNOWN = """
+    select array_agg(distinct issuer) as "CA", array_agg(distinct profile) as profile,
+           array_agg(distinct profile_version) as "profile version",
+           bool_or(account_id = $1) as account, bool_or(key_sha256 = $2) as key,
+           array_agg(serial) filter (where serial = any($3::text[])) as "serial number"
+    from operators_certificates
+"""
+
+Serials: TypeAlias = tuple[str, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -47,7 +59,7 @@ class Selection:
     `issued_until` is exclusive.
     """
 
-    serials: tuple[str, ...] | None = None
+    serials: Serials | None = None
     key_sha256: str | None = None
     issuer: str | None = None
     type: str | None = None
@@ -71,9 +83,26 @@ async def selected(connection: asyncpg.Connection[Any], selection: Selection) ->
     return [(row["key"], row["serial"]) for row in rows]
 
 
-def read_serials(path: Path) -> tuple[str, ...]:
-    """Read serial numbers, one a line, in any notation (D1); an ambiguous line gives both. Raises UserError."""
-    readings: list[str] = []
+async def require_known(
+    connection: asyncpg.Connection[Any], selection: Selection, lines: Mapping[str, Serials]
+) -> None:
+    """Raise UserError for a name that no certificate has, valid or not, or a line whose serial number none has."""
+    known = await connection.fetchrow(_KNOWN, selection.account, selection.key_sha256, selection.serials)
+    assert known is not None
+    if strange := [line for line, serials in lines.items() if set(known["serial number"] or ()).isdisjoint(serials)]:
+        raise unknown("certificate with the serial number", strange, see="`servicecert audit show SERIAL`")
+    names = {"CA": selection.issuer, "profile": selection.profile, "profile version": selection.profile_version}
+    for what, name in names.items():
+        if name is not None and name not in (there := [each for each in known[what] or () if each is not None]):
+            raise unknown(what, [name], there)
+    for what, name in {"account": selection.account, "key": selection.key_sha256}.items():
+        if name is not None and not known[what]:
+            raise unknown(f"certificate of the {what}", [name], see="`servicecert audit show` of one of its cases")
+
+
+def read_serials(path: Path) -> Mapping[str, Serials]:
+    """Return serial numbers by line, in any notation (D1); an ambiguous line has both. Raises UserError."""
+    lines: dict[str, Serials] = {}
     for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -82,8 +111,8 @@ def read_serials(path: Path) -> tuple[str, ...]:
             raise UserError(
                 f"{path}, line {number}: not a serial number; write it in hexadecimal or decimal.", os.EX_DATAERR
             )
-        readings += sorted(serial_hex(serial).lower() for serial in serials)
-    return tuple(readings)
+        lines[line.strip()] = tuple(sorted(serial_hex(serial).lower() for serial in serials))
+    return lines
 
 
 def key_of_file(path: Path) -> str:

@@ -1,12 +1,10 @@
 """Compares the catalogue's topics with a cluster, and moves a service to replaced topics."""
 
-import os
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
-from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka import lag, origins
 from servicecert_worker.kafka.cluster import Cluster
 
@@ -66,8 +64,7 @@ async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
     """
     group = cluster.group(service)
     async with kafka.admin(cluster) as admin:
-        if running := len(await lag.members(admin, group)):
-            raise OperatorError(f"{running} workers of {service} are running: stop them first.", os.EX_TEMPFAIL)
+        await kafka.require_stopped(admin, cluster, service)
         partitions = list(await lag.committed(admin, group))
     if act:
         await _rewind(cluster, group, partitions)

@@ -7,7 +7,8 @@ could move the cursor, hide a line or type a command.
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import click
@@ -33,8 +34,19 @@ def escaped(text: str, keep: str = "\n") -> str:
 
 
 def print_json(facts: Any) -> None:
-    """Print one JSON document on one line."""
-    print_json_text(json.dumps(facts, ensure_ascii=False, default=str))
+    """Print one JSON document on one line; of a dataclass its fields, of a set its members in order."""
+    print_json_text(json.dumps(facts, ensure_ascii=False, default=_as_json))
+
+
+def _as_json(value: Any) -> Any:
+    if is_dataclass(value):
+        return fields_of(value)
+    return sorted(value) if isinstance(value, Set) else str(value)
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass by name, as they are: `asdict` of Python 3.11 makes nonsense of a Counter."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def print_json_text(text: str) -> None:

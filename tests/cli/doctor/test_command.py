@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from cli.doctor.installation import MIGRATIONS
+from commandline import read_json
 from servicecert_cli.doctor.catalogue import CATALOGUE
 from servicecert_cli.doctor.facts import groups
 from servicecert_schemas.topics import SERVICES
@@ -54,7 +55,7 @@ def test_it_names_all_checks_with_a_line_each(servicecert):
     assert [line.split()[0] for line in lines] == list(CATALOGUE)
     assert len(CATALOGUE) > 30
     assert all(line.endswith("?") for line in lines)
-    (only,) = json.loads(servicecert("doctor", "--list", "--only", "crl", "--json").stdout)
+    (only,) = read_json(servicecert("doctor", "--list", "--only", "crl", "--json"))
     assert only["subject"] == "CRL and OCSP"
     assert only["why"] == CATALOGUE["crl"].check.why
 
@@ -106,8 +107,8 @@ def test_what_needs_a_server_that_is_away_brings_its_check_along(servicecert, no
 def test_settings_of_the_processes_beside_the_services_are_known(servicecert, monkeypatch):
     monkeypatch.setenv("SERVICECERT_CANARY_MAIL", "canary@authority.example")
     monkeypatch.setenv("SERVICECERT_LAG_WINDOW", "20")
-    found = examined(servicecert("doctor", "--only", "variables,settings", "--json"))
-    assert {name: check["severity"] for name, check in found.items()} == {"variables": "ok", "settings": "ok"}
+    found = read_json(servicecert("doctor", "--only", "variables,settings", "--json"))
+    assert {each["name"]: each["severity"] for each in found} == {"variables": "ok", "settings": "ok"}
 
 
 def test_people_read_what_why_and_what_to_do(servicecert, no_broker):
