@@ -7,7 +7,7 @@ import urllib.request
 
 import psycopg
 import pytest
-from commandline import one_sentence, run_process
+from commandline import one_sentence, read_json, run_process
 from servicecert_cli.operations.operators import add_operator, add_reader
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.service import MIGRATIONS
@@ -69,7 +69,7 @@ def test_F7_an_operator_has_crls_published_at_once(scheduled, servicecert):
     said = servicecert("crl", "publish", "test-ec").stdout
     assert said.startswith("The CRLs of test-ec are published now. See")
     assert due(scheduled) == [schedule_key("test-ec")]
-    facts = json.loads(servicecert("crl", "publish", "--json").stdout)
+    facts = read_json(servicecert("crl", "publish", "--json"))
     assert facts == {"cas": ["test-ec", "test-rsa"], "ordered": 2}
     assert due(scheduled) == [schedule_key("test-ec"), schedule_key("test-rsa")]
     entries = scheduled.execute("select key, entry from audit where entry like '%crl publish%' and seq > 1")

@@ -10,7 +10,7 @@ from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.crl.operator.requests import publish_now, published_cas
 from servicecert_worker.process.clients import Proxies
 
-from ..faults import UserError
+from ..faults import UserError, unknown
 from ..terminal import interruption
 from ..terminal.output import as_json, say
 from .schema import in_schema
@@ -83,10 +83,10 @@ def publish(cas: tuple[str, ...], as_json: bool) -> None:
 
     async def work(connection: Any) -> tuple[list[str], int]:
         known = await published_cas(connection)
+        if strange := sorted({*cas} - {*known}):
+            raise unknown("CA", strange, known)
         if not known:
             raise UserError("No CRLs are published yet: start a revoker.")
-        if unknown := sorted({*cas} - {*known}):
-            raise UserError(f"There is no CA {', '.join(unknown)}: there are {', '.join(known)}.")
         wanted = sorted({*cas} or known)
         return wanted, await publish_now(connection, wanted)
 
