@@ -257,8 +257,11 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     return entry, certificate
 
 
-def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[Action]:
-    """Let an installed CA issue from the future `moment` (aware); the previous generation still signs its CRLs."""
+def activate(directory: Path, id: str, moment: datetime, now: datetime, *, dry_run: bool = False) -> list[Action]:
+    """Let an installed CA issue from the future `moment` (aware); the previous generation still signs its CRLs.
+
+    A `dry_run` only judges it.
+    """
     with alone_in(directory):
         authority = Authority.load(directory)
         issuer, since = authority.issuer(id), authority.active_from[id]
@@ -275,7 +278,8 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime) -> list[
             entry.model_copy(update={"active_from": moment.astimezone(UTC)}) if entry.id == id else entry
             for entry in manifest.issuing
         )
-        write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
+        if not dry_run:
+            write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
     text = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     certificate = x509.load_der_x509_certificate(issuer.certificate_der)
     return [Action.certified("activated", id, certificate, ("issues from", text))]

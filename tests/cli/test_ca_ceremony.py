@@ -46,7 +46,10 @@ def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servi
     assert installed.exit_code == 0, installed.stderr
     assert "issues nothing yet" in installed.stdout
     noon = (datetime.now(UTC) + timedelta(days=30)).replace(hour=12, minute=0, second=0, microsecond=0)
-    done = servicecert("ca", "activate", ca, "production-ec-2", "--from", noon.isoformat())
+    activate = ("ca", "activate", ca, "production-ec-2", "--from", noon.isoformat())
+    assert servicecert(*activate, "--dry-run").stdout.startswith("Would let production-ec-2 issue from ")
+    assert Authority.load(ca).active_from["production-ec-2"] is None
+    done = servicecert(*activate)
     assert done.exit_code == 0, done.stderr
     authority = Authority.load(ca)
 
@@ -84,7 +87,6 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
         ("request", "ca", "test-rsa"),
         ("root", "sign", "ca.offline", "ca/requests/test-ec.csr"),
         ("install", "ca", "ca/issuing/test-ec.pem"),
-        ("activate", "ca", "test-ec", "--from", "2030-01-01"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
@@ -108,6 +110,7 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
         (("root", "crl", "ca.offline", "--revoke", "test-ec-9", "superseded"), "certified test-ec-9"),
         (("install", "ca", "ca.offline/issued/test-ec.pem"), "test-ec is installed in ca already"),
         (("activate", "ca", "test-ec", "--from", "2030-01-01"), "that cannot be taken back"),
+        (("activate", "ca", "test-ec", "--from", "2030-01-01", "--dry-run"), "that cannot be taken back"),
         (("activate", "ca", "test-ec-2", "--from", "2030-01-01"), "no issuing CA test-ec-2"),
         (("request", "ca", "--keys", "pkcs11"), "SERVICECERT_PKCS11_MODULE"),
     ],

@@ -104,8 +104,11 @@ def test_a_name_that_is_not_there_is_refused(
     # Wrong usage names the parameter, and what it takes.
     assert (name if done.exit_code != 2 else parameter.opts[0]) in done.stderr
     assert "Usage:" in done.stderr or one_sentence(done.stderr)
-    if any(option.name == "as_json" for option in dict(LEAVES)[tuple(command.split())].params):
-        assert servicecert(*words, "--json").exit_code == done.exit_code
+    # What would be done is refused as what is done.
+    assert servicecert(*(word for word in words if word != "--yes")).exit_code == done.exit_code
+    options = {name for option in dict(LEAVES)[tuple(command.split())].params for name in option.opts}
+    for option in options & {"--json", "--dry-run"}:
+        assert servicecert(*words, option).exit_code == done.exit_code
 
 
 def test_what_is_said_to_be_no_selection_exists():

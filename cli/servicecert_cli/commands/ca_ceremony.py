@@ -202,10 +202,11 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
       servicecert ca activate ca production-ec-2 --from 2027-03-01
     """
     moment = _moment(since)
+    actions = ceremony.activate(directory, id, moment, datetime.now(UTC), dry_run=dry_run)
     if dry_run:
         click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
         return
-    _report(directory, "activate", operator, ceremony.activate(directory, id, moment, datetime.now(UTC)))
+    _report(directory, "activate", operator, actions)
 
 
 def _moment(text: str) -> datetime:

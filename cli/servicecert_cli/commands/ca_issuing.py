@@ -1,7 +1,6 @@
 """`servicecert ca status`, `reconcile`, `retry` and `void`: the state of issuing, and the way out of its faults."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from ..connections import kafka
 from ..connections.addresses import cluster
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table, print_text, say
+from ..terminal.output import as_json, fields_of, print_json, print_table, print_text, say
 from .options import FOLDER, yes
 from .schema import in_schema
 
@@ -54,8 +53,8 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
     serials, refused, stopped = in_schema("issuer", read, snapshot=True)
     until = _valid_until(ca_dir)
     if as_json:
-        cas = [{**asdict(each), "valid_until": until.get(each.issuer)} for each in serials]
-        print_json({"cas": cas, "refused": refused, "stopped": [asdict(each) for each in stopped]})
+        cas = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
+        print_json({"cas": cas, "refused": refused, "stopped": stopped})
         return
     _show_cas(serials, until)
     codes = ", ".join(f"{count} {code}" for code, count in refused.items())
@@ -100,14 +99,14 @@ def reconcile(published: bool, as_json: bool) -> None:
     serials, differences = in_schema("issuer", compare, snapshot=True)
     readable = in_schema("issuer", _may_read_revoker)
     signatures, others = in_schema("revoker", compare_revoker, snapshot=True) if readable else ([], [])
-    differences += [Difference(**asdict(each)) for each in others]
+    differences += [Difference(**fields_of(each)) for each in others]
     if as_json:
         print_json(
             {
-                "cas": [asdict(each) for each in serials],
+                "cas": serials,
                 "signatures": _signatures(serials, signatures) if readable else None,
                 "published": None if topics is None else topics.count,
-                "differences": [asdict(each) for each in differences],
+                "differences": differences,
             }
         )
     else:
@@ -169,17 +168,21 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
     """
-    if not yes:
-        click.echo(f"Would give up the intent of {case_id}; add --yes to do it.")
-        return
 
     async def work(connection: Any) -> bool:
-        return await requests.give_up(connection, str(case_id), reason)
+        asked = connection.transaction()
+        await asked.start()
+        found = await requests.give_up(connection, str(case_id), reason)
+        await (asked.commit() if yes else asked.rollback())
+        return found
 
     if not in_schema("issuer", work):
         raise UserError(
             f"No intent of the case {case_id} has waited for a key for over a minute: see `servicecert ca status`."
         )
+    if not yes:
+        say(as_json, {"void": None}, f"Would give up the intent of {case_id}; add --yes to do it.")
+        return
     say(as_json, {"void": str(case_id)}, f"Gave up the intent of {case_id}, unless it is being signed at this moment.")
 
 
