@@ -52,8 +52,8 @@ _CA = Row(
             states=_KEYS,
         ),
         Panel(
-            "Clocks of the issuers",
-            (Query("servicecert_clock_wrong", "{{instance}}"),),
+            "Clocks of the workers",
+            (Query("servicecert_clock_wrong", "{{service}} {{instance}}"),),
             about="Compared with PostgreSQL's (alert ClockWrong).",
             kind=Kind.STATES,
             states=_CLOCKS,

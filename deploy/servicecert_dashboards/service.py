@@ -176,15 +176,17 @@ _WAITING = Row(
             axis="age",
         ),
         Panel(
-            "Not decidable, skipped, untrusted, belated",
+            "Not decidable, lost, skipped, untrusted, belated",
             (
                 Query(f"sum(servicecert_stuck{{{_OWN}}})", "not decidable now"),
+                Query(increase("servicecert_lost_records_total", "topic", _OWN), "lost: {{topic}}"),
                 Query(increase("servicecert_skipped_records_total", "reason", _OWN), "skipped: {{reason}}"),
                 Query(increase("servicecert_untrusted_records_total", "topic", _OWN), "untrusted: {{topic}}"),
                 Query(increase("servicecert_belated_results_total", "code", _OWN), "belated: {{code}}"),
             ),
-            about="Results and deadlines that cannot be decided (alert Stuck). In an hour: records without an event"
-            " (RecordsSkipped), without a signature of a writer (ForgedRecords), late results (SignedAfterVoid).",
+            about="Results and deadlines that cannot be decided (alert Stuck). In an hour: records deleted unread"
+            " (RecordsLost), without an event (RecordsSkipped), without a signature of a writer (ForgedRecords), late"
+            " results (SignedAfterVoid).",
             axis="now, or in an hour",
         ),
     ),

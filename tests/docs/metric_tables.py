@@ -99,7 +99,7 @@ async def _unread() -> dict[str, float]:
 
 def issuer_metrics() -> list[str]:
     """Return the additional metrics of the issuer's workers."""
-    return _gauges(gauges(_unread, _unread, _unread, _unread, _unread))
+    return _gauges(gauges(_unread, _unread, _unread, _unread))
 
 
 def intake_metrics() -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -60,6 +61,32 @@ class Handler:
         self._broker = broker
         self._pool = pool
         self._sent = 0
+        self.machine_is_off = timedelta()
+
+    def machine(self) -> datetime:
+        """Return the time of the service's machine, which may be wrong."""
+        return machine_clock() + self.machine_is_off
+
+    async def decides_nothing_by_a_wrong_clock(self, data: EventData) -> None:
+        """Assert that an event waits while the machine's clock is a day ahead, and is handled once it is right (F6)."""
+        self.machine_is_off = timedelta(days=1)
+        handling = asyncio.create_task(self.handle(data))
+
+        async def refuses() -> bool:
+            return self._worker.ready() == (False, self._worker._guard.fault())
+
+        await eventually(refuses)
+        assert "differs from PostgreSQL's by +86400 s" in self._worker.ready()[1]
+        assert self._worker.live()[0]
+        assert f'servicecert_clock_wrong{{service="{self._worker._service.name}"}} 1.0' in await self._shown()
+        assert (await self.handled_ids(), await self.parked(), await self.intents()) == (set(), [], [])
+        self.machine_is_off = timedelta()
+        await handling
+        assert f'servicecert_clock_wrong{{service="{self._worker._service.name}"}} 0.0' in await self._shown()
+        assert len(await self.handled_ids()) == 1
+
+    async def _shown(self) -> list[str]:
+        return (await self._worker.metrics()).decode().splitlines()
 
     async def handle(self, *events: EventData) -> None:
         """Have the service handle events, one after the other, as if their writers had published them."""
@@ -110,8 +137,11 @@ class Handler:
 
     async def untrusted(self) -> float:
         """Return the metric of records that none of their writers has signed."""
-        shown = (await self._worker.metrics()).decode().splitlines()
-        return sum(float(line.split()[-1]) for line in shown if line.startswith("servicecert_untrusted_records_total"))
+        return sum(
+            float(line.split()[-1])
+            for line in await self._shown()
+            if line.startswith("servicecert_untrusted_records_total")
+        )
 
     async def intents(self) -> list[str]:
         """Return the kinds of the open intents."""
@@ -134,13 +164,19 @@ async def handling(
         broker = Broker(worker_settings.cluster, module.NAME)
         source = OfTestBroker(broker, [topic.name for topic in module.READS], module.NAME)
         async with module.open_service(settings, pool, machine_clock) as service:
-            worker = Worker(service, worker_settings, pool, KnownDatabase(), broker, source)
+            handler: Handler
+
+            def machine() -> datetime:
+                return handler.machine()
+
+            worker = Worker(service, worker_settings, pool, KnownDatabase(), broker, source, now=machine)
+            handler = Handler(broker, pool, identities, worker)
             if known is not None:
                 worker._snapshot.value = known
             await worker._begin_chain()
             stopping = asyncio.Event()
             async with TestKafkaBroker(broker):
                 turns = asyncio.create_task(worker._loop.run(source, stopping))
-                yield Handler(broker, pool, identities, worker)
+                yield handler
                 stopping.set()
                 await turns

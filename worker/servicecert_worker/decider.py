@@ -156,7 +156,7 @@ class Transient(Exception):
 
 
 class FactsInvalid(Transient):
-    """Facts no longer hold: a drawn number is in use, the clock was wrong. Raised by `decide` or a `Store`.
+    """Facts no longer hold: a drawn number is in use. Raised by `decide` or a `Store`.
 
     The turn is retried with its events examined again; an event or an `Examined` result whose key is in `replacements`
     gets those facts instead. The text tells an operator why turns fail, and holds no personal data.

@@ -95,10 +95,14 @@ def error_trace(error: BaseException) -> str:
 
 
 async def backoff(first: float = 0.05, longest: float = 5.0) -> AsyncIterator[int]:
-    """Yield attempt numbers from 0, with pauses between them that grow from `first` to `longest` seconds."""
+    """Yield attempt numbers from 0, with pauses between them that grow from `first` to `longest` seconds.
+
+    Raises CancelledError if the task was asked to cancel: the failed attempt may have swallowed that.
+    """
     pause, number = first, 0
     while True:
         yield number
+        end_if_cancelled()
         number += 1
         await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  -- a pause is no secret
         pause = min(longest, pause * 2)

@@ -17,7 +17,6 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.clock import Clock, machine_clock
 from servicecert_worker.decider import Effect, Service
-from servicecert_worker.faults import background
 from servicecert_worker.kafka.reading import read_whole
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.signatures import Verifier
@@ -29,7 +28,6 @@ from .domain.recall import RECALL
 from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
 from .effects.accepted import AcceptedApplications
 from .effects.announce import Announce
-from .effects.clock_monitor import ClockMonitor
 from .effects.recheck import Recheck
 from .effects.request_alarm import RequestAlarm
 from .effects.sign import ExamineStopped, Sign
@@ -70,13 +68,11 @@ async def open_service(
     active = [authority.issuer_for(*kind, now) for kind in sorted(kinds)]
     check_issuers(profiles.by_type.values(), [*active, *authority.activated_after(now)], now)
     rehearse(linter, profiles.by_type.values(), authority.issuers.values(), context.addresses, now)
-    monitor = ClockMonitor(timedelta(seconds=settings.clock_limit_seconds))
-    await monitor.poll(pool)
     request_alarm = RequestAlarm()
-    examine = Examine(context, os.urandom, clock, monitor.fault, request_alarm)
+    examine = Examine(context, os.urandom, clock, request_alarm)
     verifier = Verifier(read_public_keys(settings.service_keys))
     accepted = AcceptedApplications(verifier, partial(read_whole, settings.cluster, ACCEPTED_APPLICATIONS))
-    sign = Sign(context, keys, clock, monitor.fault, partial(recorded_intents, pool), accepted)
+    sign = Sign(context, keys, clock, partial(recorded_intents, pool), accepted)
     examine_stopped = ExamineStopped(examine, partial(states, pool), accepted, sign.refused)
     announce = Announce(partial(states, pool))
     yield Service(
@@ -99,7 +95,6 @@ async def open_service(
         gauges=gauges(
             sign.unavailable_keys,
             sign.refusals,
-            monitor.gauge,
             linter.warnings,
             request_alarm.gauge,
         ),
@@ -108,5 +103,4 @@ async def open_service(
             **authority.audited,
             "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
         },
-        beside=lambda: background(monitor.watch(pool)),
     )

@@ -27,11 +27,3 @@ class Settings(SigningSettings, ReaderSettings):
             description="hours that an intended certificate waits for its CA's key until its serial number is void",
         ),
     ] = 168
-    clock_limit_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
-            ge=1,
-            description="seconds that the clock may jump, or differ from PostgreSQL's, until issuing stops",
-        ),
-    ] = 60

@@ -306,6 +306,21 @@ def test_records_before_the_first_kept_one_are_lost():
     holds(check_offsets([Lost("notifier", FIRST, 3), Lost("issuer", FIRST, 2)]), CRITICAL, "5 records were deleted")
 
 
+@pytest.mark.parametrize(
+    ("topic", "remedy"),
+    [
+        ("accepted-applications", "Run `servicecert republish intake --yes`."),
+        ("certificates", "Run `servicecert republish issuer --yes`."),
+        ("certificate-status", "Run `servicecert republish revoker --yes`."),
+        ("registers", "Load the registers again."),
+        ("applications", "Have the e-service send its applications again."),
+    ],
+)
+def test_F7_the_remedy_for_lost_records_is_their_writers(topic, remedy):
+    finding = check_offsets([Lost("issuer", Partition(topic, 0), 3)])
+    assert finding.remedy == remedy
+
+
 def test_what_cannot_be_read_is_named_with_its_offset():
     holds(check_unreadable([]), OK)
     holds(check_unreadable([Unreadable("notifier", FIRST, 3)]), CRITICAL, f"notifier {FIRST} at offset 3")

@@ -92,3 +92,7 @@ async def test_I6_what_is_no_event_is_parked_with_its_reason(intake):
     (notice,) = await intake.published()
     assert isinstance(notice, RecordParked)
     assert await intake.parked() == ["no-event"]
+
+
+async def test_F6_intake_accepts_nothing_by_a_wrong_clock(intake):
+    await intake.decides_nothing_by_a_wrong_clock(APPLICATION)

@@ -43,7 +43,7 @@ WRITERS = InMemory()
 
 @dataclass
 class IssuerHarness:
-    """`now` is the issuer's clock, `fault` its fault, `tasks` the open intents, `outcomes` those of its turns.
+    """`now` is the issuer's clock, `tasks` the open intents, `outcomes` those of its turns.
 
     `topic` has what the topic of accepted applications has, `read` is how often it was read.
     """
@@ -53,7 +53,6 @@ class IssuerHarness:
     keys: Mapping[str, SigningKey]
     random: Callable[[int], bytes] | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    fault: str | None = None
     tasks: list[Task] = field(default_factory=list)
     outcomes: list[TurnResult] = field(default_factory=list)
     verifier: Verifier = WRITERS.verifier
@@ -63,13 +62,12 @@ class IssuerHarness:
     def __post_init__(self) -> None:
         numbers = count(1)
         random = self.random or (lambda octets: next(numbers).to_bytes(octets))
-        examine = Examine(self.context, random, lambda: self.now, lambda: self.fault, lambda *_: None)
+        examine = Examine(self.context, random, lambda: self.now, lambda *_: None)
         accepted = AcceptedApplications(self.verifier, self._read_topic)
         self.sign = Sign(
             self.context,
             self.keys,
             lambda: self.now,
-            lambda: self.fault,
             partial(recorded_intents, self.pool),
             accepted,
         )
@@ -88,7 +86,13 @@ class IssuerHarness:
         self.chain = Chain("issuer", {}, os.urandom)
         self.turns = Turns(self.service, self.pool, self.chain, any_signer("issuer"))
         self.loop: Loop[State, None] = Loop(
-            self.service, 100, self._take, self._done, self._settle, lambda: self.now, Verifier({})
+            self.service,
+            100,
+            self._take,
+            self._done,
+            self._settle,
+            lambda: self.now,
+            Verifier({}),
         )
 
     async def _read_topic(self, take: Callable[[Record], None]) -> None:

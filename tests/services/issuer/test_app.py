@@ -105,3 +105,8 @@ async def test_F2_I3_a_second_application_for_a_case_is_an_alarm_and_a_copy_of_t
     await issuer.handle(first.model_copy(update={"due": first.due + timedelta(days=1)}))
     assert await issuer.intents() == ["sign"]
     assert await issuer.parked() == ["second-application"]
+
+
+async def test_F6_an_issuer_intends_nothing_by_a_wrong_clock(issuer):
+    await issuer.decides_nothing_by_a_wrong_clock(example(ApplicationAccepted))
+    assert await issuer.intents() == ["sign"]

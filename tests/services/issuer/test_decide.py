@@ -11,7 +11,6 @@ from cryptography import x509
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
-    ClockUntrusted,
     Intended,
     Linted,
     Recorded,
@@ -35,7 +34,7 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_worker.decider import Decision, Due, Event, Examined, FactsInvalid, Intent, Result, Unanswerable
+from servicecert_worker.decider import Decision, Due, Event, Examined, Intent, Result, Unanswerable
 
 from services.issuer import harness
 
@@ -154,11 +153,6 @@ def test_B3_same_findings_again_are_no_news(stopped: Stopped, accepted: Accepted
     assert again.state is stopped
     other = decide(stopped, result(accepted, Examined(facts=replace(stopped, findings=("pkix.c",)))), None, NOW)
     assert [type(event) for event in other.events] == [IssuingStopped]
-
-
-def test_nothing_is_decided_with_what_was_found_under_a_wrong_clock(accepted: Accepted, event: MakeEvent) -> None:
-    with pytest.raises(FactsInvalid, match="The clock jumped"):
-        decide(None, event(accepted(), ClockUntrusted("The clock jumped.")), None, NOW)
 
 
 def test_event_that_was_not_examined_is_a_defect(accepted: Accepted, event: MakeEvent) -> None:

@@ -69,14 +69,13 @@ ACCEPTED = AcceptedApplications(WRITERS.verifier, nowhere)
 
 
 class Signer:
-    """`Sign` with a settable time, clock fault and recorded intents (`otherwise`). `asked` counts those reads."""
+    """`Sign` with a settable time and recorded intents (`otherwise`). `asked` counts those reads."""
 
     def __init__(self, context: IssuingContext, keys: Mapping[str, SigningKey]) -> None:
         self.now = NOW
-        self.fault: str | None = None
         self.otherwise: dict[str, RecordedIntent | None] = {}
         self.asked = 0
-        self.act = Sign(context, keys, lambda: self.now, lambda: self.fault, self._recorded_intents, ACCEPTED)
+        self.act = Sign(context, keys, lambda: self.now, self._recorded_intents, ACCEPTED)
 
     async def sign(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         matching = {it.key: INTENDED[it.data.tbs_sha256] for it in tasks if it.data.tbs_sha256 in INTENDED}
@@ -283,21 +282,8 @@ async def test_orders_are_asked_of_together(
     assert signer.asked == 1
 
 
-async def test_nothing_is_signed_or_given_up_under_a_wrong_clock(
-    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
-) -> None:
-    signer = Signer(context, ca_keys)
-    signer.now, signer.fault = NOW + 2 * WEEK, "The clock jumped."
-    (outcome,) = await signer.sign([task(order(context, accepted()))])
-    assert isinstance(outcome, Retry)
-    assert outcome.reason == "The clock jumped."
-
-
 async def test_stopped_application_is_examined_with_another_serial(context: IssuingContext, accepted: Accepted) -> None:
-    fault: list[str] = []
-    examine = Examine(
-        context, lambda count: bytes(count), lambda: NOW, lambda: fault[0] if fault else None, lambda *_: None
-    )
+    examine = Examine(context, lambda count: bytes(count), lambda: NOW, lambda *_: None)
     cases: dict[str, State] = {str(CASE): Stopped(accepted(), "production-ec", ("pkix.a",), kept(accepted()))}
 
     async def states(_: Sequence[str]) -> Mapping[str, State]:
@@ -306,9 +292,6 @@ async def test_stopped_application_is_examined_with_another_serial(context: Issu
     act = ExamineStopped(examine, states, ACCEPTED, Counter())
     (outcome,) = await act([task(accepted())])
     assert outcome == Done(Examined(facts=examine.facts(accepted())))
-    fault.append("The clock jumped.")
-    (outcome,) = await act([task(accepted())])
-    assert isinstance(outcome, Retry)
     cases[str(CASE)] = Refused("withdrawn")
     (outcome,) = await act([task(accepted())])
     assert outcome == Done(Examined(facts=STOPPED)), "nothing is decided with it"

@@ -14,7 +14,7 @@ from servicecert_issuer.domain.examine import (
     contents_of,
     examine_application,
 )
-from servicecert_issuer.domain.issuance import Allocated, ClockUntrusted, Linted, Stopped
+from servicecert_issuer.domain.issuance import Allocated, Linted, Stopped
 from servicecert_issuer.domain.unissuable import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs
 from servicecert_pki.keys import SigningKey
@@ -215,9 +215,7 @@ def test_each_accepted_application_gets_its_own_serial(
 ) -> None:
     drawn = iter([b"\x01" * 16, b"\x02" * 16])
     withdrawn = event(AcceptedWithdrawn(case_id=accepted().case_id))
-    examine = Examine(
-        context, random=lambda _: next(drawn), clock=lambda: NOW, clock_fault=lambda: None, alarm=unexpected
-    )
+    examine = Examine(context, random=lambda _: next(drawn), clock=lambda: NOW, alarm=unexpected)
     first, second, third = examine([event(accepted()), withdrawn, event(accepted())])
     assert second is withdrawn
     assert {first.facts.allocated.serial, third.facts.allocated.serial} == {
@@ -257,19 +255,6 @@ def test_B3_mistaken_profile_signs_nothing(context: IssuingContext, accepted: Ac
     found = examine_application(replace(context, lint=mistaken), accepted(), SERIAL, NOW)
     assert isinstance(found, Stopped)
     assert found.findings == ("second-encoder.differs",)
-
-
-def test_nothing_is_drawn_while_the_clock_is_wrong(
-    context: IssuingContext, accepted: Accepted, event: MakeEvent
-) -> None:
-    def never(_: int) -> bytes:
-        raise AssertionError("A serial number was drawn.")
-
-    examine = Examine(
-        context, random=never, clock=lambda: NOW, clock_fault=lambda: "The clock jumped.", alarm=unexpected
-    )
-    (examined_event,) = examine([event(accepted())])
-    assert examined_event.facts == ClockUntrusted("The clock jumped.")
 
 
 @pytest.mark.parametrize(

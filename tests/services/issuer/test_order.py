@@ -30,6 +30,7 @@ from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
+from servicecert_worker.clock import ClockWrong
 from servicecert_worker.decider import Due, Event, Result
 from services.issuer.harness import IssuerHarness
 
@@ -360,17 +361,26 @@ async def test_A15_withdrawal_in_the_same_turn_as_the_acceptance_is_too_late(
     assert await one.published() == ["issued"]
 
 
-async def test_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_right(
+async def test_F6_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_is_right(
     make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID
 ) -> None:
-    one = make_issuer(fault="The clock jumped.")
+    one = make_issuer()
+    right, asked = one.now, asyncio.Event()
+    one.now += timedelta(days=1)
+
+    def require() -> None:
+        asked.set()
+        if one.now != right:
+            raise ClockWrong("The clock jumped.")
+
+    one.loop._require_clock = require
     issuing = asyncio.create_task(one.issue(accepted(case_id=case)))
     async with asyncio.timeout(120):
-        while one.loop.unavailable is None and not issuing.done():  # noqa: ASYNC110  -- nothing tells when it is set
-            await asyncio.sleep(0)
-    assert one.loop.unavailable == "The clock jumped."
+        await asked.wait()
     assert await one.state(case) is None
-    one.fault = None
+    one.now = right
     await issuing
-    assert isinstance(await one.state(case), Recorded)
+    state = await one.state(case)
+    assert isinstance(state, Recorded)
+    assert state.intended.allocated.not_before <= right, "it was examined again"
     assert (await one.published(), await one.parked()) == (["issued"], 0)

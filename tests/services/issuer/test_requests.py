@@ -68,7 +68,7 @@ async def test_F2_an_invalid_request_that_intake_signed_stops_with_an_alarm(
 ) -> None:
     bad, code = BAD[what](good)
     alarm = RequestAlarm()
-    examine = Examine(context, lambda count: bytes([1]) * count, lambda: NOW, lambda: None, alarm)
+    examine = Examine(context, lambda count: bytes([1]) * count, lambda: NOW, alarm)
     (examined,) = examine([event(accepted(csr=b64encode(bad).decode()))])
     if isinstance(examined.facts, Unissuable):
         # The key cannot be read, so that no CA would be its.
@@ -89,7 +89,7 @@ async def test_F2_an_invalid_request_that_intake_signed_stops_with_an_alarm(
 
 async def test_F2_a_valid_request_raises_no_alarm(context: IssuingContext, accepted: Accepted, event: Any) -> None:
     alarm = RequestAlarm()
-    examine = Examine(context, lambda count: bytes([1]) * count, lambda: NOW, lambda: None, alarm)
+    examine = Examine(context, lambda count: bytes([1]) * count, lambda: NOW, alarm)
     for key in ("ec", "rsa"):
         (examined,) = examine([event(accepted(key=key))])
         assert request_faults(b64decode(accepted(key=key).csr)) == ()

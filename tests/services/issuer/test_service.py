@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -20,28 +20,24 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
-from servicecert_worker.decider import Done, Due, Event, FactsInvalid, Result, Stored, Task
+from servicecert_worker.decider import Done, Due, Event, Result, Stored, Task
 from servicecert_worker.process.application import settings_fault
 from services.issuer.harness import record_of
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 
 
-class ClockPool:
-    """A pool with a clock and settable recorded intents."""
+class Recorded:
+    """A pool with settable recorded intents."""
 
-    def __init__(self, off: timedelta = timedelta()) -> None:
-        self._off = off
+    def __init__(self) -> None:
         self.recorded: list[dict[str, object]] = []
-
-    async def fetchrow(self, _: str) -> dict[str, datetime | None]:
-        return {"now": datetime.now(UTC) + self._off, "last": None}
 
     async def fetch(self, *_: object) -> list[dict[str, object]]:
         return self.recorded
 
 
-NO_POOL = cast("asyncpg.Pool[Any]", ClockPool())
+NO_POOL = cast("asyncpg.Pool[Any]", Recorded())
 
 
 def settings(ca: Path, passphrases: Path) -> Settings:
@@ -55,7 +51,7 @@ async def test_application_becomes_a_certificate(
     arrival = Event(uuid4(), application.key(), application, NOW)
     writers = Identities(service_keys)
     arrival = replace(arrival, record=record_of(arrival, writers))
-    pool = ClockPool()
+    pool = Recorded()
     async with open_service(settings(authority.directory, passphrase_file), cast("asyncpg.Pool[Any]", pool)) as service:
         assert service.name == NAME
         assert service.examine is not None
@@ -73,52 +69,11 @@ async def test_application_becomes_a_certificate(
     assert service.decide(issued.state, replace(examined), None, NOW).events == ()
 
 
-async def test_issuer_whose_clock_cannot_be_compared_any_more_ends(authority: Authority, passphrase_file: Path) -> None:
-    answers = iter([{"now": datetime.now(UTC), "last": None}])
-
-    class Refusing(ClockPool):
-        async def fetchrow(self, _: str) -> dict[str, datetime | None]:
-            if (answer := next(answers, None)) is None:
-                raise asyncpg.InsufficientPrivilegeError
-            return answer
-
-    pool = cast("asyncpg.Pool[Any]", Refusing())
-    async with asyncio.timeout(60):
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            async with (
-                open_service(settings(authority.directory, passphrase_file), pool) as service,
-                service.beside(),
-            ):
-                await asyncio.Event().wait()
-
-
 async def test_issuer_that_is_merely_open_does_nothing(authority: Authority, passphrase_file: Path) -> None:
     """A replay opens it, and so does `restore check`."""
     before = asyncio.all_tasks()
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL):
         assert asyncio.all_tasks() == before
-
-
-async def test_clock_that_is_not_postgresqls_stops_issuing_and_alarms(
-    authority: Authority,
-    passphrase_file: Path,
-    accepted: Callable[..., ApplicationAccepted],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    application = accepted()
-    arrival = Event(uuid4(), application.key(), application, NOW)
-    pool = cast("asyncpg.Pool[Any]", ClockPool(timedelta(hours=-1)))
-    async with open_service(settings(authority.directory, passphrase_file), pool) as service:
-        assert service.examine is not None
-        (examined,) = service.examine([arrival])
-        with pytest.raises(FactsInvalid, match="differs from PostgreSQL's by"):
-            service.decide(None, examined, None, NOW)
-        shown = {gauge.name: gauge for gauge in service.gauges}
-        assert await shown["servicecert_clock_wrong"].read() == {"issuer": 1.0}
-        async with asyncio.timeout(120), service.beside():
-            while not caplog.records:  # noqa: ASYNC110  -- nothing else tells when it is logged
-                await asyncio.sleep(0)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def test_B3_what_would_stop_every_case_is_one_sentence_at_the_start(

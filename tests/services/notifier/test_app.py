@@ -24,3 +24,8 @@ async def test_I2_C1_an_event_that_comes_twice_is_mailed_once(notifier):
     certificate = example(CertificateIssued)
     await notifier.handle(certificate, certificate)
     assert len(await notifier.intents()) == len(certificate.recipients)
+
+
+async def test_F6_the_notifier_writes_no_mail_by_a_wrong_clock(notifier):
+    await notifier.decides_nothing_by_a_wrong_clock(example(CertificateIssued))
+    assert set(await notifier.intents()) == {"mail"}

@@ -42,3 +42,7 @@ async def test_F2_what_the_issuer_has_not_signed_is_neither_known_nor_revoked(re
     assert await revoker.parked() == ["unsigned" if signer is None else "wrong-signature"]
     assert [type(event) for event in await revoker.published()] == [RecordParked]
     assert await revoker.intents() == []
+
+
+async def test_F6_the_revoker_decides_nothing_by_a_wrong_clock(revoker, sound):
+    await revoker.decides_nothing_by_a_wrong_clock(sound)

@@ -155,6 +155,11 @@ def test_I8_a_number_that_does_not_grow_is_stopped() -> None:
         assert stopped_by(lambda number=number: gates.check_grows(number, 7)) == "number"  # type: ignore[misc]
 
 
+def test_F6_D7_a_list_from_the_future_is_stopped() -> None:
+    gates.check_not_ahead(NOW, NOW)
+    assert stopped_by(lambda: gates.check_not_ahead(NOW + timedelta(seconds=1), NOW)) == "times"
+
+
 def test_D7_what_is_asked_for_and_has_no_entry_is_stopped() -> None:
     gates.check_ordered({b"a": 3}, {b"a": 3, b"b": 4})
     for revoked in ({}, {b"a": 4}):

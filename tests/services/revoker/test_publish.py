@@ -21,6 +21,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_revoker.crl.domain.plan import by_urgency, covering, partitions_to_publish
 from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
+from servicecert_revoker.crl.effects import run
 from servicecert_revoker.crl.effects.files import CrlFiles
 from servicecert_revoker.crl.effects.publish import Publish
 from servicecert_revoker.crl.effects.server import serve
@@ -389,3 +390,16 @@ def test_f5_pass_is_bounded_by_the_partitions_that_exist() -> None:
     assert by_urgency(published, [far]) == [0, 2, 1]
     assert by_urgency(published, [PublishOrder(issuer="test-ec", partition=1, serial="01")]) == [1, 0, 2]
     assert by_urgency(published, [PublishOrder(issuer="test-ec")]) == [2, 1, 0]
+
+
+async def test_F6_D7_a_list_is_never_from_after_the_databases_now(
+    publish: Publish, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine's clock is a day ahead: OpenSSL and Java refuse such a list, and so every certificate of its CA."""
+
+    def wrong() -> datetime:
+        return datetime.now(UTC) + timedelta(days=1)
+
+    monkeypatch.setattr(run, "machine_clock", wrong)
+    published = done((await replace(publish, runner=replace(publish.runner, clock=wrong))([scheduled()]))[0])
+    assert published.crl.this_update <= await pool.fetchval("select now()")

@@ -26,6 +26,7 @@ from .clients import stop
 from .cluster import Cluster
 from .gathering import Gathering
 from .internals import is_broken, position_of, serve_last
+from .positions import NoPosition, Positions
 
 log = logging.getLogger(__name__)
 
@@ -167,11 +168,13 @@ def subscribe(
     handler: Handler,
     max_records: int = 400,
     gathering: Gathering | None = None,
+    positions: Positions | None = None,
     **options: Any,
 ) -> Subscriber:
     """Register and return a batch subscriber that reads from its group's offsets, or else from the first record.
 
-    The handler gets our own records, so that no header or value can raise before it. FastStream commits no offsets.
+    `positions` sets the latter. The handler gets our own records, so that no header or value can raise before it.
+    FastStream commits no offsets.
     """
     subscriber = broker.subscriber(
         *[Topic(topic, declare=False) for topic in topics],
@@ -179,14 +182,14 @@ def subscribe(
         max_records=max_records,
         ack_policy=AckPolicy.MANUAL,
         no_reply=True,
-        auto_offset_reset="earliest",
+        auto_offset_reset="none",
         fetch_max_bytes=_FETCH_BYTES,
         parser=_to_message,
         decoder=_to_records,
         **options,
     )
     subscriber(handler)
-    subscriber.get_msg = _Fetcher(max_records, gathering or Gathering())
+    subscriber.get_msg = _Fetcher(max_records, gathering or Gathering(), positions or Positions())
     return subscriber
 
 
@@ -202,9 +205,10 @@ class _Fetcher:
     partition with it, and the others are read.
     """
 
-    def __init__(self, max_records: int, gathering: Gathering) -> None:
+    def __init__(self, max_records: int, gathering: Gathering, positions: Positions) -> None:
         self._max_records = max_records
         self._gathering = gathering
+        self._positions = positions
         self._outage = Outage("Fetching from Kafka")
         self._answered: int | None = None
         self._unanswered_seconds = 0.0
@@ -249,6 +253,9 @@ class _Fetcher:
             at_once = bool(batches) or self._fault is not None
             try:
                 more = await consumer.getmany(timeout_ms=0 if at_once else timeout_ms, max_records=share)
+            except NoPosition as cause:
+                await self._positions.set(consumer, cause)
+                continue
             except Exception as fault:
                 # It took no record with it, and the others' come next; the subscriber ends at the next poll.
                 is_second, self._fault = self._fault is not None, fault

@@ -25,6 +25,7 @@ from ..runtime.record import Record, are_few
 from ..signatures import UNTRUSTED, Verifier
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
+from .positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class Follower:
     That moment is when the broker was asked for the topics' ends, so it stands still during an outage. `watch` raises
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
     events, or were refused, by topic and reason. `offsets` has the next offset of each partition, `newest` when the
-    newest record of each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read.
+    newest record of each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read,
+    `positions` what was deleted before it was read.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Follower:
         self.offsets: dict[TopicPartition, int] = {}
         self.newest: dict[str, float] = {}
         self.standstill = Standstill()
+        self.positions = Positions()
         self._broker = broker
         self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
@@ -71,7 +74,9 @@ class Follower:
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(outage_name)
-        self._subscriber = subscribe(broker, list(self._topics), self.receive, group_id=None, max_records=_MOST)
+        self._subscriber = subscribe(
+            broker, list(self._topics), self.receive, group_id=None, max_records=_MOST, positions=self.positions
+        )
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""

@@ -19,6 +19,7 @@ from ..runtime.record import Record
 from .broker import Broker, is_stuck, octets_of, stop_subscriber, subscribe
 from .gathering import Gathering
 from .internals import position_of
+from .positions import Positions
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ class Source:
     """The records of a service's topics, in order within each partition, from one batch subscriber.
 
     It fetches at most `max_records` at once. Its handler returns only when there is room for more: the back pressure.
-    `standstill` has the partitions that it cannot read.
+    `standstill` has the partitions that it cannot read, `positions` where it began. It joins its group, and again after
+    it was removed, once `may_join` is set.
     """
 
     def __init__(
@@ -51,16 +53,20 @@ class Source:
         gathering: Gathering | None = None,
     ) -> None:
         self.standstill = Standstill()
+        self._handled: dict[TopicPartition, int] = {}
+        self.positions = Positions()
+        self.positions.begun = self._handled.setdefault
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._records: deque[Record] = deque()
         self._octets = 0
         self._in_turn: list[Record] = []
-        self._handled: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._has_room = asyncio.Event()
         self._finishing = False
+        self._may_join = asyncio.Event()
+        self._may_join.set()
         self._outage = Outage("Kafka")
         session_ms = int(session_seconds * 1000)
         self._subscriber = subscribe(
@@ -70,6 +76,7 @@ class Source:
             group_id=group,
             max_records=max_records,
             gathering=gathering,
+            positions=self.positions,
             session_timeout_ms=session_ms,
             heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
             max_poll_interval_ms=1_800_000,
@@ -77,9 +84,9 @@ class Source:
             listener=_RebalanceListener(self),
         )
 
-    def bind(self, wake: Callable[[], None], room: Callable[[], int]) -> None:
-        """Set what is called when records have arrived, and what returns how many more may wait here."""
-        self._wake, self._room = wake, room
+    def bind(self, wake: Callable[[], None], room: Callable[[], int], may_join: asyncio.Event | None = None) -> None:
+        """Set what is called when records have arrived, what returns how many more may wait here, and `may_join`."""
+        self._wake, self._room, self._may_join = wake, room, may_join or self._may_join
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take in fetched records, and return once there is room for more: the subscriber's handler."""
@@ -166,6 +173,12 @@ class Source:
         finally:
             self._clear()
 
+    async def join(self) -> None:
+        """Return when the group may be joined. Meanwhile the others wait for a member only until it is removed."""
+        while not (self._may_join.is_set() or self._finishing):
+            with suppress(TimeoutError):
+                await with_timeout(_LOOK_SECONDS, self._may_join.wait())
+
     async def commit(self) -> None:
         """Commit the offsets of handled records in partitions still assigned; new owners commit those of the others."""
         if (consumer := self._consumer) is None:
@@ -199,7 +212,7 @@ class Source:
 
 
 class _RebalanceListener(ConsumerRebalanceListener):
-    """Makes the source drop its records when its partitions are revoked."""
+    """Makes the source drop its records when its partitions are revoked, and wait until it may join."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -207,6 +220,7 @@ class _RebalanceListener(ConsumerRebalanceListener):
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         if revoked:
             await self._source.drop_pending()
+        await self._source.join()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("Partitions assigned", extra={"partitions": len(assigned)})

@@ -16,6 +16,7 @@ from ..decider import Done, Event, Outcome
 from ..decider import Gauge as ServiceGauge
 from ..domain.standstill import Standstill
 from ..kafka.follower import Follower
+from ..kafka.positions import Positions
 from ..runtime.fold import Item
 from ..runtime.record import Arrival
 from ..runtime.turn import TurnResult
@@ -58,12 +59,13 @@ class Basics:
 class Followed(Collector):
     """How far a process has read the topics that it follows without a consumer group: nothing before `of` is set.
 
-    And where it cannot read on, also in its group.
+    And where it cannot read on, or what was deleted before it was read, also in its group.
     """
 
     def __init__(self, service: str, registry: CollectorRegistry) -> None:
         self.of: Follower | None = None
         self.standstills: Sequence[Standstill] = ()
+        self.positions: Sequence[Positions] = ()
         self._service = service
         registry.register(self)
 
@@ -92,6 +94,14 @@ class Followed(Collector):
         for standstill in self.standstills:
             for (topic, number), stalled_at in standstill.offsets.items():
                 stalled.add_metric([self._service, topic, str(number)], stalled_at)
+        lost = CounterMetricFamily(
+            "servicecert_lost_records",
+            "Records that were deleted from a topic before this process read them.",
+            labels=["service", "topic"],
+        )
+        for positions in self.positions:
+            for topic, records in positions.lost.items():
+                lost.add_metric([self._service, topic], records)
         if self.of is not None:
             for (topic, reason), records in self.of.skipped.items():
                 skipped.add_metric([self._service, topic, reason], records)
@@ -99,7 +109,7 @@ class Followed(Collector):
                 offset.add_metric([self._service, partition.topic, str(partition.partition)], next_offset)
             for topic, written in self.of.newest.items():
                 newest.add_metric([self._service, topic], written)
-        yield from (skipped, offset, newest, stalled)
+        yield from (skipped, offset, newest, stalled, lost)
 
 
 class Metrics(Basics):
@@ -188,6 +198,12 @@ class Metrics(Basics):
         self.clock_ahead = Gauge(
             "servicecert_clock_ahead_seconds",
             "How far the worker's clock is set ahead of the machine's: never in production.",
+            ["service"],
+            registry=self.registry,
+        )
+        self.clock_wrong = Gauge(
+            "servicecert_clock_wrong",
+            "1 while the process decides and signs nothing, because its clock differs from another.",
             ["service"],
             registry=self.registry,
         )

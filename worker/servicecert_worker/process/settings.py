@@ -160,6 +160,15 @@ class WorkerSettings(ReaderSettings):
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
+    clock_limit_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
+            ge=1,
+            description="seconds that the machine's clock may differ from PostgreSQL's until nothing is decided or "
+            "signed",
+        ),
+    ] = 60
 
     @model_validator(mode="after")
     def _password_is_readable(self) -> Self:

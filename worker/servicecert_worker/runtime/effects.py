@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from datetime import timedelta
 from time import time_ns
@@ -19,9 +19,10 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel
 
+from ..clock import ClockWrong
 from ..decider import Done, Effect, Outcome, Result, Retry, Task
 from ..domain import traces
-from ..faults import Outage, backoff, end_if_cancelled, error_summary, guard_cancellation, is_transient, with_timeout
+from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
 from ..process.logs import about
 from ..storage import QUERIES
 from ..storage.database import connection_options
@@ -30,6 +31,10 @@ from .crash_points import crash_point
 
 log = logging.getLogger(__name__)
 
+
+_AFTER_CLOCK = timedelta(seconds=5)
+SILENT = "20s"
+"""How long a lock is kept for a worker that PostgreSQL does not hear: see `watch`."""
 
 NOBODY = 0
 """The owner of intents that are decided while the worker holds no lock: the next adoption takes them."""
@@ -40,7 +45,8 @@ class Effects:
 
     An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
     it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored;
-    `acted` gets each batch's kind, tasks and outcomes, and when it began, in nanoseconds since 1970.
+    `acted` gets each batch's kind, tasks and outcomes, and when it began, in nanoseconds since 1970. `require_clock`
+    raises ClockWrong where intents have to wait (F6).
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Effects:
         wake: Callable[[], None],
         acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None],
         announcer: Announcer | None = None,
+        require_clock: Callable[[], None] = lambda: None,
     ) -> None:
         self.owner = NOBODY
         self._url = url
@@ -61,6 +68,7 @@ class Effects:
         self._wake = wake
         self._acted = acted
         self._announcer = announcer
+        self._require_clock = require_clock
         self._queues: dict[str, asyncio.Queue[Task]] = {}
         self._open = 0
         self._busy = 0
@@ -127,7 +135,6 @@ class Effects:
             except Exception as error:
                 if not is_transient(error):
                     raise
-                end_if_cancelled()
 
     async def _submit_missing(self, pool: asyncpg.Pool[Any]) -> None:
         owner = self.owner
@@ -165,7 +172,7 @@ class Effects:
         async for _ in backoff():
             owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
             try:
-                connection = await asyncpg.connect(self._url, **connection_options(self._service))
+                connection = await asyncpg.connect(self._url, **connection_options(self._service, SILENT))
                 try:
                     if await connection.fetchval(QUERIES["try_lock"], f"owner/{owner}"):
                         self._outage.ended()
@@ -229,12 +236,15 @@ class Effects:
     async def _outcomes(self, effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """Announce the tasks where the effect asks for it, and do them."""
         try:
+            self._require_clock()
             if effect.announce is not None:
                 assert self._announcer is not None, "What must be announced is not done without that."
                 if fault := await guard_cancellation(self._announcer.announce(effect, tasks)):
                     return [Retry(fault)] * len(tasks)
                 crash_point("announced")
             return await guard_cancellation(effect.do(tasks))
+        except ClockWrong as wrong:
+            return [Retry(str(wrong), _AFTER_CLOCK)] * len(tasks)
         except Exception as error:
             summary = error_summary(error)
             log.error("An effect raised; its intents are retried", extra={"kind": tasks[0].kind, "error": summary})
@@ -292,12 +302,19 @@ def result_of(task: Task, data: BaseModel) -> Result:
     return Result(task.id, task.key, task.kind, data, traces.child(task.traceparent, task.id))
 
 
-async def watch(
-    connection: asyncpg.Connection[Any], lost: asyncio.Event, in_use: AbstractAsyncContextManager[Any] | None = None
-) -> None:
-    """Return when the connection is lost. A query every 5 s finds a broken one that nothing reports.
+async def _ask(connection: asyncpg.Connection[Any]) -> None:
+    await connection.fetchval("select 1")
 
-    `in_use` is held while others use the connection.
+
+async def watch(
+    connection: asyncpg.Connection[Any],
+    lost: asyncio.Event,
+    in_use: AbstractAsyncContextManager[Any] | None = None,
+    ask: Callable[[asyncpg.Connection[Any]], Awaitable[None]] = _ask,
+) -> None:
+    """Return when the connection is lost, or `ask` raises a transient error.
+
+    It asks every 5 s, which finds a broken connection that nothing reports. `in_use` is held while others use it.
     """
     while not lost.is_set():
         with suppress(TimeoutError):
@@ -305,7 +322,7 @@ async def watch(
             return
         try:
             async with in_use or nullcontext():
-                await connection.fetchval("select 1")
+                await ask(connection)
         except Exception as error:
             if not is_transient(error):
                 raise

@@ -17,7 +17,7 @@ from uuid import uuid4
 import asyncpg
 
 from ..audit.checkpoints import Attestor
-from ..clock import Clock
+from ..clock import Clock, ClockGuard
 from ..decider import Due, Service
 from ..domain.traces import admitted
 from ..faults import Outage, backoff, is_transient, run_together, with_timeout
@@ -32,7 +32,7 @@ from ..storage import QUERIES
 from ..storage.database import connection_options
 from .crash_points import crash_point
 from .effects import Effects
-from .members import DeadMembers
+from .members import DeadMembers, Membership
 from .parking import released
 from .publishing import producer_of
 from .record import Arrival
@@ -44,6 +44,8 @@ _POLL_SECONDS = 0.5
 _ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
+_SILENT = "70s"
+"""How long the lock is kept for a leader that PostgreSQL does not hear: the fence may take a minute in Kafka."""
 
 
 class Leader:
@@ -62,6 +64,8 @@ class Leader:
         verifier: Verifier,
         telemetry: Telemetry,
         fence: Fence,
+        guard: ClockGuard,
+        member: Membership,
     ) -> None:
         self._service = service
         self._settings = settings
@@ -75,6 +79,8 @@ class Leader:
         self._verifier = verifier
         self._telemetry = telemetry
         self._fence = fence
+        self._guard = guard
+        self._member = member
         self._wake = asyncio.Event()
         self._leading = False
         self._outage = Outage("The relay's PostgreSQL or Kafka")
@@ -100,11 +106,12 @@ class Leader:
                     self._outage.began(error)
 
     async def _campaign(self) -> None:
-        connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name))
+        connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name, _SILENT))
         try:
             # The relay's deletes are lost with a server that dies: the events are then published again.
             await connection.execute("set synchronous_commit = off")
             async for _ in backoff(longest=0.5):
+                self._guard.require()
                 if await connection.fetchval(QUERIES["try_lock"], "leader"):
                     await self._lead(connection)
         finally:
@@ -118,7 +125,7 @@ class Leader:
         await self._fence.note(connection.execute, await self._fence.require_known(connection.fetch))
         await self._set_initial_deadlines()
         producer = producer_of(self._cluster, self._service.name)
-        dead = DeadMembers(self._cluster.group(self._service.name))
+        dead = DeadMembers(self._cluster.group(self._service.name), self._member.held)
         try:
             await with_timeout(15, producer.start())
             self._leading = True
@@ -145,6 +152,8 @@ class Leader:
             )
 
     async def _poll(self) -> None:
+        # A worker whose clock is right may lead instead.
+        self._guard.require()
         room = self._room()
         if room <= 0:
             return

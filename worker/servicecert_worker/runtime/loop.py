@@ -12,15 +12,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 import asyncpg
 
+from ..clock import ClockWrong
 from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..domain.traces import Sampler, as_given
-from ..faults import Outage, backoff, end_if_cancelled, error_summary, is_transient
+from ..faults import Outage, backoff, error_summary, is_transient
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
 from ..process.logs import about
 from ..recent import Recent
@@ -59,8 +60,9 @@ RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 class Loop(Generic[S, K]):
     """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns.
 
-    `began` is when the last items were taken, in ns since 1970. `sampler` decides whether their traces are recorded.
-    `prefix` is what the topics' names in the cluster begin with.
+    `require_clock` raises ClockWrong where no turn may be taken now. `progressed` is when the last turn ended, in
+    monotonic seconds. `began` is when the last items were taken, in ns since 1970. `sampler` decides whether their
+    traces are recorded.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Loop(Generic[S, K]):
         clock: Callable[[], datetime],
         verifier: Verifier,
         sampler: Sampler = as_given,
+        require_clock: Callable[[], None] = lambda: None,
     ) -> None:
         self._service = service
         self._verifier = verifier
@@ -83,6 +86,7 @@ class Loop(Generic[S, K]):
         self._done = done
         self._recover = recover
         self._clock = clock
+        self._require_clock = require_clock
         self._results: deque[Result] = deque()
         self._gathering: list[Result] = []
         self._recent = Recent()
@@ -93,7 +97,7 @@ class Loop(Generic[S, K]):
         self._wake = asyncio.Event()
         self._outage = Outage("PostgreSQL")
         self._invalid_facts: FactsInvalid | None = None
-        self.progressed = clock()
+        self.progressed = monotonic()
         self.began = time_ns()
 
     @property
@@ -148,7 +152,6 @@ class Loop(Generic[S, K]):
 
     async def run(self, source: Records, stopping: asyncio.Event) -> None:
         """Take turns until `stopping` is set; finish the current turn."""
-        monotonic = asyncio.get_running_loop().time
         last = 0.0
         while not stopping.is_set():
             await self._recover()
@@ -161,7 +164,7 @@ class Loop(Generic[S, K]):
                 await asyncio.sleep(gap)
             last = monotonic()
             await self.round(source, self._batch)
-            self.progressed = self._clock()
+            self.progressed = monotonic()
 
     async def round(self, source: Records, records: int) -> None:
         """Take what is there, of records at most so many, and handle it."""
@@ -215,9 +218,14 @@ class Loop(Generic[S, K]):
         if not items:
             return
         replacements: dict[str, Facts] = {}
+        is_outdated = False
         async for _ in backoff():
-            now = self._clock()
             try:
+                self._require_clock()
+                if is_outdated:
+                    others, arrivals = _split(items)
+                    items, is_outdated = [*others, *await self._reexamine(arrivals, {})], False
+                now = self._clock()
                 with about(items[0]) if len(items) == 1 else nullcontext():
                     result = await self._run_turn(items, now)
             except Stuck as stuck:
@@ -225,6 +233,9 @@ class Loop(Generic[S, K]):
                 items = [item for item in items if item.id != stuck.item.id]
                 if not items:
                     return
+            except ClockWrong:
+                # What was found by that clock is wrong, too.
+                is_outdated = True
             except FactsInvalid as invalid:
                 self._log_invalid_facts(invalid)
                 others, arrivals = _split(items)
@@ -240,7 +251,6 @@ class Loop(Generic[S, K]):
             except Exception as error:
                 # Two items of one turn may conflict with each other: alone, each sees what the other stored.
                 if is_transient(error) and not (isinstance(error, Conflict) and len(items) > 1):
-                    end_if_cancelled()
                     self._outage.began(error)
                     continue
                 await self._halve(items, error)

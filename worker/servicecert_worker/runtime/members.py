@@ -2,7 +2,8 @@
 
 Nobody reads the partitions of a dead member. And a rebalance, such as the start of its successor causes, waits for it:
 until its session ends nobody in the group reads anything. A connection to PostgreSQL shows a worker's death sooner: it
-does nothing but hold an advisory lock of the worker's name, which is also its client id in Kafka.
+does nothing but hold an advisory lock of the worker's name, which is also its client id in Kafka. A worker that is cut
+off from PostgreSQL, or whose clock is wrong, loses its lock, too: it takes no turns, and joins again when it has it.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import logging
 import os
 import secrets
 import socket
+from functools import partial
 from typing import Any, NoReturn
 
 import asyncpg
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from ..clock import ClockGuard, steady_clock
 from ..faults import Outage, backoff, is_transient, with_timeout
 from ..kafka.internals import GroupMember, group_members, remove_member
 from ..storage import QUERIES
 from ..storage.database import connection_options
-from .effects import watch
+from .effects import SILENT, watch
 
 log = logging.getLogger(__name__)
 
@@ -34,51 +37,79 @@ def member_name(group: str) -> str:
     return f"{group}-{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-async def hold_lock(url: str, service: str, name: str) -> NoReturn:
-    """Hold the lock that says that this worker lives, for ever; take it again whenever its connection was lost."""
-    outage = Outage("The database connection that says that this worker lives")
-    while True:
-        async for _ in backoff(longest=1.0):
-            try:
-                connection = await asyncpg.connect(url, **connection_options(service))
+class Membership:
+    """Holds the lock that says that a worker works; `held` is set while it does. The `guard` compares the clocks."""
+
+    def __init__(self, url: str, service: str, name: str, guard: ClockGuard) -> None:
+        self.held = asyncio.Event()
+        self._url = url
+        self._service = service
+        self._name = name
+        self._guard = guard
+        self._outage = Outage("The database connection that says that this worker lives")
+
+    async def hold(self) -> NoReturn:
+        """Hold it for ever; take it again whenever its connection was lost, or the clock was wrong."""
+        options = connection_options(self._service, SILENT)
+        while True:
+            async for _ in backoff(longest=1.0):
                 try:
-                    lost = asyncio.Event()
-                    connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                    await connection.execute(QUERIES["hold"], f"member/{name}")
-                    outage.ended()
-                    await watch(connection, lost)
-                    break
-                finally:
-                    connection.terminate()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                outage.began(error)
+                    connection = await asyncpg.connect(self._url, **options)
+                    try:
+                        await self._hold(connection)
+                        break
+                    finally:
+                        self.held.clear()
+                        connection.terminate()
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    self._outage.began(error)
+
+    async def _hold(self, connection: asyncpg.Connection[Any]) -> None:
+        """Hold it until the connection is lost. Raises ClockWrong and what asyncpg raises."""
+        lost = asyncio.Event()
+        connection.add_termination_listener(lambda _: lost.set())
+        await compare_clocks(self._guard, connection)
+        await connection.execute(QUERIES["hold"], f"member/{self._name}")
+        self.held.set()
+        self._outage.ended()
+        await watch(connection, lost, ask=partial(compare_clocks, self._guard))
+
+
+async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection[Any]) -> None:
+    """Compare this machine's clock with PostgreSQL's. Raises ClockWrong and what asyncpg raises."""
+    asked = steady_clock()
+    row = await connection.fetchrow(QUERIES["ask_clock"], timeout=_ANSWER_SECONDS)
+    assert row is not None
+    guard.compare(asked, row["now"], row["newest"])
 
 
 class DeadMembers:
-    """Removes a group's dead members. Call `remove` regularly, from one worker of the service.
+    """Removes a group's members that do not hold their locks. Call `remove` regularly, from one worker of the service.
 
-    A worker is dead if two calls in a row find its lock free: one that has just started may not hold it yet. A worker
-    that lives without PostgreSQL joins again; it is left alone until it has held its lock once more.
+    Only those that two calls in a row find without: a connection that is lost may be replaced at once. And only while
+    this worker holds its own, `held`: else PostgreSQL may be away for all.
     """
 
-    def __init__(self, group: str) -> None:
+    def __init__(self, group: str, held: asyncio.Event) -> None:
         self._group = group
+        self._held = held
         self._suspects: set[str] = set()
-        self._removed: set[str] = set()
         self._outage = Outage("The members of the consumer group")
 
     async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
         """Look once. If Kafka does not answer, nothing happens. Raises what asyncpg raises."""
+        if not self._held.is_set():
+            self._suspects.clear()
+            return
         try:
             members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
             dead = await self._dead(pool, members)
             for member in members:
                 if member.client_id in dead:
                     await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
-                    self._removed.add(member.client_id)
-                    log.info("A worker is dead; its partitions go to others now", extra={"member": member.client_id})
+                    log.info("A worker does not work; its partitions go to others", extra={"member": member.client_id})
             self._outage.ended()
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)
@@ -86,8 +117,6 @@ class DeadMembers:
     async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
         names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}
         suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], list(names))}
-        # Not those that are absent now: a removed worker that lives is no member until its next heartbeat.
-        self._removed -= names - suspects
-        dead = (suspects & self._suspects) - self._removed
+        dead = suspects & self._suspects
         self._suspects = suspects
         return dead

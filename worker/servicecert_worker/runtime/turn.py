@@ -17,6 +17,7 @@ from servicecert_schemas.canary import is_canary
 from servicecert_schemas.topics import TOPIC_OF
 
 from ..audit.chain import Chain, Head
+from ..clock import ClockGuard, steady_clock
 from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
 from ..signatures import Signer
 from ..storage import QUERIES
@@ -57,7 +58,10 @@ class TurnResult:
 
 
 class Turns(Generic[S, K]):
-    """Takes turns for a service, signs what they publish (F2), and writes each to the audit chain."""
+    """Takes turns for a service, signs what they publish (F2), and writes each to the audit chain.
+
+    The `guard` compares the clocks in each turn, before anything is decided (F6).
+    """
 
     def __init__(
         self,
@@ -66,18 +70,21 @@ class Turns(Generic[S, K]):
         chain: Chain,
         signer: Signer,
         parked_most: int = MOST_KEPT,
+        guard: ClockGuard | None = None,
     ) -> None:
         self._service = service
         self._pool = pool
         self._chain = chain
         self._signer = signer
         self._parked_most = parked_most
+        self._guard = guard
         self._salt = b""
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
 
-        Raises database errors, `Conflict`, `Transient`, and `Stuck` for a result or deadline that `decide` raises at.
+        Raises database errors, `Conflict`, `Transient` such as ClockWrong, and `Stuck` for a result or deadline that
+        `decide` raises at.
         """
         async with self._pool.acquire() as connection:
             keys = sorted({item.key for item in items})
@@ -116,7 +123,10 @@ class Turns(Generic[S, K]):
         wake: str,
     ) -> tuple[TurnResult, Head | None]:
         """Decide and write. Return the turn's result, and the audit chain's head once it is committed."""
-        current, parked = await _claim(connection, items, keys)
+        asked = steady_clock()
+        current, parked, there = await _claim(connection, items, keys)
+        if self._guard is not None:
+            self._guard.compare(asked, there)
         crash_point("claimed")
         unclaimed = _unclaimed_results(items, current)
         if not current and not unclaimed:
@@ -222,8 +232,8 @@ def _what(item: Item) -> Happened | Poison:
 
 async def _claim(
     connection: Connection, items: Sequence[Item], keys: Sequence[str]
-) -> tuple[list[Item], dict[str, int]]:
-    """Return the items to decide (each is claimed once), and by key the place of its first parked record, if any."""
+) -> tuple[list[Item], dict[str, int], datetime]:
+    """Return the items to decide (each is claimed once), by key the place of its first parked record, and the time."""
     parked = [item.parked for item in items if isinstance(item, Arrival) and item.parked is not None]
     rows = await connection.fetch(
         QUERIES["claim"],
@@ -235,13 +245,13 @@ async def _claim(
         keys,
         [item.id for item in items if isinstance(item, Arrival) and item.parked is not None],
     )
-    claimed = {row["claimed"] for row in rows if row["key"] is None}
+    claimed = {row["claimed"] for row in rows if row["claimed"] is not None}
     current: list[Item] = []
     for item in items:
         if item.id in claimed:
             claimed.discard(item.id)
             current.append(item)
-    return current, {row["key"]: row["first"] for row in rows if row["key"] is not None}
+    return current, {row["key"]: row["first"] for row in rows if row["key"] is not None}, rows[-1]["now"]
 
 
 async def _roll_back(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from time import perf_counter, time_ns
+from time import monotonic, perf_counter, time_ns
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ from servicecert_schemas.topics import Topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor
-from ..clock import Clock, machine_clock
+from ..clock import Clock, ClockGuard, machine_clock
 from ..decider import Outcome, Result, Service, Task
 from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
 from ..kafka import origins
@@ -42,7 +42,7 @@ from .effects import Effects
 from .fold import Item, ParkedArrival
 from .leader import Leader
 from .loop import Loop, wait_any
-from .members import hold_lock
+from .members import Membership, compare_clocks
 from .snapshot import SnapshotFollower
 from .turn import TurnResult, Turns
 
@@ -65,7 +65,7 @@ class Worker(Generic[S, K]):
     """Takes turns for a service over what `source` reads, and runs all background tasks.
 
     `pool` connects to no database but the `known` one. `configuration` describes the settings in the first row of the
-    audit chain. Raises `OperatorError` for a bad service key.
+    audit chain. `clock` may run ahead of the machine's, `now`. Raises `OperatorError` for a bad service key.
     """
 
     def __init__(
@@ -78,15 +78,17 @@ class Worker(Generic[S, K]):
         source: Source,
         clock: Clock = machine_clock,
         configuration: Mapping[str, object] = MappingProxyType({}),
+        now: Clock = machine_clock,
     ) -> None:
         self._url = settings.dsn
-        self._name = broker.client_id
         self._service = service
         self._settings = settings
         self._cluster = settings.cluster
         self._pool = pool
         self._known = known
         self._clock = clock
+        self._guard = ClockGuard(timedelta(seconds=settings.clock_limit_seconds), now)
+        self._member = Membership(settings.dsn, service.name, broker.client_id, self._guard)
         self._stopping = asyncio.Event()
         self._metrics = Metrics(service.name, service.gauges, [self._cluster.name(topic) for topic in service.reads])
         dropped = self._metrics.spans_dropped.labels(service.name).inc
@@ -96,15 +98,24 @@ class Worker(Generic[S, K]):
         key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         signer = Signer(service.name, key)
-        self._turns = Turns(service, pool, self._chain, signer, settings.parked_most)
+        self._turns = Turns(service, pool, self._chain, signer, settings.parked_most, self._guard)
         self._announcer = Announcer(self._cluster, service.name, signer)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         follower = self._metrics.followed.of = self._snapshot.follower
         self._standstills = (source.standstill, *(() if follower is None else (follower.standstill,)))
         self._metrics.followed.standstills = self._standstills
+        self._metrics.followed.positions = (source.positions, *(() if follower is None else (follower.positions,)))
         sampler = self._telemetry.sampler
         self._loop = Loop(
-            service, settings.batch, self._run_turn, self._after_turn, self._recover, clock, verifier, sampler
+            service,
+            settings.batch,
+            self._run_turn,
+            self._after_turn,
+            self._recover,
+            clock,
+            verifier,
+            sampler,
+            self._guard.require,
         )
         self._effects = Effects(
             self._url,
@@ -114,9 +125,10 @@ class Worker(Generic[S, K]):
             self._loop.wake,
             self._acted,
             self._announcer,
+            self._guard.require,
         )
         self._source = source
-        source.bind(self._loop.wake, self._room)
+        source.bind(self._loop.wake, self._room, self._member.held)
         self._fence = Fence(self._cluster, service, verifier, timedelta(days=settings.inbox_days))
         attestor = Attestor(service.name, pool, key, clock)
         self._leader = Leader(
@@ -131,6 +143,8 @@ class Worker(Generic[S, K]):
             verifier,
             self._telemetry,
             self._fence,
+            self._guard,
+            self._member,
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -146,7 +160,7 @@ class Worker(Generic[S, K]):
                     group.create_task(guard_cancellation(part), name=name)
                     for name, part in {
                         "followed topics": self._snapshot.run(),
-                        "membership": hold_lock(self._url, self._service.name, self._name),
+                        "membership": self._member.hold(),
                         "effects": self._effects.run(),
                         "leader": self._leader.run(),
                         "source": self._source.watch(),
@@ -194,6 +208,7 @@ class Worker(Generic[S, K]):
     async def _compare(self) -> None:
         connection = await asyncpg.connect(self._url, **connection_options(self._service.name))
         try:
+            await compare_clocks(self._guard, connection)
             await self._fence.require_known(connection.fetch)
             await self._known.accept(connection)
         finally:
@@ -287,17 +302,19 @@ class Worker(Generic[S, K]):
 
     def live(self) -> tuple[bool, str]:
         """Return whether the worker makes progress. Time without work, or in an outage, counts as progress."""
-        idle = (self._clock() - self._loop.progressed).total_seconds()
+        idle = monotonic() - self._loop.progressed
         waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
-        outside = self._loop.unavailable is not None or self._kafka_outage.since is not None
+        outside = self._guard.fault() or self._loop.unavailable or self._kafka_outage.since is not None
         if not waiting or outside or self._room() <= 0:
-            self._loop.progressed = self._clock()
+            self._loop.progressed = monotonic()
         elif idle > self._settings.stall_seconds:
             return False, f"work is waiting, and nothing was handled for {idle:.0f} s"
         return True, "live"
 
     def ready(self) -> tuple[bool, str]:
         """Return whether turns are taken, or could be."""
+        if wrong := self._guard.fault():
+            return False, wrong
         if not self._chain.begun:
             return False, "the audit chain cannot be written"
         if reason := next((each.reason for each in self._standstills if each.reason), None):
@@ -321,6 +338,7 @@ class Worker(Generic[S, K]):
         metrics.partitions.labels(group).set(self._source.assigned())
         metrics.ready.labels(service).set(int(self.ready()[0]))
         metrics.stuck.labels(service).set(self._loop.stuck)
+        metrics.clock_wrong.labels(service).set(self._guard.fault() is not None)
         metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
         await metrics.read_own()
         return metrics.text()

@@ -220,8 +220,12 @@ async def _no_reset(_: object) -> None:
     """Skip asyncpg's reset: it costs a round trip, and we change no session state outside transactions."""
 
 
-def connection_options(service: str) -> dict[str, Any]:
-    """Return the options of a service's asyncpg connections."""
+def connection_options(service: str, silent: str = "0") -> dict[str, Any]:
+    """Return the options of a service's asyncpg connections.
+
+    For one that holds a lock `silent` is how long PostgreSQL keeps the lock of a client that it does not hear: a cut
+    network ends no connection.
+    """
     return {
         "timeout": CONNECT_SECONDS,
         "command_timeout": COMMAND_SECONDS,
@@ -231,6 +235,7 @@ def connection_options(service: str) -> dict[str, Any]:
             "statement_timeout": "20s",
             "lock_timeout": "15s",
             "idle_in_transaction_session_timeout": "15s",
+            "idle_session_timeout": silent,
             "jit": "off",
         },
     }

@@ -3,6 +3,10 @@ update intents set owner = $1
 where id in (select id from intents where owner = $2 order by since, id limit $3 for update skip locked)
 returning id, key, kind, data, traceparent, since, result
 
+-- name: ask_clock
+-- The time, and when the newest event was recorded.
+select clock_timestamp() as now, (select max(at) from inbox) as newest
+
 -- name: audited_events
 -- For a replay: what was decided of these keys, and by replays: the key of an event may not be that of its cause.
 select key, entry, salt from audit where key = any($1::text[]) and entry like '%"events":%'
@@ -27,7 +31,7 @@ select number, body, key_id, signature from audit_checkpoints where number = any
 -- name: claim
 -- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
 -- inbox and not parked. And which of the keys have parked records, and from which place on. The keys are locked. A released record counts by the id
--- that it has now: one whose signature was not trusted before had none of its own.
+-- that it has now: one whose signature was not trusted before had none of its own. The last row has the time.
 with result as (delete from intents where id = any($1::uuid[]) returning id),
 due as (delete from deadlines where id = any($2::uuid[]) returning id),
 released as (
@@ -47,13 +51,14 @@ fresh as (
     on conflict do nothing
     returning event_id
 )
-select id as claimed, null::text as key, null::bigint as first from result
-union all select id, null, null from due
-union all select event_id, null, null from fresh
+select id as claimed, null::text as key, null::bigint as first, null::timestamptz as now from result
+union all select id, null, null, null from due
+union all select event_id, null, null, null from fresh
 union all
-select null, key, min(seq) from parked
+select null, key, min(seq), null from parked
 where key = any($6::text[]) and seq not in (select seq from released)
 group by key
+union all select null, null, null, clock_timestamp()
 
 -- name: deadlines_of
 -- For a replay: the deadlines of these keys, without those that it awaits already.

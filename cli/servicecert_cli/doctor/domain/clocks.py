@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from .check import Finding, graded, ok
 
 WARN_SECONDS, CRITICAL_SECONDS = 5.0, 60.0
-"""An issuer stops at 60 s (SERVICECERT_CLOCK_LIMIT_SECONDS)."""
+"""A worker stops at 60 s (SERVICECERT_CLOCK_LIMIT_SECONDS)."""
 
 
 @dataclass(frozen=True, slots=True)

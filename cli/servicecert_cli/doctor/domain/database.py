@@ -216,7 +216,7 @@ def check_transactions(oldest: tuple[float, str] | None) -> Finding:
     "database-clock",
     Subject.DATABASE,
     "Does PostgreSQL's clock agree with this machine's?",
-    "An issuer stops where they differ by a minute; deadlines and CRLs come at the wrong time.",
+    "A worker stops where they differ by a minute: it decides and signs nothing.",
 )
 def check_database_clock(reading: Reading) -> Finding:
     return judged("PostgreSQL's", reading)

@@ -4,6 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import CATALOGUE, SERVICES
+
 from .check import Finding, Subject, critical, examination, listed, ok, period, skipped, warning, worst
 
 WARN_SECONDS, CRITICAL_SECONDS = 10.0, 60.0
@@ -190,9 +193,19 @@ def check_offsets(lost: Sequence[Lost]) -> Finding:
     if lost:
         total = sum(each.records for each in lost)
         places = listed([f"{each.service} {each.partition}" for each in lost])
-        remedy = "Restore them from the e-service or a backup, and find out why the workers stood still."
-        return critical(f"{total} records were deleted unread: {places}.", remedy)
+        remedies = dict.fromkeys(_written_again(each.partition.topic) for each in lost)
+        return critical(f"{total} records were deleted unread: {places}.", " ".join(remedies))
     return ok("All unread records are still there.")
+
+
+def _written_again(topic: str) -> str:
+    """Return what brings a topic's records again."""
+    (writers,) = (each.writers for each in CATALOGUE if each.name == topic)
+    if services := [writer for writer in writers if writer in SERVICES]:
+        return " ".join(f"Run `servicecert republish {service} --yes`." for service in services)
+    if Principal.REGISTERS_LOADER in writers:
+        return "Load the registers again."
+    return f"Have the e-service send its {topic} again."
 
 
 @examination(

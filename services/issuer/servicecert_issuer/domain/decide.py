@@ -14,7 +14,6 @@ from servicecert_worker.decider import (
     Event,
     Examined,
     Facts,
-    FactsInvalid,
     Happened,
     Intent,
     Result,
@@ -24,7 +23,6 @@ from servicecert_worker.domain.signed_record import SignedRecord
 
 from .events import issued, refused, stopping, voided
 from .issuance import (
-    ClockUntrusted,
     Intended,
     Linted,
     Recorded,
@@ -92,7 +90,7 @@ class Decide:
         now: datetime,
         record: SignedRecord | None,
     ) -> Decided:
-        """Decide an examined application, signed by intake as `record`. Raise FactsInvalid if the clock was wrong."""
+        """Decide an examined application, signed by intake as `record`."""
         match facts:
             case Linted():
                 intended = Intended.of(facts, application, now + self.sign_within, record)
@@ -101,8 +99,6 @@ class Decide:
                 return _refuse(application.case_id, facts, application)
             case Stopped():
                 return _stop(state, replace(facts, record=record))
-            case ClockUntrusted(text=text):
-                raise FactsInvalid(text)
         raise TypeError(f"Unexpected facts {type(facts).__name__}.")
 
 

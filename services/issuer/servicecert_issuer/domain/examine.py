@@ -32,7 +32,6 @@ from servicecert_worker.decider import Event
 from .issuance import (
     REQUEST_FINDING,
     Allocated,
-    ClockUntrusted,
     Lint,
     Linted,
     LintFailed,
@@ -70,12 +69,12 @@ NO_KEY = "key"
 
 Alarm: TypeAlias = Callable[[ApplicationAccepted, tuple[str, ...]], None]
 
-ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped | ClockUntrusted
+ApplicationFacts: TypeAlias = Linted | Unissuable | Stopped
 
 
 @dataclass(frozen=True)
 class Examine:
-    """Examine the accepted applications of a batch. `clock_fault` returns why the clock is not trusted, or None.
+    """Examine the accepted applications of a batch.
 
     `alarm` is called with an application whose request intake should never have accepted, and the codes why.
     """
@@ -83,7 +82,6 @@ class Examine:
     context: IssuingContext
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
-    clock_fault: Callable[[], str | None]
     alarm: Alarm
 
     def __call__(self, events: Sequence[Event]) -> Sequence[Event]:
@@ -94,8 +92,6 @@ class Examine:
 
     def facts(self, application: ApplicationAccepted) -> ApplicationFacts:
         """Return the facts that the case is decided with."""
-        if fault := self.clock_fault():
-            return ClockUntrusted(fault)
         facts = examine_application(self.context, application, draw_serial(self.random), self.clock())
         if isinstance(facts, Stopped) and facts.is_by_request:
             self.alarm(application, facts.findings)

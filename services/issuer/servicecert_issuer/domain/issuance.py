@@ -255,13 +255,6 @@ class Stopped(Facts):
         return any(finding.startswith(REQUEST_FINDING) for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class ClockUntrusted(Facts):
-    """Facts from a wrong clock: nothing is decided with them. `text` is for an operator."""
-
-    text: str
-
-
 State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped
 
 

@@ -20,14 +20,13 @@ from servicecert_worker.process.logs import about
 
 from ..domain.act import check_order
 from ..domain.examine import Examine, IssuingContext
-from ..domain.issuance import ClockUntrusted, RecordedIntent, Signed, SigningOrder, State, Stopped, Unsigned
+from ..domain.issuance import RecordedIntent, Signed, SigningOrder, State, Stopped, Unsigned
 from ..domain.unissuable import STOPPED
 from .accepted import AcceptedApplications
 
 log = logging.getLogger(__name__)
 
 _AFTER_ALARM = timedelta(minutes=1)
-_AFTER_CLOCK = timedelta(seconds=5)
 
 _UNSIGNED = "unsigned"
 _UNSIGNED_TEXT = (
@@ -43,21 +42,18 @@ class Sign:
     Repeating an order signs the same bytes: the first recorded signature counts. Expired and voided orders are not
     signed. Bytes that differ from `recorded_intents`, or from what follows from the `accepted` application, are
     refused, with an alarm, and end void (B2, F3): no turn wrote those. Without such an application an order waits, with
-    an alarm. Nothing is signed or voided while `clock_fault` returns why the clock is not trusted.
+    an alarm.
     """
 
     context: IssuingContext
     keys: Mapping[str, SigningKey]
     clock: Callable[[], datetime]
-    clock_fault: Callable[[], str | None]
     recorded_intents: Callable[[Sequence[str]], Awaitable[Mapping[str, RecordedIntent]]]
     accepted: AcceptedApplications
     unavailable: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        if fault := self.clock_fault():
-            return [Retry(fault, _AFTER_CLOCK)] * len(tasks)
         now = self.clock()
         recorded = await self.recorded_intents([task.key for task in tasks])
         applications = await self.accepted({key: it.intended.record for key, it in recorded.items() if it.open})
@@ -155,8 +151,7 @@ class ExamineStopped:
         if application is None or application != stopped.application:
             _alarm(self.refused, task, stopped.issuer, _UNSIGNED, _UNSIGNED_TEXT)
             return Done(Examined(facts=replace(stopped, findings=(f"application.{_UNSIGNED}",))))
-        facts = self.examine.facts(application)
-        return Retry(facts.text, _AFTER_CLOCK) if isinstance(facts, ClockUntrusted) else Done(Examined(facts=facts))
+        return Done(Examined(facts=self.examine.facts(application)))
 
 
 def _alarm(counts: Counter[str], task: Task, issuer: str, code: str, text: str) -> None:

@@ -8,9 +8,7 @@ from servicecert_worker.decider import Gauge
 Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
-def gauges(
-    keys_away: Read, refusals: Read, clock_wrong: Read, warnings: Read, invalid_requests: Read
-) -> tuple[Gauge, ...]:
+def gauges(keys_away: Read, refusals: Read, warnings: Read, invalid_requests: Read) -> tuple[Gauge, ...]:
     """Return the gauges with the readers of their values."""
     return (
         Gauge(
@@ -26,7 +24,6 @@ def gauges(
             refusals,
             counts=True,
         ),
-        Gauge("servicecert_clock_wrong", "1 while the machine's clock is not trusted.", "service", clock_wrong),
         Gauge(
             "servicecert_invalid_requests",
             "Findings about certificate requests that intake accepted and this worker found invalid, by code.",

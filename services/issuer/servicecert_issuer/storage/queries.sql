@@ -3,9 +3,6 @@
 select a.id from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) as a (id, key, serial, tbs)
 join certificates as c on c.key = a.key and c.serial = a.serial and c.tbs = a.tbs
 
--- name: ask_clock
-select clock_timestamp() as now, (select max(begun_at) from certificates) as last
-
 -- name: block
 -- Block keys, and void the intents with them that are not signed yet.
 with blocked as (

@@ -106,6 +106,7 @@ class Responder:
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
         self._metrics.followed.of = self._feed
         self._metrics.followed.standstills = (self._feed.standstill,)
+        self._metrics.followed.positions = (self._feed.positions,)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )

@@ -4,7 +4,7 @@
 insert into crls (issuer, partition, number, scheduled)
 select $1, 0, greatest(coalesce(max(number), 0), $2::bigint) + 1, $3
 from crls where issuer = $1 and partition = 0
-returning number
+returning number, clock_timestamp() as now
 
 -- name: asked
 select octets, partition from revocations where issuer = $1 and octets = any($2::bytea[])
@@ -314,7 +314,8 @@ select count(*) from saved
 -- name: since
 -- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3). Never after the CRL's own ($2):
 -- no certificate that is valid is left out, whatever the table says of CRLs to come (I7).
-select least(coalesce(max(this_update), '-infinity'), $2) from crls where issuer = $1 and partition = 0 and scheduled
+select least(coalesce(max(this_update), '-infinity'), $2) as since, clock_timestamp() as now
+from crls where issuer = $1 and partition = 0 and scheduled
 
 -- name: sizes
 -- The size of each partition: what is revoked and has not expired before $2, and what is ordered ($3).

@@ -5,6 +5,7 @@ GateFailed      a CRL must not be published; `gate` is the metrics' name of the 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
 
@@ -32,7 +33,7 @@ GATES = MappingProxyType(
         "signature": "the CA's key signed it",
         "issuer": "it names the CA and its key",
         "number": "its number is the allocated one, and greater than the published one's",
-        "times": "this and next update are those planned",
+        "times": "this and next update are those planned, and it is not from the future",
         "scope": "a partition names the address in its certificates, the full one nothing",
         "lint": "pkilint finds nothing",
         "entries": "its entries are those of the revoked certificates",
@@ -122,6 +123,12 @@ def check_head(contents: CrlFields, head: CrlHead) -> None:
         raise GateFailed("times", "Its this or next update is not the one planned.")
     if (contents.scope, contents.scope_critical, contents.others) != (scope, scope is not None, frozenset()):
         raise GateFailed("scope", "Its distribution point is not the expected one.")
+
+
+def check_not_ahead(this_update: datetime, now: datetime) -> None:
+    """Raise GateFailed if a CRL's this update is later than the database's now: nobody would accept it yet (F6)."""
+    if this_update > now:
+        raise GateFailed("times", "Its this update is later than PostgreSQL's time: see the alert ClockWrong.")
 
 
 def check_grows(number: int, published: int) -> None:

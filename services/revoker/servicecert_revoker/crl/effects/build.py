@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -41,7 +42,10 @@ class CheckedCrl:
 
 @dataclass(frozen=True, slots=True)
 class CrlBuilder:
-    """Builds the CRLs of one pass in `folder`. `head` gives a CRL's head by partition, `published` the present CRL."""
+    """Builds the CRLs of one pass in `folder`. `head` gives a CRL's head by partition, `published` the present CRL.
+
+    `ahead` is how far a trial's clock runs ahead.
+    """
 
     store: CrlStore
     key: SigningKey
@@ -49,12 +53,14 @@ class CrlBuilder:
     published: Mapping[int, CrlVersion | None]
     folder: Path
     files: CrlFiles
+    ahead: timedelta
 
     async def build(self, orders: Sequence[PublishOrder]) -> list[CheckedCrl]:
         """Return the signed CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
         ordered = {octets(order.serial): order.partition for order in orders if order.serial is not None}
         recorded = await self.store.recorded(self.published)
         async with self.store.listing(ordered, self.head(FULL).this_update) as listing:
+            gates.check_not_ahead(self.head(FULL).this_update, listing.now + self.ahead)
             gates.check_ordered(ordered, await listing.partitions_of_ordered())
             sizes = await listing.sizes()
             partitions = partitions_to_publish(orders, sizes, recorded, self.published)

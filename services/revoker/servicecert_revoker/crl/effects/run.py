@@ -79,9 +79,12 @@ class CrlRunner:
             taken = machine_clock()
             published = await self._present(store, issuer)
             highest = max((it.number for it in published.values() if it), default=0)
-            number = await store.allocate(highest, scheduled=is_scheduled(orders))
+            # A trial's clock runs ahead of the machine's, and only so far may it be ahead of the database's.
+            ahead = self.clock() - machine_clock()
+            number, now = await store.allocate(highest, scheduled=is_scheduled(orders))
             with self.files.temporary_folder() as folder:
-                builder = CrlBuilder(store, key, self._heads(issuer, number), published, folder, self.files)
+                heads = self._heads(issuer, number, now + ahead)
+                builder = CrlBuilder(store, key, heads, published, folder, self.files, ahead)
                 checked = await builder.build(orders)
                 by_partition = {crl.partition: crl for crl in checked}
                 urgent_first = [by_partition[it] for it in by_urgency(by_partition, orders)]
@@ -102,9 +105,9 @@ class CrlRunner:
         names = {it: crl_name(issuer.id, it) for it in sorted(await store.partitions(self.partitions))}
         return await asyncio.to_thread(lambda: {it: self.files.version(name, issuer) for it, name in names.items()})
 
-    def _heads(self, issuer: IssuerInfo, number: int) -> Callable[[int], CrlHead]:
-        """Return a function that gives the head of a pass's CRL by partition."""
-        this_update = self.clock().replace(microsecond=0)
+    def _heads(self, issuer: IssuerInfo, number: int, latest: datetime) -> Callable[[int], CrlHead]:
+        """Return a function that gives the head of a pass's CRL by partition; its this update is `latest` or before."""
+        this_update = min(self.clock(), latest).replace(microsecond=0)
         next_update = this_update + self.timing.validity
 
         def head(partition: int) -> CrlHead:

@@ -33,12 +33,14 @@ class Part:
 class Listing:
     """The entries of a CA's CRLs at one moment, read in one transaction.
 
-    Certificates that expire at `since` or later are listed, and those that are `ordered` in any case.
+    Certificates that expire at `since` or later are listed, and those that are `ordered` in any case. `now` is the
+    database's time.
     """
 
     connection: Connection
     issuer: str
     since: datetime
+    now: datetime
     ordered: tuple[bytes, ...]
 
     async def sizes(self) -> Mapping[int, Size]:
@@ -81,10 +83,14 @@ class CrlStore:
     connection: Connection
     issuer: str
 
-    async def allocate(self, published: int, *, scheduled: bool) -> int:
-        """Return the next number, stored before its use. A failed CRL leaves a gap; no number is used twice."""
-        number: int = await self.connection.fetchval(QUERIES["allocate"], self.issuer, published, scheduled)
-        return number
+    async def allocate(self, published: int, *, scheduled: bool) -> tuple[int, datetime]:
+        """Return the next number, stored before its use, and the database's time.
+
+        A failed CRL leaves a gap; no number is used twice.
+        """
+        row = await self.connection.fetchrow(QUERIES["allocate"], self.issuer, published, scheduled)
+        assert row is not None
+        return row["number"], row["now"]
 
     async def intend(self, partitions: Iterable[int], number: int, *, scheduled: bool) -> None:
         """Store that the partitions' CRLs will have this number too."""
@@ -94,8 +100,9 @@ class CrlStore:
     async def listing(self, ordered: Iterable[bytes], this_update: datetime) -> AsyncIterator[Listing]:
         """Yield what CRLs of `this_update` list, with these serial numbers in any case if they are revoked."""
         async with self.connection.transaction(isolation="repeatable_read", readonly=True):
-            since = await self.connection.fetchval(QUERIES["since"], self.issuer, this_update)
-            yield Listing(self.connection, self.issuer, since, tuple(sorted(ordered)))
+            row = await self.connection.fetchrow(QUERIES["since"], self.issuer, this_update)
+            assert row is not None
+            yield Listing(self.connection, self.issuer, row["since"], row["now"], tuple(sorted(ordered)))
 
     async def partitions(self, configured: int) -> Sequence[int]:
         """Return the partitions in use: those configured, and those that this CA's certificates name, 1,024 at most."""
