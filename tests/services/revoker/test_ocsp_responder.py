@@ -16,6 +16,7 @@ from servicecert_deploy import Child
 from servicecert_deploy.ports import free_port
 from servicecert_pki.authority import Authority
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
+from servicecert_worker.clock import steady_clock
 from servicecert_worker.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
@@ -100,6 +101,7 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(
 ) -> None:
     ahead = timedelta()
     whole = Whole(settings(ocsp_cluster, free_port(), revoker.url), lambda: datetime.now(UTC) + ahead)
+    whole.responder._guard.steady = lambda: steady_clock() + ahead.total_seconds()
     async with answering(whole):
 
         async def ready() -> bool:
@@ -117,12 +119,44 @@ async def test_D8_a_responder_that_is_cut_off_says_so_when_its_knowledge_ends(
         )
 
 
+@pytest.mark.parametrize("off", [timedelta(days=1), timedelta(days=-1)], ids=["ahead", "behind"])
+@pytest.mark.parametrize("at_start", [True, False], ids=["at its start", "later"])
+async def test_F6_D8_a_responder_whose_clock_differs_from_the_revokers_signs_nothing_until_they_agree(
+    authority: Authority,
+    ocsp_cluster: Cluster,
+    identities: Identities,
+    revoker: Revoker,
+    off: timedelta,
+    at_start: bool,
+) -> None:
+    await publish(ocsp_cluster, said(GOOD), signer=identities.signer("revoker"))
+    port, ahead = free_port(), off if at_start else timedelta()
+    whole = Whole(settings(ocsp_cluster, port, revoker.url), lambda: datetime.now(UTC) + ahead)
+    asker = Asker(authority, port)
+    async with answering(whole):
+
+        async def wrong() -> bool:
+            return "differs from the revoker's by" in whole.responder.ready()[1]
+
+        if not at_start:
+            await until(lambda: asker.all_say(GOOD, "not revoked"))
+            ahead = off
+        await until(wrong)
+        before = whole.responder._answering.signed
+        assert await asker.says(GOOD) == "The responder answers TRY_LATER."
+        assert whole.responder._answering.signed == before
+        assert b'servicecert_clock_wrong{service="ocsp"} 1.0' in await whole.responder.metrics()
+        ahead = timedelta()
+        await until(lambda: asker.all_say(GOOD, "not revoked"))
+
+
 async def test_f5_a_responder_that_cannot_read_a_partition_says_so_and_answers_until_its_knowledge_ends(
     ocsp_cluster: Cluster, revoker: Revoker
 ) -> None:
     """Clients of responders that were all taken away would believe in every certificate."""
     ahead = timedelta()
     whole = Whole(settings(ocsp_cluster, free_port(), revoker.url), lambda: datetime.now(UTC) + ahead)
+    whole.responder._guard.steady = lambda: steady_clock() + ahead.total_seconds()
     said = "certificate-standings, partition 3, cannot be read at offset 7: see the alert PartitionStalled"
 
     def stalls() -> None:

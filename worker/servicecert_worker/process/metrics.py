@@ -50,6 +50,12 @@ class Basics:
             ["service"],
             registry=self.registry,
         )
+        self.clock_wrong = Gauge(
+            "servicecert_clock_wrong",
+            "1 while the process decides and signs nothing, because its clock differs from another.",
+            ["service"],
+            registry=self.registry,
+        )
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -198,12 +204,6 @@ class Metrics(Basics):
         self.clock_ahead = Gauge(
             "servicecert_clock_ahead_seconds",
             "How far the worker's clock is set ahead of the machine's: never in production.",
-            ["service"],
-            registry=self.registry,
-        )
-        self.clock_wrong = Gauge(
-            "servicecert_clock_wrong",
-            "1 while the process decides and signs nothing, because its clock differs from another.",
             ["service"],
             registry=self.registry,
         )

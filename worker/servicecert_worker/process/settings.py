@@ -87,6 +87,15 @@ class ReaderSettings(ProcessSettings):
             "none of a writer's keys has signed is parked",
         ),
     ]
+    clock_limit_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
+            ge=1,
+            description="seconds that the machine's clock may differ from PostgreSQL's, or an OCSP responder's from "
+            "the revoker's, until nothing is decided or signed",
+        ),
+    ] = 60
 
 
 PasswordFile = Annotated[
@@ -160,15 +169,6 @@ class WorkerSettings(ReaderSettings):
         float,
         Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
     ] = 60.0
-    clock_limit_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
-            ge=1,
-            description="seconds that the machine's clock may differ from PostgreSQL's until nothing is decided or "
-            "signed",
-        ),
-    ] = 60
 
     @model_validator(mode="after")
     def _password_is_readable(self) -> Self:

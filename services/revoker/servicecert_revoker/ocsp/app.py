@@ -4,7 +4,7 @@ import asyncio
 import logging
 import resource
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,7 +19,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged, StandingsCounted
-from servicecert_worker.clock import clock_ahead
+from servicecert_worker.clock import ClockGuard, ClockWrong, clock_ahead
 from servicecert_worker.decider import Change
 from servicecert_worker.faults import OperatorError, Outage, guard_cancellation, with_timeout
 from servicecert_worker.kafka import origins
@@ -33,7 +33,7 @@ from servicecert_worker.process.service import wait_for_broker
 from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.signatures import Verifier
 
-from .domain.answering import Answer, Answering
+from .domain.answering import TRY_LATER, Answer, Answering
 from .domain.budget import Budget
 from .domain.standings import FullCrl, Revoked, Standings
 from .effects.crls import CrlFeed, Entries
@@ -90,6 +90,9 @@ class Responder:
         self._settings = settings
         self._cluster = settings.cluster
         self._clock = clock
+        # It has no database: the revoker's time is known by when it has certified a key.
+        self._guard = ClockGuard(timedelta(seconds=settings.clock_limit_seconds), clock, other="the revoker's")
+        self._asked: dict[str, float] = {}
         self._standings = Standings()
         budget = Budget(settings.ocsp_signed_per_second, max(_SIGNED_PER_SECOND, settings.ocsp_signed_per_second))
         self._answering = Answering(self._standings, settings.validity, settings.ocsp_kept, budget)
@@ -160,6 +163,8 @@ class Responder:
 
     def ready(self) -> Check:
         """Return whether it can answer about certificates, some of them: clients of none would believe in them all."""
+        if wrong := self._guard.fault():
+            return False, wrong
         stalled = self._feed.standstill.reason
         if self._answering.moment is None:
             return False, stalled or "Not caught up yet: reading the topic of certificates."
@@ -176,13 +181,23 @@ class Responder:
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         ready, _ = self.ready()
-        self._metrics.show(self._answering, self._standings, self._clock(), ready=ready)
+        wrong = self._guard.fault() is not None
+        self._metrics.show(self._answering, self._standings, self._clock(), ready=ready, wrong=wrong)
         return self._metrics.text()
 
     def _respond(self, request: bytes, now: datetime, client: str) -> Answer:
-        answer = self._answering.answer(request, now, client)
+        answer = TRY_LATER if self._is_clock_wrong() else self._answering.answer(request, now, client)
         self._metrics.count(answer.kind)
         return answer
+
+    def _is_clock_wrong(self) -> bool:
+        """Return whether nothing is to be signed or said by this clock (F6); forget what was."""
+        try:
+            self._guard.require()
+        except ClockWrong:
+            self._answering.forget_all()
+            return True
+        return False
 
     def _apply(self, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -196,6 +211,9 @@ class Responder:
         elif isinstance(data, StandingsCounted):
             self._standings.counted(data.issuer, data.count)
         elif isinstance(data, ResponderCertified):
+            if (asked := self._asked.pop(data.key_sha256, None)) is not None:
+                with suppress(ClockWrong):
+                    self._guard.compare(asked, at)
             if data.count is not None:
                 self._standings.counted(data.issuer, data.count)
             try:
@@ -211,6 +229,8 @@ class Responder:
                 log.info("Ready to answer for a CA", extra={"issuer": data.issuer, "until": data.not_after.isoformat()})
 
     async def _set_moment(self, moment: datetime) -> None:
+        if self._is_clock_wrong():
+            return
         self._answering.caught_up(moment)
         for issuer in self._answering.signers:
             self._report(issuer, moment)
@@ -254,7 +274,9 @@ class Responder:
     async def _enrol(self) -> None:
         """Publish the requests for certificates that are due."""
         while True:
-            for request in self._enrolment.due(now := self._clock(), self._standings.issuers(now)):
+            doubtful = self._guard.fault() is not None
+            for request in self._enrolment.due(now := self._clock(), self._standings.issuers(now), doubtful=doubtful):
+                self._asked.setdefault(request.data.key_sha256, self._guard.steady())
                 await self._publish(request)
             await asyncio.sleep(_POLL_SECONDS)
 

@@ -139,6 +139,11 @@ class Answering:
         for encoded in tuple(self._cached_ids.get((issuer, serial), ())):
             self._renew(self._forget(encoded), now)
 
+    def forget_all(self) -> None:
+        """Forget all cached answers: their times are wrong."""
+        self._cache.clear()
+        self._cached_ids.clear()
+
     def refresh(self, now: datetime, most: int) -> bool:
         """Take up to `most` cached answers past half of their time: sign requested ones again, and drop the others.
 

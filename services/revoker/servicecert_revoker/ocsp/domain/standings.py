@@ -199,7 +199,7 @@ class Standings:
         None if something is missing at this moment, and has been for longer than is on its way.
         """
         ca = self._ca(issuer)
-        if ca.crl is None or ca.whole_at is None or moment >= ca.whole_at + GRACE:
+        if ca.crl is None or ca.whole_at is None or not ca.whole_at <= moment < ca.whole_at + GRACE:
             return None
         return ca.crl.next_update
 

@@ -24,6 +24,9 @@ from servicecert_schemas.responder import ResponderCertified, ResponderEnvironme
 ASK_AGAIN = timedelta(seconds=30)
 """An unanswered request is published again after this time, with the same id, so that it has one effect."""
 
+DOUBTFUL_AGAIN = timedelta(hours=1)
+"""How often a new key is drawn while the clock differs: the answer tells the revoker's time."""
+
 MISSING_AGAIN = timedelta(minutes=10)
 """How often a new key is drawn because an issuing CA has not certified the last one."""
 
@@ -68,9 +71,16 @@ class Enrolment:
         self._pins = pins
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
 
-    def due(self, now: datetime, issuers: Iterable[str]) -> list[KeyRequest]:
-        """Return the requests to be published now. `issuers` are the CAs with unexpired certificates."""
+    def due(self, now: datetime, issuers: Iterable[str], *, doubtful: bool = False) -> list[KeyRequest]:
+        """Return the requests to be published now. `issuers` are the CAs with unexpired certificates.
+
+        `doubtful` is the clock.
+        """
         ids = set(issuers)
+        if doubtful:
+            for of in self._of.values():
+                if of.certified and of.asked is not None:
+                    of.renew_at = min(of.asked.at + DOUBTFUL_AGAIN, of.renew_at or now)
         return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, ids))]
 
     def _due(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> KeyRequest | None:

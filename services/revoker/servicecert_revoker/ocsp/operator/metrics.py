@@ -65,8 +65,9 @@ class Metrics(Basics, Collector):
         yield signed
         yield closed_connections("servicecert_ocsp_connections_closed", "OCSP", self._closed)
 
-    def show(self, answering: Answering, standings: Standings, now: datetime, *, ready: bool) -> None:
-        """Set the gauges."""
+    def show(self, answering: Answering, standings: Standings, now: datetime, *, ready: bool, wrong: bool) -> None:
+        """Set the gauges. `wrong` is the responder's clock."""
+        self.clock_wrong.labels("ocsp").set(wrong)
         oldest = answering.oldest()
         self._signed = answering.signed
         self.kept.set(len(answering))
