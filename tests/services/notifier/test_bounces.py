@@ -6,9 +6,11 @@ import asyncio
 import os
 import random
 import time
+from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
@@ -22,6 +24,7 @@ from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.decider import Result, Stored
 from servicecert_worker.faults import UnexpectedCancellation
+from toy.stand import assert_cancelled
 
 MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")
 
@@ -242,3 +245,19 @@ async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_
         with pytest.raises(UnexpectedCancellation):
             async with bounce_reader.read_bounces(tmp_path, "example.fi", None, lambda: now):
                 await asyncio.Event().wait()
+
+
+async def test_the_reader_ends_with_its_cancellation_also_where_a_client_swallowed_it(tmp_path: Path) -> None:
+    """Else its worker waits for it when it stops."""
+    reader = BounceReader(tmp_path, "example.fi", AsyncMock(), lambda: datetime.now(UTC))
+
+    async def deaf() -> list[Exception]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError from None
+        raise AssertionError
+
+    reader.poll = deaf  # type: ignore[method-assign]
+    async with asyncio.timeout(60):
+        await assert_cancelled(reader.run())

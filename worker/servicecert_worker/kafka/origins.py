@@ -16,7 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
-from ..faults import OperatorError, Outage, is_transient, with_timeout
+from ..faults import OperatorError, Outage, backoff, end_if_cancelled, is_transient, with_timeout
 from ..storage.operator_requests import permitted
 from .cluster import Cluster
 from .internals import topic_ids
@@ -35,7 +35,7 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
 
     Raises `OperatorError` if a topic is missing, and the errors of `compare` that are not transient.
     """
-    while True:
+    async for _ in backoff(first=1.0, longest=1.0):
         client = AIOKafkaClient(**cluster.client, request_timeout_ms=10_000)
         try:
             await with_timeout(_ANSWER_SECONDS, client.bootstrap())
@@ -52,7 +52,7 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
         finally:
             with suppress(KafkaError, OSError):
                 await client.close()
-        await asyncio.sleep(1)
+    raise AssertionError("The pauses never end.")
 
 
 async def _compare_or_wait(compare: Compare, ids: Mapping[str, str]) -> None:
@@ -62,6 +62,7 @@ async def _compare_or_wait(compare: Compare, ids: Mapping[str, str]) -> None:
     except Exception as error:
         if not is_transient(error):
             raise
+        end_if_cancelled()
 
 
 async def fetch_ids(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import asyncpg
 from servicecert_worker.clock import Clock
-from servicecert_worker.faults import background, error_summary
+from servicecert_worker.faults import background, end_if_cancelled, error_summary
 
 from ..domain import bounces
 from ..domain.ledger import Notice, NoticeKind
@@ -50,6 +50,7 @@ class BounceReader:
             try:
                 faults = await self.poll()
             except Exception as fault:
+                end_if_cancelled()
                 faults = [fault]
             if faults and not failing:
                 log.warning(
