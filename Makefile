@@ -67,11 +67,21 @@ fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of re
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --require-hashes -r tests/fuzz/requirements.lock
 	@PYTHONPATH=tests nice $(BIN)/python -m fuzz --seconds $(SECONDS)
 
-bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json
-	@$(BIN)/python -m bench
+bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json; PART=… takes some parts
+	@$(BIN)/python -m bench $(PART)
 
-bench-peers: setup ## COUNT=… certificates by this system, django-ca, cfssl and step-ca; a table of their speeds and habits
+bench-peers: setup var/peers/.ready ## COUNT=… certificates by this system, django-ca, cfssl and step-ca
 	@$(BIN)/python -m bench.peers --count $(COUNT)
+
+# Without Go only django-ca is installed. Without C its programs need no libraries of smart cards or SQLite.
+CFSSL := github.com/cloudflare/cfssl
+var/peers/.ready: bench/peers/requirements.lock
+	@$(BIN)/python -m venv var/peers/django-ca && mkdir -p var/peers/cfssl
+	@var/peers/django-ca/bin/pip install --quiet --require-hashes --only-binary :all: -r $<
+	@! command -v go >/dev/null || { export GOBIN="$$PWD/var/peers/bin" CGO_ENABLED=0; \
+	go install $(CFSSL)/cmd/cfssl@v1.6.5 && go install github.com/smallstep/certificates/cmd/step-ca@v0.30.2 && \
+	cp "$$(go env GOMODCACHE)"/$(CFSSL)@v1.6.5/certdb/pg/migrations/*.sql var/peers/cfssl/; }
+	@touch $@
 
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)

@@ -26,30 +26,26 @@ class Part:
     spread: int | None = None
     alone: float = 0.0
 
-    @property
-    def most(self) -> float:
-        """The most certificates per second, however many cores there are."""
-        return self._rate(self.cpu / self.spread if self.spread else 0.0)
+    def most(self, workers: int | None = None) -> float:
+        """Return the most certificates per second on any number of cores, by so many workers (None: by all useful)."""
+        milliseconds = self.alone
+        if self.spread:
+            # Each reads its share of the partitions.
+            milliseconds += self.cpu * ceil(self.spread / (workers or self.spread)) / self.spread
+        return 1000 / milliseconds if milliseconds else inf
+
+    def workers(self, rate: float) -> int:
+        """Return the least number of workers that reach the rate."""
+        assert self.spread is not None
+        counts = range(1, self.spread + 1)
+        return next((count for count in counts if self.most(count) >= rate * (1 - _ROUNDING)), self.spread)
 
     @property
     def bottleneck(self) -> str:
-        """What limits the part at that rate."""
+        """What limits the part at its most."""
         if not (self.spread and self.cpu and self.alone):
             return self.name
         return f"{self.name}'s relay" if self.alone > self.cpu / self.spread else f"{self.name}'s partitions"
-
-    def workers(self, rate: float) -> int:
-        """Return the least number of workers that reach the rate, when each reads its share of the partitions."""
-        assert self.spread is not None
-        for count in range(1, self.spread):
-            busiest = self.cpu * ceil(self.spread / count) / self.spread
-            if self._rate(busiest) >= rate * (1 - _ROUNDING):
-                return count
-        return self.spread
-
-    def _rate(self, shared: float) -> float:
-        milliseconds = shared + self.alone
-        return 1000 / milliseconds if milliseconds else inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +60,10 @@ class Capacity:
 def capacity(parts: Sequence[Part], cores: int) -> Capacity:
     """Return the throughput of a pipeline whose parts share `cores` cores.
 
-    It assumes that
-    - throughput grows with the cores until they are full, or a part that cannot be spread further is;
-    - a certificate costs the same processor time on any number of cores and workers, as in a backlog, where turns are
-      large: small turns, memory shared by many cores, and networks between machines cost more;
-    - the partitions of a topic are equally full, a worker uses one core at most, and the leader does its share of the
-      turns beside the relay;
-    - PostgreSQL, a process per connection, spreads over any number of cores, and only its WAL is written one after
-      another;
-    - nothing else is slow: a mail server takes every mail, and a CRL is published less often than once a certificate.
-
-    So it is an upper bound: plan with two thirds of it.
+    It assumes what docs/scaling.md says below its table, so it is an upper bound.
     """
-    limits = {CORES: Part(CORES, sum(part.cpu for part in parts), cores).most}
-    limits |= {part.bottleneck: part.most for part in parts}
+    limits = {CORES: Part(CORES, sum(part.cpu for part in parts), cores).most()}
+    limits |= {part.bottleneck: part.most() for part in parts}
     limited_by = min(limits, key=lambda name: limits[name])
     rate = limits[limited_by]
     return Capacity(rate, limited_by, {part.name: part.workers(rate) for part in parts if part.name in SERVICES})

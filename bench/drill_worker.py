@@ -1,7 +1,8 @@
 """A revoker whose clock runs faster than the machine's: `python -m bench.drill_worker SINCE FACTOR`."""
 
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime
+from unittest.mock import patch
 
 from servicecert_revoker import service
 from servicecert_worker.clock import Clock, machine_clock
@@ -17,8 +18,5 @@ def faster_clock(since: datetime, factor: float) -> Clock:
 if __name__ == "__main__":
     since, factor = datetime.fromisoformat(sys.argv.pop(1)), float(sys.argv.pop(1))
 
-    def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:  # noqa: ARG001  -- replaces another function
-        return faster_clock(since, factor)
-
-    process.clock_ahead = clock_ahead
-    sys.exit(run(process.application(service)))
+    with patch.object(process, "clock_ahead", lambda _: faster_clock(since, factor)):
+        sys.exit(run(process.application(service)))

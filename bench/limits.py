@@ -14,6 +14,6 @@ def exceeded(measured: Mapping[str, float], recorded: Mapping[str, float]) -> li
         if (limit := recorded.get(name, 0.0) * TOLERANCE) < ratio:
             faults.append(
                 f"{name}: {ratio:.2f} pieces of work a certificate, and {limit:.2f} are allowed."
-                " Find what costs more, or record it by `python -m bench.budget --record`."
+                " Find what costs more, or record it by `python -m bench.whole_way --record`."
             )
     return faults

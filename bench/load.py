@@ -1,36 +1,46 @@
-"""The e-service's side of a measurement: applications of many cases, and the times of their certificates and mails."""
+"""The e-service's side of a measurement: applications of many cases, and when a topic has their outcomes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from time import perf_counter
 from uuid import UUID, uuid4
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from servicecert_cli.demo import openssl
-from servicecert_cli.e_service.application import Application, example, read_csr
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_cli.e_service.application import Application, example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_schemas.codec import Record, to_record
-from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import APPLICATIONS, Topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partition_for
 from servicecert_worker.runtime.record import Record as Fetched
 
-KINDS = {"ec": openssl.EC_P384, "rsa": openssl.RSA_2048}
 _REQUESTS = 8
+_EXAMPLE = example(CertificateType.TEST_SERVER)
+_BUSINESS_ID = _EXAMPLE.applicant.business_id
+CUSTOMER = Customer.of(_BUSINESS_ID)
+"""Whose account all applications come from."""
+
+OPENING = CUSTOMER.opened(_BUSINESS_ID, _EXAMPLE.unit_long_name)
+"""The event that opens that account."""
 
 
-async def requests(family: str, folder: Path) -> list[str]:
-    """Return certificate requests by OpenSSL, with keys of the family: EC P-384, or RSA 2048."""
-    paths = [
-        await openssl.make_request(KINDS[family], "bench.example", folder, f"{family}-{n}") for n in range(_REQUESTS)
-    ]
-    return [read_csr(path) for path in paths]
+def requests(family: str) -> list[str]:
+    """Return certificate requests, each with its own key: EC P-384 for `ec`, RSA 2048 for `rsa`."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "bench.example")])
+    builder = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    keys = (
+        rsa.generate_private_key(65_537, 2048) if family == "rsa" else ec.generate_private_key(ec.SECP384R1())
+        for _ in range(_REQUESTS)
+    )
+    return [builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode() for key in keys]
 
 
 def records(count: int, csrs: list[str], names: int = 1, partitions: int = APPLICATIONS.partitions) -> list[Record]:
@@ -38,31 +48,19 @@ def records(count: int, csrs: list[str], names: int = 1, partitions: int = APPLI
 
     Each has so many host names, and is in one of the first `partitions` of each topic.
     """
-    application = _named(_one_recipient(example(CertificateType.TEST_SERVER)), names)
-    customer = Customer.of(application.applicant.business_id)
-    now = datetime.now(UTC)
+    application, now = _application(names), datetime.now(UTC)
     return [
-        to_record(customer.submitted(case_id, application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
+        to_record(CUSTOMER.submitted(case_id, application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
         for n, case_id in zip(range(count), _case_ids(partitions), strict=False)
     ]
 
 
-def opening() -> EventData:
-    """Return the event that opens the account of those applications; it has no effect on an open account."""
-    application = example(CertificateType.TEST_SERVER)
-    business_id = application.applicant.business_id
-    return Customer.of(business_id).opened(business_id, application.unit_long_name)
-
-
-def _one_recipient(application: Application) -> Application:
-    contact = application.technical_contact.model_copy(update={"email": application.orderer.email})
-    return application.model_copy(update={"technical_contact": contact, "shared_mailbox": None})
-
-
-def _named(application: Application, count: int) -> Application:
-    first, *_ = application.names.dns
-    names = (first, *(f"host-{n}.{first}" for n in range(1, count)))
-    return application.model_copy(update={"names": application.names.model_copy(update={"dns": names})})
+def _application(names: int) -> Application:
+    contact = _EXAMPLE.technical_contact.model_copy(update={"email": _EXAMPLE.orderer.email})
+    first, *_ = _EXAMPLE.names.dns
+    dns = (first, *(f"host-{n}.{first}" for n in range(1, names)))
+    changed = {"technical_contact": contact, "names": _EXAMPLE.names.model_copy(update={"dns": dns})}
+    return _EXAMPLE.model_copy(update={**changed, "shared_mailbox": None})
 
 
 def _case_ids(partitions: int) -> Iterator[UUID]:
@@ -74,30 +72,27 @@ def _case_ids(partitions: int) -> Iterator[UUID]:
 
 
 class Watch:
-    """The arrival time of a topic's first record of each key, and of the latest, in seconds of `perf_counter`."""
+    """A topic's first record of each key, and when it arrived, in seconds of `perf_counter`."""
 
     def __init__(self) -> None:
         self.first: dict[bytes, Fetched] = {}
-        self.seen_at: dict[bytes, float] = {}
         self.latest_at = 0.0
         self._more = asyncio.Condition()
 
     async def read(self, consumer: AIOKafkaConsumer) -> None:
         while True:
             batches = await consumer.getmany(timeout_ms=500)
-            now = perf_counter()
             async with self._more:
                 for batch in batches.values():
-                    self.latest_at = now
+                    self.latest_at = perf_counter()
                     for record in batch:
-                        self.seen_at.setdefault(record.key, now)
                         self.first.setdefault(record.key, record)
                 self._more.notify_all()
 
-    async def until(self, count: int, seconds: float) -> None:
+    async def until(self, count: int, seconds: float = 600.0) -> None:
         """Wait for that many keys. Raises TimeoutError."""
         async with asyncio.timeout(seconds), self._more:
-            await self._more.wait_for(lambda: len(self.seen_at) >= count)
+            await self._more.wait_for(lambda: len(self.first) >= count)
 
 
 @asynccontextmanager

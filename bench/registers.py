@@ -1,81 +1,68 @@
-"""`python -m bench.registers`: 80,000 organisations loaded from a file to the topic, in memory, and searched by name.
+"""The registers: 80,000 organisations loaded from a file to the topic, in memory, and searched by name."""
 
-Loading is compared with the same rows read by Python's csv module and produced unchanged; single changes with batches
-of 500.
-"""
-
-import asyncio
-import csv
-import gc
 import random
 import tempfile
 import tracemalloc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
-from time import perf_counter, thread_time
+from time import perf_counter
 
-from aiokafka.admin import NewTopic
-from servicecert_cli.connections import kafka
 from servicecert_cli.registers import loading
-from servicecert_cli.registers.changes import Changes
 from servicecert_cli.registers.reading import read_register
 from servicecert_cli.stand.parts import open_place
 from servicecert_cli.stand.progress import silent
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_intake.domain.rules.unit import suggested
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
-from servicecert_schemas.topics import CATALOGUE, REGISTERS
+from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import is_business_id, organisation_oid
 from servicecert_worker.kafka import topic_creation
-from servicecert_worker.kafka.cluster import Cluster
 
 from bench.results import keep
+from bench.stand import processor_microseconds, scaled
 
-ROWS = 80_000
-COUNTY = 4_000
+ROWS, COUNTY = 80_000, 4_000
 DAY = date(2026, 11, 24)
 COLUMNS = "oid;business_id;registered_name;name_fi;name_sv;abbreviation;sector;kind;valid_from;valid_to"
+LOAD_SECONDS, SUGGEST_MS = 10.0, 20.0
+MEMORY_MB, NAMES_MB = 150.0, 50.0
+"""The limits."""
+
 _PLACES = ("Onnela", "Satuniemi", "Taruvaara", "Peikkola", "Keijula", "Haltiala", "Hopeajärvi", "Öljymäki", "Åholma")
 _KINDS = ("terveysasema", "hammashoitola", "hoitokoti", "työterveys", "palvelutalo", "lääkäriasema", "fysioterapia")
 _PERSONS = ("Aino", "Väinö", "Ilmari", "Louhi", "Kullervo", "Tapio", "Mielikki", "Ahti", "Vellamo", "Otso", "Rauni")
-_TYPED = (
-    "Onelan terveysasema Aino 17",
-    "laakariasema hopeajarven otso oy",
-    "Satuniemi HVA hoitokoti Tapion toimipiste",
-)
+_TYPED = {"slip": "Onelan terveysasema Aino 17", "words": "laakariasema hopeajarven otso oy"}
 
 
-async def measure() -> None:
+async def measure(share: float) -> None:
     """Measure everything of the registers."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
-        path.write_text("\n".join((COLUMNS, *_rows(), "")), encoding="utf-8")
+        path.write_text("\n".join((COLUMNS, *_rows(scaled(ROWS, share)), "")), encoding="utf-8")
         async with open_place(None, silent, apart=True, throughput=False) as place:
             await topic_creation.create(place.cluster.bootstrap, CATALOGUE, place.cluster.prefix)
-            plain = await _plain(path, place.cluster)
-            seconds, changes = await _load(path, place.cluster)
-            assert len(changes.added) == ROWS
-            keep("registers-load", seconds, "s", "csv and produce", plain)
-            keep("registers-load-limit", seconds, "s", "limit", 10.0)
-            seconds, changes = await _load(path, place.cluster)
-            assert changes.unchanged == ROWS
-            keep("registers-load-again", seconds, "s", "limit", 10.0)
-        _keep_memory_and_times(list(read_register(path)))
+            started = perf_counter()
+            with loading.collector_paused():
+                await loading.load(place.cluster, list(read_register(path)), DAY, 100.0)
+            seconds = perf_counter() - started
+        keep("registers-load", seconds, "s", "limit", LOAD_SECONDS)
+        entries = list(read_register(path))
+    registers = _keep_memory(entries)
+    for name, typed in _TYPED.items():
+        _keep_suggesting(name, typed, None, registers)
+    county, unit = _with_county(registers, entries[0])
+    _keep_suggesting("county", "Kuvitelman HVA hamashoitola 1016", unit, county)
 
 
-def _rows() -> list[str]:
+def _rows(count: int) -> list[str]:
     """Return fictitious organisations, each with its own long name."""
     choose = random.Random(20261124).choice
-    ids = [
-        f"{number:07}-{check}"
-        for number in range(20_000)
-        for check in range(10)
-        if is_business_id(f"{number:07}-{check}")
-    ]
+    numbers = (f"{number:07}-{check}" for number in range(20_000) for check in range(10))
+    ids = [each for each in numbers if is_business_id(each)]
     rows = []
-    for number in range(ROWS):
+    for number in range(count):
         business_id = ids[number % len(ids)]
         name = f"{choose(_PLACES)}n {choose(_KINDS)} {choose(_PERSONS)}, {choose(_PERSONS)}n toimipiste {number}"
         rows.append(
@@ -85,59 +72,27 @@ def _rows() -> list[str]:
     return rows
 
 
-async def _plain(path: Path, cluster: Cluster) -> float:
-    started = perf_counter()
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file, delimiter=";"))
-    topic = cluster.prefix + "plain"
-    async with kafka.admin(cluster) as admin:
-        await admin.create_topics([NewTopic(topic, REGISTERS.partitions, 1, topic_configs=REGISTERS.config)])
-    async with kafka.producer(cluster) as producer:
-        sent = [await producer.send(topic, value=";".join(row).encode(), key=row[0].encode()) for row in rows]
-        await asyncio.gather(*sent)
-    return perf_counter() - started
-
-
-async def _load(path: Path, cluster: Cluster) -> tuple[float, Changes]:
-    started = perf_counter()
-    with loading.collector_paused():
-        changes = await loading.load(cluster, list(read_register(path)), DAY, 100.0)
-    return perf_counter() - started, changes
-
-
-def _keep_memory_and_times(entries: list[RegisterEntry]) -> None:
+def _keep_memory(entries: Sequence[RegisterEntry]) -> Registers:
     """Measure a worker's memory: the snapshot, and the index of names that the first search makes."""
-    gc.collect()
     tracemalloc.start()
     registers: Registers = NO_REGISTERS
     for first in range(0, len(entries), 5_000):
-        registers = apply(
-            registers,
-            [
-                (entry.key(), RegisterEntry.model_validate_json(entry.model_dump_json()))
-                for entry in entries[first : first + 5_000]
-            ],
-        )
+        # A worker reads each entry from the topic.
+        read = [RegisterEntry.model_validate_json(each.model_dump_json()) for each in entries[first : first + 5_000]]
+        registers = apply(registers, [(each.key(), each) for each in read])
     kept = tracemalloc.get_traced_memory()[0] / 1e6
-    keep("registers-memory", kept, "MB", "limit", 150.0)
-    suggested(_TYPED[0], None, registers, DAY)
-    keep("registers-names-memory", tracemalloc.get_traced_memory()[0] / 1e6 - kept, "MB", "limit", 50.0)
+    keep("registers-memory", kept, "MB", "limit", MEMORY_MB)
+    suggested(_TYPED["slip"], None, registers, DAY)
+    keep("registers-names-memory", tracemalloc.get_traced_memory()[0] / 1e6 - kept, "MB", "limit", NAMES_MB)
     tracemalloc.stop()
-    for name, typed in zip(("slip", "words", "abbreviation"), _TYPED, strict=True):
-        quickest = _quickest(partial(suggested, typed, None, registers, DAY))
-        keep(f"registers-suggest-{name}", quickest, "ms", "limit", 20.0)
-    registers, owner = _with_county(registers, entries[0])
-    quickest = _quickest(partial(suggested, "Kuvitelman HVA hamashoitola 1016", owner, registers, DAY))
-    keep("registers-suggest-county", quickest, "ms", "limit", 20.0)
-    alone, together = (_change(registers, entries[:4_000], at_once) for at_once in (1, 500))
-    keep("registers-one-by-one", alone, "µs", "500 at once", together)
+    return registers
 
 
-def _change(registers: Registers, entries: Sequence[RegisterEntry], at_once: int) -> float:
-    """Return the cost of a change in batches of `at_once`, in microseconds."""
-    changes = [(entry.key(), entry) for entry in entries]
-    batches = [changes[first : first + at_once] for first in range(0, len(changes), at_once)]
-    return _quickest(lambda: [apply(registers, batch) for batch in batches], 3) * 1_000 / len(changes)
+def _keep_suggesting(name: str, typed: str, owner: Unit | None, registers: Registers) -> None:
+    """Measure the quickest of some calls, which other load on the machine affects least."""
+    suggest = partial(suggested, typed, owner, registers, DAY)
+    quickest = min(processor_microseconds(suggest, 1) for _ in range(10))
+    keep(f"registers-suggest-{name}", quickest / 1000, "ms", "limit", SUGGEST_MS)
 
 
 def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers, Unit]:
@@ -146,23 +101,8 @@ def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers,
     assert isinstance(of, Organisation)
     units = []
     for number in range(COUNTY):
-        names = LongNames(
-            fi=f"Kuvitelman hyvinvointialue, {_KINDS[number % len(_KINDS)]} {number}", sv=f"Enhet {number}"
-        )
+        fi = f"Kuvitelman hyvinvointialue, {_KINDS[number % len(_KINDS)]} {number}"
+        names = LongNames(fi=fi, sv=f"Enhet {number}")
         unit = of.model_copy(update={"oid": f"{organisation_oid(of.business_id)}.11.{number}", "names": names})
         units.append((f"county/{number}", RegisterEntry(entry_id=f"county/{number}", entry=unit)))
     return (many := apply(registers, units)), many.units["county/0"]
-
-
-def _quickest(call: Callable[[], object], calls: int = 20) -> float:
-    """Return the processor time in milliseconds of the quickest call, which other load on the machine affects least."""
-    spent = []
-    for _ in range(calls):
-        before = thread_time()
-        call()
-        spent.append(thread_time() - before)
-    return min(spent) * 1_000
-
-
-if __name__ == "__main__":
-    asyncio.run(measure())

@@ -1,21 +1,14 @@
-"""What a replay into empty tables takes: its speed beside that of the workers, and its memory.
+"""What a replay into empty tables takes: its speed beside that of the workers, and its memory."""
 
-python -m bench.replay --cases 4000      # writes var/bench/replay-*.json
-"""
-
-import argparse
 import asyncio
 import sys
-import tempfile
 from asyncio.subprocess import PIPE, STDOUT
 from contextlib import suppress
-from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg
-from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations.migrating import migrate
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
@@ -23,7 +16,7 @@ from servicecert_worker.storage import database
 
 from bench import load
 from bench.results import keep
-from bench.stand import idle, measured_system
+from bench.stand import measured_system, scaled
 from bench.whole_way import backlog
 
 CASES = 4_000
@@ -31,14 +24,11 @@ LOOK_SECONDS = 0.1
 MB = 1e6
 
 
-async def measure(cases: int) -> None:
-    """Let workers handle so many applications, and replay each service into tables of another database."""
+async def measure(share: float) -> None:
+    """Let workers handle applications, and replay each service into tables of another database."""
+    cases = scaled(CASES, share)
     async with measured_system() as system:
-        with tempfile.TemporaryDirectory() as folder:
-            csrs = await load.requests("ec", Path(folder))
-        await publish(system.cluster, load.opening())
-        rate = await backlog(system, csrs, cases)
-        await idle(system)
+        rate, _ = await backlog(system, load.records(cases, load.requests("ec")))
         await system.stop_all()
         urls = await asyncio.to_thread(_second_database, system.backends.admin_url)
         for service in SERVICES:
@@ -71,9 +61,3 @@ async def _replayed(system: System, service: str, url: str) -> int:
         await asyncio.wait([output], timeout=LOOK_SECONDS)
     assert process.returncode == 0, output.result()[0].decode()
     return peak
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m bench.replay", description=__doc__)
-    parser.add_argument("--cases", type=int, default=CASES)
-    asyncio.run(measure(parser.parse_args().cases))

@@ -14,27 +14,22 @@ FOLDER = Path("var/bench")
 def keep(name: str, value: float, unit: str, against: str, reference: float) -> None:
     """Write and print a value in its unit (per second, ms, s, MB), with a reference from the same run, or a limit."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    ratio = value / reference
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     content = {
         "name": name,
         "value": round(value, 3),
         "unit": unit,
         "reference": {"name": against, "value": round(reference, 3)},
-        "ratio": round(ratio, 4),
+        "ratio": round(value / reference, 4),
         "cores": os.cpu_count(),
         "python": sys.version,
-        "commit": _commit(),
+        "commit": commit.stdout.strip() or "unknown",
     }
     (FOLDER / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
-    print(f"{name:<24}{value:>10.1f} {unit:<11}{ratio:>7.2f} x {reference:.1f} ({against})", flush=True)
+    print(f"{name:<24}{value:>10.1f} {unit:<11}{value / reference:>7.2f} x {reference:.1f} ({against})", flush=True)
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
     """Return the median and the 99th percentile."""
     hundredths = quantiles(values, n=100)
     return {"p50": hundredths[49], "p99": hundredths[98]}
-
-
-def _commit() -> str:
-    result = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"

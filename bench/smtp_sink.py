@@ -1,17 +1,11 @@
 """A fast SMTP server for benchmarks that accepts and discards all mails.
 
-    python bench/smtp_sink.py [--port N] [--certificate PEM --key PEM]
-
 Prints `port N` once it listens and `accepted N` when SIGTERM or SIGINT ends it. It supports EHLO, HELO, MAIL, RCPT,
-DATA, RSET, NOOP, QUIT, PIPELINING (RFC 2920) and, with a certificate, STARTTLS (RFC 3207). Of a mail it keeps only the
-last bytes, to find its end.
+DATA, RSET, NOOP, QUIT and PIPELINING (RFC 2920). Of a mail it keeps only the last bytes, to find its end.
 """
 
-import argparse
 import asyncio
 import signal
-import ssl
-from pathlib import Path
 from typing import cast
 
 import uvloop
@@ -32,18 +26,14 @@ _REPLIES = {
 class Sink(asyncio.Protocol):
     """One client's connection. `accepted` is a list with one number, the count of all connections."""
 
-    def __init__(self, accepted: list[int], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, accepted: list[int]) -> None:
         self._accepted = accepted
-        self._tls = tls
-        self._starting: asyncio.Task[None] | None = None
         self._buffer = b""
         self._in_content = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        # The encrypted part of a session follows its greeting.
-        if self._starting is None:
-            self._transport.write(b"220 sink ESMTP\r\n")
+        self._transport.write(b"220 sink ESMTP\r\n")
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -60,24 +50,11 @@ class Sink(asyncio.Protocol):
         if not line_end:
             return False
         verb = line[:4].upper()
-        if verb == b"STAR" and self._tls is not None:
-            self._buffer = b""
-            self._starting = asyncio.create_task(self._start_tls(self._tls))
-            return False
-        if verb == b"EHLO" and self._tls is not None and self._starting is None:
-            answer += b"250-sink\r\n250 STARTTLS\r\n"
-            self._buffer = rest
-            return True
         answer += _REPLIES.get(verb, b"500 5.5.2 Unknown\r\n")
         # The end of the content may follow at once, so the line end before it stays.
         self._in_content = verb == b"DATA"
         self._buffer = b"\r\n" + rest if self._in_content else rest
         return True
-
-    async def _start_tls(self, tls: ssl.SSLContext) -> None:
-        self._transport.write(b"220 2.0.0 Go\r\n")
-        transport = await asyncio.get_running_loop().start_tls(self._transport, self, tls, server_side=True)
-        self._transport = cast(asyncio.Transport, transport)
 
     def _take_content(self, answer: bytearray) -> bool:
         _, end, rest = self._buffer.partition(_END)
@@ -90,12 +67,12 @@ class Sink(asyncio.Protocol):
         return True
 
 
-async def serve(port: int, tls: ssl.SSLContext | None) -> None:
+async def serve() -> None:
     """Listen until SIGTERM or SIGINT."""
     loop, accepted, ended = asyncio.get_running_loop(), [0], asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    server = await loop.create_server(lambda: Sink(accepted, tls), "127.0.0.1", port)
+    server = await loop.create_server(lambda: Sink(accepted), "127.0.0.1", 0)
     print(f"port {server.sockets[0].getsockname()[1]}", flush=True)
     await ended.wait()
     server.close()
@@ -103,13 +80,4 @@ async def serve(port: int, tls: ssl.SSLContext | None) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Accepts and discards every mail.")
-    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")
-    parser.add_argument("--certificate", type=Path, help="offers STARTTLS with this certificate")
-    parser.add_argument("--key", type=Path, help="the certificate's key")
-    arguments = parser.parse_args()
-    context = None
-    if arguments.certificate is not None:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(arguments.certificate, arguments.key)
-    uvloop.run(serve(arguments.port, context))
+    uvloop.run(serve())

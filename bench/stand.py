@@ -7,80 +7,64 @@ import multiprocessing
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import asyncpg
 import psutil
 from servicecert_cli.connections import kafka
-from servicecert_cli.stand.samples import Samples
+from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System, service_of, worker_names
 from servicecert_deploy import Child, Postgres
-from servicecert_pki.serials import serial_hex
-from servicecert_revoker.domain.status import Certificate
 from servicecert_schemas.topics import SERVICES
-from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.faults import backoff
 from servicecert_worker.kafka import lag
-from servicecert_worker.storage import database, schema
+
+from bench.load import OPENING
 
 SINK = Path(__file__).with_name("smtp_sink.py")
 GROW_SECONDS = 300.0
+IDLE_SECONDS = 600.0
 
 Measured = tuple[float, dict[str, float]]
 """Certificates per second, and the milliseconds of processor time of each part for a certificate."""
 
 
+def scaled(count: int, share: float) -> int:
+    """Return the share of a count that a short trial takes."""
+    return max(20, int(count * share))
+
+
 @asynccontextmanager
-async def measured_system(workers: int = 1, **environment: str) -> AsyncIterator[System]:
+async def measured_system(
+    workers: int | Mapping[str, int] = 1, *, token: bool = False, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[System]:
     """Run so many workers of each service, with mails to the sink; `environment` is added to each service's."""
-    async with mail_sink() as (port, _):
-        environment |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port)}
+    async with _mail_sink() as port:
         # All applications come from one account.
-        environment |= {"SERVICECERT_MOST_EVENTS": "1000000000"}
+        own = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(port), "SERVICECERT_MOST_EVENTS": "1000000000"}
+        environment = {**own, **(environment or {})}
         with tempfile.TemporaryDirectory(prefix="servicecert-bench-") as folder:
-            async with System(Path(folder), workers=workers, throughput=False, environment=environment) as system:
+            async with System(Path(folder), workers=workers, token=token, environment=environment) as system:
+                await publish(system.cluster, OPENING)
                 yield system
 
 
 @asynccontextmanager
-async def mail_sink(*arguments: str) -> AsyncIterator[tuple[int, int]]:
-    """Run a mail server that accepts everything; yield its port and its process id."""
-    sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), *arguments, stdout=asyncio.subprocess.PIPE)
+async def _mail_sink() -> AsyncIterator[int]:
+    """Run a mail server that accepts everything; yield its port."""
+    sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), stdout=asyncio.subprocess.PIPE)
     try:
         assert sink.stdout is not None
-        yield int((await sink.stdout.readline()).split()[1]), sink.pid
+        yield int((await sink.stdout.readline()).split()[1])
     finally:
         sink.terminate()
         await sink.wait()
-
-
-@contextmanager
-def own_schema(service: str, migrations: Path) -> Iterator[tuple[str, str]]:
-    """Run a database server with a service's schema; yield the URLs of the service's role and the administrator."""
-    postgres = Postgres()
-    postgres.start()
-    try:
-        (url,) = database.prepare(postgres.url, {service: database.new_password()}).values()
-        schema.migrate(postgres.url, service, [migrations])
-        yield url, postgres.url
-    finally:
-        postgres.stop()
-
-
-async def all_reach(
-    system: System, names: Iterable[str], is_reached: Callable[[Samples], bool], seconds: float
-) -> None:
-    """Wait until the metrics of all these workers satisfy the condition. Raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        async for _ in backoff(longest=0.5):
-            if all([is_reached(await system.metrics(name)) for name in names]):
-                return
 
 
 async def grow(system: System, workers: int) -> None:
@@ -90,7 +74,10 @@ async def grow(system: System, workers: int) -> None:
         if name not in system.children:
             system.start(name)
     await system.ready(*names)
-    await all_reach(system, names, lambda each: each.get("servicecert_assigned_partitions", 0) > 0, GROW_SECONDS)
+    async with asyncio.timeout(GROW_SECONDS):
+        async for _ in backoff(longest=0.5):
+            if all([(await system.metrics(name)).get("servicecert_assigned_partitions") for name in names]):
+                return
 
 
 def median_of(measured: Sequence[Measured]) -> Measured:
@@ -99,7 +86,7 @@ def median_of(measured: Sequence[Measured]) -> Measured:
     return median(rates), {part: median(each[part] for each in costs) for part in costs[0]}
 
 
-async def idle(system: System, services: Sequence[str] = SERVICES, seconds: float = 600.0) -> None:
+async def idle(system: System, services: Sequence[str] = SERVICES) -> None:
     """Wait until these services have handled and published everything. Raises TimeoutError."""
     tables = (f"(select count(*) from {service}.{each})" for service in services for each in ("outbox", "intents"))
     query = f"select {' + '.join(tables)}"
@@ -108,7 +95,7 @@ async def idle(system: System, services: Sequence[str] = SERVICES, seconds: floa
         kafka.admin(cluster) as admin,
         kafka.reader(cluster) as reader,
         connected(system.backends.admin_url) as connection,
-        asyncio.timeout(seconds),
+        asyncio.timeout(IDLE_SECONDS),
     ):
         async for _ in backoff(longest=0.5):
             if await connection.fetchval(query):
@@ -126,6 +113,17 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         yield connection
     finally:
         await connection.close()
+
+
+@contextmanager
+def database_server() -> Iterator[Postgres]:
+    """Run an empty database server, with the settings of the measured system's."""
+    postgres = Postgres()
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
 
 
 @contextmanager
@@ -161,23 +159,13 @@ def rate_of(act: Callable[[], object], seconds: float = 3.0) -> float:
     return calls / elapsed
 
 
-def certificate(issuer: str, serial: int, issued_at: datetime, **more: Any) -> Certificate:
-    """Return a valid certificate as the revoker stores it."""
-    facts = {
-        "issuer": issuer,
-        "serial": serial_hex(serial).lower(),
-        "account_id": "account-1",
-        "subject": "CN=kanta.example.fi,C=FI",
-        "issued_at": issued_at,
-        "not_after": issued_at + timedelta(days=700),
-        "language": Language.FINNISH,
-        "recipients": (),
-        "key_sha256": f"{serial:064x}",
-        "type": CertificateType.TEST_SERVER,
-        "profile": "test-server",
-        "profile_version": 1,
-    }
-    return Certificate(**{**facts, **more})
+def processor_microseconds(act: Callable[[], object], calls: int) -> float:
+    """Return the processor time of this process for a call, after one that is not measured."""
+    act()
+    started = process_time()
+    for _ in range(calls):
+        act()
+    return (process_time() - started) / calls * 1e6
 
 
 def memory(system: System) -> dict[str, float]:
@@ -208,7 +196,7 @@ def cpu_times(before: dict[str, float], after: dict[str, float], count: int) -> 
     return dict(spent)
 
 
-def print_cpu_times(spent: dict[str, float], what: str) -> None:
+def print_cpu_times(spent: Mapping[str, float], what: str) -> None:
     """Print the processor time of each part, in milliseconds, and the sum."""
     parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items() if milliseconds >= 0.005)
     print(f"  processor ms {what}: {parts}, in all {sum(spent.values()):.2f}", flush=True)

@@ -1,81 +1,111 @@
-"""The whole system, from a produced event to the mail that is handed over: at full speed, and at fixed rates."""
+"""What a certificate costs on its whole way, from a produced event to the mail that is handed over.
+
+    python -m bench whole_way
+    python -m bench.whole_way --record
+
+At full speed, and at fixed rates. The processor time of a certificate is compared with a piece of work that is timed in
+the same run. `budget.json` holds the ratios of the last recorded run: a run fails if one is exceeded by more than 15 %,
+or writes what it measured with `--record`.
+"""
 
 import asyncio
-import tempfile
-from collections.abc import Sequence
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from hashlib import sha384
 from time import perf_counter
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
-from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
 from servicecert_schemas.codec import Record, decode
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
+from servicecert_worker.runtime.record import Record as Fetched
 
-from bench import load, raw_signing
+from bench import load, raw
+from bench.limits import RECORD, exceeded
 from bench.mail_window import watched_window
 from bench.results import keep, percentiles
-from bench.stand import Measured, cpu_seconds, cpu_times, idle, measured_system, memory, print_cpu_times
+from bench.stand import (
+    Measured,
+    connected,
+    cpu_seconds,
+    cpu_times,
+    database_server,
+    idle,
+    in_processes,
+    measured_system,
+    memory,
+    print_cpu_times,
+    processor_seconds,
+    scaled,
+)
 
-BACKLOG = {"ec": 8_000, "rsa": 5_000}
-CA_KEYS = {"ec": "p384", "rsa": "rsa4096"}
-WARM_UP = 1_500
+WARM_UP, BACKLOG = 1_500, 5_000
+RATES, SECONDS = (20, 50, 200), 20
 LATENCY_LIMITS = {"p50": 40.0, "p99": 200.0}
-LATENCY_SECONDS = 20
 MEMORY_LIMIT = 150.0
-PATIENCE = 600.0
+PIECES = 200
+PAUSE_SECONDS = 0.005
 
 
-async def measure() -> None:
-    """Measure everything in one system."""
-    raw = {family: raw_signing.rate(family) for family in CA_KEYS}
+async def measure(share: float, *, record: bool = False) -> None:
+    """Measure everything in one system, and exit with a sentence if the budget is exceeded."""
+    csrs = {family: load.requests(family) for family in raw.CA_KEYS}
+    signing = {family: raw.signing(family) for family in raw.CA_KEYS}
+    spent: dict[str, dict[str, float]] = {}
     async with measured_system() as system:
-        with tempfile.TemporaryDirectory() as folder:
-            csrs = {family: await load.requests(family, Path(folder)) for family in CA_KEYS}
-        for family in CA_KEYS:
-            await backlog(system, csrs[family], WARM_UP)
-        before = memory(system)
-        for family, key in CA_KEYS.items():
-            speed, costs = await measured(system, load.records(BACKLOG[family], csrs[family]))
-            keep(f"whole-way-{key}", speed, "per second", f"raw {key} signing", raw[family])
-            print_cpu_times(costs, "a certificate")
-        async with watched_window(system):
-            await _latency(system, csrs["ec"], 50)
-        await _latency(system, csrs["ec"], 200)
-        _keep_memory(before, memory(system))
+        for family in raw.CA_KEYS:
+            await backlog(system, load.records(scaled(WARM_UP, share), csrs[family]))
+        before, work = memory(system), [await asyncio.to_thread(_piece)]
+        for family, key in raw.CA_KEYS.items():
+            rate, spent[f"backlog-{key}"] = await backlog(system, load.records(scaled(BACKLOG, share), csrs[family]))
+            keep(f"whole-way-{key}", rate, "per second", f"raw {key} signing", signing[family])
+        for rate in RATES:
+            used = cpu_seconds(system)
+            async with watched_window(system, rate):
+                times = await at_rate(system, csrs["ec"], rate, SECONDS * share)
+                await idle(system)
+            spent[str(rate)] = cpu_times(used, cpu_seconds(system), len(times))
+            for name, value in percentiles(times).items():
+                keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
+        after, work = memory(system), [*work, await asyncio.to_thread(_piece)]
+    for name, megabytes in after.items():
+        print(f"  memory of {name}: {before[name]:.0f} MB warm, {megabytes:.0f} MB at the end", flush=True)
+    keep("worker-memory", max(after.values()), "MB", "limit", MEMORY_LIMIT)
+    _check_budget(spent, sum(work) / 2, record=record)
 
 
-async def backlog(system: System, csrs: list[str], count: int) -> float:
-    """Handle so many applications; return the certificates a second."""
-    return await handled(system, load.records(count, csrs))
+def _check_budget(spent: Mapping[str, Mapping[str, float]], work: float, *, record: bool) -> None:
+    ratios: dict[str, float] = {}
+    for name, costs in spent.items():
+        keep(f"budget-{name}", sum(costs.values()), "ms", "piece of work", work)
+        print_cpu_times(costs, "a certificate")
+        ratios[f"budget-{name}"] = round(sum(costs.values()) / work, 2)
+    recorded = json.loads(RECORD.read_text())
+    budget = {name: ratios[name] for name in recorded}
+    if record:
+        RECORD.write_text(json.dumps(budget, indent=2) + "\n")
+    elif faults := exceeded(budget, recorded):
+        sys.exit("\n".join(faults))
 
 
-async def measured(system: System, records: Sequence[Record]) -> Measured:
-    """Handle applications; return the certificates a second, and what each costs."""
-    used = cpu_seconds(system)
-    rate = await handled(system, records)
-    return rate, cpu_times(used, cpu_seconds(system), len(records))
-
-
-async def handled(system: System, records: Sequence[Record]) -> float:
-    """Return the certificates a second, from the first application to the last mail, once all is handled."""
-    count = len(records)
-    await publish(system.cluster, load.opening())
+async def backlog(system: System, records: Sequence[Record]) -> Measured:
+    """Handle applications; return the certificates a second until the last mail, and what each costs in all."""
+    count, used = len(records), cpu_seconds(system)
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         await send(producer, system.cluster, records)
-        await watch.until(count, PATIENCE)
-        await idle(system)
-        return count / (max(watch.seen_at.values()) - started)
-
-
-async def _latency(system: System, csrs: list[str], rate: int) -> None:
-    """Measure the latency at a steady rate."""
-    for name, value in percentiles(await at_rate(system, csrs, rate, LATENCY_SECONDS)).items():
-        keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
+        await watch.until(count)
+        rate = count / (watch.latest_at - started)
+    await idle(system)
+    return rate, cpu_times(used, cpu_seconds(system), count)
 
 
 async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) -> list[float]:
@@ -90,17 +120,45 @@ async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) ->
             await producer.send(
                 system.cluster.prefix + record.topic, value=record.value, key=record.key, headers=record.headers
             )
-        await watch.until(len(records), PATIENCE)
+        await watch.until(len(records))
     return [(_accepted_at(watch.first[key]) - at) / timedelta(milliseconds=1) for key, at in sent.items()]
 
 
-def _accepted_at(record: Record) -> datetime:
+def _accepted_at(record: Fetched) -> datetime:
     _, mail = decode(NOTIFICATIONS.name, record.key, record.headers, record.value)
     assert isinstance(mail, MailHandedOver)
     return mail.at
 
 
-def _keep_memory(before: dict[str, float], after: dict[str, float]) -> None:
-    for name, megabytes in after.items():
-        print(f"  memory of {name}: {before[name]:.0f} MB warm, {megabytes:.0f} MB at the end", flush=True)
-    keep("worker-memory", max(after.values()), "MB", "limit", MEMORY_LIMIT)
+def _piece() -> float:
+    """Return the milliseconds of processor time of a piece of work, on all cores at once, as a turn does it.
+
+    It verifies a signature, handles events and asks a database, whose time counts, too. Like a worker it pauses between
+    pieces: a processor that was idle is slower at first, on some machines by half.
+    """
+    cores = os.cpu_count() or 1
+    with database_server() as server:
+        before = processor_seconds(server.pid)
+        spent: list[float] = in_processes(cores, _timed, server.url)
+        return (sum(spent) + processor_seconds(server.pid) - before) / (cores * PIECES) * 1000
+
+
+async def _timed(url: str) -> float:
+    key = ec.generate_private_key(ec.SECP384R1())
+    signature = key.sign(b"", ec.ECDSA(hashes.SHA384()))
+    event = {str(number): [number, {"name": "x" * number}] for number in range(100)}
+    spent = 0.0
+    async with connected(url) as connection:
+        for _ in range(PIECES):
+            await asyncio.sleep(PAUSE_SECONDS)
+            began = time.process_time()
+            key.public_key().verify(signature, b"", ec.ECDSA(hashes.SHA384()))
+            for _ in range(5):
+                sha384(json.dumps(json.loads(json.dumps(event)), sort_keys=True).encode()).hexdigest()
+                await connection.execute("begin; select generate_series(1, 10)::text; commit")
+            spent += time.process_time() - began
+    return spent
+
+
+if __name__ == "__main__":
+    asyncio.run(measure(1.0, record="--record" in sys.argv[1:]))

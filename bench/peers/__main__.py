@@ -1,96 +1,71 @@
-"""`make bench-peers`: certificates a second and their cost, by this system and by others, for the same requests."""
+"""`make bench-peers`: certificates a second and their cost, by this system and by others, for the same requests.
+
+What each does for a certificate, and what follows, is in docs/measurements.md.
+"""
 
 import argparse
 import asyncio
 import os
+import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from servicecert_cli.stand.system import System
-
-from bench import issuer, load, raw_signing, whole_way
-from bench.peers import cfssl, django_ca, step_ca
-from bench.peers.work import Absent, Habits, Speed, Work, make_ca
+from bench import load, raw
+from bench.alone import PATIENT, carried
+from bench.peers import cfssl, step_ca
+from bench.peers.measured import PEERS, Work, by_library, by_server
 from bench.results import keep
-from bench.stand import cpu_seconds, cpu_times, measured_system
+from bench.stand import Measured, measured_system
+from bench.whole_way import backlog
 
-CA_KEYS = whole_way.CA_KEYS
-PEERS = (django_ca.PEER, cfssl.PEER, step_ca.PEER)
-HEADINGS = (
-    "who",
-    "certificates/s P-384",
-    "RSA-4096",
-    "processor ms a certificate: P-384, RSA-4096",
-    "checks the request",
-    "lints",
-    "recorded before signing",
-    "audited",
-    "published to a topic, mailed",
-)
-WHOLE_WAY = Habits(
-    checks="signature, weak keys, names, the applicant by the registers, the account's rights; each event's signature",
-    lints="before signing: pkilint the first of each shape, a second encoder each",
-    recorded_before="the number and all bytes to be signed",
-    audited="a hash chain with signed checkpoints",
-    delivered="both",
-)
-ISSUER = Habits(
-    checks="signature and key once more; each event's signature",
-    lints=WHOLE_WAY.lints,
-    recorded_before=WHOLE_WAY.recorded_before,
-    audited=WHOLE_WAY.audited,
-    delivered="a topic",
-)
+RSA_SHARE = 10
+"""django-ca loads its key for each certificate, and to check an RSA 4096 key takes 0.2 s: it issues fewer of these."""
+
+_CA_KEYS = {
+    "ec": ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384", "-sha384"),
+    "rsa": ("-newkey", "rsa:4096", "-sha512"),
+}
 
 
 def main(count: int) -> None:
-    raw = {family: raw_signing.rate(family) for family in CA_KEYS}
-    table = [HEADINGS, ["---"] * len(HEADINGS)]
-    with tempfile.TemporaryDirectory() as name:
-        csrs = {family: asyncio.run(load.requests(family, Path(name))) for family in CA_KEYS}
-        for who, slug, habits, measure in (
-            ("this system, one worker of each service", "whole-way", WHOLE_WAY, _whole_way),
-            ("its issuer alone, two workers", "issuer", ISSUER, _issuer),
-        ):
-            table.append(_row(who, slug, habits, asyncio.run(measure(csrs, count)), raw))
-        works = [Work(family, csrs[family], count, *make_ca(family, Path(name))) for family in CA_KEYS]
-        for peer in PEERS:
-            try:
-                table.append(_row(peer.name, peer.slug, peer.habits, [peer.measure(work) for work in works], raw))
-            except Absent as absent:
-                table.append([peer.name, f"not measured: {absent}", *[""] * (len(HEADINGS) - 2)])
-    print("\n".join(f"| {' | '.join(row)} |" for row in table))
+    signing = {family: raw.signing(family) for family in raw.CA_KEYS}
+    for family, key in raw.CA_KEYS.items():
+        csrs = load.requests(family)
+        measured = asyncio.run(_ours(csrs, count))
+        with tempfile.TemporaryDirectory() as folder:
+            work = Work(csrs, count, *_make_ca(family, Path(folder)))
+            fewer = replace(work, count=count // RSA_SHARE) if family == "rsa" else work
+            measured["django-ca"] = by_library(fewer)
+            if (PEERS / "bin").exists():
+                measured["cfssl"] = by_server(work, cfssl.prepare)
+                measured["step-ca"] = by_server(work, step_ca.prepare)
+        signature = (os.cpu_count() or 1) * 1000 / signing[family]
+        for name, (rate, costs) in measured.items():
+            keep(f"peers-{name}-{key}", rate, "per second", f"raw {key} signing", signing[family])
+            keep(f"peers-{name}-{key}-cpu", sum(costs.values()), "ms", f"raw {key} signature", signature)
 
 
-async def _whole_way(csrs: dict[str, list[str]], count: int) -> list[Speed]:
+async def _ours(csrs: list[str], count: int) -> dict[str, Measured]:
+    """Measure one worker of each service, and two issuers alone."""
+    warm_up = max(20, count // 10)
     async with measured_system() as system:
-        return [await _speed(system, whole_way.backlog, csrs[family], count) for family in CA_KEYS]
+        await backlog(system, load.records(warm_up, csrs))
+        whole_way = await backlog(system, load.records(count, csrs))
+    async with measured_system({"issuer": 2}, environment=PATIENT) as system:
+        for each in (warm_up, count):
+            alone = await carried(system, load.records(each, csrs), ("intake", "issuer"))
+    return {"whole-way": whole_way, "issuer": alone["issuer"]}
 
 
-async def _issuer(csrs: dict[str, list[str]], count: int) -> list[Speed]:
-    async with issuer.issuing(issuer.Variant(workers=2)) as system:
-        return [await _speed(system, issuer.backlog, csrs[family], count) for family in CA_KEYS]
-
-
-async def _speed(
-    system: System, backlog: Callable[[System, list[str], int], Awaitable[float]], csrs: list[str], count: int
-) -> Speed:
-    await backlog(system, csrs, max(20, count // 10))
-    used = cpu_seconds(system)
-    rate = await backlog(system, csrs, count)
-    return Speed(rate, sum(cpu_times(used, cpu_seconds(system), count).values()))
-
-
-def _row(who: str, slug: str, habits: Habits, speeds: Sequence[Speed], raw: dict[str, float]) -> Sequence[str]:
-    """Store the speeds with both keys, and return the row of the table."""
-    for (family, key), speed in zip(CA_KEYS.items(), speeds, strict=True):
-        keep(f"peers-{slug}-{key}", speed.per_second, "per second", f"raw {key} signing", raw[family])
-        signature = (os.cpu_count() or 1) * 1000 / raw[family]
-        keep(f"peers-{slug}-{key}-cpu", speed.milliseconds, "ms", f"raw {key} signature", signature)
-    rates = [f"{speed.per_second:,.0f}" for speed in speeds]
-    costs = ", ".join(f"{speed.milliseconds:.1f}" for speed in speeds)
-    return [who, *rates, costs, habits.checks, habits.lints, habits.recorded_before, habits.audited, habits.delivered]
+def _make_ca(family: str, folder: Path) -> tuple[Path, Path]:
+    """Return the files of a new CA's certificate and key: P-384 for `ec`, RSA 4096 for `rsa`."""
+    certificate, key = folder / "ca.pem", folder / "ca.key"
+    files = ("-keyout", str(key), "-out", str(certificate))
+    usage = ("-subj", "/C=FI/O=Bench/CN=Peers", "-days", "3650", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    command = ["openssl", "req", "-x509", "-nodes", *_CA_KEYS[family], *files, *usage]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
 
 
 if __name__ == "__main__":

@@ -1,80 +1,83 @@
-"""django-ca: processes that call `Certificate.objects.create_cert`, with PostgreSQL, in an environment of its own."""
+"""django-ca: processes that call `Certificate.objects.create_cert`, run by its own Python.
+
+Its settings are its own, except for the database, the folder of keys, and the host name in the certificates' addresses.
+"""
 
 import json
 import os
-import subprocess
+import secrets
 import sys
-import tempfile
-from contextlib import ExitStack
-from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+from urllib.parse import urlsplit
 
-from bench.peers.work import Absent, Habits, Meter, Peer, Speed, Work, database, host, rows
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.urls import include, path
 
-_HERE = Path(__file__).parent
-_ENVIRONMENT = Path("var/peers/django-ca").resolve()
-_RSA_SHARE = 10
-"""It loads its key for each certificate, and to check an RSA 4096 key takes 0.2 s: it issues fewer of these."""
-
-
-def _measure(work: Work) -> Speed:
-    python = _install()
-    if work.family == "rsa":
-        work = replace(work, count=max(1, work.count // _RSA_SHARE))
-    processes = os.cpu_count() or 1
-    with tempfile.TemporaryDirectory() as folder, database() as postgres, ExitStack() as stack:
-        task: dict[str, Any] = {"csrs": work.csrs, "hosts": [host(n) for n in range(work.count)]}
-        task |= {"certificate": str(work.ca_certificate), "key": str(work.ca_key), "folder": folder}
-        task |= {"database": postgres.url, "warm_up": work.warm_up, "processes": processes}
-        file = Path(folder) / "task.json"
-        file.write_text(json.dumps(task))
-        # With -P the modules beside the worker do not hide those of the same name.
-        command = [str(python), "-P", str(_HERE / "django_ca_worker.py"), str(file)]
-        subprocess.run([*command, "prepare"], check=True, stdout=subprocess.DEVNULL)
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        workers = [stack.enter_context(subprocess.Popen([*command, str(n)], **pipes)) for n in range(processes)]
-        for worker in workers:
-            assert _file(worker.stdout).readline() == b"ready\n"
-        meter = Meter(postgres.pid, *(worker.pid for worker in workers))
-        for worker in workers:
-            _file(worker.stdin).write(b"\n")
-            _file(worker.stdin).flush()
-        answers = [json.loads(_file(worker.stdout).readline()) for worker in workers]
-        speed = meter.speed(work.count)
-        assert rows(postgres, "django_ca_certificate") == work.count + processes * work.warm_up
-    for answer in answers:
-        work.verify(answer["number"], answer["pem"])
-    return speed
+NAME = "bench"
+TASK = json.loads(Path(sys.argv[1]).read_text())
+urlpatterns: list[Any] = []
 
 
-def _file(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
+def main() -> None:
+    url = urlsplit(TASK["database"])
+    address = {"HOST": url.hostname, "PORT": url.port, "USER": url.username, "PASSWORD": url.password}
+    storage = "django.core.files.storage.FileSystemStorage"
+    settings.configure(
+        SECRET_KEY=secrets.token_urlsafe(),
+        USE_TZ=True,
+        ROOT_URLCONF=__name__,
+        DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": url.path[1:], **address}},
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django_object_actions", "django_ca"],
+        STORAGES={"django-ca": {"BACKEND": storage, "OPTIONS": {"location": TASK["folder"]}}},
+        CA_DEFAULT_HOSTNAME="ca.bench.example",
+    )
+    django.setup()
+    urlpatterns.append(path("", include("django_ca.urls")))
+    call_command("migrate", verbosity=0)
+    call_command("import_ca", NAME, TASK["key"], TASK["certificate"])
+    # No process may use the connection of another.
+    django.db.connections.close_all()
+    count = len(TASK["hosts"])
+    with get_context("fork").Pool(os.cpu_count()) as pool:
+        pool.map(issue, range(max(20, count // 10)))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(json.dumps(pool.map(issue, range(count))[-1]), flush=True)
+        sys.stdin.read()
 
 
-def _install() -> Path:
-    """Return the Python of an environment with the locked packages. Raises Absent."""
-    python, ready = _ENVIRONMENT / "bin" / "python", _ENVIRONMENT / ".ready"
-    if not ready.exists():
-        lock = ("--require-hashes", "--only-binary", ":all:", "-r", _HERE / "requirements.lock")
-        for command in (sys.executable, "-m", "venv", _ENVIRONMENT), (python, "-m", "pip", "install", *lock):
-            result = subprocess.run(command, capture_output=True, text=True, check=False)
-            if result.returncode:
-                raise Absent(f"its packages could not be installed: {result.stderr.strip().splitlines()[-1]}")
-        ready.touch()
-    return python
+@cache
+def authority() -> tuple[Any, Any]:
+    """Return the CA, and what uses its key."""
+    # Models can be imported only after the settings.
+    from django_ca.models import CertificateAuthority
+
+    ca = CertificateAuthority.objects.get(name=NAME)
+    return ca, ca.key_backend.get_use_private_key_options(ca, {})
 
 
-PEER = Peer(
-    "django-ca 3.2.0",
-    "django-ca",
-    Habits(
-        checks="the kind of key and the extensions; the request's signature only by ACME",
-        lints="no; a signal before signing",
-        recorded_before="no: a row after signing (its REST API: the order before)",
-        audited="no; its web interface logs who acted",
-        delivered="no; a signal after signing, mails before a certificate expires",
-    ),
-    _measure,
-)
+def issue(number: int) -> str:
+    """Issue a certificate, as PEM."""
+    from cryptography import x509
+    from django_ca.models import Certificate
+    from django_ca.profiles import profiles
+
+    host, csrs = TASK["hosts"][number % len(TASK["hosts"])], TASK["csrs"]
+    names = x509.SubjectAlternativeName([x509.DNSName(host)])
+    certificate = Certificate.objects.create_cert(
+        *authority(),
+        x509.load_pem_x509_csr(csrs[number % len(csrs)].encode()),
+        profiles["server"],
+        subject=x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)]),
+        extensions=[x509.Extension(names.oid, False, names)],
+    )
+    return str(certificate.pub.pem)
+
+
+if __name__ == "__main__":
+    main()

@@ -28,4 +28,4 @@ def test_what_was_never_recorded_is_told():
 
 
 def test_a_record_of_each_ratio_is_kept():
-    assert json.loads(RECORD.read_text()).keys() == {"budget-backlog", "budget-20", "budget-50"}
+    assert json.loads(RECORD.read_text()).keys() == {"budget-backlog-p384", "budget-20", "budget-50"}

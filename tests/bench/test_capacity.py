@@ -67,7 +67,7 @@ def test_time_of_the_relay_is_missing_to_the_leader_only_for_turns():
 
 
 def test_part_without_cost_does_not_limit():
-    assert Part("nothing").most == inf
+    assert Part("nothing").most() == inf
 
 
 def test_table_is_markdown():
