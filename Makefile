@@ -90,8 +90,8 @@ dashboards: setup .venv/.plot ## Grafana's dashboards, written as JSON and drawn
 	@$(BIN)/python -m servicecert_dashboards
 
 # Matplotlib, which nothing else needs.
-.venv/.plot: .venv/.ready bench/requirements.lock
-	@$(BIN)/pip install --quiet --require-hashes -r bench/requirements.lock && touch $@
+.venv/.plot: .venv/.ready deploy/servicecert_dashboards/requirements.lock
+	@$(BIN)/pip install --quiet --require-hashes -r deploy/servicecert_dashboards/requirements.lock && touch $@
 
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens
@@ -119,7 +119,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
-	@$(BIN)/uv pip compile bench/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o bench/requirements.lock
+	@$(BIN)/uv pip compile deploy/servicecert_dashboards/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o deploy/servicecert_dashboards/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

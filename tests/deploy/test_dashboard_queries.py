@@ -8,7 +8,7 @@ from servicecert_dashboards.recording import recorded
 from servicecert_deploy import DeployError
 from servicecert_deploy.prometheus import find_prometheus
 
-pytest.importorskip("matplotlib", reason="`make test-long` installs matplotlib from bench/requirements.lock")
+pytest.importorskip("matplotlib", reason="`make test-long` installs matplotlib")
 
 from servicecert_dashboards import page
 
