@@ -261,7 +261,7 @@ def written(page: Path) -> str:
 
 def _with_tests(table: str) -> str:
     return re.sub(
-        r"^(\| (?:\*\*)?([A-EI]\d+)\b.*\|)[^|\n]*\|$",
+        r"^(\| (?:\*\*)?([A-FI]\d+)\b.*\|)[^|\n]*\|$",
         lambda row: f"{row[1]} {tests_of(row[2]) or '-'} |",
         table,
         flags=re.MULTILINE,
