@@ -152,6 +152,18 @@ async def test_F6_a_worker_whose_clock_is_wrong_leaves_its_partitions_to_another
     await eventually(lambda: _members(stand, 2))
 
 
+async def test_F6_the_acts_of_a_worker_whose_clock_is_wrong_are_done_by_another(stand: Stand) -> None:
+    shift = stand.folder / "shift"
+    shift.write_text("0")
+    stand.work(TOY_SHIFT=str(shift), TOY_ACT_SECONDS="2")
+    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+    await stand.wait_until("select count(*) from inbox", 20)
+    shift.write_text("86400")
+    stand.work()
+    await stand.wait_handled(20)
+    assert shift.read_text() == "86400"
+
+
 @pytest.mark.parametrize("seconds", ["86400", "-86400"])
 async def test_F6_a_worker_that_began_with_a_wrong_clock_goes_on_by_itself_once_it_is_right(
     stand: Stand, seconds: str

@@ -172,6 +172,7 @@ class Effects:
         async for _ in backoff():
             owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
             try:
+                self._require_clock()
                 connection = await asyncpg.connect(self._url, **connection_options(self._service, SILENT))
                 try:
                     if await connection.fetchval(QUERIES["try_lock"], f"owner/{owner}"):
@@ -179,13 +180,15 @@ class Effects:
                         await self._own(connection, owner)
                 finally:
                     connection.terminate()
+            except ClockWrong:
+                continue
             except Exception as error:
                 if not is_transient(error):
                     raise
                 self._outage.began(error)
 
     async def _own(self, connection: asyncpg.Connection[Any], owner: int) -> None:
-        """Do intents as this owner until the connection is lost, and the lock with it."""
+        """Do intents as this owner until the connection is lost, and the lock with it, or the clock is wrong."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         self._queues = {kind: asyncio.Queue() for kind in self._effects}
@@ -202,11 +205,15 @@ class Effects:
             if self._announcer is not None and any(each.announce is not None for each in self._effects.values()):
                 tasks.append(group.create_task(self._announcer.note(connection, self._storing)))
             try:
-                await watch(connection, lost, self._storing)
+                await watch(connection, lost, self._ask, self._storing)
             finally:
                 self.owner = NOBODY
                 for task in tasks:
                     task.cancel()
+
+    async def _ask(self, connection: asyncpg.Connection[Any]) -> None:
+        self._require_clock()
+        await connection.fetchval("select 1")
 
     async def _do(self, kind: str, effect: Effect, connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
         queue = self._queues[kind]
@@ -302,15 +309,11 @@ def result_of(task: Task, data: BaseModel) -> Result:
     return Result(task.id, task.key, task.kind, data, traces.child(task.traceparent, task.id))
 
 
-async def _ask(connection: asyncpg.Connection[Any]) -> None:
-    await connection.fetchval("select 1")
-
-
 async def watch(
     connection: asyncpg.Connection[Any],
     lost: asyncio.Event,
+    ask: Callable[[asyncpg.Connection[Any]], Awaitable[None]],
     in_use: AbstractAsyncContextManager[Any] | None = None,
-    ask: Callable[[asyncpg.Connection[Any]], Awaitable[None]] = _ask,
 ) -> None:
     """Return when the connection is lost, or `ask` raises a transient error.
 

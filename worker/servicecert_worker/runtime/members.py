@@ -74,7 +74,7 @@ class Membership:
         await connection.execute(QUERIES["hold"], f"member/{self._name}")
         self.held.set()
         self._outage.ended()
-        await watch(connection, lost, ask=partial(compare_clocks, self._guard))
+        await watch(connection, lost, partial(compare_clocks, self._guard))
 
 
 async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection[Any]) -> None:
