@@ -20,7 +20,8 @@ from servicecert_schemas.export import stored_examples
 from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import CertificateType, Language
 
-GRANTED, RETURNED = (each["value"] for each in stored_examples()[CaseChanged.TYPE][:2])
+VIEWS = [each["value"] for each in stored_examples()[CaseChanged.TYPE]]
+GRANTED, RETURNED = (next(each for each in VIEWS if each["state"] == state) for state in ("revoked", "returned"))
 ACCOUNT = GRANTED["account_id"]
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -135,7 +135,7 @@ def test_every_field_is_the_applications(
         ("abc\u202edef", "text-characters"),
         ("👩\u200d⚕", "text-characters"),
         ("a\u00a0b", "text-characters"),
-        ("\u3164", "text-characters"),
+        ("\u3164", "text-letters"),
         (" a", "text-characters"),
         ("a\x00b", "text-characters"),
     ],

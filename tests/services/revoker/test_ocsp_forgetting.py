@@ -14,6 +14,7 @@ from servicecert_revoker.ocsp.domain.standings import GRACE
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import StandingsCounted
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
+from servicecert_worker.clock import steady_clock
 from servicecert_worker.kafka.cluster import Cluster
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 from services.revoker.ocsp_whole import Asker, Revoker, Whole, answering, settings, until
@@ -35,6 +36,7 @@ class Place:
     async def responder(self) -> AsyncIterator[Whole]:
         made = settings(self.revoker.cluster, self._port, self.revoker.url)
         self._whole = Whole(made, lambda: datetime.now(UTC) + self.ahead)
+        self._whole.responder._guard.steady = lambda: steady_clock() + self.ahead.total_seconds()
         async with answering(self._whole):
             yield self._whole
 

@@ -126,7 +126,7 @@ async def test_D8_caches_keep_an_answer_for_a_short_while(
     again = await got(session, url, request(issuer, GOOD), **{"If-None-Match": response.headers["ETag"]})
     assert again.status == 304
     assert again.headers["ETag"] == response.headers["ETag"]
-    responder.moment = now - timedelta(hours=4) + timedelta(seconds=7)
+    responder.caught_up(now - timedelta(hours=4) + timedelta(seconds=7))
     last = await got(session, url, request(issuer, GOOD, hash=sha256))
     assert last.headers["Cache-Control"].startswith("max-age=7,")
 
