@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
 from servicecert_schemas import topics
+from servicecert_worker.faults import Outage
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import source as sources
 from servicecert_worker.kafka.broker import Broker
@@ -108,6 +109,24 @@ async def test_I1_a_source_whose_consumer_stopped_fetching_opens_another(stand: 
 
         await eventually(read)
         assert reading.source._subscriber.consumer is not first
+
+
+async def test_a_source_that_ends_while_it_opens_another_leaves_no_member_behind(stand: Stand, monkeypatch) -> None:
+    async with Reading(stand, "left") as reading:
+        subscriber, started, start = reading.source._subscriber, asyncio.Event(), reading.source._subscriber.start
+
+        async def starts() -> None:
+            await start()
+            started.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(subscriber, "start", starts)
+        opening = asyncio.create_task(reading.broker.reopen(subscriber, Outage("Kafka")))
+        await started.wait()
+        consumer = subscriber.consumer
+        opening.cancel()
+        await asyncio.wait([opening])
+        assert consumer._closed
 
 
 async def test_I1_a_source_whose_client_gets_no_answers_opens_another(stand: Stand, monkeypatch) -> None:

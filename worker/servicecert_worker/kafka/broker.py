@@ -119,6 +119,10 @@ class Broker(KafkaBroker):
             except (KafkaError, OSError, TimeoutError) as error:
                 outage.began(error)
                 await stop_subscriber(subscriber)
+            except asyncio.CancelledError:
+                # A consumer that nobody stops stays a member of its group.
+                await stop_subscriber(subscriber)
+                raise
         outage.ended()
         if self.is_stopped:
             await stop_subscriber(subscriber)
