@@ -256,7 +256,8 @@ async def test_I10_no_secret_is_in_a_process_s_arguments_and_no_key_or_passphras
 async def test_I10_only_issuer_and_revoker_are_told_where_the_keys_are(faulty: CompletedRun) -> None:
     system = faulty.testbed.system
     knows = {
-        name: any(str(system.ca_folder) in value for value in psutil.Process(child.pid).environ().values())
+        name: {str(system.ca_folder), str(system.passphrase_file)} & set(psutil.Process(child.pid).environ().values())
+        != set()
         for name, child in system.children.items()
     }
     assert knows == {name: service_of(name) in ("issuer", "revoker") for name in system.children}

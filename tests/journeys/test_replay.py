@@ -23,7 +23,7 @@ from databases import create_database, drop_database
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations.migrating import migrate
 from servicecert_cli.stand.system import System
-from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, CERTIFICATE_STATUS, SERVICES
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, CERTIFICATE_STANDINGS, CERTIFICATE_STATUS, SERVICES
 from servicecert_worker.storage import database
 
 from .conftest import CompletedRun
@@ -221,7 +221,7 @@ async def test_a_second_replay_changes_nothing(replayed_run: ReplayedRun) -> Non
 
 
 async def test_workers_go_on_with_the_new_tables(replayed_run: ReplayedRun) -> None:
-    """They publish nothing that is there already, only CRLs and checkpoints, and then decide on new applications."""
+    """They publish only CRLs, checkpoints and what the revoker counts, and then decide on new applications."""
     run, testbed = replayed_run.run, replayed_run.run.testbed
     for name in SERVICES:
         testbed.system.start(name)
@@ -230,7 +230,7 @@ async def test_workers_go_on_with_the_new_tables(replayed_run: ReplayedRun) -> N
     ends = await read_ends(testbed.system)
     topics = {testbed.system.cluster.name(topic): topic.name for topic in CATALOGUE}
     grown = {topics[place.topic] for place, end in ends.items() if end > replayed_run.before.ends[place]}
-    assert grown <= {AUDIT_CHECKPOINTS.name, CERTIFICATE_STATUS.name}
+    assert grown <= {AUDIT_CHECKPOINTS.name, CERTIFICATE_STATUS.name, CERTIFICATE_STANDINGS.name}
     assert (await read_acts(testbed))[1] == replayed_run.before.acts[1]
     more = draw(12, 10, [], faults=0)
     for burst in more.bursts:

@@ -149,8 +149,9 @@ def _drop_database(url: str, suffix: str) -> None:
     name = f"servicecert_{suffix}"
     with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+        # Logins first: who made one a member of others cannot go before it.
         for (role,) in connection.execute(
-            "select rolname from pg_roles where starts_with(rolname, %s)", (f"{name}_",)
+            "select rolname from pg_roles where starts_with(rolname, %s) order by rolcanlogin desc", (f"{name}_",)
         ).fetchall():
             connection.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
