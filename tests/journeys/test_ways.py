@@ -336,7 +336,7 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     assert len(client.witness.events_of_case(case_id, CertificateIssued)) == 1
 
 
-async def test_F7_a_lost_folder_and_an_older_copy_of_it_take_no_revocation_back(
+async def test_I13_F7_a_lost_folder_and_an_older_copy_of_it_take_no_revocation_back(
     client: CustomerClient, tmp_path: Path
 ) -> None:
     """Half of the files are lost, those of a backup replace the others; nobody asks the revoker for anything."""

@@ -117,7 +117,7 @@ async def commit_all(stand: Stand, group: str, topic: str) -> None:
         await consumer.stop()
 
 
-async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_published(
+async def test_I1_I2_I13_a_worker_does_not_start_on_a_database_that_forgot_what_it_published(
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1", "2")
@@ -135,7 +135,7 @@ async def test_I1_I2_a_worker_does_not_start_on_a_database_that_forgot_what_it_p
     assert await stand.fetchval("select count(*) from inbox") == 2
 
 
-async def test_I1_a_worker_does_not_start_on_a_database_that_forgot_what_it_handled(
+async def test_I1_I13_a_worker_does_not_start_on_a_database_that_forgot_what_it_handled(
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1")
@@ -153,7 +153,7 @@ async def test_I1_a_worker_does_not_start_on_a_database_that_forgot_what_it_hand
     assert await stand.fetchval("select count(*) from inbox") == 1
 
 
-async def test_I2_a_running_worker_publishes_nothing_from_a_database_that_forgot(
+async def test_I2_I13_a_running_worker_publishes_nothing_from_a_database_that_forgot(
     stand: Stand, backups: Backups
 ) -> None:
     await handled(stand, stand.work(), "1")
@@ -170,7 +170,9 @@ async def test_I2_a_running_worker_publishes_nothing_from_a_database_that_forgot
     assert len(await stand.records(topics.CERTIFICATES.name)) == published
 
 
-async def test_I1_I3_a_running_worker_decides_nothing_on_a_database_that_forgot(stand: Stand, backups: Backups) -> None:
+async def test_I1_I3_I13_a_running_worker_decides_nothing_on_a_database_that_forgot(
+    stand: Stand, backups: Backups
+) -> None:
     """It has lost its connections, and finds another database when it connects again."""
     await handled(stand, stand.work(), "1")
     await backups.taken()

@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, NodeNotReadyError
+from servicecert_deploy import Child
 from servicecert_schemas import topics
 from servicecert_worker.clock import ClockGuard
 from servicecert_worker.faults import background
@@ -40,6 +41,13 @@ async def test_I1_others_read_a_killed_workers_partitions_before_its_session_end
         await stand.wait_until("select count(*) from inbox", handled)
     logs = "".join(log.read_text() for log in stand.folder.glob("worker-*.log"))
     assert logs.count("A worker does not work; its partitions go to others") == 2
+
+
+async def _noticed(worker: Child) -> None:
+    async def told() -> bool:
+        return "The clock is wrong: nothing is decided or signed." in worker.tail(100)
+
+    await eventually(told)
 
 
 async def _members(stand: Stand, count: int) -> bool:
@@ -172,11 +180,7 @@ async def test_F6_a_worker_that_began_with_a_wrong_clock_goes_on_by_itself_once_
     shift.write_text(seconds)
     worker = stand.work(TOY_SHIFT=str(shift))
     await stand.send(numbered(uuid4(), "a"))
-
-    async def noticed() -> bool:
-        return "The clock is wrong: nothing is decided or signed." in worker.tail(100)
-
-    await eventually(noticed)
+    await _noticed(worker)
     assert await stand.fetchval("select count(*) from audit") == 0
     shift.write_text("0")
     await stand.wait_handled(1)
@@ -192,11 +196,7 @@ async def test_F6_all_workers_wait_with_their_partitions_while_the_database_is_t
     before = await group_members(client, group)
     shift.write_text("3600")
     await stand.send(numbered(uuid4(), "b"))
-
-    async def noticed() -> bool:
-        return "The clock is wrong: nothing is decided or signed." in worker.tail(100)
-
-    await eventually(noticed)
+    await _noticed(worker)
     assert await stand.fetchval("select count(*) from inbox") == 1
     shift.write_text("0")
     await stand.wait_handled(2)
