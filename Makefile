@@ -87,11 +87,11 @@ drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a h
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
 dashboards: setup .venv/.plot ## Grafana's dashboards, written as JSON and drawn of a Prometheus that watches a system; leaves var/dashboards/
-	@$(BIN)/python -m servicecert_dashboards
+	@$(BIN)/python -m servicecert_monitoring
 
 # Matplotlib, which nothing else needs.
-.venv/.plot: .venv/.ready deploy/servicecert_dashboards/requirements.lock
-	@$(BIN)/pip install --quiet --require-hashes -r deploy/servicecert_dashboards/requirements.lock && touch $@
+.venv/.plot: .venv/.ready monitoring/servicecert_monitoring/requirements.lock
+	@$(BIN)/pip install --quiet --require-hashes -r monitoring/servicecert_monitoring/requirements.lock && touch $@
 
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens
@@ -99,7 +99,7 @@ specimens: setup ## a certificate of each type and key, with chains and CRLs, in
 check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy schemas worker pki services cli deploy tests $(wildcard bench/*.py bench/peers/*.py)
+	@$(BIN)/mypy schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py bench/peers/*.py)
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
@@ -107,7 +107,7 @@ format: setup ## format the code, mend what the linter can mend, write the table
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/python tests/docs/tables.py
-	@$(BIN)/python -m servicecert_dashboards --json
+	@$(BIN)/python -m servicecert_monitoring --json
 	@$(BIN)/python deploy/kubernetes_manifests.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
@@ -119,7 +119,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
-	@$(BIN)/uv pip compile deploy/servicecert_dashboards/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o deploy/servicecert_dashboards/requirements.lock
+	@$(BIN)/uv pip compile monitoring/servicecert_monitoring/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o monitoring/servicecert_monitoring/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -17,11 +17,11 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servicecert_worker.audit.chain import Chain, Row
 from servicecert_worker.audit.verification import verify
-from servicecert_worker.decider import Connection, Event
-from servicecert_worker.runtime.fold import Decided
-from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.core.decider import Connection, Event
+from servicecert_worker.core.fold import Decided
+from servicecert_worker.core.record import Arrival, Record
+from servicecert_worker.core.signatures import Signer
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.signatures import Signer
 from servicecert_worker.storage import database, schema
 
 sys.path.insert(0, "tests")

@@ -19,15 +19,15 @@ import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Distribution
-from servicecert_revoker.crl.effects.run import CrlRunner, Timing
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import CrlStats
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.gauges import CrlStats
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.publishers import Distribution
+from servicecert_revoker.crl.run import CrlRunner, Timing
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Done, Task
+from servicecert_revoker.serving.crl_server import serve
+from servicecert_worker.core.decider import Done, Task
 from servicecert_worker.storage import database
 
 from bench.results import keep, percentiles

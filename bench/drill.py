@@ -20,7 +20,7 @@ from servicecert_cli.connections.kafka import records
 from servicecert_cli.operations import proposing, selection
 from servicecert_cli.operations.operators import add_operator
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 from servicecert_schemas.codec import decode
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked

@@ -5,7 +5,7 @@ from datetime import datetime
 from unittest.mock import patch
 
 from servicecert_revoker import service
-from servicecert_worker.clock import Clock, machine_clock
+from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.process import service as process
 from servicecert_worker.process.application import run
 

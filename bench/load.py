@@ -18,9 +18,9 @@ from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.topics import APPLICATIONS, Topic
 from servicecert_schemas.values import CertificateType
+from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partition_for
-from servicecert_worker.runtime.record import Record as Fetched
 
 _REQUESTS = 8
 _EXAMPLE = example(CertificateType.TEST_SERVER)

@@ -24,10 +24,10 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
+from servicecert_worker.core.record import Record as Fetched
+from servicecert_worker.core.service_keys import make_keys, read_key, read_public_keys
+from servicecert_worker.core.signatures import Signer, Verifier
 from servicecert_worker.kafka.follower import change_of
-from servicecert_worker.runtime.record import Record as Fetched
-from servicecert_worker.service_keys import make_keys, read_key, read_public_keys
-from servicecert_worker.signatures import Signer, Verifier
 
 from bench.results import keep
 from bench.stand import processor_microseconds, scaled

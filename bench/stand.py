@@ -20,9 +20,9 @@ import psutil
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System, service_of, worker_names
-from servicecert_deploy import Child, Postgres
+from servicecert_launcher import Child, Postgres
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import backoff
+from servicecert_worker.core.faults import backoff
 from servicecert_worker.kafka import lag
 
 from bench.load import OPENING

@@ -26,7 +26,7 @@ from servicecert_cli.stand.system import System
 from servicecert_schemas.codec import Record, decode
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
-from servicecert_worker.runtime.record import Record as Fetched
+from servicecert_worker.core.record import Record as Fetched
 
 from bench import load, raw
 from bench.limits import RECORD, exceeded

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 from servicecert_cli.main import main
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 
 T = TypeVar("T")
 FAULT = "servicecert: "

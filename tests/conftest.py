@@ -17,12 +17,12 @@ import pytest
 from databases import SETTINGS, new_database
 from hypothesis import settings
 from recycling import Migrated, Recycler, Schemas, schemas
-from servicecert_deploy import Parts, start_parts
+from servicecert_launcher import Parts, start_parts
 from servicecert_worker.storage import database
 
 if TYPE_CHECKING:
     from chaos.customers import Customers
-    from servicecert_deploy.softhsm import SoftHsm
+    from servicecert_launcher.softhsm import SoftHsm
     from servicecert_schemas.certificate import CertificateIssued
 
 # A machine that does much else at the same time makes an example slow, not wrong.

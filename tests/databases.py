@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 from psycopg import sql
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_worker.storage import database
 
 SETTINGS = {"fsync": "off"}

@@ -8,8 +8,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import SERVICES, TOPICS
-from servicecert_worker.service_keys import TrustedKey, key_id, make_keys, read_key, read_public_keys
-from servicecert_worker.signatures import Signer, Verifier
+from servicecert_worker.core.service_keys import TrustedKey, key_id, make_keys, read_key, read_public_keys
+from servicecert_worker.core.signatures import Signer, Verifier
 
 
 class Writers(ABC):

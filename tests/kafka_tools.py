@@ -7,10 +7,10 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from servicecert_deploy.jars import class_path
-from servicecert_deploy.java import CACHE, locked, prepare
-from servicecert_deploy.kafka import train
-from servicecert_deploy.reports import silent
+from servicecert_launcher.jars import class_path
+from servicecert_launcher.java import CACHE, locked, prepare
+from servicecert_launcher.kafka import train
+from servicecert_launcher.reports import silent
 
 _JARS = Path(__file__).with_suffix(".sha256")
 _MAIN_CLASSES = {

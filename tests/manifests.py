@@ -13,7 +13,7 @@ from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.exporter.settings import Settings as ExporterSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings
 
 Object = dict[str, Any]
 

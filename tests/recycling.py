@@ -17,7 +17,7 @@ from databases import create_database, drop_database
 from psycopg import sql
 from psycopg.types.json import Jsonb
 from servicecert_cli.operations.operators import prepare_logins
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_worker.storage import database, schema
 
 Rows: TypeAlias = Mapping[str, list[Any]]

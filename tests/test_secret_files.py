@@ -14,9 +14,9 @@ from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.software_key import open_key
 from servicecert_revoker.ocsp.settings import Settings as OcspSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.process import secret_files, secret_settings
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.core import secret_files, secret_settings
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.runtime.settings import WorkerSettings
 
 ALL_SETTINGS = (WorkerSettings, IssuerSettings, RevokerSettings, NotifierSettings, OcspSettings)
 ME, OURS, THEIRS = 10001, 10001, 50

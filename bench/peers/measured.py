@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 from cryptography import x509
-from servicecert_deploy import Child, free_port
+from servicecert_launcher import Child, free_port
 
 from bench.stand import Measured, database_server, processor_seconds
 

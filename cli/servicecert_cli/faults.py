@@ -32,7 +32,7 @@ def _listed(names: Collection[object]) -> str:
 
 def user_error(error: BaseException) -> UserError | None:
     """Return an expected error as a sentence, None for any other."""
-    from servicecert_worker.faults import operator_message
+    from servicecert_worker.core.faults import operator_message
 
     # click prints its own.
     if isinstance(error, click.ClickException | click.exceptions.Exit):

@@ -1,4 +1,4 @@
-"""Whether others can read a file of secrets. `servicecert_worker.process.secret_files` has the same rule for settings.
+"""Whether others can read a file of secrets. `servicecert_worker.core.secret_files` has the same rule for settings.
 
 Nobody but the owner may read it. A group may in two cases: it is the user's private one (it has the user's number, as
 in our containers), or root gives the file to a group of the process (as Kubernetes and packages do).

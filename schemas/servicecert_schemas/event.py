@@ -94,3 +94,12 @@ class Envelope:
     traceparent: str | None = None
     signature: str | None = None
     sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record of a followed topic: key, data (None: deleted), and when it happened, by its producer's clock."""
+
+    key: str
+    data: EventData | None
+    time: datetime

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.folders import empty_folder
-from servicecert_deploy import DeployError
+from servicecert_launcher import DeployError
 
 from alarms.faults import BY_NAME, FAULTS
 from alarms.run import HEAD, HEALTHY_SECONDS, stay_healthy, suffer_all

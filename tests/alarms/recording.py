@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from servicecert_deploy.prometheus import Prometheus, Series
+from servicecert_launcher.prometheus import Prometheus, Series
 
 from alarms import rules
 from alarms.faults import Fault

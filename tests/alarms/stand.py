@@ -19,12 +19,12 @@ from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
-from servicecert_deploy.prometheus import Prometheus
-from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_launcher.prometheus import Prometheus
+from servicecert_revoker.serving import crl_server
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 
 from alarms import rules
 

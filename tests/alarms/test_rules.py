@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from servicecert_deploy.prometheus import Series
+from servicecert_launcher.prometheus import Series
 
 from alarms import rules
 from alarms.faults import FAULTS

@@ -15,7 +15,7 @@ from servicecert_cli.stand.system import worker_names
 from servicecert_cli.stand.worker_counts import OCSP
 from servicecert_cli.terminal import interruption
 from servicecert_cli.terminal.output import console
-from servicecert_deploy import start_parts
+from servicecert_launcher import start_parts
 from servicecert_schemas.topics import SERVICES
 
 from chaos import plan, report, testbed

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import psutil
 import psycopg
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Kafka, Postgres
+from servicecert_launcher import Kafka, Postgres
 from servicecert_notifier.service import NAME as NOTIFIER
 
 from chaos.observers import Failure, MailServer

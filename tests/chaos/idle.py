@@ -14,7 +14,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.lag import measure
 
 from chaos.traffic import Traffic

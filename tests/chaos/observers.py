@@ -20,8 +20,8 @@ from uuid import UUID
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from asn1crypto.crl import CertificateList
-from servicecert_revoker.crl.effects.server import MEDIA_TYPES
-from servicecert_revoker.effects.admission import address
+from servicecert_revoker.serving.admission import address
+from servicecert_revoker.serving.crl_server import MEDIA_TYPES
 
 SIGNATURE_HOOK = Path(__file__).with_name("signature_log")
 HOST = "127.0.0.1"

@@ -15,7 +15,7 @@ import pytest
 from identities import Identities
 from recycling import Migrated
 from servicecert_cli.e_service.publishing import publish
-from servicecert_deploy import Child, Parts
+from servicecert_launcher import Child, Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued

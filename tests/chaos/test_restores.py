@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from databases import SETTINGS
-from servicecert_deploy import Parts, start_parts
+from servicecert_launcher import Parts, start_parts
 
 from chaos.customers import Customers
 from chaos.plan import draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from servicecert_cli.stand.system import worker_names
 from servicecert_cli.stand.worker_counts import OCSP
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
 
 from chaos.customers import Customers

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 
 from chaos.customers import Customers, account_openings

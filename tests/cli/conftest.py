@@ -14,7 +14,7 @@ from recycling import Migrated
 from servicecert_cli.connections import kafka
 from servicecert_cli.main import main
 from servicecert_cli.operations.operators import add_operator
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation

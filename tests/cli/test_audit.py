@@ -20,10 +20,10 @@ from servicecert_schemas.codec import Record as CodecRecord
 from servicecert_schemas.export import stored_examples
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor, Checkpoint
-from servicecert_worker.decider import Result
-from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.core.decider import Result
+from servicecert_worker.core.record import Arrival, Poison, Record
+from servicecert_worker.core.service_keys import key_id, read_key
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.service_keys import key_id, read_key
 from servicecert_worker.storage import database, schema
 from toy import service as toy
 from worker.test_fold import arrival

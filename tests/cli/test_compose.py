@@ -3,7 +3,7 @@
 import pytest
 from cryptography import x509
 from servicecert_cli.operations import compose_secrets
-from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.core.access import KafkaAccess
 
 LONG = "a-long-random-value"
 ALL = dict.fromkeys(compose_secrets.VARIABLES, LONG)

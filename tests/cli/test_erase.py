@@ -14,10 +14,10 @@ from cli.by_hand import move
 from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import erasing
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.audit.verification import verify
-from servicecert_worker.service_keys import make_keys, read_public_keys
+from servicecert_worker.core.service_keys import make_keys, read_public_keys
 from servicecert_worker.storage import database
 
 EXPIRED, VALID, WITHDRAWN, REFUSED, UNKNOWN = (f"{n}1111111-1111-4111-8111-111111111111" for n in (1, 2, 3, 4, 5))

@@ -13,9 +13,9 @@ import aiosmtplib
 import pytest
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.folders import empty_folder, make_folders
-from servicecert_deploy import Child
-from servicecert_deploy.accounts import unprivileged
-from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_launcher import Child
+from servicecert_launcher.accounts import unprivileged
+from servicecert_launcher.mail_catcher import MailCatcher
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from servicecert_cli.operations.growing import GROWING, UnderWay, grow, require_
 from servicecert_cli.operations.operators import add_operator
 from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CATALOGUE, CERTIFICATES, SERVICES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka import topic_creation
 
 BEFORE, AFTER = 2, 4

@@ -20,7 +20,7 @@ from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas import CertificateIssued, Language
-from servicecert_worker.decider import Due, Result, Stored
+from servicecert_worker.core.decider import Due, Result, Stored
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 ISSUED = example(CertificateIssued)

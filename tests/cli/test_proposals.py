@@ -19,7 +19,7 @@ from servicecert_revoker.domain.status import Certificate, Valid
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Stored
+from servicecert_worker.core.decider import Stored
 
 KEY = ec.derive_private_key(7, ec.SECP384R1())
 SPKI = spki_sha256(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))

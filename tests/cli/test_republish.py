@@ -36,7 +36,7 @@ from servicecert_schemas.revocation import RevocationReason, Standing, StandingC
 from servicecert_schemas.signed_bytes import SIGNATURE
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Stored
+from servicecert_worker.core.decider import Stored
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.storage import database, schema
 

@@ -27,11 +27,11 @@ from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.clock import machine_clock
-from servicecert_worker.domain.published import PublishedEvents, event_id
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.access import PLAINTEXT_ACCESS
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.published import PublishedEvents, event_id
 from servicecert_worker.kafka import topic_creation
-from servicecert_worker.kafka.access import PLAINTEXT_ACCESS
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.replay.replay import Replayed
 from servicecert_worker.storage import database

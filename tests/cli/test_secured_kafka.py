@@ -8,8 +8,8 @@ import pytest
 from commandline import one_sentence, run_process
 from identities import Identities
 from servicecert_cli.operations.broker_identities import TrialCa
-from servicecert_deploy import Kafka
 from servicecert_intake.service import MIGRATIONS
+from servicecert_launcher import Kafka
 from servicecert_worker.storage import database, schema
 
 SECONDS = 60

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from servicecert_cli.stand.token_authority import make_token_authority
-from servicecert_deploy import TokenMissing
+from servicecert_launcher import TokenMissing
 from servicecert_pki.authority import Authority
 
 OPEN = """

@@ -16,6 +16,7 @@ from servicecert_schemas import decode
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, Record
+from servicecert_schemas.event import Change
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.revocation import StandingChanged
@@ -30,9 +31,8 @@ from servicecert_schemas.topics import (
     TOPICS,
     Topic,
 )
-from servicecert_worker.clock import machine_clock
-from servicecert_worker.decider import Change
-from servicecert_worker.runtime.record import Record as Fetched
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.record import Record as Fetched
 
 CASE, ISSUED, ENTRY, STANDING = (each.TYPE for each in (CaseChanged, CertificateIssued, RegisterEntry, StandingChanged))
 

@@ -4,10 +4,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from servicecert_deploy.jars import class_path
-from servicecert_deploy.java import CACHE, program
-from servicecert_deploy.postgres import find_programs
-from servicecert_deploy.reports import silent
+from servicecert_launcher.jars import class_path
+from servicecert_launcher.java import CACHE, program
+from servicecert_launcher.postgres import find_programs
+from servicecert_launcher.reports import silent
 
 from .engine import Engine, run
 
@@ -73,7 +73,7 @@ def _build(engine: Engine, name: str, tag: str) -> None:
     shutil.rmtree(context, ignore_errors=True)
     shutil.copytree(STANDINS / name, context)
     if name == "postgres":
-        shutil.copy(CHECKOUT / "deploy" / "servicecert_deploy" / "tls_front.py", context)
+        shutil.copy(CHECKOUT / "launcher" / "servicecert_launcher" / "tls_front.py", context)
         package = find_programs().parents[1]
         for folder in package.parent.glob(f"{package.name}*"):
             if not folder.name.endswith("-info"):

@@ -47,13 +47,13 @@ from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import MAX_EVENT_BYTES, VERSIONS, encode
 from servicecert_schemas.codec import Record as Made
-from servicecert_schemas.event import Envelope
+from servicecert_schemas.event import Change, Envelope
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import ACCOUNTS, REGISTERS, TOPIC_OF
 from servicecert_schemas.values import MOST_PARTITIONS
-from servicecert_worker.decider import Change, Decision, Event, Unanswerable
-from servicecert_worker.runtime.record import Poison, Record, arrive
+from servicecert_worker.core.decider import Decision, Event, Unanswerable
+from servicecert_worker.core.record import Poison, Record, arrive
 from services.revoker.stand import examined as as_examined_by_revoker
 
 LINES = 100_000

@@ -16,7 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from contracts.members import NEWER
 from cryptography import x509
-from servicecert_deploy import Kafka
+from servicecert_launcher import Kafka
 from servicecert_schemas import (
     ACCOUNTS,
     APPLICATIONS,

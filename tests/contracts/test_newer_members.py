@@ -39,7 +39,7 @@ from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.crl import Reason
 from servicecert_pki.profiles import load_profiles
-from servicecert_revoker.crl.domain.entries import entry
+from servicecert_revoker.domain.crl_entries import entry
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.status import Entered
@@ -51,8 +51,9 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, decode
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
-from servicecert_schemas.event import EventData
+from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import (
     CertificateRevoked,
@@ -63,8 +64,7 @@ from servicecert_schemas.revocation import (
 )
 from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, parked_topic
 from servicecert_schemas.values import Language
-from servicecert_worker.decider import Change, Event
-from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
+from servicecert_worker.core.decider import Event
 from services.revoker.stand import examined
 
 NOW = datetime(2027, 3, 3, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
 from servicecert_cli.operations import compose_secrets
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings
 
 from docs import pages
 
@@ -299,7 +299,7 @@ def test_ports_are_opened_to_this_machine_alone() -> None:
 
 
 def test_kafka_is_the_version_that_is_embedded() -> None:
-    listed = (CHECKOUT / "deploy" / "kafka" / "SHA256SUMS").read_text()
+    listed = (CHECKOUT / "launcher" / "kafka" / "SHA256SUMS").read_text()
     version = pin_images.images()["KAFKA_IMAGE"].partition(":")[2]
     assert f"kafka_2.13-{version}.jar" in listed
 

@@ -11,12 +11,12 @@ import yaml
 from aiokafka.client import AIOKafkaClient
 from servicecert_cli.operations import compose_secrets
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
-from servicecert_deploy import Kafka
+from servicecert_launcher import Kafka
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.domain.broker_acls import acls
 from servicecert_worker.kafka import rights_creation, topic_creation
-from servicecert_worker.kafka.access import KafkaAccess
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.rights import rights_fault
 

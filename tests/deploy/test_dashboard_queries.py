@@ -3,14 +3,14 @@
 import re
 
 import pytest
-from servicecert_dashboards import DASHBOARDS
-from servicecert_dashboards.recording import recorded
-from servicecert_deploy import DeployError
-from servicecert_deploy.prometheus import find_prometheus
+from servicecert_launcher import DeployError
+from servicecert_launcher.prometheus import find_prometheus
+from servicecert_monitoring import DASHBOARDS
+from servicecert_monitoring.recording import recorded
 
 pytest.importorskip("matplotlib", reason="`make test-long` installs matplotlib")
 
-from servicecert_dashboards import page
+from servicecert_monitoring import page
 
 SECONDS = 40
 

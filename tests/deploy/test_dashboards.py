@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from servicecert_dashboards import DASHBOARDS, grafana
-from servicecert_dashboards.panel import COLUMNS, Colour, Kind, Limit, Panel, Query
-from servicecert_dashboards.units import Unit
+from servicecert_monitoring import DASHBOARDS, grafana
+from servicecert_monitoring.panel import COLUMNS, Colour, Kind, Limit, Panel, Query
+from servicecert_monitoring.units import Unit
 from servicecert_schemas.topics import SERVICES
 
 from docs import pages
 
-DEPLOY = Path(grafana.__file__).parents[1]
+DEPLOY = Path(grafana.__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
 FILES = grafana.files(DASHBOARDS)
 PANELS = [panel for dashboard in DASHBOARDS for panel in dashboard.panels]

@@ -7,13 +7,13 @@ from typing import Any
 
 import psutil
 import pytest
-import servicecert_deploy
-from servicecert_deploy import MissingPart, start_parts
+import servicecert_launcher
+from servicecert_launcher import MissingPart, start_parts
 
 OPERATORS = {"KAFKA_BOOTSTRAP_SERVERS": "broker.example:9092", "DATABASE_URL": "postgresql://db.example/it"}
 LAUNCHER = """
 import time
-from servicecert_deploy import start_parts
+from servicecert_launcher import start_parts
 parts = start_parts(environment={})
 print(parts.kafka.log.parent, parts.postgres.log.parent, flush=True)
 # In short sleeps: a signal that arrives just before one begins is handled after it.
@@ -63,4 +63,4 @@ def test_nothing_outlives_a_run(
 
 
 def test_the_public_names_are_the_list() -> None:
-    assert all(hasattr(servicecert_deploy, name) for name in servicecert_deploy.__all__)
+    assert all(hasattr(servicecert_launcher, name) for name in servicecert_launcher.__all__)

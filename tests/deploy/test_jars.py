@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from servicecert_deploy import Kafka, MissingPart, TamperedJar
-from servicecert_deploy.jars import LISTED, class_path, read_list
-from servicecert_deploy.java import CACHE, prepare
-from servicecert_deploy.kafka import train
-from servicecert_deploy.reports import silent
+from servicecert_launcher import Kafka, MissingPart, TamperedJar
+from servicecert_launcher.jars import LISTED, class_path, read_list
+from servicecert_launcher.java import CACHE, prepare
+from servicecert_launcher.kafka import train
+from servicecert_launcher.reports import silent
 
 SMALL = next(jar for jar in read_list() if "slf4j-simple" in jar.path)
 

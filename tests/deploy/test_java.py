@@ -4,9 +4,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from servicecert_deploy import DeployError
-from servicecert_deploy.java import Java, locked, make_start_cache
-from servicecert_deploy.reports import silent
+from servicecert_launcher import DeployError
+from servicecert_launcher.java import Java, locked, make_start_cache
+from servicecert_launcher.reports import silent
 
 
 def test_a_second_start_waits_for_the_first_and_says_so(tmp_path: Path) -> None:

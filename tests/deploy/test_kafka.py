@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from servicecert_deploy import Kafka, free_port
-from servicecert_deploy.exercise import exercise
-from servicecert_deploy.java import Java, make_start_cache, prepare
-from servicecert_deploy.kafka import train
+from servicecert_launcher import Kafka, free_port
+from servicecert_launcher.exercise import exercise
+from servicecert_launcher.java import Java, make_start_cache, prepare
+from servicecert_launcher.kafka import train
 
 pytestmark = pytest.mark.long
 

@@ -43,10 +43,10 @@ from manifests import (
     settings_of,
 )
 from servicecert_cli.main import main
-from servicecert_revoker.crl.effects import server as crl_server
+from servicecert_revoker.serving import crl_server
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.kafka.access import KafkaAccess
-from servicecert_worker.process import secret_files
+from servicecert_worker.core import secret_files
+from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.storage.database import LOGINS
 
 from docs import pages

@@ -28,8 +28,8 @@ from manifests import (
     pod_template,
 )
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core import secret_files
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.process import secret_files
 
 from docs import pages
 

@@ -4,7 +4,7 @@ import asyncio
 import smtplib
 
 import pytest
-from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_launcher.mail_catcher import MailCatcher
 
 MAIL = b"Message-ID: <1@example.fi>\r\nSubject: x\r\n\r\n.\r\nbody\r\n"
 

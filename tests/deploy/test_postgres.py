@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
-from servicecert_deploy import MissingPart, Postgres, free_port
-from servicecert_deploy.accounts import Account, unprivileged
-from servicecert_deploy.postgres import find_programs, within_reach
+from servicecert_launcher import MissingPart, Postgres, free_port
+from servicecert_launcher.accounts import Account, unprivileged
+from servicecert_launcher.postgres import find_programs, within_reach
 
 pytestmark = pytest.mark.long
 

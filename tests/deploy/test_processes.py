@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from servicecert_deploy import Child, StartFailed
+from servicecert_launcher import Child, StartFailed
 
 SLEEPER = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -26,7 +26,7 @@ time.sleep(600)
 LAUNCHER = """
 import sys, time
 from pathlib import Path
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 folder = Path("held"); folder.mkdir()
 log = Path("log")
 child = Child([sys.executable, "-c", {family!r}], log=log, remove=folder.resolve())

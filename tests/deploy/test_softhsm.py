@@ -2,7 +2,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from servicecert_deploy import SoftHsm, TokenMissing, softhsm
+from servicecert_launcher import SoftHsm, TokenMissing, softhsm
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.kafka.access import KafkaAccess
-from servicecert_worker.process.settings import ReaderSettings
+from servicecert_worker.core.access import KafkaAccess
+from servicecert_worker.runtime.settings import ReaderSettings
 
 UNITS = CHECKOUT / "deploy" / "systemd"
 PROGRAM = "/opt/servicecert/bin/servicecert"

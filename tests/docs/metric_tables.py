@@ -17,13 +17,13 @@ from servicecert_intake.operator.sizes import Sizes
 from servicecert_issuer.operator.gauges import gauges
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
-from servicecert_revoker.crl.operator import gauges as crl_gauges
+from servicecert_revoker.crl import gauges as crl_gauges
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.operator.trust_gauges import trust_gauges
-from servicecert_worker.decider import Gauge as ServiceGauge
+from servicecert_worker.core.decider import Gauge as ServiceGauge
 from servicecert_worker.kafka.lag import Look
 from servicecert_worker.process.health import Metrics as HealthMetrics
-from servicecert_worker.process.metrics import Basics, Metrics
+from servicecert_worker.runtime.metrics import Basics, Metrics
 
 ALERTS = CHECKOUT / "deploy" / "prometheus" / "alerts.yml"
 

@@ -23,7 +23,7 @@ def act(kind: str) -> object:
     """Return the view of an accepted and withdrawn case, after the effect of this kind and its result."""
     from servicecert_intake.service import Settings, open_service
     from servicecert_schemas.application import ApplicationWithdrawn
-    from servicecert_worker.decider import Done, Result, Task
+    from servicecert_worker.core.decider import Done, Result, Task
     from services.intake.conftest import event
 
     async def done(key: str, data: Any) -> Result:
@@ -62,7 +62,7 @@ def _decided(case: Any, happened: Any) -> Any:
     from servicecert_intake.domain.knowledge import Knowledge
     from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, apply
     from servicecert_pki.profiles import load_profiles
-    from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
+    from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
     from services.intake.conftest import opened
 
     registers = apply(NO_REGISTERS, [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)])
@@ -93,7 +93,7 @@ def mails(state: str) -> object:
     from servicecert_notifier.mail.domain.letters import write
     from servicecert_notifier.operator.samples import example
     from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
-    from servicecert_worker.decider import Event
+    from servicecert_worker.core.decider import Event
 
     returned = example(CaseChanged, "returned")
     history = (*returned.history, HistoryEntry(state=CaseState(state), at=NOW))
@@ -162,7 +162,7 @@ def metrics() -> object:
     from prometheus_client import CollectorRegistry, generate_latest
     from servicecert_cli.exporter.tables import Tables, figures
     from servicecert_revoker.operator.trust_gauges import trust_gauges
-    from servicecert_worker.process.metrics import Metrics
+    from servicecert_worker.runtime.metrics import Metrics
     from servicecert_worker.runtime.turn import TurnResult
 
     async def seven() -> Mapping[str, float]:

@@ -29,12 +29,12 @@ from servicecert_schemas.application import (
     Form,
 )
 from servicecert_schemas.case import CaseChanged, EventRefused
-from servicecert_schemas.event import Actor, Assurance, EventData, Role
+from servicecert_schemas.event import Actor, Assurance, Change, EventData, Role
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after, refusals
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.rights import Act
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Change, Due, Event
-from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after, refusals
+from servicecert_worker.core.decider import Due, Event
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 BEFORE, LONG_AFTER = NOW - timedelta(days=1), NOW + timedelta(days=2)

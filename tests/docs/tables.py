@@ -53,7 +53,7 @@ from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import Texts
-from servicecert_worker.process.settings import ProcessSettings, ReaderSettings, WorkerSettings
+from servicecert_worker.runtime.settings import ProcessSettings, ReaderSettings, WorkerSettings
 from services.intake.steps import TRANSITION_CAUSES
 
 DOCS = CHECKOUT / "docs"

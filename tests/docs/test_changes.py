@@ -292,7 +292,7 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         Gauge(
 """,
         )
-        metrics = "worker/servicecert_worker/process/metrics.py"
+        metrics = "worker/servicecert_worker/runtime/metrics.py"
         copy.edit(
             metrics,
             "        self.published = Counter(",
@@ -379,7 +379,7 @@ def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPa
             "Effect(LookUp, Find(pool), repeatable=True, batch=settings.look_ups)",
         )
         copy.edit(
-            "worker/servicecert_worker/process/settings.py",
+            "worker/servicecert_worker/runtime/settings.py",
             "    inbox_days: ",
             field.format("guests", "GUESTS") + "    inbox_days: ",
         )

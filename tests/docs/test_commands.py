@@ -18,7 +18,7 @@ from docs.pages import CHECKOUT, PAGES, Block
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.commands.up import write_environment
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 
 from docs import pages
 

@@ -116,7 +116,7 @@ def test_every_metric_that_the_pages_name_is_one() -> None:
     for page in PAGES:
         for name in re.findall(r"`[^`]*?\b(servicecert_[a-z_]+)\b[^`]*`", page.read_text()):
             assert is_metric(name) or re.match(
-                r"servicecert_(schemas|worker|pki|cli|deploy|dashboards|intake|issuer|revoker|notifier)", name
+                r"servicecert_(schemas|worker|pki|cli|launcher|monitoring|intake|issuer|revoker|notifier)", name
             ), f"{page.name} names {name}"
 
 

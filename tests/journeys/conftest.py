@@ -16,7 +16,7 @@ from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Verdict, judge
 from databases import SETTINGS
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import Parts, start_parts
+from servicecert_launcher import Parts, start_parts
 from servicecert_schemas.topics import SERVICES
 
 CASES, SEED = 60, 11

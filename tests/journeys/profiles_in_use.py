@@ -31,7 +31,7 @@ from servicecert_schemas.application import ApplicationSubmitted, Form
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_schemas.event import Actor
-from servicecert_worker.decider import Event, Result
+from servicecert_worker.core.decider import Event, Result
 from services.intake.conftest import CASE_ID, COLLEAGUE, SERVER_FORM, from_own_account
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

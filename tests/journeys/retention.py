@@ -11,7 +11,7 @@ from dataclasses import replace
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from servicecert_cli.connections import kafka
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import Kafka, Parts
+from servicecert_launcher import Kafka, Parts
 from servicecert_schemas.topics import CATALOGUE, Topic
 from servicecert_worker.kafka.cluster import Cluster
 

@@ -16,7 +16,7 @@ from servicecert_cli.canary.domain.stages import Stage
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseChanged, CaseState

@@ -26,7 +26,7 @@ from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import LAG
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_notifier.operator import mail_requests
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
@@ -35,7 +35,7 @@ from servicecert_schemas.mail import MailBounced, MailHandedOver, MailKind, Mail
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES, parked_topic
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.core.service_keys import read_public_keys
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

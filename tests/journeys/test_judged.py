@@ -15,7 +15,7 @@ from servicecert_intake.service import open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
-from servicecert_worker.decider import Service
+from servicecert_worker.core.decider import Service
 
 CASES = tuple(cases())
 NEEDS_MORE = {

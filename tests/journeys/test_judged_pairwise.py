@@ -18,7 +18,7 @@ from servicecert_intake.service import open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState
-from servicecert_worker.decider import Service
+from servicecert_worker.core.decider import Service
 
 APPLICATIONS = tuple(table.applications())
 REVOCATIONS = tuple(table.revocations())

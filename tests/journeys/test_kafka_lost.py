@@ -37,7 +37,7 @@ from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_cli.stand.worker_counts import OCSP
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_schemas.case import CaseChanged, CaseState

@@ -19,10 +19,10 @@ from chaos.verdict import judge
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
 from servicecert_issuer.operator.reconciliation import Difference, differences
+from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.runtime.crash_points import CRASH_POINTS
+from servicecert_worker.core.crash_points import CRASH_POINTS
 
 KILLED = 128 + 9
 SCENARIOS = (Scenario.STRAIGHT, Scenario.SUPPLEMENTED, Scenario.REVOKED, Scenario.REVOKED)

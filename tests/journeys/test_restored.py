@@ -12,7 +12,7 @@ from databases import Backup
 from journeys.client import PATIENCE_SECONDS, connected_client
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import CERTIFICATE_INTENTS, CERTIFICATES, SERVICES
 from servicecert_schemas.values import CertificateType

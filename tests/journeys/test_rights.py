@@ -33,14 +33,14 @@ from identities import Identities as ServiceKeys
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka import rights_creation, topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.service import broker_fault
-from servicecert_worker.process.settings import ProcessSettings
+from servicecert_worker.runtime.settings import ProcessSettings
 
 asynchronous = pytest.mark.asyncio(loop_scope="module")
 

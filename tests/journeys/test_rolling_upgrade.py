@@ -22,7 +22,7 @@ from released import Code
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import schema
 

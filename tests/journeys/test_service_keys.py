@@ -28,7 +28,7 @@ from servicecert_cli.operations.operators import add_operator, add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspUnsound
 from servicecert_schemas.case import CaseState
@@ -36,8 +36,8 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.service_keys import read_key
-from servicecert_worker.signatures import Signer
+from servicecert_worker.core.service_keys import read_key
+from servicecert_worker.core.signatures import Signer
 
 PAGE = blocks(CHECKOUT / "docs" / "operations.md")
 ADD, GIVE, SIGN_ANEW, REMOVE = (block.text for block in PAGE if "replace" in block.words)

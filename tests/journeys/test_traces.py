@@ -20,7 +20,7 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import to_record
@@ -30,7 +30,7 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.topics import APPLICATIONS, SERVICES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.domain import traces
+from servicecert_worker.core import traces
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -17,9 +17,9 @@ from journeys.conftest import CompletedRun
 from journeys.replay import start, stop, without_effect
 from servicecert_cli.operations import auditing
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.core.service_keys import read_public_keys
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
 

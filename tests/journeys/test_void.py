@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from journeys.client import PATIENCE_SECONDS, CustomerClient, connected_client
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
-from servicecert_deploy import Parts
 from servicecert_issuer.operator import requests as wishes
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name

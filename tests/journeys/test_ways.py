@@ -29,7 +29,7 @@ from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.worker_counts import OCSP
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.case import CaseChanged, CaseState

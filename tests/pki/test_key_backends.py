@@ -16,7 +16,7 @@ import pytest
 from crls import build_crl, check_crl
 from cryptography.exceptions import InvalidSignature
 from pki.conftest import CEREMONY, PASSPHRASES
-from servicecert_deploy import SoftHsm
+from servicecert_launcher import SoftHsm
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
 from servicecert_pki.key_store import KeyStore, PemStore, TokenStore

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servicecert_deploy import SoftHsm, TokenMissing
+from servicecert_launcher import SoftHsm, TokenMissing
 
 
 def soft_hsm(folder: Path) -> Iterator[SoftHsm]:

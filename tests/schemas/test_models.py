@@ -140,7 +140,8 @@ def test_I5_the_case_is_the_key_wherever_there_is_one() -> None:
 def test_the_exports_of_the_package_are_the_public_names_of_its_modules() -> None:
     defined: dict[str, Any] = {}
     for path in PACKAGE.glob("*.py"):
-        if path.stem in ("__init__", "asyncapi", "export"):
+        # The last two are the authority's rules, which intake and the revoker share.
+        if path.stem in ("__init__", "asyncapi", "export", "mailboxes", "membership"):
             continue
         module = import_module(f"servicecert_schemas.{path.stem}")
         for node in ast.parse(path.read_text()).body:

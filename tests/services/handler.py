@@ -18,14 +18,14 @@ from faststream.kafka import KafkaBroker, TestKafkaBroker
 from identities import Identities
 from servicecert_schemas.codec import Record, stored, to_record
 from servicecert_schemas.event import EventData
-from servicecert_worker.clock import machine_clock
+from servicecert_worker.core import record as runtime
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.record import time_of
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.process.service import ServiceModule
-from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime import parking
-from servicecert_worker.runtime import record as runtime
-from servicecert_worker.runtime.record import time_of
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy.stand import eventually

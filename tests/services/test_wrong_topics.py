@@ -27,12 +27,12 @@ from servicecert_schemas.codec import EVENTS
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.topics import ACCOUNTS, CATALOGUE, REGISTERS, SERVICES, Topic, unversioned
-from servicecert_worker.decider import Event, TopicSnapshot
+from servicecert_worker.core.decider import Event, TopicSnapshot
+from servicecert_worker.core.record import Arrival, Poison, Record, arrive
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.parking import released
-from servicecert_worker.runtime.record import Arrival, Poison, Record, arrive
 from servicecert_worker.runtime.snapshot import SnapshotFollower
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from servicecert_cli.faults import user_error
 from servicecert_cli.stand.folders import empty_folder
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.terminal import interruption
-from servicecert_deploy import start_parts
+from servicecert_launcher import start_parts
 
 from soak import report
 from soak.run import BEGIN, Outcome, changed_processes, open_soak, run

@@ -28,8 +28,8 @@ from servicecert_cli.faults import UserError
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import worker_names
 from servicecert_cli.stand.worker_counts import CANARY, LAG, OCSP
-from servicecert_deploy import Parts
-from servicecert_deploy.prometheus import Prometheus
+from servicecert_launcher import Parts
+from servicecert_launcher.prometheus import Prometheus
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType
 

@@ -11,7 +11,7 @@ import pytest
 from chaos.customers import Customers
 from databases import SETTINGS
 from servicecert_cli.stand.identities import Identities
-from servicecert_deploy import start_parts
+from servicecert_launcher import start_parts
 
 from soak import report
 from soak.run import open_soak, run

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from servicecert_worker.clock import machine_clock
+from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.process import service
 from servicecert_worker.process.application import run
 from servicecert_worker.runtime.worker import Worker

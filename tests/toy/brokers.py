@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-from servicecert_deploy import Kafka, Node, free_port
+from servicecert_launcher import Kafka, Node, free_port
 
 COUNT = 3
 _REPLICATED = """\

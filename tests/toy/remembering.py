@@ -25,7 +25,7 @@ from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
 from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.topics import APPLICATIONS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import (
+from servicecert_worker.core.decider import (
     Deadline,
     Decision,
     Done,
@@ -43,15 +43,15 @@ from servicecert_worker.decider import (
     Task,
     Unanswerable,
 )
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.replay.replay import Replay, ReplayClock, Replayed
 from servicecert_worker.runtime.effects import result_of
-from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.parking import parked_of
-from servicecert_worker.runtime.record import Record
 from servicecert_worker.runtime.turn import TurnResult, Turns
-from servicecert_worker.signatures import Verifier
 from services.handler import example
 
 from toy.service import NO_TEXTS, Tally, TallyStore

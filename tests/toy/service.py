@@ -24,8 +24,8 @@ from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.certificate import CertificateIntended, CertificateVoided, IssuingRefused
 from servicecert_schemas.values import Texts
-from servicecert_worker.clock import Clock
-from servicecert_worker.decider import (
+from servicecert_worker.core.clock import Clock
+from servicecert_worker.core.decider import (
     Conflict,
     Connection,
     Deadline,

@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from identities import Identities
-from servicecert_deploy import Child, Parts
+from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.audit import AuditCheckpoint
@@ -27,8 +27,8 @@ from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
 from servicecert_worker.audit.exported import Signed
 from servicecert_worker.audit.verification import Verified, verify
+from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.kafka import topic_creation
-from servicecert_worker.service_keys import read_public_keys
 from servicecert_worker.storage import database
 
 from toy import service as toy

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from recycling import Migrated
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from toy import service as toy
 from toy.stand import Stand
 

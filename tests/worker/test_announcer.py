@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_deploy.ports import free_port
+from servicecert_launcher.ports import free_port
 from servicecert_schemas import topics
 from servicecert_schemas.certificate import CertificateIntended
 from servicecert_schemas.codec import decode
-from servicecert_worker.decider import Done, Effect, Outcome, Retry, Task
+from servicecert_worker.core.decider import Done, Effect, Outcome, Retry, Task
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.announcer import Announcer
 from servicecert_worker.runtime.effects import Effects

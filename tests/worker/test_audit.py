@@ -22,12 +22,12 @@ from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor
 from servicecert_worker.audit.exported import Signed
 from servicecert_worker.audit.verification import Kind, Verified, forgotten_rows, verify
-from servicecert_worker.decider import Conflict, Due, Result
-from servicecert_worker.faults import is_transient
-from servicecert_worker.runtime.fold import Item
-from servicecert_worker.runtime.record import Arrival, Poison, Record
+from servicecert_worker.core.decider import Conflict, Due, Result
+from servicecert_worker.core.faults import is_transient
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Arrival, Poison, Record
+from servicecert_worker.core.service_keys import TrustedKey, make_keys, read_key, read_public_keys
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.service_keys import TrustedKey, make_keys, read_key, read_public_keys
 from toy import service as toy
 from worker.test_fold import arrival
 

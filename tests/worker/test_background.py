@@ -8,10 +8,10 @@ from typing import Any, NoReturn, cast
 
 import pytest
 from identities import Identities
-from servicecert_worker.faults import UnexpectedCancellation, background
+from servicecert_worker.core.faults import UnexpectedCancellation, background
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy.service import toy

@@ -14,8 +14,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_schemas.topics import MAX_EVENT_BYTES
+from servicecert_worker.core.record import Record
 from servicecert_worker.kafka.batches import HEADERS_BYTES, MOST_HEADERS, MOST_RECORDS, UNPACKED_BYTES, Batches, Fetched
-from servicecert_worker.runtime.record import Record
 from worker.raw_batches import CODECS, Raw, batch
 
 PLACE = TopicPartition("applications", 3)

@@ -8,12 +8,12 @@ import ssl
 from pathlib import Path
 
 from faststream.security import SASLScram512
-from servicecert_deploy import Parts
-from servicecert_deploy.ports import free_port
+from servicecert_launcher import Parts
+from servicecert_launcher.ports import free_port
 from servicecert_schemas import topics
+from servicecert_worker.core.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import clients
-from servicecert_worker.kafka.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.kafka.broker import Broker, ErrorTypeLogger, security, subscribe
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import Stand, eventually

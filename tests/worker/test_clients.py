@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_cli.operations.broker_identities import TrialCa
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas import topics
-from servicecert_worker.faults import UnexpectedCancellation, guard_cancellation, run_together, with_timeout
+from servicecert_worker.core.faults import UnexpectedCancellation, guard_cancellation, run_together, with_timeout
 from servicecert_worker.kafka import clients, internals
 from toy.stand import Stand, assert_cancelled, eventually
 

@@ -9,8 +9,8 @@ from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
-from servicecert_worker.clock import ClockGuard, ClockWrong, steady_clock
-from servicecert_worker.decider import Done, Effect, Outcome, Retry, Task
+from servicecert_worker.core.clock import ClockGuard, ClockWrong, steady_clock
+from servicecert_worker.core.decider import Done, Effect, Outcome, Retry, Task
 from servicecert_worker.runtime.effects import Effects
 from toy.service import Act
 

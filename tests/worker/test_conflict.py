@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from servicecert_worker.decider import Conflict, Due, Service
-from servicecert_worker.runtime.fold import Item
+from servicecert_worker.core.decider import Conflict, Due, Service
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.turn import TurnResult
-from servicecert_worker.signatures import Verifier
 from toy.stand import assert_cancelled
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)

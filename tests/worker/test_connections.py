@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from servicecert_worker.faults import background
+from servicecert_worker.core.faults import background
 from servicecert_worker.process.clients import Proxies, client_of
 from servicecert_worker.process.connections import Closed, Connections, Limits
 

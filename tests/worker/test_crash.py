@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from commandline import begun
 from servicecert_schemas import topics
-from servicecert_worker.runtime.crash_points import CRASH_POINTS
+from servicecert_worker.core.crash_points import CRASH_POINTS
 from toy.stand import Stand, assert_exact, numbered
 
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import psycopg
 import pytest
-from servicecert_deploy import free_port
-from servicecert_worker.faults import OperatorError
+from servicecert_launcher import free_port
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.storage import database, schema
 
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from servicecert_cli.operations.broker_identities import TrialCa
-from servicecert_deploy import Child, DatabaseTls, Postgres, free_port, tls_front
-from servicecert_worker.faults import OperatorError
+from servicecert_launcher import Child, DatabaseTls, Postgres, free_port, tls_front
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.process.service import _database_fault
 from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.transport import is_private

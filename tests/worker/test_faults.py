@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
-from servicecert_deploy import Kafka, Parts
+from servicecert_launcher import Kafka, Parts
 from servicecert_schemas import topics
-from servicecert_worker.faults import Outage
+from servicecert_worker.core.faults import Outage
 from servicecert_worker.kafka import origins, topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import TOPICS, Stand, assert_exact, eventually, numbered

@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from databases import Backup, administer
 from identities import Identities
 from servicecert_cli.connections import kafka
-from servicecert_deploy import Child, Parts
+from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.codec import Record, to_record
-from servicecert_worker.clock import machine_clock
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.fence import Fence

@@ -14,7 +14,7 @@ from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_revoker.domain.requests import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import MOST_PARTITIONS
-from servicecert_worker.faults import backoff
+from servicecert_worker.core.faults import backoff
 from servicecert_worker.storage import database
 from servicecert_worker.storage.figures import OF_EVERY_SERVICE, held_locks, read
 

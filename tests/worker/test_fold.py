@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.values import Texts
-from servicecert_worker.decider import (
+from servicecert_worker.core.decider import (
     Deadline,
     Decision,
     Due,
@@ -24,8 +24,8 @@ from servicecert_worker.decider import (
     Transient,
     Unanswerable,
 )
-from servicecert_worker.runtime.fold import Folded, Item, Stuck, fold
-from servicecert_worker.runtime.record import Arrival, ParkedRow, Poison, Record
+from servicecert_worker.core.fold import Folded, Item, Stuck, fold
+from servicecert_worker.core.record import Arrival, ParkedRow, Poison, Record
 from toy import service as toy
 from toy.stand import ACTOR
 

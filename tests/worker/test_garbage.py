@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from servicecert_worker.faults import background
+from servicecert_worker.core.faults import background
 from servicecert_worker.process.application import collect_garbage
 from toy.stand import eventually
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 from servicecert_schemas import topics
 from servicecert_worker.kafka.partitioner import partitions_with
 from servicecert_worker.runtime import parking

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from servicecert_worker.process import health
 from servicecert_worker.process.connections import Limits
-from servicecert_worker.process.settings import ProcessSettings
+from servicecert_worker.runtime.settings import ProcessSettings
 
 SETTINGS = ProcessSettings(
     KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1", SERVICECERT_HEALTH_PORT=0, SERVICECERT_SERVICE_KEYS="nowhere"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
-from servicecert_deploy import Kafka
+from servicecert_launcher import Kafka
 from servicecert_worker.kafka import lag
 
 LOADING, NOT_COORDINATOR, NOT_ALLOWED = 14, 16, 30

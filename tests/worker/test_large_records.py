@@ -14,15 +14,15 @@ from uuid import UUID
 import pytest
 from servicecert_schemas.codec import Headers
 from servicecert_schemas.topics import APPLICATIONS, MAX_EVENT_BYTES
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
-from servicecert_worker.runtime.fold import Item
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.parking import released
-from servicecert_worker.runtime.record import Record
 from servicecert_worker.runtime.turn import TurnResult
-from servicecert_worker.signatures import Verifier
 from toy import service as toy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

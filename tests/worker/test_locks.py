@@ -10,7 +10,7 @@ import asyncpg
 import psycopg
 import pytest
 from databases import operator
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.locks import lock_of, read_salt
 from toy.stand import Stand, assert_exact, numbered

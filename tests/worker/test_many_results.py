@@ -12,11 +12,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from servicecert_worker.decider import Result
+from servicecert_worker.core.decider import Result
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.gathering import MANY_PATIENT
 from servicecert_worker.runtime import loop as runtime
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.signatures import Verifier
 from toy import service as toy
 
 BATCH = 50

@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, NodeNotReadyError
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 from servicecert_schemas import topics
-from servicecert_worker.clock import ClockGuard
-from servicecert_worker.faults import background
+from servicecert_worker.core.clock import ClockGuard
+from servicecert_worker.core.faults import background
 from servicecert_worker.kafka.internals import client_of, group_members, remove_member
 from servicecert_worker.runtime import members
 from servicecert_worker.runtime.members import DeadMembers, Membership, member_name

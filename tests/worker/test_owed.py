@@ -11,7 +11,7 @@ from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.domain.owed import Known, content_id, is_owed
+from servicecert_worker.core.owed import Known, content_id, is_owed
 from services.handler import example
 
 OTHERS: dict[type[EventData], dict[str, Any]] = {

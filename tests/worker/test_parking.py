@@ -16,7 +16,7 @@ from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime import parking
 from toy.stand import Stand, numbered

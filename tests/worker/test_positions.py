@@ -10,13 +10,13 @@ import aiohttp
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 from servicecert_schemas import topics
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.kafka.internals import client_of, committed_offsets
-from servicecert_worker.signatures import Verifier
 from toy.stand import PARTITIONS, Stand, eventually, numbered
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4, uuid5
 from servicecert_schemas.certificate import CertificateVoided, IssuingRefused
 from servicecert_schemas.event import EventData
 from servicecert_schemas.values import Texts
-from servicecert_worker.domain.published import (
+from servicecert_worker.core.published import (
     PublishedEvent,
     PublishedEvents,
     announcement_id,

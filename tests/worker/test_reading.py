@@ -4,7 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from servicecert_cli.connections import kafka
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.kafka import reading, topic_creation

@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_schemas.codec import to_record
-from servicecert_worker.decider import Event, Examined, Facts, FactsInvalid, Result, Service
-from servicecert_worker.runtime.fold import Item
+from servicecert_worker.core.decider import Event, Examined, Facts, FactsInvalid, Result, Service
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Arrival, Poison, Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import TurnResult
-from servicecert_worker.signatures import Verifier
 from toy.service import Act
 from toy.stand import numbered
 

@@ -19,16 +19,16 @@ from servicecert_cli.operations.forgotten import Comparison
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.topics import CERTIFICATES
-from servicecert_worker.decider import Connection, Happened
-from servicecert_worker.domain.owed import content_id
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Connection, Happened
+from servicecert_worker.core.owed import content_id
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.reading import PartReader
 from servicecert_worker.replay.agreement import Difference, drop_contradicting
 from servicecert_worker.replay.order import Agenda
 from servicecert_worker.runtime.effects import NOBODY
-from servicecert_worker.runtime.record import Record
-from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import database
 from services.handler import example
 from toy.remembering import NOW, Course, Interrupted, Pool, Remembering, Taken, record, replayed, restored, tables

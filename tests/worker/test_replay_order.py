@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_worker.decider import Due
+from servicecert_worker.core.decider import Due
+from servicecert_worker.core.record import Record
 from servicecert_worker.replay.order import SOON, Agenda, Read, moments
-from servicecert_worker.runtime.record import Record
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from servicecert_worker.core.record import Record
 from servicecert_worker.replay.untold import Untold
-from servicecert_worker.runtime.record import Record
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LAST = NOW + timedelta(seconds=9)

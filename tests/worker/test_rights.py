@@ -14,8 +14,8 @@ from databases import new_database
 from identities import Identities
 from psycopg import sql
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.storage import database, rights, schema
 from servicecert_worker.storage.transport import is_private
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
+from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 
 @pytest.mark.parametrize("mode", [0o400, 0o600])

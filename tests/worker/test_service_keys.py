@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.service_keys import PUBLIC, key_id, make_keys, read_key, read_public_keys
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.service_keys import PUBLIC, key_id, make_keys, read_key, read_public_keys
 
 
 def test_an_invalid_key_is_refused_in_a_sentence(tmp_path: Path) -> None:

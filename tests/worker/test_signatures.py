@@ -20,11 +20,11 @@ from servicecert_schemas.revocation import RevocationRequested
 from servicecert_schemas.signed_bytes import SIGNATURE, signed_bytes
 from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, TOPICS, Topic, unversioned
 from servicecert_worker.audit.checkpoints import is_signed
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
+from servicecert_worker.core.record import Poison, Record, arrive
+from servicecert_worker.core.service_keys import make_keys, read_key, read_public_keys
+from servicecert_worker.core.signatures import Signer, Verifier
 from servicecert_worker.kafka.follower import change_of
-from servicecert_worker.runtime.record import Poison, Record, arrive
-from servicecert_worker.service_keys import make_keys, read_key, read_public_keys
-from servicecert_worker.signatures import Signer, Verifier
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SIGNED = [

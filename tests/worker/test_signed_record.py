@@ -7,7 +7,7 @@ import pytest
 from identities import InMemory
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.codec import to_record
-from servicecert_worker.domain.signed_record import SignedRecord
+from servicecert_worker.core.signed_record import SignedRecord
 
 WRITERS = InMemory()
 

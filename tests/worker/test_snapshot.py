@@ -10,14 +10,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker.decider import Change, TopicSnapshot
+from servicecert_worker.core.decider import TopicSnapshot
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.runtime.snapshot import SnapshotFollower
-from servicecert_worker.signatures import Verifier
 from worker.raw_batches import Raw, batch, send
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))

@@ -12,13 +12,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
 from servicecert_schemas import topics
-from servicecert_worker.faults import Outage
+from servicecert_worker.core.faults import Outage
+from servicecert_worker.core.record import Record
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import source as sources
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.source import Source
-from servicecert_worker.runtime.record import Record
 from toy.stand import Stand, eventually, numbered
 
 PARTITION = TopicPartition("applications", 0)

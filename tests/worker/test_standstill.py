@@ -20,20 +20,20 @@ from identities import Identities
 from servicecert_cli.connections import kafka
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import APPLICATIONS, REGISTERS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Change
-from servicecert_worker.domain.standstill import Standstill
+from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.core.standstill import Standstill
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.kafka.partitioner import partition_for
 from servicecert_worker.kafka.source import Source
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
-from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy import service as toy
 from toy.stand import Stand, eventually, numbered

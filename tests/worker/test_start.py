@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from servicecert_deploy import Parts
-from servicecert_deploy.ports import free_port
+from servicecert_launcher import Parts
+from servicecert_launcher.ports import free_port
 from toy.stand import BY_FASTSTREAM, BY_US, Stand, assert_exact, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from servicecert_worker.decider import Done, Effect, Result, Task
+from servicecert_worker.core.decider import Done, Effect, Result, Task
 from servicecert_worker.runtime.effects import NOBODY, Effects
 from toy.service import MIGRATIONS, Act
 

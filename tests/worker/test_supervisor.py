@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servicecert_worker.faults import background, with_timeout
+from servicecert_worker.core.faults import background, with_timeout
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.internals import client_of, group_members
 from servicecert_worker.process.application import Application
-from servicecert_worker.process.settings import ProcessSettings
 from servicecert_worker.process.supervisor import notify, report_alive
+from servicecert_worker.runtime.settings import ProcessSettings
 from toy import service as toy
 from toy.stand import Stand
 

@@ -10,9 +10,9 @@ from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
-from servicecert_worker.clock import ClockGuard
-from servicecert_worker.decider import Effect
-from servicecert_worker.faults import Outage
+from servicecert_worker.core.clock import ClockGuard
+from servicecert_worker.core.decider import Effect
+from servicecert_worker.core.faults import Outage
 from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.effects import Effects

@@ -16,12 +16,12 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otlp_collector import Collector, collecting
 from servicecert_schemas.application import ApplicationWithdrawn
-from servicecert_worker.decider import Done, Event, Result, Retry, Task
-from servicecert_worker.domain import traces
-from servicecert_worker.process.otlp import OtlpTelemetry
-from servicecert_worker.process.telemetry import NoTelemetry, Telemetry, is_on, open_telemetry
-from servicecert_worker.runtime.fold import Decided
-from servicecert_worker.runtime.record import Arrival, ParkedRow, Poison, Record
+from servicecert_worker.core import traces
+from servicecert_worker.core.decider import Done, Event, Result, Retry, Task
+from servicecert_worker.core.fold import Decided
+from servicecert_worker.core.record import Arrival, ParkedRow, Poison, Record
+from servicecert_worker.observe.otlp import OtlpTelemetry
+from servicecert_worker.observe.telemetry import NoTelemetry, Telemetry, is_on, open_telemetry
 from servicecert_worker.runtime.turn import TurnResult
 from toy.service import Act
 from toy.stand import ACTOR

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.texts import InvalidTexts, read_texts
+from servicecert_worker.core.texts import InvalidTexts, read_texts
 
 GOOD = '[answers]\nlate = "{days} %s"\n"not-yet" = "%s"\n'
 

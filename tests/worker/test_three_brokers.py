@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from recycling import Migrated
-from servicecert_deploy import Kafka, Parts
+from servicecert_launcher import Kafka, Parts
 from toy import service as toy
 from toy.brokers import COUNT, three_brokers
 from toy.stand import Stand, assert_exact, numbered

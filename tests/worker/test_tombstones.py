@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from servicecert_schemas import topics
-from servicecert_worker.runtime.fold import Item
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Arrival, Poison, Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.record import Arrival, Poison, Record
 from servicecert_worker.runtime.turn import TurnResult
-from servicecert_worker.signatures import Verifier
 from toy import service as toy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

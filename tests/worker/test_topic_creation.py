@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import RequestTimedOutError, TopicAuthorizationFailedError
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka import topic_creation
 from toy.stand import TOPICS, Stand
 

@@ -11,14 +11,14 @@ from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.decider import Deadline, Due, Event, Happened, Intent
-from servicecert_worker.decider import Decision as Decided
-from servicecert_worker.domain import traces
-from servicecert_worker.process import spans
-from servicecert_worker.runtime.fold import Folded, fold
-from servicecert_worker.runtime.record import Arrival, Poison, Record, arrive
+from servicecert_worker.core import traces
+from servicecert_worker.core.decider import Deadline, Due, Event, Happened, Intent
+from servicecert_worker.core.decider import Decision as Decided
+from servicecert_worker.core.fold import Folded, fold
+from servicecert_worker.core.record import Arrival, Poison, Record, arrive
+from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.observe import spans
 from servicecert_worker.runtime.turn import TurnResult
-from servicecert_worker.signatures import Verifier
 from toy.service import Act, Tally
 from toy.stand import ACTOR
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 from aiokafka.errors import KafkaConnectionError
-from servicecert_deploy import Parts
-from servicecert_worker.faults import is_transient
+from servicecert_launcher import Parts
+from servicecert_worker.core.faults import is_transient
 
 
 async def test_f5_only_a_lost_connection_is_an_outage_of_the_database(parts: Parts) -> None:

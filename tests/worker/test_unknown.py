@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from servicecert_worker.domain.fence import (
+from servicecert_worker.core.unknown import (
     Seen,
     Unknown,
     by_topic,

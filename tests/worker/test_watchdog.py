@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 from identities import Identities
-from servicecert_worker.decider import Result
+from servicecert_worker.core.decider import Result
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
-from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.runtime import loop as loops
 from servicecert_worker.runtime import worker as workers
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy import service as toy

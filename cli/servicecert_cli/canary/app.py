@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from servicecert_pki.profiles import load_profiles
 from servicecert_revoker.ocsp.effects.pinned import pinned
 from servicecert_schemas.principals import Principal
-from servicecert_worker.clock import clock_ahead
-from servicecert_worker.faults import OperatorError, background
+from servicecert_worker.core.clock import clock_ahead
+from servicecert_worker.core.faults import OperatorError, background
+from servicecert_worker.core.secret_settings import check_secret_files
+from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs, settings_fault
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.secret_settings import check_secret_files
 from servicecert_worker.process.service import wait_for_broker
-from servicecert_worker.service_keys import read_public_keys
-from servicecert_worker.signatures import Verifier
 
 from ..faults import UserError
 from .customer import TYPE

@@ -11,12 +11,12 @@ from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Undecodable
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import ACCOUNTS, CASES, CERTIFICATES
-from servicecert_worker.decider import Change
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
-from servicecert_worker.runtime.record import Record
-from servicecert_worker.signatures import Verifier
 
 from ..connections import kafka
 from .customer import CANARY

@@ -6,7 +6,7 @@ from datetime import datetime
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from servicecert_worker.process.metrics import Basics
+from servicecert_worker.runtime.metrics import Basics
 
 from .domain.stages import Outcome, Stage, Step
 

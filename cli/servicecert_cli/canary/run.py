@@ -21,9 +21,9 @@ from servicecert_schemas.canary import new_case_id
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailKind
-from servicecert_worker.clock import Clock
-from servicecert_worker.faults import OperatorError, error_summary, is_transient
-from servicecert_worker.signatures import Verifier
+from servicecert_worker.core.clock import Clock
+from servicecert_worker.core.faults import OperatorError, error_summary, is_transient
+from servicecert_worker.core.signatures import Verifier
 
 from ..connections import kafka
 from ..e_service.publishing import publish

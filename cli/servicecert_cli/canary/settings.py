@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 from servicecert_schemas.values import BusinessId, EmailAddress, Text
-from servicecert_worker.process.settings import ReaderSettings
+from servicecert_worker.runtime.settings import ReaderSettings
 
 
 class Settings(ReaderSettings):

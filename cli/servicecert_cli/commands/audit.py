@@ -8,7 +8,7 @@ import click
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
-from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.core.service_keys import read_public_keys
 
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError

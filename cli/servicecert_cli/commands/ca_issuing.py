@@ -14,10 +14,10 @@ from servicecert_pki.authority import Authority
 from servicecert_revoker.operator import reconciliation as revoked
 from servicecert_revoker.operator.reconciliation import Discrepancy, PublishedResponders, Signatures
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
+from servicecert_schemas.event import Change
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
-from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka

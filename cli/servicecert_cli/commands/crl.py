@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from servicecert_revoker.crl.effects import server as crl_server
-from servicecert_revoker.crl.operator.requests import publish_now, published_cas
+from servicecert_revoker.operator.crl_requests import publish_now, published_cas
+from servicecert_revoker.serving import crl_server
 from servicecert_worker.process.clients import Proxies
 
 from ..faults import UserError, unknown

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import psycopg
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
+from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.storage import database
 
 from ..connections.addresses import database_url

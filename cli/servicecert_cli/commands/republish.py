@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 from servicecert_pki.authority import Authority
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.service_keys import read_key, read_public_keys
-from servicecert_worker.signatures import Signer
-from servicecert_worker.storage.owing import Books
+from servicecert_worker.audit.owing import Books
+from servicecert_worker.core.service_keys import read_key, read_public_keys
+from servicecert_worker.core.signatures import Signer
 
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError

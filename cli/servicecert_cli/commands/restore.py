@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.application import settings_fault
-from servicecert_worker.process.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings
 
 from ..faults import UserError
 from ..operations import replaying

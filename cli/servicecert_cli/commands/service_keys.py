@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.service_keys import make_keys
+from servicecert_worker.core.service_keys import make_keys
 
 from ..terminal.output import as_json, say
 from .options import FOLDER

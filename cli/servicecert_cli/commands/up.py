@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 from servicecert_schemas.principals import Principal
-from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.core.access import KafkaAccess
 
 from ..demo.example import MAIL_FOLDER
 from ..operations.broker_identities import ADMINISTRATOR

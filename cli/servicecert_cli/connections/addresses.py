@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from pydantic import ValidationError
-from servicecert_worker.kafka.access import KafkaAccess
+from servicecert_worker.core.access import KafkaAccess
+from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.application import settings_fault
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
-from servicecert_worker.process.settings import SECRETS
+from servicecert_worker.runtime.settings import SECRETS
 from servicecert_worker.storage.database import with_password
 
 from ..faults import UserError

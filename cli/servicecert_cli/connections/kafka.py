@@ -17,17 +17,17 @@ from aiokafka.errors import (
     for_code,
 )
 from servicecert_schemas.codec import Record, Undecodable
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import Topic
-from servicecert_worker.decider import Change
-from servicecert_worker.faults import OperatorError, no_broker, with_timeout
+from servicecert_worker.core.faults import OperatorError, no_broker, with_timeout
+from servicecert_worker.core.record import Record as Fetched
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
 from servicecert_worker.kafka.partitioner import partitions_with
-from servicecert_worker.process.settings import WorkerSettings
-from servicecert_worker.runtime.record import Record as Fetched
-from servicecert_worker.signatures import Verifier
+from servicecert_worker.runtime.settings import WorkerSettings
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0

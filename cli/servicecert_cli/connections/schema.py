@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.storage import database
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from rich.console import Console
-from servicecert_deploy.mail_catcher import CaughtMail
+from servicecert_launcher.mail_catcher import CaughtMail
 from servicecert_schemas.case import CaseChanged, Deficiency
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.values import Language, Texts

@@ -11,7 +11,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from pydantic_settings import BaseSettings
-from servicecert_worker.faults import error_summary, is_transient, operator_message
+from servicecert_worker.core.faults import error_summary, is_transient, operator_message
 
 from .catalogue import CATALOGUE, CAUSES, Line
 from .domain.check import Check, Finding, Severity, first_things_first, skipped

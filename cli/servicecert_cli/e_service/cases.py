@@ -7,8 +7,8 @@ from uuid import UUID
 from aiokafka import TopicPartition
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import Undecodable
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import CASES
-from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
 

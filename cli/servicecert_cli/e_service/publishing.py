@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
+from servicecert_worker.core.signatures import Signer
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.signatures import Signer
 
 from ..connections import kafka
 

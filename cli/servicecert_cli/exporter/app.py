@@ -15,15 +15,22 @@ from faststream import FastStream
 from pydantic import ValidationError
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.clock import clock_ahead
-from servicecert_worker.faults import OperatorError, Outage, backoff, error_summary, guard_cancellation, with_timeout
+from servicecert_worker.core.clock import clock_ahead
+from servicecert_worker.core.faults import (
+    OperatorError,
+    Outage,
+    backoff,
+    error_summary,
+    guard_cancellation,
+    with_timeout,
+)
+from servicecert_worker.core.secret_settings import check_secret_files
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.lag import LagMeter, read_by
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.metrics import Basics
-from servicecert_worker.process.secret_settings import check_secret_files
 from servicecert_worker.process.service import broker_fault
+from servicecert_worker.runtime.metrics import Basics
 from servicecert_worker.storage import figures
 from servicecert_worker.storage.database import CONNECT_SECONDS
 

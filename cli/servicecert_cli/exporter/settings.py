@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
-from servicecert_worker.process.settings import SECRETS, PasswordFile, ProcessSettings, dsn_of
+from servicecert_worker.runtime.settings import SECRETS, PasswordFile, ProcessSettings, dsn_of
 
 
 class Settings(ProcessSettings):

@@ -7,7 +7,7 @@ from typing import Any
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.domain.table_locks import TableLock
+from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.storage.figures import OF_EVERY_SERVICE, Figure, Samples
 
 

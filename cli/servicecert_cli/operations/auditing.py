@@ -17,12 +17,12 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.characters import cleaned
 from servicecert_schemas.codec import Undecodable
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES, unversioned
 from servicecert_worker.audit.exported import Exported, Signed
 from servicecert_worker.audit.verification import Verified, verify
-from servicecert_worker.decider import Change
+from servicecert_worker.core.service_keys import TrustedKey
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.service_keys import TrustedKey
 
 from ..connections import kafka
 from ..connections.schema import connected, opened

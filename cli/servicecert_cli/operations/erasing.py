@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.topics import CASES, SERVICES
-from servicecert_worker.domain.traces import is_case
-from servicecert_worker.faults import with_timeout
+from servicecert_worker.core.faults import with_timeout
+from servicecert_worker.core.traces import is_case
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partitions_with
 

@@ -15,13 +15,13 @@ from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.headers import SEQUENCE
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 from servicecert_worker.audit.chain import key_of, position_of
-from servicecert_worker.decider import Service
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Service
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.record import Arrival, Record, arrive, is_junk, is_relevant, possible_ids
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.outputs import Ends, Outputs, written_topics
 from servicecert_worker.kafka.reading import PartReader
-from servicecert_worker.runtime.record import Arrival, Record, arrive, is_junk, is_relevant, possible_ids
-from servicecert_worker.signatures import Verifier
 from servicecert_worker.storage import QUERIES
 
 _STEP = 200

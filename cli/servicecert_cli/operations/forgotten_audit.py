@@ -16,8 +16,8 @@ import asyncpg
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Checkpoint
 from servicecert_worker.audit.exported import Signed
+from servicecert_worker.core.service_keys import TrustedKeys
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.service_keys import TrustedKeys
 
 from .auditing import exported
 

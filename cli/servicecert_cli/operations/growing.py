@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizationFailedError
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.faults import OperatorError, backoff, with_timeout
+from servicecert_worker.core.faults import OperatorError, backoff, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, leaders_by_broker
 from servicecert_worker.kafka.lag import LagMeter, read_by

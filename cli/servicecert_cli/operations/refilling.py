@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 from servicecert_pki.private_keys import without_private_keys
-from servicecert_worker.faults import with_timeout
+from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import Place

@@ -13,17 +13,18 @@ from typing import Any, Protocol
 
 import asyncpg
 from aiokafka.errors import KafkaError
+from servicecert_schemas.event import Change
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Change, Service
-from servicecert_worker.faults import OperatorError, no_broker
+from servicecert_worker.core.decider import Service
+from servicecert_worker.core.faults import OperatorError, no_broker
+from servicecert_worker.core.service_keys import read_key, read_public_keys
+from servicecert_worker.core.signatures import Signer, Verifier
 from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.kafka.reading import part_reader
-from servicecert_worker.process.settings import WorkerSettings
 from servicecert_worker.replay.agreement import drop_contradicting
 from servicecert_worker.replay.replay import Replay, ReplayClock, Replayed
+from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.service_keys import read_key, read_public_keys
-from servicecert_worker.signatures import Signer, Verifier
 from servicecert_worker.storage import QUERIES, database, schema
 
 from ..connections import kafka

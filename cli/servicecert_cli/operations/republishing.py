@@ -8,16 +8,17 @@ from datetime import UTC, datetime
 from typing import cast
 
 import asyncpg
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import TOPIC_OF, Topic
-from servicecert_worker.decider import Change, Connection
-from servicecert_worker.domain.owed import Known, Owed
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.audit import owing
+from servicecert_worker.audit.owing import CHECKPOINTS, Books
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.owed import Known, Owed
+from servicecert_worker.core.service_keys import TrustedKeys
+from servicecert_worker.core.signatures import Signer, Verifier
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.service_keys import TrustedKeys
-from servicecert_worker.signatures import Signer, Verifier
-from servicecert_worker.storage import owing
 from servicecert_worker.storage.operator_requests import OperatorAction, record
-from servicecert_worker.storage.owing import CHECKPOINTS, Books
 
 from ..connections import kafka
 from ..connections.schema import connected

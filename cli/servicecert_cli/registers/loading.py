@@ -9,9 +9,9 @@ from itertools import islice
 from uuid import UUID, uuid5
 
 from servicecert_schemas.codec import to_record
+from servicecert_schemas.event import Change
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker.decider import Change
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from servicecert_deploy import DatabaseTls, Parts, Secured
+from servicecert_launcher import DatabaseTls, Parts, Secured
 from servicecert_schemas.principals import Principal
+from servicecert_worker.core.access import KafkaAccess, SecurityProtocol
 from servicecert_worker.domain.broker_acls import acls
 from servicecert_worker.kafka import rights_creation
-from servicecert_worker.kafka.access import KafkaAccess, SecurityProtocol
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..operations.broker_identities import ADMINISTRATOR, BROKER, Identity, TrialCa

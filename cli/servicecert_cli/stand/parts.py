@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import psycopg
 from psycopg import sql
-from servicecert_deploy import Parts, start_parts
-from servicecert_deploy.environment import DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS
+from servicecert_launcher import Parts, start_parts
+from servicecert_launcher.environment import DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.kafka.access import PLAINTEXT_ACCESS
+from servicecert_worker.core.access import PLAINTEXT_ACCESS
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 

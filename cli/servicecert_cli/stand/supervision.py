@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from servicecert_deploy import Child
+from servicecert_launcher import Child
 
 from .system import System
 

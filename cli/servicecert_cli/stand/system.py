@@ -5,7 +5,7 @@
         system.urls["intake"]                              # the DATABASE_URL of a service
         system.mails.mails, system.mail_folder             # the mails: in memory, and as files
         system.crl_url, system.crl_folder, system.ocsp_url
-        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp": servicecert_deploy.Child
+        system.children["issuer"].kill()                   # "issuer", "issuer-2", …, "ocsp": servicecert_launcher.Child
         system.start("issuer")                             # a new process under the same name
         await system.ready("issuer")
         await system.metrics("issuer")
@@ -25,17 +25,16 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
-from servicecert_deploy import Child, DeployError, Parts
-from servicecert_deploy.mail_catcher import MailCatcher
-from servicecert_deploy.ports import HOST, free_port
+from servicecert_launcher import Child, DeployError, Parts
+from servicecert_launcher.mail_catcher import MailCatcher
+from servicecert_launcher.ports import HOST, free_port
 from servicecert_pki.manifest import MANIFEST
-from servicecert_revoker.crl.effects import server as crl_server
-from servicecert_revoker.effects import admission
+from servicecert_revoker.serving import admission, crl_server
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.core.service_keys import make_keys
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.service_keys import make_keys
 from servicecert_worker.storage import database
 
 from ..faults import UserError

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from servicecert_deploy import SoftHsm
+from servicecert_launcher import SoftHsm
 from servicecert_pki.key_store import token_label
 from servicecert_pki.profile import Environment
 

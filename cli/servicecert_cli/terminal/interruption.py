@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import TypeVar
 
 import uvloop
-from servicecert_worker.kafka.access import over_tls
+from servicecert_worker.core.access import over_tls
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ import asyncpg
 from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_pki.profiles import load_profiles
+from servicecert_schemas.membership import refusals
 from servicecert_schemas.topics import (
     ACCOUNTS,
     APPLICATIONS,
@@ -19,9 +20,8 @@ from servicecert_schemas.topics import (
     NOTIFICATIONS,
     REGISTERS,
 )
-from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service, TopicSnapshot
-from servicecert_worker.domain.membership import refusals
+from servicecert_worker.core.clock import Clock, machine_clock
+from servicecert_worker.core.decider import Effect, Service, TopicSnapshot
 
 from .domain.account_limits import Limits
 from .domain.case import Case

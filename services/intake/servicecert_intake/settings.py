@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicecert_worker.domain.membership import MOST_ACCOUNTS
+from servicecert_schemas.membership import MOST_ACCOUNTS
 
 from .domain.registers.snapshot import MOST_ENTRIES
 

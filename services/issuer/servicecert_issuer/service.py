@@ -15,11 +15,11 @@ from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
-from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service
+from servicecert_worker.core.clock import Clock, machine_clock
+from servicecert_worker.core.decider import Effect, Service
+from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.reading import read_whole
-from servicecert_worker.service_keys import read_public_keys
-from servicecert_worker.signatures import Verifier
 
 from .domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
 from .domain.examine import Examine, IssuingContext

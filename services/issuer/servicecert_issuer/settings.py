@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from servicecert_pki.lint import LintSetting
 from servicecert_pki.signing_settings import SigningSettings
-from servicecert_worker.process.settings import ReaderSettings
+from servicecert_worker.runtime.settings import ReaderSettings
 
 
 class Settings(SigningSettings, ReaderSettings):

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import asyncpg
 from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, DEADLINES
-from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Service
+from servicecert_worker.core.clock import Clock, machine_clock
+from servicecert_worker.core.decider import Effect, Service
 
 from .domain.decide import decide, is_relevant
 from .domain.examine import examine

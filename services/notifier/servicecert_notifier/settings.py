@@ -6,12 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
+from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 from .domain.pace import Limits
+from .domain.relays import Relay
 from .mail.domain.message import Sender, UnsendableAddress, mailbox
 from .mail.effects.dkim_key import DkimKey
-from .smtp.domain.relays import Relay
 
 _SELECTOR = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*")
 

@@ -12,22 +12,20 @@ from typing import Any
 import aiohttp
 import asyncpg
 from servicecert_pki.lint import throw_away_keys
+from servicecert_schemas.membership import refusals
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
-from servicecert_worker.clock import Clock, machine_clock
-from servicecert_worker.decider import Effect, Recall, Service, TopicSnapshot
-from servicecert_worker.domain.membership import refusals
+from servicecert_worker.core.clock import Clock, machine_clock
+from servicecert_worker.core.decider import Effect, Recall, Service, TopicSnapshot
 
-from .crl.domain.publication import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
-from .crl.effects.files import CrlFiles
-from .crl.effects.publish import Publish
-from .crl.effects.publishers import Address, Distribution
-from .crl.effects.root_crls import RootCrls
-from .crl.effects.run import CrlRunner, Timing
-from .crl.effects.served import Served
-from .crl.operator.gauges import CrlStats, gauges
-from .crl.storage.announced import keep_announced
-from .domain.clocks import ALARM, Late
+from .crl.files import CrlFiles
+from .crl.gauges import CrlStats, gauges
+from .crl.publish import Publish
+from .crl.publishers import Address, Distribution
+from .crl.root_crls import RootCrls
+from .crl.run import CrlRunner, Timing
+from .crl.served import Served
+from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
 from .domain.irregular import IRREGULAR, Irregular
@@ -35,12 +33,14 @@ from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.recall import recalled_facts, recalled_result
 from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
+from .domain.time_limits import ALARM, Late
 from .effects.cascade import Cascade
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
 from .effects.irregularity import Irregularities
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
+from .storage.announced import keep_announced
 from .storage.prepare import prepare
 from .storage.responders import booked
 from .storage.standings import count_standings

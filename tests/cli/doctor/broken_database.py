@@ -17,7 +17,7 @@ from identities import Identities
 from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.domain import database as database_checks
 from servicecert_cli.doctor.facts import database as database_facts
-from servicecert_deploy.ports import HOST, free_port
+from servicecert_launcher.ports import HOST, free_port
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.revocation import Standing, StandingChanged
 

@@ -18,7 +18,7 @@ from cli.doctor.breaking import CRITICAL, WARNING, breaks
 from cli.doctor.installation import Installation
 from servicecert_cli.connections import kafka
 from servicecert_cli.doctor.facts import kafka as kafka_facts
-from servicecert_deploy.ports import HOST, free_port
+from servicecert_launcher.ports import HOST, free_port
 from servicecert_schemas.topics import (
     ACCOUNTS,
     APPLICATIONS,

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_cli.doctor.facts import machine
-from servicecert_deploy.ports import free_port
+from servicecert_launcher.ports import free_port
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.ceremony_files import open_root
 from servicecert_pki.root_crl import make_root_crls, root_crl_file

@@ -40,17 +40,17 @@ from servicecert_pki.partitions import crl_name
 from servicecert_pki.profile import Usage
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import spki_of, spki_sha256
-from servicecert_revoker.crl.effects import server as crl_server
 from servicecert_revoker.ocsp.effects.server import serve as serve_ocsp
 from servicecert_revoker.service import MIGRATIONS as REVOKER
+from servicecert_revoker.serving import crl_server
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor
-from servicecert_worker.clock import machine_clock
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.service_keys import make_keys, read_key
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.members import member_name
-from servicecert_worker.service_keys import make_keys, read_key
 from servicecert_worker.storage import database, schema
 from services.notifier.smtp_script import Script
 from services.revoker.ocsp_stand import GOOD, answering

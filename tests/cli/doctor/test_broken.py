@@ -18,7 +18,7 @@ from servicecert_cli.doctor.catalogue import CATALOGUE
 from servicecert_cli.doctor.domain.check import Check, Severity
 from servicecert_cli.doctor.examine import examine
 from servicecert_cli.doctor.facts import groups
-from servicecert_deploy import Parts
+from servicecert_launcher import Parts
 from servicecert_worker.kafka.cluster import Cluster
 
 FAULTS = (UNKNOWN, WARNING, CRITICAL)

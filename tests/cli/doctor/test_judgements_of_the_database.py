@@ -26,8 +26,8 @@ from servicecert_cli.doctor.domain.database import (
 )
 from servicecert_cli.doctor.domain.fence import check_fence
 from servicecert_cli.doctor.domain.table_locks import check_table_locks
-from servicecert_worker.domain.fence import Unknown
-from servicecert_worker.domain.table_locks import TableLock
+from servicecert_worker.core.table_locks import TableLock
+from servicecert_worker.core.unknown import Unknown
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])

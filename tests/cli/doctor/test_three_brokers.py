@@ -11,7 +11,7 @@ import pytest
 from commandline import run_process
 from servicecert_cli.doctor.domain.check import Check, Severity
 from servicecert_cli.doctor.examine import examine
-from servicecert_deploy import Kafka
+from servicecert_launcher import Kafka
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.kafka import topic_creation
 from toy.brokers import COUNT, three_brokers

@@ -24,11 +24,11 @@ from servicecert_schemas.application import (
 )
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_schemas.event import Actor, Assurance, Change, Role
 from servicecert_schemas.values import is_business_id
-from servicecert_worker.decider import Change, Due, Event, Result, Service, Stored
-from servicecert_worker.runtime.fold import Folded, fold
-from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.core.decider import Due, Event, Result, Service, Stored
+from servicecert_worker.core.fold import Folded, fold
+from servicecert_worker.core.record import Arrival, Record
 
 SERIAL = "0a" * 16
 CASE = UUID(int=0x0D9BB3A2)

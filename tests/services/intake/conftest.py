@@ -27,12 +27,12 @@ from servicecert_schemas.application import (
 )
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided, IssuingRefused
-from servicecert_schemas.event import Actor, EventData
+from servicecert_schemas.event import Actor, Change, EventData
 from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.membership import NO_ACCOUNTS, Accounts, accounts_after
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import is_business_id
-from servicecert_worker.decider import Change, Decision, Event, Happened
-from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
+from servicecert_worker.core.decider import Decision, Event, Happened
 
 # A machine that does much else at the same time makes an example slow, not wrong.
 settings.register_profile("patient", deadline=None)

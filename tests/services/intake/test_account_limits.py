@@ -15,7 +15,7 @@ from servicecert_schemas.application import ApplicationSubmitted, ApplicationWit
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.event import Actor
-from servicecert_worker.decider import Event, Stored
+from servicecert_worker.core.decider import Event, Stored
 
 from .conftest import CASE_ID, COLLEAGUE, NOW, SERVER_FORM, event, reports
 

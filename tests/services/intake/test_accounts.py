@@ -17,15 +17,15 @@ from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.event import Actor, Role
-from servicecert_worker.decider import Change, Due
-from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS, refusals
-from servicecert_worker.domain.membership import accounts_after as apply
+from servicecert_schemas.event import Actor, Change, Role
+from servicecert_schemas.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS, refusals
+from servicecert_schemas.membership import accounts_after as apply
+from servicecert_worker.core.decider import Due
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.runtime.record import Record
 from servicecert_worker.runtime.snapshot import SnapshotFollower
-from servicecert_worker.signatures import Verifier
 from services.intake.conftest import with_form
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -15,9 +15,9 @@ from servicecert_intake.domain.decide import decide
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Due, Stored
-from servicecert_worker.runtime.fold import fold
-from servicecert_worker.runtime.record import Arrival, Record
+from servicecert_worker.core.decider import Due, Stored
+from servicecert_worker.core.fold import fold
+from servicecert_worker.core.record import Arrival, Record
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 PLACE = Record("applications", 0, 0, None, (), None, NOW)

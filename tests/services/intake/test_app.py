@@ -13,11 +13,11 @@ from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import to_record
+from servicecert_schemas.event import Change
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.parked import RecordParked
-from servicecert_worker.clock import machine_clock
-from servicecert_worker.decider import Change
+from servicecert_worker.core.clock import machine_clock
 from services.handler import example, handling
 
 SUBMITTED = example(ApplicationSubmitted)

@@ -5,10 +5,10 @@ from functools import partial
 
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, apply
 from servicecert_intake.operator.sizes import Sizes
+from servicecert_schemas import membership
+from servicecert_schemas.event import Change
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
 from servicecert_schemas.register import Intermediary, RegisterEntry
-from servicecert_worker.decider import Change
-from servicecert_worker.domain import membership
-from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
 
 from .conftest import NOW, member, opened
 

@@ -12,8 +12,8 @@ from servicecert_intake.domain.customer import ASK_AGAIN
 from servicecert_intake.domain.deadlines import due_day, is_weekday, lapse_time, months_after
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineWarned
-from servicecert_worker.decider import Due
-from servicecert_worker.domain.membership import accounts_after
+from servicecert_schemas.membership import accounts_after
+from servicecert_worker.core.decider import Due
 from services.intake.conftest import member
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.revocation import CrlPublished
-from servicecert_worker.decider import Due, Event, Unanswerable
+from servicecert_worker.core.decider import Due, Event, Unanswerable
 from services.intake.conftest import event
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, Histo
 from servicecert_schemas.codec import decode, to_record
 from servicecert_schemas.topics import unversioned
 from servicecert_schemas.upcasting import UPCASTERS, as_written, upcast
-from servicecert_worker.decider import Decision, Unanswerable
+from servicecert_worker.core.decider import Decision, Unanswerable
 from services.intake.steps import ALLOWED_TRANSITIONS
 from services.intake.steps import TRANSITION_CAUSES as DRAWN
 

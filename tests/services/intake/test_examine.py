@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from servicecert_intake.domain.examine import ApplicationParts, examine, judge_request
 from servicecert_schemas.application import CsrAttached
 from servicecert_schemas.event import Actor
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 
 
 def request(key) -> x509.CertificateSigningRequest:

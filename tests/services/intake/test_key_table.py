@@ -32,12 +32,12 @@ from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.revocation import RevocationRegistered
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Deadline, Due, Event, Intent, Result
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.decider import Deadline, Due, Event, Intent, Result
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.record import Arrival, Record, arrive
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.record import Arrival, Record, arrive
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.signatures import Verifier
 from services.intake.conftest import COLLEAGUE, NOW, SERVER_FORM
 
 from pki import weak_keys

@@ -16,7 +16,7 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
-from servicecert_worker.decider import Decision, Due
+from servicecert_worker.core.decider import Decision, Due
 from services.intake.conftest import from_own_account
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

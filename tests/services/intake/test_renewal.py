@@ -13,7 +13,7 @@ from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage.store import CaseStore
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import CaseState
-from servicecert_worker.decider import Result, Stored, Task
+from servicecert_worker.core.decider import Result, Stored, Task
 from services.intake.conftest import from_own_account, with_form
 
 RSA, EC = (judge_request(request(f"{name}.pem")) for name in ("rsa-2048", "ec-p384"))

@@ -26,15 +26,15 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.event import Actor
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Due, Event
-from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Due, Event
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.record import Record, arrive
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.replay.replay import Replay, ReplayClock, Replayed
-from servicecert_worker.runtime.fold import Item
-from servicecert_worker.runtime.record import Record, arrive
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.signatures import Verifier
 
 from .conftest import CASE_ID, COLLEAGUE, MEMBERS, SERVER_FORM, opened
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from servicecert_intake.domain.case import Case
 from servicecert_schemas.case import CaseState
-from servicecert_worker.domain.membership import NO_ACCOUNTS, accounts_after
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
 from services.intake.conftest import MINUTE, NOW, OPENED, from_own_account, opened
 
 PROVIDER = {

@@ -15,7 +15,7 @@ from servicecert_intake.settings import Settings
 from servicecert_intake.storage.store import CaseStore
 from servicecert_pki.serials import serial_hex
 from servicecert_schemas.case import CaseState
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_worker.core.decider import Conflict, Connection, Stored
 from services.intake.steps import ALLOWED_TRANSITIONS
 
 STORE = CaseStore()

@@ -10,7 +10,7 @@ from servicecert_intake.domain.rules.reassessment import REASSESS
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage import store
 from servicecert_intake.storage.store import CaseStore
-from servicecert_worker.decider import Stored
+from servicecert_worker.core.decider import Stored
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 NIGHT = NOW + timedelta(hours=16)

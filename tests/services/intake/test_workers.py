@@ -13,8 +13,8 @@ from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.topic_reader import reading_topics
-from servicecert_deploy import Child
 from servicecert_intake.service import MIGRATIONS, NAME
+from servicecert_launcher import Child
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from databases import new_database
 from identities import Identities
-from servicecert_deploy import Parts
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted
 from servicecert_issuer.service import MIGRATIONS
+from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import SigningKey
@@ -34,7 +34,7 @@ from servicecert_schemas.certificate import (
     Subject,
 )
 from servicecert_schemas.values import CertificateType, Language, Usage
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 from servicecert_worker.storage import database, schema
 from services.handler import example
 

@@ -27,13 +27,13 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
-from servicecert_worker.domain.signed_record import SignedRecord
-from servicecert_worker.runtime.fold import Item
+from servicecert_worker.core.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Arrival, Record
+from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.core.signed_record import SignedRecord
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.record import Arrival, Record
 from servicecert_worker.runtime.turn import TurnResult, Turns
-from servicecert_worker.signatures import Verifier
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 OWNER = 7

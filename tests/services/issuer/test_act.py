@@ -32,8 +32,8 @@ from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, ServerNames, Subject
 from servicecert_schemas.values import Language, Usage
-from servicecert_worker.decider import Conflict, Due, Event, Stored
-from servicecert_worker.domain.signed_record import SignedRecord
+from servicecert_worker.core.decider import Conflict, Due, Event, Stored
+from servicecert_worker.core.signed_record import SignedRecord
 from services.issuer.harness import WRITERS, IssuerHarness, Pool, kept, record_of
 
 Accepted = Callable[..., ApplicationAccepted]

@@ -15,7 +15,7 @@ from servicecert_issuer.effects.announce import Announce
 from servicecert_issuer.storage.store import announced, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
-from servicecert_worker.decider import Event, Task
+from servicecert_worker.core.decider import Event, Task
 from services.issuer.harness import IssuerHarness, Pool
 
 Intend = Callable[..., Intended]

@@ -11,7 +11,7 @@ from servicecert_issuer import service
 from servicecert_issuer.settings import Settings
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import Record, to_record
-from servicecert_worker.signatures import Signer
+from servicecert_worker.core.signatures import Signer
 from services.handler import example, handling
 from toy.stand import eventually
 

@@ -34,7 +34,7 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_worker.decider import Decision, Due, Event, Examined, Intent, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Due, Event, Examined, Intent, Result, Unanswerable
 
 from services.issuer import harness
 

@@ -31,8 +31,8 @@ from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
-from servicecert_worker.runtime.record import Record
+from servicecert_worker.core.decider import Done, Examined, Outcome, Retry, Task
+from servicecert_worker.core.record import Record
 from services.issuer.conftest import CASE
 from services.issuer.harness import WRITERS, kept
 

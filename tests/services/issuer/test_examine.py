@@ -23,7 +23,7 @@ from servicecert_pki.profile import LongestValidity
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, ServerNames
 from servicecert_schemas.values import CertificateType, Usage
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 
 Accepted = Callable[..., ApplicationAccepted]
 MakeEvent = Callable[..., Event]

@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from servicecert_deploy.softhsm import SoftHsm
 from servicecert_issuer.domain.examine import IssuingContext, public_key_of
 from servicecert_issuer.domain.issuance import (
     Intended,
@@ -23,6 +22,7 @@ from servicecert_issuer.domain.issuance import (
     Unsigned,
     Voided,
 )
+from servicecert_launcher.softhsm import SoftHsm
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_pki.profile import Environment
@@ -30,8 +30,8 @@ from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
-from servicecert_worker.clock import ClockWrong
-from servicecert_worker.decider import Due, Event, Result
+from servicecert_worker.core.clock import ClockWrong
+from servicecert_worker.core.decider import Due, Event, Result
 from services.issuer.harness import IssuerHarness
 
 Accepted = Callable[..., ApplicationAccepted]

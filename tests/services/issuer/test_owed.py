@@ -14,7 +14,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Event, Result
+from servicecert_worker.core.decider import Event, Result
 
 from services.issuer import harness
 

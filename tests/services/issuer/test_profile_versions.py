@@ -16,7 +16,7 @@ from servicecert_pki.profiles import Profiles
 from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, IssuingRefused, IssuingStopped
 from servicecert_schemas.values import Usage
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 from services.issuer.conftest import NOW, SIGN_BY
 
 Accepted = Callable[..., ApplicationAccepted]

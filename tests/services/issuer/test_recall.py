@@ -20,8 +20,8 @@ from servicecert_schemas.certificate import (
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.values import Texts
-from servicecert_worker.decider import Event, Examined, Task
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Event, Examined, Task
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
 from services.handler import example
 
 from .conftest import CASE, NOW, Accepted

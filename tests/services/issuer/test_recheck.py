@@ -22,7 +22,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Deadline, Due, Intent, Result, Task
+from servicecert_worker.core.decider import Deadline, Due, Intent, Result, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"

@@ -24,7 +24,7 @@ from servicecert_issuer.storage.store import CertificateStore
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.revocation import Standing, StandingChanged
-from servicecert_worker.decider import Result, Stored
+from servicecert_worker.core.decider import Result, Stored
 from services.issuer.harness import IssuerHarness, kept
 
 Accepted = Callable[..., ApplicationAccepted]

@@ -22,9 +22,9 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents, announcement_id, intent_id
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents, announcement_id, intent_id
+from servicecert_worker.core.record import Record
 from servicecert_worker.replay.replay import Replay, ReplayClock
-from servicecert_worker.runtime.record import Record
 from servicecert_worker.runtime.turn import Turns
 
 from .conftest import NOW, Accepted

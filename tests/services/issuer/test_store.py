@@ -24,7 +24,7 @@ from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, recorded_intents
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Conflict, FactsInvalid, Stored
+from servicecert_worker.core.decider import Conflict, FactsInvalid, Stored
 from services.issuer.harness import kept, signed
 
 Accepted = Callable[..., ApplicationAccepted]

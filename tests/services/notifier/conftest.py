@@ -37,7 +37,7 @@ from servicecert_schemas import (
     Language,
     Recipient,
 )
-from servicecert_worker.decider import Event, Task
+from servicecert_worker.core.decider import Event, Task
 
 
 @pytest.fixture

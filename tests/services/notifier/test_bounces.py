@@ -22,8 +22,8 @@ from servicecert_notifier.effects import bounce_reader
 from servicecert_notifier.effects.bounce_reader import BounceReader
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
-from servicecert_worker.decider import Result, Stored
-from servicecert_worker.faults import UnexpectedCancellation
+from servicecert_worker.core.decider import Result, Stored
+from servicecert_worker.core.faults import UnexpectedCancellation
 from toy.stand import assert_cancelled
 
 MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")

@@ -25,7 +25,7 @@ from servicecert_schemas import (
     Recipient,
     RecipientRole,
 )
-from servicecert_worker.decider import Due, Result
+from servicecert_worker.core.decider import Due, Result
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
 CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi")

@@ -12,7 +12,7 @@ from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.operator.samples import NOW
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.decider import Event, Unanswerable
+from servicecert_worker.core.decider import Event, Unanswerable
 
 AsEvent = Callable[..., Event]
 

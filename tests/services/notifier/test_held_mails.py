@@ -9,7 +9,7 @@ from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
-from servicecert_worker.decider import Due, Stored
+from servicecert_worker.core.decider import Due, Stored
 
 SECOND = timedelta(seconds=1)
 

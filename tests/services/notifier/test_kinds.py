@@ -13,7 +13,7 @@ from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas import Answer, CaseState, HistoryEntry, Language, MailKind, Recipient, RecipientRole, Texts
-from servicecert_worker.decider import Result
+from servicecert_worker.core.decider import Result
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
 CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi", name="Teppo Testaaja")

@@ -5,8 +5,8 @@ from contextlib import suppress
 
 import pytest
 from aiosmtplib import SMTP
+from servicecert_notifier.domain import relays
 from servicecert_notifier.domain.task import MailState
-from servicecert_notifier.smtp.domain import relays
 from services.notifier.smtp_script import listening, states
 
 

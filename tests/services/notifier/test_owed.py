@@ -15,7 +15,7 @@ from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE
 from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_schemas import CaseChanged, CertificateIssued, CertificateRevoked, DeadlineWarned, EventData
-from servicecert_worker.decider import Due, Event, Result
+from servicecert_worker.core.decider import Due, Event, Result
 
 AsEvent = Callable[..., Event]
 

@@ -13,8 +13,8 @@ from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_notifier.operator.samples import NOW
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailRefused
-from servicecert_worker.decider import Task
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Task
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
 from services.handler import example
 
 MAIL = UUID(int=3)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from servicecert_notifier.domain.relays import Relay
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.smtp.domain.answers import Answer, Meaning, Reply, Step
 from servicecert_notifier.smtp.domain.refusals import HOLD, WINDOW, Refusals
-from servicecert_notifier.smtp.domain.relays import Relay
 from services.notifier.refusal_answers import ANSWERS
 from services.notifier.smtp_script import Script
 

@@ -1,7 +1,7 @@
 """Which mail server is asked."""
 
 import pytest
-from servicecert_notifier.smtp.domain.relays import BACKOFF_SECONDS, Relay, Relays
+from servicecert_notifier.domain.relays import BACKOFF_SECONDS, Relay, Relays
 
 FIRST, SECOND = Relay("a.example", 25), Relay("b.example", 587)
 

@@ -35,7 +35,7 @@ from servicecert_schemas import (
     HistoryEntry,
     MailKind,
 )
-from servicecert_worker.decider import Due, Event
+from servicecert_worker.core.decider import Due, Event
 
 SIXTY, THIRTY, SEVEN = MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS
 ISSUED = example(CertificateIssued)

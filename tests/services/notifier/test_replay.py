@@ -22,10 +22,10 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import AnswerClass, MailHandedOver, MailKind
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Recall
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.decider import Recall
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents
+from servicecert_worker.core.record import Record
 from servicecert_worker.replay.replay import Replay, ReplayClock
-from servicecert_worker.runtime.record import Record
 from servicecert_worker.runtime.turn import Turns
 
 HOUR = timedelta(hours=1)

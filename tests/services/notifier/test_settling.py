@@ -20,7 +20,7 @@ from servicecert_schemas import (
     MailKind,
     RecipientRole,
 )
-from servicecert_worker.decider import Deadline, Due, Result
+from servicecert_worker.core.decider import Deadline, Due, Result
 
 
 @pytest.fixture

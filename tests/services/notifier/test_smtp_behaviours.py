@@ -12,7 +12,7 @@ from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import RETRY
 from servicecert_notifier.domain.task import NO_ANSWER, MailState
-from servicecert_worker.decider import Due, Result, Task
+from servicecert_worker.core.decider import Due, Result, Task
 from services.notifier.smtp_script import DIES, STALLS, Script
 
 QUICK = {"smtp_timeout_seconds": 1.0, "smtp_end_timeout_seconds": 1.0}
@@ -174,7 +174,7 @@ async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(delivery):
 async def test_C3_the_next_server_takes_over_and_the_first_is_asked_again_when_it_has_rested(
     delivery, make_mailer, monkeypatch
 ):
-    from servicecert_notifier.smtp.domain import relays
+    from servicecert_notifier.domain import relays
 
     async with Script(greeting="554 Away").serving() as first, Script().serving() as second:
         tried = delivery(first.port, second.port)

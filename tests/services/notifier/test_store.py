@@ -17,7 +17,7 @@ from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
-from servicecert_worker.decider import Conflict, Due, Stored
+from servicecert_worker.core.decider import Conflict, Due, Stored
 
 STORE = LedgerStore()
 

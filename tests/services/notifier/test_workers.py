@@ -13,8 +13,8 @@ from commandline import begun
 from identities import Identities
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.topic_reader import reading_topics
-from servicecert_deploy import Child
-from servicecert_deploy.mail_catcher import MailCatcher
+from servicecert_launcher import Child
+from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind

@@ -25,13 +25,12 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import KeyFamily
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Distribution
-from servicecert_revoker.crl.effects.run import CrlRunner, Timing
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import CrlStats
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.gauges import CrlStats
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.publishers import Distribution
+from servicecert_revoker.crl.run import CrlRunner, Timing
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_revoker.domain.status import (
     Asked,
@@ -44,14 +43,15 @@ from servicecert_revoker.domain.status import (
     Void,
 )
 from servicecert_revoker.service import MIGRATIONS
+from servicecert_revoker.serving.crl_server import serve
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
-from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_schemas.event import Actor, Assurance, Change, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Change, Event, Stored, Task
+from servicecert_worker.core.decider import Event, Stored, Task
 from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database

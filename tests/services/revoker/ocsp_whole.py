@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from crls import build_crl
 from identities import Identities
 from servicecert_cli.e_service.publishing import publish
-from servicecert_deploy.ports import HOST
+from servicecert_launcher.ports import HOST
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.keys import SigningKey
@@ -32,8 +32,8 @@ from servicecert_schemas.codec import decode
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_schemas.topics import OCSP_RESPONDERS
-from servicecert_worker.decider import Event, Result, Task
-from servicecert_worker.faults import backoff
+from servicecert_worker.core.decider import Event, Result, Task
+from servicecert_worker.core.faults import backoff
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process import health

@@ -13,13 +13,13 @@ import asyncpg
 from identities import any_signer
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
-from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.certificates import BoundedVoid, Verified
-from servicecert_revoker.domain.clocks import ALARM, Late
+from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import State, decide, is_relevant
 from servicecert_revoker.domain.irregular import IRREGULAR, Irregular
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
+from servicecert_revoker.domain.time_limits import ALARM, Late
 from servicecert_revoker.effects.cascade import Cascade
 from servicecert_revoker.effects.confirm import alarm
 from servicecert_revoker.effects.irregularity import Irregularities
@@ -30,12 +30,12 @@ from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.decider import Done, Due, Effect, Event, Outcome, Result, Service, Task
-from servicecert_worker.runtime.fold import Item
+from servicecert_worker.core.decider import Done, Due, Effect, Event, Outcome, Result, Service, Task
+from servicecert_worker.core.fold import Item
+from servicecert_worker.core.record import Arrival, Record
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
-from servicecert_worker.runtime.record import Arrival, Record
 from servicecert_worker.runtime.turn import TurnResult, Turns
-from servicecert_worker.signatures import Verifier
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 

@@ -14,12 +14,12 @@ from databases import administer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects import publishers
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl import publishers
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Done, Task
+from servicecert_worker.core.decider import Done, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Register = Callable[..., Awaitable[Task]]

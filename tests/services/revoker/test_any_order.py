@@ -7,8 +7,7 @@ from uuid import UUID, uuid5
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import Confirmed, Published, PublishedCrl
-from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
+from servicecert_revoker.domain.crl_orders import Confirmed, Published, PublishedCrl
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.life import ANSWER
@@ -23,6 +22,7 @@ from servicecert_revoker.domain.status import (
     certificate_of,
     pending_of,
 )
+from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import Assurance, Role
@@ -35,7 +35,7 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
-from servicecert_worker.decider import Due, Event, Happened, Intent, Result
+from servicecert_worker.core.decider import Due, Event, Happened, Intent, Result
 from services.revoker.stand import examined
 
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")

@@ -19,7 +19,7 @@ from servicecert_revoker.domain.status import Certificate, Entered, Registered, 
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested, Standing, StandingChanged
-from servicecert_worker.decider import Decision, Event, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Result, Unanswerable
 from services.revoker.conftest import CASE
 from services.revoker.stand import Stand, another, verified
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_cli.operations.operators import prepare_logins
-from servicecert_deploy import Postgres
+from servicecert_launcher import Postgres
 
 HBA = """\
 hostssl servicecert +servicecert_operators 127.0.0.1/32 cert
@@ -54,7 +54,7 @@ def administrator(issuer: Issuer) -> Iterator[str]:
     if not programs:
         pytest.skip("no PostgreSQL of the system, which has TLS")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("servicecert_deploy.postgres.find_programs", lambda: programs[-1])
+        patch.setattr("servicecert_launcher.postgres.find_programs", lambda: programs[-1])
         postgres = Postgres()
         postgres.start()
     try:

@@ -7,14 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from figures import figure, figures_of
-from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Certificate, Listed, Registered, Revoked, Valid
+from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.decider import Deadline, Due, Event
+from servicecert_worker.core.decider import Deadline, Due, Event
 from services.revoker.stand import Stand, renewed
 
 CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")

@@ -21,7 +21,7 @@ from servicecert_schemas.revocation import (
     RevocationRefused,
     RevocationRequested,
 )
-from servicecert_worker.decider import Result
+from servicecert_worker.core.decider import Result
 from services.revoker.stand import Stand, another, renewed
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)

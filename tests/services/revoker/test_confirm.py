@@ -11,13 +11,13 @@ from aiohttp import web
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.serials import serial_hex
-from servicecert_revoker.crl.domain.publication import ConfirmOrder
+from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import Answering
 from servicecert_revoker.ocsp.domain.budget import Budget
 from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_worker.decider import Done, Retry, Task
+from servicecert_worker.core.decider import Done, Retry, Task
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, revoked
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

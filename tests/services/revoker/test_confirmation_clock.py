@@ -10,11 +10,11 @@ from databases import administer
 from figures import figure, figures_of
 from servicecert_cli.operations import proposing
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.proposals.domain.proposal import proposal_key
+from servicecert_revoker.domain.proposal import proposal_key
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.decider import Due
+from servicecert_worker.core.decider import Due
 from services.revoker.conftest import Login, Pool
 from services.revoker.stand import Stand, another, renewed
 

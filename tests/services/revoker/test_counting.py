@@ -8,8 +8,8 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.crl.domain.publication import Published
-from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.crl_orders import Published
 from servicecert_revoker.domain.owed import owed
 from servicecert_revoker.domain.status import (
     Awaited,
@@ -27,7 +27,7 @@ from servicecert_revoker.ocsp.domain.standings import FullCrl, Lack, Standings
 from servicecert_revoker.storage.standings import count_standings
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import StandingChanged
-from servicecert_worker.decider import Done, Stored
+from servicecert_worker.core.decider import Done, Stored
 from services.revoker.conftest import NOW, Clock, Pool
 
 CA = "test-ec"

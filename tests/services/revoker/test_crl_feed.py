@@ -14,9 +14,9 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.extensions import extension
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Revoked
 from servicecert_revoker.ocsp.effects.crls import CrlFeed
+from servicecert_revoker.serving.crl_server import serve
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(days=3)

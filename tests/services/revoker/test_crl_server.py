@@ -11,9 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from servicecert_pki.authority import Authority
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.effects.admission import address
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.serving.admission import address
+from servicecert_revoker.serving.crl_server import serve
 from yarl import URL
 
 

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
+from servicecert_revoker.domain.proposal import Proposal, proposal_key
 from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
 from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Revoked, Valid
-from servicecert_revoker.proposals.domain.proposal import Proposal, proposal_key
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -22,7 +22,7 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Intent
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Intent
 
 Requested = Callable[..., RevocationRequested]
 MakeEvent = Callable[..., Event]

@@ -48,8 +48,8 @@ from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.broker import Broker
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

@@ -12,10 +12,10 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import CrlHead, Reason, entry_der
 from servicecert_pki.crl_reading import OCTETS, SerialSet, crl_fields, load
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.domain import gates
-from servicecert_revoker.crl.domain.gates import Expected, GateFailed
-from servicecert_revoker.crl.domain.plan import CrlVersion, Placement, Recorded, Size, partitions_to_publish, placement
-from servicecert_revoker.crl.domain.publication import PublishOrder
+from servicecert_revoker.domain import crl_gates as gates
+from servicecert_revoker.domain.crl_gates import Expected, GateFailed
+from servicecert_revoker.domain.crl_orders import PublishOrder
+from servicecert_revoker.domain.crl_plan import CrlVersion, Placement, Recorded, Size, partitions_to_publish, placement
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)

@@ -23,10 +23,10 @@ from servicecert_pki.key_store import PemStore
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import copy_root_crls, make_root_crls
-from servicecert_revoker.crl.effects.server import serve
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
+from servicecert_revoker.serving.crl_server import serve
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_worker.decider import Done, Due, Service, Task
+from servicecert_worker.core.decider import Done, Due, Service, Task
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"
 

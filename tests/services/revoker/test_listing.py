@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 from servicecert_pki.partitions import crl_url
-from servicecert_revoker.crl.domain.publication import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
+from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Listed, Listing, Registered, Revoked
@@ -19,7 +19,7 @@ from servicecert_schemas.revocation import (
     StandingsCount,
     StandingsCounted,
 )
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Intent, Result
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Intent, Result
 
 Requested = Callable[..., RevocationRequested]
 MakeEvent = Callable[..., Event]

@@ -9,12 +9,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from servicecert_cli.e_service.publishing import publish
-from servicecert_deploy.ports import free_port
+from servicecert_launcher.ports import free_port
 from servicecert_revoker.ocsp.domain.standings import GRACE
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import StandingsCounted
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
-from servicecert_worker.clock import steady_clock
+from servicecert_worker.core.clock import steady_clock
 from servicecert_worker.kafka.cluster import Cluster
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 from services.revoker.ocsp_whole import Asker, Revoker, Whole, answering, settings, until

@@ -12,12 +12,12 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from identities import Identities
 from servicecert_cli.e_service.publishing import publish
-from servicecert_deploy import Child
-from servicecert_deploy.ports import free_port
+from servicecert_launcher import Child
+from servicecert_launcher.ports import free_port
 from servicecert_pki.authority import Authority
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS
-from servicecert_worker.clock import steady_clock
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.clock import steady_clock
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, revoked, said
 from services.revoker.ocsp_whole import WAIT_SECONDS, Asker, Revoker, Whole, answering, settings, until

@@ -23,7 +23,7 @@ from servicecert_schemas.revocation import (
     RevocationRequested,
     StandingChanged,
 )
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 from services.revoker.conftest import CASE, Pool
 from services.revoker.stand import Stand, another
 

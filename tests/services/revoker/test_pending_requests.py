@@ -16,7 +16,7 @@ from servicecert_schemas.revocation import (
     RevocationRequested,
     StandingChanged,
 )
-from servicecert_worker.decider import Deadline, Decision, Due, Event
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event
 
 Requested = Callable[..., RevocationRequested]
 MakeAsked = Callable[..., Asked]

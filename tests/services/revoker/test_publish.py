@@ -19,17 +19,17 @@ from figures import figures_of
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_revoker.crl.domain.plan import by_urgency, covering, partitions_to_publish
-from servicecert_revoker.crl.domain.publication import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.crl.effects import run
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl import run
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.crl_orders import Published, PublishedCrl, PublishOrder
+from servicecert_revoker.domain.crl_plan import by_urgency, covering, partitions_to_publish
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Certificate, Valid
+from servicecert_revoker.serving.crl_server import serve
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.decider import Done, Outcome, Retry, Stored, Task
+from servicecert_worker.core.decider import Done, Outcome, Retry, Stored, Task
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 
@@ -180,7 +180,7 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
     slipping = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=False)})
     (outcome,) = await slipping([await register(1)])
     assert isinstance(outcome, Retry)
-    (line,) = [record for record in caplog.records if record.name == "servicecert_revoker.crl.effects.publish"]
+    (line,) = [record for record in caplog.records if record.name == "servicecert_revoker.crl.publish"]
     assert line.levelname == "ERROR"
     assert line.getMessage().startswith("alarm: the CRL of test-ec is not published, the old one stays: gate ")
     assert (files.folder / "test-ec.crl").read_bytes() == before

@@ -15,14 +15,14 @@ import pytest
 from aiohttp import web
 from databases import administer
 from figures import figures_of
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import CrlStats, gauges
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.gauges import CrlStats, gauges
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Done, Outcome, Retry, Task
+from servicecert_revoker.serving.crl_server import serve
+from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from services.revoker.bucket import Storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"

@@ -12,7 +12,7 @@ from certificates import certified
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import (
+from servicecert_revoker.domain.crl_orders import (
     CONFIRM,
     PUBLISH,
     Confirmed,
@@ -27,8 +27,8 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, StandingChanged
-from servicecert_worker.decider import Event, Task
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents, event_id, intent_id
+from servicecert_worker.core.decider import Event, Task
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents, event_id, intent_id
 from services.handler import example
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

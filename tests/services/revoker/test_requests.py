@@ -34,8 +34,8 @@ from servicecert_revoker.domain.status import (
     pending_of,
 )
 from servicecert_schemas.event import Assurance, Role
+from servicecert_schemas.membership import MEMBERSHIP_RETRIES
 from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
-from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES
 from services.revoker.conftest import member, opened
 
 Requested = Callable[..., RevocationRequested]

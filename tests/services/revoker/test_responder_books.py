@@ -14,7 +14,7 @@ from servicecert_revoker.storage.prepare import prepare
 from servicecert_revoker.storage.responders import booked
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.responder import ResponderEnvironment, ResponderRequested
-from servicecert_worker.decider import Event, Stored
+from servicecert_worker.core.decider import Event, Stored
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 STORE = RevocationStore()

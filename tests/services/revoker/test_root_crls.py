@@ -20,15 +20,15 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.root_crl import copy_root_crls, make_root_crls
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Address, Distribution, Publisher
-from servicecert_revoker.crl.effects.root_crls import RootCrls
-from servicecert_revoker.crl.effects.served import Served
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import CrlStats
-from servicecert_worker.decider import Task
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.gauges import CrlStats
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.publishers import Address, Distribution, Publisher
+from servicecert_revoker.crl.root_crls import RootCrls
+from servicecert_revoker.crl.served import Served
+from servicecert_revoker.domain.crl_orders import PublishOrder
+from servicecert_revoker.serving.crl_server import serve
+from servicecert_worker.core.decider import Task
 from services.revoker.bucket import Storage
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)

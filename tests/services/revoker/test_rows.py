@@ -14,10 +14,10 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl_reading import load, serials
 from servicecert_pki.issued import read_certificate
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.crl.domain.publication import PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles
-from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.files import CrlFiles
+from servicecert_revoker.crl.publish import Publish
 from servicecert_revoker.domain.certificates import verify
+from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.irregular import Irregular
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Certificate, Valid
@@ -31,7 +31,7 @@ from servicecert_schemas.revocation import (
     RevocationRegistered,
     RevocationRequested,
 )
-from servicecert_worker.decider import Done, Event, Stored, Task
+from servicecert_worker.core.decider import Done, Event, Stored, Task
 from services.revoker.conftest import CASE, NOW, Login, Pool
 from services.revoker.stand import Stand
 from services.revoker.test_proposals import confirmed, proposed

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from pydantic import ValidationError
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.effects import s3_publisher
-from servicecert_revoker.crl.effects.publishers import PublisherFailed
+from servicecert_revoker.crl import s3_publisher
+from servicecert_revoker.crl.publishers import PublisherFailed
 from servicecert_revoker.crl.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
 from services.revoker.conftest import NOW

@@ -11,9 +11,9 @@ from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge, apply
 from servicecert_revoker.domain.life import ANSWER
 from servicecert_revoker.domain.status import Certificate, Registered, Valid
+from servicecert_schemas.membership import MEMBERSHIP_RETRIES
 from servicecert_schemas.revocation import RevocationRefused, RevocationRegistered, RevocationRequested
-from servicecert_worker.decider import Due, Event
-from servicecert_worker.domain.membership import MEMBERSHIP_RETRIES
+from servicecert_worker.core.decider import Due, Event
 from services.revoker.conftest import member
 
 Requested = Callable[..., RevocationRequested]

@@ -16,17 +16,17 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.crl_reading import number_of
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.domain.plan import CrlVersion, is_served
-from servicecert_revoker.crl.domain.publication import Published, PublishOrder
-from servicecert_revoker.crl.effects.files import CrlFiles, file_state
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.crl.effects.publishers import Address
-from servicecert_revoker.crl.effects.root_crls import RootCrls
-from servicecert_revoker.crl.effects.served import Served
-from servicecert_revoker.crl.effects.server import serve
-from servicecert_revoker.crl.operator.gauges import CrlStats
+from servicecert_revoker.crl.files import CrlFiles, file_state
+from servicecert_revoker.crl.gauges import CrlStats
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.publishers import Address
+from servicecert_revoker.crl.root_crls import RootCrls
+from servicecert_revoker.crl.served import Served
+from servicecert_revoker.domain.crl_orders import Published, PublishOrder
+from servicecert_revoker.domain.crl_plan import CrlVersion, is_served
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_worker.decider import Done, Task
+from servicecert_revoker.serving.crl_server import serve
+from servicecert_worker.core.decider import Done, Task
 from services.revoker.bucket import Bucket, Storage
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
@@ -279,6 +279,6 @@ async def test_f5_what_has_not_changed_is_not_read_again_and_what_is_too_long_no
     first = await address.current(CRLS[0], issuer)
     assert first == CrlVersion.of(made.read_bytes(), issuer)
     assert await address.current(CRLS[0], issuer) is first
-    monkeypatch.setattr("servicecert_revoker.crl.effects.publishers.MOST_BYTES", 10)
+    monkeypatch.setattr("servicecert_revoker.crl.publishers.MOST_BYTES", 10)
     shutil.copy(numbered(5), files.folder / CRLS[0])
     assert await address.current(CRLS[0], issuer) == CrlVersion(0, "")

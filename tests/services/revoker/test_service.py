@@ -12,12 +12,12 @@ import pytest
 from pydantic import ValidationError
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
-from servicecert_revoker.crl.effects.files import CrlFiles, FolderUnusable
-from servicecert_revoker.crl.effects.server import serve
+from servicecert_revoker.crl.files import CrlFiles, FolderUnusable
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service
+from servicecert_revoker.serving.crl_server import serve
 from servicecert_schemas.revocation import CrlPublished, StandingsCounted
-from servicecert_worker.decider import Done, Due, Result, Task
+from servicecert_worker.core.decider import Done, Due, Result, Task
 from servicecert_worker.process.application import settings_fault
 from services.revoker.conftest import member
 

@@ -16,15 +16,15 @@ import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.domain.publication import ConfirmOrder
-from servicecert_revoker.crl.effects import server as crl_server
-from servicecert_revoker.crl.effects.publish import Publish
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering
 from servicecert_revoker.ocsp.domain.budget import Budget
 from servicecert_revoker.ocsp.effects import server as ocsp_server
-from servicecert_worker.decider import Done, Task
-from servicecert_worker.faults import backoff
+from servicecert_revoker.serving import crl_server
+from servicecert_worker.core.decider import Done, Task
+from servicecert_worker.core.faults import backoff
 from servicecert_worker.process.clients import Proxies
 from servicecert_worker.process.connections import raise_file_limit
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request

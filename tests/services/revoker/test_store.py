@@ -14,7 +14,7 @@ from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Liste
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_worker.decider import Conflict, Stored
+from servicecert_worker.core.decider import Conflict, Stored
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[Pool]]"

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from cryptography import x509
 from servicecert_pki.partitions import crl_name
-from servicecert_revoker.crl.domain.publication import ConfirmOrder, PublishOrder
-from servicecert_revoker.crl.effects.publish import Publish
-from servicecert_revoker.domain.clocks import CLOCK, clocks_of
+from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.crl_orders import ConfirmOrder, PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void
+from servicecert_revoker.domain.time_limits import CLOCK, clocks_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.event import EventData, Role
@@ -26,7 +26,7 @@ from servicecert_schemas.revocation import (
     StandingChanged,
     StandingsCounted,
 )
-from servicecert_worker.decider import Deadline, Decision, Effect, Event, Intent
+from servicecert_worker.core.decider import Deadline, Decision, Effect, Event, Intent
 from services.revoker.stand import Stand
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)

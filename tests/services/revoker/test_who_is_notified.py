@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 from databases import administer
-from servicecert_revoker.domain.clocks import CHANGE_CLOCK, CLOCK
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.notices import MOST_REQUESTERS
 from servicecert_revoker.domain.status import Revoked
+from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.codec import decode, to_record
@@ -28,7 +28,7 @@ from servicecert_schemas.revocation import (
     StandingChanged,
 )
 from servicecert_schemas.values import Language
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 from services.revoker.conftest import Pool
 from services.revoker.stand import Stand
 

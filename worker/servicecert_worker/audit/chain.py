@@ -27,10 +27,10 @@ import asyncpg
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from ..decider import Conflict, Connection, Due, Event, Result, Transient
-from ..domain.traces import is_case
-from ..runtime.fold import Decided, Item
-from ..runtime.record import Record
+from ..core.decider import Conflict, Connection, Due, Event, Result, Transient
+from ..core.fold import Decided, Item
+from ..core.record import Record
+from ..core.traces import is_case
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import written
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
-from ..service_keys import key_id
-from ..signatures import Signer
+from ..core.service_keys import key_id
+from ..core.signatures import Signer
 from ..storage import QUERIES
 from .chain import Head
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from servicecert_schemas.audit import AuditCheckpoint
 
-from ..service_keys import TrustedKey
+from ..core.service_keys import TrustedKey
 from .checkpoints import Checkpoint, is_signed
 
 

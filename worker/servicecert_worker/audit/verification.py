@@ -12,7 +12,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ..service_keys import TrustedKey
+from ..core.service_keys import TrustedKey
 from .chain import FIRST, Head, line, row_hash
 from .checkpoints import Checkpoint, fingerprint
 from .exported import Signed, signature_fault

@@ -17,7 +17,7 @@ from aiokafka.record.util import calc_crc32c
 from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
-from ..runtime.record import Record, time_of
+from ..core.record import Record, time_of
 
 UNPACKED_BYTES = 8 * 1024 * 1024
 """What a batch may unpack to. After as much of one partition a fetch ends, and the next one continues there."""

@@ -18,10 +18,10 @@ from faststream.kafka import KafkaBroker, Topic
 from faststream.kafka.message import KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
-from ..domain.standstill import Standstill
-from ..faults import Outage, backoff, error_summary, with_timeout
-from ..runtime.record import Record
-from .access import KafkaAccess, SaslMechanism
+from ..core.access import KafkaAccess, SaslMechanism
+from ..core.faults import Outage, backoff, error_summary, with_timeout
+from ..core.record import Record
+from ..core.standstill import Standstill
 from .clients import stop
 from .cluster import Cluster
 from .gathering import Gathering

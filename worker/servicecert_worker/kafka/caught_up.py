@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from servicecert_schemas.topics import Topic
 
-from ..clock import machine_clock
-from ..faults import error_summary, with_timeout
+from ..core.clock import machine_clock
+from ..core.faults import error_summary, with_timeout
 from .clients import STOP_SECONDS, stop
 from .cluster import Cluster
 from .lag import LagMeter

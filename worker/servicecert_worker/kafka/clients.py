@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from ..faults import error_summary, with_timeout
+from ..core.faults import error_summary, with_timeout
 from .internals import client_of, transports_of
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 from servicecert_schemas.topics import Topic
 
-from .access import PLAINTEXT_ACCESS, KafkaAccess
+from ..core.access import PLAINTEXT_ACCESS, KafkaAccess
 
 
 @dataclass(frozen=True, slots=True)

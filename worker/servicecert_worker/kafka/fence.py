@@ -13,12 +13,12 @@ from typing import Any, TypeAlias
 
 from aiokafka import TopicPartition
 
-from ..clock import machine_clock
-from ..decider import Fetch, Service
-from ..domain.fence import Seen, by_topic, newest, unknown_inputs, verdict
-from ..faults import OperatorError, with_timeout
-from ..runtime.record import Record, arrive, is_junk, is_relevant, possible_ids
-from ..signatures import Verifier
+from ..core.clock import machine_clock
+from ..core.decider import Fetch, Service
+from ..core.faults import OperatorError, with_timeout
+from ..core.record import Record, arrive, is_junk, is_relevant, possible_ids
+from ..core.signatures import Verifier
+from ..core.unknown import Seen, by_topic, newest, unknown_inputs, verdict
 from ..storage import QUERIES
 from .cluster import Cluster
 from .outputs import Ends, Outputs

@@ -15,14 +15,14 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import TOPIC_OF, Topic
 
-from ..clock import Clock, machine_clock
-from ..decider import Change
-from ..domain.standstill import Standstill
-from ..faults import Outage, with_timeout
-from ..runtime.record import Record, are_few
-from ..signatures import UNTRUSTED, Verifier
+from ..core.clock import Clock, machine_clock
+from ..core.faults import Outage, with_timeout
+from ..core.record import Record, are_few
+from ..core.signatures import UNTRUSTED, Verifier
+from ..core.standstill import Standstill
 from .broker import Broker, is_stuck, subscribe
 from .internals import position_of
 from .positions import Positions

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ..recent import Recent
+from ..core.recent import Recent
 from .internals import position_of, set_fetch_wait
 
 POLL_SECONDS = 0.25

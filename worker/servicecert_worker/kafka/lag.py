@@ -20,8 +20,8 @@ from aiokafka.errors import (
 )
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, Topic
 
-from ..faults import backoff, with_timeout
-from ..runtime.record import time_of
+from ..core.faults import backoff, with_timeout
+from ..core.record import time_of
 from .internals import assigned_to
 
 _ANSWER_SECONDS = 10.0

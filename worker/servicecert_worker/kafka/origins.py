@@ -16,7 +16,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
-from ..faults import OperatorError, Outage, backoff, end_if_cancelled, is_transient, with_timeout
+from ..core.faults import OperatorError, Outage, backoff, end_if_cancelled, is_transient, with_timeout
 from ..storage.operator_requests import permitted
 from .cluster import Cluster
 from .internals import topic_ids

@@ -16,10 +16,10 @@ from aiokafka import TopicPartition
 from servicecert_schemas.codec import Undecodable, decode, read_envelope
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, parked_topic
 
-from ..decider import Event, Fetch
-from ..domain.fence import Seen, unknown_outputs
-from ..runtime.record import Record
-from ..signatures import Verifier
+from ..core.decider import Event, Fetch
+from ..core.record import Record
+from ..core.signatures import Verifier
+from ..core.unknown import Seen, unknown_outputs
 from ..storage import QUERIES
 from .cluster import Cluster
 from .reading import PartReader

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 from servicecert_schemas.topics import Topic
 
-from ..faults import with_timeout
-from ..runtime.record import Record
+from ..core.faults import with_timeout
+from ..core.record import Record
 from .clients import stop
 from .cluster import Cluster
 from .internals import client_of, committed_offsets, partitions_of, position_of

@@ -4,8 +4,8 @@ from aiokafka.client import AIOKafkaClient
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
+from ..core.faults import OperatorError
 from ..domain.broker_rights import Found, missing, named, shown, surplus
-from ..faults import OperatorError
 from .cluster import Cluster
 from .internals import authorized_operations, may_describe_group, may_list_acls
 

@@ -10,8 +10,8 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, SecurityDisabled
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 
+from ..core.faults import OperatorError, backoff, no_broker, with_timeout
 from ..domain.broker_acls import Acl, AclOperation, AclResource
-from ..faults import OperatorError, backoff, no_broker, with_timeout
 from .cluster import Cluster
 from .internals import create_acls, list_acls, set_producer_byte_rates, set_scram_credentials
 

@@ -13,9 +13,9 @@ from typing import NoReturn
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
-from ..domain.standstill import Standstill
-from ..faults import Outage, error_summary, with_timeout
-from ..runtime.record import Record
+from ..core.faults import Outage, error_summary, with_timeout
+from ..core.record import Record
+from ..core.standstill import Standstill
 from .broker import Broker, is_stuck, octets_of, stop_subscriber, subscribe
 from .gathering import Gathering
 from .internals import position_of

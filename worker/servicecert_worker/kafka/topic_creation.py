@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from servicecert_schemas.topics import Topic
 
-from ..faults import OperatorError, backoff, error_summary, no_broker, with_timeout
-from .access import PLAINTEXT_ACCESS, KafkaAccess
+from ..core.access import PLAINTEXT_ACCESS, KafkaAccess
+from ..core.faults import OperatorError, backoff, error_summary, no_broker, with_timeout
 
 log = logging.getLogger(__name__)
 

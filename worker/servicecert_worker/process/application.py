@@ -21,12 +21,12 @@ from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from ..faults import OperatorError, background, error_trace, operator_message
-from ..kafka.access import over_tls
-from . import logs
+from ..core.access import over_tls
+from ..core.faults import OperatorError, background, error_trace, operator_message
+from ..observe import logs
+from ..runtime.settings import ProcessSettings
 from .contract import Contract
 from .health import HealthSource, serve
-from .settings import ProcessSettings
 from .supervisor import notify, report_alive
 
 log = logging.getLogger(__name__)

@@ -19,10 +19,10 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..faults import OperatorError, background, error_summary, guard_cancellation
+from ..core.faults import OperatorError, background, error_summary, guard_cancellation
+from ..runtime.settings import ProcessSettings
 from .connections import Closed, Connections, Limits, raise_file_limit
 from .contract import Contract
-from .settings import ProcessSettings
 
 log = logging.getLogger(__name__)
 

@@ -20,22 +20,22 @@ from pydantic_settings import BaseSettings
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import Topic
 
-from ..clock import clock_ahead
-from ..decider import Service
-from ..faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
+from ..core.clock import clock_ahead
+from ..core.decider import Service
+from ..core.faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
+from ..core.secret_settings import check_secret_files
 from ..kafka.broker import Broker
 from ..kafka.gathering import Gathering
 from ..kafka.rights import rights_fault
 from ..kafka.source import Source
+from ..runtime.insecure import Insecure
 from ..runtime.members import member_name
+from ..runtime.settings import ProcessSettings, WorkerSettings
 from ..runtime.worker import Worker
 from ..storage import database, schema
 from ..storage.known_database import KnownDatabase
 from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
-from .insecure import Insecure
-from .secret_settings import check_secret_files
-from .settings import ProcessSettings, WorkerSettings
 from .trials import refuse_trials
 
 log = logging.getLogger(__name__)

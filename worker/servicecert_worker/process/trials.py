@@ -1,8 +1,8 @@
 """What only trials may use: it is refused where keys of a production CA are open."""
 
-from ..faults import OperatorError
-from ..runtime.crash_points import ARMED
-from .settings import ProcessSettings
+from ..core.crash_points import ARMED
+from ..core.faults import OperatorError
+from ..runtime.settings import ProcessSettings
 
 
 def refuse_trials(settings: ProcessSettings) -> None:

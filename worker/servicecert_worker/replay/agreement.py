@@ -20,10 +20,10 @@ from servicecert_schemas.codec import written
 from servicecert_schemas.parked import RecordParked
 
 from ..audit.chain import digest
-from ..decider import Event, Service
-from ..domain.owed import content_id, is_owed
-from ..domain.published import PublishedEvent, PublishedEvents, is_same
-from ..runtime.fold import DecidedEvent
+from ..core.decider import Event, Service
+from ..core.fold import DecidedEvent
+from ..core.owed import content_id, is_owed
+from ..core.published import PublishedEvent, PublishedEvents, is_same
 from ..storage import QUERIES
 
 

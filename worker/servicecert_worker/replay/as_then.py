@@ -10,8 +10,8 @@ from uuid import UUID
 
 from servicecert_schemas.event import EventData
 
-from ..decider import Decision, Event, Happened, Service, Transient, Unanswerable
-from ..domain.published import PublishedEvents, event_id
+from ..core.decider import Decision, Event, Happened, Service, Transient, Unanswerable
+from ..core.published import PublishedEvents, event_id
 from .fates import Fates
 from .untold import Untold
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from servicecert_schemas.parked import RecordParked
 
-from ..domain.published import PublishedEvent, PublishedEvents
+from ..core.published import PublishedEvent, PublishedEvents
 from ..runtime.parking import notice_id
 
 

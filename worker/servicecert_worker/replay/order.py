@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import accumulate, count
 
-from ..decider import Due, Result
-from ..runtime.record import Record
+from ..core.decider import Due, Result
+from ..core.record import Record
 
 SOON = timedelta(microseconds=1)
 """The step of the clock that a replay shows."""

@@ -20,16 +20,16 @@ from asyncpg import Record as Row
 from servicecert_schemas.codec import stored
 from servicecert_schemas.parked import RecordParked
 
-from ..clock import machine_clock
-from ..decider import Done, Due, Event, FactsInvalid, Result, Service, Task
-from ..domain.published import PublishedEvents
+from ..core.clock import machine_clock
+from ..core.decider import Done, Due, Event, FactsInvalid, Result, Service, Task
+from ..core.fold import Item, ParkedArrival, TurnResult
+from ..core.published import PublishedEvents
+from ..core.record import Arrival, Record, arrive
+from ..core.signatures import Verifier
 from ..runtime.effects import NOBODY, result_of, task_of
-from ..runtime.fold import Item, ParkedArrival
 from ..runtime.loop import Loop
 from ..runtime.parking import notice_id, parked_of
-from ..runtime.record import Arrival, Record, arrive
-from ..runtime.turn import TurnResult, Turns
-from ..signatures import Verifier
+from ..runtime.turn import Turns
 from ..storage import QUERIES
 from .agreement import Agreement, Difference
 from .as_then import AsThen, TooEarly

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from ..runtime.record import Record
+from ..core.record import Record
 from .order import next_known
 
 Place: TypeAlias = tuple[str, int, int]

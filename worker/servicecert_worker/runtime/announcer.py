@@ -17,13 +17,13 @@ from servicecert_schemas.codec import written
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import TOPIC_OF
 
-from ..decider import Effect, Task
-from ..domain.published import announcement_id
-from ..faults import error_summary, is_transient, with_timeout
+from ..core.decider import Effect, Task
+from ..core.faults import error_summary, is_transient, with_timeout
+from ..core.published import announcement_id
+from ..core.signatures import Signer
 from ..kafka.clients import stop
 from ..kafka.cluster import Cluster
 from ..kafka.fence import note
-from ..signatures import Signer
 from .publishing import Outgoing, Reached, producer_of, reached, send_all
 
 log = logging.getLogger(__name__)

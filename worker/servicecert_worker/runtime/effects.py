@@ -19,15 +19,15 @@ from uuid import UUID
 import asyncpg
 from pydantic import BaseModel
 
-from ..clock import ClockWrong
-from ..decider import Done, Effect, Outcome, Result, Retry, Task
-from ..domain import traces
-from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
-from ..process.logs import about
+from ..core import traces
+from ..core.clock import ClockWrong
+from ..core.crash_points import crash_point
+from ..core.decider import Done, Effect, Outcome, Result, Retry, Task
+from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
+from ..observe.logs import about
 from ..storage import QUERIES
 from ..storage.database import connection_options
 from .announcer import Announcer
-from .crash_points import crash_point
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from .record import Arrival, is_junk, joined
+from ..core.record import Arrival, is_junk, joined
 
 MOST_A_MINUTE = 60
 """So much junk of a partition is parked record by record. Of more, a turn parks all that it takes as one."""

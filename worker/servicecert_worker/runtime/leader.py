@@ -17,26 +17,26 @@ from uuid import uuid4
 import asyncpg
 
 from ..audit.checkpoints import Attestor
-from ..clock import Clock, ClockGuard
-from ..decider import Due, Service
-from ..domain.traces import admitted
-from ..faults import Outage, backoff, is_transient, run_together, with_timeout
+from ..core.clock import Clock, ClockGuard
+from ..core.crash_points import crash_point
+from ..core.decider import Due, Service
+from ..core.faults import Outage, backoff, is_transient, run_together, with_timeout
+from ..core.record import Arrival
+from ..core.signatures import Verifier
+from ..core.traces import admitted
 from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..kafka.fence import Fence
 from ..kafka.internals import client_of
-from ..process.settings import WorkerSettings
-from ..process.telemetry import Telemetry
-from ..signatures import Verifier
+from ..observe.telemetry import Telemetry
 from ..storage import QUERIES
 from ..storage.database import connection_options
-from .crash_points import crash_point
 from .effects import Effects
 from .members import DeadMembers, Membership
 from .parking import released
 from .publishing import producer_of
-from .record import Arrival
 from .relay import relay
+from .settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 

@@ -18,19 +18,18 @@ from uuid import UUID
 
 import asyncpg
 
-from ..clock import ClockWrong
-from ..decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
-from ..domain.traces import Sampler, as_given
-from ..faults import Outage, backoff, error_summary, is_transient
+from ..core.clock import ClockWrong
+from ..core.crash_points import crash_point
+from ..core.decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
+from ..core.faults import Outage, backoff, error_summary, is_transient
+from ..core.fold import Item, Stuck, TurnResult
+from ..core.recent import Recent
+from ..core.record import Arrival, Poison, Record, are_few, arrive, is_relevant
+from ..core.signatures import Verifier
+from ..core.traces import Sampler, as_given
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS
-from ..process.logs import about
-from ..recent import Recent
-from ..signatures import Verifier
-from .crash_points import crash_point
-from .fold import Item, Stuck
+from ..observe.logs import about
 from .junk import Junk
-from .record import Arrival, Poison, Record, are_few, arrive, is_relevant
-from .turn import TurnResult
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")

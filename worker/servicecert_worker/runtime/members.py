@@ -20,8 +20,8 @@ import asyncpg
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from ..clock import ClockGuard, steady_clock
-from ..faults import Outage, backoff, is_transient, with_timeout
+from ..core.clock import ClockGuard, steady_clock
+from ..core.faults import Outage, backoff, is_transient, with_timeout
 from ..kafka.internals import GroupMember, group_members, remove_member
 from ..storage import QUERIES
 from ..storage.database import connection_options

@@ -18,14 +18,14 @@ from servicecert_schemas.codec import written
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
-from ..decider import Connection, Service
-from ..domain.traces import Sampler, as_given
-from ..faults import OperatorError
-from ..signatures import UNTRUSTED, Signer, Verifier
+from ..core.decider import Connection, Service
+from ..core.faults import OperatorError
+from ..core.fold import ParkedArrival
+from ..core.record import Arrival, ParkedRow, Poison, Record, arrive
+from ..core.signatures import UNTRUSTED, Signer, Verifier
+from ..core.traces import Sampler, as_given
 from ..storage import QUERIES
 from ..storage.operator_requests import permitted
-from .fold import ParkedArrival
-from .record import Arrival, ParkedRow, Poison, Record, arrive
 
 _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 Storable = Callable[[bytes], bytes]

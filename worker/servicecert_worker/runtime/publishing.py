@@ -13,7 +13,7 @@ from aiokafka.structs import RecordMetadata
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.headers import headers_of
 
-from ..clock import machine_clock
+from ..core.clock import machine_clock
 from ..kafka.cluster import Cluster
 from ..kafka.partitioner import partition_for
 

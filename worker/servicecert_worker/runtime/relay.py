@@ -16,11 +16,11 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaProducer
 
-from ..faults import with_timeout
+from ..core.crash_points import crash_point
+from ..core.faults import with_timeout
 from ..kafka.cluster import Cluster
-from ..process.telemetry import Telemetry
+from ..observe.telemetry import Telemetry
 from ..storage import QUERIES
-from .crash_points import crash_point
 from .publishing import Outgoing, Reached, reached, send_all
 
 _ROWS = 500

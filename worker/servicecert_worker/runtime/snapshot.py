@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from ..decider import Change, TopicSnapshot
-from ..faults import Outage, is_transient, with_timeout
+from servicecert_schemas.event import Change
+
+from ..core.decider import TopicSnapshot
+from ..core.faults import Outage, is_transient, with_timeout
+from ..core.signatures import Verifier
 from ..kafka.broker import Broker
 from ..kafka.follower import Follower
-from ..signatures import Verifier
 
 K = TypeVar("K")
 

@@ -7,54 +7,26 @@ turns that share a key, or an event, wait for each other and never deadlock.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
 from asyncpg import Pool, PostgresError
 from servicecert_schemas.canary import is_canary
 from servicecert_schemas.topics import TOPIC_OF
 
 from ..audit.chain import Chain, Head
-from ..clock import ClockGuard, steady_clock
-from ..decider import Connection, Due, Happened, Result, Service, Stored, Task
-from ..signatures import Signer
+from ..core.clock import ClockGuard, steady_clock
+from ..core.crash_points import crash_point
+from ..core.decider import Connection, Due, Happened, Result, Service, Stored, Task
+from ..core.fold import Decided, DecidedEvent, Folded, Item, LateResult, TurnResult, fold
+from ..core.record import Arrival, Poison
+from ..core.signatures import Signer
 from ..storage import QUERIES
 from ..storage.locks import lock_of, read_salt
-from .crash_points import crash_point
-from .fold import Decided, DecidedEvent, Folded, Item, ParkedArrival, fold
 from .parking import MOST_KEPT, park
-from .record import Arrival, Poison
 
 S = TypeVar("S")
 K = TypeVar("K")
-
-
-@dataclass(frozen=True, slots=True)
-class LateResult:
-    """A result that arrived after another had ended its intent, and contradicts it: `code` says how."""
-
-    result: Result
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnResult:
-    """A committed turn: intents to do now, items handled before, parked records, published types, late results.
-
-    `stages` are those that keys have reached, with the seconds since each began. `decided` is what was decided for each
-    item.
-    """
-
-    tasks: tuple[Task, ...]
-    owner: int
-    repeated: frozenset[UUID]
-    parked: tuple[ParkedArrival, ...]
-    published: tuple[str, ...]
-    late_results: tuple[LateResult, ...] = ()
-    stages: tuple[tuple[str, float], ...] = ()
-    decided: tuple[Decided, ...] = ()
 
 
 class Turns(Generic[S, K]):

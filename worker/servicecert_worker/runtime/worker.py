@@ -19,32 +19,32 @@ from servicecert_schemas.topics import Topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor
-from ..clock import Clock, ClockGuard, machine_clock
-from ..decider import Outcome, Result, Service, Task
-from ..faults import Outage, backoff, error_summary, guard_cancellation, is_transient
+from ..core.clock import Clock, ClockGuard, machine_clock
+from ..core.crash_points import crash_point
+from ..core.decider import Outcome, Result, Service, Task
+from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient
+from ..core.fold import Item, ParkedArrival, TurnResult
+from ..core.service_keys import read_key, read_public_keys
+from ..core.signatures import UNTRUSTED, Signer, Verifier
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.fence import Fence
 from ..kafka.outputs import written_topics
 from ..kafka.source import Source
-from ..process.logs import about
-from ..process.metrics import Metrics
-from ..process.settings import WorkerSettings
-from ..process.telemetry import open_telemetry
-from ..process.watchdog import give_up, heartbeat
-from ..service_keys import read_key, read_public_keys
-from ..signatures import UNTRUSTED, Signer, Verifier
+from ..observe.logs import about
+from ..observe.telemetry import open_telemetry
 from ..storage.database import connection_options
 from ..storage.known_database import KnownDatabase
 from .announcer import Announcer
-from .crash_points import crash_point
 from .effects import Effects
-from .fold import Item, ParkedArrival
 from .leader import Leader
 from .loop import Loop, wait_any
 from .members import Membership, compare_clocks
+from .metrics import Metrics
+from .settings import WorkerSettings
 from .snapshot import SnapshotFollower
-from .turn import TurnResult, Turns
+from .turn import Turns
+from .watchdog import give_up, heartbeat
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")

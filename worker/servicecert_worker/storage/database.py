@@ -16,7 +16,7 @@ import asyncpg
 import psycopg
 from psycopg import sql
 
-from ..faults import OperatorError
+from ..core.faults import OperatorError
 from . import rights, transport
 from .known_database import KnownDatabase
 

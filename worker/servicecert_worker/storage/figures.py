@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from servicecert_schemas.topics import SERVICES
 
-from ..domain.table_locks import TableLock
+from ..core.table_locks import TableLock
 from . import QUERIES
 
 FILE = "figures.sql"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from ..decider import Connection
+from ..core.decider import Connection
 
 _SALT = "select salt from lock_salt"
 

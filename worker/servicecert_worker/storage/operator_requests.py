@@ -9,8 +9,8 @@ from typing import Any
 import asyncpg
 from pydantic_core import to_json
 
-from ..decider import Connection
-from ..faults import OperatorError
+from ..core.decider import Connection
+from ..core.faults import OperatorError
 
 NOT_PERMITTED = "The login of DATABASE_URL may not do this: use an operator's own (`servicecert db operator NAME`)."
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ..faults import OperatorError
+from ..core.faults import OperatorError
 
 NAME = "rights.sql"
 DEFINITIONS = ("figures.sql", "erasing.sql")

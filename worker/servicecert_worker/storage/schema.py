@@ -21,7 +21,7 @@ import psycopg
 import yoyo
 from psycopg import sql
 
-from ..faults import OperatorError
+from ..core.faults import OperatorError
 from . import rights
 from .database import SHARED, connect, owner_of, role_of
 

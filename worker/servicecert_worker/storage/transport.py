@@ -6,7 +6,7 @@ import os
 from ipaddress import ip_address
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..faults import OperatorError
+from ..core.faults import OperatorError
 
 
 def unreadable_file(url: str) -> str | None:

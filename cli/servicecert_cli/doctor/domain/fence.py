@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from servicecert_worker.domain.fence import Unknown
+from servicecert_worker.core.unknown import Unknown
 
 from .check import Finding, Subject, critical, examination, listed, ok
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from servicecert_worker.domain.table_locks import TableLock
+from servicecert_worker.core.table_locks import TableLock
 
 from .check import Finding, Subject, critical, examination, listed, ok
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import asyncpg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.checkpoints import Checkpoint, fingerprint, is_signed
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.service_keys import TrustedKeys, read_public_keys
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.service_keys import TrustedKeys, read_public_keys
 
 from ..domain.audit import Attested, Checkpoints, Link
 from ..sources import Sources

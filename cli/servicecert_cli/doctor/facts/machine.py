@@ -18,12 +18,12 @@ from servicecert_notifier.settings import Settings as NotifierSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.kafka.access import over_tls
-from servicecert_worker.process.secret_files import SecretUnreadable, require_private
-from servicecert_worker.process.secret_settings import PUBLIC
-from servicecert_worker.process.settings import ProcessSettings, WorkerSettings
-from servicecert_worker.service_keys import read_public_keys
+from servicecert_worker.core.access import over_tls
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.secret_files import SecretUnreadable, require_private
+from servicecert_worker.core.secret_settings import PUBLIC
+from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
 from servicecert_worker.storage import database
 
 from ..domain.configuration import Requirement, TimeZones, Variables

@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 
 from pydantic import ValidationError
+from servicecert_notifier.domain import relays
 from servicecert_notifier.settings import Settings
-from servicecert_notifier.smtp.domain import relays
 from servicecert_notifier.smtp.effects.conversation import (
     ConversationFailed,
     LoginRefused,

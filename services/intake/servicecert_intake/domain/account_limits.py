@@ -11,9 +11,9 @@ from uuid import UUID
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted
 from servicecert_schemas.case import CaseState
+from servicecert_schemas.membership import Accounts, role_of
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.decider import Event
-from servicecert_worker.domain.membership import Accounts, role_of
+from servicecert_worker.core.decider import Event
 
 from .answers import AnswerCode
 

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.values import Texts
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 
 class AnswerCode(StrEnum):

@@ -24,7 +24,7 @@ from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.codec import stored
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 
 from .examine import ApplicationParts, application_parts
 from .rules.application import Grant, JudgedCsr, JudgedKey

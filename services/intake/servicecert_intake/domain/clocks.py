@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
-from servicecert_worker.decider import Deadline, Due
-from servicecert_worker.domain.clocks import Clock, marks_after
+from servicecert_worker.core.decider import Deadline, Due
+from servicecert_worker.core.time_limits import Clock, marks_after
 
 from .case import Case
 from .deadlines import lapse_time

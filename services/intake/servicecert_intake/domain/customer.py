@@ -15,11 +15,11 @@ from servicecert_schemas.application import (
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_schemas.event import Role
+from servicecert_schemas.membership import is_strongly_authenticated, role_of, role_or_wait
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.rights import may
 from servicecert_schemas.values import Texts
-from servicecert_worker.decider import Deadline, Decision, Event, Intent
-from servicecert_worker.domain.membership import is_strongly_authenticated, role_of, role_or_wait
+from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
 from . import account_limits
 from .answers import TOO_LATE, AnswerCode

@@ -15,7 +15,7 @@ from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CrlPublished
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
 from . import customer, key_search
 from .case import Case

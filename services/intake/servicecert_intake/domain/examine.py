@@ -9,7 +9,7 @@ from servicecert_pki.key_checks import KEY_CHECKS, KeyCheck
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Event, Facts
+from servicecert_worker.core.decider import Event, Facts
 
 from .rules.application import JudgedCsr, JudgedKey
 from .rules.recipients import recipients

@@ -7,7 +7,7 @@ from uuid import UUID, uuid5
 from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseState, GrantedDecision
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Decision
+from servicecert_worker.core.decider import Decision
 
 from .case import Case, Forwarded
 from .deadlines import day_of, due_time

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.account import AccountEvent
-from servicecert_worker.decider import Change
-from servicecert_worker.domain.membership import MOST_ACCOUNTS, NO_ACCOUNTS, Accounts, accounts_after
+from servicecert_schemas.event import Change
+from servicecert_schemas.membership import MOST_ACCOUNTS, NO_ACCOUNTS, Accounts, accounts_after
 
 from .account_limits import Limits, Load
 from .registers.snapshot import MOST_ENTRIES, NO_REGISTERS, Registers
@@ -26,7 +26,7 @@ class Knowledge:
     """
 
     registers: Registers = NO_REGISTERS
-    accounts: Accounts = NO_ACCOUNTS
+    accounts: Accounts = field(default_factory=lambda: NO_ACCOUNTS)
     keys: Mapping[str, KeyRecord] = field(default_factory=lambda: MappingProxyType({}))
     loads: Mapping[UUID, Load] = field(default_factory=lambda: MappingProxyType({}))
     limits: Limits = field(default_factory=Limits)

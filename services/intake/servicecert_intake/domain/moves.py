@@ -7,7 +7,7 @@ from typing import Any
 from servicecert_schemas.case import AppliedFor, CaseChanged, CaseState, HistoryEntry
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Deadline, Decision
+from servicecert_worker.core.decider import Deadline, Decision
 
 from .case import Case, history, revocation_of
 from .clocks import clock_of

@@ -2,7 +2,7 @@
 
 from servicecert_schemas.case import NEXT_ACTORS, CaseState, NextActor
 from servicecert_schemas.values import Texts
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 from .case import Case, is_missed, is_shortened, is_stopped, mails_ended
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import AcceptedWithdrawn
-from servicecert_worker.domain.owed import Owed
+from servicecert_worker.core.owed import Owed
 
 from .case import Case
 from .clocks import clock_of

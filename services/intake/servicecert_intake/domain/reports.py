@@ -24,7 +24,7 @@ from servicecert_schemas.revocation import (
     RevocationRefused,
     RevocationRegistered,
 )
-from servicecert_worker.decider import Decision, Event, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
 from .answers import TOO_LATE
 from .case import Case, is_stopped

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 from pydantic import TypeAdapter
 from servicecert_pki.serials import serial_hex, serial_readings
-from servicecert_worker.decider import Done, Outcome, Task
+from servicecert_worker.core.decider import Done, Outcome, Task
 
 from ..domain.case import Case
 from ..domain.rules.renewal import Earlier, Followed, LookedUp, LookUp

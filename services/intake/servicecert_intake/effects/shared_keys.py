@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_pki.shared_primes import find_shared_primes, modulus_of
-from servicecert_worker.decider import Connection, Done, Outcome, Task
+from servicecert_worker.core.decider import Connection, Done, Outcome, Task
 
 from ..domain.key_search import Searched
 from ..storage import QUERIES

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
-from servicecert_worker.decider import Gauge
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.decider import Gauge
+from servicecert_worker.core.faults import OperatorError
 
 log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CASES, DEADLINES
-from servicecert_worker.decider import Connection
-from servicecert_worker.domain.owed import Owed
-from servicecert_worker.storage.owing import Books
+from servicecert_worker.audit.owing import Books
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.owed import Owed
 
 from ..domain.owed import owed
 from ..storage import QUERIES

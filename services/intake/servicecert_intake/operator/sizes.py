@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from servicecert_worker.decider import Gauge
+from servicecert_worker.core.decider import Gauge
 
 from ..domain.knowledge import NOTHING_KNOWN, Knowledge
 

@@ -16,8 +16,8 @@ from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_worker.clock import Clock
-from servicecert_worker.decider import Conflict, Connection, Event, Happened, Stored
+from servicecert_worker.core.clock import Clock
+from servicecert_worker.core.decider import Conflict, Connection, Event, Happened, Stored
 
 from ..domain.account_limits import Counted, Limits, Load, counted, loads
 from ..domain.case import Case

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 from pydantic import TypeAdapter
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_worker.core.decider import Conflict, Connection, Stored
 
 from ..domain.case import Case
 from ..domain.registers.snapshot import Registers

@@ -8,7 +8,7 @@ from uuid import UUID
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import (
+from servicecert_worker.core.decider import (
     Decision,
     Due,
     Event,
@@ -19,7 +19,7 @@ from servicecert_worker.decider import (
     Result,
     Unanswerable,
 )
-from servicecert_worker.domain.signed_record import SignedRecord
+from servicecert_worker.core.signed_record import SignedRecord
 
 from .events import issued, refused, stopping, voided
 from .issuance import (

@@ -27,7 +27,7 @@ from servicecert_pki.serials import draw_serial
 from servicecert_pki.spki import family_of, spki_sha256
 from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Event
+from servicecert_worker.core.decider import Event
 
 from .issuance import (
     REQUEST_FINDING,

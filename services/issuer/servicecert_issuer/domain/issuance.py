@@ -26,8 +26,8 @@ from servicecert_pki.issued import subject_text
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.decider import Facts
-from servicecert_worker.domain.signed_record import SignedRecord
+from servicecert_worker.core.decider import Facts
+from servicecert_worker.core.signed_record import SignedRecord
 
 
 @dataclass(frozen=True, slots=True)

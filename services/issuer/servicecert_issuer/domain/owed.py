@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from servicecert_worker.domain.owed import Owed
+from servicecert_worker.core.owed import Owed
 
 from .events import issued, refused, stopping, voided
 from .issuance import Recorded, Refused, Signed, State, Stopped, Voided

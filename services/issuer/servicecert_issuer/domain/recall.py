@@ -17,8 +17,8 @@ from servicecert_schemas.certificate import (
 )
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
-from servicecert_worker.decider import Event, Examined, Facts, Recall, Task
-from servicecert_worker.domain.published import PublishedEvents
+from servicecert_worker.core.decider import Event, Examined, Facts, Recall, Task
+from servicecert_worker.core.published import PublishedEvents
 
 from .decide import EXAMINE, SIGN
 from .issuance import Allocated, Linted, Signed, Unsigned

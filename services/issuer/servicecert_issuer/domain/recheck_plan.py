@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from servicecert_pki.validity import HELSINKI
-from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
+from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
 RECHECK = "recheck"
 INITIAL_DEADLINE = (RECHECK, RECHECK)

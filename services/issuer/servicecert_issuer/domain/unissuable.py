@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from servicecert_schemas.values import Texts
-from servicecert_worker.decider import Facts
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.decider import Facts
+from servicecert_worker.core.texts import read_texts
 
 
 @dataclass(frozen=True, slots=True)

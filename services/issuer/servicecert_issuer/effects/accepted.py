@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import Headers, decode
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
-from servicecert_worker.domain.signed_record import SignedRecord
-from servicecert_worker.runtime.record import Record
-from servicecert_worker.signatures import Verifier
+from servicecert_worker.core.record import Record
+from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.core.signed_record import SignedRecord
 
 _TOPIC = ACCEPTED_APPLICATIONS.name
 _FEW = 4

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from servicecert_schemas.certificate import CertificateIntended
-from servicecert_worker.decider import Task
+from servicecert_worker.core.decider import Task
 
 from ..domain.announcement import announcement
 from ..domain.issuance import State

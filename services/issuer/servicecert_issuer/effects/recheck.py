@@ -10,7 +10,7 @@ import asyncpg
 from asyncpg import Record
 from servicecert_pki.authority import Authority
 from servicecert_pki.recheck import StoredCertificate, recheck
-from servicecert_worker.decider import Done, Outcome, Task
+from servicecert_worker.core.decider import Done, Outcome, Task
 
 from ..domain.recheck_plan import Rechecked
 from ..storage import QUERIES

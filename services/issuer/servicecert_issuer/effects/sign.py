@@ -15,8 +15,8 @@ from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_worker.decider import Done, Examined, Outcome, Retry, Task
-from servicecert_worker.process.logs import about
+from servicecert_worker.core.decider import Done, Examined, Outcome, Retry, Task
+from servicecert_worker.observe.logs import about
 
 from ..domain.act import check_order
 from ..domain.examine import Examine, IssuingContext

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from servicecert_pki.authority import Authority
 from servicecert_schemas.topics import CERTIFICATES
-from servicecert_worker.decider import Connection
-from servicecert_worker.domain.owed import Owed
-from servicecert_worker.faults import OperatorError
-from servicecert_worker.storage.owing import Books
+from servicecert_worker.audit.owing import Books
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.owed import Owed
 
 from ..domain.owed import owed
 from ..storage import QUERIES

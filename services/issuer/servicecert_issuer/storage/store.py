@@ -11,8 +11,8 @@ import asyncpg
 from asyncpg import Pool, Record
 from pydantic import TypeAdapter
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
-from servicecert_worker.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
-from servicecert_worker.domain.signed_record import SignedRecord
+from servicecert_worker.core.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
+from servicecert_worker.core.signed_record import SignedRecord
 
 from ..domain.issuance import (
     Allocated,

@@ -8,7 +8,7 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.decider import Deadline, Decision, Due, Event, Happened, Result, Unanswerable
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Result, Unanswerable
 
 from . import contents, reminders
 from .case_facts import with_event

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from servicecert_pki.issued import CertificateUntrusted, check_chain
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_worker.decider import Event, Facts
+from servicecert_worker.core.decider import Event, Facts
 
 
 @dataclass(frozen=True, slots=True)

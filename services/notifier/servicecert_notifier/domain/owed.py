@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from servicecert_worker.domain.owed import Owed
+from servicecert_worker.core.owed import Owed
 
 from .ledger import Ledger
 from .settling import event_of

@@ -15,9 +15,9 @@ from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.mail import MailKind
+from servicecert_schemas.mailboxes import identity
 from servicecert_schemas.values import Language
-from servicecert_worker.decider import Deadline, Intent
-from servicecert_worker.domain.mailboxes import identity
+from servicecert_worker.core.decider import Deadline, Intent
 
 from .ledger import Ledger, Row, mail_id
 from .task import REMINDERS, Content, MailState, MailTask

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from pydantic import BaseModel
 from servicecert_schemas.mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailRefused
-from servicecert_worker.decider import Recall, Task
-from servicecert_worker.domain.published import PublishedEvents
+from servicecert_worker.core.decider import Recall, Task
+from servicecert_worker.core.published import PublishedEvents
 
 from .planning import INTENT
 from .task import NO_ANSWER, MailOutcome, MailState

@@ -10,11 +10,11 @@ from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import CertificateType
 
-from ..mail.domain.wording import HELSINKI
 from .case_facts import Application, CaseFacts, Certificate, LapseWarning
 from .ledger import Ledger, Notice
 from .task import MailTask

@@ -16,7 +16,7 @@ from servicecert_schemas.mail import (
     MailKind,
     MailRefused,
 )
-from servicecert_worker.decider import Deadline, Decision, Due, Intent, Result
+from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
 from .ledger import Ledger, Notice, NoticeKind, Row, resend_id
 from .planning import ALL_ROLES, INTENT, RETRY, RETRY_PERIOD, Mailing, addressed, planned, superseded

@@ -16,8 +16,8 @@ from typing import NoReturn
 from uuid import uuid4
 
 import asyncpg
-from servicecert_worker.clock import Clock
-from servicecert_worker.faults import background, end_if_cancelled, error_summary
+from servicecert_worker.core.clock import Clock
+from servicecert_worker.core.faults import background, end_if_cancelled, error_summary
 
 from ..domain import bounces
 from ..domain.ledger import Notice, NoticeKind

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from servicecert_worker.decider import Gauge
+from servicecert_worker.core.decider import Gauge
 
 Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 ReadPairs: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from servicecert_worker.decider import Connection
+from servicecert_worker.core.decider import Connection
 from servicecert_worker.storage.operator_requests import permitted
 
 from ..domain.ledger import Notice

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from servicecert_schemas.topics import NOTIFICATIONS
-from servicecert_worker.decider import Connection
-from servicecert_worker.domain.owed import Owed
-from servicecert_worker.storage.owing import Books
+from servicecert_worker.audit.owing import Books
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.owed import Owed
 
 from ..domain.owed import owed
 from ..storage import QUERIES

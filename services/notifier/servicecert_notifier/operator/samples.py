@@ -15,7 +15,7 @@ from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWar
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.values import CertificateType, Language, Texts
-from servicecert_worker.decider import Due, Event, Happened, Result
+from servicecert_worker.core.decider import Due, Event, Happened, Result
 
 from ..domain.decide import decide
 from ..domain.ledger import Ledger

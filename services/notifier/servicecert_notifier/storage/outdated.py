@@ -3,8 +3,8 @@
 from dataclasses import replace
 from uuid import UUID
 
-from servicecert_worker.decider import Connection, Stored, Task
-from servicecert_worker.domain.published import PublishedEvents
+from servicecert_worker.core.decider import Connection, Stored, Task
+from servicecert_worker.core.published import PublishedEvents
 
 from ..domain.ledger import Ledger
 from ..domain.planning import INTENT, outdated, superseded

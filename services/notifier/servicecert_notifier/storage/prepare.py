@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from servicecert_worker.decider import Connection, Due, Happened, Stored
+from servicecert_worker.core.decider import Connection, Due, Happened, Stored
 
 from ..domain.ledger import Ledger, Notice, NoticeKind
 from ..domain.pace import Limits, Paces, allocate, domain_of

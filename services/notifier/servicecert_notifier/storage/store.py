@@ -9,7 +9,7 @@ from asyncpg import Record
 from pydantic import TypeAdapter
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_worker.core.decider import Conflict, Connection, Stored
 
 from ..domain.case_facts import NO_FACTS, CaseFacts
 from ..domain.ledger import Ledger, Row

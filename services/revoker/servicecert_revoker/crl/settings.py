@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 from obstore.store import S3Store
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicecert_worker.process.secret_files import SecretUnreadable, read_secret
+from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
-from .effects.s3_publisher import S3Publisher
+from .s3_publisher import S3Publisher
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig

@@ -12,7 +12,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issued import CertificateUntrusted, partition_of_certificate, read_issued
 from servicecert_pki.partitions import FULL, partition_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-from servicecert_worker.decider import Facts
+from servicecert_worker.core.decider import Facts
 
 
 @dataclass(frozen=True, slots=True)

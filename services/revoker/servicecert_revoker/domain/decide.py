@@ -9,20 +9,19 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
 
-from ..crl.domain import publication
-from ..crl.domain.publication import Confirmed, Published, PublishOrder
-from ..proposals.domain import confirmation, proposal
-from ..proposals.domain.proposal import Proposal
-from . import life, responders
+from . import confirmation, life, proposal, responders
+from . import crl_orders as publication
 from .certificates import BoundedVoid, Untrusted, Verified
-from .clocks import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
+from .crl_orders import Confirmed, Published, PublishOrder
 from .irregular import Noted
 from .knowledge import Knowledge
+from .proposal import Proposal
 from .requests import CascadeFound, Context, cascade_requests
 from .responders import Certified, EnrolledKey, Uncertified
 from .status import Asked, Listed, Revoked, Status, certificate_of
+from .time_limits import CHANGE_CLOCK, CLOCK, check_clock, clock_deadlines
 
 State: TypeAlias = Status | Proposal | EnrolledKey
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_worker.decider import Intent
+from servicecert_worker.core.decider import Intent
 
 from .certificates import Verified
 from .status import Certificate

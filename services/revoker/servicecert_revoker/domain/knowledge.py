@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_worker.decider import Change
-from servicecert_worker.domain.membership import NO_ACCOUNTS, Accounts, accounts_after
+from servicecert_schemas.event import Change
+from servicecert_schemas.membership import NO_ACCOUNTS, Accounts, accounts_after
 
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """A snapshot of the accounts, and for one turn what the tables hold on its items."""
 
-    accounts: Accounts = NO_ACCOUNTS
+    accounts: Accounts = field(default_factory=lambda: NO_ACCOUNTS)
     compromised: frozenset[str] = frozenset()
     confirmed: Mapping[tuple[UUID, UUID], str] = field(default_factory=lambda: MappingProxyType({}))
     """The confirmed reason, by request id and case."""

@@ -13,10 +13,10 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.decider import Deadline, Decision, Intent
+from servicecert_worker.core.decider import Deadline, Decision, Intent
 
-from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
 from .certificates import BoundedVoid, Verified
+from .crl_orders import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
 from .irregular import IRREGULAR, Irregular, Noted, alarm, second_key
 from .notices import announcements, notified, refusal, registration, revoked, standing, valid, with_requester
 from .requests import (

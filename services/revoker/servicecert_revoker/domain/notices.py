@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
+from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     CrlPublished,
@@ -15,9 +16,8 @@ from servicecert_schemas.revocation import (
     StandingsCounted,
 )
 from servicecert_schemas.values import Language
-from servicecert_worker.domain.mailboxes import identity, mailbox
 
-from ..crl.domain.publication import Published
+from .crl_orders import Published
 from .requests import TAKES_EFFECT_WITHIN, TEXTS, Refused
 from .status import Certificate, Listing, Revocation, Revoked, Void
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from servicecert_schemas.revocation import RevocationRegistered
-from servicecert_worker.domain.owed import Owed
+from servicecert_worker.core.owed import Owed
 
 from .notices import notified, revoked, standing, valid
 from .status import Awaited, Certificate, Entered, Registered, Revoked, Status, Valid

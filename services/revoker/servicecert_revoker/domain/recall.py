@@ -13,10 +13,10 @@ from servicecert_pki import der
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, StandingChanged
-from servicecert_worker.decider import Event, Facts, Task
-from servicecert_worker.domain.published import PublishedEvent, PublishedEvents, event_id, intent_id
+from servicecert_worker.core.decider import Event, Facts, Task
+from servicecert_worker.core.published import PublishedEvent, PublishedEvents, event_id, intent_id
 
-from ..crl.domain.publication import CONFIRM, PUBLISH, Confirmed, Published, PublishedCrl, PublishOrder
+from .crl_orders import CONFIRM, PUBLISH, Confirmed, Published, PublishedCrl, PublishOrder
 from .responders import CERTIFY, Certified, CertifyOrder, Drafted
 
 _MOST_CAS = 100

@@ -14,10 +14,10 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_schemas.membership import is_strongly_authenticated, role_or_wait
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.rights import may
-from servicecert_worker.domain.membership import is_strongly_authenticated, role_or_wait
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 from .knowledge import Knowledge
 from .status import Asked, Certificate, Revocation

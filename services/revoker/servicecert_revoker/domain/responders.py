@@ -12,7 +12,7 @@ from typing import ClassVar, TypeAlias
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.decider import Decision, Facts, Intent, Unanswerable
+from servicecert_worker.core.decider import Decision, Facts, Intent, Unanswerable
 
 CERTIFY = "certify"
 

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
-from servicecert_worker.decider import Done, Outcome, Task
-from servicecert_worker.process.logs import about
+from servicecert_worker.core.decider import Done, Outcome, Task
+from servicecert_worker.observe.logs import about
 
+from ..domain.confirmation import CONFIRMATION_CLOCK, FIRST_CHECK
 from ..domain.requests import CascadeFound, CascadeOrder, Item, cascade_result
-from ..proposals.domain.confirmation import CONFIRMATION_CLOCK, FIRST_CHECK
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 

@@ -12,8 +12,8 @@ from servicecert_pki.ca_signing import SigningRefused, check_responder, sign_cer
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.decider import Done, Outcome, Retry, Task
-from servicecert_worker.process.logs import about
+from servicecert_worker.core.decider import Done, Outcome, Retry, Task
+from servicecert_worker.observe.logs import about
 
 from ..domain.responders import Booked, Certified, CertifyOrder, Uncertified
 

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import aiohttp
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
-from servicecert_worker.decider import Done, Outcome, Retry, Task
-from servicecert_worker.process.logs import about
+from servicecert_worker.core.decider import Done, Outcome, Retry, Task
+from servicecert_worker.observe.logs import about
 
-from ..crl.domain.entries import REASONS
-from ..crl.domain.publication import Confirmed, ConfirmOrder
-from ..domain.clocks import Alarmed
-from ..proposals.domain.proposal import proposal_of
+from ..domain.crl_entries import REASONS
+from ..domain.crl_orders import Confirmed, ConfirmOrder
+from ..domain.proposal import proposal_of
+from ..domain.time_limits import Alarmed
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
-from servicecert_worker.decider import Done, Outcome, Task
-from servicecert_worker.process.logs import about
+from servicecert_worker.core.decider import Done, Outcome, Task
+from servicecert_worker.observe.logs import about
 
 from ..domain.irregular import Irregular, Noted, second_key
 from ..domain.status import Certificate

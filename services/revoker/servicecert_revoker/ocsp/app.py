@@ -15,23 +15,22 @@ from faststream import FastStream
 from pydantic import ValidationError
 from servicecert_pki.serials import serial_hex
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.event import EventData
+from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged, StandingsCounted
-from servicecert_worker.clock import ClockGuard, ClockWrong, clock_ahead
-from servicecert_worker.decider import Change
-from servicecert_worker.faults import OperatorError, Outage, guard_cancellation, with_timeout
+from servicecert_worker.core.clock import ClockGuard, ClockWrong, clock_ahead
+from servicecert_worker.core.faults import OperatorError, Outage, guard_cancellation, with_timeout
+from servicecert_worker.core.secret_settings import check_secret_files
+from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.secret_settings import check_secret_files
 from servicecert_worker.process.service import wait_for_broker
-from servicecert_worker.service_keys import read_public_keys
-from servicecert_worker.signatures import Verifier
 
 from .domain.answering import TRY_LATER, Answer, Answering
 from .domain.budget import Budget

@@ -12,14 +12,14 @@ from asyncpg import Record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATE_STATUS, REVOCATIONS
-from servicecert_worker.decider import Connection
-from servicecert_worker.domain.owed import Owed
-from servicecert_worker.storage.owing import Books
+from servicecert_worker.audit.owing import Books
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.owed import Owed
 
 from ..domain.owed import owed
+from ..domain.proposal import Proposal, request_id
 from ..domain.requests import Item, authority_request, cascade_requests
 from ..domain.responders import EnrolledKey
-from ..proposals.domain.proposal import Proposal, request_id
 from ..storage import QUERIES
 from ..storage.store import RevocationStore
 

@@ -13,14 +13,14 @@ from uuid import UUID
 from servicecert_schemas.event import Role
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_worker.decider import Connection, Event, Happened, Stored
+from servicecert_worker.core.decider import Connection, Event, Happened, Stored
 
 from ..domain.certificates import Verified
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
+from ..domain.proposal import Proposal, request_id
 from ..domain.responders import EnrolledKey
 from ..domain.status import Certificate, certificate_of, pending_of
-from ..proposals.domain.proposal import Proposal, request_id
 from . import QUERIES
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_schemas.responder import ResponderEnvironment
-from servicecert_worker.decider import Connection
+from servicecert_worker.core.decider import Connection
 
 from ..domain.responders import Booked, EnrolledKey
 from . import QUERIES

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.decider import Connection
+from servicecert_worker.core.decider import Connection
 
 from . import QUERIES
 

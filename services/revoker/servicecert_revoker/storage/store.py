@@ -11,10 +11,11 @@ from pydantic import Field, TypeAdapter
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.revocation import RevocationReason
-from servicecert_worker.decider import Conflict, Connection, Stored
+from servicecert_worker.core.decider import Conflict, Connection, Stored
 
-from ..crl.domain.entries import entry
+from ..domain.crl_entries import entry
 from ..domain.decide import State
+from ..domain.proposal import Proposal
 from ..domain.responders import EnrolledKey
 from ..domain.status import (
     Asked,
@@ -32,9 +33,8 @@ from ..domain.status import (
     Void,
     pending_of,
 )
-from ..proposals.domain.proposal import Proposal
-from ..proposals.storage.store import load_proposals, save_proposals
 from . import QUERIES
+from .proposals import load_proposals, save_proposals
 from .responders import load_responders, save_responders
 
 log = logging.getLogger(__name__)

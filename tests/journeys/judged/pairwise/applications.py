@@ -20,10 +20,10 @@ from servicecert_schemas.application import (
     ApplicationWithdrawn,
     CsrAttached,
 )
-from servicecert_schemas.event import Actor, Assurance, EventData, Role
+from servicecert_schemas.event import Actor, Assurance, Change, EventData, Role
 from servicecert_schemas.register import RegisterEntry
-from servicecert_worker.decider import Change, Event, Service
-from servicecert_worker.runtime.record import Arrival
+from servicecert_worker.core.decider import Event, Service
+from servicecert_worker.core.record import Arrival
 
 BUSINESS_ID = "9902001-9"
 ORGANISATION_OID = "1.2.246.10.99020019"

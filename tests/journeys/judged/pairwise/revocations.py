@@ -15,7 +15,8 @@ from journeys.judged.pairwise.table import Drawn
 from servicecert_notifier.domain import decide as notifier
 from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.task import MailTask
-from servicecert_revoker.crl.domain.publication import (
+from servicecert_revoker.domain import decide as revoker
+from servicecert_revoker.domain.crl_orders import (
     CONFIRM,
     PUBLISH,
     Confirmed,
@@ -24,12 +25,11 @@ from servicecert_revoker.crl.domain.publication import (
     PublishedCrl,
     PublishOrder,
 )
-from servicecert_revoker.domain import decide as revoker
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.event import Actor, Assurance, EventData, Role
+from servicecert_schemas.event import Actor, Assurance, Change, EventData, Role
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     RevocationRefused,
@@ -38,9 +38,9 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
-from servicecert_worker.decider import Change, Due, Event, Result, Stored
-from servicecert_worker.runtime.fold import Folded, Item, fold
-from servicecert_worker.runtime.record import Arrival
+from servicecert_worker.core.decider import Due, Event, Result, Stored
+from servicecert_worker.core.fold import Folded, Item, fold
+from servicecert_worker.core.record import Arrival
 from services.revoker.stand import examined
 
 SERIAL = "4a1b2c3d4e5f60718293a4b5c6d7e8f9"

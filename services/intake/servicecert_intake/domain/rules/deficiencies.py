@@ -12,7 +12,7 @@ from typing import TypeAlias
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 Filling: TypeAlias = str | Texts | Sequence[str]
 """What fills a placeholder: a text, the same in all languages or not, or several, which are quoted."""

@@ -6,7 +6,7 @@ from servicecert_pki.profile import Profile
 from servicecert_pki.profile import Usage as ProfileUsage
 from servicecert_pki.spki import CURVES, KeyFamily
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 WORDS = read_texts("servicecert_intake.domain", "limits", ("or", *ProfileUsage))
 """The words of usages, and the conjunction."""

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import Recipient, RecipientRole
-from servicecert_worker.domain.mailboxes import mailbox
+from servicecert_schemas.mailboxes import mailbox
 
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies

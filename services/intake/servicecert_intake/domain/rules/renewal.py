@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
 from servicecert_schemas.values import CertificateType, SerialNumber, Text
-from servicecert_worker.texts import read_texts
+from servicecert_worker.core.texts import read_texts
 
 from .application import Grant, JudgedKey
 

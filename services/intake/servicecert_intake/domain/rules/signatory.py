@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from servicecert_schemas.application import Signatory
 from servicecert_schemas.case import Deficiency
-from servicecert_worker.domain.membership import CLOCKS_DIFFER
+from servicecert_schemas.membership import CLOCKS_DIFFER
 
 from . import deficiencies as lacking
 from .application import Application

@@ -7,15 +7,13 @@ import tomllib
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from zoneinfo import ZoneInfo
 
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
-
-HELSINKI = ZoneInfo("Europe/Helsinki")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ...domain.relays import Relay
 from .answers import Meaning
-from .relays import Relay
 
 HOLD = timedelta(minutes=10)
 """How long a mail is refused at least until it ends, and a server accepts nothing until it is said to refuse us."""

@@ -13,12 +13,12 @@ from typing import cast
 from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPResponseException, SMTPTimeoutError
 from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
-from servicecert_worker.faults import guard_cancellation, with_timeout
-from servicecert_worker.process.secret_files import SecretUnreadable
+from servicecert_worker.core.faults import guard_cancellation, with_timeout
+from servicecert_worker.core.secret_files import SecretUnreadable
 
+from ...domain.relays import Relay
 from ...settings import Settings, Tls
 from ..domain.answers import Answer, Envelope, Offers, Reply, Step, stuffed
-from ..domain.relays import Relay
 
 _START_CONTENT = 354
 _CLOSING = 421

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from servicecert_worker.decider import Done, Outcome, Task
-from servicecert_worker.faults import error_summary
+from servicecert_worker.core.decider import Done, Outcome, Task
+from servicecert_worker.core.faults import error_summary
 
 from ...domain.pace import domain_of
+from ...domain.relays import Relay, Relays
 from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
 from ...mail.domain.message import UnsendableAddress, compose, mailbox
 from ...settings import Settings
 from ..domain.answers import Answer, Envelope, Meaning, Offers
 from ..domain.refusals import Refusals
-from ..domain.relays import Relay, Relays
 from .conversation import Conversation, ConversationFailed, LoginRefused, NoAnswer, open_conversation, tls_context
 
 log = logging.getLogger(__name__)

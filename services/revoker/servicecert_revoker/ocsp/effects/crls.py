@@ -16,7 +16,7 @@ from servicecert_pki.crl import revoked_certificate
 from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL, crl_url
-from servicecert_worker.faults import Outage
+from servicecert_worker.core.faults import Outage
 
 from ..domain.standings import FullCrl, Revoked
 

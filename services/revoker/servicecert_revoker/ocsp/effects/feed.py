@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
-from servicecert_worker.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError
 
 TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 

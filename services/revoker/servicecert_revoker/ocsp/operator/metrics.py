@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from servicecert_worker.process.connections import Closed
 from servicecert_worker.process.health import closed_connections
-from servicecert_worker.process.metrics import Basics, Followed
+from servicecert_worker.runtime.metrics import Basics, Followed
 
 from ..domain.answering import Answering, Kind
 from ..domain.standings import Lack, Standings

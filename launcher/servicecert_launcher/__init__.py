@@ -1,0 +1,59 @@
+"""Real Kafka and real PostgreSQL on one machine, and child processes.
+
+All calls block until they are done; from asyncio use `asyncio.to_thread`. All processes started here end with the
+starting process, even after kill -9, and their temporary folders are deleted.
+
+    import os, sys
+    from pathlib import Path
+    from servicecert_launcher import Child, DeployError, start_parts
+
+    with start_parts(report=print) as parts:           # KAFKA_BOOTSTRAP_SERVERS, DATABASE_URL are used where set
+        parts.bootstrap                                # "127.0.0.1:41234"
+        parts.database_url                             # "postgresql://postgres:…@127.0.0.1:5678/postgres", a superuser
+        environment = {**os.environ, **parts.environment}
+        command = [Path(sys.executable).with_name("servicecert"), "run", "intake"]
+        intake = Child(command, log=Path("intake.log"), environment=environment)
+        intake.pid, intake.alive, intake.returncode    # 128 + n after signal n, None while it runs
+        intake.freeze(); intake.thaw()                 # SIGSTOP, SIGCONT
+        intake.kill()                                  # SIGKILL; returns when it and its own children have ended
+        intake.stop(timeout=10)                        # SIGTERM, then SIGKILL; returns the exit status
+        intake.tail(5)                                 # the last lines of its log
+        if parts.kafka and parts.postgres:             # None where the environment named the operator's own
+            parts.kafka.kill(); parts.kafka.restart()  # same address, same records
+            parts.kafka.freeze(); parts.kafka.thaw()
+            parts.postgres.kill(); parts.postgres.restart()
+            parts.postgres.stop_immediate(); parts.postgres.restart()
+            parts.kafka.pid, parts.kafka.log, parts.postgres.pid, parts.postgres.log
+
+Single parts: `Kafka(throughput=False)` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`,
+and `stop()`. Benchmarks pass `throughput=True`, here or to `start_parts`. Errors are a `DeployError` with one sentence
+for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
+
+`SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
+"""
+
+from .environment import Parts, start_parts
+from .errors import DeployError, MissingPart, StartFailed, TamperedJar, TokenMissing
+from .kafka import Kafka, Node, Secured
+from .ports import free_port
+from .postgres import DatabaseTls, Postgres
+from .processes import Child
+from .softhsm import SoftHsm
+
+__all__ = [
+    "Child",
+    "DatabaseTls",
+    "DeployError",
+    "Kafka",
+    "MissingPart",
+    "Node",
+    "Parts",
+    "Postgres",
+    "Secured",
+    "SoftHsm",
+    "StartFailed",
+    "TamperedJar",
+    "TokenMissing",
+    "free_port",
+    "start_parts",
+]

@@ -1,1 +1,0 @@
-"""Building, checking, publishing and serving CRL files."""

@@ -1,0 +1,186 @@
+"""The act that publishes CRLs. A CA has one pass at a time, and each pass serves all orders that wait for it.
+
+An order is done when its own CRLs are published; those of other orders do not hold it up.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.partitions import FULL
+from servicecert_worker.core.decider import Done, Outcome, Retry, Task
+
+from ..domain.crl_gates import GateFailed
+from ..domain.crl_orders import Published, PublishedCrl, PublishOrder
+from ..domain.crl_plan import covering
+from .files import CrlFilesError
+from .gauges import CrlStats
+from .publishers import NotPublished
+from .run import CrlRunner, Pass
+
+log = logging.getLogger(__name__)
+
+# Each pass holds a connection, and turns need theirs.
+_PASSES = 2
+
+
+@dataclass(eq=False)
+class _Orders:
+    """Orders that wait for a pass, and its result."""
+
+    tasks: Sequence[Task]
+    result: Pass | Retry | None = None
+    announced: Mapping[UUID, tuple[PublishedCrl, ...]] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class _Queue:
+    """The orders for one CA. Those that arrive during a pass are in the next one.
+
+    `rest` are the scheduled orders whose pass has published the full CRL but not all others, and `unannounced` the
+    published CRLs whose pass had no order that was done.
+    """
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    waiting: list[_Orders] = field(default_factory=list)
+    rest: set[UUID] = field(default_factory=set)
+    unannounced: dict[int, PublishedCrl] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
+class Publish:
+    """Publishes the CRLs that tasks order, and answers each task with its own."""
+
+    authority: Authority
+    keys: Mapping[str, SigningKey]
+    runner: CrlRunner
+    stats: CrlStats
+    _queues: dict[str, _Queue] = field(default_factory=dict, init=False)
+    _passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PASSES), init=False)
+
+    async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
+        by_issuer: dict[str, list[Task]] = {}
+        for task in tasks:
+            by_issuer.setdefault(task.data.issuer, []).append(task)
+        orders = {issuer: _Orders(of_issuer) for issuer, of_issuer in by_issuer.items()}
+        passes = [self._serve(issuer, each) for issuer, each in orders.items()]
+        for fault in await asyncio.gather(*passes, return_exceptions=True):
+            if fault is not None:
+                raise fault
+        return [self._answer(orders[task.data.issuer], task) for task in tasks]
+
+    async def _serve(self, issuer: str, orders: _Orders) -> None:
+        """Wait for the pass that serves these orders, or run it."""
+        queue = self._queues.setdefault(issuer, _Queue())
+        queue.waiting.append(orders)
+        async with queue.lock, self._passes:
+            if orders.result is not None:
+                return
+            batch: list[_Orders] = []
+            try:
+                result = await self._pass(issuer, queue, batch)
+            except BaseException:
+                queue.waiting += [each for each in batch if each is not orders]
+                raise
+            tasks = [task for each in batch for task in each.tasks]
+            announced = {} if isinstance(result, Retry) else _settle(queue, result, tasks)
+            for each in batch:
+                each.result, each.announced = result, announced
+
+    async def _pass(self, issuer: str, queue: _Queue, batch: list[_Orders]) -> Pass | Retry:
+        def take() -> list[PublishOrder]:
+            batch.extend(queue.waiting)
+            queue.waiting.clear()
+            return [
+                task.data.model_copy(update={"rest": task.id in queue.rest}) for each in batch for task in each.tasks
+            ]
+
+        try:
+            info = self.authority.issuer(issuer)
+            with self.stats.measured(issuer):
+                result = await self.runner.run(info, self._key(issuer), take)
+            report_failed(self.stats, issuer, list(result.failed.values()))
+            return result
+        except (GateFailed, CrlFilesError, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
+            return report(self.stats, issuer, fault)
+        finally:
+            if not batch:
+                take()
+
+    def _key(self, issuer: str) -> SigningKey:
+        try:
+            return self.keys[issuer]
+        except KeyError:
+            raise KeyUnavailable(f"The key of {issuer} is not in SERVICECERT_CA_DIR; bring that CA back.") from None
+
+    def _answer(self, orders: _Orders, task: Task) -> Outcome:
+        result = orders.result
+        assert result is not None
+        if isinstance(result, Retry):
+            return result
+        order: PublishOrder = task.data
+        if fault := _fault(result, order):
+            return Retry(str(fault))
+        crls = {crl.partition: crl for crl in result.published}
+        crl = crls[covering(order.partition, crls)]
+        return Done(
+            Published(
+                issuer=order.issuer,
+                crl=crl,
+                announced=orders.announced.get(task.id, ()),
+                next_planned=crl.this_update + self.runner.timing.interval,
+                published_at=self.runner.clock(),
+                request_id=order.request_id,
+            ),
+            result.steps,
+        )
+
+
+def _fault(result: Pass, order: PublishOrder) -> NotPublished | None:
+    """Return why one of the CRLs that the order needs is not published: its own and the full one, or all."""
+    if order.serial is None:
+        return next(iter(result.failed.values()), None)
+    own = result.failed.get(order.partition)
+    return own or result.failed.get(FULL)
+
+
+def _settle(queue: _Queue, result: Pass, tasks: Sequence[Task]) -> Mapping[UUID, tuple[PublishedCrl, ...]]:
+    """Return what the one task announces that is done, preferably a scheduled one: all CRLs not announced before.
+
+    A scheduled order that is retried needs no second pass over all CRLs.
+    """
+    scheduled = {task.id for task in tasks if task.data.serial is None}
+    queue.rest -= scheduled
+    if result.failed and FULL not in result.failed:
+        queue.rest |= scheduled
+    queue.unannounced |= {crl.partition: crl for crl in result.published}
+    done = [task.id for task in tasks if _fault(result, task.data) is None]
+    if not done:
+        return {}
+    announced = sorted(queue.unannounced.values(), key=lambda crl: -crl.partition)
+    queue.unannounced.clear()
+    return {next((id for id in done if id in scheduled), done[0]): tuple(announced)}
+
+
+def report_failed(stats: CrlStats, issuer: str, faults: Sequence[NotPublished]) -> None:
+    """Count the publishers that failed in a pass, and log the first fault."""
+    for publisher in {fault.publisher for fault in faults}:
+        stats.publisher_failed(publisher)
+    if faults:
+        log.error("CRLs of %s are not published, and tried again: %s", issuer, faults[0], extra={"crls": len(faults)})
+
+
+def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:
+    """Count and log a CRL that could not be published; the old one stays. Return the retry."""
+    if isinstance(fault, GateFailed):
+        stats.gate_failed(fault.gate)
+        log.error("alarm: the CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
+        return Retry(f"gate {fault.gate}: {fault}")
+    if isinstance(fault, CrlFilesError | NotPublished):
+        stats.publisher_failed(fault.publisher)
+    log.error("The CRL of %s is not published: %s", issuer, fault)
+    return Retry(str(fault))

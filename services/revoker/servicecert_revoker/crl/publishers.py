@@ -1,0 +1,228 @@
+"""Copies CRLs from the folder to S3-compatible storage or by a command, and fetches them from their address as a proof.
+
+NotPublished
+├── PublisherFailed     the storage or the command failed; it is tried again
+├── NotFetched          the published CRL cannot be fetched, or another one is fetched
+└── OutOfTime           the pass took too long; the next one goes on
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import aiohttp
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_pki.partitions import crl_name, crl_url
+from servicecert_worker.core.faults import with_timeout
+
+from ..domain.crl_plan import CrlVersion
+
+_COMMAND_SECONDS = 60.0
+_CHUNK = 1 << 20
+_FETCH_SECONDS = 10.0
+
+
+_NOT_THERE = (403, 404, 410)
+"""What web servers and storage say of a file that they do not have."""
+MOST_BYTES = 256 * 1024 * 1024
+"""No CRL of ours is as long: some 40 octets for each of six million certificates."""
+NOT_OURS = CrlVersion(0, "")
+"""What is longer: it is not read."""
+
+FOLDER, ADDRESS = "folder", "address"
+"""The metrics' names of the folder and of the address that CRLs are fetched from."""
+
+
+class NotPublished(Exception):
+    """The message is one sentence that tells what to check; `publisher` is the metrics' name of the one that failed."""
+
+    publisher: str
+
+
+class PublisherFailed(NotPublished):
+    """A publisher failed."""
+
+    def __init__(self, publisher: str, text: str) -> None:
+        super().__init__(text)
+        self.publisher = publisher
+
+
+class NotFetched(NotPublished):
+    """The published CRL cannot be fetched, or another one is fetched."""
+
+    publisher = ADDRESS
+
+
+class OutOfTime(NotPublished):
+    """A pass took too long to publish this CRL too."""
+
+    publisher = ADDRESS
+
+
+class Publisher(Protocol):
+    """Another place for CRLs. Metrics call it `name`."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
+        """Publish a CA's CRL as `file`, so that relying parties see it or the one before. Raises PublisherFailed."""
+        ...
+
+
+class Place(Protocol):
+    """Where files can be looked at. Metrics call it `name`."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        """Return a CA's file as it is there, None if there is none. Raises NotPublished where nothing can be told."""
+        ...
+
+
+@runtime_checkable
+class ReadablePublisher(Publisher, Place, Protocol):
+    """A publisher whose files can be looked at, and which takes the CAs' certificates too, with number 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandPublisher:
+    """A command that gets the path of each CRL as its last argument, without a shell. Only its exit code counts.
+
+    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and none of the revoker's own settings and secrets.
+    """
+
+    command: tuple[str, ...]
+    seconds: float = _COMMAND_SECONDS
+    name: str = "command"
+
+    async def put(self, file: str, made: Path, number: int, _: IssuerInfo) -> None:
+        crl = {"SERVICECERT_CRL_NAME": file, "SERVICECERT_CRL_NUMBER": str(number)}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.command,
+                str(made),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**_without_secrets(os.environ), **crl},
+            )
+        except OSError as fault:
+            raise self._failed(f"cannot be started ({fault.strerror})") from None
+        try:
+            code = await with_timeout(self.seconds, process.wait())
+        except TimeoutError:
+            raise self._failed(f"takes longer than {self.seconds:.0f} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if code:
+            raise self._failed(f"ends with exit code {code}")
+
+    def _failed(self, how: str) -> PublisherFailed:
+        return PublisherFailed(self.name, f"The command {self.command[0]} {how}: see SERVICECERT_CRL_PUBLISH_COMMAND.")
+
+
+def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    ours = ("SERVICECERT_", "DATABASE_URL", "KAFKA_")
+    return {name: value for name, value in environment.items() if not name.startswith(ours)}
+
+
+async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = _FETCH_SECONDS) -> None:
+    """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published means fetchable (I7)."""
+    hashed = sha256()
+    limit = aiohttp.ClientTimeout(total=seconds)
+    try:
+        async with session.get(url, headers={"Cache-Control": "no-cache"}, timeout=limit) as response:
+            response.raise_for_status()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                hashed.update(chunk)
+    except (aiohttp.ClientError, TimeoutError) as fault:
+        raise unfetched(url, fault) from None
+    if hashed.hexdigest() != digest:
+        raise NotFetched(
+            f"Another CRL than the published one is fetched from {url}: "
+            "serve SERVICECERT_CRL_DIR there, without a cache between."
+        )
+
+
+def unfetched(url: str, fault: Exception) -> NotFetched:
+    """Return what to check where nothing can be fetched."""
+    return NotFetched(
+        f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
+        "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL."
+    )
+
+
+@dataclass(frozen=True, repr=False)
+class Address:
+    """Where files are fetched from, at `url`. One that has the same ETag as before is not read again."""
+
+    url: str
+    session: aiohttp.ClientSession
+    seconds: float = _FETCH_SECONDS
+    name: str = ADDRESS
+    _cache: dict[str, tuple[str, CrlVersion]] = field(default_factory=dict, init=False)
+
+    async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        """Return a CA's file as it is fetched, None if there is none. Raises NotFetched where nothing answers."""
+        etag, version = self._cache.get(file, ("", None))
+        headers = {"Cache-Control": "no-cache", **({"If-None-Match": etag} if etag else {})}
+        content, limit = bytearray(), aiohttp.ClientTimeout(total=self.seconds)
+        try:
+            async with self.session.get(f"{self.url}/{file}", headers=headers, timeout=limit) as response:
+                if response.status == 304:
+                    return version
+                if response.status in _NOT_THERE:
+                    return None
+                response.raise_for_status()
+                async for chunk in response.content.iter_chunked(_CHUNK):
+                    content += chunk
+                    if len(content) > MOST_BYTES:
+                        return NOT_OURS
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            raise unfetched(f"{self.url}/{file}", fault) from None
+        version = await asyncio.to_thread(CrlVersion.of, bytes(content), issuer)
+        self._cache[file] = response.headers.get("ETag", ""), version
+        return version
+
+
+@dataclass(frozen=True, repr=False)
+class Distribution:
+    """The places of a CRL besides the folder: the `publishers`, and `base_url`, where relying parties fetch it.
+
+    It is fetched back from `internal_url`, the server behind the proxy of `base_url`: nobody outside can keep the
+    revoker from that. Without one it is fetched from `base_url`.
+    """
+
+    base_url: str
+    publishers: Sequence[Publisher]
+    session: aiohttp.ClientSession
+    internal_url: str | None = None
+    fetch_seconds: float = _FETCH_SECONDS
+
+    def url(self, issuer: str, partition: int) -> str:
+        """Return a CRL's address, which is its certificates' distribution point."""
+        return crl_url(self.base_url, issuer, partition)
+
+    async def deliver(self, folder: Path, issuer: IssuerInfo, partition: int, crl: CrlVersion) -> None:
+        """Copy a CRL from the folder to all publishers, and fetch it back. Raises NotPublished."""
+        await self.copy(folder, issuer, partition, crl)
+        await self.fetch_back(issuer.id, partition, crl)
+
+    async def copy(self, folder: Path, issuer: IssuerInfo, partition: int, crl: CrlVersion) -> None:
+        """Copy a CRL from the folder to all publishers. Raises PublisherFailed."""
+        name = crl_name(issuer.id, partition)
+        for publisher in self.publishers:
+            await publisher.put(name, folder / name, crl.number, issuer)
+
+    async def fetch_back(self, issuer: str, partition: int, crl: CrlVersion) -> None:
+        """Fetch a CRL from where it is served, within `fetch_seconds`. Raises NotFetched."""
+        url = crl_url(self.internal_url or self.base_url, issuer, partition)
+        await fetch_back(self.session, url, crl.sha256, self.fetch_seconds)

@@ -1,1 +1,0 @@
-"""Revocations that one operator of the authority proposes and another one confirms."""

@@ -1,1 +1,0 @@
-"""The decisions, without input or output."""

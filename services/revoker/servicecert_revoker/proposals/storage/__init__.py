@@ -1,1 +1,0 @@
-"""The proposals in the database."""

@@ -1,0 +1,1 @@
+"""Answering over HTTP: which connections are admitted, and the server of CRLs."""

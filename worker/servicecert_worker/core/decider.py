@@ -1,0 +1,375 @@
+"""A service is a decider. This module defines it and the values it decides with.
+
+A service decides what follows from an event, given its state and its topic snapshot. The worker does the rest: it reads
+topics, handles a key's events in order, stores state, publishes events, does intents, keeps deadlines, parks poison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from servicecert_schemas.event import Change, EventData
+from servicecert_schemas.topics import Topic
+
+from .published import PublishedEvents
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    from .record import Record
+
+S = TypeVar("S")
+K = TypeVar("K")
+Connection: TypeAlias = "PoolConnectionProxy[Any]"
+Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]
+"""Returns the rows of a query in the service's schema, given its arguments."""
+
+
+class Facts:
+    """The result of `examine` for an event. A service's facts derive from this; its `decide` matches on their types."""
+
+    __slots__ = ()
+
+
+def _facts(value: object) -> Facts:
+    if not isinstance(value, Facts):
+        raise ValueError("is not a Facts instance")
+    return value
+
+
+class Examined(BaseModel):
+    """The result of an intent that examined something again: facts, like an event's."""
+
+    model_config = ConfigDict(frozen=True, ser_json_bytes="base64")
+
+    # `Any`, so that pydantic serialises all fields of the facts (B6).
+    facts: Annotated[Any, AfterValidator(_facts)]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event from a topic. `facts` are those of `examine`; `time` is when it happened, by its producer's clock.
+
+    `record` is the one that it was read from: a service that acts on its writer's signature later keeps that of it.
+    """
+
+    id: UUID
+    key: str
+    data: EventData
+    time: datetime
+    facts: Facts | None = None
+    traceparent: str | None = None
+    record: Record | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of an intent. `id` is the intent's."""
+
+    id: UUID
+    key: str
+    kind: str
+    data: BaseModel
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline that passed."""
+
+    id: UUID
+    key: str
+    kind: str
+    at: datetime
+    traceparent: str | None = None
+
+
+Happened = Event | Result | Due
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A decided act, stored before it is done, with all the data that doing it needs."""
+
+    kind: str
+    data: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When to wake the key's decider. A key has one deadline of each kind: a new one replaces it, None cancels it."""
+
+    kind: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision(Generic[S]):
+    """The result of `decide`. A state that is the same object as the one passed in is not saved.
+
+    An event's topic and key follow from its data, its id from its cause: a repeated decision repeats the id.
+    """
+
+    state: S | None
+    events: tuple[EventData, ...] = ()
+    intents: tuple[Intent, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Generic[S]):
+    """A key's state, with the version it was loaded at (0: not stored yet)."""
+
+    key: str
+    version: int
+    state: S
+
+
+class Store(Protocol[S]):
+    """A service's state store. Called in the turn's transaction, with the keys locked."""
+
+    async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[S]]:
+        """Return the states of those keys that have one."""
+        ...
+
+    async def save(self, connection: Connection, changed: Sequence[Stored[S]]) -> None:
+        """Store each state as the version after the one it was loaded at.
+
+        Raises `Conflict` if the stored version is not the loaded one.
+        """
+        ...
+
+
+class Conflict(Exception):
+    """A state changed between load and save, or two of a turn cannot both be stored. Retried in smaller turns."""
+
+
+class Transient(Exception):
+    """An external dependency is unavailable for now. The worker retries, with growing pauses."""
+
+
+class FactsInvalid(Transient):
+    """Facts no longer hold: a drawn number is in use. Raised by `decide` or a `Store`.
+
+    The turn is retried with its events examined again; an event or an `Examined` result whose key is in `replacements`
+    gets those facts instead. The text tells an operator why turns fail, and holds no personal data.
+    """
+
+    def __init__(self, text: str, replacements: Mapping[str, Facts] = MappingProxyType({})) -> None:
+        super().__init__(text)
+        self.replacements = replacements
+
+
+class Unanswerable(Exception):
+    """An event without a recipient for an answer, e.g. its case does not exist. It is parked, not lost (I1).
+
+    `code` is stable; the text holds no personal data.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """An intent in progress. `since` is when it was decided, `tries` the number of earlier attempts."""
+
+    id: UUID
+    key: str
+    kind: str
+    data: Any
+    since: datetime
+    traceparent: str | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The intent is done, successfully or not: `data` is its result.
+
+    `steps` are its steps in their order, each with its end by the machine's clock, for traces.
+    """
+
+    data: BaseModel
+    steps: tuple[tuple[str, datetime], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The intent cannot be done for now. `reason` holds no personal data; `after` overrides the worker's pause."""
+
+    reason: str
+    after: timedelta | None = None
+
+
+Outcome = Done | Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """How intents of one kind are done: `do` takes up to `batch` tasks and returns one outcome for each, in order.
+
+    `data` is the model of the intents' data. A task whose owner died is done again, so `do` must be idempotent. If `do`
+    raises, the whole batch is retried.
+
+    `result` is the model of the results. If it is given, the results of a batch are stored with their intents before
+    the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
+    the backlog. Nobody need wait for the turn that tells of such a result, so many gather for it.
+
+    `announce` is for acts that must never be done twice with other content. It returns an event of each task, None
+    where nothing will be done; `do` gets the tasks once all copies in sync of their topics have the events. The events
+    of an adopted task must be the same again.
+
+    `repeatable` intents change nothing outside the service's own tables: a replay does them again.
+    """
+
+    data: type[BaseModel]
+    do: Callable[[Sequence[Task]], Awaitable[Sequence[Outcome]]]
+    batch: int = 50
+    concurrency: int = 1
+    result: type[BaseModel] | None = None
+    repeatable: bool = False
+    announce: Callable[[Sequence[Task]], Awaitable[Sequence[EventData | None]]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A metric of a process. `read` is called at each scrape, and returns the values by label or by several labels.
+
+    `counts` is set where it only grows while the process runs: then it is a counter, and `_total` follows its name.
+    """
+
+    name: str
+    text: str
+    label: str | tuple[str, ...]
+    read: Callable[[], Awaitable[Mapping[str, float]]] | Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+    counts: bool = False
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels' names."""
+        return (self.label,) if isinstance(self.label, str) else self.label
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSnapshot(Generic[K]):
+    """A snapshot of topics with unlimited retention, which a service decides with, e.g. the registers.
+
+    `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. A worker calls
+    `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
+
+    `refused` returns those of the changes that change nothing since their actors may not cause them, with the code of
+    why: they are counted, and logged as alarms.
+    """
+
+    topics: tuple[Topic, ...]
+    empty: K
+    apply: Callable[[K, Sequence[Change]], K]
+    on_caught_up: Callable[[K], Awaitable[None]] | None = None
+    refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
+
+
+def _no_facts(_event: Event, _published: PublishedEvents) -> Facts | None:
+    return None
+
+
+def _after_nothing(_data: EventData, _published: PublishedEvents) -> datetime | None:
+    return None
+
+
+def _no_result(_task: Task, _published: PublishedEvents) -> BaseModel | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How a replay finds out what a service drew and did, by the events that it published then.
+
+    `facts` returns those that an event was decided with, `result` what came of an intent; both None where the topics do
+    not tell. `books` writes what acts keep in the service's tables by themselves, once all is replayed.
+
+    `kept` are the types of the events that follow from those books, or from what no topic has, e.g. a bounce.
+
+    `decided_after` returns the moment of a decision that the event would have changed: it was decided later. None where
+    the topics tell of none.
+    """
+
+    facts: Callable[[Event, PublishedEvents], Facts | None] = _no_facts
+    result: Callable[[Task, PublishedEvents], BaseModel | None] = _no_result
+    books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
+    kept: tuple[type[EventData], ...] = ()
+    decided_after: Callable[[EventData, PublishedEvents], datetime | None] = _after_nothing
+
+
+def _always(_: EventData) -> bool:
+    return True
+
+
+def _none(_before: object, _after: object) -> Sequence[tuple[str, float]]:
+    return ()
+
+
+def _never(_state: object, _result: Result) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[S, K]):
+    """A service as a value.
+
+    `decide` is pure. `examine` computes facts that need CPU time or randomness, without state and I/O; it returns one
+    event for each, in order. `is_relevant` returns whether an event can have consequences: others are skipped and not
+    stored in the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once.
+    `audited` describes the service in the first row of each audit chain, e.g. which keys it opened (B6).
+
+    `holds_production_keys` is set where the keys of a production CA are open: nothing that is for trials works there,
+    and nothing insecure is tolerated (F4).
+
+    `prepare` adds to the snapshot what the service's tables hold on the turn's items and states. It runs in the turn's
+    transaction, so that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what
+    is true whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
+
+    `storable` returns the part of a parked record's value or header that may be kept; a replay decodes that.
+
+    `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
+    only when every record written up to that long before has been handled, however long the service was down.
+
+    `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
+
+    `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
+    a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
+
+    `announced` returns the ids of those of the service's own announcements that its tables know.
+
+    `beside` runs what acts without a turn, until its context ends, e.g. a reader of bounces. A worker opens it once the
+    fence has let its database pass. Nobody else does: a service that is merely open, as for a replay, changes nothing.
+    """
+
+    name: str
+    reads: tuple[Topic, ...]
+    store: Store[S]
+    decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
+    examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
+    is_relevant: Callable[[EventData], bool] = _always
+    effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
+    snapshot: TopicSnapshot[K] | None = None
+    initial_deadlines: tuple[tuple[str, str], ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    holds_production_keys: bool = False
+    prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
+    storable: Callable[[bytes], bytes] = bytes
+    waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
+    late_result_code: Callable[[S | None, Result], str | None] = _never
+    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+    announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
+    recall: Recall = field(default_factory=Recall)
+    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext

@@ -1,0 +1,91 @@
+"""Traces by OpenTelemetry: off unless the standard environment variables switch them on, and then loaded (`otlp`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ..core.decider import Outcome, Task
+from ..core.faults import error_summary
+from ..core.fold import Item, TurnResult
+from ..core.traces import as_given
+
+log = logging.getLogger(__name__)
+
+
+class Telemetry(Protocol):
+    """What a worker reports as spans. Times are in ns since 1970; every method returns at once and raises nothing."""
+
+    def sampler(self, given: str | None, trace: str) -> bool:
+        """Return whether to record a trace, as `traces.Sampler`."""
+        ...
+
+    def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:
+        """Report the items of a committed turn, whose records were taken at `began`."""
+        ...
+
+    def acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
+        """Report attempts at intents of a kind."""
+        ...
+
+    def sent(self, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int) -> None:
+        """Report events of the outbox, read at `read`, that the broker has acknowledged at partitions and offsets."""
+        ...
+
+    async def close(self) -> None:
+        """Export what is left, within a second."""
+        ...
+
+
+class NoTelemetry:
+    """Reports nothing."""
+
+    def sampler(self, given: str | None, trace: str) -> bool:
+        return as_given(given, trace)
+
+    def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:
+        pass
+
+    def acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
+        pass
+
+    def sent(self, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+def is_on(environment: Mapping[str, str]) -> bool:
+    """Return whether OTEL_TRACES_EXPORTER=otlp or an endpoint is set, and nothing switches traces off.
+
+    Empty counts as unset, and an unknown value is ignored with a warning, as OpenTelemetry's specification says.
+    """
+    given = {name: value.strip() for name, value in environment.items() if name.startswith("OTEL_") and value.strip()}
+    if given.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    exporters = {name.strip().lower() for name in given.get("OTEL_TRACES_EXPORTER", "").split(",") if name.strip()}
+    if unknown := exporters - {"otlp", "none"}:
+        log.warning("OTEL_TRACES_EXPORTER is otlp or none; others are ignored", extra={"ignored": sorted(unknown)})
+    if known := exporters & {"otlp", "none"}:
+        return "otlp" in known
+    return "OTEL_EXPORTER_OTLP_ENDPOINT" in given or "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in given
+
+
+def open_telemetry(
+    environment: Mapping[str, str], service: str, group: str, prefix: str, dropped: Callable[[int], object]
+) -> Telemetry:
+    """Return what reports a worker's spans. `dropped` gets the number of spans that were not exported.
+
+    Wrong settings end in a warning and no traces: no service stops because of them.
+    """
+    if not is_on(environment):
+        return NoTelemetry()
+    try:
+        from .otlp import OtlpTelemetry
+
+        return OtlpTelemetry(environment, service, group, prefix, dropped)
+    except Exception as error:
+        log.warning("Traces stay off: correct the OTEL_ variables", extra={"error": error_summary(error)})
+        return NoTelemetry()

@@ -1,0 +1,181 @@
+"""Settings, from environment variables."""
+
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from ..core.access import KafkaAccess
+from ..core.secret_files import SecretUnreadable, read_secret
+from ..kafka.cluster import Cluster
+from ..storage.database import with_password
+from .insecure import InsecureSetting
+from .parking import MOST_KEPT
+
+SECRETS = Path("/run/servicecert")
+"""The folder of secrets that a container is given as files, each named as its variable."""
+
+
+def _seconds(duration: object) -> object:
+    """Return a plain number as seconds, anything else unchanged."""
+    return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
+
+
+class ProcessSettings(KafkaAccess):
+    """The settings of every process, by environment variable (alias)."""
+
+    bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
+    topic_prefix: Annotated[
+        str,
+        Field(
+            alias="SERVICECERT_TOPIC_PREFIX",
+            pattern=r"^[a-zA-Z0-9._-]{0,40}$",
+            description="before the name of every topic and group, so that installations share a cluster",
+        ),
+    ] = ""
+    health_host: Annotated[
+        str, Field(alias="SERVICECERT_HEALTH_HOST", description="the address that serves /live, /ready and /metrics")
+    ] = "127.0.0.1"
+    health_port: Annotated[
+        int, Field(alias="SERVICECERT_HEALTH_PORT", ge=0, le=65_535, description="its port; 0 takes any free one")
+    ] = 0
+    health_file: Annotated[
+        Path | None, Field(alias="SERVICECERT_HEALTH_FILE", description="a file that the bound host:port is written to")
+    ] = None
+    log_format: Annotated[
+        Literal["auto", "json", "text"],
+        Field(alias="SERVICECERT_LOG_FORMAT", description="json, text, or auto: text on a terminal, json elsewhere"),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(alias="SERVICECERT_LOG_LEVEL", description="debug, info, warning or error"),
+    ] = "info"
+    patience_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
+        ),
+    ] = 30.0
+    insecure: InsecureSetting = frozenset()
+    clock_ahead: Annotated[
+        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
+        BeforeValidator(_seconds),
+        Field(
+            alias="SERVICECERT_CLOCK_AHEAD",
+            description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
+            "as an ISO 8601 duration such as P184D, or in seconds",
+        ),
+    ] = None
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster that these settings name."""
+        return Cluster(self.bootstrap_servers, self.topic_prefix, self)
+
+
+class ReaderSettings(ProcessSettings):
+    """The settings of every process that acts on what it reads from Kafka."""
+
+    service_keys: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_SERVICE_KEYS",
+            description="the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what "
+            "none of a writer's keys has signed is parked",
+        ),
+    ]
+    clock_limit_seconds: Annotated[
+        float,
+        Field(
+            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
+            ge=1,
+            description="seconds that the machine's clock may differ from PostgreSQL's, or an OCSP responder's from "
+            "the revoker's, until nothing is decided or signed",
+        ),
+    ] = 60
+
+
+PasswordFile = Annotated[
+    Path | None,
+    Field(
+        alias="DATABASE_PASSWORD_FILE",
+        description="a file whose first line is the password, for a DATABASE_URL without one",
+    ),
+]
+
+
+def dsn_of(url: SecretStr, password_file: Path | None) -> str:
+    """Return a database's URL with its password. Raises ValueError for a file that cannot be read."""
+    plain = url.get_secret_value()
+    try:
+        return plain if password_file is None else with_password(plain, read_secret(password_file))
+    except SecretUnreadable as fault:
+        raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None
+
+
+class WorkerSettings(ReaderSettings):
+    """The settings of every service. `DATABASE_URL` may also be a file of that name in SECRETS."""
+
+    model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
+
+    database_url: Annotated[
+        SecretStr,
+        Field(
+            alias="DATABASE_URL",
+            description="the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full"
+            "&sslrootcert=FILE",
+        ),
+    ]
+    database_password_file: PasswordFile = None
+    batch: Annotated[
+        int, Field(alias="SERVICECERT_BATCH", ge=1, le=500, description="the most records that one turn takes")
+    ] = 200
+    session_seconds: Annotated[
+        float,
+        Field(alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60, description="Kafka session timeout in seconds"),
+    ] = 6.0
+    inbox_days: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_INBOX_DAYS",
+            ge=1,
+            description="days that handled event ids are kept: longer than any topic is kept or replayed",
+        ),
+    ] = 100
+    parked_most: Annotated[
+        int,
+        Field(
+            alias="SERVICECERT_PARKED_MOST",
+            ge=0,
+            description="the most parked records that are kept whole; of further ones the value stays in Kafka only",
+        ),
+    ] = MOST_KEPT
+    service_key_file: Annotated[
+        Path,
+        Field(
+            alias="SERVICECERT_SERVICE_KEY_FILE",
+            description="the service's own Ed25519 key (`servicecert service-keys`), which signs its events and the "
+            "audit's checkpoints: for this service only, and out of reach for the database's administrators",
+        ),
+    ]
+    audit_seconds: Annotated[
+        float,
+        Field(alias="SERVICECERT_AUDIT_SECONDS", gt=0, le=3600, description="seconds between two such checkpoints"),
+    ] = 60.0
+    stall_seconds: Annotated[
+        float,
+        Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
+    ] = 60.0
+
+    @model_validator(mode="after")
+    def _password_is_readable(self) -> Self:
+        _ = self.dsn
+        return self
+
+    @cached_property
+    def dsn(self) -> str:
+        """The database's URL with its password, which is read once."""
+        return dsn_of(self.database_url, self.database_password_file)
