@@ -5,6 +5,7 @@ from datetime import datetime
 from unittest.mock import patch
 
 from servicecert_revoker import service
+from servicecert_revoker.app import subscribe
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.process import service as process
 from servicecert_worker.process.application import run
@@ -19,4 +20,4 @@ if __name__ == "__main__":
     since, factor = datetime.fromisoformat(sys.argv.pop(1)), float(sys.argv.pop(1))
 
     with patch.object(process, "clock_ahead", lambda _: faster_clock(since, factor)):
-        sys.exit(run(process.application(service)))
+        sys.exit(run(process.application(service, subscribe)))

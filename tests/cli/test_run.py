@@ -13,6 +13,7 @@ import pytest
 from commandline import one_sentence, run_process
 from identities import Identities
 from pydantic_settings import BaseSettings
+from servicecert_issuer.app import subscribe
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_schemas.export import EXPORTED
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
@@ -224,7 +225,7 @@ def test_a_service_subscribes_to_what_the_catalogue_lets_it_read(monkeypatch, na
     service = SimpleNamespace(
         NAME=name, MIGRATIONS=None, READS=module.READS, PATIENT=(), Settings=BaseSettings, open_service=None
     )
-    (subscriber,) = service_application(service).broker.subscribers
+    (subscriber,) = service_application(service, subscribe).broker.subscribers
     assert set(subscriber.topic_names) == {topic.name for topic in module.READS}
     followed = {topic.name for topic in FOLLOWED}
     readable = {topic.name for topic in CATALOGUE if name in topic.readers}

@@ -39,7 +39,9 @@ from servicecert_worker.core.decider import (
     Outcome,
     Recall,
     Result,
+    Rules,
     Service,
+    Tables,
     Task,
     Unanswerable,
 )
@@ -89,9 +91,8 @@ class Remembering:
         made: Service[Tally, None] = Service(
             "issuer",
             (APPLICATIONS,),
-            TallyStore(),
-            self.decide,
-            examine=self.examine,
+            Rules(self.decide, examine=self.examine),
+            Tables(TallyStore()),
             effects={"sign": Effect(Act, self._sign), "look": Effect(Act, self._look, repeatable=True)},
             recall=Recall(facts=recalled_facts, result=recalled_result),
         )

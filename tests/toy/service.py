@@ -38,9 +38,12 @@ from servicecert_worker.core.decider import (
     Happened,
     Intent,
     Outcome,
+    Oversight,
     Result,
+    Rules,
     Service,
     Stored,
+    Tables,
     Task,
 )
 
@@ -181,13 +184,9 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
     return Service(
         NAME,
         reads=READS,
-        store=TallyStore(),
-        decide=decide,
-        examine=examine,
-        is_relevant=lambda data: getattr(data, "reason", None) != "skip",
+        rules=Rules(decide, examine=examine, is_relevant=lambda data: getattr(data, "reason", None) != "skip"),
+        tables=Tables(TallyStore(), announced=announced, storable=lambda value: value.replace(b"secret", b"hidden")),
         effects={"act": Effect(Act, act, announce=announce)},
-        announced=announced,
-        storable=lambda value: value.replace(b"secret", b"hidden"),
     )
 
 
@@ -215,7 +214,7 @@ async def open_service(
 ) -> AsyncIterator[Service[Tally, None]]:
     opened = toy(settings.acts, settings.act_seconds)
     beside = partial(_beside, settings.acts.with_suffix(BESIDE))
-    yield replace(opened, holds_production_keys=settings.production, beside=beside)
+    yield replace(opened, oversight=Oversight(holds_production_keys=settings.production), beside=beside)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from servicecert_worker.kafka.source import Source
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
+from toy.app import subscribe
 from toy.service import toy
 from toy.stand import assert_cancelled
 
@@ -63,6 +64,7 @@ async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, mo
     settings = WorkerSettings(**PLACES, **Identities(tmp_path / "service-keys", ["toy"]).environment("toy"))
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
+    subscribe(broker, source)
     worker = Worker(toy(tmp_path / "acts", 0), settings, cast("Any", None), KnownDatabase(), broker, source)
 
     async def times_out(*_: object) -> None:

@@ -14,7 +14,7 @@ from servicecert_schemas import topics
 from servicecert_worker.core.access import PLAINTEXT_ACCESS, KafkaAccess
 from servicecert_worker.kafka import broker as brokers
 from servicecert_worker.kafka import clients
-from servicecert_worker.kafka.broker import Broker, ErrorTypeLogger, security, subscribe
+from servicecert_worker.kafka.broker import Broker, ErrorTypeLogger, security
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import Stand, eventually
 
@@ -25,7 +25,7 @@ async def nothing(_: object) -> None:
 
 async def test_a_broker_that_is_away_is_waited_for_and_the_wait_can_be_ended(caplog) -> None:
     broker = Broker(Cluster(f"127.0.0.1:{free_port()}"), "toy")
-    subscribe(broker, ["applications"], nothing, group_id=None)
+    broker.subscriber("applications", group_id=None)(nothing)
     starting = asyncio.create_task(broker.start())
 
     async def is_logged() -> bool:
@@ -41,7 +41,8 @@ async def test_a_broker_that_is_away_is_waited_for_and_the_wait_can_be_ended(cap
 
 async def test_a_broker_whose_consumer_does_not_end_is_left(stand: Stand, monkeypatch) -> None:
     broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
-    subscriber = subscribe(broker, [stand.prefix + topics.APPLICATIONS.name], nothing, group_id=None)
+    subscriber = broker.subscriber(stand.prefix + topics.APPLICATIONS.name, group_id=None)
+    subscriber(nothing)
     await broker.start()
 
     class Hanging:
@@ -61,7 +62,7 @@ async def test_a_broker_whose_consumer_does_not_end_is_left(stand: Stand, monkey
 async def test_a_broker_ends_while_kafka_is_down(stand: Stand, parts: Parts) -> None:
     assert parts.kafka is not None
     broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
-    subscribe(broker, [stand.prefix + topics.APPLICATIONS.name], nothing, group_id=None)
+    broker.subscriber(stand.prefix + topics.APPLICATIONS.name, group_id=None)(nothing)
     await broker.start()
     try:
         await asyncio.to_thread(parts.kafka.kill)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from servicecert_worker.core.decider import Conflict, Due, Service
+from servicecert_worker.core.decider import Conflict, Due, Rules, Service, Tables
 from servicecert_worker.core.fold import Item
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
@@ -33,7 +33,7 @@ async def test_I12_items_that_conflict_with_each_other_are_taken_in_turns_of_the
     async def recover() -> None:
         pass
 
-    service: Service[Any, Any] = Service("toy", (), None, None)
+    service: Service[Any, Any] = Service("toy", (), Rules(None), Tables(None))
     loop: Loop[Any, Any] = Loop(
         service, 10, take, lambda _, items: done.extend(item.id for item in items), recover, lambda: NOW, Verifier({})
     )
@@ -57,7 +57,7 @@ async def test_retries_end_with_their_task_also_where_a_client_swallowed_its_can
     async def recover() -> None:
         pass
 
-    service: Service[Any, Any] = Service("toy", (), None, None)
+    service: Service[Any, Any] = Service("toy", (), Rules(None), Tables(None))
     loop: Loop[Any, Any] = Loop(service, 10, take, lambda *_: None, recover, lambda: NOW, Verifier({}))
     async with asyncio.timeout(60):
         await assert_cancelled(loop._handle([Due(UUID(int=1), "a", "wake", NOW)]))

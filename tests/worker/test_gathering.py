@@ -16,6 +16,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.gathering import FETCH_SECONDS, MANY, MANY_PATIENT, Gathering
 from servicecert_worker.kafka.internals import set_fetch_wait
 from servicecert_worker.kafka.source import Source
+from toy.app import subscribe
 from toy.stand import Stand, eventually, numbered
 
 URGENT, PATIENT = topics.APPLICATIONS.name, topics.CERTIFICATES.name
@@ -27,6 +28,7 @@ async def reading(stand: Stand, seconds: float):
     broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
     names = [stand.prefix + name for name in (URGENT, PATIENT)]
     source = Source(broker, names, stand.prefix + "patient", gathering=Gathering(names[1:], seconds))
+    subscribe(broker, source)
     batches: list[list[str]] = []
 
     def take() -> None:

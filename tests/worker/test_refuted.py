@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_schemas.codec import to_record
-from servicecert_worker.core.decider import Event, Examined, Facts, FactsInvalid, Result, Service
+from servicecert_worker.core.decider import Event, Examined, Facts, FactsInvalid, Result, Rules, Service, Tables
 from servicecert_worker.core.fold import Item
 from servicecert_worker.core.record import Arrival, Poison, Record
 from servicecert_worker.core.signatures import Verifier
@@ -59,7 +59,7 @@ class Draws:
         pass
 
     def __post_init__(self) -> None:
-        service: Service[Any, Any] = Service("toy", (), None, None, examine=self.examine)
+        service: Service[Any, Any] = Service("toy", (), Rules(None, self.examine), Tables(None))
         self.loop: Loop[Any, Any] = Loop(
             service, 10, self.take, lambda *_: None, self.recover, lambda: NOW, Verifier({})
         )

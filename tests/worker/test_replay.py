@@ -270,10 +270,15 @@ async def test_a_result_that_cannot_be_decided_stays_open(empty: Empty) -> None:
     def decide(state: Tally | None, happened: Happened, known: None, now: datetime) -> Any:
         if getattr(happened, "kind", "") == "sign":
             raise ValueError
-        return service.decide(state, happened, known, now)
+        return service.rules.decide(state, happened, known, now)
 
     async with empty() as pool:
-        done = await replayed(pool, replace(service, decide=decide), [course.read], PublishedEvents(course.published))
+        done = await replayed(
+            pool,
+            replace(service, rules=replace(service.rules, decide=decide)),
+            [course.read],
+            PublishedEvents(course.published),
+        )
         assert (done.stuck, done.handled) == (1, 1)
         assert await pool.fetchval("select count(*) from intents") == 1
 
@@ -428,11 +433,16 @@ async def test_A12_a_deadline_that_waits_for_topics_comes_after_what_was_written
 
     def decide(state: Tally | None, happened: Happened, known: None, now: datetime) -> Any:
         decided.append(getattr(happened, "kind", "") or happened.data.reason)
-        return service.decide(state, happened, known, now)
+        return service.rules.decide(state, happened, known, now)
 
     async with empty() as pool:
         records = [[record(CASES[0], "quiet-1", 0, NOW)], [other, late]]
-        await replayed(pool, replace(service, decide=decide), records, PublishedEvents(course.published))
+        await replayed(
+            pool,
+            replace(service, rules=replace(service.rules, decide=decide)),
+            records,
+            PublishedEvents(course.published),
+        )
     assert [each for each in decided if each != "look"] == expected
 
 

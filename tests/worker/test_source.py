@@ -19,6 +19,7 @@ from servicecert_worker.kafka import source as sources
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.source import Source
+from toy.app import subscribe
 from toy.stand import Stand, eventually, numbered
 
 PARTITION = TopicPartition("applications", 0)
@@ -44,7 +45,9 @@ def reading(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Source:
     """A source that reads by this consumer, and whose record 6 is handled."""
     monkeypatch.setattr(sources, "_LOOK_SECONDS", 0)
     monkeypatch.setattr(sources, "_COMMIT_SECONDS", 0)
-    source = Source(Broker(Cluster("nowhere:1"), "toy"), [PARTITION.topic], "toy")
+    broker = Broker(Cluster("nowhere:1"), "toy")
+    source = Source(broker, [PARTITION.topic], "toy")
+    subscribe(broker, source)
     source._subscriber.consumer = consumer
     source.handled([Record(PARTITION.topic, 0, 6, None, [], None, datetime.now(UTC))])
     return source
@@ -72,6 +75,7 @@ class Reading:
     def __init__(self, stand: Stand, group: str, room: int = 1_000) -> None:
         self.broker = Broker(Cluster(stand.bootstrap, stand.prefix), "toy")
         self.source = Source(self.broker, [stand.prefix + topics.APPLICATIONS.name], stand.prefix + group)
+        subscribe(self.broker, self.source)
         self.source.bind(lambda: None, lambda: room)
         self.taken: list[Record] = []
 

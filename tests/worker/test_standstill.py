@@ -36,6 +36,7 @@ from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy import service as toy
+from toy.app import subscribe
 from toy.stand import Stand, eventually, numbered
 from worker.test_source import Reading
 
@@ -179,6 +180,7 @@ async def test_f5_a_worker_that_cannot_read_a_partition_is_not_ready_and_says_wh
     settings = WorkerSettings(**places, **Identities(tmp_path / "service-keys", ["toy"]).environment("toy"))
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
+    subscribe(broker, source)
     no_pool: Any = None
     worker = Worker(toy.toy(tmp_path / "acts", 0), settings, no_pool, KnownDatabase(), broker, source)
     monkeypatch.setattr(Chain, "begun", True)

@@ -18,6 +18,7 @@ from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
 from toy import service as toy
+from toy.app import subscribe
 
 PLACES = {"KAFKA_BOOTSTRAP_SERVERS": "nowhere:1", "DATABASE_URL": "postgresql://nowhere:1/none"}
 
@@ -33,6 +34,7 @@ async def test_F6_a_long_time_without_work_is_no_stall_and_waiting_work_is_by_mo
     no_pool: Any = None
     broker = Broker(settings.cluster, "toy")
     source = Source(broker, ["applications"], "toy")
+    subscribe(broker, source)
     worker = Worker(
         toy.toy(tmp_path / "acts", 0), settings, no_pool, KnownDatabase(), broker, source, clock=lambda: wall[0]
     )

@@ -63,7 +63,7 @@ class Comparison:
         """Return what the topics have and the tables have forgotten."""
         since: datetime | None = await self._pool.fetchval(QUERIES["newest"])
         service = self._service
-        outputs = Outputs(self._cluster, service.name, self._verifier, service.announced)
+        outputs = Outputs(self._cluster, service.name, self._verifier, service.tables.announced)
         unknown, ends = await outputs.unknown(reader, self._pool.fetch)
         published, expected = await self._published(reader, outputs, ends, since)
         events = (published.get(id) for seen in unknown for id in seen.ids)
@@ -118,9 +118,9 @@ class Comparison:
     def _is_relevant(self, arrival: Arrival) -> bool:
         """Return whether a record is decided again. One whose writer's key is not pinned is judged by what it says."""
         if is_junk(arrival) and (event := self._event(arrival.record)) is not None:
-            return self._service.is_relevant(event.data)
+            return self._service.rules.is_relevant(event.data)
         compacted = {self._cluster.name(topic) for topic in self._service.reads if topic.compacted}
-        return is_relevant(arrival, self._service.is_relevant, compacted)
+        return is_relevant(arrival, self._service.rules.is_relevant, compacted)
 
     async def _published(
         self, reader: PartReader, outputs: Outputs, ends: Ends, since: datetime | None

@@ -147,7 +147,12 @@ async def _replayed(
     outcome = Outcome(name, forgotten, audit, None)
     if not act or not outcome.forgets:
         return outcome
-    facts = {**service.audited, "replays": forgotten.records.total(), "accepts_differences": accept, **audit.facts}
+    facts = {
+        **service.oversight.audited,
+        "replays": forgotten.records.total(),
+        "accepts_differences": accept,
+        **audit.facts,
+    }
     chain = Chain(name, facts, os.urandom)
     await put_on_record(audit, chain, pool, clock())
     signer = Signer(name, read_key(settings.service_key_file, name))

@@ -21,7 +21,7 @@ from servicecert_schemas.topics import (
     REGISTERS,
 )
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Effect, Service, TopicSnapshot
+from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
 from .domain.account_limits import Limits
 from .domain.case import Case
@@ -68,17 +68,16 @@ async def open_service(
     yield Service(
         name=NAME,
         reads=READS,
-        store=CaseStore(),
-        decide=partial(decide, load_profiles()),
-        is_relevant=is_relevant,
-        examine=partial(examine, check=KeyChecks(lists)),
+        rules=Rules(
+            partial(decide, load_profiles()),
+            examine=partial(examine, check=KeyChecks(lists)),
+            is_relevant=is_relevant,
+            stages=stages,
+        ),
+        tables=Tables(CaseStore(), prepare=partial(prepare, limits, clock), storable=without_private_keys),
         effects={LOOK_UP: Effect(LookUp, Find(pool), repeatable=True), SEARCH: Effect(SearchOrder, Search(pool))},
-        initial_deadlines=((SEARCH_KEY, SEARCH),),
-        gauges=(*lost_keys.gauges(lists), *sizes.gauges()),
-        stages=stages,
-        prepare=partial(prepare, limits, clock),
-        waits_for_topics=WAITS_FOR_TOPICS,
-        storable=without_private_keys,
+        deadlines=Deadlines(initial=((SEARCH_KEY, SEARCH),), wait_for_topics=WAITS_FOR_TOPICS),
+        oversight=Oversight(gauges=(*lost_keys.gauges(lists), *sizes.gauges())),
         snapshot=TopicSnapshot(
             topics=(REGISTERS, ACCOUNTS),
             empty=NOTHING_KNOWN,

@@ -16,7 +16,7 @@ from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Effect, Service
+from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.reading import read_whole
@@ -78,29 +78,23 @@ async def open_service(
     yield Service(
         NAME,
         reads=READS,
-        store=CertificateStore(),
-        decide=Decide(timedelta(hours=settings.sign_within_hours)),
-        is_relevant=is_relevant,
-        examine=examine,
-        prepare=prepare,
+        rules=Rules(
+            Decide(timedelta(hours=settings.sign_within_hours)),
+            examine=examine,
+            is_relevant=is_relevant,
+            late_result_code=late_result_code,
+        ),
+        tables=Tables(CertificateStore(), prepare=prepare, announced=announced),
         effects={
             SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
             EXAMINE: Effect(ApplicationAccepted, examine_stopped, repeatable=True),
             RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
         },
-        initial_deadlines=(INITIAL_DEADLINE,),
-        late_result_code=late_result_code,
+        deadlines=Deadlines(initial=(INITIAL_DEADLINE,)),
         recall=RECALL,
-        announced=announced,
-        gauges=gauges(
-            sign.unavailable_keys,
-            sign.refusals,
-            linter.warnings,
-            request_alarm.gauge,
+        oversight=Oversight(
+            gauges(sign.unavailable_keys, sign.refusals, linter.warnings, request_alarm.gauge),
+            {**authority.audited, "profiles": {id: profile.digest for id, profile in profiles.by_type.items()}},
+            authority.holds_production_keys,
         ),
-        holds_production_keys=authority.holds_production_keys,
-        audited={
-            **authority.audited,
-            "profiles": {id: profile.digest for id, profile in profiles.by_type.items()},
-        },
     )

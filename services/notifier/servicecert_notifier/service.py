@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import asyncpg
 from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, DEADLINES
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Effect, Service
+from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables
 
 from .domain.decide import decide, is_relevant
 from .domain.examine import examine
@@ -42,25 +41,16 @@ async def open_service(
     folder, domain = settings.servicecert_bounce_maildir, settings.sender.domain
     try:
         yield Service(
-            name=NAME,
+            NAME,
             reads=READS,
-            store=LedgerStore(),
-            decide=decide,
-            examine=examine,
-            is_relevant=is_relevant,
-            effects=MappingProxyType(
-                {
-                    INTENT: Effect(
-                        MailTask,
-                        mailer.deliver,
-                        batch=1,
-                        concurrency=settings.smtp_connections,
-                        result=MailOutcome,
-                    )
-                }
-            ),
-            gauges=gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
-            prepare=Prepare(settings.limits, clock),
+            rules=Rules(decide, examine=examine, is_relevant=is_relevant),
+            tables=Tables(LedgerStore(), prepare=Prepare(settings.limits, clock)),
+            effects={
+                INTENT: Effect(
+                    MailTask, mailer.deliver, batch=1, concurrency=settings.smtp_connections, result=MailOutcome
+                )
+            },
+            oversight=Oversight(gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections)),
             recall=replace(RECALL, books=supersede_outdated),
             beside=nullcontext if folder is None else partial(read_bounces, folder, domain, pool, clock),
         )

@@ -16,7 +16,7 @@ from servicecert_schemas.membership import refusals
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Effect, Recall, Service, TopicSnapshot
+from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Recall, Rules, Service, Tables, TopicSnapshot
 
 from .crl.files import CrlFiles
 from .crl.gauges import CrlStats, gauges
@@ -91,12 +91,14 @@ async def open_service(
         yield Service(
             NAME,
             reads=READS,
-            store=RevocationStore(),
-            decide=decide,
-            examine=Examine(
-                authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock, settings.crl_partitions
+            rules=Rules(
+                decide,
+                examine=Examine(
+                    authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock, settings.crl_partitions
+                ),
+                is_relevant=is_relevant,
             ),
-            is_relevant=is_relevant,
+            tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=settings.ocsp_most_responders)),
             effects={
                 PUBLISH: Effect(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
@@ -107,14 +109,12 @@ async def open_service(
                 IRREGULAR: Effect(Irregular, irregularities, repeatable=True),
                 CERTIFY: Effect(CertifyOrder, certify),
             },
-            initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
-            gauges=(
-                *gauges(roots.in_force, stats, clock),
-                *trust_gauges(certify.refusals, irregularities.alarms),
+            deadlines=Deadlines(initial=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers))),
+            oversight=Oversight(
+                (*gauges(roots.in_force, stats, clock), *trust_gauges(certify.refusals, irregularities.alarms)),
+                authority.audited,
+                authority.holds_production_keys,
             ),
-            audited=authority.audited,
-            holds_production_keys=authority.holds_production_keys,
-            prepare=partial(prepare, most_responders=settings.ocsp_most_responders),
             recall=Recall(
                 facts=recalled_facts,
                 result=partial(recalled_result, interval=settings.interval),

@@ -61,8 +61,8 @@ class Caseworker:
             self._open_account(data)
             self.events += 1
             event = Event(uuid5(CASE, str(self.events)), data.key(), data, day)
-            assert self.service.examine is not None
-            (examined,) = self.service.examine([event])
+            assert self.service.rules.examine is not None
+            (examined,) = self.service.rules.examine([event])
             self._decide(Arrival(PLACE, examined), now)
 
     def _open_account(self, data: ApplicationEvent) -> None:
@@ -81,7 +81,7 @@ class Caseworker:
             self._decide(Due(id, str(CASE), kind, at), at)
 
     def _decide(self, item: Arrival | Due | Result, now: datetime) -> None:
-        folded: Folded[Case] = fold(self.service.decide, [item], self.stored, {}, self.known, now)
+        folded: Folded[Case] = fold(self.service.rules.decide, [item], self.stored, {}, self.known, now)
         for parked in folded.parked:
             self.parked = parked.reason
         for changed in folded.changed:

@@ -245,9 +245,11 @@ async def test_the_search_is_due_at_once_and_then_each_night(intake):
         Due(uuid4(), SEARCH_KEY, SEARCH, NOW),
         Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
     )
-    assert (SEARCH_KEY, SEARCH) in intake.service.initial_deadlines
-    assert intake.service.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
-    assert intake.service.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (Deadline(SEARCH, next_search(NOW)),)
+    assert (SEARCH_KEY, SEARCH) in intake.service.deadlines.initial
+    assert intake.service.rules.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
+    assert intake.service.rules.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (
+        Deadline(SEARCH, next_search(NOW)),
+    )
     assert 0 < (next_search(NOW) - NOW).total_seconds() <= 86_400
     await intake.pool.execute(
         "INSERT INTO deadlines (key, kind, id, at) VALUES ($1, $2, $3, $4)", due.key, due.kind, due.id, due.at
@@ -286,11 +288,11 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts.csr == JudgedCsr(faults=("key-compromised",))
-        assert await service.gauges[0].read() == {"ours.dat": 1}
+        assert await service.oversight.gauges[0].read() == {"ours.dat": 1}
     async with open_service(Settings(), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts.csr.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
-        assert await service.gauges[0].read() == {"none": 0}
+        assert await service.oversight.gauges[0].read() == {"none": 0}
     assert "No list of leaked and compromised keys is loaded" in caplog.text
     (tmp_path / "ours.dat").write_bytes(b"x")
     with pytest.raises(OperatorError, match="sorted records"):
@@ -299,7 +301,7 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
 
 
 def examined(service: Any, events: list[Event]) -> Sequence[Event]:
-    found: Sequence[Event] = service.examine(events)
+    found: Sequence[Event] = service.rules.examine(events)
     return found
 
 

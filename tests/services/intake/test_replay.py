@@ -63,8 +63,8 @@ class Course:
             turns = Turns(service, self.pool, chain, any_signer(NAME))
             arrivals = [arrive(each, TRUSTING) for each in records]
             events = [each.what for each in arrivals if isinstance(each.what, Event)]
-            assert service.examine is not None
-            examined = service.examine(events)
+            assert service.rules.examine is not None
+            examined = service.rules.examine(events)
             items += [replace(each, what=event) for each, event in zip(arrivals, examined, strict=True)]
             await turns.take(items, known, self.now, 7, "")
         sent = "with sent as (delete from outbox returning *) select * from sent order by id"

@@ -27,7 +27,7 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.core.decider import Done, Due, Effect, Event, Result, Service, Stored, Task
+from servicecert_worker.core.decider import Done, Due, Effect, Event, Result, Rules, Service, Stored, Tables, Task
 from servicecert_worker.core.fold import Item
 from servicecert_worker.core.record import Arrival, Record
 from servicecert_worker.core.signatures import Verifier
@@ -75,13 +75,9 @@ class IssuerHarness:
         self.service: Service[State, None] = Service(
             "issuer",
             (ACCEPTED_APPLICATIONS,),
-            CertificateStore(),
-            Decide(timedelta(days=7)),
-            examine,
-            is_relevant,
+            Rules(Decide(timedelta(days=7)), examine, is_relevant, late_result_code),
+            Tables(CertificateStore(), prepare=prepare),
             effects={SIGN: Effect(SigningOrder, self.sign), EXAMINE: Effect(ApplicationAccepted, examine_stopped)},
-            prepare=prepare,
-            late_result_code=late_result_code,
         )
         self.chain = Chain("issuer", {}, os.urandom)
         self.turns = Turns(self.service, self.pool, self.chain, any_signer("issuer"))
@@ -153,7 +149,7 @@ class IssuerHarness:
 
     async def state(self, case_id: UUID | str) -> State | None:
         async with self.pool.acquire() as connection:
-            rows: Sequence[Stored[State]] = await self.service.store.load(connection, [str(case_id)])
+            rows: Sequence[Stored[State]] = await self.service.tables.store.load(connection, [str(case_id)])
         return rows[0].state if rows else None
 
     async def published(self) -> list[str]:

@@ -54,9 +54,9 @@ async def test_application_becomes_a_certificate(
     pool = Recorded()
     async with open_service(settings(authority.directory, passphrase_file), cast("asyncpg.Pool[Any]", pool)) as service:
         assert service.name == NAME
-        assert service.examine is not None
-        (examined,) = service.examine([arrival])
-        intended = service.decide(None, examined, None, NOW)
+        assert service.rules.examine is not None
+        (examined,) = service.rules.examine([arrival])
+        intended = service.rules.decide(None, examined, None, NOW)
         (intent,) = intended.intents
         stored = Stored(arrival.key, 0, cast("Intended", intended.state))
         pool.recorded = [{**_begun(stored), "unwanted": False}]
@@ -64,9 +64,11 @@ async def test_application_becomes_a_certificate(
             [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
         )
         assert isinstance(outcome, Done)
-        issued = service.decide(intended.state, Result(uuid4(), arrival.key, intent.kind, outcome.data), None, NOW)
+        issued = service.rules.decide(
+            intended.state, Result(uuid4(), arrival.key, intent.kind, outcome.data), None, NOW
+        )
     assert [type(event) for event in issued.events] == [CertificateIssued]
-    assert service.decide(issued.state, replace(examined), None, NOW).events == ()
+    assert service.rules.decide(issued.state, replace(examined), None, NOW).events == ()
 
 
 async def test_issuer_that_is_merely_open_does_nothing(authority: Authority, passphrase_file: Path) -> None:
@@ -102,16 +104,16 @@ async def test_issued_certificates_are_checked_from_the_first_start_on(
     authority: Authority, passphrase_file: Path
 ) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        assert service.initial_deadlines == (("recheck", "recheck"),)
-        (intent,) = service.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
+        assert service.deadlines.initial == (("recheck", "recheck"),)
+        (intent,) = service.rules.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
         assert service.effects[intent.kind].data is type(intent.data)
         checked = Result(uuid4(), "recheck", intent.kind, Rechecked(ended=False))
-        assert service.decide(None, checked, None, NOW).intents == (intent,)
+        assert service.rules.decide(None, checked, None, NOW).intents == (intent,)
 
 
 async def test_B6_each_ceremony_is_audited_before_its_keys_sign(authority: Authority, passphrase_file: Path) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        audited = service.audited
+        audited = service.oversight.audited
     assert {name: audited[name] for name in authority.audited} == authority.audited
     assert set(audited["profiles"]) == {"server", "test-server", "system-signature", "test-system-signature"}  # type: ignore[call-overload]
 
@@ -174,4 +176,4 @@ async def test_F3_an_issuer_tells_the_worker_whose_keys_it_opened(
 ) -> None:
     monkeypatch.setattr(Authority, "holds_production_keys", production)
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        assert service.holds_production_keys is production
+        assert service.oversight.holds_production_keys is production

@@ -30,7 +30,7 @@ from servicecert_schemas.codec import stored, to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.topics import CERTIFICATES, REVOCATIONS
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.core.decider import Done, Due, Effect, Event, Outcome, Result, Service, Task
+from servicecert_worker.core.decider import Done, Due, Effect, Event, Outcome, Result, Rules, Service, Tables, Task
 from servicecert_worker.core.fold import Item
 from servicecert_worker.core.record import Arrival, Record
 from servicecert_worker.core.signatures import Verifier
@@ -56,11 +56,8 @@ class Stand:
         self.service: Service[State, Knowledge] = Service(
             "revoker",
             (REVOCATIONS, CERTIFICATES),
-            RevocationStore(),
-            decide,
-            is_relevant=is_relevant,
-            prepare=prepare,
-            examine=lambda events: [examined(each) for each in events],
+            Rules(decide, examine=lambda events: [examined(each) for each in events], is_relevant=is_relevant),
+            Tables(RevocationStore(), prepare=prepare),
             effects={
                 "publish": Effect(PublishOrder, self._publish),
                 "confirm": Effect(ConfirmOrder, self._confirm),

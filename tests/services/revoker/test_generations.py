@@ -68,8 +68,8 @@ async def service(
 
 async def publish(service: Service[Any, Any], id: str) -> None:
     """Publish a CA's CRLs as planned."""
-    (key, kind) = next(standing for standing in service.initial_deadlines if standing[0] == f"crl/{id}/0")
-    for intent in service.decide(None, Due(uuid4(), key, kind, MADE), None, MADE).intents:
+    (key, kind) = next(standing for standing in service.deadlines.initial if standing[0] == f"crl/{id}/0")
+    for intent in service.rules.decide(None, Due(uuid4(), key, kind, MADE), None, MADE).intents:
         (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), key, intent.kind, intent.data, MADE)])
         assert isinstance(outcome, Done)
 

@@ -125,7 +125,7 @@ async def test_f2_f4_a_certificate_that_was_stored_before_it_was_read_is_an_alar
 async def test_f2_a_certificate_that_is_told_of_again_is_no_alarm(stand: Stand, told: Event) -> None:
     await stand.happen(told)
     async with stand.pool.acquire() as connection:
-        (stored,) = await stand.service.store.load(connection, [told.key])
+        (stored,) = await stand.service.tables.store.load(connection, [told.key])
     assert isinstance(stored.state, Valid)
     assert stored.state.certificate.der is not None
     await administer(stand.pool, "select erase_case($1)", told.key)

@@ -45,19 +45,19 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
         service.beside(),
     ):
-        assert service.holds_production_keys
+        assert service.oversight.holds_production_keys
         assert service.snapshot is not None
         assert [code for _, code in service.snapshot.refused(NOTHING_KNOWN, [member("a")])] == ["not-a-member"]
-        assert {key for key, _ in service.initial_deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
+        assert {key for key, _ in service.deadlines.initial} == {f"crl/{issuer}/0" for issuer in authority.issuers}
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
-        for key, kind in service.initial_deadlines:
-            (intent,) = service.decide(None, Due(uuid4(), key, kind, NOW), NOTHING_KNOWN, NOW).intents
+        for key, kind in service.deadlines.initial:
+            (intent,) = service.rules.decide(None, Due(uuid4(), key, kind, NOW), NOTHING_KNOWN, NOW).intents
             effect = service.effects[intent.kind]
             assert isinstance(intent.data, effect.data)
             (outcome,) = await effect.do([Task(uuid4(), key, intent.kind, intent.data, NOW)])
             assert isinstance(outcome, Done)
-            decision = service.decide(None, Result(uuid4(), key, intent.kind, outcome.data), NOTHING_KNOWN, NOW)
+            decision = service.rules.decide(None, Result(uuid4(), key, intent.kind, outcome.data), NOTHING_KNOWN, NOW)
             assert [each.partition for each in decision.events if isinstance(each, CrlPublished)] == [2, 1, 0]
             crl, counted = decision.events[-2:]
             assert isinstance(crl, CrlPublished)

@@ -141,7 +141,7 @@ async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(
     )
     assert {each.TYPE for each in events} == {StandingChanged.TYPE, StandingsCounted.TYPE, CrlPublished.TYPE}
     async with pool.acquire() as connection:
-        (stored,) = await stand.service.store.load(connection, [voided.key()])
+        (stored,) = await stand.service.tables.store.load(connection, [voided.key()])
     assert isinstance(stored.state, Revoked)
     assert stored.state.certificate == Void("test-ec", SERIAL, voided.not_after or NOW, 2)
     assert await pool.fetchval("select count(*) from deadlines where kind = $1", CLOCK) == 0

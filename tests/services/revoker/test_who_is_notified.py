@@ -226,7 +226,7 @@ async def test_D5_revocation_of_an_earlier_version_stays_readable(stand: Stand, 
     )
     assert mails(await ask(stand, requested(notify=notify("b@example.fi")))) == [], "its CRL is not known"
     async with stand.pool.acquire() as connection:
-        (stored,) = await stand.service.store.load(connection, [CASE])
+        (stored,) = await stand.service.tables.store.load(connection, [CASE])
     assert isinstance(stored.state, Revoked)
     assert mails(await ask(stand, requested(reason=EXPOSED))) == [(EXPOSED, [ORDERER])]
 

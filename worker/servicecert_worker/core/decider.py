@@ -322,32 +322,72 @@ def _never(_state: object, _result: Result) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Service(Generic[S, K]):
-    """A service as a value.
+class Rules(Generic[S, K]):
+    """What a service decides; all of it is pure.
 
-    `decide` is pure. `examine` computes facts that need CPU time or randomness, without state and I/O; it returns one
-    event for each, in order. `is_relevant` returns whether an event can have consequences: others are skipped and not
-    stored in the inbox. `initial_deadlines` are deadlines (key, kind) that exist from the first start on, due at once.
-    `audited` describes the service in the first row of each audit chain, e.g. which keys it opened (B6).
-
-    `holds_production_keys` is set where the keys of a production CA are open: nothing that is for trials works there,
-    and nothing insecure is tolerated (F4).
-
-    `prepare` adds to the snapshot what the service's tables hold on the turn's items and states. It runs in the turn's
-    transaction, so that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what
-    is true whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
-
-    `storable` returns the part of a parked record's value or header that may be kept; a replay decodes that.
-
-    `waits_for_topics` are kinds of deadlines that may end what an event could have saved: such a deadline is decided
-    only when every record written up to that long before has been handled, however long the service was down.
-
-    `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
+    `examine` computes facts that need CPU time or randomness, without state and I/O; it returns one event for each, in
+    order. `is_relevant` returns whether an event can have consequences: others are skipped and not stored in the inbox.
 
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
 
-    `announced` returns the ids of those of the service's own announcements that its tables know.
+    `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
+    """
+
+    decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
+    examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
+    is_relevant: Callable[[EventData], bool] = _always
+    late_result_code: Callable[[S | None, Result], str | None] = _never
+    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+
+
+@dataclass(frozen=True, slots=True)
+class Tables(Generic[S, K]):
+    """What a service keeps in its tables.
+
+    `prepare` adds to the snapshot what they hold on the turn's items and states. It runs in the turn's transaction, so
+    that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what is true
+    whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
+
+    `announced` returns the ids of those of the service's own announcements that its tables know. `storable` returns the
+    part of a parked record's value or header that may be kept; a replay decodes that.
+    """
+
+    store: Store[S]
+    prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
+    announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
+    storable: Callable[[bytes], bytes] = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """`initial` ones (key, kind) exist from the first start on, due at once.
+
+    `wait_for_topics` has the kinds that may end what an event could have saved: such a deadline is decided only when
+    every record written up to that long before has been handled, however long the service was down.
+    """
+
+    initial: tuple[tuple[str, str], ...] = ()
+    wait_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Oversight:
+    """What monitoring and auditors see of a service.
+
+    `audited` describes it in the first row of each audit chain, e.g. which keys it opened (B6). `holds_production_keys`
+    is set where the keys of a production CA are open: nothing that is for trials works there, and nothing insecure is
+    tolerated (F4).
+    """
+
+    gauges: tuple[Gauge, ...] = ()
+    audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    holds_production_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Generic[S, K]):
+    """A service as a value.
 
     `beside` runs what acts without a turn, until its context ends, e.g. a reader of bounces. A worker opens it once the
     fence has let its database pass. Nobody else does: a service that is merely open, as for a replay, changes nothing.
@@ -355,21 +395,11 @@ class Service(Generic[S, K]):
 
     name: str
     reads: tuple[Topic, ...]
-    store: Store[S]
-    decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
-    examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
-    is_relevant: Callable[[EventData], bool] = _always
+    rules: Rules[S, K]
+    tables: Tables[S, K]
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     snapshot: TopicSnapshot[K] | None = None
-    initial_deadlines: tuple[tuple[str, str], ...] = ()
-    gauges: tuple[Gauge, ...] = ()
-    audited: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
-    holds_production_keys: bool = False
-    prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
-    storable: Callable[[bytes], bytes] = bytes
-    waits_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
-    late_result_code: Callable[[S | None, Result], str | None] = _never
-    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
-    announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
+    deadlines: Deadlines = field(default_factory=Deadlines)
     recall: Recall = field(default_factory=Recall)
+    oversight: Oversight = field(default_factory=Oversight)
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext

@@ -5,11 +5,11 @@ docs/decisions/faststream.md says what FastStream's defaults do instead, and wha
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from heapq import merge
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
@@ -28,11 +28,13 @@ from .gathering import Gathering
 from .internals import is_broken, position_of, serve_last
 from .positions import NoPosition, Positions
 
+if TYPE_CHECKING:
+    from faststream.kafka.subscriber.usecase import BatchSubscriber
+
 log = logging.getLogger(__name__)
 
 Subscriber: TypeAlias = Any
 """FastStream's batch subscriber, whose class is internal."""
-Handler: TypeAlias = Callable[[Sequence[Record]], Awaitable[None]]
 
 _START_SECONDS = 30.0
 _STOP_SECONDS = 5.0
@@ -71,6 +73,31 @@ class Broker(KafkaBroker):
         )
         self._starting: asyncio.Task[Any] | None = None
         self.is_stopped = False
+
+    def subscriber(self, *topics: Any, **options: Any) -> "BatchSubscriber":  # type: ignore[override]  # always batches
+        """Return a batch subscriber that reads from its group's offsets, or else from the first record.
+
+        Options beyond FastStream's: `gathering`, `positions`, which set where it begins, and `take`, which gets it.
+        The handler gets our own records, so that no header or value can raise before it. FastStream commits no offsets.
+        """
+        gathering, positions = options.pop("gathering", None), options.pop("positions", None)
+        take, most = options.pop("take", None), options.pop("max_records", 400)
+        subscriber: BatchSubscriber = super().subscriber(
+            *[Topic(topic, declare=False) for topic in topics],
+            batch=True,
+            max_records=most,
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+            auto_offset_reset="none",
+            fetch_max_bytes=_FETCH_BYTES,
+            parser=_to_message,
+            decoder=_to_records,
+            **options,
+        )
+        subscriber.get_msg = _Fetcher(most, gathering or Gathering(), positions or Positions())  # type: ignore[method-assign]
+        if take is not None:
+            take(subscriber)
+        return subscriber
 
     async def start(self) -> None:
         """Start all subscribers; retry until Kafka answers, or until `stop`."""
@@ -164,37 +191,6 @@ def security(access: KafkaAccess) -> BaseSecurity | None:
         user, password = options["sasl_plain_username"], options["sasl_plain_password"]
         return _SASL[access.sasl_mechanism](user, password, ssl_context=context, use_ssl=context is not None)
     return BaseSecurity(ssl_context=context, use_ssl=True) if context is not None else None
-
-
-def subscribe(
-    broker: KafkaBroker,
-    topics: Sequence[str],
-    handler: Handler,
-    max_records: int = 400,
-    gathering: Gathering | None = None,
-    positions: Positions | None = None,
-    **options: Any,
-) -> Subscriber:
-    """Register and return a batch subscriber that reads from its group's offsets, or else from the first record.
-
-    `positions` sets the latter. The handler gets our own records, so that no header or value can raise before it.
-    FastStream commits no offsets.
-    """
-    subscriber = broker.subscriber(
-        *[Topic(topic, declare=False) for topic in topics],
-        batch=True,
-        max_records=max_records,
-        ack_policy=AckPolicy.MANUAL,
-        no_reply=True,
-        auto_offset_reset="none",
-        fetch_max_bytes=_FETCH_BYTES,
-        parser=_to_message,
-        decoder=_to_records,
-        **options,
-    )
-    subscriber(handler)
-    subscriber.get_msg = _Fetcher(max_records, gathering or Gathering(), positions or Positions())
-    return subscriber
 
 
 class _Fetcher:

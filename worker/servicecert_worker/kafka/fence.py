@@ -49,7 +49,7 @@ class Fence:
         Raises `OperatorError` if it does not, and what aiokafka and asyncpg raise.
         """
         name = self.service.name
-        outputs = Outputs(self.cluster, name, self.verifier, self.service.announced)
+        outputs = Outputs(self.cluster, name, self.verifier, self.service.tables.announced)
 
         async def compare() -> tuple[str | None, Ends]:
             async with part_reader(self.cluster) as reader:
@@ -112,7 +112,7 @@ class Fence:
         for record in records:
             if record.written > young:
                 arrival = arrive(record, self.verifier)
-                if not is_junk(arrival) and is_relevant(arrival, self.service.is_relevant, compacted):
+                if not is_junk(arrival) and is_relevant(arrival, self.service.rules.is_relevant, compacted):
                     topic = record.topic.removeprefix(self.cluster.prefix)
                     ids, at = frozenset(possible_ids(arrival)), record.written.astimezone(UTC)
                     found.append(Seen(topic, record.partition, record.offset, ids, at))

@@ -23,7 +23,7 @@ from ..core.faults import Outage, with_timeout
 from ..core.record import Record, are_few
 from ..core.signatures import UNTRUSTED, Verifier
 from ..core.standstill import Standstill
-from .broker import Broker, is_stuck, subscribe
+from .broker import Broker, Subscriber, is_stuck
 from .internals import position_of
 from .positions import Positions
 
@@ -74,9 +74,10 @@ class Follower:
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(outage_name)
-        self._subscriber = subscribe(
-            broker, list(self._topics), self.receive, group_id=None, max_records=_MOST, positions=self.positions
+        self._subscriber: Subscriber = broker.subscriber(
+            *self._topics, group_id=None, max_records=_MOST, positions=self.positions
         )
+        self._subscriber(self.receive)
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""

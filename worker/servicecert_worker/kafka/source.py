@@ -6,9 +6,9 @@ Offsets are committed after the transaction that handled their records: at least
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 from ..core.faults import Outage, error_summary, with_timeout
 from ..core.record import Record
 from ..core.standstill import Standstill
-from .broker import Broker, is_stuck, octets_of, stop_subscriber, subscribe
+from .broker import Broker, Subscriber, is_stuck, octets_of, stop_subscriber
 from .gathering import Gathering
 from .internals import position_of
 from .positions import Positions
@@ -38,7 +38,8 @@ _FETCH_WAIT_MS = 1_000
 class Source:
     """The records of a service's topics, in order within each partition, from one batch subscriber.
 
-    It fetches at most `max_records` at once. Its handler returns only when there is room for more: the back pressure.
+    The application subscribes to `topics` with `options`, and the handler passes on to `receive`. It fetches at most
+    `max_records` at once. Its handler returns only when there is room for more: the back pressure.
     `standstill` has the partitions that it cannot read, `positions` where it began. It joins its group, and again after
     it was removed, once `may_join` is set.
     """
@@ -69,20 +70,22 @@ class Source:
         self._may_join.set()
         self._outage = Outage("Kafka")
         session_ms = int(session_seconds * 1000)
-        self._subscriber = subscribe(
-            broker,
-            topics,
-            self.receive,
-            group_id=group,
-            max_records=max_records,
-            gathering=gathering,
-            positions=self.positions,
-            session_timeout_ms=session_ms,
-            heartbeat_interval_ms=min(_HEARTBEAT_MS, session_ms // 3),
-            max_poll_interval_ms=1_800_000,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
-            listener=_RebalanceListener(self),
-        )
+        self.topics = topics
+        self.options: Mapping[str, Any] = {
+            "take": self._read_by,
+            "group_id": group,
+            "max_records": max_records,
+            "gathering": gathering,
+            "positions": self.positions,
+            "session_timeout_ms": session_ms,
+            "heartbeat_interval_ms": min(_HEARTBEAT_MS, session_ms // 3),
+            "max_poll_interval_ms": 1_800_000,
+            "fetch_max_wait_ms": _FETCH_WAIT_MS,
+            "listener": _RebalanceListener(self),
+        }
+
+    def _read_by(self, subscriber: Subscriber) -> None:
+        self._subscriber = subscriber
 
     def bind(self, wake: Callable[[], None], room: Callable[[], int], may_join: asyncio.Event | None = None) -> None:
         """Set what is called when records have arrived, what returns how many more may wait here, and `may_join`."""

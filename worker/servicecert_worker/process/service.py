@@ -63,10 +63,10 @@ class ServiceModule(Protocol):
     def open_service(self) -> Callable[..., AbstractAsyncContextManager[Service[Any, Any]]]: ...
 
 
-def application(module: ServiceModule) -> FastStream:
+def application(module: ServiceModule, subscribe: Callable[[Broker, Source], None]) -> FastStream:
     """Return the service as a FastStream application, with settings from the environment.
 
-    It has one subscriber, on all topics that the service reads. Invalid settings are reported when it runs.
+    `subscribe` registers its one subscriber, on all topics that it reads. Invalid settings are reported when it runs.
     """
     exit_at_once_until_it_runs()
     try:
@@ -83,6 +83,7 @@ def application(module: ServiceModule) -> FastStream:
         2 * settings.batch,
         Gathering(cluster.name(topic) for topic in module.PATIENT),
     )
+    subscribe(broker, source)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[Worker[Any, Any]]:
@@ -95,7 +96,7 @@ def application(module: ServiceModule) -> FastStream:
         pool = await _prepared(module, settings, known)
         try:
             async with module.open_service(own, pool, clock) as service:
-                if service.holds_production_keys:
+                if service.oversight.holds_production_keys:
                     refuse_trials(settings)
                     if Insecure.DATABASE not in settings.insecure:
                         require_private(settings.dsn)

@@ -79,10 +79,10 @@ class Agreement:
 
     async def _announced(self, pool: Pool[Any], missing: Mapping[UUID, PublishedEvent]) -> Collection[UUID]:
         """Return those that announce what the tables intend."""
-        if self._service.announced is None:
+        if self._service.tables.announced is None:
             return ()
         events = [Event(each.id, each.data.key(), each.data, each.time) for each in missing.values()]
-        return await self._service.announced(pool.fetch, events)
+        return await self._service.tables.announced(pool.fetch, events)
 
     async def _audited(self, pool: Pool[Any], missing: Mapping[UUID, PublishedEvent]) -> Collection[UUID]:
         """Return those of which a decision is on record, with this content."""

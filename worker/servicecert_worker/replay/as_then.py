@@ -45,9 +45,9 @@ class AsThen(Generic[S, K]):
         """Return the events with the facts of then, the others examined now."""
         recalled = [replace(event, facts=self._service.recall.facts(event, self._published)) for event in events]
         self._recalled.update(event.id for event in recalled if event.facts is not None)
-        if self._service.examine is None:
+        if self._service.rules.examine is None:
             return recalled
-        others = iter(self._service.examine([event for event in recalled if event.facts is None]))
+        others = iter(self._service.rules.examine([event for event in recalled if event.facts is None]))
         return [next(others) if event.facts is None else event for event in recalled]
 
     def decide(self, state: S | None, happened: Happened, known: K, now: datetime) -> Decision[S]:
@@ -57,7 +57,7 @@ class AsThen(Generic[S, K]):
         """
         if isinstance(happened, Event) and (parked := self._fates.culprit(happened.id)) is not None:
             raise Unanswerable(parked.reason, parked.error)
-        decision = self._service.decide(state, happened, known, now)
+        decision = self._service.rules.decide(state, happened, known, now)
         if isinstance(happened, Event) and self._is_too_early(happened.id, decision.events, now):
             raise TooEarly(happened.id)
         return decision

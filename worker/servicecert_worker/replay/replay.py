@@ -109,7 +109,9 @@ class Replay(Generic[S, K]):
         )
         self._untold = Untold()
         self._as_then = AsThen(service, published, self._fates, self._untold)
-        replayed = replace(service, examine=self._as_then.examine, decide=self._as_then.decide)
+        replayed = replace(
+            service, rules=replace(service.rules, examine=self._as_then.examine, decide=self._as_then.decide)
+        )
         self._turns = turns(replayed)
         self._end = self._at
         self._awaited: set[UUID] = set()
@@ -207,7 +209,7 @@ class Replay(Generic[S, K]):
             at = self._published.decided_at(due.id)
             if at is None:
                 at = max(due.at, self._at)
-                slack = self._service.waits_for_topics.get(due.kind)
+                slack = self._service.deadlines.wait_for_topics.get(due.kind)
                 if slack is not None and (read := self._read.when(at, slack)) > at:
                     at = read + SOON
             self._agenda.add(max(at, self._at), due)

@@ -142,7 +142,7 @@ class Leader:
             await stop(producer)
 
     async def _set_initial_deadlines(self) -> None:
-        for key, kind in self._service.initial_deadlines:
+        for key, kind in self._service.deadlines.initial:
             await self._pool.execute(
                 "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
                 key,
@@ -174,7 +174,7 @@ class Leader:
 
     async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
         """Return the deadlines that need not wait until earlier records are handled."""
-        waits = self._service.waits_for_topics
+        waits = self._service.deadlines.wait_for_topics
         slacks = [waits[each.kind] for each in due if each.kind in waits]
         if not slacks:
             return due

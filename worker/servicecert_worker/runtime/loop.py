@@ -194,14 +194,14 @@ class Loop(Generic[S, K]):
         return [arrive(record, self._verifier, sampler=self._sampler) for record in records]
 
     def _is_relevant(self, arrival: Arrival) -> bool:
-        return is_relevant(arrival, self._service.is_relevant, self._compacted)
+        return is_relevant(arrival, self._service.rules.is_relevant, self._compacted)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return the arrivals with facts; an event that `examine` raises at becomes poison.
 
         Many, or large ones, are examined in a thread.
         """
-        examine = self._service.examine
+        examine = self._service.rules.examine
         events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
         if examine is None or not events:
             return list(arrivals)

@@ -62,7 +62,7 @@ async def park(
         has_room = kept < most and octets + size <= most * _OCTETS_EACH
         keep = _had_value(parked) or (has_room and parked.arrival.record.is_whole)
         kept, octets = kept + keep, octets + size * keep
-        rows.append(_row(parked, service.storable, now, keep=keep))
+        rows.append(_row(parked, service.tables.storable, now, keep=keep))
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
     topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
     ids = [notice_id(notice.event_id, notice.attempts) for notice in notices]

@@ -6,7 +6,7 @@ turns that share a key, or an event, wait for each other and never deadlock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -103,17 +103,17 @@ class Turns(Generic[S, K]):
         unclaimed = _unclaimed_results(items, current)
         if not current and not unclaimed:
             return TurnResult((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
-        stored = {entry.key: entry for entry in await self._service.store.load(connection, keys)}
-        if self._service.prepare is not None:
+        stored = {entry.key: entry for entry in await self._service.tables.store.load(connection, keys)}
+        if self._service.tables.prepare is not None:
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
-            known = await self._service.prepare(connection, happened, stored, known)
+            known = await self._service.tables.prepare(connection, happened, stored, known)
         crash_point("loaded")
-        folded = fold(self._service.decide, current, stored, parked, known, now, self._service.name)
+        folded = fold(self._service.rules.decide, current, stored, parked, known, now, self._service.name)
         late = self._late_results(unclaimed, stored)
         folded.decided += [Decided(each.result, late_code=each.code) for each in late]
         crash_point("decided")
         if folded.changed:
-            await self._service.store.save(connection, folded.changed)
+            await self._service.tables.store.save(connection, folded.changed)
         crash_point("saved")
         head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
         crash_point("written")
@@ -136,18 +136,25 @@ class Turns(Generic[S, K]):
         """Return the stages that keys have reached in this turn, but for those of the canary."""
         before = {key: entry.state for key, entry in stored.items()}
         changed = (each for each in folded.changed if not is_canary(each.key))
-        return tuple(stage for each in changed for stage in self._service.stages(before.get(each.key), each.state))
+        return tuple(
+            stage for each in changed for stage in self._service.rules.stages(before.get(each.key), each.state)
+        )
 
     def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
         codes = [
-            (result, self._service.late_result_code(entry.state if (entry := stored.get(result.key)) else None, result))
+            (
+                result,
+                self._service.rules.late_result_code(
+                    entry.state if (entry := stored.get(result.key)) else None, result
+                ),
+            )
             for result in unclaimed
         ]
         return tuple(LateResult(result, code) for result, code in codes if code is not None)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
-        deadlines = [deadline for deadline in folded.deadlines.values() if deadline.at is not None]
-        cancelled = [deadline for deadline in folded.deadlines.values() if deadline.at is None]
+        armed = [each for each in folded.deadlines.values() if each.at is not None]
+        cancelled = [each for each in folded.deadlines.values() if each.at is None]
         rows = await self._chain.rows(connection, folded.decided, now)
         try:
             await connection.execute(
@@ -155,31 +162,12 @@ class Turns(Generic[S, K]):
                 now,
                 owner,
                 wake if folded.published else "",
-                [TOPIC_OF[event.data.TYPE].name for event in folded.published],
-                [event.data.key() for event in folded.published],
-                [event.id for event in folded.published],
-                [event.type for event in folded.published],
-                [event.traceparent for event in folded.published],
-                [event.payload for event in folded.published],
-                [intent.id for intent in folded.intended],
-                [intent.key for intent in folded.intended],
-                [intent.intent.kind for intent in folded.intended],
-                [intent.payload for intent in folded.intended],
-                [intent.traceparent for intent in folded.intended],
-                [deadline.id for deadline in deadlines],
-                [deadline.key for deadline in deadlines],
-                [deadline.kind for deadline in deadlines],
-                [deadline.at for deadline in deadlines],
-                [deadline.traceparent for deadline in deadlines],
-                [deadline.key for deadline in cancelled],
-                [deadline.kind for deadline in cancelled],
                 self._chain.id,
-                [row.seq for row in rows],
-                [row.key for row in rows],
-                [row.entry for row in rows],
-                [row.hash for row in rows],
-                [row.salt for row in rows],
-                [self._signature(event, now) for event in folded.published],
+                *_arrays(7, (self._outbox_row(event, now) for event in folded.published)),
+                *_arrays(5, ((it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended)),
+                *_arrays(5, ((it.id, it.key, it.kind, it.at, it.traceparent) for it in armed)),
+                *_arrays(2, ((it.key, it.kind) for it in cancelled)),
+                *_arrays(5, ((row.seq, row.key, row.entry, row.hash, row.salt) for row in rows)),
             )
         except PostgresError as error:
             raise self._chain.write_error(error) from error
@@ -187,9 +175,15 @@ class Turns(Generic[S, K]):
             await park(connection, self._service, folded.parked, now, self._parked_most, self._signer)
         return Head(rows[-1].seq, rows[-1].hash)
 
-    def _signature(self, event: DecidedEvent, now: datetime) -> str:
+    def _outbox_row(self, event: DecidedEvent, now: datetime) -> tuple[object, ...]:
         topic, key = TOPIC_OF[event.data.TYPE].name, event.data.key()
-        return self._signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
+        signature = self._signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
+        return topic, key, event.id, event.type, event.traceparent, event.payload, signature
+
+
+def _arrays(columns: int, rows: Iterable[tuple[object, ...]]) -> Sequence[Sequence[object]]:
+    """Return an array of each column, as `unnest` takes them."""
+    return list(zip(*rows, strict=True)) or [()] * columns
 
 
 def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:

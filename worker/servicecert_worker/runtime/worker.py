@@ -90,11 +90,13 @@ class Worker(Generic[S, K]):
         self._guard = ClockGuard(timedelta(seconds=settings.clock_limit_seconds), now)
         self._member = Membership(settings.dsn, service.name, broker.client_id, self._guard)
         self._stopping = asyncio.Event()
-        self._metrics = Metrics(service.name, service.gauges, [self._cluster.name(topic) for topic in service.reads])
+        self._metrics = Metrics(
+            service.name, service.oversight.gauges, [self._cluster.name(topic) for topic in service.reads]
+        )
         dropped = self._metrics.spans_dropped.labels(service.name).inc
         group = self._cluster.group(service.name)
         self._telemetry = open_telemetry(os.environ, service.name, group, self._cluster.prefix, dropped)
-        self._chain = Chain(service.name, {**service.audited, **configuration}, os.urandom)
+        self._chain = Chain(service.name, {**service.oversight.audited, **configuration}, os.urandom)
         key = read_key(settings.service_key_file, service.name)
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         signer = Signer(service.name, key)

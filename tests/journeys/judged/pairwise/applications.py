@@ -96,8 +96,8 @@ class PairwiseCaseworker(Caseworker):
         self._wait(handled)
         self.accepted = self.parked = self.refused = None
         self.events += 1
-        assert self.service.examine is not None
-        (examined,) = self.service.examine([Event(uuid5(CASE, str(self.events)), data.key(), data, sent)])
+        assert self.service.rules.examine is not None
+        (examined,) = self.service.rules.examine([Event(uuid5(CASE, str(self.events)), data.key(), data, sent)])
         self._decide(Arrival(PLACE, examined), handled)
         self._wait(handled + timedelta(minutes=2))
 
