@@ -86,6 +86,7 @@ from .deadline import DeadlineWarned as DeadlineWarned
 from .event import Actor as Actor
 from .event import Assurance as Assurance
 from .event import CaseEvent as CaseEvent
+from .event import Change as Change
 from .event import Envelope as Envelope
 from .event import EventData as EventData
 from .event import Role as Role

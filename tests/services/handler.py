@@ -28,6 +28,7 @@ from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
 from servicecert_worker.storage.known_database import KnownDatabase
+from toy.app import subscribe
 from toy.stand import eventually
 
 E = TypeVar("E", bound=EventData)
@@ -163,6 +164,7 @@ async def handling(
         worker_settings = WorkerSettings(**places, **identities.environment(module.NAME))
         broker = Broker(worker_settings.cluster, module.NAME)
         source = OfTestBroker(broker, [topic.name for topic in module.READS], module.NAME)
+        subscribe(broker, source)
         async with module.open_service(settings, pool, machine_clock) as service:
             handler: Handler
 

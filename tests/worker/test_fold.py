@@ -43,7 +43,7 @@ def folded(
     items: Sequence[Item], *, parked: dict[str, int] | None = None, **states: Stored[toy.Tally]
 ) -> Folded[toy.Tally]:
     stored = {entry.key: entry for entry in states.values()}
-    return fold(toy.rules.decide, items, stored, parked or {}, None, NOW)
+    return fold(toy.decide, items, stored, parked or {}, None, NOW)
 
 
 def numbers(result: Folded[toy.Tally]) -> dict[str, tuple[str, ...]]:
@@ -161,7 +161,7 @@ def _taken(turns: Sequence[Sequence[Item]]) -> tuple[object, ...]:
     parked: dict[str, int] = {}
     published, all_parked = [], []
     for number, turn in enumerate(turns):
-        result = fold(toy.rules.decide, turn, stored, dict(parked), None, NOW + timedelta(0))
+        result = fold(toy.decide, turn, stored, dict(parked), None, NOW + timedelta(0))
         for entry in result.changed:
             stored[entry.key] = replace(entry, version=entry.version + 1)
         for each in result.parked:

@@ -19,7 +19,7 @@ from servicecert_cli.operations.forgotten import Comparison
 from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.topics import CERTIFICATES
-from servicecert_worker.core.decider import Connection, Happened
+from servicecert_worker.core.decider import Connection, Deadlines, Happened
 from servicecert_worker.core.owed import content_id
 from servicecert_worker.core.published import PublishedEvent, PublishedEvents
 from servicecert_worker.core.record import Record
@@ -214,7 +214,8 @@ class Earlier(Remembering):
     """A version that ignores what says nothing."""
 
     def service(self, **changes: Any) -> Any:
-        return super().service(is_relevant=lambda data: not data.reason.startswith("quiet"), **changes)
+        made = super().service(**changes)
+        return replace(made, rules=replace(made.rules, is_relevant=lambda data: not data.reason.startswith("quiet")))
 
 
 async def test_I1_what_an_earlier_version_ignored_is_decided(empty: Empty) -> None:
@@ -429,7 +430,7 @@ async def test_A12_a_deadline_that_waits_for_topics_comes_after_what_was_written
         await course.step([other])
         await course.relay()
     decided: list[str] = []
-    service = inert(waits_for_topics=waits)
+    service = inert(deadlines=Deadlines(wait_for_topics=waits))
 
     def decide(state: Tally | None, happened: Happened, known: None, now: datetime) -> Any:
         decided.append(getattr(happened, "kind", "") or happened.data.reason)
@@ -491,7 +492,7 @@ async def test_F2_a_record_whose_writer_s_key_is_gone_is_not_forgotten_if_it_is_
     reads = replace(inert(), reads=(CERTIFICATES,))
     async with empty() as pool:
         for is_relevant in (True, False):
-            service = replace(reads, is_relevant=lambda _, it=is_relevant: it)
+            service = replace(reads, rules=replace(reads.rules, is_relevant=lambda _, it=is_relevant: it))
             comparison = Comparison(service, Cluster("-"), Verifier({}), pool)
             found = await comparison.forgotten(cast("PartReader", Topic([ignored])))
             assert found.records.total() == int(is_relevant)
