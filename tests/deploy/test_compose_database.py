@@ -12,7 +12,7 @@ import yaml
 from psycopg.conninfo import conninfo_to_dict
 from servicecert_cli.operations import compose_secrets
 from servicecert_launcher import DatabaseTls, Postgres
-from servicecert_worker.storage.transport import is_private
+from servicecert_worker.storage.database import is_private
 
 COMPOSE: dict[str, Any] = yaml.safe_load((Path(__file__).resolve().parents[2] / "docker-compose.yml").read_text())
 SERVER = COMPOSE["services"]["postgres"]

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 from servicecert_worker.core.faults import background
-from servicecert_worker.process.clients import Proxies, client_of
-from servicecert_worker.process.connections import Closed, Connections, Limits
+from servicecert_worker.process.connections import Closed, Connections, Limits, Proxies, client_of
 
 
 @pytest.mark.parametrize(

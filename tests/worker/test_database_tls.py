@@ -14,7 +14,7 @@ from servicecert_launcher import Child, DatabaseTls, Postgres, free_port, tls_fr
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.process.service import _database_fault
 from servicecert_worker.storage import database, schema
-from servicecert_worker.storage.transport import is_private
+from servicecert_worker.storage.database import is_private
 from toy.service import MIGRATIONS, NAME
 
 

@@ -17,7 +17,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.storage import database, rights, schema
-from servicecert_worker.storage.transport import is_private
+from servicecert_worker.storage.database import is_private
 
 STATEMENTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 GRANT = re.compile(

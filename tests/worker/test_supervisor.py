@@ -13,8 +13,7 @@ import pytest
 from servicecert_worker.core.faults import background, with_timeout
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.internals import client_of, group_members
-from servicecert_worker.process.application import Application
-from servicecert_worker.process.supervisor import notify, report_alive
+from servicecert_worker.process.application import Application, notify, report_alive
 from servicecert_worker.runtime.settings import ProcessSettings
 from toy import service as toy
 from toy.stand import Stand

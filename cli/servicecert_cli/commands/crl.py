@@ -8,7 +8,7 @@ from typing import Any
 import click
 from servicecert_revoker.operator.crl_requests import publish_now, published_cas
 from servicecert_revoker.serving import crl_server
-from servicecert_worker.process.clients import Proxies
+from servicecert_worker.process.connections import Proxies
 
 from ..faults import UserError, unknown
 from ..terminal import interruption

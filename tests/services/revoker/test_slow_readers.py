@@ -25,8 +25,7 @@ from servicecert_revoker.ocsp.effects import server as ocsp_server
 from servicecert_revoker.serving import crl_server
 from servicecert_worker.core.decider import Done, Task
 from servicecert_worker.core.faults import backoff
-from servicecert_worker.process.clients import Proxies
-from servicecert_worker.process.connections import raise_file_limit
+from servicecert_worker.process.connections import Proxies, raise_file_limit
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 
 Register = Callable[..., Awaitable[Task]]

@@ -4,13 +4,30 @@ Fetches then wait at the broker until some have gathered. Those of patient topic
 longer: their partitions are paused meanwhile. Few records come at once, and a backlog is read at full speed.
 """
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from ..core.recent import Recent
 from .internals import position_of, set_fetch_wait
+
+
+class Recent:
+    """A sum over the last second. `now` is a monotonic clock in seconds."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+        self._sum = 0
+
+    def with_more(self, things: int, now: float) -> int:
+        """Add so many things at `now`, and return how many happened in the second before, these included."""
+        self._counts.append((now, things))
+        self._sum += things
+        while self._counts[0][0] < now - 1:
+            self._sum -= self._counts.popleft()[1]
+        return self._sum
+
 
 POLL_SECONDS = 0.25
 FETCH_SECONDS = 0.02

@@ -9,6 +9,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -25,9 +26,7 @@ from ..core.access import over_tls
 from ..core.faults import OperatorError, background, error_trace, operator_message
 from ..observe import logs
 from ..runtime.settings import ProcessSettings
-from .contract import Contract
-from .health import HealthSource, serve
-from .supervisor import notify, report_alive
+from .health import Contract, HealthSource, serve
 
 log = logging.getLogger(__name__)
 
@@ -226,3 +225,21 @@ def _tune_interpreter() -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
     sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+_IDLE_SECONDS = 3600.0
+
+
+def notify(state: str) -> None:
+    """Send a state, such as `READY=1`, to the socket that the manager named."""
+    if address := os.environ.get("NOTIFY_SOCKET"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, suppress(OSError):
+            manager.sendto(state.encode(), address.replace("@", "\0", 1) if address.startswith("@") else address)
+
+
+async def report_alive() -> NoReturn:
+    """Report for ever that the event loop runs, twice in the period after which the manager would end the process."""
+    period = int(os.environ.get("WATCHDOG_USEC") or 0) / 1_000_000
+    while True:
+        await asyncio.sleep(period / 2 or _IDLE_SECONDS)
+        notify("WATCHDOG=1")

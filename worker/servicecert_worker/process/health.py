@@ -5,15 +5,18 @@ for all who ask at a time.
 """
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
 from time import monotonic
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, Self, TypeAlias, cast
 
 import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
+from faststream.specification.base import SpecificationFactory
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -22,7 +25,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..core.faults import OperatorError, background, error_summary, guard_cancellation
 from ..runtime.settings import ProcessSettings
 from .connections import Closed, Connections, Limits, raise_file_limit
-from .contract import Contract
 
 log = logging.getLogger(__name__)
 
@@ -190,3 +192,30 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class Contract(SpecificationFactory):
+    """A specification factory and its result in one: the document does not depend on brokers or routes."""
+
+    title = "Service certificates"
+    version = description = contact = license = None
+
+    def add_broker(self, broker: Any, /) -> Self:  # noqa: ARG002  -- FastStream's signature
+        return self
+
+    def add_http_route(self, path: str, handler: Any) -> Self:  # noqa: ARG002  -- FastStream's signature
+        return self
+
+    def to_specification(self) -> Self:
+        return self
+
+    def to_jsonable(self) -> Any:
+        return json.loads(self.to_json())
+
+    def to_json(self) -> str:
+        return (files("servicecert_schemas") / "exported" / "asyncapi.json").read_text(encoding="utf-8")
+
+    def to_yaml(self) -> str:
+        import yaml
+
+        return str(yaml.safe_dump(self.to_jsonable(), sort_keys=False))

@@ -28,13 +28,12 @@ from ..kafka.broker import Broker
 from ..kafka.gathering import Gathering
 from ..kafka.rights import rights_fault
 from ..kafka.source import Source
-from ..runtime.insecure import Insecure
 from ..runtime.members import member_name
-from ..runtime.settings import ProcessSettings, WorkerSettings
+from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings
 from ..runtime.worker import Worker
 from ..storage import database, schema
+from ..storage.database import require_private
 from ..storage.known_database import KnownDatabase
-from ..storage.transport import require_private
 from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
 from .trials import refuse_trials
 

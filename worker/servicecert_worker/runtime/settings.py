@@ -1,19 +1,47 @@
 """Settings, from environment variables."""
 
 from datetime import timedelta
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from ..core.access import KafkaAccess
 from ..core.secret_files import SecretUnreadable, read_secret
 from ..kafka.cluster import Cluster
 from ..storage.database import with_password
-from .insecure import InsecureSetting
 from .parking import MOST_KEPT
+
+
+class Insecure(StrEnum):
+    """An unsafe surrounding in which a process refuses to start unless it is told to tolerate it."""
+
+    BROKER = "broker"
+    """The broker is reached in the clear."""
+    DATABASE = "database"
+    """The database is reached in the clear."""
+    RIGHTS = "rights"
+    """Broker or database allow more than the process needs."""
+
+
+def _listed(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+InsecureSetting = Annotated[
+    frozenset[Insecure],
+    NoDecode,
+    BeforeValidator(_listed),
+    Field(
+        alias="SERVICECERT_INSECURE",
+        description="for trials only, any of broker, database, rights: what is tolerated, of a broker or a database "
+        "in the clear, and of rights wider than needed. Without it such a process refuses to start",
+    ),
+]
+
 
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""

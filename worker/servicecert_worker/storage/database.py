@@ -6,18 +6,21 @@ services, which own nothing, check that they can use it: see `schema.py`.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Mapping
 from contextlib import closing
+from ipaddress import ip_address
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 import psycopg
 from psycopg import sql
 
 from ..core.faults import OperatorError
-from . import rights, transport
+from . import database as transport
+from . import rights
 from .known_database import KnownDatabase
 
 MIGRATOR = "migrator"
@@ -239,3 +242,39 @@ def connection_options(service: str, silent: str = "0") -> dict[str, Any]:
             "jit": "off",
         },
     }
+
+
+def unreadable_file(url: str) -> str | None:
+    """Return a file of TLS that a URL names and that cannot be read, None if all can."""
+    query = parse_qs(urlsplit(url).query)
+    files = (file for name in ("sslrootcert", "sslcert", "sslkey") for file in query.get(name, ()) if file != "system")
+    return next((file for file in files if not os.access(file, os.R_OK)), None)
+
+
+def is_private(url: str) -> bool:
+    """Return whether TLS verifies the server and its name, or the server is on this machine."""
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if query.get("sslmode") == "verify-full":
+        return True
+    addresses = parts.netloc.rpartition("@")[2].split(",")
+    hosts = [query["host"]] if "host" in query else [urlsplit(f"//{each}").hostname or "" for each in addresses]
+    return all(_is_local(unquote(host)) for each in hosts for host in each.split(","))
+
+
+def require_private(url: str) -> None:
+    """Raise `OperatorError` if the connection can be read or changed on its way."""
+    if not is_private(url):
+        raise OperatorError(
+            "DATABASE_URL reaches another machine without verified TLS, and production keys are open: add "
+            "?sslmode=verify-full&sslrootcert=FILE, or, for a trial, set SERVICECERT_INSECURE=database."
+        )
+
+
+def _is_local(host: str) -> bool:
+    if host in ("", "localhost") or host.startswith(("/", "@")):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

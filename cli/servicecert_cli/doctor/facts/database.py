@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.table_locks import TableLock
-from servicecert_worker.storage import transport
+from servicecert_worker.storage import database as transport
 from servicecert_worker.storage.figures import held_locks
 from servicecert_worker.storage.schema import difference
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 from servicecert_pki.signing_settings import HttpUrl
-from servicecert_worker.process.clients import Proxies
+from servicecert_worker.process.connections import Proxies
 from servicecert_worker.runtime.settings import ReaderSettings
 
 

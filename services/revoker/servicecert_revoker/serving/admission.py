@@ -8,8 +8,7 @@ from typing import Any, cast
 from aiohttp import HttpVersion11, web
 from aiohttp.http_exceptions import HttpProcessingError
 from servicecert_worker.core.faults import background, error_trace
-from servicecert_worker.process.clients import Proxies
-from servicecert_worker.process.connections import Connections, Limits, raise_file_limit
+from servicecert_worker.process.connections import Connections, Limits, Proxies, raise_file_limit
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from servicecert_worker.process.clients import Proxies
+from servicecert_worker.process.connections import Proxies
 
 from .admission import PATIENCE_SECONDS, Admission, limits, serving
 

@@ -14,8 +14,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_worker.core.faults import error_trace
-from servicecert_worker.process.clients import Proxies
-from servicecert_worker.process.connections import Closed
+from servicecert_worker.process.connections import Closed, Proxies
 
 from ...serving.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, let_continue, limits, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
