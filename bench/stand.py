@@ -36,7 +36,6 @@ Measured = tuple[float, dict[str, float]]
 
 
 def scaled(count: int, share: float) -> int:
-    """Return the share of a count that a short trial takes."""
     return max(20, int(count * share))
 
 

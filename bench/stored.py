@@ -88,7 +88,6 @@ _WHILE_FILLING = {"autovacuum": "off", "full_page_writes": "off", "max_wal_size"
 
 
 def grown_by(count: int) -> list[str]:
-    """Return the tables that so many cases are added to."""
     return [each for each in COPIED if count <= WHOLE_UP_TO or not each.endswith(".audit") or each in _SMALL]
 
 

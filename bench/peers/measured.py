@@ -60,7 +60,6 @@ class Server:
 
 
 def host(number: int) -> str:
-    """Return the host name of a certificate."""
     return f"n{number}.bench.example"
 
 

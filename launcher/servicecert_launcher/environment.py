@@ -31,7 +31,6 @@ class Parts:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The two variables that a service process reads."""
         return {KAFKA_BOOTSTRAP_SERVERS: self.bootstrap, DATABASE_URL: self.database_url}
 
     def stop(self) -> None:

@@ -34,7 +34,6 @@ class Jar:
 
 
 def read_list(path: Path = LISTED) -> list[Jar]:
-    """Return the jars in their order on the class path."""
     return [Jar(*line.split()) for line in path.read_text().splitlines()]
 
 

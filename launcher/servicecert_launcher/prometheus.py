@@ -41,7 +41,6 @@ class Series:
 
     @property
     def value(self) -> float:
-        """The last sample's value."""
         return self.samples[-1][1]
 
     def name(self, legend: str) -> str:
@@ -148,7 +147,6 @@ class Prometheus:
         return frozenset(self.ask("metadata"))
 
     def firing(self) -> list[Mapping[str, str]]:
-        """Return the labels of each alert that fires now, `alertname` among them."""
         return [each["labels"] for each in self.ask("alerts")["alerts"] if each["state"] == "firing"]
 
 

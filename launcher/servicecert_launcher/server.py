@@ -33,7 +33,6 @@ class Server(ABC):
 
     @property
     def pid(self) -> int:
-        """Process id of the running server."""
         return self._running().pid
 
     @property
@@ -42,7 +41,6 @@ class Server(ABC):
 
     @property
     def log(self) -> Path:
-        """Path of the server's log."""
         return self._home() / "server.log"
 
     def restart(self) -> None:
@@ -56,7 +54,6 @@ class Server(ABC):
         self._running().kill()
 
     def freeze(self) -> None:
-        """Stop it with its connections open, until `thaw`."""
         self._running().freeze()
 
     def thaw(self) -> None:

@@ -91,7 +91,6 @@ class Topic:
         return self.retention is not None and self.retention <= _MOST_KEPT
 
     def has_key(self, key: str) -> bool:
-        """Return whether an event on this topic may have this key."""
         return re.fullmatch(self.key_form, key) is not None
 
     def signers(self, event_type: str) -> tuple[str, ...]:
@@ -114,12 +113,10 @@ class Topic:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services that write to it."""
         return tuple(writer for writer in self.writers if writer in SERVICES)
 
     @property
     def config(self) -> dict[str, str]:
-        """Return the topic's settings, with Kafka's names."""
         return topic_settings(self.retention, compacted=self.compacted)
 
 

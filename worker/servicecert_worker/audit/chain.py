@@ -153,7 +153,6 @@ class Chain:
 
     @property
     def begun(self) -> bool:
-        """Return whether the chain has its first row."""
         return self.id.int != 0
 
     async def begin(self, pool: asyncpg.Pool[Any] | Connection | asyncpg.Connection[Any], now: datetime) -> None:

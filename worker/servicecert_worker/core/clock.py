@@ -25,7 +25,6 @@ def machine_clock() -> datetime:
 
 
 def clock_ahead(by: timedelta, of: Clock = machine_clock) -> Clock:
-    """Return a clock that runs ahead of another."""
     return lambda: of() + by if by else of()
 
 

@@ -255,7 +255,6 @@ class Gauge:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return the labels' names."""
         return (self.label,) if isinstance(self.label, str) else self.label
 
 

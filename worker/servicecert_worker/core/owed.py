@@ -69,7 +69,6 @@ class Owed:
 
 
 def is_owed(type: type[EventData]) -> bool:
-    """Return whether events of a type can be made again."""
     return type in _TOLD_APART_BY
 
 

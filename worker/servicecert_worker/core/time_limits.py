@@ -29,7 +29,6 @@ class Clock:
         return self.since + (whole / 2 if mark is DeadlineMark.HALF else whole * 9 / 10)
 
     def reached(self, now: datetime) -> DeadlineMark | None:
-        """Return the last mark that has passed."""
         return next((mark for mark in reversed(MARKS) if self.wakes(mark) <= now), None)
 
     def warning(self, case_id: UUID, mark: DeadlineMark) -> DeadlineWarned:

@@ -133,11 +133,9 @@ class Connections:
         self._logged: Counter[Closed] = Counter()
 
     def __len__(self) -> int:
-        """Return the number of open connections."""
         return len(self._open)
 
     def guard(self, protocol: asyncio.Protocol) -> asyncio.Protocol:
-        """Return a protocol that passes on to this one what the limits allow."""
         return _Guarded(self, protocol)
 
     def answered(self, transport: asyncio.BaseTransport | None) -> None:

@@ -87,11 +87,9 @@ class Metrics(Collector):
         self._registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each metric with its samples."""
         yield closed_connections("servicecert_health_connections_closed", "/live, /ready and /metrics", self.closed)
 
     def text(self) -> bytes:
-        """Return them in Prometheus' text format."""
         return generate_latest(self._registry)
 
 

@@ -54,7 +54,6 @@ class Agenda:
 
     @property
     def next(self) -> datetime | None:
-        """The moment of the next item."""
         return self._entries[0].at if self._entries else None
 
     def take(self, most: int) -> tuple[datetime, list[Waiting]]:

@@ -59,5 +59,4 @@ class Untold:
         return span[-1] if span in self._late and span is not None and at < span[-1] else None
 
     def has(self, record: Record) -> bool:
-        """Return whether nothing tells of a record."""
         return place_of(record) in self._spans

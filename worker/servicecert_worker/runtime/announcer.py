@@ -66,7 +66,6 @@ class Announcer:
         return None
 
     def forget(self, tasks: Iterable[Task]) -> None:
-        """Note that these tasks are done."""
         self._announced.difference_update(task.id for task in tasks)
 
     async def note(self, connection: Connection[Any], in_use: asyncio.Lock) -> None:

@@ -82,7 +82,6 @@ class Effects:
 
     @property
     def open(self) -> int:
-        """The number of this worker's intents that have no result yet."""
         return self._open
 
     @property
@@ -100,7 +99,6 @@ class Effects:
             self._queues[task.kind].put_nowait(task)
 
     def recorded(self, ids: Iterable[UUID]) -> None:
-        """Note that the results of these intents are recorded and their rows deleted."""
         self._in_progress.difference_update(ids)
 
     def commit_unconfirmed(self) -> None:

@@ -107,12 +107,10 @@ class Loop(Generic[S, K]):
 
     @property
     def waiting(self) -> int:
-        """The number of results, deadlines and released records that wait for a turn."""
         return len(self._results) + len(self._gathering) + len(self._queued)
 
     @property
     def stuck(self) -> int:
-        """The number of results and deadlines that cannot be decided now."""
         return len(self._postponed)
 
     def wake(self) -> None:

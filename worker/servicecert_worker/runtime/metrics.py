@@ -57,7 +57,6 @@ class Basics:
         )
 
     def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)
 
 
@@ -264,7 +263,6 @@ class Own(Collector):
             self._families[gauge] = family
 
     def collect(self) -> Iterator[Metric]:
-        """Yield each metric with its samples."""
         yield from self._families.values()
 
 

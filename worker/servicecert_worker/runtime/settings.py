@@ -100,7 +100,6 @@ class ProcessSettings(KafkaAccess):
 
     @property
     def cluster(self) -> Cluster:
-        """The cluster that these settings name."""
         return Cluster(self.bootstrap_servers, self.topic_prefix, self)
 
 

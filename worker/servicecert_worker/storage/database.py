@@ -52,7 +52,6 @@ def role_of(database: str, name: str) -> str:
 
 
 def owner_of(database: str, service: str) -> str:
-    """Return the role that owns a service's schema. Nobody logs in as it."""
     return f"{database}_{service}_owner"
 
 
@@ -132,7 +131,6 @@ def url_of(url: str, user: str, password: str) -> str:
 
 
 def with_password(url: str, password: str) -> str:
-    """Return a URL with this password."""
     return url_of(url, unquote(urlsplit(url).username or ""), password)
 
 

@@ -51,5 +51,4 @@ class KnownDatabase:
         self._asked.clear()
 
     async def another(self) -> None:
-        """Return once a connection led to another database."""
         await self._asked.wait()

@@ -73,7 +73,6 @@ def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
 
 
 def may_use(connection: psycopg.Connection[Any], schema: str) -> bool:
-    """Return whether the session's role may use a schema."""
     return connection.execute("select has_schema_privilege(%s, 'usage')", (schema,)).fetchone() == (True,)
 
 
