@@ -64,7 +64,7 @@ LONGEST = (
     "services/intake/test_workers.py",
     "cli/test_growing.py",
     "cli/doctor/test_secured_system.py",
-    "cli/test_exporter.py",
+    "cli/watching/test_lag.py",
     "journeys/test_rights.py",
     "docs/test_changes.py",
     "docs/test_changing_an_event.py",

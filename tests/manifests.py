@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic_settings import BaseSettings
-from servicecert_cli.canary.settings import Settings as CanarySettings
-from servicecert_cli.exporter.settings import Settings as ExporterSettings
+from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime.settings import WorkerSettings
@@ -96,7 +95,7 @@ def environment(container: Object, of: Mapping[str, Mapping[str, str]]) -> dict[
 
 ALONE: Mapping[str, type[BaseSettings]] = {
     "ocsp": ResponderSettings,
-    "lag": ExporterSettings,
+    "lag": LagSettings,
     "canary": CanarySettings,
 }
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from aiokafka import TopicPartition
 from asn1crypto.x509 import Certificate
-from servicecert_cli.canary.customer import CANARY
 from servicecert_cli.connections import kafka
+from servicecert_cli.watching.canary.customer import CANARY
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import (
     ApplicationAccepted,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.registers.csv_lines import RegisterFileError
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
+from servicecert_cli.watching.settings import CanarySettings
 from servicecert_schemas.register import Intermediary, Organisation, RegisteredSystem, Sector
 from servicecert_schemas.values import organisation_oid
 

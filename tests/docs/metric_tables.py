@@ -9,9 +9,9 @@ import yaml
 from docs.pages import CHECKOUT, table
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
-from servicecert_cli.canary.metrics import Metrics as CanaryMetrics
-from servicecert_cli.exporter.groups import Groups
-from servicecert_cli.exporter.tables import Tables
+from servicecert_cli.watching.canary.metrics import Metrics as CanaryMetrics
+from servicecert_cli.watching.lag.groups import Groups
+from servicecert_cli.watching.lag.tables import Tables
 from servicecert_intake.operator import lost_keys
 from servicecert_intake.operator.sizes import Sizes
 from servicecert_issuer.operator.gauges import gauges
@@ -45,7 +45,9 @@ def ocsp_metrics() -> list[str]:
 
 def canary_metrics() -> list[str]:
     """Return the metrics of the canary."""
-    return _metrics(CanaryMetrics().registry, but=Basics("").registry)
+    registry = CollectorRegistry()
+    CanaryMetrics(registry)
+    return _metrics(registry)
 
 
 def alerts() -> list[str]:

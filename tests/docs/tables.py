@@ -37,9 +37,8 @@ from docs.who_may import broker_groups, broker_quotas, broker_rights, database_r
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-from servicecert_cli.canary.settings import Settings as CanarySettings
 from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
-from servicecert_cli.exporter.settings import Settings as ExporterSettings
+from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
@@ -73,7 +72,7 @@ def environment() -> list[str]:
         ("services", WorkerSettings),
         *((service, _settings(service)) for service in SERVICES),
         ("ocsp", ResponderSettings),
-        ("lag", ExporterSettings),
+        ("lag", LagSettings),
         ("canary", CanarySettings),
     ):
         for name, field in settings.model_fields.items():

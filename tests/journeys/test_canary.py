@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from commandline import Ended, run_process
 from prometheus_client.parser import text_string_to_metric_families
-from servicecert_cli.canary.domain.stages import Stage
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
+from servicecert_cli.watching.canary.domain.stages import Stage
 from servicecert_launcher import Parts
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.canary import is_canary

@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 from databases import administer, new_database
 from figures import figure, figures_of
-from servicecert_cli.exporter.tables import figures
 from servicecert_cli.operations.migrating import migrate
+from servicecert_cli.watching.lag.tables import figures
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_revoker.domain.requests import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES

@@ -5,10 +5,9 @@ import sys
 import click
 from servicecert_worker.process import application
 
-from ..canary.app import app, once
-from ..canary.domain.stages import Step
 from ..terminal import interruption
 from ..terminal.output import print_text
+from ..watching.canary.app import app, once
 
 
 @click.command()
@@ -30,9 +29,5 @@ def command(is_once: bool) -> None:
     """
     if not is_once:
         sys.exit(application.run(app()))
-
-    def show(step: Step) -> None:
-        print_text(step.line())
-
-    outcome = interruption.run(once(show))
-    sys.exit(0 if outcome.failed is None else 1)
+    last = interruption.run(once(lambda step: print_text(step.line())))
+    sys.exit(0 if last.passed else 1)

@@ -6,13 +6,12 @@ from itertools import groupby
 
 import click
 
-from ..canary.settings import Settings as CanarySettings
 from ..doctor.catalogue import CATALOGUE
 from ..doctor.domain.check import Check, Severity, exit_code
 from ..doctor.examine import examine
-from ..exporter.settings import Settings as ExporterSettings
 from ..terminal import interruption
 from ..terminal.output import as_json, escaped, print_json
+from ..watching.settings import CanarySettings, LagSettings
 
 COLOURS = {
     Severity.OK: "green",
@@ -60,7 +59,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
     if is_list:
         _list(as_json, names)
         return
-    found = interruption.run(examine(names, (CanarySettings, ExporterSettings)))
+    found = interruption.run(examine(names, (CanarySettings, LagSettings)))
     if as_json:
         print_json(found)
     else:

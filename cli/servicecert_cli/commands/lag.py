@@ -57,7 +57,7 @@ def command(
     if serve:
         if services or partitions or watch or as_json or max_seconds is not None:
             raise click.UsageError("--serve goes with no other option")
-        from ..exporter.app import app
+        from ..watching.lag.app import app
 
         sys.exit(application.run(app()))
     if watch:

@@ -1,15 +1,18 @@
-"""A service as an application: settings, broker and subscriber at import, database, keys and worker when it runs."""
+"""A service as an application: settings, broker and subscriber at import, database, keys and worker when it runs.
+
+And other processes: the OCSP responder, and what watches the system.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 import psycopg
@@ -34,10 +37,11 @@ from ..runtime.worker import Worker
 from ..storage import database, schema
 from ..storage.database import require_private
 from ..storage.known_database import KnownDatabase
-from .application import Application, Unusable, configuration, exit_at_once_until_it_runs
+from .application import Application, Runnable, Unusable, configuration, exit_at_once_until_it_runs
 from .trials import refuse_trials
 
 log = logging.getLogger(__name__)
+S = TypeVar("S", bound=ProcessSettings)
 
 _BROKER_SECONDS = 5.0
 
@@ -140,6 +144,34 @@ async def wait_for_broker(settings: ProcessSettings, principal: str) -> None:
             return
         if fault.exit_code != 69 or monotonic() > until:
             raise fault
+
+
+def standalone(
+    name: str,
+    principal: Principal,
+    settings_of: Callable[[], S],
+    process_of: Callable[[S, Broker], Runnable],
+    admitted: Callable[[S, Principal], Awaitable[None]] = wait_for_broker,
+) -> FastStream:
+    """Return a process that is no service as a FastStream application, with settings from the environment.
+
+    `admitted` raises OperatorError for a broker that it cannot work with. Invalid settings are reported when it runs.
+    """
+    exit_at_once_until_it_runs()
+    try:
+        settings = settings_of()
+        broker = Broker(settings.cluster, name)
+        process = process_of(settings, broker)
+    except (ValidationError, OperatorError) as error:
+        return Unusable(name, error)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Runnable]:
+        check_secret_files(settings)
+        await admitted(settings, principal)
+        yield process
+
+    return Application(name, settings, broker, opened)
 
 
 async def broker_fault(settings: ProcessSettings, principal: str) -> OperatorError | None:

@@ -12,7 +12,6 @@ import aiohttp
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faststream import FastStream
-from pydantic import ValidationError
 from servicecert_pki.serials import serial_hex
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Change, EventData
@@ -21,16 +20,14 @@ from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged, StandingsCounted
 from servicecert_worker.core.clock import ClockGuard, ClockWrong, clock_ahead
 from servicecert_worker.core.faults import OperatorError, Outage, guard_cancellation, with_timeout
-from servicecert_worker.core.secret_settings import check_secret_files
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.follower import Follower
-from servicecert_worker.process.application import Application, Unusable, exit_at_once_until_it_runs
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.service import wait_for_broker
+from servicecert_worker.process.service import standalone
 
 from .domain.answering import TRY_LATER, Answer, Answering
 from .domain.budget import Budget
@@ -60,26 +57,13 @@ _SIGNED_PER_SECOND = 1_000
 
 def app() -> FastStream:
     """Return the responder that the environment describes. It reads its topics from the first record on."""
-    exit_at_once_until_it_runs()
     # A core dump would hold the responder's key (I10).
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        return Unusable(NAME, error)
-    broker = Broker(settings.cluster, NAME)
-    try:
-        responder = Responder(settings, broker, clock_ahead(settings.clock_ahead or timedelta()))
-    except OperatorError as error:
-        return Unusable(NAME, error)
+    return standalone(NAME, Principal.OCSP_RESPONDER, Settings, _responder)
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Responder]:
-        check_secret_files(settings)
-        await wait_for_broker(settings, Principal.OCSP_RESPONDER)
-        yield responder
 
-    return Application(NAME, settings, broker, opened)
+def _responder(settings: Settings, broker: Broker) -> "Responder":
+    return Responder(settings, broker, clock_ahead(settings.clock_ahead or timedelta()))
 
 
 class Responder:

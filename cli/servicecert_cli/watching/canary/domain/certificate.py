@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
-from servicecert_pki.issued import CertificateUntrusted, IssuedCertificate, check_chain
+from servicecert_pki.issued import CertificateUntrusted, check_chain
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.profile import Environment, Profile
 from servicecert_pki.spki import KeyFamily
+from servicecert_schemas.application import Form
 from servicecert_schemas.case import CaseCertificate
 from servicecert_schemas.certificate import CertificateIssued
 
@@ -22,12 +23,9 @@ SKEW = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was applied for: the names of the subject, a validity in days, and the key's SHA-256."""
+    """What was applied for, and the SHA-256 of its key."""
 
-    dns: str
-    unit: str
-    business_id: str
-    days: int
+    form: Form
     key_sha256: str
 
 
@@ -66,51 +64,39 @@ def verify(
     issuer = IssuerInfo.of(issued.issuer, Environment.TEST, issuing, root)
     require(issuer.is_of(profile.keys[KeyFamily.EC].ca), f"the CA {issued.issuer} is not that of the profile")
     require(not values.differences(issued), "the event says other values than its certificate")
-    require(
-        (values.serial, values.fingerprint) == (shown.serial, shown.fingerprint),
-        "the e-service shows another certificate",
-    )
+    is_shown = (values.serial, values.fingerprint) == (shown.serial, shown.fingerprint)
+    require(is_shown, "the e-service shows another certificate")
     require(values.key_sha256 == wanted.key_sha256, "the certificate has another key than the request")
     try:
-        ocsp_url = _check_contents(x509.load_der_x509_certificate(encoded), wanted, profile)
+        ocsp_url = _check_contents(x509.load_der_x509_certificate(encoded), wanted.form, profile)
     except x509.ExtensionNotFound as missing:
         raise Stuck(f"the certificate has no extension {missing.oid.dotted_string}") from None
-    _check_validity(values, wanted, now)
+    require(values.not_before - SKEW <= now < values.not_after, "the certificate is not valid now")
+    validity = values.not_after - values.not_before
+    require(validity <= timedelta(days=wanted.form.validity_days or 0), "the certificate is valid for too long")
     require(values.crl_url is not None, "the certificate names no CRL")
     return Certified(issuer, int(values.serial, 16), str(values.crl_url), ocsp_url)
 
 
-def _check_contents(read: x509.Certificate, wanted: Wanted, profile: Profile) -> str:
+def _check_contents(read: x509.Certificate, form: Form, profile: Profile) -> str:
     """Require the names, the usages and the policy. Return the address of OCSP."""
     of = read.extensions.get_extension_for_class
     subject = {it.oid: it.value for it in read.subject}
     expected = {
-        NameOID.ORGANIZATIONAL_UNIT_NAME: wanted.unit,
-        NameOID.SERIAL_NUMBER: wanted.business_id,
-        NameOID.COMMON_NAME: wanted.dns,
+        NameOID.ORGANIZATIONAL_UNIT_NAME: form.unit_long_name,
+        NameOID.SERIAL_NUMBER: form.applicant.business_id,
+        NameOID.COMMON_NAME: form.names.dns[0],
     }
     require(expected.items() <= subject.items(), "the certificate has another subject")
-    require(
-        list(of(x509.SubjectAlternativeName).value) == [x509.DNSName(wanted.dns)], "the certificate has other names"
-    )
+    names = [x509.DNSName(each) for each in form.names.dns]
+    require(list(of(x509.SubjectAlternativeName).value) == names, "the certificate has other names")
     require(not of(x509.BasicConstraints).value.ca, "the certificate is one of a CA")
     require(of(x509.KeyUsage).value.digital_signature, "the certificate's key may not sign")
-    require(
-        list(of(x509.ExtendedKeyUsage).value) == [ExtendedKeyUsageOID.SERVER_AUTH], "the certificate has other usages"
-    )
+    usages = list(of(x509.ExtendedKeyUsage).value)
+    require(usages == [ExtendedKeyUsageOID.SERVER_AUTH], "the certificate has other usages")
     policies = [it.policy_identifier.dotted_string for it in of(x509.CertificatePolicies).value]
     require(policies == [profile.policy], "the certificate has another policy")
-    responders = [
-        it.access_location.value
-        for it in of(x509.AuthorityInformationAccess).value
-        if it.access_method == AuthorityInformationAccessOID.OCSP
-    ]
-    require(len(responders) == 1, "the certificate names no OCSP responder: set SERVICECERT_OCSP_URL for the issuer")
-    return str(responders[0])
-
-
-def _check_validity(values: IssuedCertificate, wanted: Wanted, now: datetime) -> None:
-    require(values.not_before - SKEW <= now < values.not_after, "the certificate is not valid now")
-    require(
-        values.not_after - values.not_before <= timedelta(days=wanted.days), "the certificate is valid for too long"
-    )
+    access = of(x509.AuthorityInformationAccess).value
+    urls = [it.access_location.value for it in access if it.access_method == AuthorityInformationAccessOID.OCSP]
+    require(len(urls) == 1, "the certificate names no OCSP responder: set SERVICECERT_OCSP_URL for the issuer")
+    return str(urls[0])

@@ -6,11 +6,14 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from servicecert_cli.canary.domain.certificate import Certified, Wanted, verify
+from servicecert_cli.watching.canary.customer import application
+from servicecert_cli.watching.canary.domain.certificate import Certified, Wanted, verify
+from servicecert_cli.watching.settings import CanarySettings
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs
 from servicecert_pki.issued import read_certificate
@@ -33,7 +36,15 @@ OTHER_EVENT = UUID(int=1)
 TEXTS = {"sv": "a", "fi": "b", "en": "c"}
 PROFILES = load_profiles()
 SPKI = spki_of(ec.generate_private_key(ec.SECP384R1()).public_key())
-WANTED = Wanted(DNS, UNIT, BUSINESS_ID, 1, spki_sha256(SPKI))
+SETTINGS = CanarySettings(
+    bootstrap_servers="",
+    service_keys=Path(),
+    mail="canary@authority.example",
+    ca_certificates=Path(),
+    business_id=BUSINESS_ID,
+    unit=UNIT,
+)
+WANTED = Wanted(application(SETTINGS), spki_sha256(SPKI))
 
 
 def view(*states: str, at: datetime = NOW, **about: Any) -> CaseChanged:

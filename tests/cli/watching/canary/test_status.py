@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from cli.canary.stand import CRL_URL, NOW, SERIAL, Issuance
+from cli.watching.canary.stand import CRL_URL, NOW, SERIAL, Issuance
 from crls import build_crl
 from cryptography.x509.ocsp import OCSPCertStatus
-from servicecert_cli.canary.domain.certificate import Certified
-from servicecert_cli.canary.domain.stages import NotYet
-from servicecert_cli.canary.domain.status import answered, clear, listed
+from servicecert_cli.watching.canary.domain.certificate import Certified
+from servicecert_cli.watching.canary.domain.stages import NotYet
+from servicecert_cli.watching.canary.domain.status import answered, listed
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.ocsp_client import OcspQuery
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering
@@ -38,12 +38,12 @@ def crl(issuance: Issuance):
 
 @pytest.mark.parametrize("url", [CRL_URL, None])
 def test_D7_a_crl_lists_a_certificate_or_does_not(crl, certified: Certified, url) -> None:
-    clear(crl(SERIAL + 1, url=url), certified, NOW)
-    listed(crl(SERIAL, SERIAL + 1, url=url), certified, NOW)
+    listed(crl(SERIAL + 1, url=url), certified, NOW, wanted=False)
+    listed(crl(SERIAL, SERIAL + 1, url=url), certified, NOW, wanted=True)
     with pytest.raises(NotYet, match="lists the certificate, which is not revoked"):
-        clear(crl(SERIAL, url=url), certified, NOW)
+        listed(crl(SERIAL, url=url), certified, NOW, wanted=False)
     with pytest.raises(NotYet, match="does not list the revoked certificate"):
-        listed(crl(url=url), certified, NOW)
+        listed(crl(url=url), certified, NOW, wanted=True)
 
 
 def test_D7_a_crl_that_no_relying_party_would_use_is_noticed(crl, certified: Certified, issuance: Issuance) -> None:
@@ -57,9 +57,9 @@ def test_D7_a_crl_that_no_relying_party_would_use_is_noticed(crl, certified: Cer
         (crl(until=NOW), "outdated"),
         (crl(since=NOW + HOUR / 2), "outdated"),
     ):
-        for look in (clear, listed):
+        for wanted in (False, True):
             with pytest.raises(NotYet, match=sentence):
-                look(content, certified, NOW)
+                listed(content, certified, NOW, wanted=wanted)
 
 
 def test_D8_an_answer_says_what_is_wanted_or_what_else(issuance: Issuance, certified: Certified) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cli.canary.stand import Issuance
+from cli.watching.canary.stand import Issuance
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
 

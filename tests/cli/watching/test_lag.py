@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
@@ -21,9 +20,9 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.exporter.app import Exporter
-from servicecert_cli.exporter.settings import Settings
 from servicecert_cli.operations.migrating import migrate
+from servicecert_cli.watching.lag.app import Exporter
+from servicecert_cli.watching.settings import LagSettings
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.storage import database
@@ -49,8 +48,10 @@ class Shown:
 
 @asynccontextmanager
 async def exporting(cluster, **more):
-    settings = Settings(bootstrap_servers=cluster.bootstrap, topic_prefix=cluster.prefix, seconds=0.5, window=2, **more)
-    exporter = Exporter(settings, lambda: datetime.now(UTC))
+    settings = LagSettings(
+        bootstrap_servers=cluster.bootstrap, topic_prefix=cluster.prefix, seconds=0.5, window=2, **more
+    )
+    exporter = Exporter(settings)
     async with exporter.working():
         yield exporter
 
@@ -238,7 +239,7 @@ def is_ready(address):
 def test_a_pattern_that_is_none_is_one_sentence(cluster):
     done = run_process("lag", "--serve", environment={**cluster.environment, "SERVICECERT_LAG_GROUPS": "("})
     assert done.code == 78
-    assert done.err.startswith("lag: SERVICECERT_LAG_GROUPS: is no regular expression")
+    assert done.err.startswith("lag: SERVICECERT_LAG_GROUPS: Input should be a valid regular expression")
 
 
 @pytest.mark.parametrize("more", [["--watch"], ["intake"], ["--json"], ["--max-seconds", "5"]])

@@ -1,4 +1,4 @@
-"""The stages of a run, in their order, and how a run ends.
+"""The stages of a run, in their order, and what comes of each.
 
 NotYet      a stage has not found what it waits for: it looks again until its time is over
 Stuck       what a stage has found does not become right by waiting
@@ -6,7 +6,6 @@ Stuck       what a stage has found does not become right by waiting
 
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
 
 class Stage(StrEnum):
@@ -56,11 +55,3 @@ class Step:
     def line(self) -> str:
         """Return the step for people."""
         return f"{self.stage}: {'' if self.passed else 'FAILED: '}{self.sentence} ({self.seconds:.1f} s)"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a run ended. `case_id` is None before the application; `failed` is None after all stages."""
-
-    case_id: UUID | None
-    failed: Step | None

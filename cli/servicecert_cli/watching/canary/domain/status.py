@@ -11,15 +11,22 @@ from .certificate import SKEW, Certified
 from .stages import NotYet
 
 
-def clear(encoded: bytes, certified: Certified, now: datetime) -> None:
-    """Return if a CRL that is valid now covers the certificate and does not list it. Raises NotYet."""
-    if _lists(encoded, certified, now):
+def listed(encoded: bytes, certified: Certified, now: datetime, *, wanted: bool) -> None:
+    """Return if a CRL that is valid now covers the certificate, and lists it or not as wanted. Raises NotYet."""
+    try:
+        crl = load(encoded)
+    except Unreadable as fault:
+        raise NotYet(f"what is at the CRL's address cannot be used: {fault}") from None
+    if crl.issuer.public_bytes() != certified.issuer.subject_der or not is_signed(encoded, crl, certified.issuer):
+        raise NotYet(f"the CRL is not signed by {certified.issuer.id}")
+    if not _covers(crl, certified.crl_url):
+        raise NotYet("the CRL is that of another address")
+    if crl.last_update_utc > now + SKEW or crl.next_update_utc is None or crl.next_update_utc <= now:
+        raise NotYet("the CRL is outdated: see the log of the revoker, and caches before it")
+    is_listed = crl.get_revoked_certificate_by_serial_number(certified.serial) is not None
+    if is_listed and not wanted:
         raise NotYet("the CRL lists the certificate, which is not revoked: see the log of the revoker")
-
-
-def listed(encoded: bytes, certified: Certified, now: datetime) -> None:
-    """Return if a CRL that is valid now lists the certificate. Raises NotYet."""
-    if not _lists(encoded, certified, now):
+    if wanted and not is_listed:
         raise NotYet("the CRL does not list the revoked certificate: see the log of the revoker, and caches before it")
 
 
@@ -31,20 +38,6 @@ def answered(query: OcspQuery, answer: bytes, wanted: OCSPCertStatus, now: datet
         raise NotYet(f"OCSP: {fault}") from None
     if status is not wanted:
         raise NotYet(f"OCSP says {status.name.lower()} and not {wanted.name.lower()}: see the log of the responder")
-
-
-def _lists(encoded: bytes, certified: Certified, now: datetime) -> bool:
-    try:
-        crl = load(encoded)
-    except Unreadable as fault:
-        raise NotYet(f"what is at the CRL's address cannot be used: {fault}") from None
-    if crl.issuer.public_bytes() != certified.issuer.subject_der or not is_signed(encoded, crl, certified.issuer):
-        raise NotYet(f"the CRL is not signed by {certified.issuer.id}")
-    if not _covers(crl, certified.crl_url):
-        raise NotYet("the CRL is that of another address")
-    if crl.last_update_utc > now + SKEW or crl.next_update_utc is None or crl.next_update_utc <= now:
-        raise NotYet("the CRL is outdated: see the log of the revoker, and caches before it")
-    return crl.get_revoked_certificate_by_serial_number(certified.serial) is not None
 
 
 def _covers(crl: x509.CertificateRevocationList, url: str) -> bool:

@@ -6,7 +6,7 @@ from base64 import b64encode
 from dataclasses import replace
 
 import pytest
-from cli.canary.stand import (
+from cli.watching.canary.stand import (
     BUSINESS_ID,
     CRL_URL,
     DAY,
@@ -22,7 +22,7 @@ from cli.canary.stand import (
     shown,
 )
 from cryptography.hazmat.primitives.asymmetric import ec
-from servicecert_cli.canary.domain.stages import Stuck
+from servicecert_cli.watching.canary.domain.stages import Stuck
 from servicecert_pki.profile import Usage
 from servicecert_pki.spki import spki_of
 

@@ -1,6 +1,5 @@
 """The canary as a customer: its account, its application and its key, which it forgets at once."""
 
-from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from cryptography import x509
@@ -15,11 +14,11 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language, Usage
 
-from ..e_service.application import Application
-from ..e_service.customer import Customer
+from ...e_service.application import Application
+from ...e_service.customer import Customer
+from ..settings import CanarySettings
 from .domain.certificate import Wanted
-from .domain.views import Ending, ending
-from .settings import Settings
+from .domain.views import ENDS
 
 CANARY = Customer("canary", "canary")
 TYPE = CertificateType.TEST_SERVER
@@ -28,9 +27,10 @@ DAYS = 1
 """The shortest validity: what no run could revoke ends by itself, and CRLs forget it."""
 
 _NAME = "Canary"
+_WITHDRAWAL_ASKED = "withdrawal-under-way"
 
 
-def application(settings: Settings) -> Application:
+def application(settings: CanarySettings) -> Application:
     """Return the application. A system supplier may be any organisation that the registers have."""
     return Application(
         type=TYPE,
@@ -46,12 +46,12 @@ def application(settings: Settings) -> Application:
     )
 
 
-def request(settings: Settings) -> tuple[str, Wanted]:
+def request(application: Application) -> tuple[str, Wanted]:
     """Return a certificate request in PEM with a new key, and what its certificate is to say."""
     key = ec.generate_private_key(ec.SECP384R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DNS)])
     made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, SHA384())
-    wanted = Wanted(DNS, settings.unit, settings.business_id, DAYS, spki_sha256(spki_of(key.public_key())))
+    wanted = Wanted(application, spki_sha256(spki_of(key.public_key())))
     return made.public_bytes(Encoding.PEM).decode(), wanted
 
 
@@ -60,14 +60,11 @@ def revocation(case_id: UUID, serial: str) -> RevocationRequested:
     return CANARY.revocation(case_id, serial, RevocationReason.NO_LONGER_NEEDED)
 
 
-def endings(left: Iterable[CaseChanged]) -> Iterator[EventData]:
-    """Yield what ends cases that were left."""
-    for view in left:
-        match ending(view):
-            case Ending.WITHDRAWAL:
-                yield CANARY.withdrawn(view.case_id)
-            case Ending.REVOCATION:
-                assert view.certificate is not None
-                yield revocation(view.case_id, view.certificate.serial)
-            case None:
-                pass
+def ending(view: CaseChanged) -> EventData | None:
+    """Return what asks for the end of a case, so that it leaves nothing valid; None if it has ended, or was asked."""
+    if view.revocation is not None or view.state in ENDS:
+        return None
+    if view.certificate is not None:
+        return revocation(view.case_id, view.certificate.serial)
+    is_asked = view.answer is not None and view.answer.code == _WITHDRAWAL_ASKED
+    return None if is_asked else CANARY.withdrawn(view.case_id)

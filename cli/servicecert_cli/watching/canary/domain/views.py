@@ -1,8 +1,7 @@
-"""Verdicts on the canary's case as the e-service sees it (topic `cases`), and what ends a case that was left."""
+"""Verdicts on the canary's case as the e-service sees it (topic `cases`), and on those that were left."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime, timedelta
-from enum import Enum
 from uuid import UUID
 
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState, RevocationState
@@ -17,8 +16,7 @@ _REGISTERS = frozenset({"applicant-not-registered", "unit-not-found", "unit-of-a
 """The deficiencies of an organisation that the registers do not have."""
 
 _UNANSWERED = (CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED)
-_ENDS = (CaseState.REVOKED, CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED)
-_WITHDRAWAL_ASKED = "withdrawal-under-way"
+ENDS = (CaseState.REVOKED, CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED)
 
 
 def accepted(view: CaseChanged | None) -> CaseChanged:
@@ -35,7 +33,7 @@ def accepted(view: CaseChanged | None) -> CaseChanged:
             " (docs/operations.md, Canary), or set SERVICECERT_CANARY_BUSINESS_ID and SERVICECERT_CANARY_UNIT to those"
             " of an organisation that they have"
         )
-    if view.state in (CaseState.RETURNED, CaseState.WAITING_FOR_CSR, *_ENDS):
+    if view.state in (CaseState.RETURNED, CaseState.WAITING_FOR_CSR, *ENDS):
         codes |= set() if view.answer is None else {view.answer.code}
         raise Stuck(
             f"the application is {view.state} ({', '.join(sorted(codes)) or 'no code'}): see `docs/deficiencies.md`"
@@ -48,7 +46,7 @@ def certified(view: CaseChanged) -> CaseCertificate:
     if view.certificate is not None:
         return view.certificate
     code = "" if view.answer is None else f" ({view.answer.code})"
-    if view.state in _ENDS:
+    if view.state in ENDS:
         raise Stuck(f"the issuer did not sign: the case is {view.state}{code}; see `servicecert ca status`")
     raise NotYet(f"the case is {view.state}{code}: see that the issuer runs, with `servicecert lag` and `ca status`")
 
@@ -73,47 +71,24 @@ def revoked(view: CaseChanged, request_id: UUID) -> None:
     raise NotYet("the revocation is registered, and no published CRL and OCSP say so: see the log of the revoker")
 
 
-class Ending(Enum):
-    """What the canary asks for, so that a case leaves nothing valid."""
-
-    WITHDRAWAL = "withdrawal"
-    REVOCATION = "revocation"
-
-
-def ending(view: CaseChanged) -> Ending | None:
-    """Return what is still to be asked for to end a case; None where it has ended, or was asked for."""
-    if view.revocation is not None or view.state in _ENDS:
-        return None
-    if view.certificate is not None:
-        return Ending.REVOCATION
-    asked = view.answer is not None and view.answer.code == _WITHDRAWAL_ASKED
-    return None if asked else Ending.WITHDRAWAL
-
-
-def stuck_stage(view: CaseChanged) -> Stage:
-    """Return the stage at which a case stands that has not ended."""
-    if view.certificate is not None:
-        return Stage.REVOKED
-    return Stage.ACCEPTED if view.state in _UNANSWERED else Stage.ISSUED
-
-
 def require_few(left: Sequence[CaseChanged]) -> None:
     """Raise Stuck, at the stage of the oldest, if so many cases have not ended that no further one may be opened."""
     if len(left) >= MOST_LEFT:
+        stage = Stage.ACCEPTED if left[0].state in _UNANSWERED else Stage.ISSUED
         raise Stuck(
             f"{len(left)} cases of earlier runs have not ended, the first {left[0].case_id}: no further one is opened"
             " until they have; see `servicecert lag` and `servicecert parked`",
-            stuck_stage(left[0]),
+            stage if left[0].certificate is None else Stage.REVOKED,
         )
 
 
 def has_ended(view: CaseChanged, now: datetime) -> bool:
     """Return whether a case leaves nothing valid, and nothing that could become so."""
     expired = view.certificate is not None and view.certificate.not_after < now
-    return expired or view.state in _ENDS
+    return expired or view.state in ENDS
 
 
-def left_open(views: Iterable[CaseChanged], now: datetime, age: timedelta, own: frozenset[UUID]) -> list[CaseChanged]:
+def left_open(views: Iterable[CaseChanged], now: datetime, age: timedelta, own: Set[UUID]) -> list[CaseChanged]:
     """Return the cases that runs have left and that have not ended, the oldest first.
 
     Those are its `own`, and another process's if they are older than `age`: no run works on them any more.

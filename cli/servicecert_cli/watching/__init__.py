@@ -1,0 +1,1 @@
+"""Processes that watch the system from outside: the exporter of lag, and the canary."""

@@ -1,0 +1,129 @@
+"""The lag of consumer groups as metrics, by the names that other exporters have: existing dashboards show them.
+
+The labels `client_id`, `consumer_id` and `member_host` of those exporters are left out: each rebalance would make new
+series.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from time import time
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
+from servicecert_worker.kafka.lag import Group, Look, PartitionLag
+
+from ..process import gauge
+
+Place = tuple[str, str, str]
+"""A group, and a partition that it reads: topic and number."""
+
+_NUMBERS = {Verdict.OK: 0, Verdict.BEHIND: 1, Verdict.STALLED: 2, Verdict.STOPPED: 3}
+_AGE = "Age of the oldest record that is not handled."
+
+
+class Groups(Collector):
+    """The last look at the groups, and verdicts over a window of looks."""
+
+    def __init__(self, cluster_name: str, window: int) -> None:
+        self._cluster_name = cluster_name
+        self._window = window
+        self._samples: dict[Place, deque[Sample]] = {}
+        self._look: Look | None = None
+        self._at = 0.0
+        self._seconds = 0.0
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last look succeeded."""
+        return self._look is not None
+
+    def take(self, look: Look, seconds: float) -> None:
+        """Take a look that lasted this long."""
+        kept = {}
+        for place, lag in _lags(look).items():
+            kept[place] = self._samples.get(place) or deque(maxlen=self._window)
+            kept[place].append(Sample(lag.offset, lag.end, lag.member is not None))
+        self._samples, self._look, self._at, self._seconds = kept, look, time(), seconds
+
+    def lose(self) -> None:
+        """Show no lag: the brokers do not answer, so that nobody knows it."""
+        self._look = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric with its samples."""
+        up = {(): float(self.is_up)}
+        yield gauge("servicecert_kafka_up", "1 if the exporter's last look at Kafka succeeded.", (), up)
+        if (look := self._look) is None:
+            return
+        out_of_sync = len(look.out_of_sync)
+        for name, text, value in (
+            ("servicecert_kafka_looked_timestamp_seconds", "When Kafka was last looked at.", self._at),
+            ("servicecert_kafka_look_seconds", "How long the last look at Kafka took.", self._seconds),
+            ("kafka_brokers", "Brokers that answer.", look.brokers),
+            ("servicecert_partitions_out_of_sync", "Partitions of which a copy is missing or behind.", out_of_sync),
+        ):
+            yield gauge(name, text, (), {(): value})
+        for name, text, offsets in (
+            ("kafka_partition_latest_offset", "The offset after the newest record.", look.ends),
+            ("kafka_partition_earliest_offset", "The offset of the oldest record that is kept.", look.first),
+        ):
+            by_partition = {(each.topic, str(each.partition)): offset for each, offset in offsets.items()}
+            yield self._gauge(name, text, ("topic", "partition"), by_partition)
+        lags, of_partition = _lags(look), ("group", "topic", "partition")
+        for name, text, of_lag in _OF_PARTITIONS:
+            yield self._gauge(name, text, of_partition, {place: of_lag(lag) for place, lag in lags.items()})
+        yield self._gauge(
+            "servicecert_group_verdict",
+            "How the lag stands over the last looks: 0 ok, 1 behind (grows), 2 stalled (nothing is handled, though a "
+            "member has the partition), 3 stopped (no member has it).",
+            of_partition,
+            {place: _NUMBERS[verdict(self._samples[place])] for place in lags},
+        )
+        for name, text, of_group in _OF_GROUPS:
+            yield self._gauge(name, text, ("group",), {(each.name,): of_group(each) for each in look.groups})
+        by_topic = Counter[tuple[str, str]]()
+        for (group, topic, _), lag in lags.items():
+            by_topic[group, topic] += lag.messages
+        text = "Records not handled yet, by topic."
+        yield self._gauge("kafka_consumergroup_group_topic_sum_lag", text, ("group", "topic"), by_topic)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...], samples: Mapping[Any, float | None]) -> Metric:
+        named = {(self._cluster_name, *values): value for values, value in samples.items()}
+        return gauge(name, text, ("cluster_name", *labels), named)
+
+
+def _lags(look: Look) -> Mapping[Place, PartitionLag]:
+    return {(group.name, lag.topic, str(lag.partition)): lag for group in look.groups for lag in group.lags}
+
+
+_OF_PARTITIONS: tuple[tuple[str, str, Callable[[PartitionLag], float | None]], ...] = (
+    ("kafka_consumergroup_group_offset", "The next record to handle.", lambda lag: lag.offset),
+    ("kafka_consumergroup_group_lag", "Records not handled yet.", lambda lag: lag.messages),
+    ("kafka_consumergroup_group_lag_seconds", _AGE, lambda lag: lag.seconds),
+)
+_OF_GROUPS: tuple[tuple[str, str, Callable[[Group], float]], ...] = (
+    (
+        "kafka_consumergroup_group_max_lag",
+        "The most records that wait in a partition.",
+        lambda group: max((each.messages for each in group.lags), default=0),
+    ),
+    (
+        "kafka_consumergroup_group_max_lag_seconds",
+        _AGE,
+        lambda group: max((each.seconds or 0.0 for each in group.lags), default=0.0),
+    ),
+    (
+        "kafka_consumergroup_group_sum_lag",
+        "Records not handled yet.",
+        lambda group: sum(each.messages for each in group.lags),
+    ),
+    ("kafka_consumergroup_members", "Running members of the group.", lambda group: len(group.members)),
+    ("servicecert_group_partitions", "Partitions that the group must read.", lambda group: len(group.lags)),
+    (
+        "servicecert_group_assigned_partitions",
+        "Those of them that a member reads.",
+        lambda group: sum(each.member is not None for each in group.lags),
+    ),
+)
