@@ -15,7 +15,7 @@ COUNT ?= 4000
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill dashboards specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ else
 endif
 
 test-long: export PYTHONDONTWRITEBYTECODE =
-test-long: setup .venv/.plot ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out; LONG=… takes some files
+test-long: setup ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out; LONG=… takes some files
 	@$(PYTEST) -m long $(LONG)
 
 chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
@@ -86,13 +86,6 @@ var/peers/.ready: bench/peers/requirements.lock
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
-dashboards: setup .venv/.plot ## Grafana's dashboards, written as JSON and drawn of a Prometheus that watches a system; leaves var/dashboards/
-	@$(BIN)/python -m servicecert_monitoring
-
-# Matplotlib, which nothing else needs.
-.venv/.plot: .venv/.ready monitoring/servicecert_monitoring/requirements.lock
-	@$(BIN)/pip install --quiet --require-hashes -r monitoring/servicecert_monitoring/requirements.lock && touch $@
-
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens
 
@@ -107,7 +100,7 @@ format: setup ## format the code, mend what the linter can mend, write the table
 	@$(BIN)/ruff format --quiet
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/python tests/docs/tables.py
-	@$(BIN)/python -m servicecert_monitoring --json
+	@$(BIN)/python -m servicecert_monitoring
 	@$(BIN)/python deploy/kubernetes_manifests.py
 
 LOCK = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --quiet --no-header \
@@ -119,7 +112,6 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
-	@$(BIN)/uv pip compile monitoring/servicecert_monitoring/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate --upgrade -o monitoring/servicecert_monitoring/requirements.lock
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

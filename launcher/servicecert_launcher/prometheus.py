@@ -5,8 +5,6 @@ with Prometheus(folder, rules, {"intake": ["127.0.0.1:8001"]}) as prometheus:
 """
 
 import json
-import math
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,14 +40,6 @@ class Series:
     @property
     def value(self) -> float:
         return self.samples[-1][1]
-
-    def name(self, legend: str) -> str:
-        """Return a legend with the values of its labels, as Grafana does: `{{topic}}`."""
-        return re.sub(r"\{\{(\w+)\}\}", lambda match: self.labels.get(match[1], ""), legend).strip()
-
-    def numbers(self) -> "Series":
-        """Return the series without the samples that are no number."""
-        return Series(self.labels, [sample for sample in self.samples if not math.isnan(sample[1])])
 
 
 class Prometheus:

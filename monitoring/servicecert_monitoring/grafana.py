@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from .panel import Dashboard, Kind, Panel, Place, Query, Row
+from .panel import Dashboard, Panel, Place, Row, Stat, States, Table
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
@@ -70,29 +70,33 @@ def _variable(services: tuple[str, ...]) -> dashboard.CustomVariable:
 
 def _panel(panel: Panel) -> _Builder:
     builder = _common(_kind(panel), panel)
-    for number, query in enumerate(panel.queries):
-        builder.with_target(_query(panel, query).ref_id("ABCDEFGH"[number]))
+    for number, (legend, expr) in enumerate(panel.queries.items()):
+        query = prometheus.Dataquery().expr(expr).datasource(SOURCE).ref_id("ABCDEFGH"[number])
+        if isinstance(panel, Table):
+            query.format(PromQueryFormat.TABLE).instant()
+        else:
+            query.legend_format(legend).range()
+        builder.with_target(query)
     return builder
 
 
 def _kind(panel: Panel) -> _Builder:
-    match panel.kind:
-        case Kind.LINES:
-            return _lines(panel)
-        case Kind.STAT:
+    match panel:
+        case Stat():
             return (
                 stat.Panel()
                 .color_mode(options.BigValueColorMode.BACKGROUND_SOLID)
                 .graph_mode(options.BigValueGraphMode.AREA)
                 .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
             )
-        case Kind.STATES:
+        case States():
             return statetimeline.Panel().merge_values(True).show_value(options.VisibilityMode.AUTO)
-        case Kind.TABLE:
+        case Table():
             place = {name: number for number, name in enumerate(panel.columns)}
             hidden = dict.fromkeys(("Time", "Value", "__name__", "job", "service", "instance"), True)
             shown = {"excludeByName": {name: True for name in hidden if name not in place}, "indexByName": place}
             return table.Panel().with_transformation(models.DataTransformerConfig(id_val="organize", options=shown))
+    return _lines(panel)
 
 
 def _lines(panel: Panel) -> timeseries.Panel:
@@ -124,21 +128,14 @@ def _common(builder: _Builder, panel: Panel) -> _Builder:
     builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
     if panel.description:
         builder.description(panel.description)
-    if panel.states:
+    if isinstance(panel, States):
         named = {
             f"{value:g}": models.ValueMappingResult(text=state.text, color=state.colour.value, index=number)
             for number, (value, state) in enumerate(panel.states.items())
         }
         builder.mappings([models.ValueMap(options=named)])
-    if panel.kind is Kind.LINES:
-        builder.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC))
-    elif panel.kind is not Kind.TABLE:
-        builder.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
+    if not isinstance(panel, Table):
+        by_limit = isinstance(panel, Stat | States)
+        mode = models.FieldColorModeId.THRESHOLDS if by_limit else models.FieldColorModeId.PALETTE_CLASSIC
+        builder.color_scheme(dashboard.FieldColor().mode(mode))
     return builder
-
-
-def _query(panel: Panel, query: Query) -> prometheus.Dataquery:
-    builder = prometheus.Dataquery().expr(query.expr).datasource(SOURCE)
-    if panel.kind is Kind.TABLE:
-        return builder.format(PromQueryFormat.TABLE).instant()
-    return builder.legend_format(query.legend).range()

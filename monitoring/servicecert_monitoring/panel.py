@@ -1,26 +1,13 @@
-"""What a dashboard shows. Grafana's JSON and the drawn pictures are both made from these values."""
+"""What a dashboard shows: Grafana's JSON is made from these values."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import KW_ONLY, dataclass
+from enum import Enum
 
 from .units import Unit
 
 COLUMNS = 24
 """The width of Grafana's grid."""
-
-
-class Kind(Enum):
-    """How a panel shows its series."""
-
-    LINES = auto()
-    """Values over time."""
-    STAT = auto()
-    """The last value, large."""
-    STATES = auto()
-    """Named values over time, a bar for each series."""
-    TABLE = auto()
-    """The labels of the series that there are now."""
 
 
 class Colour(Enum):
@@ -30,14 +17,6 @@ class Colour(Enum):
     ORANGE = "orange"
     RED = "red"
     DARK_RED = "dark-red"
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """An expression of PromQL, and the name of each of its series with labels in `{{…}}`."""
-
-    expr: str
-    legend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +38,30 @@ class State:
     colour: Colour
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Panel:
-    """One picture. `width` is in columns, `height` in Grafana's rows of some 30 pixels."""
+    """One picture, of values over time.
+
+    `queries` are expressions of PromQL by the name of each of their series, with labels in `{{…}}`.
+    """
 
     title: str
-    queries: tuple[Query, ...]
+    queries: Mapping[str, str]
     unit: Unit = Unit.COUNT
     about: str = ""
     """What a reader should know, in one or two sentences."""
-    kind: Kind = Kind.LINES
+    _: KW_ONLY
     axis: str = ""
     limits: tuple[Limit, ...] = ()
-    states: Mapping[float, State] = field(default_factory=dict, hash=False)
-    columns: tuple[str, ...] = ()
-    """Of a table: labels."""
     stacked: bool = False
     nothing: str = "no data"
     """Shown if no expression has a series."""
-    width: int = 8
-    height: int = 7
+    width: int | None = None
+    height: int | None = None
+    """In columns, and in Grafana's rows of some 30 pixels; None for those of the row."""
 
     def __post_init__(self) -> None:
         assert len({limit.below for limit in self.limits}) <= 1, f"{self.title}: all limits are on one side"
-        assert len({query.legend for query in self.queries}) == len(self.queries), f"{self.title}: equal legends"
 
     @property
     def steps(self) -> tuple[tuple[float | None, Colour], ...]:
@@ -92,12 +71,6 @@ class Panel:
             return ((None, Colour.GREEN), *((limit.value, limit.colour) for limit in rising))
         colours = [*(limit.colour for limit in rising), Colour.GREEN]
         return tuple(zip((None, *(limit.value for limit in rising)), colours, strict=True))
-
-    def colour(self, value: float) -> Colour:
-        """Return the colour of a value, by its state or the limits."""
-        if state := self.states.get(value):
-            return state.colour
-        return next(colour for least, colour in reversed(self.steps) if least is None or value >= least)
 
     @property
     def description(self) -> str:
@@ -110,12 +83,32 @@ class Panel:
         return " ".join(filter(None, (self.about, *said)))
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Panels under a heading."""
+class Stat(Panel):
+    """The last value, large."""
 
-    title: str
-    panels: tuple[Panel, ...]
+
+@dataclass(frozen=True, kw_only=True)
+class States(Panel):
+    """Named values over time, a bar for each series."""
+
+    states: Mapping[float, State]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Panel):
+    """The labels of the series that there are now."""
+
+    columns: tuple[str, ...]
+
+
+class Row:
+    """Panels under a heading, of one size unless they have their own."""
+
+    def __init__(self, title: str, *panels: Panel, width: int = 8, height: int = 7) -> None:
+        self.title = title
+        self.panels = panels
+        self.width = width
+        self.height = height
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +144,9 @@ class Dashboard:
             yield row, Place(0, top, COLUMNS, 1)
             top, left, tallest = top + 1, 0, 0
             for panel in row.panels:
-                if left + panel.width > COLUMNS:
+                width, height = panel.width or row.width, panel.height or row.height
+                if left + width > COLUMNS:
                     top, left, tallest = top + tallest, 0, 0
-                yield panel, Place(left, top, panel.width, panel.height)
-                left, tallest = left + panel.width, max(tallest, panel.height)
+                yield panel, Place(left, top, width, height)
+                left, tallest = left + width, max(tallest, height)
             top += tallest

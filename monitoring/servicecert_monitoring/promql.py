@@ -26,6 +26,12 @@ def quantile(share: float, histogram: str, by: str, matching: str = "", span: st
     return f"histogram_quantile({share}, {buckets})"
 
 
+def percentiles(histogram: str, by: str, matching: str, span: str = RATE) -> dict[str, str]:
+    """Return the median and the 99th percentile of a histogram, by their names."""
+    shares = {"median": 0.5, "99th percentile": 0.99}
+    return {name: quantile(share, histogram, by, matching, span) for name, share in shares.items()}
+
+
 def by_ca(aggregate: str, metric: str) -> str:
     """Return a metric of CRLs by CA, the first part of a CRL's name: of its full CRL and of its partitions."""
     return f'{aggregate} by (ca) (label_replace({metric}, "ca", "$1", "crl", "([^.]+)\\\\..*"))'

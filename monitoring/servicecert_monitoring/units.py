@@ -2,15 +2,8 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from math import ceil, floor, log2, log10
 
 _TIMES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"), (0.000_001, "µs"))
-_TIME_STEPS = (
-    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
-    *(60.0 * minutes for minutes in (1, 2, 5, 10, 30)),
-    *(3_600.0 * hours for hours in (1, 2, 6, 12)),
-    *(86_400.0 * days for days in (1, 2, 7, 10, 30, 90, 365)),
-)
 _COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BYTES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
 
@@ -45,18 +38,6 @@ class Unit(Enum):
                 return _scaled(value, _COUNTS)
             case _:
                 return f"{_short(value)} {self.axis}"
-
-    def step(self, most: float) -> float:
-        """Return a round distance of some four marks between 0 and `most`, which is positive."""
-        least = most / 5
-        if self is Unit.BYTES:
-            return float(2 ** ceil(log2(least)))
-        if self is Unit.SECONDS and least >= _TIME_STEPS[0]:
-            return next((step for step in _TIME_STEPS if step >= least), _TIME_STEPS[-1])
-        if self is Unit.COUNT:
-            least = max(1.0, least)
-        decade = 10.0 ** floor(log10(least))
-        return next(decade * part for part in (1, 2, 5, 10) if decade * part >= least)
 
 
 def _scaled(value: float, sizes: Sequence[tuple[float, str]]) -> str:
