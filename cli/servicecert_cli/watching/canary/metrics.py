@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
@@ -25,14 +25,9 @@ class Metrics(Collector):
             buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300),
             registry=registry,
         )
-        self._failed_stage = Gauge(
-            "servicecert_canary_failed_stage",
-            "1 for the stage at which the last run stopped, 0 for the others.",
-            ["stage"],
-            registry=registry,
-        )
         for outcome in ("succeeded", "failed"):
             self._runs.labels(outcome)
+        self._last: Step | None = None
         self._succeeded: float | None = None
         registry.register(self)
 
@@ -44,13 +39,16 @@ class Metrics(Collector):
     def ended(self, last: Step, now: datetime) -> None:
         """Count a run that has ended with this step."""
         self._runs.labels("succeeded" if last.passed else "failed").inc()
-        for stage in Stage:
-            self._failed_stage.labels(stage).set(not last.passed and stage is last.stage)
+        self._last = last
         if last.passed:
             self._succeeded = now.timestamp()
 
     def collect(self) -> Iterator[Metric]:
-        """Yield when the last run succeeded."""
+        """Yield where the last run failed, and when the last one succeeded."""
+        last = self._last
+        failed = {} if last is None else {(it,): float(it is last.stage and not last.passed) for it in Stage}
+        text = "1 for the stage at which the last run stopped, 0 for the others."
+        yield gauge("servicecert_canary_failed_stage", text, ("stage",), failed)
         yield gauge(
             "servicecert_canary_last_success_timestamp_seconds",
             "When the last run passed all stages, in seconds since 1970. None before the process's first.",

@@ -118,7 +118,8 @@ class Exporter(Watching):
         """Read a service's figures; show none of a schema that is not of this version or may not be read."""
         began = perf_counter()
         try:
-            samples, seconds = await with_timeout(_READ_SECONDS, figures.read(connection, service, self._clock()))
+            reading = figures.read(connection, service, self._clock())
+            self._tables.take(service, *await with_timeout(_READ_SECONDS, reading))
         except asyncpg.QueryCanceledError:
             # It answers, though not in time.
             self._tables.take(service, {}, perf_counter() - began)
@@ -129,8 +130,6 @@ class Exporter(Watching):
                 )
             self._told.add(service)
             self._tables.lose(service)
-        else:
-            self._tables.take(service, samples, seconds)
 
 
 _SESSION = {
