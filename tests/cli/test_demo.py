@@ -162,7 +162,7 @@ def test_C2_a_mail_is_quoted_and_its_rest_is_in_the_file_that_is_named(demo, ful
     text = message_from_bytes(path.read_bytes(), policy=policy.default).get_body(("plain",)).get_content()
     assert " ".join(quoted) in " ".join(text.split())
     shown = "\n".join(re.findall(r"^    │ (.*)$", full, re.MULTILINE))
-    assert "Subject: Varmenne on valmis: testi.onnelan6.example.fi" in shown
+    assert "Varmenne on valmis: testi.onnelan6.example.fi" in shown
     assert "openssl verify" in shown
     assert "preview/" in demo[1].out
     assert "All mails" in (folder / "preview" / "index.html").read_text("utf-8")

@@ -7,39 +7,37 @@ from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 from servicecert_cli.commands import demo as command
-from servicecert_cli.demo.elements import (
-    Chapter,
-    Checked,
-    Ending,
-    Fact,
-    Facts,
-    Mail,
-    Paragraph,
-    Reply,
-    Title,
-)
+from servicecert_cli.demo.elements import QUOTE, Card, Chapter, Fact, Title, check, facts, message
 from servicecert_cli.demo.narrator import narrating
 from servicecert_cli.demo.openssl import Answer
-from servicecert_schemas.values import Language, Texts
+from servicecert_schemas.values import Texts
 
 HOSTILE = "<script>alert('&')</script>\"><img src=x onerror=y>"
 TEXT = "The first\n\nThe second\nThe third\nThe fourth\nThe fifth\n"
-MAIL = Mail(
-    HOSTILE, Language.ENGLISH, (HOSTILE,), (HOSTILE,), TEXT, f"<p>{HOSTILE}</p>", "mail/0007-x.eml", quoted=True
+MAIL = Card(
+    (Fact("to", HOSTILE, detail=True), Fact("with", HOSTILE, detail=True)),
+    "mail",
+    HOSTILE,
+    files=("mail/0007-x.eml",),
+    text=Text(TEXT.rstrip()),
+    margin=QUOTE,
+    html=f"<p>{HOSTILE}</p>",
 )
 REFUSED = Answer(
     "openssl verify -CAfile root.pem a.pem", "C = FI\nerror 23 at 0 depth lookup: certificate revoked", False, "a.pem"
 )
 STORY = (
     Title("A story", "All is invented."),
-    Chapter(1, HOSTILE),
-    Facts((Fact("for", "one\ntwo"), Fact("key", "a long one", detail=True))),
-    Paragraph(HOSTILE),
+    Chapter(HOSTILE, 1),
+    facts(Fact("for", "one\ntwo"), Fact("key", "a long one", detail=True), Fact("used as", "")),
+    HOSTILE,
     MAIL,
-    Checked(REFUSED, whole=True),
-    Reply(Texts(sv="Nej.", fi="Ei.", en="No.")),
-    Ending("there", (Fact("file", HOSTILE),), (Fact("make up", "next"),)),
+    check(REFUSED),
+    message("answer", "too-late", Texts(sv="Nej.", fi="Ei.", en="No.")),
+    Chapter("Everything is stopped"),
+    facts(Fact("file", HOSTILE), Fact("your first hour", "next")),
 )
 
 
@@ -65,6 +63,7 @@ def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is
     assert re.search("verify +a.pem +certificate revoked\n", brief)
     assert "No." in brief
     assert "Nej." not in brief
+    assert "used as" not in brief
 
 
 def test_the_full_story_has_everything_and_story_txt_is_the_same(outputs):

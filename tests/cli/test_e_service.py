@@ -45,7 +45,7 @@ def published(cluster, kind):
 
     async def look():
         async with asyncio.timeout(60), reading_topics(cluster) as witness:
-            return await witness.until(lambda data: isinstance(data, kind))
+            return await witness.until(kind, lambda _: True)
 
     return do(look)
 

@@ -58,9 +58,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
             await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))
             # If intake reads the application before the account, the case is first waiting for the account (A2).
-            await witness.until(
-                lambda data: isinstance(data, CaseChanged) and data.case_id == case_id and data.state is WAITING
-            )
+            await witness.until(CaseChanged, lambda case: case.case_id == case_id and case.state is WAITING)
         # The notifier's report on its mail may be handled by now, too.
         assert (await system.metrics("intake"))["servicecert_events_total:handled"] >= 1
         children = list(system.children.values())

@@ -19,8 +19,8 @@ import pytest
 from contracts.members import EXAMPLES, NEWER, Place, place, places
 from pydantic import TypeAdapter
 from rich.console import Console
-from servicecert_cli.demo.elements import Progress
-from servicecert_cli.demo.web_page import _states
+from servicecert_cli.demo import narrator
+from servicecert_cli.demo.elements import Chapter, Progress, Title
 from servicecert_cli.e_service.page import Page
 from servicecert_cli.terminal.printing import Printer
 from servicecert_intake.domain import decide as intake
@@ -180,7 +180,7 @@ def shown(told: Story, language: Language = Language.ENGLISH) -> str:
     for view in views:
         page.opened(view)
         printer.states(view, 0)
-        _states(Progress(view, 0))
+        assert narrator.page((Title("", ""), Chapter(""), Progress(view, 0)))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 

@@ -50,19 +50,15 @@ class CustomerClient:
 
     async def view(self, case_id: UUID, state: CaseState, matches: Callable[[CaseChanged], bool] = bool) -> CaseChanged:
         """Return the first view of a case in this state that `matches`, once it is published."""
-
-        def is_it(data: EventData) -> bool:
-            return isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state) and matches(data)
-
         async with asyncio.timeout(PATIENCE_SECONDS):
-            view = await self.witness.until(is_it)
-        assert isinstance(view, CaseChanged)
-        return view
+            return await self.witness.until(
+                CaseChanged, lambda view: (view.case_id, view.state) == (case_id, state) and matches(view)
+            )
 
     async def latest(self, case_id: UUID, kind: type[C], count: int = 1) -> C:
         """Return the newest event of a kind about a case, once there are `count`."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self.witness.until(lambda _: len(self.witness.events_of_case(case_id, kind)) >= count)
+            await self.witness.until(kind, lambda _: len(self.witness.events_of_case(case_id, kind)) >= count)
         return self.witness.events_of_case(case_id, kind)[-1]
 
     def mails(self, case_id: UUID) -> list[EmailMessage]:

@@ -57,9 +57,7 @@ def stages(ended: Ended) -> list[str]:
 async def state(witness: TopicReader, case_id: UUID, state: CaseState) -> None:
     """Wait until a case is in this state."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await witness.until(
-            lambda data: isinstance(data, CaseChanged) and (data.case_id, data.state) == (case_id, state)
-        )
+        await witness.until(CaseChanged, lambda view: (view.case_id, view.state) == (case_id, state))
 
 
 def newest_case(witness: TopicReader) -> UUID:
@@ -146,11 +144,8 @@ async def test_the_process_says_at_which_stage_it_stopped_and_ends_what_it_left(
     assert all(passed["servicecert_canary_failed_stage", stage] == 0 for stage in Stage)
     async with asyncio.timeout(PATIENCE_SECONDS):
         await witness.until(
-            lambda data: (
-                isinstance(data, CaseChanged)
-                and data.case_id == left
-                and data.state in (CaseState.WITHDRAWN, CaseState.REVOKED)
-            )
+            CaseChanged,
+            lambda view: view.case_id == left and view.state in (CaseState.WITHDRAWN, CaseState.REVOKED),
         )
     assert await asyncio.to_thread(system.children["canary"].stop) == 0
 
@@ -160,7 +155,7 @@ async def test_an_interrupted_run_has_its_certificate_revoked(system: System, wi
     before = len(witness.events_of_kind(CertificateIssued))
     child = system.start("canary")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        await witness.until(lambda _: len(witness.events_of_kind(CertificateIssued)) > before)
+        await witness.until(CertificateIssued, lambda _: len(witness.events_of_kind(CertificateIssued)) > before)
     case_id = witness.events_of_kind(CertificateIssued)[-1].case_id
     assert await asyncio.to_thread(child.stop) == 0
     await started(system, "notifier")

@@ -30,7 +30,7 @@ from servicecert_launcher import Parts
 from servicecert_notifier.operator import mail_requests
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.event import Assurance, EventData
+from servicecert_schemas.event import Assurance
 from servicecert_schemas.mail import MailBounced, MailHandedOver, MailKind, MailRefused
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES, parked_topic
@@ -201,7 +201,9 @@ async def live(client: CustomerClient, folder: Path) -> CertificateIssued:
 async def fail_mails(client: CustomerClient, case_id: UUID) -> None:
     """One mail is refused, and sent again to another address; one bounces; some are deferred, for days."""
     refused = await client.latest(case_id, MailRefused)
-    handed_over = await client.witness.until(lambda event: is_certificate(event, case_id))
+    handed_over = await client.witness.until(
+        MailHandedOver, lambda event: event.case_id == case_id and event.kind is MailKind.CERTIFICATE_ISSUED
+    )
     report = client.system.folder / "bounces" / "new" / "1.report"
     report.write_bytes(people.bounce(handed_over.mail_id))
     connection = await asyncpg.connect(client.system.backends.admin_url, server_settings={"search_path": "notifier"})
@@ -214,12 +216,6 @@ async def fail_mails(client: CustomerClient, case_id: UUID) -> None:
     mails = "from notifier.mails where state"
     await until(client.system, f"select count(*) = 1 {mails} = 'handed-over' and resends is not null")
     await until(client.system, f"select count(*) > 0 {mails} = 'deferred'")
-
-
-def is_certificate(event: EventData, case_id: UUID) -> bool:
-    """Return whether the event is of a certificate's mail that was handed over for a case."""
-    is_mail = isinstance(event, MailHandedOver) and event.case_id == case_id
-    return is_mail and event.kind is MailKind.CERTIFICATE_ISSUED
 
 
 async def park(client: CustomerClient, case_id: UUID, issued: CertificateIssued) -> None:

@@ -49,7 +49,7 @@ async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_pa
         system.start("issuer")
         voided = await client.latest(case_id, CertificateVoided)
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await client.witness.until(lambda it: isinstance(it, StandingChanged) and it.serial == voided.serial)
+            await client.witness.until(StandingChanged, lambda it: it.serial == voided.serial)
         for partition in {FULL, voided.partition}:
             _, listed = read_crl((system.crl_folder / crl_name(voided.issuer, partition)).read_bytes())
             assert int(voided.serial, 16) in listed

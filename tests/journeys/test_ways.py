@@ -131,9 +131,7 @@ async def test_A1_C1_I11_the_certificate_says_what_was_applied_for_and_is_mailed
     assert facts(der) == expected
     environment = "test" if type.is_test else "production"
     assert issued.issuer == f"{environment}-{family}"
-    await client.witness.until(
-        lambda e: isinstance(e, CrlPublished) and (e.issuer, e.partition) == (issued.issuer, FULL)
-    )
+    await client.witness.until(CrlPublished, lambda it: (it.issuer, it.partition) == (issued.issuer, FULL))
     verified(der, client.system, issued, client.request(type, number))
     assert view.certificate is not None
     assert (view.certificate.serial, view.certificate.fingerprint) == (issued.serial, issued.fingerprint)

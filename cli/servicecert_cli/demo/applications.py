@@ -1,12 +1,14 @@
 """The demo's applications: with which keys, what is wrong with them at first, and how they are introduced."""
 
+from collections.abc import Callable, Mapping
+
 from servicecert_schemas.register import Organisation
 from servicecert_schemas.values import CertificateType
 
 from ..e_service.application import Application
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from . import openssl
-from .elements import Fact, Facts
+from .elements import Card, Fact, facts
 
 KEYS = {
     CertificateType.SERVER: openssl.RSA_3072,
@@ -16,32 +18,20 @@ KEYS = {
 }
 
 
-def introduction(application: Application, name: str) -> Facts:
+def introduction(application: Application, name: str) -> Card:
     """Return who applies for what."""
     capacity = application.applying_as.replace("-", " ").replace("kanta", "Kanta")
-    facts = [
+    system = application.information_system
+    usages = " and ".join(usage.removesuffix("-auth") for usage in application.usages)
+    attached = (f"conformity certificate {each.certificate_number}" for each in application.attachments)
+    return facts(
         Fact("applicant", f"{name}, {capacity} ({application.applicant.business_id})"),
         Fact("unit", application.unit_long_name, detail=True),
-    ]
-    if application.names.dns:
-        facts.append(Fact("for", "\n".join(application.names.dns)))
-        usages = " and ".join(usage.removesuffix("-auth") for usage in application.usages)
-        facts.append(Fact("used as", usages, detail=True))
-    elif (system := application.information_system) is not None:
-        facts.append(Fact("for", f"{system.name} ({system.system_id})"))
-    facts += [
-        Fact("attached", f"conformity certificate {attachment.certificate_number}", detail=True)
-        for attachment in application.attachments
-    ]
-    facts.append(Fact("key", f"{KEYS[application.type].name}, request made by openssl req", detail=True))
-    return Facts(tuple(facts))
-
-
-def at_first(application: Application) -> Application:
-    """The application as it is sent at first: two of the four forget or mistake something."""
-    if application.type is CertificateType.SYSTEM_SIGNATURE:
-        return application.model_copy(update={"attachments": ()})
-    return mistaken(application) if application.type is CertificateType.TEST_SYSTEM_SIGNATURE else application
+        Fact("for", f"{system.name} ({system.system_id})" if system else "\n".join(application.names.dns)),
+        Fact("used as", usages if application.names.dns else "", detail=True),
+        Fact("attached", "\n".join(attached), detail=True),
+        Fact("key", f"{KEYS[application.type].name}, request made by openssl req", detail=True),
+    )
 
 
 def mistaken(application: Application) -> Application:
@@ -50,11 +40,17 @@ def mistaken(application: Application) -> Application:
     return application.model_copy(update={"unit_long_name": "Unelmasilta Välityspalvelu", "technical_contact": contact})
 
 
+MISTAKES: Mapping[CertificateType, tuple[Callable[[Application], Application], str]] = {
+    CertificateType.SYSTEM_SIGNATURE: (
+        lambda it: it.model_copy(update={"attachments": ()}),
+        "The applicant attaches the certificate and sends the form again.",
+    ),
+    CertificateType.TEST_SYSTEM_SIGNATURE: (mistaken, "The applicant mends both and sends the form again."),
+}
+"""How two of the four applications are sent at first, and what their applicants do then."""
+
+
 def registered_name(business_id: str) -> str:
     """The name of an organisation of the fictitious registers."""
-    entries = (each.entry for each in read_register(FICTITIOUS_REGISTERS))
-    return next(
-        entry.registered_name
-        for entry in entries
-        if isinstance(entry, Organisation) and entry.business_id == business_id
-    )
+    entries = (each.entry for each in read_register(FICTITIOUS_REGISTERS) if isinstance(each.entry, Organisation))
+    return next(entry.registered_name for entry in entries if entry.business_id == business_id)

@@ -1,17 +1,19 @@
 """The elements of the demo's story, made from events, mails and OpenSSL's answers. All outputs render them."""
 
+import re
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email import message_from_bytes, policy
-from io import StringIO
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.x509.oid import NameOID
 from rich.console import Console
+from rich.text import Text
 from servicecert_launcher.mail_catcher import CaughtMail
-from servicecert_schemas.case import CaseChanged, Deficiency
+from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.values import Language, Texts
 
@@ -20,216 +22,143 @@ from ..e_service.page import Page
 from ..terminal.printing import fingerprint, relative_names
 from .openssl import Answer
 
-_AUTHORITIES = {
-    "production-rsa": "production-rsa, the RSA 4096 CA for production",
-    "production-ec": "production-ec, the EC P-384 CA for production",
-    "test-rsa": "test-rsa, the RSA 4096 CA for tests",
-    "test-ec": "test-ec, the EC P-384 CA for tests",
-}
+E = TypeVar("E", bound=x509.ExtensionType)
+
+QUOTE = "    │ "
+"""The margin of a text of which the brief story quotes the first lines."""
+
 _KEY_USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
 
 
-@dataclass(frozen=True, slots=True)
-class Title:
+class Title(NamedTuple):
     text: str
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    number: int
+class Chapter(NamedTuple):
     title: str
+    number: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """A labelled value, which may have several lines. The brief story leaves out a `detail`."""
-
-    label: str
-    value: str
-    detail: bool = False
-    bad: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """The states of a case that follow the first `shown` ones."""
 
     case: CaseChanged
     shown: int
 
 
-@dataclass(frozen=True, slots=True)
-class Deficiencies:
-    deficiencies: tuple[Deficiency, ...]
+class Fact(NamedTuple):
+    """A labelled value, which may have several lines. The brief story leaves out a `detail`, and all an empty value."""
+
+    label: str
+    value: str
+    detail: bool = False
+    style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The answer to an event that did not fit its case."""
+class Card(NamedTuple):
+    """Facts, and what they are about: a `label` and a `title`, files of the folder, a text, and the same as HTML.
 
-    texts: Texts
+    The brief story has the facts of `brief` alone, if there are any. A terminal has the text behind a `margin`; without
+    one, only the web page has it.
+    """
+
+    facts: tuple[Fact, ...]
+    label: str = ""
+    title: str = ""
+    style: str = ""
+    brief: tuple[Fact, ...] = ()
+    files: tuple[str, ...] = ()
+    text: Text = Text()
+    margin: str | None = None
+    html: str = ""
+    language: Language = Language.ENGLISH
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedCertificate:
-    """A certificate, and the path of its files without their ending."""
+Element = Title | Chapter | Progress | Card | str
+"""A `str` is a paragraph."""
 
-    issued: CertificateIssued
-    path: str
 
-    @property
-    def common_name(self) -> str:
-        """The first part of the subject, without its type."""
-        return relative_names(self.issued.subject).splitlines()[0].removeprefix("CN=")
+def facts(*facts: Fact) -> Card:
+    """Return facts that need no title."""
+    return Card(facts)
 
-    @property
-    def facts(self) -> tuple[Fact, ...]:
-        """The certificate opened: what its event says, then what its extensions say."""
-        issued, certificate = self.issued, x509.load_der_x509_certificate(b64decode(self.issued.certificate))
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-        return (
-            Fact("subject", relative_names(issued.subject)),
-            *_names(certificate),
-            Fact("issued by", _AUTHORITIES[issued.issuer]),
+
+def message(label: str, code: str, texts: Texts, style: str = "") -> Card:
+    """Return what the service tells a customer in three languages. In brief: in English, without its code."""
+    languages = (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en))
+    brief = (Fact(label, texts.en, style=style),)
+    return Card(tuple(Fact(*each) for each in languages), label, code, style, brief)
+
+
+def certificate(issued: CertificateIssued) -> Card:
+    """Return a certificate opened: what its event says and what its extensions say."""
+    opened, path = x509.load_der_x509_certificate(b64decode(issued.certificate)), f"certificates/{issued.type}"
+    names, extended = _extension(opened, x509.SubjectAlternativeName), _extension(opened, x509.ExtendedKeyUsage)
+    usage, key, subject = _extension(opened, x509.KeyUsage), opened.public_key(), relative_names(issued.subject)
+    (ca,) = opened.issuer.get_attributes_for_oid(NameOID.COMMON_NAME)
+    assert isinstance(key, RSAPublicKey | EllipticCurvePublicKey)
+    return Card(
+        (
+            Fact("subject", subject),
+            Fact("names", "\n".join(str(each.value) for each in names or ())),
+            Fact("issued by", f"{issued.issuer}, {ca.value!s}"),
             Fact("serial", issued.serial),
             Fact("valid", f"{issued.not_before:%Y-%m-%d %H:%M:%S} to {issued.not_after:%Y-%m-%d %H:%M:%S} UTC"),
-            Fact("key", _key(certificate)),
+            Fact("key", f"RSA, {key.key_size} bits" if isinstance(key, RSAPublicKey) else f"EC, {key.curve.name}"),
             Fact("key usage", ", ".join(name.replace("_", " ") for name in _KEY_USAGES if getattr(usage, name))),
-            *_extended_usages(certificate),
+            Fact("used for", ", ".join(each._name for each in extended or ())),
             Fact("SHA-256", fingerprint(issued.fingerprint)),
-            Fact("file", f"{self.path}.pem and .der"),
-        )
+        ),
+        "certificate",
+        subject.splitlines()[0].removeprefix("CN="),
+        "green",
+        (Fact("certificate", f"{path}.pem, issued by {issued.issuer}"),),
+        (f"{path}.pem", f"{path}.der"),
+    )
 
 
-def _names(certificate: x509.Certificate) -> Sequence[Fact]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    return (Fact("names", "\n".join(str(each.value) for each in names)),)
+def _extension(certificate: x509.Certificate, kind: type[E]) -> E | None:
+    return next((each.value for each in certificate.extensions if isinstance(each.value, kind)), None)
 
 
-def _extended_usages(certificate: x509.Certificate) -> Sequence[Fact]:
-    try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return ()
-    return (Fact("used for", ", ".join(each._name for each in usages)),)
+def mail(mails: Sequence[CaughtMail], language: Language, *, quoted: bool) -> Card:
+    """Return the mail that all these are copies of; its file is that of the last one."""
+    messages = [message_from_bytes(mail.content, policy=policy.default) for mail in mails]
+    last, path = messages[-1], mails[-1].path
+    plain, html = last.get_body(("plain",)), last.get_body(("html",))
+    assert plain is not None
+    assert path is not None
+    return Card(
+        (
+            Fact("to", "\n".join(str(each["To"]) for each in messages), detail=True),
+            Fact("with", "\n".join(str(part.get_filename()) for part in last.iter_attachments()), detail=True),
+        ),
+        "mail",
+        str(last["Subject"]),
+        files=(f"{path.parent.name}/{path.name}",),
+        text=Text(plain.get_content().rstrip()),
+        margin=QUOTE if quoted else None,
+        html="" if html is None else html.get_content(),
+        language=language,
+    )
 
 
-def _key(certificate: x509.Certificate) -> str:
-    key = certificate.public_key()
-    assert isinstance(key, RSAPublicKey | EllipticCurvePublicKey)
-    return f"RSA, {key.key_size} bits" if isinstance(key, RSAPublicKey) else f"EC, {key.curve.name}"
+def check(answer: Answer) -> Card:
+    """Return a command of OpenSSL with its output. In brief: its verdict."""
+    command = re.sub(r" (?=-\S+ [^-])", r" \\\n    ", f"$ {answer.command}")
+    label, style = answer.command.split()[1], "green" if answer.content else "red"
+    title = f"{answer.certificate:<40}{answer.verdict}"
+    text = Text.assemble((f"{command}\n", "dim"), (answer.output, style))
+    return Card((), label, title, style, (Fact(label, title, style=style),), text=text, margin="    ")
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """One mail of one kind, as it went to each of its recipients. `quoted`: the terminal shows its text, too."""
-
-    subject: str
-    language: Language
-    recipients: tuple[str, ...]
-    attachments: tuple[str, ...]
-    text: str
-    html: str
-    path: str
-    quoted: bool
-
-    @classmethod
-    def of(cls, mails: Sequence[CaughtMail], language: Language, *, quoted: bool) -> "Mail":
-        """Return the mail that all these are copies of; its path is that of the last one."""
-        messages = [message_from_bytes(mail.content, policy=policy.default) for mail in mails]
-        message, path = messages[-1], mails[-1].path
-        plain, html = message.get_body(("plain",)), message.get_body(("html",))
-        assert plain is not None
-        assert path is not None
-        return cls(
-            str(message["Subject"]),
-            language,
-            tuple(str(each["To"]) for each in messages),
-            tuple(str(part.get_filename()) for part in message.iter_attachments()),
-            plain.get_content(),
-            "" if html is None else html.get_content(),
-            f"{path.parent.name}/{path.name}",
-            quoted,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A command of OpenSSL with its output. `whole`: the command has not been shown before."""
-
-    answer: Answer
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CaseList:
-    """The page of a customer account."""
-
-    account_id: str
-    cases: tuple[CaseChanged, ...]
-
-    @property
-    def language(self) -> Language:
-        return self.cases[0].language
-
-    @property
-    def rows(self) -> list[tuple[str, str]]:
-        """Each case in brief: its state, and what it is for, in the customer's language."""
-        return [
-            (
-                page_words.state(case.state).in_language(self.language),
-                f"{page_words.TYPES[case.type].in_language(self.language)} {', '.join(case.applied_for.dns)}",
-            )
-            for case in self.cases
-        ]
-
-    @property
-    def text(self) -> str:
-        """The page as text of 80 columns."""
-        console = Console(file=StringIO(), width=80, highlight=False)
-        self.draw(console)
-        file = console.file
-        assert isinstance(file, StringIO)
-        return file.getvalue()
-
-    def draw(self, console: Console) -> None:
-        Page(console, self.language).listed(self.account_id, self.cases)
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What was written, and what to try next: each a name and what it is."""
-
-    folder: str
-    files: tuple[Fact, ...]
-    next: tuple[Fact, ...]
-
-
-Element = (
-    Title
-    | Chapter
-    | Paragraph
-    | Facts
-    | Progress
-    | Deficiencies
-    | Reply
-    | IssuedCertificate
-    | Mail
-    | Checked
-    | CaseList
-    | Ending
-)
+def account_page(account_id: str, cases: Sequence[CaseChanged]) -> Card:
+    """Return the page of a customer account. In brief: the state of each case, and what it is for."""
+    language, console = cases[0].language, Console(width=80, highlight=False, force_terminal=True)
+    with console.capture() as drawn:
+        Page(console, language).listed(account_id, cases)
+    names = (f"{page_words.TYPES[it.type].in_language(language)} {', '.join(it.applied_for.dns)}" for it in cases)
+    states = (page_words.state(it.state).in_language(language) for it in cases)
+    brief = tuple(map(Fact, states, names))
+    return Card((), brief=brief, text=Text.from_ansi(drawn.get().rstrip()), margin="", language=language)

@@ -44,17 +44,13 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
     if case.state is not CaseState.DELIVERED:
         codes = ", ".join(each.code for each in case.deficiencies)
         raise UserError(f"The case {case_id} is {case.state} ({codes}): see `servicecert cases open {case_id}`.")
-    pem = files / f"{type}.pem"
-    mail, certificate = _mailed(case.certificate.fingerprint) if case.certificate else (None, None)
-    if certificate is not None:
-        pem.write_text(ssl.DER_cert_to_PEM_cert(certificate))
+    shown: list[tuple[str, object]] = [("certificate", "in the mail"), ("key", files / f"{type}.key")]
+    if case.certificate and (found := _mailed(case.certificate.fingerprint)):
+        pem = files / f"{type}.pem"
+        pem.write_text(ssl.DER_cert_to_PEM_cert(found[1]))
+        shown = [("certificate", pem), shown[1], ("mail", found[0]), ("next", f"openssl x509 -in {pem} -noout -text")]
     printer.blank()
-    for label, value in (
-        ("certificate", "in the mail" if certificate is None else pem),
-        ("key", files / f"{type}.key"),
-        *(() if certificate is None else (("mail", mail), ("next", f"openssl x509 -in {pem} -noout -text"))),
-        ("next" if certificate is None else "", f"servicecert cases open {case_id}"),
-    ):
+    for label, value in (*shown, ("next", f"servicecert cases open {case_id}")):
         # Not wrapped: paths and commands are to be copied whole.
         printer.line("    ", Text(f"{label:<12}{value}"))
 
@@ -74,7 +70,7 @@ async def _followed(place: Cluster, case_id: UUID, seconds: float, printer: Prin
     raise UserError(f"After {seconds:g} s the case {case_id} is {state}: look at `servicecert lag` and the logs.")
 
 
-def _mailed(fingerprint: str) -> tuple[Path | None, bytes | None]:
+def _mailed(fingerprint: str) -> tuple[Path, bytes] | None:
     """Return the mail that brought the certificate, and it; None where no mail catcher of this machine has it."""
     folder = os.environ.get(MAIL_FOLDER)
     for path in sorted(Path(folder).glob("*.eml")) if folder else ():
@@ -82,4 +78,4 @@ def _mailed(fingerprint: str) -> tuple[Path | None, bytes | None]:
             content = part.get_payload(decode=True)
             if isinstance(content, bytes) and sha256(content).hexdigest() == fingerprint:
                 return path, content
-    return None, None
+    return None

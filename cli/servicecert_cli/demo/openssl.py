@@ -6,16 +6,15 @@ import re
 import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from ..faults import UserError
 
 _LOOKUP_ERROR = re.compile(r"^error \d+ at \d+ depth lookup: (.+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyKind:
+class KeyKind(NamedTuple):
     """A kind of key: its name, and the options of `openssl req` that make one."""
 
     name: str
@@ -27,8 +26,7 @@ RSA_3072 = KeyKind("RSA 3072", ("-newkey", "rsa:3072"))
 EC_P384 = KeyKind("EC P-384", ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-384"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A command as a person types it, its output, and whether OpenSSL accepts `certificate`."""
 
     command: str
@@ -47,8 +45,7 @@ class Answer:
 
 async def version() -> str:
     """Return `OpenSSL 3.0.19`. Raises UserError where there is none."""
-    output = (await _run(["version"], Path())).output
-    return " ".join(output.split()[:2])
+    return " ".join((await _run(["version"], Path())).output.split()[:2])
 
 
 async def make_request(kind: KeyKind, common_name: str, folder: Path, name: str) -> Path:
@@ -63,25 +60,23 @@ async def make_request(kind: KeyKind, common_name: str, folder: Path, name: str)
 async def verify(folder: Path, certificate: str, *, root: str, issuing: str, crl: str) -> Answer:
     """Run `openssl verify -x509_strict -crl_check` in `folder`, to which all paths are relative."""
     trust = ["-CAfile", root, "-untrusted", issuing, "-CRLfile", crl]
-    answer = await _run(["verify", "-x509_strict", "-crl_check", *trust, certificate], folder)
-    return replace(answer, certificate=certificate)
+    return await _run(["verify", "-x509_strict", "-crl_check", *trust, certificate], folder, certificate)
 
 
 async def ask_ocsp(folder: Path, certificate: str, *, root: str, issuing: str, url: str) -> Answer:
     """Run `openssl ocsp`; content where the responder's signature is right and its status is good."""
     about = ["-CAfile", root, "-issuer", issuing, "-cert", certificate]
-    answer = await _run(["ocsp", *about, "-url", url], folder)
-    lines = answer.output.splitlines()
-    good = answer.content and "Response verify OK" in lines and f"{certificate}: good" in lines
-    return replace(answer, content=good, certificate=certificate)
+    answer = await _run(["ocsp", *about, "-url", url], folder, certificate)
+    good = {"Response verify OK", f"{certificate}: good"} <= set(answer.output.splitlines())
+    return answer._replace(content=answer.content and good)
 
 
-async def _run(arguments: Sequence[str], folder: Path) -> Answer:
+async def _run(arguments: Sequence[str], folder: Path, certificate: str = "") -> Answer:
     if shutil.which("openssl") is None:
         raise UserError("OpenSSL's command line is missing: install the package `openssl`.", os.EX_UNAVAILABLE)
     process = await asyncio.create_subprocess_exec(
         "openssl", *arguments, cwd=folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     output, _ = await process.communicate()
-    command = shlex.join(["openssl", *arguments])
-    return Answer(command, output.decode(errors="replace").strip(), process.returncode == 0)
+    text = output.decode(errors="replace").strip()
+    return Answer(shlex.join(["openssl", *arguments]), text, process.returncode == 0, certificate)

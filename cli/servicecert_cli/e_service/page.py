@@ -8,7 +8,7 @@ from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState, Ne
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, harmless, relative_names
+from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
 from . import page_words as words
 
 LABEL = 24
@@ -16,18 +16,17 @@ LABEL = 24
 _CLOSED = frozenset({CaseState.LAPSED, CaseState.WITHDRAWN, CaseState.REFUSED})
 
 
-class Page:
+class Page(Printer):
     """Draws in one language, 80 columns wide; colour on a terminal only."""
 
     def __init__(self, console: Console, language: Language) -> None:
-        self._console = console
-        self._teller = Printer(console)
+        super().__init__(console)
         self._language = language
 
     def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:
         """Print granted permits, unfinished matters, and matters closed without a permit."""
         title, gap = self._in(words.TITLE), WIDTH - len(self._in(words.TITLE)) - len(account_id) - 1
-        self._print(Text.assemble(" ", (title, "bold"), " " * max(2, gap), (account_id, "dim")))
+        self.line("", Text.assemble(" ", (title, "bold"), " " * max(2, gap), (account_id, "dim")))
         granted = [case for case in cases if is_granted(case)]
         unfinished = [case for case in cases if not is_granted(case) and case.state not in _CLOSED]
         closed = [case for case in cases if not is_granted(case) and case.state in _CLOSED]
@@ -36,8 +35,10 @@ class Page:
         if closed:
             self._section(words.CLOSED, closed)
         if cases:
-            self._print()
-            self._print(Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim"))
+            self.blank()
+            self.line(
+                "", Text(f" {self._in(words.OPEN)}: servicecert cases open {(granted or cases)[0].case_id}", "dim")
+            )
 
     def opened(self, case: CaseChanged) -> None:
         """Print one case: the decision, its certificate, and what the customer can do."""
@@ -67,24 +68,24 @@ class Page:
         self._rule(title)
         for number, case in enumerate(cases):
             if number:
-                self._print()
+                self.blank()
             self._entry(case)
         if not cases:
-            self._print(Text(f"   {self._in(words.NONE)}", "dim"))
+            self.line("", Text(f"   {self._in(words.NONE)}", "dim"))
 
     def _entry(self, case: CaseChanged) -> None:
         """Print a case in three lines: certificate type, state, and id."""
-        self._lines("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
+        self.wrapped("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
         state = Text.assemble((self._in(words.state(case.state)), value_of(STYLES, case.state, "")))
         if case.certificate is not None and case.revocation is None:
             until = words.day(case.certificate.not_after, self._language)
             state.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
         elif case.due is not None and case.certificate is None:
             state.append(f", {self._in(words.DUE).lower()} {words.day(case.due, self._language)}")
-        self._lines("     ", state)
+        self.wrapped("     ", state)
         if case.certificate is None or isinstance(case.state, UnknownMember):
-            self._lines("     ", Text(self._in(case.next_step)))
-        self._lines("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
+            self.wrapped("     ", Text(self._in(case.next_step)))
+        self.wrapped("     ", Text(f"{case.case_id}  {words.day(case.history[0].at, self._language)}", "dim"))
 
     def _head(self, case: CaseChanged) -> None:
         title = words.DECISION if is_granted(case) else words.MATTER
@@ -93,27 +94,27 @@ class Page:
             f"{self._in(title)} {when:%-d.%-m.%Y}" if self._language != "en" else f"{self._in(title)} {when:%-d %b %Y}"
         )
         right = self._in(words.TYPES[case.type])
-        self._print(
-            Text.assemble((f" {left}", "bold"), " " * max(2, WIDTH - len(left) - len(right) - 1), (right, "bold"))
+        self.line(
+            "", Text.assemble((f" {left}", "bold"), " " * max(2, WIDTH - len(left) - len(right) - 1), (right, "bold"))
         )
-        self._print(Text(f" {case.case_id}", "dim"))
-        self._print(Text("─" * WIDTH, "dim"))
+        self.line("", Text(f" {case.case_id}", "dim"))
+        self.line("", Text("─" * WIDTH, "dim"))
 
     def _lacks(self, case: CaseChanged) -> None:
         if case.deficiencies:
             self._rule(words.DEFICIENCIES)
         for lack in case.deficiencies:
-            self._lines("    ", Text.assemble((f"{lack.field}: {lack.code}", "yellow")))
-            self._lines("      ", Text(self._in(lack.texts)))
+            self.wrapped("    ", Text.assemble((f"{lack.field}: {lack.code}", "yellow")))
+            self.wrapped("      ", Text(self._in(lack.texts)))
         if case.renewal is not None and (case.renewal.differences or case.renewal.key_reused):
             self._rule(words.RENEWAL)
             for each in case.renewal.differences:
-                self._lines("    ", Text(self._in(each.texts)))
+                self.wrapped("    ", Text(self._in(each.texts)))
                 listed = [f"- {value}" for value in each.removed] + [f"+ {value}" for value in each.added]
                 for line in listed or [f"- {each.before}", f"+ {each.now}"]:
-                    self._lines("      ", Text(line, "dim"))
+                    self.wrapped("      ", Text(line, "dim"))
             if case.renewal.key_reused:
-                self._lines("    ", Text(self._in(case.renewal.key_reused)))
+                self.wrapped("    ", Text(self._in(case.renewal.key_reused)))
 
     def _certificate(self, case: CaseChanged, certificate: CaseCertificate) -> None:
         self._rule(words.CERTIFICATE)
@@ -137,32 +138,24 @@ class Page:
         self._rule(words.HISTORY)
         for entry in case.history:
             state = Text(self._in(words.state(entry.state)), value_of(STYLES, entry.state, ""))
-            self._lines(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
+            self.wrapped(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
 
     def _revocation(self, case: CaseChanged, certificate: CaseCertificate) -> None:
         """Print the command that requests the revocation, unwrapped so that it can be copied."""
         self._rule(words.REVOCATION)
-        self._lines("    ", Text(f"{self._in(words.REQUEST_REVOCATION)}. {self._in(words.FINAL)}"))
+        self.wrapped("    ", Text(f"{self._in(words.REQUEST_REVOCATION)}. {self._in(words.FINAL)}"))
         command = (
             f"servicecert revoke {case.case_id} \\\n  --serial {certificate.serial} \\\n  --reason no-longer-needed"
         )
         for line in command.splitlines():
-            self._print(Text(f"    {line}", "cyan"))
+            self.line("", Text(f"    {line}", "cyan"))
 
     def _rule(self, title: Texts) -> None:
-        self._print()
-        self._print(Text(f"  {self._in(title)}", "bold cyan"))
+        self.blank()
+        self.line("", Text(f"  {self._in(title)}", "bold cyan"))
 
     def _fact(self, label: Texts, value: str, style: str = "") -> None:
-        self._teller.fact(self._in(label), value, style, width=LABEL)
-
-    def _lines(self, margin: str, text: Text) -> None:
-        for number, line in enumerate(text.wrap(self._console, WIDTH - len(margin))):
-            line.rstrip()
-            self._print(Text.assemble(" " * len(margin) if number else margin, line))
-
-    def _print(self, text: Text | None = None) -> None:
-        self._console.print("" if text is None else harmless(text), soft_wrap=True)
+        self.fact(self._in(label), value, style, width=LABEL)
 
     def _in(self, texts: Texts) -> str:
         return texts.in_language(self._language)

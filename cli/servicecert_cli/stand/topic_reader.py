@@ -71,13 +71,13 @@ class TopicReader:
                 self.seen += [_seen(record, self._place.prefix) for record in records]
                 self._more.notify_all()
 
-    async def until(self, is_match: Callable[[EventData], bool]) -> EventData:
-        """Wait for the first event that matches, and return it."""
+    async def until(self, kind: type[D], is_match: Callable[[D], bool]) -> D:
+        """Wait for the first event of one kind that matches, and return it."""
         checked = 0
         async with self._more:
             while True:
                 for seen in self.seen[checked:]:
-                    if seen.data is not None and is_match(seen.data):
+                    if isinstance(seen.data, kind) and is_match(seen.data):
                         return seen.data
                 checked = len(self.seen)
                 await self._more.wait()

@@ -5,6 +5,7 @@ Control and invisible characters are printed escaped, as in `output`.
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import NamedTuple
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.status import Status
 from rich.text import Text
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
-from servicecert_schemas.open_list import UnknownMember, value_of
+from servicecert_schemas.open_list import value_of
 from servicecert_schemas.values import Texts
 
 from .output import escaped
@@ -21,6 +22,7 @@ WIDTH = 79
 _RDN = re.compile(r"(?:\\.|[^,\\])+")
 
 STYLES = {
+    CaseState.WAITING_FOR_CSR: "yellow",
     CaseState.ACCEPTED: "green",
     CaseState.ISSUED: "green",
     CaseState.DELIVERED: "bold green",
@@ -35,20 +37,22 @@ STYLES = {
 class Transition(NamedTuple):
     """One state of a case in words. `moment` is Helsinki's time of day; `remark` is empty but for the newest state."""
 
+    at: datetime
     moment: str
     words: str
     remark: str
-    state: CaseState | UnknownMember
+    style: str
 
 
 def transitions(case: CaseChanged, shown: int = 0) -> list[Transition]:
     """Return the states of a case that follow the first `shown` ones, in order."""
     return [
         Transition(
+            entry.at,
             f"{entry.at.astimezone(HELSINKI):%H:%M:%S.%f}"[:-3],
             entry.state.replace("-", " ").replace("csr", "CSR"),
             _remark(case) if entry is case.history[-1] else "",
-            entry.state,
+            value_of(STYLES, entry.state, ""),
         )
         for entry in case.history[shown:]
     ]
@@ -62,7 +66,7 @@ class Printer:
         self._after_blank = False
 
     def title(self, text: str) -> None:
-        self.blank()
+        self.gap()
         self.line(" ", Text(text, style="bold"))
         self.blank()
 
@@ -76,15 +80,18 @@ class Printer:
     def say(self, text: str, *, blank_after: bool = True) -> None:
         """Print a paragraph, indented and wrapped, after a blank line."""
         self.gap()
-        for line in Text(text).wrap(self.console, WIDTH - 3):
-            self.line("   ", line)
+        self.wrapped("   ", Text(text))
         if blank_after:
             self.blank()
 
     def fact(self, label: str, value: str, style: str = "", *, width: int = 12) -> None:
         """Print a labelled value, its further lines below its first."""
-        for number, line in enumerate(Text(value, style=style).wrap(self.console, WIDTH - 4 - width)):
-            self.line(f"    {'' if number else label:<{width}}", line)
+        self.wrapped(f"    {label:<{width}}", Text(value, style))
+
+    def wrapped(self, margin: str, text: Text) -> None:
+        """Print a text behind a margin, which is empty from the second line on."""
+        for number, line in enumerate(text.wrap(self.console, WIDTH - len(margin))):
+            self.line(" " * len(margin) if number else margin, line)
 
     def waiting(self, text: str) -> Status:
         """Return what a terminal shows while it is started or entered."""
@@ -108,8 +115,7 @@ class Printer:
     def states(self, case: CaseChanged, shown: int) -> None:
         """Print the states of a case that follow the first `shown` ones, with their times."""
         for each in transitions(case, shown):
-            state = (f"{each.words:<22}", value_of(STYLES, each.state, ""))
-            self.line(f"    {each.moment}  ", Text.assemble(state, each.remark))
+            self.line(f"    {each.moment}  ", Text.assemble((f"{each.words:<22}", each.style), each.remark))
 
     def deficiencies(self, deficiencies: Iterable[Deficiency]) -> None:
         for each in deficiencies:

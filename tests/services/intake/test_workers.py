@@ -64,12 +64,12 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
         opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
         await publish(cluster, customer.submitted(case_id, application, None), opened)
         # No register is loaded, so that the applicant is not found and the case is returned.
-        await witness.until(lambda _: bool(views(CaseState.RETURNED)))
+        await witness.until(CaseChanged, lambda _: bool(views(CaseState.RETURNED)))
         assert first.stop(60) == 0
         late = [start(SERVICECERT_CLOCK_AHEAD="P190D") for _ in range(3)]
-        await witness.until(lambda _: bool(views(CaseState.LAPSED)))
+        await witness.until(CaseChanged, lambda _: bool(views(CaseState.LAPSED)))
         await publish(cluster, customer.supplemented(case_id, application, None))
-        await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
+        await witness.until(CaseChanged, lambda _: any(view.answer for view in views(CaseState.LAPSED)))
         assert [view.answer and view.answer.code for view in views(CaseState.LAPSED)] == [None, "too-late-lapsed"]
         await begun(late)
         assert [worker.stop(60) for worker in late] == [0, 0, 0]
@@ -87,13 +87,13 @@ async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_
         first = start()
         opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
         await publish(cluster, customer.submitted(case_id, application, None), opened)
-        await witness.until(lambda _: bool(views(CaseState.RETURNED)))
+        await witness.until(CaseChanged, lambda _: bool(views(CaseState.RETURNED)))
         assert first.stop(60) == 0
         await publish(cluster, customer.supplemented(case_id, application, None))
         start(SERVICECERT_CLOCK_AHEAD="P190D")
-        await witness.until(lambda _: bool(views(CaseState.LAPSED)))
+        await witness.until(CaseChanged, lambda _: bool(views(CaseState.LAPSED)))
         (late,) = await publish(cluster, customer.supplemented(case_id, application, None))
-        await witness.until(lambda _: any(view.answer for view in views(CaseState.LAPSED)))
+        await witness.until(CaseChanged, lambda _: any(view.answer for view in views(CaseState.LAPSED)))
         assert [view.answer.event_id for view in views(CaseState.LAPSED) if view.answer] == [late]
 
 
@@ -105,11 +105,11 @@ async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_fo
     async with reading_topics(cluster) as witness:
         three = [start() for _ in range(3)]
         await publish(cluster, customer.submitted(case_id, application, None), opened)
-        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 1)
+        await witness.until(CaseChanged, lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 1)
         await publish_entries(cluster, read_register(FICTITIOUS_REGISTERS))
-        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 2)
+        await witness.until(CaseChanged, lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 2)
         await publish(cluster, customer.supplemented(case_id, application, None))
-        await witness.until(lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 3)
+        await witness.until(CaseChanged, lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 3)
         assert [(view.version, view.state) for view in witness.events_of_case(case_id, CaseChanged)] == [
             (1, CaseState.RETURNED),
             (2, CaseState.WAITING_FOR_CSR),

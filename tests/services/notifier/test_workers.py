@@ -90,17 +90,19 @@ async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers,
     async with asyncio.timeout(300), reading_topics(cluster) as witness:
         first = start()
         await publish(cluster, kept, renewed, signer=signer)
-        await witness.until(lambda _: handed_over(kept).total() + handed_over(renewed).total() == 2 * everybody)
+        await witness.until(
+            MailHandedOver, lambda _: handed_over(kept).total() + handed_over(renewed).total() == 2 * everybody
+        )
         assert first.stop(60) == 0
         # Down since before the first reminder; the 60 days' and the 30 days' are over.
         late = [start(timedelta(days=365 - 25)) for _ in range(3)]
         await begun(late)
         await publish(cluster, follower, signer=signer)
-        await witness.until(lambda _: handed_over(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
-        await witness.until(lambda _: handed_over(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
+        await witness.until(MailHandedOver, lambda _: handed_over(kept)[MailKind.EXPIRES_IN_30_DAYS] == everybody)
+        await witness.until(MailHandedOver, lambda _: handed_over(follower)[MailKind.CERTIFICATE_ISSUED] == everybody)
         assert [worker.stop(60) for worker in late] == [0, 0, 0]
         last = start(timedelta(days=365 - 6))
-        await witness.until(lambda _: handed_over(kept)[MailKind.EXPIRES_IN_7_DAYS] == everybody)
+        await witness.until(MailHandedOver, lambda _: handed_over(kept)[MailKind.EXPIRES_IN_7_DAYS] == everybody)
         assert last.stop(60) == 0
         assert handed_over(kept) == dict.fromkeys(
             (MailKind.CERTIFICATE_ISSUED, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS), everybody
