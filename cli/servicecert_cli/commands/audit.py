@@ -69,11 +69,10 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
 
 def _print(results: dict[str, Verified]) -> None:
     rows = [
-        (service, str(it.chains), str(it.rows), str(it.attested), str(it.checkpoints), str(len(it.findings)))
-        for service, it in results.items()
+        (service, it.chains, it.rows, it.attested, it.checkpoints, len(it.findings)) for service, it in results.items()
     ]
     head = ("service", "chains", "rows", "attested", "checkpoints", "findings")
-    print_table(head, rows, right=frozenset(range(1, 6)))
+    print_table(head, rows)
     for service, result in results.items():
         for finding in result.findings:
             place = f" {finding.number}" if finding.number else ""

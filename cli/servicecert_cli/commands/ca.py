@@ -19,7 +19,7 @@ from servicecert_pki.software_key import weak_files
 
 from ..faults import UserError
 from ..operations.authority import make_authority
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_rows
 from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
 from .ca_issuing import reconcile, retry, status, void
@@ -112,23 +112,20 @@ def show(directory: Path, as_json: bool) -> None:
       servicecert ca show ca
     """
     authority = Authority.load(directory)
-    if as_json:
-        print_json({"directory": str(directory), "issuing": _facts(authority)})
-        return
-    rows = [
+    facts = _facts(authority)
+    rows = (
         (
-            facts["id"],
-            facts["name"],
-            (facts["active_from"] or "not yet")[:16],
-            facts["not_after"][:10],
-            facts["key"],
-            facts["sha256"][:16] + "…",
+            *(it["id"], it["name"], (it["active_from"] or "not yet")[:16], it["not_after"][:10]),
+            *(it["key"], it["sha256"][:16] + "…"),
         )
-        for facts in _facts(authority)
-    ]
-    print_table(("CA", "name", "issues from", "until", "key in", "SHA-256"), rows)
-    for file, rounds in weak_files(authority):
-        click.echo(f"{file} is encrypted with {rounds} rounds, of {ROUNDS} today: encrypt it anew (docs/ceremony.md).")
+        for it in facts
+    )
+    weak = (
+        f"{file} is encrypted with {rounds} rounds, of {ROUNDS} today: encrypt it anew (docs/ceremony.md)."
+        for file, rounds in weak_files(authority)
+    )
+    head = ("CA", "name", "issues from", "until", "key in", "SHA-256")
+    print_rows(as_json, {"directory": str(directory), "issuing": facts}, head, rows, "\n".join(weak))
 
 
 @command.command()

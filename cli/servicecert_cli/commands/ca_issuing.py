@@ -239,17 +239,17 @@ def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
     rows = [
         (
             each.issuer,
-            f"{until[each.issuer]:%Y-%m-%d}" if each.issuer in until else "-",
-            str(each.open),
-            "-" if each.open_since is None else _age((now - each.open_since).total_seconds()),
-            str(each.issued),
-            str(each.void),
-            "-" if each.last_issued is None else f"{each.last_issued:%Y-%m-%d}",
+            f"{until[each.issuer]:%Y-%m-%d}" if each.issuer in until else None,
+            each.open,
+            None if each.open_since is None else _age((now - each.open_since).total_seconds()),
+            each.issued,
+            each.void,
+            None if each.last_issued is None else f"{each.last_issued:%Y-%m-%d}",
         )
         for each in serials
     ]
     if rows:
-        print_table(head, rows, right=frozenset({2, 3, 4, 5}))
+        print_table(head, rows, right={3})
         click.echo("A CA that has issued nothing is not listed.\n")
 
 

@@ -1,7 +1,6 @@
 """`servicecert ca recheck`: verify and lint all certificates again."""
 
 from pathlib import Path
-from typing import Any
 
 import click
 from servicecert_issuer.effects.recheck import BadCertificate, next_part
@@ -10,7 +9,7 @@ from servicecert_pki.authority import Authority
 from ..connections.addresses import database_url
 from ..connections.schema import connected
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_rows
 from .options import FOLDER
 
 
@@ -32,15 +31,13 @@ def recheck(directory: Path, part: int, as_json: bool) -> None:
       servicecert ca recheck ca --json
     """
     good, bad, bad_certificates = interruption.run(_check_all(Authority.load(directory), part, quiet=as_json))
-    if as_json:
-        print_json({"good": good, "bad": bad, "found": [_facts(it) for it in bad_certificates]})
-    else:
-        if bad_certificates:
-            print_table(
-                ("CA", "serial number", "findings"),
-                [(it.issuer, it.serial, " ".join(it.codes)) for it in bad_certificates],
-            )
-        click.echo(f"{good} certificates are good, {bad} bad.")
+    found = [
+        {"issuer": it.issuer, "serial": it.serial, "case_id": it.key, "codes": list(it.codes)}
+        for it in bad_certificates
+    ]
+    rows = ((it.issuer, it.serial, " ".join(it.codes)) for it in bad_certificates)
+    facts, sentence = {"good": good, "bad": bad, "found": found}, f"{good} certificates are good, {bad} bad."
+    print_rows(as_json, facts, ("CA", "serial number", "findings"), rows, sentence)
     if bad:
         raise SystemExit(1)
 
@@ -56,7 +53,3 @@ async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[i
                 return progress.good, progress.bad, bad_certificates
             if not quiet:
                 click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
-
-
-def _facts(bad: BadCertificate) -> dict[str, Any]:
-    return {"issuer": bad.issuer, "serial": bad.serial, "case_id": bad.key, "codes": list(bad.codes)}

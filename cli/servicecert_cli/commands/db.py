@@ -13,8 +13,8 @@ from servicecert_worker.storage import database
 from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import migrating
-from ..operations.files import file_errors, write_private
-from ..operations.operators import add_login, add_operator, add_reader, prepare_logins
+from ..operations.files import write_private
+from ..operations.operators import add_login, add_operator, add_reader, prepare_logins, read_verifier
 from ..terminal.output import as_json, print_json
 from .options import FILE
 
@@ -113,10 +113,7 @@ def operator(name: str, out: Path | None, file: Path | None, certificate: bool) 
         write_private(out, f"DATABASE_URL={add_operator(database_url(), name)}\n".encode(), replace=True)
         click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
         return
-    verifier = None
-    if file is not None:
-        with file_errors("read", file, "name the file that `proposals credential` wrote"):
-            verifier = file.read_text("utf-8", "replace").strip()
+    verifier = None if file is None else read_verifier(file)
     click.echo(f"The operator {name} has the login {add_login(database_url(), name, verifier)}.")
 
 

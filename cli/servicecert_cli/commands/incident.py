@@ -148,10 +148,7 @@ def show(proposal: UUID, as_json: bool) -> None:
         "in_progress": in_progress,
         "revoked": revoked,
         "minutes_until_all_requested": minutes,
-        "proposed_by": proposed.proposed_by,
-        "confirmed_by": proposed.confirmed_by,
-        "confirmed_at": proposed.confirmed_at,
-        "done_at": proposed.done_at,
+        **{name: getattr(proposed, name) for name in ("proposed_by", "confirmed_by", "confirmed_at", "done_at")},
     }
     if proposed.state == "done":
         report["not_revoked"] = proposed.total - revoked - in_progress

@@ -12,7 +12,7 @@ from ..connections.schema import connected
 from ..operations import proposing, selection
 from ..operations.proposing import Proposal
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_json, print_rows, print_table
 from .options import FILE
 from .proposals import RATE, count_or_propose, report_proposal
 from .schema import in_schema
@@ -75,16 +75,9 @@ def exposed(as_json: bool) -> None:
       servicecert keys exposed
     """
     keys = in_schema("revoker", proposing.compromised, patient=True)
-    if as_json:
-        print_json(keys)
-        return
-    if keys:
-        rows = [
-            (it["key_sha256"], f"{it['since']:%Y-%m-%d %H:%M}", it["source"], str(it["revoked"]), str(it["valid"]))
-            for it in keys
-        ]
-        print_table(("key (SHA-256)", "since (UTC)", "by", "revoked", "valid"), rows, right=frozenset({3, 4}))
-    click.echo(f"{len(keys)} keys are compromised.")
+    rows = ((it["key_sha256"], it["since"], it["source"], it["revoked"], it["valid"]) for it in keys)
+    head = ("key (SHA-256)", "since (UTC)", "by", "revoked", "valid")
+    print_rows(as_json, keys, head, rows, f"{len(keys)} keys are compromised.")
 
 
 @command.command()

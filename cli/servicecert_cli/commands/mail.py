@@ -22,7 +22,7 @@ from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..operations.mail_resending import Resending, resend_refused
 from ..terminal import interruption
-from ..terminal.output import as_json, fields_of, print_json, print_table, say
+from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
 from .options import FOLDER, MOMENT, one_of, yes
 from .schema import in_schema
 
@@ -64,25 +64,13 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
     )
     if not mails and conditions["case_id"] is not None:
         raise unknown("such mail of the case", [conditions["case_id"]], see=_LIST)
-    if as_json:
-        print_json(mails)
-        return
-    rows = [
-        (
-            str(each.mail_id),
-            each.kind,
-            each.recipient,
-            each.state,
-            each.bounce or each.answer or "-",
-            str(each.attempts),
-            f"{each.planned_at:%Y-%m-%d %H:%M}",
-        )
-        for each in mails
-    ]
-    if rows:
-        head = ("mail", "kind", "recipient", "state", "answer", "tries", "planned (UTC)")
-        print_table(head, rows, right=frozenset({5}))
-    click.echo(f"{len(rows)} mails{' at most; raise --limit for more' if len(rows) == limit else ''}.")
+    rows = (
+        (it.mail_id, it.kind, it.recipient, it.state, it.bounce or it.answer or None, it.attempts, it.planned_at)
+        for it in mails
+    )
+    head = ("mail", "kind", "recipient", "state", "answer", "tries", "planned (UTC)")
+    sentence = f"{len(mails)} mails{' at most; raise --limit for more' if len(mails) == limit else ''}."
+    print_rows(as_json, mails, head, rows, sentence)
 
 
 @command.command()
@@ -103,7 +91,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
     if as_json:
         print_json(mails[0])
     else:
-        print_table(("", ""), [(name, str(fact)) for name, fact in fields_of(mails[0]).items() if fact is not None])
+        print_facts(fields_of(mails[0]))
 
 
 @command.command()
@@ -172,8 +160,7 @@ def _report(resending: Resending, *, yes: bool, as_json: bool) -> None:
         print_json({"selected": counts, "left": resending.obstacles, "requested": resending.requested})
         return
     if resending.counts:
-        rows = [(kind, domain, str(mails)) for kind, domain, mails in resending.counts]
-        print_table(("kind", "to", "mails"), rows, right=frozenset({2}))
+        print_table(("kind", "to", "mails"), resending.counts)
     for obstacle, mails in resending.obstacles.items():
         click.echo(f"{mails} mails are left out: {obstacle}.")
     if yes:

@@ -33,5 +33,4 @@ MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 
 def one_of(kind: type[StrEnum]) -> click.Choice[str]:
-    """Return the choice of an enum's values."""
     return click.Choice([each.value for each in kind])

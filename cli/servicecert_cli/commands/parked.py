@@ -13,7 +13,7 @@ from servicecert_worker.runtime.parking import ParkedRecord
 from ..connections.addresses import cluster
 from ..faults import unknown
 from ..operations import refilling
-from ..terminal.output import as_json, escaped, fields_of, print_json, print_table, print_text
+from ..terminal.output import as_json, escaped, fields_of, print_json, print_rows, print_table, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 
@@ -65,22 +65,12 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
     """
 
     records = in_schema(service, lambda connection: _found(connection, acts=False, **conditions))
-    if as_json:
-        print_json(records)
-        return
-    rows = [
-        (
-            str(each.event_id),
-            str(each.place),
-            each.reason + (" (released)" if each.released else ""),
-            str(each.waiting),
-            f"{each.first_at:%Y-%m-%d %H:%M}",
-        )
-        for each in records
-    ]
-    if rows:
-        print_table(("event", "from", "reason", "behind", "since (UTC)"), rows, right=frozenset({3}))
-    click.echo(f"{len(rows)} records are parked.")
+    rows = (
+        (it.event_id, it.place, it.reason + (" (released)" if it.released else ""), it.waiting, it.first_at)
+        for it in records
+    )
+    head = ("event", "from", "reason", "behind", "since (UTC)")
+    print_rows(as_json, records, head, rows, f"{len(records)} records are parked.")
 
 
 @command.command()

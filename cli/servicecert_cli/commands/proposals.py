@@ -12,10 +12,10 @@ from servicecert_worker.storage import database
 from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import proposing
-from ..operations.files import file_errors, write_private
-from ..operations.operators import Credential, fingerprint, login_of
+from ..operations.files import write_private
+from ..operations.operators import Credential, fingerprint, login_of, read_verifier
 from ..operations.proposing import Proposal
-from ..terminal.output import as_json, fields_of, print_json, print_table, say
+from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
 from .options import FILE
 from .schema import in_schema
 
@@ -67,24 +67,12 @@ def list_proposals(everything: bool, as_json: bool) -> None:
       servicecert proposals list
     """
     proposals = in_schema("revoker", lambda connection: proposing.proposals(connection, everything=everything))
-    if as_json:
-        print_json([facts(each) for each in proposals])
-        return
-    rows = [
-        (
-            str(it.id),
-            it.kind,
-            it.reason or it.login or "",
-            it.state,
-            f"{it.ordered}/{it.total}",
-            it.proposed_by,
-            it.confirmed_by or "-",
-        )
+    rows = (
+        (it.id, it.kind, it.reason or it.login, it.state, f"{it.ordered}/{it.total}", it.proposed_by, it.confirmed_by)
         for it in proposals
-    ]
-    if rows:
-        print_table(("proposal", "kind", "reason", "state", "requested", "proposed by", "confirmed by"), rows)
-    click.echo(f"{len(rows)} proposals.")
+    )
+    head = ("proposal", "kind", "reason", "state", "requested", "proposed by", "confirmed by")
+    print_rows(as_json, [facts(each) for each in proposals], head, rows, f"{len(proposals)} proposals.")
 
 
 @command.command()
@@ -107,7 +95,7 @@ def show(proposal: UUID, as_json: bool) -> None:
     if as_json:
         print_json({**facts(stored), "concerns": counts, "standings": status_counts})
         return
-    print_table(("", ""), [(name, str(fact)) for name, fact in facts(stored).items() if fact is not None])
+    print_facts(facts(stored))
     if counts:
         click.echo()
         print_counts(counts)
@@ -203,10 +191,7 @@ def operator(change: str, name: str, file: Path | None, certificate: bool, why: 
         raise click.UsageError(
             "give --verifier FILE or --certificate to add or reset a login, and neither to remove it"
         )
-    verifier = None
-    if file is not None:
-        with file_errors("read", file, "name the file that `proposals credential` wrote"):
-            verifier = file.read_text("utf-8", "replace").strip()
+    verifier = None if file is None else read_verifier(file)
     stored = in_schema(
         "revoker", lambda connection: proposing.propose_operator(connection, _CHANGES[change], name, verifier, why)
     )
@@ -223,16 +208,8 @@ def operators(as_json: bool) -> None:
       servicecert proposals operators
     """
     rows = in_schema("revoker", proposing.operators)
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("login", "since", "by proposal", "removed"),
-        [
-            (it["login"], f"{it['since']:%Y-%m-%d}", str(it["proposal"] or "-"), f"{it['removed_at'] or '-':.10}")
-            for it in rows
-        ],
-    )
+    table = ((it["login"], f"{it['since']:%Y-%m-%d}", it["proposal"], f"{it['removed_at'] or '-':.10}") for it in rows)
+    print_rows(as_json, rows, ("login", "since", "by proposal", "removed"), table)
 
 
 def _about_certificates(stored: Proposal, done: bool) -> str:
@@ -279,5 +256,5 @@ def report_proposal(stored: Proposal | None, as_json: bool, preview: Mapping[str
 
 def print_counts(counts: list[Any]) -> None:
     """Print the certificates by type and CA."""
-    rows = [(each["type"], each["issuer"], str(each["certificates"]), str(each["accounts"])) for each in counts]
-    print_table(("type", "CA", "certificates", "accounts"), rows, right=frozenset({2, 3}))
+    rows = [(each["type"], each["issuer"], each["certificates"], each["accounts"]) for each in counts]
+    print_table(("type", "CA", "certificates", "accounts"), rows)

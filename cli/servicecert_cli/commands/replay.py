@@ -30,5 +30,5 @@ def command(service: str, yes: bool) -> None:
       servicecert replay intake --yes
     """
     result = interruption.run(replaying.run(service_of(service), settings_of(), act=yes, empty=True))
-    report(service, result, "servicecert replay {service} --yes")
+    report(service, result, f"servicecert replay {service} --yes")
     sys.exit(result.exit_code)

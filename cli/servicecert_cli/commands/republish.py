@@ -13,9 +13,9 @@ from servicecert_worker.core.signatures import Signer
 
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError
-from ..operations.republishing import Counts, Place, republish
+from ..operations.republishing import Place, republish
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, fields_of, print_rows
 from .options import FILE, FOLDER, MOMENT, PUBLIC_KEYS
 
 
@@ -61,16 +61,14 @@ def command(
     place = Place(service, database_url(), cluster(), read_public_keys(keys))
     moment = {} if since is None else {"since": since}
     counts = interruption.run(republish(place, _books(service, ca_dir), signer, **moment))
-    if as_json:
-        print_json([_facts(topic, count, yes=yes) for topic, count in counts.items()])
-        return
-    rows = [(topic, *map(str, (it.owed, it.in_topic, it.in_outbox, it.missing))) for topic, it in counts.items()]
-    print_table(("topic", "owed", "in the topic", "in the outbox", "missing"), rows, right=frozenset({1, 2, 3, 4}))
-    missing = sum(it.missing for it in counts.values())
+    facts = [{"topic": topic, **fields_of(it), "published": it.missing if yes else 0} for topic, it in counts.items()]
+    rows = ((topic, *fields_of(it).values()) for topic, it in counts.items())
+    sentence = ""
+    if missing := sum(it.missing for it in counts.values()):
+        sentence = f"\n{missing} events are missing; add --yes to publish them."
     if yes:
-        click.echo(f"\n{missing} events are in the outbox now: the workers of {service} publish them.")
-    elif missing:
-        click.echo(f"\n{missing} events are missing; add --yes to publish them.")
+        sentence = f"\n{missing} events are in the outbox now: the workers of {service} publish them."
+    print_rows(as_json, facts, ("topic", "owed", "in the topic", "in the outbox", "missing"), rows, sentence)
 
 
 def _books(service: str, ca_dir: Path | None) -> tuple[Books, ...]:
@@ -85,14 +83,3 @@ def _books(service: str, ca_dir: Path | None) -> tuple[Books, ...]:
         )
     books = module.books(Authority.load(ca_dir))
     return books
-
-
-def _facts(topic: str, count: Counts, *, yes: bool) -> dict[str, object]:
-    return {
-        "topic": topic,
-        "owed": count.owed,
-        "in_topic": count.in_topic,
-        "in_outbox": count.in_outbox,
-        "missing": count.missing,
-        "published": count.missing if yes else 0,
-    }

@@ -16,8 +16,6 @@ from ..operations.replaying import Outcome, ServiceModule
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
 
-HEAD = ("what", "how many")
-
 
 @click.group()
 def command() -> None:
@@ -47,10 +45,7 @@ def check(service: str, as_json: bool) -> None:
       servicecert restore check issuer --json
     """
     outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=False))
-    if as_json:
-        print_json(outcome.facts())
-    else:
-        report(service, outcome, "servicecert restore apply {service}")
+    report(service, outcome, f"servicecert restore apply {service}", as_json=as_json)
     sys.exit(1 if outcome.forgets else 0)
 
 
@@ -77,21 +72,21 @@ def apply(service: str, accept: bool, as_json: bool) -> None:
       servicecert restore apply intake --accept-differences
     """
     outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=True, accept=accept))
-    if as_json:
-        print_json(outcome.facts())
-    else:
-        report(service, outcome, "")
+    report(service, outcome, "", as_json=as_json)
     sys.exit(outcome.exit_code)
 
 
-def report(service: str, outcome: Outcome, act: str) -> None:
+def report(service: str, outcome: Outcome, act: str, *, as_json: bool = False) -> None:
     """Print what is forgotten, and what was done about it; `act` is the command that does it."""
+    if as_json:
+        print_json(outcome.facts())
+        return
     if not outcome.forgets:
         click.echo(f"The tables of {service} know all that its topics have.")
         return
-    print_table(HEAD, [(what, str(number)) for what, number in outcome.rows()], right=frozenset({1}))
+    print_table(("what", "how many"), outcome.rows())
     if outcome.done is None:
-        click.echo(f"\nNothing is changed. Run `{act.format(service=service)}`.")
+        click.echo(f"\nNothing is changed. Run `{act}`.")
     elif not outcome.is_open:
         click.echo(
             f"\nThe tables of {service} decide otherwise than its topics say, so its workers do not start: see "

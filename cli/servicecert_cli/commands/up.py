@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 import click
 from rich.console import Console
@@ -39,22 +38,17 @@ LINE_SECONDS = 10.0
 ROLLOUT_LOOK_SECONDS = 0.2
 
 
-class Counts(click.ParamType[Mapping[str, int]]):
-    """The processes by service, as `parse_counts` reads them."""
-
-    name = "counts"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Mapping[str, int]:
-        try:
-            return parse_counts(str(value))
-        except ValueError as fault:
-            self.fail(str(fault), param, ctx)
+def _counts(_context: click.Context, _parameter: click.Parameter, text: str) -> Mapping[str, int]:
+    try:
+        return parse_counts(text)
+    except ValueError as fault:
+        raise click.BadParameter(str(fault)) from None
 
 
 @click.command()
 @click.option(
     "--workers",
-    type=Counts(),
+    callback=_counts,
     metavar="N|SERVICE=N,…",
     default="1",
     show_default=True,
@@ -238,7 +232,6 @@ class RollingRestart:
             _say(self._console, f"Rolling restart of {self.running.total} processes begins.")
 
     def notes(self) -> list[str]:
-        """Return its progress for the board."""
         return [self.running.words()] if self.running else []
 
     async def advance(self, working: Mapping[str, bool]) -> None:

@@ -1,6 +1,6 @@
 """`servicecert watch`: follow a case as the customer sees it."""
 
-import asyncio
+import math
 from contextlib import aclosing
 from uuid import UUID
 
@@ -41,30 +41,24 @@ def command(case_id: UUID, states: tuple[str, ...], timeout: float | None, as_js
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60
     """
-    interruption.run(_follow(case_id, states, timeout, as_json=as_json))
+    interruption.run(_follow(case_id, states, timeout or math.inf, as_json=as_json))
 
 
-async def _follow(case_id: UUID, states: tuple[str, ...], seconds: float | None, *, as_json: bool) -> None:
+async def _follow(case_id: UUID, states: tuple[str, ...], seconds: float, *, as_json: bool) -> None:
     last: CaseChanged | None = None
-    try:
-        async with asyncio.timeout(seconds) as limit, aclosing(changes(cluster(), case_id)) as views:
-            async for case in views:
-                if as_json:
-                    print_json_text(case.model_dump_json())
-                else:
-                    _print(case, last)
-                last = case
-                if any(entry.state in states for entry in case.history):
-                    return
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        what = f"did not reach {' or '.join(states)} in" if states else "was followed for"
-        raise UserError(
-            f"The case {case_id} {what} {seconds:g} s."
-            if last
-            else f"No event of the case {case_id} in {seconds:g} s: check its id, or run `servicecert lag`."
-        ) from None
+    async with aclosing(changes(cluster(), case_id, seconds)) as views:
+        async for case in views:
+            if as_json:
+                print_json_text(case.model_dump_json())
+            else:
+                _print(case, last)
+            last = case
+            if any(entry.state in states for entry in case.history):
+                return
+    if last is None:
+        raise UserError(f"No event of the case {case_id} in {seconds:g} s: check its id, or run `servicecert lag`.")
+    what = f"did not reach {' or '.join(states)} in" if states else "was followed for"
+    raise UserError(f"The case {case_id} {what} {seconds:g} s.")
 
 
 def _print(case: CaseChanged, before: CaseChanged | None) -> None:

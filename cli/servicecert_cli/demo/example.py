@@ -1,6 +1,5 @@
 """One example application from key to mail: what a customer does and gets, with the files on this machine."""
 
-import asyncio
 import os
 import ssl
 from contextlib import aclosing
@@ -58,15 +57,12 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
 async def _followed(place: Cluster, case_id: UUID, seconds: float, printer: Printer) -> CaseChanged:
     """Print the states of a case as they come; return it at its end. Raises UserError after so many seconds."""
     shown, state = 0, "not received by intake"
-    try:
-        async with asyncio.timeout(seconds), aclosing(changes(place, case_id)) as views:
-            async for case in views:
-                printer.states(case, shown)
-                shown, state = len(case.history), case.state
-                if case.state in _ENDS:
-                    return case
-    except TimeoutError:
-        pass
+    async with aclosing(changes(place, case_id, seconds)) as views:
+        async for case in views:
+            printer.states(case, shown)
+            shown, state = len(case.history), case.state
+            if case.state in _ENDS:
+                return case
     raise UserError(f"After {seconds:g} s the case {case_id} is {state}: look at `servicecert lag` and the logs.")
 
 

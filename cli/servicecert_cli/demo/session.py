@@ -40,7 +40,6 @@ class Session:
     shown: dict[UUID, int] = field(default_factory=dict)
 
     async def publish(self, *events: EventData) -> None:
-        """Publish events as the e-service."""
         await publish(self.system.cluster_of(Principal.E_SERVICE), *events)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:

@@ -25,7 +25,6 @@ class Application(Form):
 
     @property
     def form(self) -> Form:
-        """The form alone."""
         return Form.model_validate(self.model_dump(exclude={"attachments"}))
 
 

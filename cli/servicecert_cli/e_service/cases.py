@@ -1,5 +1,7 @@
 """Reads the topic `cases`: one case from its first record on, or the current cases of an account (E4)."""
 
+import math
+import time
 from collections.abc import AsyncGenerator
 from itertools import chain
 from uuid import UUID
@@ -23,12 +25,13 @@ async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
     return cases.get(str(case_id))
 
 
-async def changes(cluster: Cluster, case_id: UUID) -> AsyncGenerator[CaseChanged, None]:
-    """Yield every stored view of the case, and then new ones, without end. Raises OperatorError."""
+async def changes(cluster: Cluster, case_id: UUID, seconds: float = math.inf) -> AsyncGenerator[CaseChanged, None]:
+    """Yield every stored view of the case, and then new ones, for so many seconds. Raises OperatorError."""
+    end = time.monotonic() + seconds
     numbers = await kafka.partitions_of_key(cluster, CASES, str(case_id))
     async with kafka.reader(cluster) as consumer:
         consumer.assign([TopicPartition(cluster.name(CASES), number) for number in numbers])
-        while True:
+        while time.monotonic() < end:
             for record in chain.from_iterable((await consumer.getmany(timeout_ms=500, max_records=500)).values()):
                 if record.key != str(case_id).encode():
                     continue

@@ -54,7 +54,6 @@ class Customer:
         )
 
     def removed(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberRemoved:
-        """Return the event of removing a user."""
         return AccountMemberRemoved(
             account_id=self.account_id, actor=self.actor, user_id=user_id, role=role, case_id=case_id
         )

@@ -47,9 +47,9 @@ class Page(Printer):
         self._fact(words.APPLIED_FOR, "\n".join(_names(case)))
         if case.applied_for.customer_reference:
             self._fact(words.REFERENCE, case.applied_for.customer_reference)
-        self._fact(words.STATE, self._in(words.state(case.state)), value_of(STYLES, case.state, ""))
+        self._fact(words.STATE, self._in(words.named(words.STATES, case.state)), value_of(STYLES, case.state, ""))
         if case.acts_next is not NextActor.NOBODY:
-            self._fact(words.WAITS_FOR, self._in(words.waits_for(case.acts_next)))
+            self._fact(words.WAITS_FOR, self._in(words.named(words.ACTORS, case.acts_next)))
         self._fact(words.NEXT, self._in(case.next_step))
         if case.due is not None and case.certificate is None:
             self._fact(words.DUE, words.day(case.due, self._language))
@@ -76,7 +76,7 @@ class Page(Printer):
     def _entry(self, case: CaseChanged) -> None:
         """Print a case in three lines: certificate type, state, and id."""
         self.wrapped("   ", Text.assemble((self._in(words.TYPES[case.type]), "bold"), "  ", _names(case)[0]))
-        state = Text.assemble((self._in(words.state(case.state)), value_of(STYLES, case.state, "")))
+        state = Text.assemble((self._in(words.named(words.STATES, case.state)), value_of(STYLES, case.state, "")))
         if case.certificate is not None and case.revocation is None:
             until = words.day(case.certificate.not_after, self._language)
             state.append(f", {self._in(words.VALID_UNTIL)} {until}{' asti' if self._language == 'fi' else ''}")
@@ -127,7 +127,7 @@ class Page(Printer):
         self._fact(words.ISSUER, certificate.issuer)
         mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
         deliveries = [
-            f"{self._in(words.role(each.recipient))}, "
+            f"{self._in(words.named(words.ROLES, each.recipient))}, "
             f"{words.moment(each.at, self._language) if each.delivered else self._in(words.UNDELIVERED)}"
             for each in mails
         ]
@@ -137,7 +137,7 @@ class Page(Printer):
     def _history(self, case: CaseChanged) -> None:
         self._rule(words.HISTORY)
         for entry in case.history:
-            state = Text(self._in(words.state(entry.state)), value_of(STYLES, entry.state, ""))
+            state = Text(self._in(words.named(words.STATES, entry.state)), value_of(STYLES, entry.state, ""))
             self.wrapped(f"    {words.moment(entry.at, self._language):<{LABEL}}", state)
 
     def _revocation(self, case: CaseChanged, certificate: CaseCertificate) -> None:

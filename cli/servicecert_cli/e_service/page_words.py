@@ -1,7 +1,10 @@
 """The texts of the customer's page in Swedish, Finnish and English, with the authority's terms."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from types import MappingProxyType
+from typing import TypeVar
 
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState, NextActor
@@ -9,6 +12,8 @@ from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import CertificateType, Language, Texts
+
+M = TypeVar("M", bound=StrEnum)
 
 
 def _words(sv: str, fi: str, en: str) -> Texts:
@@ -110,19 +115,9 @@ ACTORS = MappingProxyType(
 CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED
 
 
-def state(state: CaseState | UnknownMember) -> Texts:
-    """Return the words for a state. An unknown state has its identifier, in every language."""
-    return value_of(STATES, state, _words(state, state, state))
-
-
-def waits_for(actor: NextActor | UnknownMember) -> Texts:
-    """Return the words for who acts next, not for nobody. An unknown one has its identifier, in every language."""
-    return value_of(ACTORS, actor, _words(actor, actor, actor))
-
-
-def role(role: RecipientRole | UnknownMember) -> Texts:
-    """Return the words for a recipient's role. An unknown role has its identifier, in every language."""
-    return value_of(ROLES, role, _words(role, role, role))
+def named(words: Mapping[M, Texts], member: M | UnknownMember) -> Texts:
+    """Return the words for a state, a role or who acts next. An unknown one has its identifier, in every language."""
+    return value_of(words, member, _words(member, member, member))
 
 
 def day(moment: datetime, language: Language) -> str:

@@ -13,7 +13,7 @@ from servicecert_worker.storage import database
 
 from ..faults import UserError
 from .broker_identities import ADMINISTRATOR, BROKER, TrialCa
-from .files import file_errors
+from .files import file_errors, write_whole
 
 LEAST_CHARACTERS = 16
 _ENTROPY_BYTES = 24
@@ -150,11 +150,6 @@ def _read(folder: Path) -> dict[str, str]:
 
 def _write(path: Path, text: str, mode: int) -> None:
     """Write a file whole, of this mode from the first byte on; one with the same text stays."""
-    if path.exists() and path.read_text() == text:
-        return
-    partial = path.with_name(f".{path.name}.partial")
-    partial.unlink(missing_ok=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
-        file.write(text)
-    partial.replace(path)
+    if not path.exists() or path.read_text() != text:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode(), mode)

@@ -21,11 +21,16 @@ def file_errors(action: Literal["read", "written", "emptied"], path: Path, way_o
 
 def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
     """Write a file of mode 0600. Raises UserError if it exists and `replace` is false, or if it cannot be written."""
-    partial = path.with_name(f".{path.name}.partial")
     with file_errors("written", path, "name another file"):
         if not replace and path.exists():
             raise UserError(f"{path} already exists and is not overwritten: name another file.", os.EX_CANTCREAT)
-        partial.unlink(missing_ok=True)
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-        partial.replace(path)
+        write_whole(path, content, 0o600)
+
+
+def write_whole(path: Path, content: bytes, mode: int) -> None:
+    """Write a file whole, of this mode from the first byte on. Raises OSError."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)
+    partial.replace(path)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
 from hmac import digest
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +22,7 @@ from psycopg import sql
 from servicecert_worker.storage import database
 
 from ..faults import UserError
+from .files import file_errors
 
 MOST_LETTERS = 63
 _ROUNDS = 4096
@@ -62,6 +64,12 @@ class Credential:
         server = digest(salted, b"Server Key", "sha256")
         encoded = [b64encode(part).decode() for part in (salt, stored, server)]
         return cls(password, f"SCRAM-SHA-256${_ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}")
+
+
+def read_verifier(file: Path) -> str:
+    """Return the verifier of a file that `proposals credential` wrote. Raises UserError."""
+    with file_errors("read", file, "name the file that `proposals credential` wrote"):
+        return file.read_text("utf-8", "replace").strip()
 
 
 def fingerprint(verifier: str) -> str:
@@ -109,7 +117,12 @@ def add_login(admin_url: str, name: str, verifier: str | None) -> str:
     with _administering(admin_url) as connection:
         login = login_of(connection.info.dbname, name)
         prepare_logins(connection)
-        _make(connection, login, verifier)
+        # Only an object's owner can grant rights on it.
+        (owner,) = connection.execute("select nspowner::regrole::text from pg_namespace where nspname = 'revoker'")
+        connection.execute(sql.SQL("set local role {}").format(sql.SQL(owner[0])))
+        connection.execute("insert into revoker.operators (login) values (%s)", (login,))
+        connection.execute("select operator_logins.change('operator-added', %s, %s)", (login, verifier))
+        connection.execute("reset role")
     return login
 
 
@@ -172,12 +185,3 @@ def prepare_logins(connection: psycopg.Connection[Any]) -> None:
     ).fetchall()
     for (member,) in members:
         connection.execute(sql.SQL("grant {} to {} with admin option").format(sql.Identifier(member), kept))
-
-
-def _make(connection: psycopg.Connection[Any], login: str, verifier: str | None) -> None:
-    # Only an object's owner can grant rights on it.
-    (owner,) = connection.execute("select nspowner::regrole::text from pg_namespace where nspname = 'revoker'")
-    connection.execute(sql.SQL("set local role {}").format(sql.SQL(owner[0])))
-    connection.execute("insert into revoker.operators (login) values (%s)", (login,))
-    connection.execute("select operator_logins.change('operator-added', %s, %s)", (login, verifier))
-    connection.execute("reset role")

@@ -95,6 +95,14 @@ async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
     return rows[0]
 
 
+async def _ask(connection: asyncpg.Connection[Any], query: str, *arguments: object) -> object:
+    """Call one of the schema's functions as the session's user. Raises UserError if that is no operator."""
+    try:
+        return await connection.fetchval(query, *arguments)
+    except asyncpg.InsufficientPrivilegeError:
+        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+
+
 async def propose(
     connection: asyncpg.Connection[Any],
     kind: str,
@@ -108,11 +116,8 @@ async def propose(
     """Store a proposal of the session's user, with the valid certificates of `cases`. Raises UserError."""
     id = uuid4()
     try:
-        await connection.execute(
-            "select propose($1, $2, $3, $4, $5, $6, $7)", id, kind, reason, why, key_sha256, rate, list(cases)
-        )
-    except asyncpg.InsufficientPrivilegeError:
-        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+        query = "select propose($1, $2, $3, $4, $5, $6, $7)"
+        await _ask(connection, query, id, kind, reason, why, key_sha256, rate, list(cases))
     except asyncpg.ProgramLimitExceededError:
         raise UserError("You have 50 undecided proposals: have some confirmed, or drop them first.") from None
     return await proposal(connection, id)
@@ -124,9 +129,7 @@ async def propose_operator(
     """Propose to make, reset or remove an operator's login, as the session's user. Raises UserError."""
     id = uuid4()
     try:
-        await connection.execute("select propose_operator($1, $2, $3, $4, $5)", id, change, name, verifier, why)
-    except asyncpg.InsufficientPrivilegeError:
-        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+        await _ask(connection, "select propose_operator($1, $2, $3, $4, $5)", id, change, name, verifier, why)
     except asyncpg.InvalidParameterValueError:
         raise UserError(
             f"{name!r} cannot be that operator: a new one takes a name that was never used, a reset or removed one is "
@@ -149,9 +152,7 @@ async def operators(connection: asyncpg.Connection[Any]) -> list[Mapping[str, An
 async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
     """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError."""
     try:
-        return bool(await connection.fetchval("select confirm($1)", id))
-    except asyncpg.InsufficientPrivilegeError:
-        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+        return bool(await _ask(connection, "select confirm($1)", id))
     except asyncpg.CheckViolationError as fault:
         if fault.constraint_name == "proposals_four_eyes":
             raise UserError("You proposed this yourself: ask another operator to confirm it.", os.EX_NOPERM) from None
@@ -160,10 +161,7 @@ async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
     """Drop an unconfirmed proposal; return False if there is none. Raises UserError."""
-    try:
-        return bool(await connection.fetchval("select drop_proposal($1)", id))
-    except asyncpg.InsufficientPrivilegeError:
-        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
+    return bool(await _ask(connection, "select drop_proposal($1)", id))
 
 
 async def status_counts(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
@@ -186,7 +184,6 @@ async def require_valid(connection: asyncpg.Connection[Any], cases: Sequence[str
 
 
 async def cases_of(connection: asyncpg.Connection[Any], id: UUID) -> list[str]:
-    """Return the cases of a proposal, in its order."""
     return [row["key"] for row in await connection.fetch(_ITEMS, id)]
 
 

@@ -60,7 +60,6 @@ class Outcome:
 
     @property
     def forgets(self) -> bool:
-        """Return whether anything is forgotten."""
         return bool(self.forgotten.records or self.forgotten.unknown or self.audit.checkpoints)
 
     @property

@@ -50,7 +50,6 @@ class Row:
         return (*first, *waiting)
 
     def line(self, rate: float) -> str:
-        """Return the row as a line for a log."""
         return ", ".join(f"{name} {cell}" for name, cell in zip(HEAD, self.cells(rate), strict=True) if cell)
 
 

@@ -1,15 +1,10 @@
 """Progress of a long start, as steps that begin, change their note, and are done."""
 
-import time
-from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
-from rich.console import Console, Group
-from rich.live import Live
-from rich.spinner import Spinner
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
-
-NAME, NOTE = 23, 43
 
 
 class Report(Protocol):
@@ -35,63 +30,37 @@ class Silent:
 silent = Silent()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step: when it began, and the seconds it took once it is done."""
-
-    name: str
-    note: str
-    since: float
-    seconds: float | None = None
-
-    def line(self, now: float) -> Text:
-        """Return the step as a line of 79 columns, without its mark."""
-        seconds = now - self.since if self.seconds is None else self.seconds
-        note = self.note if len(self.note) <= NOTE else self.note[: NOTE - 1] + "…"
-        return Text.assemble(f" {self.name:<{NAME}} ", (f"{note:<{NOTE}} {seconds:5.1f} s", "dim"))
-
-
 class Steps:
     """Shows concurrent steps: on a terminal each with a spinner, elsewhere as a line when it is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._steps: dict[str, Step] = {}
-        self._spinner = Spinner("dots", style="cyan")
-        self._live = Live(console=console, get_renderable=self._shown, refresh_per_second=12, transient=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._progress = Progress(
+            TextColumn("  "),
+            SpinnerColumn(style="cyan", finished_text=Text("✓", "green")),
+            TextColumn("{task.description:<23}", markup=False),
+            TextColumn("{task.fields[note]:<43.43} {task.elapsed:5.1f} s", "dim", markup=False),
+            console=console,
+        )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live.start()
+            self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._console.is_terminal:
-            self._live.stop()
-            for step in self._steps.values():
-                self._print(step)
+            self._progress.stop()
 
     def began(self, step: str, text: str) -> None:
-        known = self._steps.get(step)
-        self._steps[step] = Step(text, "", time.monotonic()) if known is None else replace(known, note=text)
+        if step in self._tasks:
+            self._progress.update(self._tasks[step], note=text)
+        else:
+            self._tasks[step] = self._progress.add_task(text, total=1, note="")
 
     def done(self, step: str, note: str) -> None:
-        began = self._steps[step]
-        self._steps[step] = replace(began, note=note, seconds=time.monotonic() - began.since)
+        self._progress.update(self._tasks[step], completed=1, note=note)
+        self._progress.stop_task(self._tasks[step])
         if not self._console.is_terminal:
-            self._print(self._steps[step])
-
-    def _print(self, step: Step) -> None:
-        mark = ("   …", "dim") if step.seconds is None else ("   ✓", "green")
-        self._console.print(Text.assemble(mark, step.line(time.monotonic())))
-
-    def _shown(self) -> Group:
-        now = time.monotonic()
-        return Group(*(self._marked(step, now) for step in tuple(self._steps.values())))
-
-    def _marked(self, step: Step, now: float) -> Text:
-        if step.seconds is not None:
-            return Text.assemble(("   ✓", "green"), step.line(now))
-        spinning = self._spinner.render(now)
-        assert isinstance(spinning, Text)
-        return Text.assemble("   ", spinning, step.line(now))
+            self._console.print(self._progress.make_tasks_table([self._progress.tasks[self._tasks[step]]]))

@@ -128,7 +128,6 @@ class System:
 
     @property
     def parts(self) -> Parts:
-        """Broker and database server."""
         return self.backends.parts
 
     @property
@@ -336,14 +335,12 @@ class System:
         return summed(await self._answer(name, "metrics") or "")
 
     def log(self, name: str) -> Path:
-        """Return the path of a worker's log."""
         return self.folder / "logs" / f"{name}.log"
 
     def _health_file(self, name: str) -> Path:
         return self.folder / "private" / f"{name}.health"
 
     async def stop_all(self) -> None:
-        """Stop all workers cleanly, at the same time."""
         await asyncio.gather(*(asyncio.to_thread(child.stop) for child in self.children.values()))
 
 
@@ -353,7 +350,6 @@ def worker_names(service: str, count: int) -> list[str]:
 
 
 def service_of(name: str) -> str:
-    """Return the service of a worker."""
     return name.partition("-")[0]
 
 

@@ -90,15 +90,12 @@ class TopicReader:
             await self._more.wait_for(lambda: len(self.seen) >= records)
 
     def events_of_case(self, case_id: UUID, kind: type[C]) -> list[C]:
-        """Return the events of one kind about a case, in order."""
         return [data for data in self.events_of_kind(kind) if data.case_id == case_id]
 
     def events_of_kind(self, kind: type[D]) -> list[D]:
-        """Return the events of one kind, in order."""
         return [seen.data for seen in self.seen if isinstance(seen.data, kind)]
 
     def in_order(self) -> Iterator[SeenRecord]:
-        """Return all records by time, then by topic, partition and offset."""
         return iter(sorted(self.seen, key=lambda seen: (seen.written, seen.topic, seen.partition, seen.offset)))
 
 

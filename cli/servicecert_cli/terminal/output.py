@@ -7,8 +7,9 @@ could move the cursor, hide a line or type a command.
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from typing import Any
 
 import click
@@ -59,16 +60,45 @@ def print_text(text: str) -> None:
     click.echo(escaped(text))
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, right: frozenset[int] = frozenset()) -> None:
-    """Print a table without rules, its head dim on a terminal; `right` are the right-aligned columns."""
-    table = [tuple(head), *(tuple(escaped(cell, keep="") for cell in row) for row in rows)]
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> None:
+    """Print a table without rules, its head dim on a terminal. None is a dash, a moment has its minute.
+
+    Columns of numbers are right-aligned, and those of `right`.
+    """
+    found = list(rows)
+    table = [tuple(head), *(tuple(map(_cell, row)) for row in found)]
+    aligned = {*right, *(column for row in found for column, cell in enumerate(row) if isinstance(cell, int))}
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):
         cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
+            cell.rjust(width) if column in aligned else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         click.secho("   ".join(cells).rstrip(), dim=number == 0)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else escaped(str(value), keep="")
+
+
+def print_rows(
+    as_json: bool, facts: Any, head: Sequence[str], rows: Iterable[Sequence[object]], sentence: str = ""
+) -> None:
+    """Print the facts for programs; for people a table, if it has a row, and below it the sentence."""
+    if as_json:
+        print_json(facts)
+        return
+    if found := list(rows):
+        print_table(head, found)
+    if sentence:
+        print_text(sentence)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print a table of facts, without those that are None."""
+    print_table(("", ""), [(name, str(fact)) for name, fact in facts.items() if fact is not None])
 
 
 def say(as_json: bool, facts: Any, sentence: str) -> None:

@@ -113,7 +113,6 @@ class Printer:
         self.console.print(Text.assemble((margin, "dim"), harmless(line)), soft_wrap=True)
 
     def states(self, case: CaseChanged, shown: int) -> None:
-        """Print the states of a case that follow the first `shown` ones, with their times."""
         for each in transitions(case, shown):
             self.line(f"    {each.moment}  ", Text.assemble((f"{each.words:<22}", each.style), each.remark))
 
@@ -124,7 +123,6 @@ class Printer:
             self.texts(each.texts)
 
     def texts(self, texts: Texts) -> None:
-        """Print a text in the three languages."""
         for language, text in (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en)):
             self.fact(language, text)
 
