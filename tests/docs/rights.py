@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 
 from journeys.judged.table import Step, form_and_attachments
 from servicecert_intake.domain.case import Case
-from servicecert_intake.domain.customer import ASK_AGAIN
-from servicecert_intake.domain.decide import decide
+from servicecert_intake.domain.decide import ASK_AGAIN, decide
 from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN as NO_REGISTERS
 from servicecert_intake.domain.knowledge import apply as intake_knows

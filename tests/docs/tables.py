@@ -40,9 +40,9 @@ from pydantic_settings import BaseSettings
 from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
+from servicecert_intake.domain.view import NEXT_STEPS
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState

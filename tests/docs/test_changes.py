@@ -329,7 +329,7 @@ class Burnt(BaseModel):
 
 class LookedUp(BaseModel):''',
         )
-        copy.edit(f"{intake}/effects/follow.py", "import Earlier, ", "import Bid, Burnt, Earlier, ")
+        copy.edit(f"{intake}/effects/follow.py", "import LookedUp, ", "import Bid, Burnt, LookedUp, ")
         copy.edit(
             f"{intake}/effects/follow.py",
             "def earlier_of(",
@@ -344,19 +344,19 @@ def earlier_of(''',
         copy.edit(service, "import Find\n", "import Find, burn\n")
         copy.edit(service, "import LOOK_UP, LookUp\n", "import LOOK_UP, Bid, LookUp\n")
         copy.edit(service, "effects={", 'effects={"burn": Effect(Bid, burn), ')
-        copy.edit(f"{intake}/domain/customer.py", "import LOOK_UP, Followed", "import LOOK_UP, Bid, Followed")
+        copy.edit(f"{intake}/domain/moves.py", "import LOOK_UP, LookUp", "import LOOK_UP, Bid, LookUp")
         copy.edit(
-            f"{intake}/domain/customer.py",
+            f"{intake}/domain/moves.py",
             "(AcceptedWithdrawn(case_id=case.case_id),))",
             '(AcceptedWithdrawn(case_id=case.case_id),), (Intent("burn", Bid(account_id=case.account_id)),))',
         )
         copy.edit(f"{intake}/domain/decide.py", "import LookedUp\n", "import Burnt, LookedUp\n")
         copy.edit(
             f"{intake}/domain/decide.py",
-            "        case Due(kind=reassessment.REASSESS):",
+            "        case Due(kind=kind) if kind == REASSESS:",
             "        case Result(data=Burnt()):\n"
-            "            return with_view(transition(case, CaseState.WITHDRAWN, context.now))\n"
-            "        case Due(kind=reassessment.REASSESS):",
+            "            return _with_view(transition(case, CaseState.WITHDRAWN, now))\n"
+            "        case Due(kind=kind) if kind == REASSESS:",
         )
         assert copy.probe("act", "burn")["state"] == "withdrawn"
 

@@ -24,14 +24,13 @@ from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
 from .domain.account_limits import Limits
-from .domain.case import Case
-from .domain.clocks import WAITS_FOR_TOPICS
+from .domain.case import WAITS_FOR_TOPICS, Case
 from .domain.decide import decide, is_relevant
 from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.rules.renewal import LOOK_UP, LookUp
-from .domain.stages import stages
+from .domain.view import stages
 from .effects.follow import Find
 from .effects.shared_keys import Search
 from .operator import lost_keys

@@ -11,7 +11,8 @@ from uuid import UUID, uuid5
 from journeys.judged.table import FIRST_DAY, FOLDER, By, Step, form_and_attachments, request
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.case import Case
-from servicecert_intake.domain.rules.renewal import Earlier, Followed, LookedUp
+from servicecert_intake.domain.rules.application import Earlier, Followed
+from servicecert_intake.domain.rules.renewal import LookedUp
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.application import (
     ApplicationEvent,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.domain.customer import ASK_AGAIN, MOST_WAITING
+from servicecert_intake.domain.decide import ASK_AGAIN, MOST_WAITING
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, Knowledge
 from servicecert_intake.domain.knowledge import apply as apply_all
 from servicecert_intake.service import open_service

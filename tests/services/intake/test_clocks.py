@@ -7,9 +7,8 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.domain.clocks import clock_deadline, clock_of
-from servicecert_intake.domain.customer import ASK_AGAIN
 from servicecert_intake.domain.deadlines import due_day, is_weekday, lapse_time, months_after
+from servicecert_intake.domain.decide import ASK_AGAIN
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.membership import accounts_after
@@ -80,7 +79,7 @@ def test_A13_five_weekdays_lie_between_completion_and_the_due_day(day):
 
 def wake(case):
     """The one clock deadline that is armed for a case."""
-    return clock_deadline(case)
+    return case.clock_deadline
 
 
 def due(happen, case, at):
@@ -176,7 +175,7 @@ def test_A12_no_supplement_starts_the_six_months_anew(happen, happenings):
     later = replace(happenings["supplemented wrongly"], time=NOW + timedelta(days=100))
     decision = happen(later, case, NOW + timedelta(days=100))
     assert decision.state.state is CaseState.RETURNED
-    assert clock_of(decision.state) == clock_of(case)
+    assert decision.state.clock == case.clock
 
 
 def test_A13_E2_a_delivery_warns_at_half_at_nine_tenths_and_when_it_is_late(happen, happenings):

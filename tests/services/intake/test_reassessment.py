@@ -9,8 +9,8 @@ from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.deadlines import due_time
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
+from servicecert_intake.domain.moves import REASSESS, next_night
 from servicecert_intake.domain.registers.snapshot import Registers, apply
-from servicecert_intake.domain.rules import reassessment
 from servicecert_intake.domain.rules.deficiencies import SEVERITIES, Severity
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState
@@ -52,7 +52,7 @@ def night(profiles):
 
 def rechecks(decision):
     """Return the times of the next reassessment; None where it is cancelled."""
-    return [each.at for each in decision.deadlines if each.kind == reassessment.REASSESS]
+    return [each.at for each in decision.deadlines if each.kind == REASSESS]
 
 
 def test_A11_what_the_registers_can_mend_is_judged_again_the_next_night(submit, registers):
@@ -133,16 +133,16 @@ def test_A11_a_supplement_is_judged_as_of_its_own_day(submit, happen, happenings
 
 @pytest.mark.parametrize("now", [NOW, datetime(2026, 3, 28, 22, tzinfo=UTC), datetime(2026, 10, 24, 22, tzinfo=UTC)])
 def test_A11_the_cases_of_a_night_are_spread_over_two_hours_also_when_the_clocks_change(now):
-    times = [reassessment.next_night(UUID(int=number), now) for number in range(1_000)]
+    times = [next_night(UUID(int=number), now) for number in range(1_000)]
     assert timedelta(minutes=110) < max(times) - min(times) < timedelta(hours=2)
     assert min(times).astimezone(HELSINKI).time().hour == 2
     assert all(now < each < now + timedelta(hours=26) for each in times)
 
 
 def test_A11_before_its_minute_of_the_night_a_case_waits_for_that_and_after_it_for_the_next():
-    minute = reassessment.next_night(UUID(int=5), NOW)
-    assert reassessment.next_night(UUID(int=5), minute - timedelta(minutes=1)) == minute
-    assert reassessment.next_night(UUID(int=5), minute) == minute + timedelta(days=1)
+    minute = next_night(UUID(int=5), NOW)
+    assert next_night(UUID(int=5), minute - timedelta(minutes=1)) == minute
+    assert next_night(UUID(int=5), minute) == minute + timedelta(days=1)
 
 
 def test_A11_every_answer_of_a_register_may_change_by_itself():

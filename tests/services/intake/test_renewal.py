@@ -7,7 +7,8 @@ import pytest
 from journeys.judged.table import request
 from pydantic import TypeAdapter
 from servicecert_intake.domain.examine import judge_request
-from servicecert_intake.domain.rules.renewal import LOOK_UP, Followed, LookedUp, LookUp
+from servicecert_intake.domain.rules.application import Followed
+from servicecert_intake.domain.rules.renewal import LOOK_UP, LookedUp, LookUp
 from servicecert_intake.effects.follow import Find, earlier_of
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage.store import CaseStore

@@ -7,8 +7,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_intake.domain.case import history
-from servicecert_intake.domain.moves import case_changed
 from servicecert_intake.domain.reports import handle_report
+from servicecert_intake.domain.view import case_changed
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseState, DeliveryProblem, EventRefused, NextActor
 from servicecert_schemas.mail import MailRefused

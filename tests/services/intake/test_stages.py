@@ -1,6 +1,6 @@
 """How long a case took until it reached each stage."""
 
-from servicecert_intake.domain.stages import stages
+from servicecert_intake.domain.view import stages
 
 
 def names(before, after):

@@ -6,7 +6,6 @@ from importlib.resources import files
 
 import pytest
 from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.next_steps import NEXT_STEPS
 from servicecert_intake.domain.rules.deficiencies import (
     CSR_FAULTS,
     LACKS,
@@ -17,6 +16,7 @@ from servicecert_intake.domain.rules.deficiencies import (
 )
 from servicecert_intake.domain.rules.limits import WORDS
 from servicecert_intake.domain.rules.renewal import NOTES
+from servicecert_intake.domain.view import NEXT_STEPS
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.values import Language
 

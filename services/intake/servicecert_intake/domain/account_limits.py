@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted
-from servicecert_schemas.case import CaseState
 from servicecert_schemas.membership import Accounts, role_of
-from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.decider import Event
 
-from .answers import AnswerCode
-
 HOUR = timedelta(hours=1)
-
-UNFINISHED = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
-"""The states of an application that waits for its customer, for up to six months (A12)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +70,3 @@ def loads(items: Sequence[Counted], stored: Mapping[tuple[str, datetime], Load])
         before[each.account, each.hour] = Load(each.hour, load.events + 1, load.unfinished)
         opened[each.account] = opened.get(each.account, 0) + each.opens
     return found
-
-
-def objection(limits: Limits, load: Load, *, opens: bool) -> AnswerCode | None:
-    """Return why an event is too much for its account, or None."""
-    if load.events >= limits.events:
-        return AnswerCode.TOO_MANY_EVENTS
-    return AnswerCode.TOO_MANY_UNFINISHED if opens and load.unfinished >= limits.unfinished else None
-
-
-def texts_of(code: AnswerCode, limits: Limits, load: Load) -> Texts:
-    """Return the answer's text, with the limit and the time after which the event can be sent again."""
-    again = (load.hour + HOUR).astimezone(HELSINKI)
-    filled = {
-        language: code.texts.in_language(language).format(
-            events=limits.events,
-            unfinished=limits.unfinished,
-            again=f"{again:%H:%M}" if language is Language.ENGLISH else f"{again:%-H.%M}",
-        )
-        for language in Language
-    }
-    return Texts(**filled)

@@ -31,7 +31,6 @@ class AnswerCode(StrEnum):
 
     @property
     def texts(self) -> Texts:
-        """The text that the customer reads."""
         return ANSWERS[self]
 
 

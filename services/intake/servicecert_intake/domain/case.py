@@ -1,4 +1,4 @@
-"""The state of a case, and the functions that compute its view.
+"""The state of a case, with what follows from it: state, history and clock.
 
 Intake's own decisions are kept in order, reports of issuer, notifier and revoker as facts. State and history are
 computed from both, so topics may overtake one another.
@@ -6,6 +6,7 @@ computed from both, so topics may overtake one another.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from uuid import UUID
 
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, Attachment, CsrAttached, Form
@@ -22,13 +23,28 @@ from servicecert_schemas.case import (
 )
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.codec import stored
-from servicecert_schemas.deadline import DeadlineMark
+from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.mail import MailKind
-from servicecert_worker.core.decider import Event
+from servicecert_worker.core.decider import Deadline, Event
+from servicecert_worker.core.time_limits import Clock, marks_after
 
+from .deadlines import lapse_time
 from .examine import ApplicationParts, application_parts
-from .rules.application import Grant, JudgedCsr, JudgedKey
-from .rules.renewal import Followed
+from .rules.application import Followed, Grant, JudgedCsr, JudgedKey
+
+LAST_SECOND = timedelta(seconds=1)
+"""The ends of both clocks are the last second of a day, and all of that second counts (A12, A13)."""
+
+GRACE = timedelta(hours=1)
+"""How long after its last day an application lapses, so that a supplement sent in time still counts."""
+
+WAITS_FOR_TOPICS = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
+"""An application lapses only after all that was sent before was read, also after an outage. Any mark may be last."""
+
+PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
+"""The states of an application that waits for its customer, for up to six months (A12)."""
+
+_UNDELIVERED = frozenset({CaseState.ACCEPTED, CaseState.ISSUED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,30 +137,38 @@ class Case:
         reported = _reported(self)
         return reported[-1][0] if reported else self.filed
 
+    @property
+    def clock(self) -> Clock | None:
+        """The running clock: when an application has to be complete (A12), or a certificate delivered (A13).
 
-def is_stopped(case: Case) -> bool:
-    """Return whether the last answer says that issuing is stopped by a fault on the authority's side (B3)."""
-    return case.answer is not None and case.answer.code == "stopped"
+        A supplement does not restart that of an incomplete application.
+        """
+        if self.state in PENDING:
+            submitted = self.entered[0].at
+            return Clock(DeadlineKind.COMPLETION, submitted, lapse_time(submitted), LAST_SECOND + GRACE)
+        if self.state in _UNDELIVERED and self.due is not None and self.complete_at is not None:
+            return Clock(DeadlineKind.DELIVERY, self.complete_at, self.due, LAST_SECOND)
+        return None
 
+    @property
+    def clock_deadline(self) -> Deadline | None:
+        """The next deadline of the clock. Its kind is `<clock>/<mark>`."""
+        clock, marks = self.clock, marks_after(self.told)
+        if clock is None or not marks:
+            return None
+        return Deadline(f"{clock.kind}/{marks[0]}", clock.wakes(marks[0]))
 
-def is_shortened(case: Case) -> bool:
-    """Return whether the certificate is valid for fewer days than accepted, as it was signed after it was due (B1)."""
-    asked, certificate = case.form.validity_days, case.certificate
-    if asked is None or certificate is None:
-        return False
-    return certificate.not_after - certificate.not_before < timedelta(days=asked) - timedelta(seconds=1)
+    @property
+    def lapses(self) -> datetime | None:
+        """The last second in which a pending application can be completed (A12)."""
+        clock = self.clock
+        return clock.until if clock is not None and clock.kind is DeadlineKind.COMPLETION else None
 
 
 def mails_ended(case: Case) -> bool:
     """Return whether the mail with the certificate was delivered or given up for every recipient (C3)."""
     ended = {mail.recipient for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED}
     return bool(ended) and all(each.role in ended for each in case.recipients)
-
-
-def is_missed(case: Case) -> bool:
-    """Return whether the last mail to a current recipient of the case failed."""
-    last = {mail.recipient: mail for mail in case.deliveries}
-    return any(each.role in last and not last[each.role].delivered for each in case.recipients)
 
 
 def delivered_at(case: Case) -> datetime | None:

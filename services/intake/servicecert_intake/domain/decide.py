@@ -1,41 +1,61 @@
-"""Intake's `decide`: dispatches what happened to a case.
+"""Intake's `decide`: what happened moves a case, and the decision shows how (E1).
 
-`customer` decides a customer's events in order, `reports` adds other services' reports as facts, `judging` judges a
-case again that waits for the registers.
+A customer's events are decided in order (I5), within the limits of the account (F5), by who may send them (A2, A3).
+One that waits for an invitation or a lookup keeps its place: later events in the case are decided after it.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
 
 from servicecert_pki.profiles import Profiles
-from servicecert_schemas.application import ApplicationEvent
-from servicecert_schemas.case import CaseState
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted
+from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
-from servicecert_schemas.event import EventData
+from servicecert_schemas.event import EventData, Role
+from servicecert_schemas.membership import Accounts, is_strongly_authenticated, role_or_wait
+from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.rights import may
+from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
 
-from . import customer, key_search
-from .case import Case
-from .clocks import AGAIN, clock_changes, clock_deadline, clock_of, is_clock_deadline, is_late
-from .judging import reassess
-from .knowledge import Context, Knowledge
-from .moves import transition, with_view
+from .account_limits import HOUR, Limits, Load
+from .answers import AnswerCode
+from .case import LAST_SECOND, Case, Waiting
+from .key_search import SEARCH, Searched, SearchOrder, next_search
+from .knowledge import Knowledge
+from .moves import REASSESS, Judging, apply, judged, parts_of, transition, waits
 from .reports import handle_report
-from .rules import reassessment
 from .rules.renewal import LookedUp
+from .view import case_changed
+
+ASK_AGAIN = "ask-again"
+"""The deadline at which the first waiting event of a case is checked again."""
+
+MOST_WAITING = 10
+"""How many events of a case wait at most. A further one is rejected: it can be sent again later."""
+
+LAPSE_AGAIN = timedelta(minutes=1)
+"""How long after a lapse that had to wait it is tried again."""
 
 
 def decide(
-    profiles: Profiles, case: Case | None, happened: Happened, known: Knowledge, now: datetime
+    profiles: Profiles, state: Case | None, happened: Happened, known: Knowledge, now: datetime
 ) -> Decision[Case]:
     """Return the decision. Pure: the same arguments give the same decision, ids included."""
-    decision = _decide(case, happened, Context(profiles, known, now))
-    if decision.state is case:
+    decision = _decide(state, happened, known, partial(judged, profiles, known, now), now)
+    if decision.state is state:
         return decision
-    return replace(decision, deadlines=(*decision.deadlines, *clock_changes(case, decision.state)))
+    old, new = (None if each is None else each.clock_deadline for each in (state, decision.state))
+    if old == new:
+        return decision
+    cancelled = () if old is None or (new is not None and new.kind == old.kind) else (Deadline(old.kind, None),)
+    return replace(decision, deadlines=(*decision.deadlines, *cancelled, *(() if new is None else (new,))))
 
 
 def is_relevant(data: EventData) -> bool:
@@ -43,31 +63,188 @@ def is_relevant(data: EventData) -> bool:
     return not isinstance(data, CrlPublished | CertificateVoided)
 
 
-def _decide(case: Case | None, happened: Happened, context: Context) -> Decision[Case]:
+def _decide(case: Case | None, happened: Happened, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     match happened:
         case Event(data=ApplicationEvent() as data):
-            return customer.handle_event(case, happened, data, context)
+            return _receive(case, replace(happened, time=min(happened.time, now)), data, known, judging, now)
+        case Due(kind=kind) if kind == SEARCH:
+            return Decision(None, intents=(Intent(SEARCH, SearchOrder()),))
+        case Result(data=Searched()):
+            return Decision(None, deadlines=(Deadline(SEARCH, next_search(now)),))
+        case Due() | Result():
+            return Decision(None) if case is None else _wake(case, happened, known, judging, now)
         case Event(data=KeyCompromised()):
             # `storage.prepare` has blocked the key.
             return Decision(case)
-        case Event():
-            return handle_report(case, happened, context.now)
-        case Due(kind=key_search.SEARCH):
-            return Decision(None, intents=(Intent(key_search.SEARCH, key_search.SearchOrder()),))
-        case Result(data=key_search.Searched()):
-            return Decision(None, deadlines=(Deadline(key_search.SEARCH, key_search.next_search(context.now)),))
-        case _ if case is None:
-            return Decision(None)
-        case Result(data=LookedUp() as lookup):
-            return customer.resume_after_lookup(case, lookup.followed, context)
-        case Due(kind=customer.ASK_AGAIN):
-            return customer.resume(case, context)
-        case Due(kind=reassessment.REASSESS):
-            return reassess(case, happened.id, context)
-        case Due() if is_clock_deadline(happened):
-            return _check_clock(case, happened.kind, context.now)
+        case _:
+            reported = handle_report(case, happened, now)
+            return reported if reported.state is case else _with_view(reported)
+
+
+def _receive(
+    case: Case | None, happened: Event, data: ApplicationEvent, known: Knowledge, judging: Judging, now: datetime
+) -> Decision[Case]:
+    """Decide an event of a customer. Only a submission opens a case."""
+    role = role_or_wait(data.actor, data.case_id, known.accounts, happened.time, now, now)
+    load = known.loads.get(happened.id)
+    opens = case is None and isinstance(data, ApplicationSubmitted)
+    if load is not None and (code := _too_much(load, known.limits, opens=opens)) is not None:
+        return Decision(case, (_refusal(happened, data, code, now, _filled(code.texts, load, known.limits)),))
+    if case is None and isinstance(data, ApplicationSubmitted):
+        case = _opened(happened, data)
+    if case is None or data.actor.account_id != case.account_id:
+        return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
+    if not case.waiting:
+        return _process(case, happened, data, role, now, judging, now)
+    if len(case.waiting) < MOST_WAITING:
+        return Decision(replace(case, waiting=(*case.waiting, Waiting.of(happened, now))))
+    # A user who was not invited does not learn that the case exists (A2).
+    code = AnswerCode.NO_SUCH_CASE if isinstance(role, datetime) else AnswerCode.TOO_MANY_AT_ONCE
+    return Decision(case, (_refusal(happened, data, code, now),))
+
+
+def _too_much(load: Load, limits: Limits, *, opens: bool) -> AnswerCode | None:
+    if load.events >= limits.events:
+        return AnswerCode.TOO_MANY_EVENTS
+    return AnswerCode.TOO_MANY_UNFINISHED if opens and load.unfinished >= limits.unfinished else None
+
+
+def _filled(texts: Texts, load: Load, limits: Limits) -> Texts:
+    """Return the answer's text, with the limit and the time after which the event can be sent again."""
+    again = (load.hour + HOUR).astimezone(HELSINKI)
+    filled = {
+        language: texts.in_language(language).format(
+            events=limits.events,
+            unfinished=limits.unfinished,
+            again=f"{again:%H:%M}" if language is Language.ENGLISH else f"{again:%-H.%M}",
+        )
+        for language in Language
+    }
+    return Texts(**filled)
+
+
+def _refusal(
+    happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime, texts: Texts | None = None
+) -> EventRefused:
+    """Return the answer to an event that is not shown in a case."""
+    return EventRefused(
+        event_id=happened.id,
+        case_id=data.case_id,
+        account_id=data.actor.account_id,
+        code=code,
+        texts=texts or code.texts,
+        at=now,
+    )
+
+
+def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
+    parts = parts_of(happened)
+    return Case(
+        case_id=data.case_id,
+        account_id=data.actor.account_id,
+        version=0,
+        filed=CaseState.SUBMITTED,
+        entered=(HistoryEntry(state=CaseState.SUBMITTED, at=happened.time),),
+        received_at=happened.time,
+        form=data.form,
+        recipients=parts.recipients,
+        attachments=data.attachments,
+        csr=parts.csr,
+    )
+
+
+def _wake(case: Case, happened: Due | Result, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
+    match happened:
+        case Result(data=LookedUp(followed=followed)) if case.waiting:
+            return _resume(replace(case, followed=followed), known.accounts, judging, now)
+        case Due(kind=kind) if kind == ASK_AGAIN:
+            return _resume(case, known.accounts, judging, now)
+        case Due(kind=kind) if kind == REASSESS:
+            return _reassess(case, happened.id, judging, now)
+        case Due(kind=kind) if kind.partition("/")[0] in frozenset(DeadlineKind):
+            return _check_clock(case, kind, now)
         case _:
             return Decision(case)
+
+
+def _resume(case: Case, accounts: Accounts, judging: Judging, now: datetime) -> Decision[Case]:
+    """Decide the waiting events in order, up to one that has to wait longer."""
+    total = Decision(case)
+    while case.waiting:
+        head, *rest = case.waiting
+        happened, data = head.event()
+        role = role_or_wait(data.actor, data.case_id, accounts, happened.time, head.since, now)
+        decision = _process(replace(case, waiting=tuple(rest)), happened, data, role, head.since, judging, now)
+        assert decision.state is not None
+        still_waits = len(decision.state.waiting) > len(rest)
+        case = case if still_waits else decision.state
+        deadlines = (*total.deadlines, *decision.deadlines)
+        total = Decision(case, (*total.events, *decision.events), decision.intents, deadlines)
+        if still_waits:
+            break
+    return total
+
+
+def _process(
+    case: Case,
+    happened: Event,
+    data: ApplicationEvent,
+    role: Role | UnknownMember | datetime | None,
+    since: datetime,
+    judging: Judging,
+    now: datetime,
+) -> Decision[Case]:
+    """Decide an event, received at `since`, that waits behind no other: check permission, then apply it.
+
+    It waits on, the first of the case, for an invitation that may be on its way, or for a lookup.
+    """
+    opens = case.filed is CaseState.SUBMITTED and isinstance(data, ApplicationSubmitted)
+    if role is None and not opens:
+        return Decision(case, (_refusal(happened, data, AnswerCode.NO_SUCH_CASE, now),))
+    code = None
+    if isinstance(role, datetime):
+        decision = Decision(case, deadlines=(Deadline(ASK_AGAIN, role),))
+    elif (code := _objection(data, role)) is None:
+        state = CaseState.SUBMITTED if opens else CaseState.LAPSED if _is_late(case, happened.time) else case.state
+        decision, code = apply(case, state, happened, judging, now)
+    else:
+        decision = transition(case, CaseState.REFUSED, now, csr=None) if opens else Decision(case)
+    if decision.intents or isinstance(role, datetime):
+        held = replace(decision, state=replace(case, waiting=(Waiting.of(happened, since), *case.waiting)))
+        return _with_view(held) if case.version == 0 else held
+    assert decision.state is not None
+    answer = None if code is None else Answer(event_id=happened.id, code=code, texts=code.texts, at=now)
+    return _with_view(replace(decision, state=replace(decision.state, answer=answer)))
+
+
+def _objection(event: ApplicationEvent, role: Role | UnknownMember | None) -> AnswerCode | None:
+    """Return why a user may not do this, or None (A2, A3). The role of the membership counts."""
+    if role is None:
+        return AnswerCode.NOT_A_MEMBER
+    if not is_strongly_authenticated(event.actor):
+        return AnswerCode.NOT_STRONGLY_AUTHENTICATED
+    return None if may(role, event) else AnswerCode.ROLE_NOT_ALLOWED
+
+
+def _is_late(case: Case, sent: datetime) -> bool:
+    """Return whether an event of a pending case was sent after its last day (A12), whenever it is handled."""
+    return case.lapses is not None and sent >= case.lapses + LAST_SECOND
+
+
+def _reassess(case: Case, cause: UUID, judging: Judging, now: datetime) -> Decision[Case]:
+    """Judge a case again that waits for the registers (A11). Publish nothing where the deficiencies are the same.
+
+    Other suggestions do not count.
+    """
+    if not waits(case.state, case.deficiencies):
+        return Decision(case)
+    decision = judging(case, cause, now)
+    after = decision.state
+    assert after is not None
+    before, lacking = ([(each.code, each.field) for each in one.deficiencies] for one in (case, after))
+    if after.filed is case.filed and before == lacking:
+        return Decision(replace(case, judged_by=after.judged_by), deadlines=decision.deadlines)
+    return _with_view(decision)
 
 
 def _check_clock(case: Case, kind: str, now: datetime) -> Decision[Case]:
@@ -75,13 +252,20 @@ def _check_clock(case: Case, kind: str, now: datetime) -> Decision[Case]:
 
     An event that was sent in time and still waits, for an invitation or a lookup, is decided before that.
     """
-    clock = clock_of(case)
+    clock = case.clock
     mark = None if clock is None else clock.reached(now)
     if clock is None or mark is None or mark is case.told:
-        next = clock_deadline(case)
-        return Decision(case, deadlines=() if next is None else (next,))
+        again = case.clock_deadline
+        return Decision(case, deadlines=() if again is None else (again,))
     if clock.kind is DeadlineKind.COMPLETION and mark is DeadlineMark.PASSED:
-        if any(not is_late(case, each.time) for each in case.waiting):
-            return Decision(case, deadlines=(Deadline(kind, now + AGAIN),))
-        return with_view(transition(case, CaseState.LAPSED, now, csr=None))
+        if any(not _is_late(case, each.time) for each in case.waiting):
+            return Decision(case, deadlines=(Deadline(kind, now + LAPSE_AGAIN),))
+        return _with_view(transition(case, CaseState.LAPSED, now, csr=None))
     return Decision(replace(case, told=mark), (clock.warning(case.case_id, mark),))
+
+
+def _with_view(decision: Decision[Case]) -> Decision[Case]:
+    """Return the decision with the next version of the case and its `CaseChanged` (E1, E4)."""
+    assert decision.state is not None
+    after = replace(decision.state, version=decision.state.version + 1)
+    return replace(decision, state=after, events=(case_changed(after), *decision.events))

@@ -1,12 +1,10 @@
-"""The inputs of a decision other than the case: registers, accounts, key records, profiles and time."""
+"""What is known beside a case: registers, accounts, key records, loads."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_pki.profiles import Profiles
 from servicecert_schemas.account import AccountEvent
 from servicecert_schemas.event import Change
 from servicecert_schemas.membership import MOST_ACCOUNTS, NO_ACCOUNTS, Accounts, accounts_after
@@ -33,15 +31,6 @@ class Knowledge:
 
 
 NOTHING_KNOWN = Knowledge()
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The certificate profiles, the known facts and the time of a decision."""
-
-    profiles: Profiles
-    known: Knowledge
-    now: datetime
 
 
 def apply(

@@ -1,106 +1,197 @@
-"""State transitions, and the view of a case (E1, E4): each change publishes one `CaseChanged` with the next version."""
+"""How a case moves: by a customer's event that fits it (A1, A15), by the judgement of its application (A10, A11)."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, TypeAlias
+from uuid import UUID, uuid5
 
-from servicecert_schemas.case import AppliedFor, CaseChanged, CaseState, HistoryEntry
-from servicecert_schemas.deadline import DeadlineKind
-from servicecert_schemas.event import EventData
-from servicecert_worker.core.decider import Deadline, Decision
+from servicecert_pki.profiles import Profiles
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn
+from servicecert_schemas.canary import is_canary
+from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
+from servicecert_schemas.certificate import AcceptedWithdrawn
+from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
-from .case import Case, history, revocation_of
-from .clocks import clock_of
-from .next_steps import acts_next, next_step
-from .rules import reassessment
+from .answers import TOO_LATE, AnswerCode
+from .case import PENDING, Case, Forwarded
+from .deadlines import day_of, due_time
+from .examine import ApplicationParts
+from .knowledge import Knowledge
+from .rules.application import Application, Grant, JudgedCsr
+from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
+from .rules.intermediary import with_canonical_mark
+from .rules.judgement import is_final, judge
+from .rules.renewal import LOOK_UP, LookUp
+from .view import accepted_application
+
+REASSESS = "recheck"
+"""The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
+
+_NIGHT_BEGINS = time(2)
+_NIGHT_MINUTES = 120
+
+MOST_SUPPLEMENTS = 500
+"""How many supplements and requests of a case are judged at most (F5): each is a version of it for all readers."""
 
 MOST_ENTERED = 150
 """How many states that intake decided a history holds at most."""
 
-MOST_TYPED_CHARACTERS = 20_000
-"""How many characters of typed names a view repeats, so that every case fits an event: a hundred of the longest."""
+
+Judging: TypeAlias = Callable[[Case, UUID, datetime], Decision[Case]]
+"""Judges a case, for a cause, as of a moment: `judged` with all that is known."""
 
 
-def transition(case: Case, state: CaseState, now: datetime, *events: EventData, **parts: Any) -> Decision[Case]:
-    """Move a case to a state that intake decides, with changed `parts`. Clears the last answer.
+def apply(
+    case: Case, state: CaseState, happened: Event, judging: Judging, now: datetime
+) -> tuple[Decision[Case], AnswerCode | None]:
+    """Return the decision on an event in `state`, and the answer's code where the event does not fit."""
+    match state, happened.data:
+        case CaseState.SUBMITTED, ApplicationSubmitted():
+            return _judge_with(case, happened, judging), None
+        case _, ApplicationSubmitted() as data:
+            return Decision(case), _answer_resubmission(case, data, parts_of(happened).csr)
+        case CaseState.ACCEPTED, ApplicationWithdrawn():
+            return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
+        case _, ApplicationWithdrawn() if state in PENDING:
+            return transition(case, CaseState.WITHDRAWN, now, csr=None, deficiencies=()), None
+        case _ if state in PENDING and case.supplements >= MOST_SUPPLEMENTS:
+            return Decision(case), AnswerCode.TOO_MANY_SUPPLEMENTS
+        case _ if state in PENDING:
+            return _judge_with(case, happened, judging), None
+        case CaseState.LAPSED, _ if case.state is not CaseState.LAPSED:
+            return transition(case, CaseState.LAPSED, now, csr=None), TOO_LATE[CaseState.LAPSED]
+        case _:
+            return Decision(case), TOO_LATE[state]
 
-    A case that waits for the registers is judged again the next night (A11).
+
+def parts_of(happened: Event) -> ApplicationParts:
+    assert isinstance(happened.facts, ApplicationParts)
+    return happened.facts
+
+
+def _answer_resubmission(case: Case, data: ApplicationSubmitted, csr: JudgedCsr | None) -> AnswerCode:
+    """Return the answer to a second submission (A1): sending the same application again is no error."""
+    # An accepted case keeps only the key of its request.
+    sent, kept = csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
+    same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
+    sent_form, kept_form = with_canonical_mark(data.form), with_canonical_mark(case.form)
+    same = same_request and (sent_form, data.attachments) == (kept_form, case.attachments)
+    return AnswerCode.ALREADY_RECEIVED if same else AnswerCode.ALREADY_SUBMITTED
+
+
+def _request_withdrawal(case: Case, happened: Event) -> Decision[Case]:
+    """Ask the issuer once to drop an accepted application: it decides whether the withdrawal came in time (A15)."""
+    if case.withdrawal is not None:
+        return Decision(case)
+    return Decision(replace(case, withdrawal=happened.id), (AcceptedWithdrawn(case_id=case.case_id),))
+
+
+def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]:
+    """Judge the case with the event's parts, after a lookup of the certificate that it follows (A14).
+
+    A supplement without a request keeps the earlier one (A10).
     """
+    parts, data = parts_of(happened), happened.data
+    newer = replace(case, received_at=max(case.received_at, happened.time), csr=parts.csr or case.csr)
+    if not isinstance(data, ApplicationSubmitted):
+        newer = replace(newer, supplements=case.supplements + 1)
+    if isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
+        newer = replace(
+            newer,
+            form=data.form,
+            form_sent_at=happened.time,
+            attachments=data.attachments,
+            recipients=parts.recipients,
+        )
+    follows = newer.form.follows
+    if follows and (newer.followed is None or newer.followed.typed != follows):
+        return Decision(case, intents=(Intent(LOOK_UP, LookUp(account_id=case.account_id, typed=follows)),))
+    return judging(newer, happened.id, newer.received_at)
+
+
+def judged(
+    profiles: Profiles, known: Knowledge, now: datetime, case: Case, cause: UUID, as_of: datetime
+) -> Decision[Case]:
+    """Judge the case by all rules as of when its newest part was sent (A10), or of the reassessment (A11).
+
+    The decision's id follows from `cause`, so that a repeated decision has the same id.
+    """
+    account, followed, csr = known.accounts.get(case.account_id), case.followed, case.csr
+    # A lookup of another serial number does not count.
+    earlier = followed.earlier if followed is not None and followed.typed == case.form.follows else None
+    application = Application(
+        case.form,
+        case.attachments,
+        csr,
+        sent_at=case.form_sent_at or case.received_at,
+        account_of=None if account is None else account.business_id,
+        account_opened_at=None if account is None else account.opened_at,
+        earlier=earlier,
+        key=None if csr is None or csr.key is None else known.keys.get(csr.key.sha256),
+        of_canary=is_canary(str(case.case_id)),
+    )
+    judgement = judge(application, known.registers, profiles, as_of)
+    outcome, case = judgement.outcome, replace(case, form=judgement.form, renewal=judgement.renewal)
+    if not isinstance(outcome, Grant):
+        state = CaseState.REFUSED if is_final(outcome) else CaseState.RETURNED
+        judged_by = known.registers.fingerprint if waits(state, outcome) else None
+        # A lookup without a result is repeated with the next supplement (A10).
+        kept = None if earlier is None else followed
+        return transition(case, state, now, deficiencies=outcome, judged_by=judged_by, followed=kept)
+    if csr is None or csr.der is None:
+        return transition(case, CaseState.WAITING_FOR_CSR, now, deficiencies=())
+    accepted = transition(
+        case,
+        CaseState.ACCEPTED,
+        now,
+        csr=None,
+        deficiencies=(),
+        due=due_time(as_of),
+        decision=GrantedDecision(decision_id=uuid5(case.case_id, str(cause)), date=day_of(now)),
+        complete_at=as_of,
+        told=None,
+        grant=outcome,
+        key=csr.key,
+        forwarded=Forwarded(csr.der, profiles[case.form.type].version),
+    )
+    forwarded = None if accepted.state is None else accepted_application(accepted.state)
+    return replace(accepted, events=() if forwarded is None else (forwarded,))
+
+
+def transition(case: Case, state: CaseState, now: datetime, **parts: Any) -> Decision[Case]:
+    """Return the decision that moves a case to a state. One that waits for the registers is judged again (A11)."""
+    after = moved(case, state, now, **parts)
+    if waits(after.state, after.deficiencies):
+        return Decision(after, deadlines=(Deadline(REASSESS, next_night(case.case_id, now)),))
+    was_waiting = waits(case.state, case.deficiencies)
+    return Decision(after, deadlines=(Deadline(REASSESS, None),) if was_waiting else ())
+
+
+def moved(case: Case, state: CaseState, now: datetime, **parts: Any) -> Case:
+    """Return the case in a state that intake decides, with changed `parts` and without the last answer.
+
+    Staying enters no state again. Of very many entered states the first and the newest are kept.
+    """
+    entered = case.entered
+    if case.filed is not state:
+        first, *later = entered
+        entered = (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=max(now, entered[-1].at)))
     change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
-    after = replace(case, filed=state, entered=_entered(case, state, now), **change)
-    if reassessment.waits(after.state, after.deficiencies):
-        again = reassessment.next_night(case.case_id, now)
-    elif reassessment.waits(case.state, case.deficiencies):
-        again = None
-    else:
-        return Decision(after, events)
-    return Decision(after, events, deadlines=(Deadline(reassessment.REASSESS, again),))
+    return replace(case, filed=state, entered=entered, **change)
 
 
-def with_view(decision: Decision[Case]) -> Decision[Case]:
-    """Return the decision with the next version of the case and its `CaseChanged`."""
-    assert decision.state is not None
-    after = replace(decision.state, version=decision.state.version + 1)
-    return replace(decision, state=after, events=(case_changed(after), *decision.events))
+def waits(state: CaseState, deficiencies: Deficiencies) -> bool:
+    """Return whether a case in this state, with these deficiencies, waits for the registers (A11)."""
+    return state is CaseState.RETURNED and any(SEVERITIES[each.code] is Severity.REASSESSED for each in deficiencies)
 
 
-def _entered(case: Case, state: CaseState, now: datetime) -> tuple[HistoryEntry, ...]:
-    """Return the states with their times. Staying adds none; of very many the first and the newest are kept."""
-    if case.filed is state:
-        return case.entered
-    first, *later = case.entered
-    at = max(now, case.entered[-1].at)
-    return (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=at))
-
-
-def case_changed(case: Case) -> CaseChanged:
-    """Return the view of a case."""
-    state, clock = case.state, clock_of(case)
-    return CaseChanged(
-        case_id=case.case_id,
-        account_id=case.account_id,
-        version=case.version,
-        state=state,
-        type=case.form.type,
-        language=case.form.language,
-        applied_for=_applied_for(case),
-        deficiencies=case.deficiencies,
-        next_step=next_step(case, state),
-        acts_next=acts_next(case, state),
-        due=case.due,
-        decision=case.decision,
-        certificate=case.certificate,
-        revocation=revocation_of(case),
-        deliveries=case.deliveries,
-        answer=case.answer,
-        history=history(case),
-        recipients=case.recipients,
-        lapses=clock.until if clock is not None and clock.kind is DeadlineKind.COMPLETION else None,
-        renewal=case.renewal,
-    )
-
-
-def _applied_for(case: Case) -> AppliedFor:
-    form = case.form
-    dns = _first(form.names.dns, MOST_TYPED_CHARACTERS)
-    system = form.information_system
-    return AppliedFor(
-        business_id=form.applicant.business_id,
-        unit_long_name=form.unit_long_name,
-        dns=dns,
-        ip=_first(form.names.ip, MOST_TYPED_CHARACTERS - sum(map(len, dns))),
-        usages=form.usages,
-        information_system=None if system is None else system.name,
-        customer_reference=form.customer_reference,
-    )
-
-
-def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
-    """Return the first names that fit into this many characters."""
-    fitting: list[str] = []
-    for name in names:
-        characters -= len(name)
-        if characters < 0:
-            break
-        fitting.append(name)
-    return tuple(fitting)
+def next_night(case_id: UUID, now: datetime) -> datetime:
+    """Return the case's minute of the next night, in UTC. Cases are spread over two hours from 02:00 in Helsinki."""
+    after_two = timedelta(minutes=case_id.int % _NIGHT_MINUTES)
+    tonight = datetime.combine(day_of(now), _NIGHT_BEGINS, HELSINKI).astimezone(UTC) + after_two
+    if tonight > now:
+        return tonight
+    tomorrow = day_of(now) + timedelta(days=1)
+    return datetime.combine(tomorrow, _NIGHT_BEGINS, HELSINKI).astimezone(UTC) + after_two

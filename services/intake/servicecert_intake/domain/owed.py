@@ -7,9 +7,7 @@ from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_worker.core.owed import Owed
 
 from .case import Case
-from .clocks import clock_of
-from .judging import accepted_application
-from .moves import case_changed
+from .view import accepted_application, case_changed
 
 
 def owed(case: Case) -> Iterator[Owed]:
@@ -25,6 +23,6 @@ def owed(case: Case) -> Iterator[Owed]:
             yield Owed(AcceptedWithdrawn(case_id=case.case_id), accepted_at)
         elif application is not None:
             yield Owed(application, accepted_at)
-    clock = clock_of(case)
+    clock = case.clock
     if clock is not None and case.told is not None:
         yield Owed(clock.warning(case.case_id, case.told), clock.wakes(case.told))

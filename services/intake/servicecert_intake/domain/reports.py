@@ -18,17 +18,13 @@ from servicecert_schemas.case import (
 )
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
 from servicecert_schemas.mail import MailBounced, MailEvent, MailGivenUp, MailRefused
-from servicecert_schemas.revocation import (
-    CertificateRevoked,
-    RevocationReason,
-    RevocationRefused,
-    RevocationRegistered,
-)
+from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
 from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
 from .answers import TOO_LATE
-from .case import Case, is_stopped
-from .moves import transition, with_view
+from .case import Case
+from .moves import moved
+from .view import is_stopped
 
 MOST_DELIVERIES = 100
 
@@ -47,8 +43,7 @@ def handle_report(case: Case | None, event: Event, now: datetime) -> Decision[Ca
         return Decision(case, (_answer_outside_case(event.data, now),))
     if case is None:
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
-    after = _fold(case, event, now)
-    return Decision(case) if after is case else with_view(Decision(after))
+    return Decision(_fold(case, event, now))
 
 
 def _shows(case: Case | None, refused: RevocationRefused) -> bool:
@@ -73,9 +68,7 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
     match event.data:
         case CertificateIssued() as data:
             return _too_late(_issued(case, data, event.time), now)
-        case IssuingRefused(code="withdrawn"):
-            return _withdrawn(case, event.time)
-        case IssuingRefused() as data if case.unissued_at is None:
+        case IssuingRefused() as data if data.code != "withdrawn" and case.unissued_at is None:
             answer = _answer(event.id, data, now)
             return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
         case IssuingStopped() as data if case.state is CaseState.ACCEPTED and not _says(case, data):
@@ -88,27 +81,19 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
             return _revoked(case, RevocationState.REVOKED, data)
         case RevocationRefused() as data:
             return replace(case, answer=_answer(data.request_id, data, now))
+        case IssuingRefused(code="withdrawn") if case.filed is CaseState.ACCEPTED:
+            # Nothing was signed (A15).
+            return moved(case, CaseState.WITHDRAWN, event.time, withdrawal=None, forwarded=None)
         case _:
             return case
 
 
 def _answer(event_id: UUID, data: IssuingRefused | IssuingStopped | RevocationRefused, now: datetime) -> Answer:
-    """Return the answer with the reason of the service that refused or stopped."""
     return Answer(event_id=event_id, code=data.code, texts=data.texts, at=now)
 
 
 def _says(case: Case, data: IssuingStopped) -> bool:
-    """Return whether the case's answer says already that issuing is stopped, and why."""
     return case.answer is not None and case.answer.code == data.code
-
-
-def _withdrawn(case: Case, at: datetime) -> Case:
-    """Return the withdrawn case: nothing was signed (A15)."""
-    if case.filed is not CaseState.ACCEPTED:
-        return case
-    withdrawn = transition(case, CaseState.WITHDRAWN, at, withdrawal=None, forwarded=None).state
-    assert withdrawn is not None
-    return withdrawn
 
 
 def _too_late(case: Case, now: datetime) -> Case:

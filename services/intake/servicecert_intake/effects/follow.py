@@ -10,7 +10,8 @@ from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_worker.core.decider import Done, Outcome, Task
 
 from ..domain.case import Case
-from ..domain.rules.renewal import Earlier, Followed, LookedUp, LookUp
+from ..domain.rules.application import Earlier, Followed
+from ..domain.rules.renewal import LookedUp, LookUp
 from ..storage import QUERIES
 
 _CASE = TypeAdapter(Case)

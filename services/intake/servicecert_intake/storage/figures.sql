@@ -1,5 +1,5 @@
 -- What the monitoring login sees of intake's tables (F4); see servicecert_worker/storage/figures.sql.
--- The running clocks (`clocks.clock_of`): how many of each kind, and the seconds until the first one ends. A case lapses with the end of the day six
+-- The running clocks (`Case.clock`): how many of each kind, and the seconds until the first one ends. A case lapses with the end of the day six
 -- months after it was submitted (`deadlines.lapse_time`, A12).
 create or replace function figures(moment timestamptz) returns table (name text, labels text[], value float8)
     language sql stable security definer set search_path from current as $$

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from servicecert_worker.core.decider import Conflict, Connection, Stored
 
 from ..domain.case import Case
+from ..domain.moves import REASSESS
 from ..domain.registers.snapshot import Registers
-from ..domain.rules.reassessment import REASSESS
 from . import QUERIES
 from .prepare import record_keys
 

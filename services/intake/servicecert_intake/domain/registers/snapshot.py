@@ -3,10 +3,11 @@
 import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
 from immutables import Map, MapMutation
 from servicecert_schemas.event import EventData
@@ -62,11 +63,9 @@ class Unit:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The long names in both languages."""
         return (self.name_fi,) if self.name_sv in (None, self.name_fi) else (self.name_fi, str(self.name_sv))
 
     def is_valid(self, day: date) -> bool:
-        """Return whether the entry is in force on `day`, both ends included."""
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
@@ -89,7 +88,6 @@ class Registers:
 
     @property
     def size(self) -> int:
-        """The number of entries."""
         return len(self.units) + len(self.intermediaries) + len(self.systems)
 
     @property
@@ -98,7 +96,6 @@ class Registers:
         return f"{self.content:032x}"
 
     def units_of(self, business_id: str, day: date) -> Iterator[Unit]:
-        """Return the units of an organisation that are in force on `day`."""
         return self._in_force(self.by_business_id.get(business_id, ()), day)
 
     def organisation(self, business_id: str, day: date) -> Unit | None:
@@ -113,7 +110,6 @@ class Registers:
         )
 
     def units_named(self, name: str, day: date) -> tuple[Unit, ...]:
-        """Return the units with exactly this long name in either language."""
         return tuple(self._in_force(self.by_name.get(normalised(name), ()), day))
 
     def is_intermediary(self, business_id: str, day: date) -> bool:
@@ -122,7 +118,6 @@ class Registers:
         return any(each.valid_from <= day and (each.valid_to is None or day <= each.valid_to) for each in listed)
 
     def system(self, system_id: str) -> RegisteredSystem | None:
-        """Return the information system with this id, or None."""
         entries = self.system_ids.get(system_id, ())
         return self.systems[entries[0]] if entries else None
 
@@ -137,6 +132,8 @@ class Registers:
 
 NO_REGISTERS = Registers()
 
+_MAPS = tuple(each.name for each in fields(Registers) if each.name != "content")
+_KEPT_IN = {Unit: "units", Intermediary: "intermediaries", RegisteredSystem: "systems"}
 
 MOST_ENTRIES = 200_000
 """How many entries the registers have at most by default: the code service has some ten thousand (F5)."""
@@ -159,73 +156,47 @@ class _Draft:
     """A snapshot under construction, on private copies."""
 
     def __init__(self, old: Registers, most: int) -> None:
-        self._most = most
-        self._units = old.units.mutate()
-        self._intermediaries = old.intermediaries.mutate()
-        self._systems = old.systems.mutate()
-        self._by_oid = old.by_oid.mutate()
-        self._by_business_id = old.by_business_id.mutate()
-        self._by_name = old.by_name.mutate()
-        self._intermediary_ids = old.intermediary_ids.mutate()
-        self._system_ids = old.system_ids.mutate()
-        self._content = old.content
-        self._old = old
+        self._old, self._most, self._content = old, most, old.content
+        self._maps: dict[str, MapMutation[str, Any]] = {name: getattr(old, name).mutate() for name in _MAPS}
         self._added: list[str] = []
 
     def add(self, entry_id: str, entry: Organisation | Intermediary | RegisteredSystem) -> None:
-        if len(self._units) + len(self._intermediaries) + len(self._systems) >= self._most:
+        if sum(len(self._maps[name]) for name in _KEPT_IN.values()) >= self._most:
             return
-        if isinstance(entry, Organisation):
-            self._units[entry_id] = unit = _unit(entry)
-            self._added += (name for name in unit.names if name not in self._old.by_name)
-            for index, value in self._index_keys(unit):
-                index[value] = (*index.get(value, ()), entry_id)
-        elif isinstance(entry, Intermediary):
-            self._intermediaries[entry_id] = entry
-            ids = self._intermediary_ids
-            ids[entry.business_id] = (*ids.get(entry.business_id, ()), entry_id)
-        else:
-            self._systems[entry_id] = entry
-            self._system_ids[entry.system_id] = (*self._system_ids.get(entry.system_id, ()), entry_id)
-        self._content ^= _digest(entry_id, self._stored(entry_id))
+        kept = _unit(entry) if isinstance(entry, Organisation) else entry
+        self._maps[_KEPT_IN[type(kept)]][entry_id] = kept
+        self._content ^= _digest(entry_id, kept)
+        for index, value in _index_keys(kept):
+            if index == "by_name" and value not in self._old.by_name:
+                self._added.append(value)
+            self._maps[index][value] = (*self._maps[index].get(value, ()), entry_id)
 
     def remove(self, entry_id: str) -> None:
-        if (stored := self._stored(entry_id)) is not None:
-            self._content ^= _digest(entry_id, stored)
-        if (unit := self._units.pop(entry_id, None)) is not None:
-            for index, value in self._index_keys(unit):
-                _drop(index, value, entry_id)
-        elif (intermediary := self._intermediaries.pop(entry_id, None)) is not None:
-            _drop(self._intermediary_ids, intermediary.business_id, entry_id)
-        elif (system := self._systems.pop(entry_id, None)) is not None:
-            _drop(self._system_ids, system.system_id, entry_id)
+        for name in _KEPT_IN.values():
+            if (kept := self._maps[name].pop(entry_id, None)) is not None:
+                self._content ^= _digest(entry_id, kept)
+                for index, value in _index_keys(kept):
+                    _drop(self._maps[index], value, entry_id)
 
     def finish(self) -> Registers:
-        registers = Registers(
-            self._units.finish(),
-            self._intermediaries.finish(),
-            self._systems.finish(),
-            self._by_oid.finish(),
-            self._by_business_id.finish(),
-            self._by_name.finish(),
-            self._intermediary_ids.finish(),
-            self._system_ids.finish(),
-            self._content,
-        )
+        registers = Registers(**{name: each.finish() for name, each in self._maps.items()}, content=self._content)
         if (names := vars(self._old).get("names")) is not None and (more := names.with_added(self._added)) is not None:
             # Fills the cached property.
             vars(registers)["names"] = more
         return registers
 
-    def _stored(self, entry_id: str) -> Unit | Intermediary | RegisteredSystem | None:
-        return self._units.get(entry_id) or self._intermediaries.get(entry_id) or self._systems.get(entry_id)
 
-    def _index_keys(self, unit: Unit) -> Iterator[tuple[MapMutation[str, EntryIds], str]]:
-        """Yield the indexes of a unit, each with the unit's key in it."""
-        yield self._by_oid, unit.oid
-        yield self._by_business_id, unit.business_id
-        for name in unit.names:
-            yield self._by_name, name
+def _index_keys(kept: Unit | Intermediary | RegisteredSystem) -> Iterator[tuple[str, str]]:
+    """Yield the indexes of an entry, each with the entry's key in it."""
+    match kept:
+        case Unit():
+            yield "by_oid", kept.oid
+            yield "by_business_id", kept.business_id
+            yield from (("by_name", name) for name in kept.names)
+        case Intermediary():
+            yield "intermediary_ids", kept.business_id
+        case _:
+            yield "system_ids", kept.system_id
 
 
 def _drop(index: MapMutation[str, EntryIds], value: str, entry_id: str) -> None:

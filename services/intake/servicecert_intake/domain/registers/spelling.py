@@ -79,7 +79,6 @@ class Spelling:
 
 
 def spelling_of(name: str) -> Spelling:
-    """Return the spelling of a name in a register."""
     return _spelling(_CANONICAL.get(word, word) for word in _words(name))
 
 

@@ -1,14 +1,13 @@
 """The applicant, and whether it may apply (A5, A8, A11)."""
 
-from datetime import date
-
 from servicecert_pki.names import NameRefused, check_business_id
 from servicecert_schemas.application import ApplyingAs, Form
 from servicecert_schemas.register import OrganisationKind
 from servicecert_schemas.values import is_business_id
 from servicecert_schemas.values import organisation_oid as derived_oid
 
-from ..registers.snapshot import Registers, Unit
+from ..registers.lookup import Registered
+from ..registers.snapshot import Unit
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies
@@ -17,12 +16,6 @@ _REGISTERED_AS = {
     ApplyingAs.CARE_PROVIDER: OrganisationKind.CARE_PROVIDER,
     ApplyingAs.PHARMACY: OrganisationKind.PHARMACY,
 }
-
-
-def registered(form: Form, registers: Registers, day: date) -> Unit | None:
-    """Return the applicant's organisation in the code service on `day`, or None."""
-    typed = form.applicant.business_id
-    return registers.organisation(typed, day) if is_business_id(typed) else None
 
 
 def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
@@ -45,34 +38,28 @@ def of_account(application: Application) -> Deficiencies:
     return (lacking.APPLICANT_OF_ANOTHER_ACCOUNT.deficiency(),)
 
 
-def organisation_oid(form: Form, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+def organisation_oid(form: Form, registered: Registered) -> Deficiencies:
     """Require that a typed organisation OID derives from the business id, or is that of an own unit (A5)."""
-    oid = form.applicant.organisation_oid
+    oid, organisation = form.applicant.organisation_oid, registered.organisation
     if not oid or organisation is None or oid == derived_oid(organisation.business_id):
         return ()
-    if any(unit.oid == oid for unit in registers.units_of(organisation.business_id, day)):
+    if any(unit.oid == oid for unit in registered.units):
         return ()
     return (lacking.ORGANISATION_OID_MISMATCH.deficiency(),)
 
 
-def capacity(application: Application, organisation: Unit | None, registers: Registers, day: date) -> Deficiencies:
+def capacity(application: Application, registered: Registered) -> Deficiencies:
     """Require that the registers confirm the capacity that the organisation states (A8).
 
     A registered supplier's own application for a system signature certificate is refused. Where a corrected business
     id, the register or another capacity can still mend it, the application is returned.
     """
-    form = application.form
+    form, kinds = application.form, {unit.kind for unit in registered.units}
     if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
-        provides_care = not _kinds(organisation, registers, day).isdisjoint(_REGISTERED_AS.values())
-        may_apply = provides_care or registers.is_intermediary(form.applicant.business_id, day)
-        is_supplier = organisation is not None and not may_apply and not of_account(application)
+        may_apply = registered.is_intermediary or not kinds.isdisjoint(_REGISTERED_AS.values())
+        is_supplier = registered.organisation is not None and not may_apply and not of_account(application)
         return ((lacking.SUPPLIER_CANNOT_APPLY if is_supplier else lacking.CAPACITY_SUPPLIER).deficiency(),)
     kind = _REGISTERED_AS.get(form.applying_as)
-    if kind is None or organisation is None or kind in _kinds(organisation, registers, day):
+    if kind is None or registered.organisation is None or kind in kinds:
         return ()
     return (lacking.CAPACITY_MISMATCH.deficiency(),)
-
-
-def _kinds(organisation: Unit | None, registers: Registers, day: date) -> set[OrganisationKind]:
-    """Return the kinds that the organisation and its units are registered as."""
-    return set() if organisation is None else {unit.kind for unit in registers.units_of(organisation.business_id, day)}

@@ -7,7 +7,7 @@ from enum import StrEnum
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
-from servicecert_schemas.values import Usage
+from servicecert_schemas.values import CertificateType, SerialNumber, Text, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,40 @@ class KeyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What will be certified, apart from the key. The key usage is empty without a request."""
+
+    subject: Subject
+    names: ServerNames
+    usages: tuple[Usage, ...]
+    key_usage: tuple[KeyUsage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A certificate issued earlier for the same account."""
+
+    serial: SerialNumber
+    type: CertificateType
+    grant: Grant
+    key: JudgedKey | None
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """The result of looking up the certificate that an application follows, by its serial number as typed."""
+
+    typed: Text
+    earlier: Earlier | None
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """An application: the newest form and attachments, and the newest request, if any.
 
     `sent_at` is when the form was sent. `account_of` is the business id of the account's organisation, where known, and
-    `account_opened_at` when the account was opened. `follows_unknown` is true where the
-    lookup of the followed certificate found none. `key` is the record of the request's key. `of_canary` is true where
-    the case has an id of the canary.
+    `account_opened_at` when the account was opened. `earlier` is the certificate that the form follows, where it was
+    found. `key` is the record of the request's key. `of_canary` is true where the case has an id of the canary.
     """
 
     form: Form
@@ -58,16 +85,6 @@ class Application:
     sent_at: datetime | None = None
     account_of: str | None = None
     account_opened_at: datetime | None = None
-    follows_unknown: bool = False
+    earlier: Earlier | None = None
     key: KeyRecord | None = None
     of_canary: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What will be certified, apart from the key. The key usage is empty without a request."""
-
-    subject: Subject
-    names: ServerNames
-    usages: tuple[Usage, ...]
-    key_usage: tuple[KeyUsage, ...] = ()

@@ -6,7 +6,6 @@ from .deficiencies import Deficiencies
 
 
 def certificate_type(application: Application) -> Deficiencies:
-    """Require a type of the test environment of a case that counts nowhere."""
     if application.of_canary and not application.form.type.is_test:
         return (lacking.CANARY_FOR_PRODUCTION.deficiency(),)
     return ()

@@ -1,12 +1,10 @@
 """Kanta intermediaries and their mark (A9)."""
 
 import unicodedata
-from datetime import date
 from types import MappingProxyType
 
 from servicecert_schemas.application import ApplyingAs, Form
 
-from ..registers.snapshot import Registers
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies, printable
 
@@ -46,11 +44,11 @@ def with_canonical_mark(form: Form) -> Form:
     return form.model_copy(update={"technical_contact": contact.model_copy(update={"organisation": mark})})
 
 
-def intermediary(form: Form, registers: Registers, day: date) -> Deficiencies:
+def intermediary(form: Form, *, is_listed: bool) -> Deficiencies:
     """Require that an applying Kanta intermediary is listed, and that listed ones, and no others, have the mark."""
     typed = form.technical_contact.organisation
     marked = mark_of(typed) is not None
-    if registers.is_intermediary(form.applicant.business_id, day):
+    if is_listed:
         mark_is_needed = not (form.type.is_server or marked)
         return (lacking.INTERMEDIARY_MARK_MISSING.deficiency(),) if mark_is_needed else ()
     unlisted = (

@@ -1,16 +1,20 @@
 """Apply all rules: an application is granted, or gets all its deficiencies at once (A10)."""
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
 from servicecert_pki.profile import KeyUsage, Profile
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
+from servicecert_schemas.application import Form
+from servicecert_schemas.case import Renewal
 from servicecert_schemas.certificate import Subject
 from servicecert_schemas.values import Usage
 
 from ..deadlines import day_of
+from ..registers.lookup import Registered, look_up
 from ..registers.snapshot import Registers
 from . import (
     applicant,
@@ -20,6 +24,7 @@ from . import (
     letters,
     names,
     recipients,
+    renewal,
     signatory,
     subject,
     system,
@@ -33,24 +38,45 @@ MOST_DEFICIENCIES = 50
 """How many deficiencies are reported at most, so that a case always fits an event."""
 
 
-def judge(application: Application, registers: Registers, profiles: Profiles, sent: datetime) -> Grant | Deficiencies:
-    """Judge the application as of the moment it was sent. A missing request is no deficiency: the case waits (A3)."""
-    form, day, profile = application.form, day_of(sent), profiles[application.form.type]
-    organisation = applicant.registered(form, registers, day)
-    matched, wrong_unit = unit.matched_unit(form, organisation, registers, day)
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The outcome, the form with the canonical mark (A9), and the comparison of a granted renewal (A14)."""
+
+    outcome: Grant | Deficiencies
+    form: Form
+    renewal: Renewal | None = None
+
+
+def judge(application: Application, registers: Registers, profiles: Profiles, sent: datetime) -> Judgement:
+    """Judge the application as of the moment it was sent."""
+    form = application.form
+    registered = look_up(registers, form, application.attachments, day_of(sent))
+    outcome = _outcome(application, registered, profiles[form.type], sent)
+    marked = intermediary.with_canonical_mark(form) if registered.is_intermediary else form
+    if not isinstance(outcome, Grant):
+        return Judgement(outcome, marked)
+    return Judgement(outcome, marked, renewal.renewal(application, outcome))
+
+
+def _outcome(
+    application: Application, registered: Registered, profile: Profile, sent: datetime
+) -> Grant | Deficiencies:
+    """Return what is granted, or what lacks. A missing request is no deficiency: the case waits (A3)."""
+    form, day, organisation = application.form, day_of(sent), registered.organisation
+    matched, wrong_unit = unit.matched_unit(form, registered)
     server_names, wrong_names = names.server_names(form, profile)
     usages, wrong_usages = names.usages(form, profile)
     o, unfit_o = subject.organisation_name(organisation, profile)
     ou, unfit_ou = subject.unit_name(matched, profile)
-    cn, unfit_cn = subject.common_name(form, organisation, server_names, registers, profile)
+    cn, unfit_cn = subject.common_name(form, organisation, server_names, registered.systems, profile)
     deficiencies = (
         *canary.certificate_type(application),
         *applicant.business_id(form, organisation),
         *applicant.of_account(application),
-        *applicant.organisation_oid(form, organisation, registers, day),
-        *applicant.capacity(application, organisation, registers, day),
+        *applicant.organisation_oid(form, registered),
+        *applicant.capacity(application, registered),
         *signatory.signatory(application),
-        *intermediary.intermediary(form, registers, day),
+        *intermediary.intermediary(form, is_listed=registered.is_intermediary),
         *wrong_unit,
         *letters.typed_names(form, matched),
         *unfit_o,
@@ -58,7 +84,7 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
         *unfit_cn,
         *wrong_names,
         *wrong_usages,
-        *system.conformity(application, organisation, matched, registers, day),
+        *system.conformity(application, matched, registered, day),
         *validity.start_date(form, day),
         *validity.validity_days(form, profile, sent),
         *validity.follows(application),
@@ -77,7 +103,6 @@ def judge(application: Application, registers: Registers, profiles: Profiles, se
 
 
 def _key_usage(application: Application, profile: Profile, usages: tuple[Usage, ...]) -> tuple[KeyUsage, ...]:
-    """Return the key usage of the request's key, from its profile."""
     if application.csr is None or application.csr.key is None:
         return ()
     return _in_order(profile.key_usage(KeyFamily(application.csr.key.family), usages))

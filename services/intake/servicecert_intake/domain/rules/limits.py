@@ -18,12 +18,10 @@ def usages(profile: Profile) -> Texts:
 
 
 def rsa_sizes(profile: Profile) -> Texts:
-    """Return the allowed sizes of RSA keys."""
     return _choice(map(_untranslated, map(str, profile.keys[KeyFamily.RSA].sizes)))
 
 
 def curves(profile: Profile) -> Texts:
-    """Return the allowed curves of EC keys."""
     return _choice(_untranslated(CURVES[size]) for size in profile.keys[KeyFamily.EC].sizes)
 
 

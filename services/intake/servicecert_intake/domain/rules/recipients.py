@@ -23,7 +23,6 @@ def recipients(form: Form) -> tuple[Recipient, ...]:
 
 
 def addresses(form: Form) -> Deficiencies:
-    """Require that every e-mail address is valid."""
     return tuple(
         lacking.EMAIL_WRONG.deficiency(field)
         for role, field, email, name in _addressees(form)
@@ -47,7 +46,6 @@ def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None],
 
 
 def _recipient(role: RecipientRole, email: str, name: str | None) -> Recipient | None:
-    """Return the recipient, or None for an invalid address."""
     address = mailbox(email)
     try:
         return None if address is None else Recipient(role=role, email=address, name=name)

@@ -1,36 +1,17 @@
 """Compare a renewal with the certificate that it follows: subject, names and key usage (A14)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
-from servicecert_schemas.values import CertificateType, SerialNumber, Text
+from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.texts import read_texts
 
-from .application import Grant, JudgedKey
+from .application import Application, Earlier, Followed, Grant
 
 _LONGEST = 1_000
 """How many characters of each value are shown; the differences of lists are shown whole."""
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A certificate issued earlier for the same account."""
-
-    serial: SerialNumber
-    type: CertificateType
-    grant: Grant
-    key: JudgedKey | None
-
-
-@dataclass(frozen=True, slots=True)
-class Followed:
-    """The result of looking up the certificate that an application follows, by its serial number as typed."""
-
-    typed: Text
-    earlier: Earlier | None
 
 
 LOOK_UP = "look-up"
@@ -68,12 +49,16 @@ NOTES = read_texts(
 """The notes on a reused key and on each field that differs."""
 
 
-def renewal(type: CertificateType, grant: Grant, key: JudgedKey | None, earlier: Earlier) -> Renewal:
-    """Return the comparison that the applicant sees."""
+def renewal(application: Application, grant: Grant) -> Renewal | None:
+    """Return the comparison that the applicant sees; None where the application follows no certificate."""
+    earlier, csr = application.earlier, application.csr
+    if earlier is None:
+        return None
+    key = None if csr is None else csr.key
     shared = key is not None and earlier.key is not None and key.sha256 == earlier.key.sha256
     return Renewal(
         serial=earlier.serial,
-        differences=tuple(_differences(type, grant, earlier)),
+        differences=tuple(_differences(application.form.type, grant, earlier)),
         key_reused=NOTES["key-reused"] if shared else None,
     )
 

@@ -1,11 +1,14 @@
 """The subject's fields: from the registers and the form, never from the request. Their lengths are the profile's."""
 
+from collections.abc import Mapping
+
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
+from servicecert_schemas.register import RegisteredSystem
 
-from ..registers.snapshot import Registers, Unit
+from ..registers.snapshot import Unit
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies, Lack
 from .letters import foreign
@@ -36,7 +39,11 @@ def unit_name(matched: MatchedUnit | None, profile: Profile) -> Fitting:
 
 
 def common_name(
-    form: Form, organisation: Unit | None, names: ServerNames | None, registers: Registers, profile: Profile
+    form: Form,
+    organisation: Unit | None,
+    names: ServerNames | None,
+    systems: Mapping[str, RegisteredSystem],
+    profile: Profile,
 ) -> Fitting:
     """Return CN: a server's first host name that fits; else the information system's name; else the organisation's.
 
@@ -48,7 +55,7 @@ def common_name(
     system = form.information_system
     if system is None:
         return (None, ()) if organisation is None else _organisation(organisation, longest)
-    entry = registers.system(system.system_id)
+    entry = systems.get(system.system_id)
     if entry is None or len(entry.name) > longest:
         return _fitting(system.name, None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
     return _fitting(entry.name, None, lacking.SYSTEM_NAME_UNFIT, longest)

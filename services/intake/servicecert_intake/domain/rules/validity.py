@@ -39,4 +39,5 @@ def validity_days(form: Form, profile: Profile, sent: datetime) -> Deficiencies:
 
 def follows(application: Application) -> Deficiencies:
     """Require that the followed certificate is one of the account's (A14). Another account's is not disclosed."""
-    return (lacking.FOLLOWS_UNKNOWN.deficiency(),) if application.follows_unknown else ()
+    unknown = bool(application.form.follows) and application.earlier is None
+    return (lacking.FOLLOWS_UNKNOWN.deficiency(),) if unknown else ()

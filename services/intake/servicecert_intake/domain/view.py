@@ -1,0 +1,188 @@
+"""What others see of a case: its view and next step (E1, E4), the accepted application, and how long it took."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from servicecert_schemas.case import NEXT_ACTORS, AppliedFor, CaseChanged, CaseState, NextActor
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.values import Texts
+from servicecert_worker.core.texts import read_texts
+
+from .case import Case, history, mails_ended, revocation_of
+
+MOST_TYPED_CHARACTERS = 20_000
+"""How many characters of typed names a view repeats, so that every case fits an event: a hundred of the longest."""
+
+NEXT_STEPS = read_texts(
+    "servicecert_intake.domain",
+    "next-steps",
+    (
+        *CaseState,
+        "returned-without-request",
+        "undelivered",
+        "correct-the-address",
+        "address-missed",
+        "shortened",
+        "stopped",
+    ),
+)
+"""The texts of the next step, by state or by a situation within one."""
+
+_SUPPLEMENTED = (CaseState.RETURNED, CaseState.WAITING_FOR_CSR)
+_WITH_THE_SERVICE = (CaseState.ACCEPTED, CaseState.ISSUED, CaseState.DELIVERED)
+
+
+def case_changed(case: Case) -> CaseChanged:
+    state = case.state
+    return CaseChanged(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        version=case.version,
+        state=state,
+        type=case.form.type,
+        language=case.form.language,
+        applied_for=_applied_for(case),
+        deficiencies=case.deficiencies,
+        next_step=next_step(case, state),
+        acts_next=acts_next(case, state),
+        due=case.due,
+        decision=case.decision,
+        certificate=case.certificate,
+        revocation=revocation_of(case),
+        deliveries=case.deliveries,
+        answer=case.answer,
+        history=history(case),
+        recipients=case.recipients,
+        lapses=case.lapses,
+        renewal=case.renewal,
+    )
+
+
+def _applied_for(case: Case) -> AppliedFor:
+    form = case.form
+    dns = _first(form.names.dns, MOST_TYPED_CHARACTERS)
+    system = form.information_system
+    return AppliedFor(
+        business_id=form.applicant.business_id,
+        unit_long_name=form.unit_long_name,
+        dns=dns,
+        ip=_first(form.names.ip, MOST_TYPED_CHARACTERS - sum(map(len, dns))),
+        usages=form.usages,
+        information_system=None if system is None else system.name,
+        customer_reference=form.customer_reference,
+    )
+
+
+def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
+    """Return the first names that fit into this many characters."""
+    fitting: list[str] = []
+    for name in names:
+        characters -= len(name)
+        if characters < 0:
+            break
+        fitting.append(name)
+    return tuple(fitting)
+
+
+def accepted_application(case: Case) -> ApplicationAccepted | None:
+    """Return what issuing needs of an accepted case, the same each time; None once the issuer has answered."""
+    form, forwarded = case.form, case.forwarded
+    if forwarded is None or case.decision is None or case.grant is None or case.due is None:
+        return None
+    return ApplicationAccepted(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        decision_id=case.decision.decision_id,
+        type=form.type,
+        subject=case.grant.subject,
+        names=case.grant.names,
+        usages=case.grant.usages,
+        csr=forwarded.csr,
+        start_date=form.start_date,
+        validity_days=form.validity_days,
+        due=case.due,
+        language=form.language,
+        recipients=case.recipients,
+        profile_version=forwarded.profile_version,
+    )
+
+
+def next_step(case: Case, state: CaseState) -> Texts:
+    """Return the next step of a case in `state`.
+
+    It says so where a certificate is shorter than was accepted (B1), and what to do where a mail did not arrive (C3).
+    """
+    undelivered = _is_undelivered(case, state)
+    step = NEXT_STEPS["undelivered"] if undelivered else _step(case, state)
+    if is_shortened(case) and state in _WITH_THE_SERVICE:
+        step = _both(step, NEXT_STEPS["shortened"])
+    if undelivered or not is_missed(case):
+        return step
+    if state in _SUPPLEMENTED:
+        return _both(step, NEXT_STEPS["correct-the-address"])
+    return _both(step, NEXT_STEPS["address-missed"]) if state in _WITH_THE_SERVICE else step
+
+
+def acts_next(case: Case, state: CaseState) -> NextActor:
+    """Return who acts next in a case in `state`: the applicant, if a mail with the certificate did not arrive (C3)."""
+    if _is_undelivered(case, state) or (state is CaseState.DELIVERED and is_missed(case)):
+        return NextActor.APPLICANT
+    return NEXT_ACTORS[state]
+
+
+def _is_undelivered(case: Case, state: CaseState) -> bool:
+    return state is CaseState.ISSUED and mails_ended(case)
+
+
+def _step(case: Case, state: CaseState) -> Texts:
+    if state is CaseState.RETURNED and case.csr is None:
+        return NEXT_STEPS["returned-without-request"]
+    if state is CaseState.ACCEPTED and is_stopped(case):
+        return NEXT_STEPS["stopped"]
+    return NEXT_STEPS[state]
+
+
+def _both(first: Texts, second: Texts) -> Texts:
+    return Texts(sv=f"{first.sv} {second.sv}", fi=f"{first.fi} {second.fi}", en=f"{first.en} {second.en}")
+
+
+def is_stopped(case: Case) -> bool:
+    """Return whether the last answer says that issuing is stopped by a fault on the authority's side (B3)."""
+    return case.answer is not None and case.answer.code == "stopped"
+
+
+def is_shortened(case: Case) -> bool:
+    """Return whether the certificate is valid for fewer days than accepted, as it was signed after it was due (B1)."""
+    asked, certificate = case.form.validity_days, case.certificate
+    if asked is None or certificate is None:
+        return False
+    return certificate.not_after - certificate.not_before < timedelta(days=asked) - timedelta(seconds=1)
+
+
+def is_missed(case: Case) -> bool:
+    """Return whether the last mail to a current recipient of the case failed."""
+    last = {mail.recipient: mail for mail in case.deliveries}
+    return any(each.role in last and not last[each.role].delivered for each in case.recipients)
+
+
+_SINCE = {
+    CaseState.ACCEPTED: CaseState.SUBMITTED,
+    CaseState.ISSUED: CaseState.SUBMITTED,
+    CaseState.DELIVERED: CaseState.SUBMITTED,
+    CaseState.REVOKED: CaseState.REVOCATION_REQUESTED,
+}
+
+
+def stages(before: Case | None, after: Case) -> Sequence[tuple[str, float]]:
+    """Return the stages that a case has reached, with the seconds since its submission, or since the request."""
+    reached = _began(before) if before is not None else {}
+    began = _began(after)
+    return [
+        (str(state), max(0.0, (began[state] - began[since]).total_seconds()))
+        for state, since in _SINCE.items()
+        if state in began and state not in reached and since in began
+    ]
+
+
+def _began(case: Case) -> Mapping[CaseState, datetime]:
+    return {entry.state: entry.at for entry in reversed(history(case)) if isinstance(entry.state, CaseState)}
