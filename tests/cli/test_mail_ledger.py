@@ -9,8 +9,7 @@ import asyncpg
 import pytest
 from commandline import do, one_sentence, read_json
 from servicecert_notifier.domain import contents
-from servicecert_notifier.domain.ledger import Ledger
-from servicecert_notifier.domain.planning import Mailing, planned
+from servicecert_notifier.domain.ledger import Ledger, Mailing, planned
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
 from servicecert_notifier.domain.task import MailOutcome, MailState

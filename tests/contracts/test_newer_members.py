@@ -33,8 +33,7 @@ from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.unissuable import unissuable
 from servicecert_notifier.domain import decide as notifier
 from servicecert_notifier.domain.case_facts import CaseFacts
-from servicecert_notifier.domain.ledger import Ledger
-from servicecert_notifier.domain.planning import addressed
+from servicecert_notifier.domain.ledger import Ledger, addressed
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.crl import Reason

@@ -157,12 +157,12 @@ class RefusedContent(Value):''',
             words = f"{MAIL_TEXTS}/{language}/words.toml"
             copy.edit(words, "\n[told]\n", '\n[told]\napplication-withdrawn = "withdrawn"\n')
         copy.edit(
-            f"{NOTIFIER}/domain/planning.py",
+            f"{NOTIFIER}/domain/kinds.py",
             "        MailKind.APPLICATION_LAPSED: _APPLICANTS,\n",
             "        MailKind.APPLICATION_LAPSED: _APPLICANTS,\n        MailKind.APPLICATION_WITHDRAWN: _APPLICANTS,\n",
         )
         contents = f"{NOTIFIER}/domain/contents.py"
-        copy.edit(contents, "    RevokedContent,\n)", "    RevokedContent,\n    WithdrawnContent,\n)")
+        copy.edit(contents, "ReturnedContent, RevokedContent\n", "ReturnedContent, RevokedContent, WithdrawnContent\n")
         copy.edit(
             contents,
             "        case CaseState.LAPSED:",

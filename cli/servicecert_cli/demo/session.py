@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
-from servicecert_notifier.domain.planning import addressed
+from servicecert_notifier.domain.ledger import addressed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.event import EventData

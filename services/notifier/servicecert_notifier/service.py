@@ -13,8 +13,7 @@ from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, T
 
 from .domain.decide import decide, is_relevant
 from .domain.examine import examine
-from .domain.ledger import Ledger
-from .domain.planning import INTENT
+from .domain.ledger import INTENT, Ledger
 from .domain.recall import RECALL
 from .domain.reminders import Prepared
 from .domain.task import MailOutcome, MailTask

@@ -6,8 +6,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import MIN_RETRY_PERIOD, decide, is_relevant
-from servicecert_notifier.domain.ledger import Ledger
-from servicecert_notifier.domain.planning import RETRY_PERIOD
+from servicecert_notifier.domain.ledger import RETRY_PERIOD, Ledger
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
 from servicecert_schemas import (

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.planning import MOST_AN_HOUR, RETRY
+from servicecert_notifier.domain.ledger import MOST_AN_HOUR, RETRY
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.service import MIGRATIONS, NAME

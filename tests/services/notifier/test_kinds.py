@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.planning import AUDIENCES, addressed
+from servicecert_notifier.domain.kinds import AUDIENCES
+from servicecert_notifier.domain.ledger import addressed
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Ledger, Notice, NoticeKind
+from servicecert_notifier.domain.ledger import Ledger
 from servicecert_notifier.domain.owed import owed
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE
-from servicecert_notifier.domain.task import MailOutcome, MailState
+from servicecert_notifier.domain.task import MailOutcome, MailState, Notice, NoticeKind
 from servicecert_schemas import CaseChanged, CertificateIssued, CertificateRevoked, DeadlineWarned, EventData
 from servicecert_worker.core.decider import Due, Event, Result
 

@@ -14,8 +14,7 @@ import pytest
 from identities import Identities, any_signer
 from servicecert_notifier import service as module
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.planning import outdated
-from servicecert_notifier.domain.recall import RECALL
+from servicecert_notifier.domain.recall import RECALL, outdated
 from servicecert_notifier.domain.task import MailTask
 from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
 from servicecert_schemas.codec import to_record

@@ -6,11 +6,10 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Ledger, Notice, NoticeKind
-from servicecert_notifier.domain.planning import with_superseded
+from servicecert_notifier.domain.ledger import Ledger, with_superseded
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
-from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
+from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState, Notice, NoticeKind
 from servicecert_schemas import (
     AnswerClass,
     CaseState,

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
+from servicecert_notifier.domain.ledger import RETRY
 from servicecert_notifier.domain.reminders import Prepared
-from servicecert_notifier.domain.settling import RETRY
 from servicecert_notifier.domain.task import NO_ANSWER, MailState
 from servicecert_worker.core.decider import Due, Result, Task
 from services.notifier.smtp_script import DIES, STALLS, Script

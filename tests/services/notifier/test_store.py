@@ -9,10 +9,9 @@ import asyncpg
 import pytest
 from databases import administer
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Notice, NoticeKind
 from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
-from servicecert_notifier.domain.task import MailState
+from servicecert_notifier.domain.task import MailState, Notice, NoticeKind
 from servicecert_notifier.operator.mail_requests import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare

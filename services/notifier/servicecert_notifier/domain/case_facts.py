@@ -158,5 +158,4 @@ def _application(data: CaseChanged) -> Application:
 
 
 def sentences(deficiencies: tuple[Deficiency, ...], language: Language) -> tuple[str, ...]:
-    """Return the deficiencies as sentences in one language."""
     return tuple(deficiency.texts.in_language(language) for deficiency in deficiencies)

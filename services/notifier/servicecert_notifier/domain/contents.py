@@ -1,25 +1,13 @@
 """The content of each mail, made from the event that it reports (C1, C4, D5). Pure."""
 
-from datetime import datetime
 from hashlib import sha256
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
 
-from .case_facts import Correspondence, application_name, sentences
-from .reminders import Expiry, Reminder, day_of
-from .task import (
-    Content,
-    ExpiringContent,
-    InvitedContent,
-    IssuedContent,
-    LapsedContent,
-    NearsLapseContent,
-    RefusedContent,
-    ReturnedContent,
-    RevokedContent,
-)
+from .case_facts import application_name, sentences
+from .task import Content, InvitedContent, IssuedContent, LapsedContent, RefusedContent, ReturnedContent, RevokedContent
 
 
 def occasion_of(case: CaseChanged) -> str:
@@ -71,37 +59,8 @@ def _reasons(case: CaseChanged) -> tuple[str, ...]:
 
 
 def of_issued(event: CertificateIssued) -> Content:
-    """Return the content for a new certificate: the event's fields of the same names."""
     return IssuedContent.model_validate(event, from_attributes=True)
 
 
 def of_revoked(event: CertificateRevoked) -> Content:
-    """Return the content for a revocation: the event's fields of the same names."""
     return RevokedContent.model_validate(event, from_attributes=True)
-
-
-def of_reminder(reminder: Reminder, correspondence: Correspondence, now: datetime) -> tuple[Content, str]:
-    """Return the content of a reminder, and the occasion for which it is sent once."""
-    if isinstance(reminder, Expiry):
-        certificate = reminder.certificate
-        content = ExpiringContent(
-            kind=reminder.kind,
-            type=correspondence.type,
-            serial=certificate.serial,
-            serial_decimal=certificate.serial_decimal,
-            subject=certificate.subject,
-            not_after=certificate.not_after,
-            days_left=(day_of(certificate.not_after) - day_of(now)).days,
-        )
-        return content, certificate.serial
-    application, warned = reminder.application, reminder.warned
-    lapse = NearsLapseContent(
-        type=correspondence.type,
-        applied_for=application.name,
-        customer_reference=application.reference,
-        waits_for_csr=application.waits_for_csr,
-        lacking=application.lacking,
-        since=warned.since,
-        lapses=warned.until,
-    )
-    return lapse, str(warned.mark)

@@ -10,12 +10,11 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Result, Unanswerable
 
-from . import contents, reminders
+from . import contents
 from .case_facts import with_event
 from .examine import Unfitting
-from .ledger import Ledger
-from .planning import RETRY_PERIOD, Mailing, Planned, planned
-from .reminders import REMIND, Prepared
+from .ledger import RETRY_PERIOD, Ledger, Mailing, Planned, planned
+from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
 
 MIN_RETRY_PERIOD = timedelta(days=1)
@@ -23,14 +22,19 @@ MIN_RETRY_PERIOD = timedelta(days=1)
 
 
 def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Plan the mails that an event causes, record a mail's result, send a reminder. Anything else changes nothing."""
+    """Plan the mails that an event causes, record a mail's result, send a reminder. Anything else changes nothing.
+
+    Raise `Unanswerable` for a certificate that must not be mailed (F2).
+    """
     match happened:
+        case Event(facts=Unfitting(code=code, text=text)):
+            raise Unanswerable(code, text)
         case Event():
             return _apply_event(state, happened, now)
         case Result():
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
-            return _remind(state, prepared, now)
+            return remind(state, prepared, now)
         case _:
             return woken(state, happened, prepared, now)
 
@@ -58,10 +62,8 @@ def _concerns_mails(case: CaseChanged) -> bool:
 
 
 def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
-    """Add an event's facts to its case, and plan the mails that it causes. Raises Unanswerable (F2)."""
+    """Add an event's facts to its case, and plan the mails that it causes."""
     data = event.data
-    if isinstance(event.facts, Unfitting):
-        raise Unanswerable(event.facts.code, event.facts.text)
     if not isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned):
         return Decision(state)
     before = state or Ledger(data.case_id)
@@ -72,13 +74,12 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     after, intents, held = Planned(informed) if occasion is None else planned(informed, occasion)
     if after is before:
         return Decision(state)
-    wake_at = reminders.wake_at(after, now) if is_new else None
-    unchanged = wake_at == (reminders.wake_at(before, now) if is_new else None)
-    return Decision(after, intents=intents, deadlines=held if unchanged else (*held, Deadline(REMIND, wake_at)))
+    at = wake_at(after, now) if is_new else None
+    unchanged = at == (wake_at(before, now) if is_new else None)
+    return Decision(after, intents=intents, deadlines=held if unchanged else (*held, Deadline(REMIND, at)))
 
 
 def _occasion(event: Event, now: datetime) -> Mailing | None:
-    """Return the mails that an event causes."""
     match event.data:
         case CertificateIssued() as issued:
             give_up_at = max(issued.due, now + MIN_RETRY_PERIOD)
@@ -92,28 +93,3 @@ def _occasion(event: Event, now: datetime) -> Mailing | None:
             return Mailing(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
         case _:
             return None
-
-
-def _remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Send the reminder that is due, if the rate limits allow it now. Otherwise set a deadline for when they do."""
-    key = str(ledger.case_id)
-    reminder = reminders.due_reminder(ledger, prepared.others.get(key, ()), now)
-    to = ledger.facts.correspondence
-    if reminder is None or to is None:
-        return _after_reminder(ledger, now)
-    slot = ledger.facts.slot or prepared.slots.get(key, now)
-    if slot > now + reminders.SOON:
-        held = replace(ledger, facts=replace(ledger.facts, slot=slot))
-        return Decision(held, deadlines=(Deadline(REMIND, slot),))
-    content, about = contents.of_reminder(reminder, to, now)
-    after, intents, _ = planned(ledger, Mailing(content, about, to.language, to.recipients, now, now + RETRY_PERIOD))
-    return replace(_after_reminder(after, now), intents=intents)
-
-
-def _after_reminder(ledger: Ledger, now: datetime) -> Decision[Ledger]:
-    """Clear the warning and the slot, which are used or outdated, and set the deadline of the next reminder."""
-    facts = ledger.facts
-    if facts.warned is not None or facts.slot is not None:
-        ledger = replace(ledger, facts=replace(facts, warned=None, slot=None))
-    wake_at = reminders.next_wake_at(ledger, now)
-    return Decision(ledger, deadlines=() if wake_at is None else (Deadline(REMIND, wake_at),))

@@ -1,17 +1,62 @@
-"""The mail ledger of a case: one row for each mail, so that it is sent once (C3, I9). No row holds an address (E3)."""
+"""The mail ledger of a case: one row for each mail, so that it is sent once (C3, I9). No row holds an address (E3).
 
+An event plans mails, once for each recipient (C1, C3, C4, D5): each becomes a row and an intent. A deferred mail that a
+new one makes outdated is not retried. A mail that failed is reported to another recipient.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
+from datetime import datetime, timedelta
+from itertools import islice
+from types import MappingProxyType
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from servicecert_schemas.certificate import RecipientRole
-from servicecert_schemas.mail import MailKind
+from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
+from servicecert_schemas.mail import (
+    AnswerClass,
+    MailBounced,
+    MailEvent,
+    MailGivenUp,
+    MailHandedOver,
+    MailKind,
+    MailRefused,
+)
+from servicecert_schemas.mailboxes import identity
+from servicecert_schemas.values import Language
+from servicecert_worker.core.decider import Deadline, Decision, Intent
 
 from .case_facts import NO_FACTS, CaseFacts
-from .task import MailState, MailTask
+from .kinds import ALL_ROLES, AUDIENCES, LIMITED, SUPERSEDES
+from .task import NO_ANSWER, AddressRefusedContent, Content, MailState, MailTask
 
 _MAILS = UUID("6f0b1f0e-6c0e-5d52-9d1c-5f1f6d9f3a51")
+
+INTENT = "mail"
+
+RETRY = "try/"
+"""The prefix of the kind of a deadline that tries a mail, again or for the first time; the mail's id follows."""
+
+MOST_AN_HOUR = 10
+"""How many mails of a case a recipient gets in an hour at most (F5): a form that is sent again and again is no cannon.
+
+A further mail is tried an hour later, unless a newer one makes it outdated. Mails about a certificate are few.
+"""
+
+_HOUR = timedelta(hours=1)
+
+RETRY_PERIOD = timedelta(days=5)
+"""How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
+
+_EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
+    {
+        MailState.HANDED_OVER: MailHandedOver,
+        MailState.REFUSED: MailRefused,
+        MailState.GIVEN_UP: MailGivenUp,
+        MailState.BOUNCED: MailBounced,
+    }
+)
+_UNDELIVERABLE = (MailState.REFUSED, MailState.BOUNCED)
 
 
 def mail_id(case_id: UUID, kind: MailKind, occasion: str, role: RecipientRole, place: int) -> UUID:
@@ -20,7 +65,6 @@ def mail_id(case_id: UUID, kind: MailKind, occasion: str, role: RecipientRole, p
 
 
 def resend_id(notice_id: UUID) -> UUID:
-    """Return the id of the mail that an operator's request causes."""
     return uuid5(_MAILS, f"resend/{notice_id}")
 
 
@@ -59,29 +103,6 @@ class Row:
     order: MailTask | None = field(default=None, compare=False, repr=False)
 
 
-class NoticeKind(StrEnum):
-    """The kinds of notices."""
-
-    RESEND = "resend"
-    BOUNCE = "bounce"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A notice about a mail that comes from no topic: an operator's request to send it again, or a bounce report.
-
-    `text` is the operator's reason or the bounce's status, `address` an operator's new address for the mail.
-    """
-
-    id: UUID
-    case_id: UUID
-    mail_id: UUID
-    kind: NoticeKind
-    text: str
-    at: datetime
-    address: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """All rows of a case, in the order in which they were planned, and the facts of the case."""
@@ -97,10 +118,215 @@ class Ledger:
                 return row
         raise LookupError(f"The mail ledger of this case has no mail {mail_id}.")
 
-    def with_planned(self, rows: tuple[Row, ...]) -> "Ledger":
-        """Return the ledger with more rows at its end."""
-        return replace(self, rows=self.rows + rows)
+    def with_planned(self, rows: Sequence[Row]) -> "Ledger":
+        return replace(self, rows=(*self.rows, *rows))
 
     def with_row(self, changed: Row) -> "Ledger":
-        """Return the ledger with one row replaced."""
         return replace(self, rows=tuple(changed if row.mail_id == changed.mail_id else row for row in self.rows))
+
+
+class Planned(NamedTuple):
+    """The ledger with new mails, their intents, and the deadlines of those that come later."""
+
+    ledger: Ledger
+    intents: tuple[Intent, ...] = ()
+    deadlines: tuple[Deadline, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
+
+    content: Content
+    about: str
+    language: Language
+    recipients: Recipients
+    date: datetime
+    give_up_at: datetime
+
+
+def planned(ledger: Ledger, occasion: Mailing) -> Planned:
+    """Return the ledger with the mails not planned before, and their intents; the same ledger if there are none.
+
+    Deferred mails that are now outdated become superseded. A mail beyond `MOST_AN_HOUR` is deferred.
+    """
+    existing = {row.mail_id for row in ledger.rows}
+    kind = occasion.content.kind
+    rows: list[Row] = []
+    intents: list[Intent] = []
+    deadlines: list[Deadline] = []
+    for recipient, place in addressed(occasion.recipients, kind):
+        role = RecipientRole(recipient.role)
+        identity = mail_id(ledger.case_id, kind, occasion.about, role, place)
+        if identity in existing:
+            continue
+        task = MailTask(
+            mail_id=identity,
+            case_id=ledger.case_id,
+            language=recipient.language or occasion.language,
+            recipient=recipient,
+            date=occasion.date,
+            give_up_at=occasion.give_up_at,
+            content=for_role(occasion.content, role),
+        )
+        row = Row(
+            identity,
+            kind,
+            occasion.about,
+            role,
+            place,
+            planned_at=occasion.date,
+            give_up_at=occasion.give_up_at,
+            order=task,
+        )
+        if _is_too_soon(ledger, row):
+            row = replace(row, state=MailState.DEFERRED, next_try_at=occasion.date + _HOUR)
+            deadlines.append(Deadline(f"{RETRY}{identity}", row.next_try_at))
+        else:
+            intents.append(Intent(INTENT, task))
+        rows.append(row)
+    after = with_superseded(ledger, rows).with_planned(rows) if rows else ledger
+    return Planned(after, tuple(intents), tuple(deadlines))
+
+
+def _is_too_soon(ledger: Ledger, new: Row) -> bool:
+    """Return whether the recipient has got the most mails of the case in the hour before. Copies of operators count."""
+    same = (
+        row
+        for row in ledger.rows
+        if (row.recipient, row.place) == (new.recipient, new.place)
+        and row.kind in LIMITED
+        and abs(new.planned_at - row.planned_at) < _HOUR
+        and (row.attempts or row.state is not MailState.SUPERSEDED)
+    )
+    return new.kind in LIMITED and sum(1 for _ in same) >= MOST_AN_HOUR
+
+
+def for_role(content: Content, role: RecipientRole) -> Content:
+    """Return the content for a recipient of this role (E3): only the orderer reads the customer's reference."""
+    if role is RecipientRole.ORDERER or getattr(content, "customer_reference", None) is None:
+        return content
+    return content.model_copy(update={"customer_reference": None})
+
+
+def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:
+    """Return the recipients of a mail of this kind, each address once, each with its place among those of its role.
+
+    If no recipient has a role of the audience, the mail goes to the first one, so that somebody is informed. An unknown
+    role gets no mail.
+    """
+    once = tuple(_addressed_once(recipients, AUDIENCES[kind]))
+    return once or tuple(islice(_addressed_once(recipients, ALL_ROLES), 1))
+
+
+def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) -> Iterator[tuple[Recipient, int]]:
+    """Return recipients with different addresses.
+
+    Code that waits for the mails of all recipients counts addresses in the same way.
+    """
+    seen: set[tuple[str, str]] = set()
+    places: dict[str, int] = {}
+    for recipient in recipients:
+        address = identity(recipient.email)
+        if recipient.role in roles and address not in seen:
+            seen.add(address)
+            places[recipient.role] = places.get(recipient.role, 0) + 1
+            yield recipient, places[recipient.role]
+
+
+def with_superseded(ledger: Ledger, new: Sequence[Row]) -> Ledger:
+    """Return the ledger with the deferred mails superseded that new ones make outdated. Planned mails stay."""
+    return replace(ledger, rows=tuple(_after(new, row) for row in ledger.rows))
+
+
+def _after(new: Sequence[Row], row: Row) -> Row:
+    newer = next((each for each in new if row.state is MailState.DEFERRED and _makes_outdated(each, row)), None)
+    return row if newer is None else superseded(row, newer.mail_id, newer.planned_at)
+
+
+def superseded(row: Row, by: UUID, at: datetime) -> Row:
+    """Return an open mail as superseded by another one. Its deadline remains, and changes nothing."""
+    return replace(row, state=MailState.SUPERSEDED, superseded_by=by, next_try_at=None, settled_at=at)
+
+
+def is_outdated(row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether a later occasion of the case makes a mail outdated: it is not worth sending again."""
+    return any(outdating(row, rows))
+
+
+def outdating(row: Row, rows: Sequence[Row]) -> Iterator[Row]:
+    others = (new for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
+    return (new for new in others if _makes_outdated(new, row))
+
+
+def _makes_outdated(new: Row, row: Row) -> bool:
+    """Return whether a mail makes an older one outdated. Topics may overtake one another, so the dates decide.
+
+    A mail about a revocation replaces an earlier one to the same recipient only, never to one of those who asked: each
+    of them is another person.
+    """
+    if row.planned_at > new.planned_at or row.kind not in SUPERSEDES.get(new.kind, ()):
+        return False
+    same = row.recipient is not RecipientRole.REQUESTER and (row.recipient, row.place) == (new.recipient, new.place)
+    return same or row.kind is not MailKind.CERTIFICATE_REVOKED
+
+
+def ended(ledger: Ledger, row: Row, at: datetime) -> Decision[Ledger]:
+    """Record a mail that came to a final state at a moment, and publish it. A failed address is reported."""
+    event = event_of(ledger.case_id, row, row.state, at)
+    after, intents, _ = _report_address(ledger.with_row(row), row, at)
+    return Decision(after, events=(event,), intents=intents)
+
+
+def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEvent:
+    """Return the event that a tried mail came to a state. A bounce is a permanent answer, by another server."""
+    answer = "5" if state is MailState.BOUNCED else row.answer or NO_ANSWER
+    return _EVENT_OF[state](
+        case_id=case_id,
+        mail_id=row.mail_id,
+        kind=row.kind,
+        recipient=row.recipient,
+        answer=answer_class(answer),
+        attempts=row.attempts,
+        at=at,
+    )
+
+
+def answer_class(answer: str) -> AnswerClass:
+    """Return the class of a stored answer. No answer, or only a 3xx, has none."""
+    return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
+        answer[0], AnswerClass.NO_ANSWER
+    )
+
+
+def _report_address(ledger: Ledger, row: Row, now: datetime) -> Planned:
+    """Plan a mail to another recipient about an address that refused or bounced a mail, so that it gets corrected (C3).
+
+    It is sent once for each address of a case, and not if such a mail itself fails.
+    """
+    to = ledger.facts.correspondence
+    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED or to is None:
+        return Planned(ledger)
+    other = _other_recipient(ledger)
+    if other is None:
+        return Planned(ledger)
+    certificate = ledger.facts.certificate
+    content = AddressRefusedContent(
+        refused=row.recipient,
+        told=row.kind,
+        subject=certificate and certificate.subject,
+        serial=certificate and certificate.serial,
+    )
+    about = f"{row.recipient}/{row.place}"
+    return planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
+
+
+def _other_recipient(ledger: Ledger) -> Recipient | None:
+    """Return the recipient to inform: the orderer first, and none whose own address failed."""
+    failed = {(row.recipient, row.place) for row in ledger.rows if row.state in _UNDELIVERABLE}
+    reachable = [
+        recipient
+        for recipient, place in addressed(ledger.facts.recipients, MailKind.ADDRESS_REFUSED)
+        if (recipient.role, place) not in failed
+    ]
+    return min(reachable, key=lambda recipient: ALL_ROLES.index(recipient.role), default=None)

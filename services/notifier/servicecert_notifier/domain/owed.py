@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 from servicecert_worker.core.owed import Owed
 
-from .ledger import Ledger
-from .settling import event_of
+from .ledger import Ledger, event_of
 from .task import MailState
 
 

@@ -64,5 +64,4 @@ def _first_minute(free: datetime, mails: int, minutes: Mapping[datetime, int], l
 
 
 def domain_of(address: str) -> str:
-    """Return the domain of an address, in lower case."""
     return address.rpartition("@")[2].lower()

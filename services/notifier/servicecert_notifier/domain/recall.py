@@ -4,15 +4,16 @@ The events have only the class of the mail server's answer, so the ledger of a r
 answered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
+from uuid import UUID
 
 from pydantic import BaseModel
 from servicecert_schemas.mail import AnswerClass, MailBounced, MailEvent, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_worker.core.decider import Recall, Task
 from servicecert_worker.core.published import PublishedEvents
 
-from .planning import INTENT
+from .ledger import INTENT, Ledger, Row, outdating
 from .task import NO_ANSWER, MailOutcome, MailState
 
 _STATE_OF: Mapping[type[MailEvent], MailState] = MappingProxyType(
@@ -43,3 +44,18 @@ def _result(task: Task, published: PublishedEvents) -> BaseModel | None:
 
 
 RECALL = Recall(result=_result, kept=(MailBounced,))
+
+
+def outdated(ledger: Ledger, untried: Collection[UUID]) -> Mapping[UUID, Row]:
+    """Return those open mails that nobody tries and that one planned later makes outdated, each with that one.
+
+    A worker supersedes deferred mails only: planned ones are on their way. A replay does not know which they were.
+    """
+    found = {}
+    for place, row in enumerate(ledger.rows):
+        if row.mail_id in untried and row.state in (MailState.PLANNED, MailState.DEFERRED):
+            # Mails of one event have one date: they are sent side by side.
+            later = (new for new in outdating(row, ledger.rows[place:]) if new.planned_at > row.planned_at)
+            if (newer := next(later, None)) is not None:
+                found[row.mail_id] = newer
+    return found

@@ -47,7 +47,6 @@ class Relays:
         return tuple(sorted(self.all, key=lambda relay: max(0.0, self._failed_until.get(relay, 0.0) - now)))
 
     def all_failed(self, now: float) -> bool:
-        """Return whether all servers failed recently."""
         return all(self._failed_until.get(relay, 0.0) > now for relay in self.all)
 
     def failed(self, relay: Relay, now: float) -> None:
@@ -59,10 +58,8 @@ class Relays:
         self._refusals[relay] = (now + BACKOFF_SECONDS, reason)
 
     def refusal(self, relay: Relay, now: float) -> str | None:
-        """Return why a server must not be tried yet, or None."""
         until, reason = self._refusals.get(relay, (now, ""))
         return reason if until > now else None
 
     def answered(self, relay: Relay) -> None:
-        """Record that a server opened a conversation."""
         self._failed_until.pop(relay, None)

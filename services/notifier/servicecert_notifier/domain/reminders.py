@@ -5,7 +5,7 @@ sends the most urgent reminder only.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from types import MappingProxyType
 from uuid import UUID
@@ -14,10 +14,11 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import CertificateType
+from servicecert_worker.core.decider import Deadline, Decision
 
-from .case_facts import Application, CaseFacts, Certificate, LapseWarning
-from .ledger import Ledger, Notice
-from .task import MailTask
+from .case_facts import Application, CaseFacts, Certificate, Correspondence, LapseWarning
+from .ledger import RETRY_PERIOD, Ledger, Mailing, planned
+from .task import ExpiringContent, MailTask, NearsLapseContent, Notice
 
 REMIND = "remind"
 """The kind of the deadline at which a case is checked for a reminder."""
@@ -65,28 +66,27 @@ class Prepared:
 NOTHING_PREPARED = Prepared()
 
 
-@dataclass(frozen=True, slots=True)
-class Expiry:
-    """A reminder of a certificate's end."""
-
-    kind: MailKind
-    certificate: Certificate
-
-
-@dataclass(frozen=True, slots=True)
-class Lapse:
-    """A reminder of an application's end."""
-
-    warned: LapseWarning
-    application: Application
+def remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
+    """Send the reminder that is due, if the rate limits allow it now. Otherwise set a deadline for when they do."""
+    key = str(ledger.case_id)
+    reminder = due_reminder(ledger, prepared.others.get(key, ()), now)
+    if reminder is None:
+        return _after_reminder(ledger, now)
+    slot = ledger.facts.slot or prepared.slots.get(key, now)
+    if slot > now + SOON:
+        held = replace(ledger, facts=replace(ledger.facts, slot=slot))
+        return Decision(held, deadlines=(Deadline(REMIND, slot),))
+    after, intents, _ = planned(ledger, reminder)
+    return replace(_after_reminder(after, now), intents=intents)
 
 
-Reminder = Expiry | Lapse
-
-
-def kind_of(reminder: Reminder) -> MailKind:
-    """Return the kind of mail of a reminder."""
-    return reminder.kind if isinstance(reminder, Expiry) else MailKind.APPLICATION_NEARS_LAPSE
+def _after_reminder(ledger: Ledger, now: datetime) -> Decision[Ledger]:
+    """Clear the warning and the slot, which are used or outdated, and set the deadline of the next reminder."""
+    facts = ledger.facts
+    if facts.warned is not None or facts.slot is not None:
+        ledger = replace(ledger, facts=replace(facts, warned=None, slot=None))
+    wake_at = next_wake_at(ledger, now)
+    return Decision(ledger, deadlines=() if wake_at is None else (Deadline(REMIND, wake_at),))
 
 
 def other_certificate(facts: CaseFacts) -> OtherCertificate | None:
@@ -99,20 +99,29 @@ def other_certificate(facts: CaseFacts) -> OtherCertificate | None:
     )
 
 
-def due_reminder(ledger: Ledger, others: Iterable[OtherCertificate], now: datetime) -> Reminder | None:
+def due_reminder(ledger: Ledger, others: Iterable[OtherCertificate], now: datetime) -> Mailing | None:
     """Return the reminder that is due now. `others` are the certificates that may have replaced this one."""
     facts = ledger.facts
-    if facts.correspondence is None:
+    to, certificate = facts.correspondence, facts.certificate
+    if to is None:
         return None
     if facts.warned is not None:
-        return _lapse(facts, facts.warned, now)
-    certificate = facts.certificate
+        return _lapse(to, facts.application, facts.warned, now)
     if certificate is None or facts.revoked or now >= certificate.not_after:
         return None
     kind = next((kind for kind, at in reversed(_schedule(certificate)) if at <= now), None)
     if kind is None or kind in _planned_kinds(ledger, certificate) or has_successor(facts, certificate, others):
         return None
-    return Expiry(kind, certificate)
+    content = ExpiringContent(
+        kind=kind,
+        type=to.type,
+        serial=certificate.serial,
+        serial_decimal=certificate.serial_decimal,
+        subject=certificate.subject,
+        not_after=certificate.not_after,
+        days_left=(day_of(certificate.not_after) - day_of(now)).days,
+    )
+    return Mailing(content, certificate.serial, to.language, to.recipients, now, now + RETRY_PERIOD)
 
 
 def wake_at(ledger: Ledger, now: datetime) -> datetime | None:
@@ -155,12 +164,21 @@ def day_of(moment: datetime) -> date:
     return moment.astimezone(HELSINKI).date()
 
 
-def _lapse(facts: CaseFacts, warned: LapseWarning, now: datetime) -> Lapse | None:
+def _lapse(to: Correspondence, application: Application | None, warned: LapseWarning, now: datetime) -> Mailing | None:
     """Return the reminder for a warning. After nine tenths of the time, the warning at half is outdated."""
     too_late = warned.since + (warned.until - warned.since) * 9 / 10
-    if facts.application is None or now >= (too_late if warned.mark is DeadlineMark.HALF else warned.until):
+    if application is None or now >= (too_late if warned.mark is DeadlineMark.HALF else warned.until):
         return None
-    return Lapse(warned, facts.application)
+    content = NearsLapseContent(
+        type=to.type,
+        applied_for=application.name,
+        customer_reference=application.reference,
+        waits_for_csr=application.waits_for_csr,
+        lacking=application.lacking,
+        since=warned.since,
+        lapses=warned.until,
+    )
+    return Mailing(content, str(warned.mark), to.language, to.recipients, now, now + RETRY_PERIOD)
 
 
 def _schedule(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
@@ -172,5 +190,4 @@ def _schedule(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
 
 
 def _planned_kinds(ledger: Ledger, certificate: Certificate) -> set[MailKind]:
-    """Return the kinds of the reminders planned for this certificate."""
     return {row.kind for row in ledger.rows if row.kind in DAYS and row.occasion == certificate.serial}

@@ -1,44 +1,22 @@
-"""What happens to planned mails: settled, deferred and retried, superseded, sent again, bounced (C3, I9). Pure."""
+"""What happens to planned mails: settled, deferred and retried, sent again, bounced (C3, I9). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_schemas.certificate import Recipient
-from servicecert_schemas.mail import (
-    AnswerClass,
-    MailBounced,
-    MailEvent,
-    MailGivenUp,
-    MailHandedOver,
-    MailKind,
-    MailRefused,
-)
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
-from .ledger import Ledger, Notice, NoticeKind, Row, resend_id
-from .planning import ALL_ROLES, INTENT, RETRY, RETRY_PERIOD, Mailing, addressed, planned, superseded
+from .ledger import INTENT, RETRY, Ledger, Row, ended, resend_id, superseded
 from .reminders import Prepared
-from .task import NO_ANSWER, AddressRefusedContent, MailOutcome, MailState, MailTask, answer_class
+from .task import MailOutcome, MailState, MailTask, Notice, NoticeKind
 
 NOTICE = "notices"
 """The kind of the deadline that handles a case's notices."""
 
 _FIRST_DELAY = timedelta(seconds=1)
 _LONGEST_DELAY = timedelta(minutes=15)
-
-_EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
-    {
-        MailState.HANDED_OVER: MailHandedOver,
-        MailState.REFUSED: MailRefused,
-        MailState.GIVEN_UP: MailGivenUp,
-        MailState.BOUNCED: MailBounced,
-    }
-)
 _OPEN = (MailState.PLANNED, MailState.DEFERRED)
-_UNDELIVERABLE = (MailState.REFUSED, MailState.BOUNCED)
 
 
 def retry_delay(attempts: int) -> timedelta:
@@ -72,24 +50,7 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         at = at if row.give_up_at is None or row.give_up_at <= now else min(at, row.give_up_at)
         deferred = replace(tried, next_try_at=at)
         return Decision(state.with_row(deferred), deadlines=(Deadline(f"{RETRY}{row.mail_id}", at),))
-    final = replace(tried, settled_at=outcome.at)
-    event = event_of(state.case_id, final, outcome.state, outcome.at)
-    after, intents = _report_address(state.with_row(final), final, outcome.at)
-    return Decision(after, events=(event,), intents=intents)
-
-
-def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEvent:
-    """Return the event that a tried mail came to a state. A bounce is a permanent answer, by another server."""
-    answer = AnswerClass.PERMANENT if state is MailState.BOUNCED else answer_class(row.answer or NO_ANSWER)
-    return _EVENT_OF[state](
-        case_id=case_id,
-        mail_id=row.mail_id,
-        kind=row.kind,
-        recipient=row.recipient,
-        answer=answer,
-        attempts=row.attempts,
-        at=at,
-    )
+    return ended(state, replace(tried, settled_at=outcome.at), outcome.at)
 
 
 def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> Decision[Ledger]:
@@ -110,15 +71,21 @@ def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> 
 
 
 def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:
-    """Handle the case's notices. A request was handled if its mail exists, a bounce if the row has bounced."""
+    """Handle the case's notices. A request was handled if its mail exists, a bounce if the row has bounced.
+
+    A bounce of a mail that was never handed over is ignored.
+    """
     decision: Decision[Ledger] = Decision(state)
     for notice in prepared.notices.get(str(state.case_id), ()):
         ledger = decision.state or state
-        more = (
-            _resend(ledger, notice, prepared.orders, now)
-            if notice.kind is NoticeKind.RESEND
-            else _bounce(ledger, notice)
-        )
+        row = next((row for row in ledger.rows if row.mail_id == notice.mail_id), None)
+        if notice.kind is NoticeKind.RESEND:
+            more = _resend(ledger, notice, prepared.orders, now)
+        elif row is not None and row.state is MailState.HANDED_OVER:
+            bounced = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
+            more = ended(ledger, bounced, notice.at)
+        else:
+            continue
         decision = Decision(
             more.state,
             decision.events + more.events,
@@ -143,7 +110,7 @@ def _resend(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now
     again = order.model_copy(
         update={
             "mail_id": identity,
-            "recipient": _at_address(order.recipient, notice.address),
+            "recipient": order.recipient.model_copy(update={} if notice.address is None else {"email": notice.address}),
             "date": notice.at,
             "give_up_at": now + max(order.give_up_at - order.date, timedelta()),
             "attempts": 0,
@@ -163,52 +130,3 @@ def _resend(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now
         order=again,
     )
     return Decision(ledger.with_planned((new,)), intents=(Intent(INTENT, again),))
-
-
-def _at_address(recipient: Recipient, address: str | None) -> Recipient:
-    return recipient if address is None else recipient.model_copy(update={"email": address})
-
-
-def _bounce(ledger: Ledger, notice: Notice) -> Decision[Ledger]:
-    """Record a bounce, and publish it. A bounce of a mail that was never handed over is ignored."""
-    row = next((row for row in ledger.rows if row.mail_id == notice.mail_id), None)
-    if row is None or row.state is not MailState.HANDED_OVER:
-        return Decision(ledger)
-    bounced = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
-    event = event_of(ledger.case_id, bounced, MailState.BOUNCED, notice.at)
-    after, intents = _report_address(ledger.with_row(bounced), bounced, notice.at)
-    return Decision(after, events=(event,), intents=intents)
-
-
-def _report_address(ledger: Ledger, row: Row, now: datetime) -> tuple[Ledger, tuple[Intent, ...]]:
-    """Plan a mail to another recipient about an address that refused or bounced a mail, so that it gets corrected (C3).
-
-    It is sent once for each address of a case, and not if such a mail itself fails.
-    """
-    to = ledger.facts.correspondence
-    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED or to is None:
-        return ledger, ()
-    other = _other_recipient(ledger)
-    if other is None:
-        return ledger, ()
-    certificate = ledger.facts.certificate
-    content = AddressRefusedContent(
-        refused=row.recipient,
-        told=row.kind,
-        subject=certificate and certificate.subject,
-        serial=certificate and certificate.serial,
-    )
-    about = f"{row.recipient}/{row.place}"
-    after, intents, _ = planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
-    return after, intents
-
-
-def _other_recipient(ledger: Ledger) -> Recipient | None:
-    """Return the recipient to inform: the orderer first, and none whose own address failed."""
-    failed = {(row.recipient, row.place) for row in ledger.rows if row.state in _UNDELIVERABLE}
-    reachable = [
-        recipient
-        for recipient, place in addressed(ledger.facts.recipients, MailKind.ADDRESS_REFUSED)
-        if (recipient.role, place) not in failed
-    ]
-    return min(reachable, key=lambda recipient: ALL_ROLES.index(recipient.role), default=None)

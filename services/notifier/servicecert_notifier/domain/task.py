@@ -1,12 +1,14 @@
-"""The task of a planned mail, and its outcome. Both are stored, so both are models."""
+"""The task of a planned mail, its outcome, and what else is told of it. What is stored in JSON is a model."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 from servicecert_schemas.certificate import Recipient, RecipientRole
-from servicecert_schemas.mail import AnswerClass, MailKind
+from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import Open
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Instant, Language, Value
@@ -131,9 +133,6 @@ Content = (
     | AddressRefusedContent
 )
 
-REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS)
-"""The reminders of a certificate's end."""
-
 
 class MailTask(Value):
     """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes.
@@ -189,14 +188,25 @@ class MailOutcome(Value):
     attempts: Annotated[int, Field(ge=1)]
     at: Instant
 
-    @property
-    def answer_class(self) -> AnswerClass:
-        """The class of the answer. No answer, or only a 3xx, has none."""
-        return answer_class(self.answer)
+
+class NoticeKind(StrEnum):
+    """The kinds of notices."""
+
+    RESEND = "resend"
+    BOUNCE = "bounce"
 
 
-def answer_class(answer: str) -> AnswerClass:
-    """Return the class of a stored answer."""
-    return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
-        answer[0], AnswerClass.NO_ANSWER
-    )
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notice about a mail that comes from no topic: an operator's request to send it again, or a bounce report.
+
+    `text` is the operator's reason or the bounce's status, `address` an operator's new address for the mail.
+    """
+
+    id: UUID
+    case_id: UUID
+    mail_id: UUID
+    kind: NoticeKind
+    text: str
+    at: datetime
+    address: str | None = None

@@ -20,7 +20,7 @@ from servicecert_worker.core.clock import Clock
 from servicecert_worker.core.faults import background, end_if_cancelled, error_summary
 
 from ..domain import bounces
-from ..domain.ledger import Notice, NoticeKind
+from ..domain.task import Notice, NoticeKind
 from ..operator.mail_requests import notify
 from ..storage import QUERIES
 

@@ -10,8 +10,8 @@ import asyncpg
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.storage.operator_requests import permitted
 
-from ..domain.ledger import Notice
 from ..domain.settling import NOTICE
+from ..domain.task import Notice
 from ..storage import QUERIES
 
 

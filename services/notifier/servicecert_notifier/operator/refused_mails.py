@@ -11,9 +11,8 @@ from uuid import UUID, uuid5
 
 import asyncpg
 
-from ..domain.ledger import resend_id
+from ..domain.ledger import is_outdated, resend_id
 from ..domain.pace import domain_of
-from ..domain.planning import is_outdated
 from ..storage import QUERIES
 from ..storage.store import LedgerStore
 from .mail_requests import request

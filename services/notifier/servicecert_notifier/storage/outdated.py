@@ -6,9 +6,8 @@ from uuid import UUID
 from servicecert_worker.core.decider import Connection, Stored, Task
 from servicecert_worker.core.published import PublishedEvents
 
-from ..domain.ledger import Ledger
-from ..domain.planning import INTENT, outdated, superseded
-from ..domain.recall import RECALL
+from ..domain.ledger import INTENT, Ledger, superseded
+from ..domain.recall import RECALL, outdated
 from ..domain.task import MailState, MailTask
 from . import QUERIES
 from .store import LedgerStore

@@ -10,20 +10,18 @@ from uuid import UUID
 
 from servicecert_worker.core.decider import Connection, Due, Happened, Stored
 
-from ..domain.ledger import Ledger, Notice, NoticeKind
+from ..domain.ledger import RETRY, Ledger, addressed
 from ..domain.pace import Limits, Paces, allocate, domain_of
-from ..domain.planning import RETRY, addressed
 from ..domain.reminders import (
     NOTHING_PREPARED,
     REMIND,
     OtherCertificate,
     Prepared,
     due_reminder,
-    kind_of,
     other_certificate,
 )
 from ..domain.settling import NOTICE
-from ..domain.task import MailTask
+from ..domain.task import MailTask, Notice, NoticeKind
 from . import QUERIES
 from .store import facts_of
 
@@ -118,5 +116,5 @@ def _slot_requests(
     for key, ledger in ledgers.items():
         reminder = due_reminder(ledger, others.get(key, ()), now)
         if reminder is not None and ledger.facts.slot is None:
-            recipients = addressed(ledger.facts.recipients, kind_of(reminder))
+            recipients = addressed(ledger.facts.recipients, reminder.content.kind)
             yield key, [domain_of(recipient.email) for recipient, _ in recipients]

@@ -34,7 +34,6 @@ TemplateValues = dict[str, object]
 
 
 def template_values(content: Content, wording: Wording, date: datetime) -> TemplateValues:
-    """Return the values for a content's template, in a mail of that date."""
     match content:
         case IssuedContent():
             return _certificate(content) | _typed(content, wording) | _issued(content, wording, date)
@@ -148,7 +147,6 @@ def common_name(subject: str) -> str:
 
 
 def shown_subject(subject: str) -> str:
-    """Return a distinguished name (RFC 4514) in a readable form."""
     return _NEXT_RDN.sub(", ", one_line(subject)).replace("2.5.4.5=", "serialNumber=")
 
 

@@ -10,7 +10,8 @@ from jinja2 import Environment, StrictUndefined, Template, select_autoescape
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 
-from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
+from ...domain.kinds import REMINDERS
+from ...domain.task import Content, IssuedContent, MailTask
 from . import markup
 from .filling import TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines

@@ -115,7 +115,6 @@ def encoded(content: bytes) -> bytes:
 
 
 def in_lines(base64: bytes) -> bytes:
-    """Return base64 in lines of 76 characters."""
     return b"\r\n".join(_LINE.findall(base64))
 
 

@@ -29,7 +29,6 @@ class Wording:
     kinds: dict[MailKind, str]
 
     def day_of(self, instant: datetime) -> str:
-        """Return the date in Finland."""
         local = instant.astimezone(HELSINKI)
         return self.day.format(at=local, month=self.months[local.month - 1])
 

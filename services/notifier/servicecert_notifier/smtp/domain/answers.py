@@ -50,7 +50,6 @@ class Reply:
 
     @property
     def positive(self) -> bool:
-        """Return whether the command succeeded (RFC 5321 section 4.2.1)."""
         return 200 <= self.code < 300
 
     def __str__(self) -> str:

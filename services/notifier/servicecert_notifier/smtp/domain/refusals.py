@@ -49,13 +49,11 @@ class _Seen:
     refused_us_at: datetime | None = None
 
     def note(self, domain: str, now: datetime, *, accepted: bool) -> None:
-        """Record the last answer to a domain."""
         self._drop(domain)
         self.accepted[domain] = (now, accepted)
         self.refused += not accepted
 
     def forget(self, now: datetime) -> None:
-        """Forget the answers before the window."""
         while self.accepted and self.accepted[oldest := next(iter(self.accepted))][0] + WINDOW <= now:
             self._drop(oldest)
 
