@@ -21,6 +21,7 @@ from servicecert_worker.core.decider import (
 )
 from servicecert_worker.core.signed_record import SignedRecord
 
+from . import recheck_plan
 from .events import issued, refused, stopping, voided
 from .issuance import (
     Intended,
@@ -35,7 +36,6 @@ from .issuance import (
     Voided,
     accepted_digest,
 )
-from .recheck_plan import RECHECK, Rechecked, plan
 from .unissuable import VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
@@ -72,13 +72,13 @@ class Decide:
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
                 return self._begin(state, state.application, facts, now, state.record)
             case Result(data=Signed() as signed) if isinstance(state, Intended):
-                return _record(happened.key, state, signed)
+                return Decision(Recorded.of(state, signed), events=(issued(UUID(happened.key), state, signed),))
             case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
-                return _void(happened.key, state, unsigned)
-            case Due(kind=kind) if kind == RECHECK:
-                return plan(happened, now)
-            case Result(data=Rechecked()):
-                return plan(happened, now)
+                # Its serial number will be revoked, signed or not, and the applicant is refused (B2).
+                void, case_id = Voided(state, unsigned.code), UUID(happened.key)
+                return Decision(void, events=(voided(case_id, void), refused(case_id, VOIDED)))
+            case Due(kind=recheck_plan.RECHECK) | Result(data=recheck_plan.Rechecked()):
+                return recheck_plan.plan(happened, now)
             case _:
                 return Decision(state)
 
@@ -97,8 +97,10 @@ class Decide:
                 return Decision(intended, intents=(Intent(SIGN, SigningOrder.of(intended)),))
             case Unissuable():
                 return _refuse(application.case_id, facts, application)
+            case Stopped() if facts == state:
+                return Decision(state)
             case Stopped():
-                return _stop(state, replace(facts, record=record))
+                return Decision(replace(facts, record=record), events=(stopping(facts),))
         raise TypeError(f"Unexpected facts {type(facts).__name__}.")
 
 
@@ -124,20 +126,3 @@ def is_another(application: ApplicationAccepted, state: State | None) -> bool:
 def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:
     digest = None if application is None else application.application_sha256
     return Decision(Refused(reason.code, digest), events=(refused(case_id, reason),))
-
-
-def _stop(before: Stopped | None, stopped: Stopped) -> Decided:
-    """Stop the case. Publish nothing where the findings are the same as before."""
-    if before == stopped:
-        return Decision(before)
-    return Decision(stopped, events=(stopping(stopped),))
-
-
-def _void(key: str, intended: Intended, unsigned: Unsigned) -> Decided:
-    """Void the intent: its serial number will be revoked, signed or not, and the applicant is refused (B2)."""
-    after, case_id = Voided(intended, unsigned.code), UUID(key)
-    return Decision(after, events=(voided(case_id, after), refused(case_id, VOIDED)))
-
-
-def _record(key: str, intended: Intended, signed: Signed) -> Decided:
-    return Decision(Recorded.of(intended, signed), events=(issued(UUID(key), intended, signed),))
