@@ -1,6 +1,6 @@
 """CA, CRLs and OCSP: whether certificates are signed rightly, and whether relying parties see what is revoked."""
 
-from .panel import Colour, Dashboard, Limit, Panel, Row, State, States
+from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
 from .promql import by_ca, increase, percentiles, rate
 from .units import Unit
 
@@ -59,7 +59,7 @@ _CA = Row(
         about="Each is an attack or a defect (alerts SigningRefused, InvalidRequestAccepted, CertificateForged,"
         " LintWarning, SecondCertificate, CertificateUnasked).",
         axis="alarms",
-        limits=(Limit(1, "SigningRefused", Colour.RED),),
+        limits=(limit_of("SigningRefused"),),
     ),
 )
 
@@ -78,14 +78,14 @@ _CRLS = Row(
         Unit.SECONDS,
         "Until the next update of the CRL that expires first.",
         axis="time left",
-        limits=(Limit(129_600, "CrlAges", Colour.RED, below=True),),
+        limits=(limit_of("CrlAges"),),
     ),
     Panel(
         "Validity left of the roots' CRLs",
         {"{{crl}}": "min by (crl) (servicecert_root_crl_valid_seconds)"},
         Unit.SECONDS,
         axis="time left",
-        limits=(Limit(2_592_000, "RootCrlExpires", below=True),),
+        limits=(limit_of("RootCrlExpires"),),
     ),
     Panel(
         "Entries of the largest CRL",
@@ -108,7 +108,7 @@ _CRLS = Row(
         about="CRLs that a check stopped (alert CrlGateFailed), and passes whose copies failed or looks that found"
         " others (CrlPublisherFails).",
         axis="failures",
-        limits=(Limit(1, "CrlGateFailed", Colour.RED),),
+        limits=(limit_of("CrlGateFailed"),),
     ),
 )
 
@@ -128,7 +128,7 @@ _REVOCATION = Row(
         },
         Unit.SECONDS,
         "Over an hour. The goal is a minute.",
-        limits=(Limit(600, "RevocationSlow"),),
+        limits=(limit_of("RevocationSlow"),),
     ),
     Panel(
         "The authority's own, and compromised keys",
@@ -157,14 +157,14 @@ _OCSP = Row(
         Unit.SECONDS,
         "Since the responder was last caught up.",
         axis="age",
-        limits=(Limit(120, "OcspBehind", Colour.RED),),
+        limits=(limit_of("OcspBehind"),),
     ),
     Panel(
         "Validity left of the responders' certificates",
         {"{{issuer}}": "min by (issuer) (servicecert_ocsp_certificate_left_seconds)"},
         Unit.SECONDS,
         axis="time left",
-        limits=(Limit(86_400, "OcspCertificateExpires", Colour.RED, below=True),),
+        limits=(limit_of("OcspCertificateExpires"),),
     ),
     Panel(
         "Certificates and answers in memory",
@@ -184,7 +184,7 @@ _OCSP = Row(
         "Responders certified in a day",
         {"{{environment}}": "max by (environment) (servicecert_responders_certified)"},
         axis="keys",
-        limits=(Limit(100, "TooManyResponders"),),
+        limits=(limit_of("TooManyResponders"),),
     ),
 )
 

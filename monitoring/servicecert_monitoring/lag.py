@@ -1,6 +1,6 @@
 """Lag: what waits in topics, who reads them, and how old the followers' knowledge is."""
 
-from .panel import Colour, Dashboard, Limit, Panel, Row, State, States
+from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
 from .units import Unit
 
 _VERDICTS = {
@@ -18,7 +18,7 @@ _GROUPS = Row(
         {"{{group}}": "servicecert:lag_seconds:max"},
         Unit.SECONDS,
         axis="age",
-        limits=(Limit(60, "LagHigh"),),
+        limits=(limit_of("LagHigh"),),
     ),
     Panel("Members", {"{{group}}": "max by (group) (kafka_consumergroup_members)"}, axis="members"),
     States(
@@ -34,7 +34,7 @@ _GROUPS = Row(
         "Partitions that nobody reads",
         {"{{group}}": "servicecert:partitions_unread:sum"},
         axis="partitions",
-        limits=(Limit(1, "PartitionsUnread", Colour.RED),),
+        limits=(limit_of("PartitionsUnread"),),
         height=11,
     ),
 )
@@ -91,7 +91,7 @@ _FOLLOWERS = Row(
         {"{{service}} ← {{topic}}": "clamp_min(servicecert:followed_lag:max, 0)"},
         about="Of the slowest process. One that has read on since the exporter's look has none.",
         axis="records",
-        limits=(Limit(1000, "FollowerBehind"),),
+        limits=(limit_of("FollowerBehind"),),
     ),
     Panel(
         "Age of the newest record read",
@@ -105,7 +105,7 @@ _FOLLOWERS = Row(
         {"{{topic}}": "max by (topic) (servicecert_followed_fill)"},
         Unit.SHARE,
         "Intake's. At 100 % entries are left out.",
-        limits=(Limit(0.8, "RegisterFull", Colour.RED),),
+        limits=(limit_of("RegisterFull"),),
     ),
 )
 
@@ -129,7 +129,7 @@ _LOOKS = Row(
         "Duration of a look at the tables",
         {"{{service}}": "servicecert_database_read_seconds"},
         Unit.SECONDS,
-        limits=(Limit(0.1, "DatabaseSlow"),),
+        limits=(limit_of("DatabaseSlow"),),
     ),
 )
 

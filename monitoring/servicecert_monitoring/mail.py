@@ -1,6 +1,6 @@
 """Mail: what is handed over, what waits and why, and what nobody gets."""
 
-from .panel import Colour, Dashboard, Limit, Panel, Row, State, States
+from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
 from .promql import increase, or_none, percentiles
 from .units import Unit
 
@@ -66,7 +66,7 @@ _WAITING = Row(
         {"age": "max(servicecert_mails_deferred_oldest_seconds)"},
         Unit.SECONDS,
         axis="age",
-        limits=(Limit(3600, "MailsWait"),),
+        limits=(limit_of("MailsWait"),),
     ),
     Panel(
         "Reminders held back",
@@ -89,7 +89,7 @@ _RESULTS = Row(
             )
         },
         axis="mails",
-        limits=(Limit(10, "MailsUndeliverable"),),
+        limits=(limit_of("MailsUndeliverable"),),
     ),
     Panel(
         "From submission to delivery",

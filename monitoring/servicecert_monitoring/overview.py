@@ -1,6 +1,6 @@
 """Does the service keep its promises?"""
 
-from .panel import Colour, Dashboard, Limit, Panel, Row, Stat, State, States, Table
+from .panel import Colour, Dashboard, Limit, Panel, Row, Stat, State, States, Table, limit_of
 from .promql import by_ca, increase, or_none, quantile
 from .units import Unit
 
@@ -43,26 +43,26 @@ _PROMISES = Row(
         {"time left": 'min(servicecert_clock_left_seconds{clock="delivery"})'},
         Unit.SECONDS,
         "Until the first certificate is due that is accepted and not delivered. Negative once it is late.",
-        limits=(Limit(0, "DeliveryLate", Colour.RED, below=True), Limit(86_400, "DeliveryNear", below=True)),
+        limits=(limit_of("DeliveryLate"), limit_of("DeliveryNear")),
         nothing="none is due",
     ),
     Stat(
         "Oldest revocation that is not visible (D4)",
         {"age": "max(servicecert_revocation_oldest_seconds)"},
         Unit.SECONDS,
-        limits=(Limit(600, "RevocationSlow"), Limit(43_200, "RevocationNear", Colour.RED)),
+        limits=(limit_of("RevocationSlow"), limit_of("RevocationNear")),
     ),
     Stat(
         "Validity left of the first CRL",
         {"time left": "min(servicecert_crl_valid_seconds)"},
         Unit.SECONDS,
-        limits=(Limit(129_600, "CrlAges", Colour.RED, below=True),),
+        limits=(limit_of("CrlAges"),),
     ),
     Stat(
         "Mails not accepted, last day",
         {"mails": f"sum(increase(servicecert_published_total{{{_NOT_ACCEPTED}}}[1d])) or vector(0)"},
         about="Refused, bounced or given up.",
-        limits=(Limit(10, "MailsUndeliverable"),),
+        limits=(limit_of("MailsUndeliverable"),),
     ),
     width=6,
     height=5,
@@ -131,7 +131,7 @@ _WORK = Row(
         {"{{service}}": or_none("sum by (service) (servicecert_parked) > 0", "service")},
         about="Each holds up its case (alert Parked).",
         axis="records",
-        limits=(Limit(1, "Parked"),),
+        limits=(limit_of("Parked"),),
     ),
 )
 
@@ -150,7 +150,7 @@ _PROCESSES = Row(
         Unit.SHARE,
         "Of the process that is nearest to its limit.",
         axis="share of the limit",
-        limits=(Limit(0.8, "FilesNearLimit"),),
+        limits=(limit_of("FilesNearLimit"),),
     ),
 )
 
@@ -160,7 +160,7 @@ _CANARY = Row(
         "Time since the last success",
         {"since success": "time() - max(servicecert_canary_last_success_timestamp_seconds)"},
         Unit.SECONDS,
-        limits=(Limit(1800, "CanaryFailing", Colour.RED),),
+        limits=(limit_of("CanaryFailing"),),
     ),
     Panel(
         "Runs in an hour",

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
+from servicecert_cli.watching.conditions import CONDITIONS, Severity
+
 from .units import Unit
 
 COLUMNS = 24
@@ -21,13 +23,21 @@ class Colour(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A value that should not be passed, and the alert that says so (deploy/prometheus/alerts.yml)."""
+    """A value that should not be passed, and the alert that says so."""
 
     value: float
     alert: str = ""
     colour: Colour = Colour.ORANGE
     below: bool = False
     """Whether values below the limit are bad, instead of those above."""
+
+
+def limit_of(alert: str) -> Limit:
+    """Return the limit of an alert; of one that allows none, the first."""
+    condition = CONDITIONS[alert]
+    value = condition.limit if condition.limit or condition.below else 1
+    colour = Colour.RED if condition.severity is Severity.CRITICAL else Colour.ORANGE
+    return Limit(value, alert, colour, condition.below)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from servicecert_schemas.topics import SERVICES
 
-from .panel import Colour, Dashboard, Limit, Panel, Row, State, States, Table
+from .panel import Colour, Dashboard, Panel, Row, State, States, Table, limit_of
 from .promql import increase, or_none, percentiles, rate
 from .units import Unit
 
@@ -42,7 +42,7 @@ _WORKERS = Row(
         {"{{instance}}": f"process_open_fds{{{_JOB}}} / process_max_fds{{{_JOB}}}"},
         Unit.SHARE,
         axis="share of the limit",
-        limits=(Limit(0.8, "FilesNearLimit"),),
+        limits=(limit_of("FilesNearLimit"),),
     ),
 )
 
@@ -121,7 +121,7 @@ _WAITING = Row(
         "The limit of the outbox is 1 min; that of acts, deadlines and audit is 10 min (alerts IntentsStuck,"
         " DeadlinesLate, AuditUnsigned).",
         axis="age",
-        limits=(Limit(60, "OutboxStuck", Colour.RED),),
+        limits=(limit_of("OutboxStuck"),),
     ),
     Panel(
         "Deadlines that passed and are not handled",

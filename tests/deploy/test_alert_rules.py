@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import CHECKOUT
+from servicecert_monitoring.alert_rules import ALERTS, alert_rules
 
 PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
 FIRING = 'count(ALERTS{{alertname="{}",alertstate="firing"}})'
@@ -36,6 +37,11 @@ def evaluate(folder: Path, series: Mapping[str, str], expression: str, minutes: 
     command = ["promtool", "test", "rules", folder / "test.yml"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_alerts_are_those_of_the_catalogue() -> None:
+    """If not, run `make format`."""
+    assert ALERTS.read_text() == alert_rules()
 
 
 def test_the_rules_are_rules() -> None:

@@ -1,1 +1,1 @@
-"""Processes that watch the system from outside: the exporter of lag, and the canary."""
+"""Who watches the system from outside: what can be wrong, the doctor, the exporter of lag, and the canary."""
