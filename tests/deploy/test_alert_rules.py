@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from docs.pages import CHECKOUT
+from servicecert_cli.watching.conditions import CONDITIONS
 from servicecert_monitoring.alert_rules import ALERTS, alert_rules
 
 PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
@@ -42,6 +43,8 @@ def evaluate(folder: Path, series: Mapping[str, str], expression: str, minutes: 
 def test_the_alerts_are_those_of_the_catalogue() -> None:
     """If not, run `make format`."""
     assert ALERTS.read_text() == alert_rules()
+    # What silences other alerts is the condition itself.
+    assert CONDITIONS["TableLocked"].when in (PROMETHEUS / "recording.yml").read_text()
 
 
 def test_the_rules_are_rules() -> None:

@@ -39,8 +39,8 @@ class Copy:
         with (self.folder / path).open("x") as file:
             file.write(text)
 
-    def python(self, *arguments: str, seconds: int = 120) -> str:
-        """Return the output of Python with the copy's packages first on its path."""
+    def python(self, *arguments: str, seconds: int = 120, fails: int = 0) -> str:
+        """Return the output of Python, which ends with this code, with the copy's packages first on its path."""
         places = [*(str(self.folder / path) for path in PATHS), str(CHECKOUT / "tests")]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places), "PYTHONDONTWRITEBYTECODE": "1"}
         result = subprocess.run(
@@ -52,7 +52,7 @@ class Copy:
             timeout=seconds,
             check=False,
         )
-        assert result.returncode == 0, f"{result.stdout}\n{result.stderr}"
+        assert result.returncode == fails, f"{result.stdout}\n{result.stderr}"
         return result.stdout
 
     def changed(self) -> set[Path]:

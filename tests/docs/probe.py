@@ -177,6 +177,16 @@ def metrics() -> object:
     return (shown.text() + generate_latest(registry)).decode()
 
 
+def condition(name: str, metric: str, value: str) -> object:
+    """Return the rule of a condition, and what the doctor finds where a figure of intake has a value."""
+    from servicecert_cli.watching.doctor.catalogue import CATALOGUE, LOOKS
+    from servicecert_cli.watching.doctor.domain.check import result
+    from servicecert_cli.watching.doctor.domain.figures import Sample
+
+    check = result(CATALOGUE[name], LOOKS[name].judge([Sample(metric, {"service": "intake"}, float(value))]))
+    return CATALOGUE[name].rule, (check.severity, check.finding, check.remedy)
+
+
 def variables() -> object:
     """Return the pages' table of environment variables."""
     from docs.tables import environment
@@ -211,6 +221,7 @@ PROBES = {
         written_types,
         too_early,
         metrics,
+        condition,
         variables,
         batch,
     )

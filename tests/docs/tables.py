@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -37,7 +38,8 @@ from docs.who_may import broker_groups, broker_quotas, broker_rights, database_r
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
-from servicecert_cli.doctor.catalogue import CATALOGUE as CHECKS
+from servicecert_cli.watching.conditions import CONDITIONS
+from servicecert_cli.watching.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
@@ -92,15 +94,31 @@ def environment() -> list[str]:
     )
 
 
-def doctor() -> list[str]:
-    """Return the checks of `servicecert doctor`."""
+def conditions() -> list[str]:
+    """Return all conditions, each with a link to its page if it is an alert, and whether the doctor looks at it."""
     return table(
-        ("check", "about", "asks", "because", "needs"),
+        ("condition", "about", "severity", "within", "what is wrong", "when", "because", "the doctor looks"),
         (
-            (f"`{name}`", line.check.subject, line.check.asks, line.check.why, line.needs)
-            for name, line in CHECKS.items()
+            (
+                f"[{name}](../runbook/{it.page})" if it.page else name,
+                it.subject,
+                it.severity or "",
+                it.within,
+                it.text,
+                f"`{it.when}`" if it.when else "",
+                it.why,
+                "yes" if name in CHECKS else "",
+            )
+            for name, it in CONDITIONS.items()
         ),
     )
+
+
+def head(page: Path) -> list[str]:
+    """Return what the catalogue says of the condition of a page of the runbook."""
+    it = CONDITIONS[page.stem]
+    lines = [f"**{str(it.severity).capitalize()}**, within {it.within} of its cause: {it.text}", f"When `{it.when}`."]
+    return [*lines, f"`servicecert doctor --only {it.name}` looks too."] if it.name in CHECKS else lines
 
 
 def reasons() -> list[str]:
@@ -249,12 +267,13 @@ def _files_by_rule() -> dict[str, list[Path]]:
 def written(page: Path) -> str:
     """Return a page with its tables generated."""
     text = page.read_text()
-    for name, lines in WHOLE.items():
-        head = f"<!-- {name} -->\n"
-        if head in text:
-            before, _, rest = text.partition(head)
+    made: dict[str, Callable[[], list[str]]] = {**WHOLE, "head": partial(head, page)}
+    for name, lines in made.items():
+        begin = f"<!-- {name} -->\n"
+        if begin in text:
+            before, _, rest = text.partition(begin)
             _, end, after = rest.partition("<!-- end -->")
-            text = "".join((before, head, *(f"{line}\n" for line in lines()), end, after))
+            text = "".join((before, begin, *(f"{line}\n" for line in lines()), end, after))
     return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda match: _with_tests(match[0]), text, flags=re.DOTALL)
 
 
@@ -294,7 +313,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "intake-metrics": intake_metrics,
     "notifier-metrics": notifier_metrics,
     "revoker-metrics": revoker_metrics,
-    "doctor": doctor,
+    "conditions": conditions,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,

@@ -14,7 +14,7 @@ from docs import pages
 pytestmark = pytest.mark.long
 
 CHANGES = pages.subheadings(PAGE, "Where do I change …")
-USUAL, MOST_STEPS = 12, 5
+USUAL, MOST_STEPS = 13, 5
 LANGUAGES = ("en", "fi", "sv")
 
 RULES = "services/intake/servicecert_intake/domain/rules"
@@ -40,7 +40,7 @@ def following(tmp_path: Path) -> Callable[[str], Any]:
     return following
 
 
-def test_there_are_twelve_usual_changes_of_at_most_five_steps() -> None:
+def test_there_are_thirteen_usual_changes_of_at_most_five_steps() -> None:
     assert len(CHANGES) == USUAL
     for heading in CHANGES:
         assert 1 <= len(pages.steps(PAGE, heading)) <= MOST_STEPS, heading
@@ -309,6 +309,52 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         assert "servicecert_proposals_dropped 7.0" in shown
         assert 'servicecert_refusals_again_total{code="x"} 7.0' in shown
         assert 'servicecert_turns_total{service="revoker"} 1.0' in shown
+
+
+def test_a_condition(following: Callable[[str], Any]) -> None:
+    watching = "cli/servicecert_cli/watching"
+    with following("A condition") as copy:
+        copy.edit(
+            f"{watching}/conditions/work.py",
+            "CONDITIONS = (\n",
+            """CONDITIONS = (
+    warning(
+        "OutboxLong",
+        "{value} events of {service} are not published.",
+        when="servicecert_outbox_events > 5000",
+        expr=working("$when"),
+        within="1m",
+        why="Others learn of them late.",
+        remedy="See the log of {service}.",
+    ),
+    warning("Monday", "It is a Monday.", why="Nobody is awake.", remedy="Make coffee."),
+""",
+        )
+        copy.edit(
+            f"{watching}/doctor/facts/database.py",
+            "LOOKS = {\n",
+            """async def weekday(_: Sources) -> int:
+    return datetime(2026, 11, 30).weekday()
+
+
+LOOKS = {
+    "Monday": Look(weekday, database.check_weekday),
+""",
+        )
+        copy.edit(
+            f"{watching}/doctor/domain/database.py",
+            "def check_database_version(",
+            """def check_weekday(day: int) -> Finding:
+    return ok("It is another day.") if day else fault("It is a Monday.")
+
+
+def check_database_version(""",
+        )
+        rule, finding = copy.probe("condition", "OutboxLong", "servicecert_outbox_events", "5001")
+        assert rule.startswith("(servicecert_outbox_events > 5000 and on (service)")
+        assert finding == ["warning", "5001 events of intake are not published.", "See the log of intake."]
+        (monday,) = json.loads(copy.python("-m", "servicecert_cli", "doctor", "--only", "Monday", "--json", fails=1))
+        assert (monday["finding"], monday["remedy"]) == ("It is a Monday.", "Make coffee.")
 
 
 def test_a_side_effect(following: Callable[[str], Any]) -> None:

@@ -102,8 +102,9 @@ def test_each_alert_has_a_page_and_each_page_an_alert() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_short_and_has_the_headings(page: Path) -> None:
-    text = page.read_text()
-    assert text.startswith(f"# {page.stem}\n")
+    # The head is made from the catalogue of conditions.
+    head, _, text = page.read_text().partition("<!-- end -->\n")
+    assert head.startswith(f"# {page.stem}\n\n<!-- head -->\n**")
     assert re.findall(r"^##+ (.+)$", text, re.MULTILINE) == HEADINGS
     assert FEWEST_LINES <= sum(map(bool, text.splitlines())) <= MOST_LINES
 

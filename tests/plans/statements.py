@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from servicecert_cli.doctor import facts
+from servicecert_cli.watching.doctor import facts
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker import storage
 

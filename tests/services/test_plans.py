@@ -29,7 +29,6 @@ _OPERATIONS = "cli/servicecert_cli/operations"
 READ_WHOLE: Mapping[tuple[str, str], str] = {
     ("worker/find_parked", "parked"): "lists what is parked, while an alarm is on",
     ("worker/audited_events", "audit"): "what earlier replays decided, after one that was interrupted",
-    ("doctor/backlog", "parked"): _COUNTS,
     ("worker/parked_places", "parked"): "a worker that starts looks through what is parked",
     ("worker/servicecert_worker/replay/replay.py: select event_id, key, attempts from park", "parked"): _REPLAYS,
     (f"{_OPERATIONS}/replaying.py: select exists (select from inbox)", "inbox"): "stops at the first row",

@@ -104,7 +104,7 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
         "servicecert_worker.kafka.caught_up",
         "servicecert_worker.kafka.reading",
         "servicecert_cli.connections.kafka",
-        "servicecert_cli.doctor.sources",
+        "servicecert_cli.watching.doctor.sources",
     ],
 )
 def test_f5_every_module_that_makes_a_consumer_has_its_fetches_read_by_us(module: str) -> None:

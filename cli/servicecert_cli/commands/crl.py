@@ -92,5 +92,5 @@ def publish(cas: tuple[str, ...], as_json: bool) -> None:
 
     wanted, ordered = in_schema("revoker", work)
     under_way = f" Those of {len(wanted) - ordered} CAs were under way already." if ordered < len(wanted) else ""
-    sentence = f"The CRLs of {', '.join(wanted)} are published now.{under_way} See `servicecert doctor --only crl`."
+    sentence = f"The CRLs of {', '.join(wanted)} are published now.{under_way} See `servicecert doctor --only Crl`."
     say(as_json, {"cas": wanted, "ordered": ordered}, sentence)

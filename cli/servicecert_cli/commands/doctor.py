@@ -6,11 +6,12 @@ from itertools import groupby
 
 import click
 
-from ..doctor.catalogue import CATALOGUE
-from ..doctor.domain.check import Check, Severity, exit_code
-from ..doctor.examine import examine
 from ..terminal import interruption
 from ..terminal.output import as_json, escaped, print_json
+from ..watching.conditions import CONDITIONS, Severity
+from ..watching.doctor.catalogue import CATALOGUE
+from ..watching.doctor.domain.check import Check, exit_code
+from ..watching.doctor.examine import examine
 from ..watching.settings import CanarySettings, LagSettings
 
 COLOURS = {
@@ -32,10 +33,16 @@ class _UnknownName(click.BadParameter):
 
 
 def _names(_: click.Context, __: click.Parameter, given: Sequence[str]) -> frozenset[str]:
-    names = frozenset(name for each in given for name in each.split(",") if name)
-    if unknown := sorted(names - CATALOGUE.keys()):
+    names = [name for each in given for name in each.split(",") if name]
+    known = {_folded(name): name for name in CATALOGUE}
+    if unknown := sorted(name for name in names if _folded(name) not in known):
         raise _UnknownName(f"{', '.join(unknown)}: no such check; `servicecert doctor --list` names all.")
-    return names
+    return frozenset(known[_folded(name)] for name in names)
+
+
+def _folded(name: str) -> str:
+    """Return a name as people may type it: `topic-settings` is TopicSettings."""
+    return name.replace("-", "").lower()
 
 
 @click.command()
@@ -54,7 +61,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
     \b
     Examples:
       servicecert doctor
-      servicecert doctor --only crl,ocsp --json
+      servicecert doctor --only Crl,Ocsp --json
     """
     if is_list:
         _list(as_json, names)
@@ -68,14 +75,12 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
 
 
 def _list(as_json: bool, names: frozenset[str]) -> None:
-    checks = [line.check for name, line in CATALOGUE.items() if not names or name in names]
+    found = [condition for name, condition in CATALOGUE.items() if not names or name in names]
     if as_json:
-        print_json(
-            [{"name": each.name, "subject": each.subject, "asks": each.asks, "why": each.why} for each in checks]
-        )
+        print_json([{"name": each.name, "subject": each.subject, "says": each.text, "why": each.why} for each in found])
         return
-    for each in checks:
-        click.echo(f"{each.name:<{_NAME}}  {each.asks}")
+    for each in found:
+        click.echo(f"{each.name:<{_NAME}}  {each.text}")
 
 
 def _print(found: Sequence[Check]) -> None:
@@ -112,3 +117,5 @@ def _print_check(check: Check) -> None:
         click.echo(f"{margin}why: {check.why}")
     if check.remedy:
         click.echo(f"{margin}-> {escaped(check.remedy)}")
+    if check.severity in _FAULTS and (page := CONDITIONS[check.name].page):
+        click.echo(f"{margin}docs/runbook/{page}")

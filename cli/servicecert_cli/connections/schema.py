@@ -54,7 +54,7 @@ def explained(url: str, schema: str) -> Iterator[None]:
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
         raise OperatorError(
             f"PostgreSQL took too long, or a row or table of {schema!r} is locked: try again later; "
-            "`servicecert doctor --only table-locks` says who locks a table.",
+            "`servicecert doctor --only TableLocked` says who locks a table.",
             os.EX_TEMPFAIL,
         ) from None
     except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:

@@ -7,7 +7,9 @@ from servicecert_cli.watching.conditions import CONDITIONS, Condition, Severity,
 
 
 def of(when: str, **others: str) -> Condition:
-    return Condition(Subject.BACKLOG, "Late", "{service}: {value:period} of {value:share}.", when=when, **others)
+    return Condition(
+        Subject.BACKLOG, Severity.WARNING, "Late", "{service}: {value:period} of {value:share}.", when=when, **others
+    )
 
 
 @pytest.mark.parametrize(

@@ -202,7 +202,7 @@ class LagMeter:
         # Several groups may stand at different records of a partition, and each question is about one.
         while new:
             asked = dict(new)
-            for each, at in (await _written(self._reader, asked)).items():
+            for each, at in (await written(self._reader, asked)).items():
                 self._written[each, asked[each]] = at
             new -= set(asked.items())
 
@@ -233,7 +233,7 @@ def read_by(services: Sequence[str]) -> Mapping[str, Sequence[Topic]]:
     }
 
 
-async def _written(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:
+async def written(reader: AIOKafkaConsumer, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, datetime]:
     """Return when the record at each offset was written, by the broker's index of timestamps.
 
     It asks for the first record from a moment on: with moments further and further back until that record is not after

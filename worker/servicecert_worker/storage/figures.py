@@ -59,7 +59,9 @@ OF_EVERY_SERVICE = tuple(
 """The metrics of `worker_figures`."""
 
 
-async def read(connection: "asyncpg.Connection[Any]", service: str, moment: datetime) -> tuple[Samples, float | None]:
+async def read(
+    connection: "asyncpg.Connection[Any] | asyncpg.Pool[Any]", service: str, moment: datetime
+) -> tuple[Samples, float | None]:
     """Return a service's figures at a moment, and how many seconds that took.
 
     Without those that a lock on a table withholds: there are no seconds then. Raises asyncpg's errors, OSError and

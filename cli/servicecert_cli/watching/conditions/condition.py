@@ -4,6 +4,7 @@ import operator
 import re
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
+from functools import partial
 from string import Formatter, Template
 
 
@@ -35,7 +36,6 @@ class Subject(StrEnum):
     CONFIGURATION = "configuration"
 
 
-WARNING, CRITICAL = Severity.WARNING, Severity.CRITICAL
 _COMPARISON = re.compile(r"(?:(\S+) (<=?) )?(.+) ([<>]=?) (-?[\d.]+)", re.DOTALL)
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt}
 _SHOWN = {"": "", "period": " | humanizeDuration", "share": " | humanizePercentage"}
@@ -43,20 +43,20 @@ _SHOWN = {"": "", "period": " | humanizeDuration", "share": " | humanizePercenta
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What Prometheus alerts on if it has `within`, and `servicecert doctor` looks at if it can see it.
+    """What Prometheus alerts on if it has `within`; what `servicecert doctor` looks at says `why` it matters.
 
     `says` and `remedy` name labels in braces, and the figure as `{value}`, `{value:period}` (seconds) or
     `{value:share}`. `severity` is None where a look tells a fault that harms nobody yet from one that stops the
     service. `when` compares a figure with a limit, in PromQL: the doctor understands it where it is a metric of the
     exporter, or `max`, `min` or `sum` of one. Of two bounds `<` is the limit, and `<=` is where another condition
     begins. `expr` is what Prometheus asks, with `$when` or `$limit` in it; it has to hold for `wait`, so that it fires
-    `within` that time after its cause, with a scrape each 15 s. `needs` is what the doctor must be given.
+    `within` that time after its cause, with a scrape each 15 s.
     """
 
     subject: Subject
+    severity: Severity | None
     name: str
     says: str
-    severity: Severity | None = None
     _: KW_ONLY
     when: str = ""
     expr: str = "$when"
@@ -64,7 +64,6 @@ class Condition:
     within: str = ""
     why: str = ""
     remedy: str = ""
-    needs: str = ""
 
     @property
     def page(self) -> str | None:
@@ -81,6 +80,11 @@ class Condition:
         """What it says, as a template of Prometheus."""
         parts = Formatter().parse(self.says)
         return "".join(text + ("" if name is None else _template(name, spec or "")) for text, name, spec, _ in parts)
+
+    @property
+    def text(self) -> str:
+        """What it says, without what differs."""
+        return "".join(text + ("" if name is None else "…") for text, name, _, _ in Formatter().parse(self.says))
 
     @property
     def limit(self) -> float:
@@ -114,6 +118,11 @@ class Condition:
 
 def _template(name: str, spec: str) -> str:
     return "{{ " + (f"$value{_SHOWN[spec]}" if name == "value" else f"$labels.{name}") + " }}"
+
+
+def conditions(subject: Subject) -> tuple[partial[Condition], ...]:
+    """Return what makes critical conditions of a subject, warnings, and those of which a look says how bad they are."""
+    return tuple(partial(Condition, subject, severity) for severity in (Severity.CRITICAL, Severity.WARNING, None))
 
 
 def unless_outage(expr: str) -> str:

@@ -1,128 +1,111 @@
 """PostgreSQL."""
 
-from functools import partial
+from .condition import Subject, conditions, unless_outage
 
-from .condition import CRITICAL, WARNING, Condition, Subject, unless_outage
-
-_database = partial(Condition, Subject.DATABASE, needs="PostgreSQL")
+critical, warning, look = conditions(Subject.DATABASE)
 LOCKED_SECONDS = 30
 """For so long nobody waits for a lock on a table that does no harm."""
 
 CONDITIONS = (
-    _database(
+    critical(
         "DatabaseDown",
         "PostgreSQL does not answer: nothing is handled, and nothing is lost.",
-        CRITICAL,
         when="servicecert:database_away:max == 1",
         wait="1m",
         within="2m30s",
         why="Without it no turn is committed: all services stand still.",
         remedy="Start PostgreSQL, raise max_connections, or correct DATABASE_URL.",
     ),
-    _database(
+    look(
         "DatabaseVersion",
         "It is not a PostgreSQL that we support.",
         why="Older releases lack what the tables use; newer ones are not tested.",
     ),
-    _database(
+    critical(
         "DatabaseLink",
         "The connection to PostgreSQL is not private.",
-        CRITICAL,
         why="Who can change it on its way can order certificates.",
         remedy="Add ?sslmode=verify-full&sslrootcert=FILE.",
     ),
-    _database(
+    warning(
         "Locks",
         "The locks of large turns do not fit into PostgreSQL's table of locks.",
-        WARNING,
         why="A turn locks each case; where they do not fit it fails, and is tried again in smaller parts.",
     ),
-    _database(
+    look(
         "Connections",
         "PostgreSQL has not enough connections for all workers.",
         why="A worker that finds none does not start, and commands fail.",
     ),
-    _database(
+    critical(
         "Durability",
         "PostgreSQL says that it has committed what is not on the disk.",
-        CRITICAL,
         why="A serial number or a revocation that a power failure takes back exists in Kafka and not in the tables.",
     ),
-    _database(
+    look(
         "Vacuum",
         "PostgreSQL does not clean up.",
         why="Without autovacuum tables grow, queries slow down, and in the end PostgreSQL refuses to write.",
     ),
-    _database(
+    warning(
         "SchemaUnreadable",
         "The figures of {service}'s tables cannot be read: its schema is of another version.",
-        WARNING,
         when="(servicecert_database_up == 0) unless on () servicecert:database_away:max == 1",
         wait="5m",
         within="7m",
-        needs="",
     ),
-    _database(
+    warning(
         "DatabaseSlow",
         "PostgreSQL takes {value:period} for what takes a few milliseconds: everything is late.",
-        WARNING,
         when="avg_over_time(servicecert:database_read_seconds:max[2m]) > 0.1",
         expr=unless_outage("$when"),
         wait="1m",
         within="4m",
-        needs="",
     ),
-    _database(
+    critical(
         "TableLocked",
         "{service}.{table} is locked for {value:period} by {user} ({application}, pid {pid}): what needs it waits.",
-        CRITICAL,
         when=f"servicecert_table_locked_seconds > {LOCKED_SECONDS}",
         within="1m30s",
         why="Who uses the table waits for it, and so does all work of its service; often it is a transaction left "
         "open.",
     ),
-    _database(
+    look(
         "Transactions",
         "A transaction is open for long.",
         why="A long transaction keeps locks, and keeps autovacuum from removing dead rows: outboxes become slow.",
         remedy="End it: pg_terminate_backend, see pg_stat_activity.",
-        needs="PostgreSQL, as a member of `pg_monitor`",
     ),
-    _database(
+    critical(
         "ClockWrong",
         "The clock of {instance} differs from PostgreSQL's: it decides and signs nothing.",
-        CRITICAL,
         when="max by (instance) (servicecert_clock_wrong) > 0",
         wait="30s",
         within="2m",
         why="A worker stops where they differ by a minute: it decides and signs nothing.",
         remedy="Synchronise both machines' clocks (NTP).",
     ),
-    _database(
+    look(
         "DatabaseDisk",
         "PostgreSQL's disk is almost full.",
         why="PostgreSQL stops when its disk is full.",
         remedy="Enlarge the disk, or move other files away.",
-        needs="PostgreSQL on this machine, as a member of `pg_monitor`",
     ),
-    _database(
+    look(
         "Migrations",
         "A schema has not the migrations of this version.",
         why="A service starts only with tables that it can use.",
     ),
-    _database(
+    critical(
         "DatabaseRights",
         "A service's role has more rights than it needs, or owns something.",
-        CRITICAL,
         why="A role that owns its tables can change the audit, and one that reads other schemas sees personal data.",
         remedy="Run `servicecert db migrate`, and revoke what stays.",
     ),
-    _database(
+    critical(
         "Fence",
         "The tables do not know everything that the services have published: the database was restored.",
-        CRITICAL,
         why="On a restored database a service decides again what was decided; so its workers do not start.",
         remedy="Stop all workers, and run `servicecert restore check`.",
-        needs="Kafka, PostgreSQL, `SERVICECERT_SERVICE_KEYS`",
     ),
 )

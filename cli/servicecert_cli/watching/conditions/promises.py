@@ -1,108 +1,94 @@
 """What customers are promised."""
 
-from functools import partial
+from .condition import Subject, conditions
 
-from .condition import CRITICAL, WARNING, Condition, Subject
-
-_promise = partial(Condition, Subject.PROMISES, needs="PostgreSQL")
+critical, warning, _ = conditions(Subject.PROMISES)
 _DELIVERY = 'min(servicecert_clock_left_seconds{clock="delivery"})'
 _REVOCATION = "max(servicecert_revocation_oldest_seconds)"
 _REVOCATION_REMEDY = "See `Crl`, `Ocsp` and `IntentsStuck`, and the revoker's log."
 _DAY = 86_400
 
 CONDITIONS = (
-    _promise(
+    warning(
         "DeliveryNear",
         "A certificate that is promised within {value:period} is not delivered yet (A13).",
-        WARNING,
         when=f"0 <= {_DELIVERY} < {_DAY}",
         within="1m",
         why="A customer is promised the certificate by the end of the fifth weekday.",
         remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
     ),
-    _promise(
+    critical(
         "DeliveryLate",
         "A certificate was to be delivered and is not (A13).",
-        CRITICAL,
         when=f"{_DELIVERY} < 0",
         within="1m",
         why="A customer was promised the certificate by the end of the fifth weekday.",
         remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
     ),
-    _promise(
+    warning(
         "LapseLate",
         "An application should have lapsed and has not (A12).",
-        WARNING,
         when='min(servicecert_clock_left_seconds{clock="completion"}) < -7200',
         wait="5m",
         within="7m",
         why="The customer may still supplement it, and is not told that it ended.",
         remedy="See `DeadlinesLate`, and intake's log.",
     ),
-    _promise(
+    warning(
         "RevocationSlow",
         "A revocation is not visible after {value:period}: the goal is a minute.",
-        WARNING,
         when=f"600 < {_REVOCATION} <= {_DAY // 2}",
         wait="1m",
         within="12m",
         why="A revocation takes effect within 24 hours; the goal is a minute.",
         remedy=_REVOCATION_REMEDY,
     ),
-    _promise(
+    critical(
         "RevocationNear",
         "A revocation is not visible after {value:period}: the limit is 24 hours (D4).",
-        CRITICAL,
         when=f"{_DAY // 2} < {_REVOCATION} <= {_DAY}",
         within="1m",
         why="A revocation takes effect within 24 hours; the goal is a minute.",
         remedy=_REVOCATION_REMEDY,
     ),
-    _promise(
+    critical(
         "RevocationLate",
         "{value} revocations are not visible after 24 hours (D4).",
-        CRITICAL,
         when='max(servicecert_revocations{state="late"}) > 0',
         within="1m",
         why="Whoever has the key is trusted for longer than was promised.",
         remedy=_REVOCATION_REMEDY,
     ),
-    _promise(
+    critical(
         "CascadeStopped",
         "A compromised key has many certificates: their revocation waits for an operator (D6).",
-        CRITICAL,
         when='max(servicecert_proposals{state="stopped"}) > 0',
         within="1m",
         why="Whoever has the key uses the other certificates until a person confirms.",
         remedy="See `servicecert proposals list`, and confirm or drop it.",
     ),
-    _promise(
+    critical(
         "CascadeLate",
         "Certificates of a compromised key are not revoked after 24 hours (D6).",
-        CRITICAL,
         when='max(servicecert_cascades{state="late"}) > 0',
         within="1m",
         why="Whoever has the key uses the other certificates until they are revoked.",
         remedy="See `servicecert proposals list`, and confirm or drop it.",
     ),
-    _promise(
+    critical(
         "CanaryFailing",
         "The canary has had no success for {value:period}: customers cannot get or revoke certificates.",
-        CRITICAL,
         # A canary that was restarted and has had no success since has no timestamp: its last one counts, or its start.
         when="time() - (max(last_over_time(servicecert_canary_last_success_timestamp_seconds[1d])) "
         'or min(process_start_time_seconds{job="canary"})) > 1800',
         expr='($when) and on () servicecert:workers_up:sum{job="canary"} > 0',
         within="35m",
-        needs="",
     ),
-    _promise(
+    warning(
         "CanaryDown",
         "The canary does not run: nobody tries the whole way.",
-        WARNING,
         when='absent(up{job="canary"} == 1)',
         wait="5m",
         within="7m",
-        needs="",
     ),
 )

@@ -1,61 +1,50 @@
 """What applications are compared with: the registers, and the lists of lost keys."""
 
-from functools import partial
+from .condition import Subject, conditions
 
-from .condition import CRITICAL, WARNING, Condition, Subject
-
-_register = partial(Condition, Subject.REGISTERS)
+critical, warning, _ = conditions(Subject.REGISTERS)
 _LOAD = "Load them: `servicecert registers load`, see docs/registers.md."
 _LISTS = "Run `badkeys --update-bl` and copy the lists there; restart intake."
 
 CONDITIONS = (
-    _register(
+    critical(
         "RegistersEmpty",
         "Intake knows no register: no application can be accepted.",
-        CRITICAL,
         when='min(servicecert_followed_entries{topic="registers"}) == 0',
         wait="1m",
         within="2m30s",
         why="An applicant who is not in the registers is sent away.",
         remedy=_LOAD,
-        needs="Kafka",
     ),
-    _register(
+    warning(
         "RegistersStale",
         "No change of the registers was loaded for {value:period}: they may be out of date.",
-        WARNING,
         when="time() - max(servicecert_followed_newest_timestamp_seconds"
         r'{service="intake",topic=~"(.*\\.)?registers"}) > 691200',
         within="1m",
         why="An applicant who is not in the registers is sent away; one who has left them gets a certificate.",
         remedy=_LOAD,
-        needs="Kafka",
     ),
-    _register(
+    critical(
         "RegisterFull",
         "Intake's memory for {topic} is {value:share} full: at 100 % entries are left out.",
-        CRITICAL,
         when="max by (topic) (servicecert_followed_fill) > 0.8",
         wait="5m",
         within="7m",
     ),
-    _register(
+    warning(
         "KeyListsMissing",
         "No list of leaked keys is loaded: such keys are accepted.",
-        WARNING,
         when="max(servicecert_key_list_records) == 0",
         wait="1h",
         within="1h5m",
         why="Without them a key that everybody knows gets a certificate.",
         remedy=_LISTS,
-        needs="`SERVICECERT_KEY_LISTS_DIR`",
     ),
-    _register(
+    warning(
         "KeyListsOld",
         "A list of leaked keys is older than three months.",
-        WARNING,
         why="A key that leaked since then gets a certificate.",
         remedy=_LISTS,
-        needs="`SERVICECERT_KEY_LISTS_DIR`",
     ),
 )

@@ -1,131 +1,108 @@
 """What relying parties get: CRLs and OCSP."""
 
-from functools import partial
+from .condition import Subject, conditions, unless_outage
 
-from .condition import CRITICAL, WARNING, Condition, Subject, unless_outage
-
-_status = partial(Condition, Subject.REVOCATION)
-_WEB = "PostgreSQL, or `SERVICECERT_CRL_BASE_URL` and `SERVICECERT_CA_DIR`"
+critical, warning, look = conditions(Subject.REVOCATION)
 
 CONDITIONS = (
-    _status(
+    critical(
         "Crl",
         "A CRL is not served at its public address, not signed by its CA, not valid, or older than the published one.",
-        CRITICAL,
         why="Relying parties refuse certificates, or accept revoked ones, without a valid CRL.",
-        needs=_WEB,
     ),
-    _status(
+    critical(
         "CrlAges",
         "{crl} expires in {value:period} and was not renewed.",
-        CRITICAL,
         when="min by (crl) (servicecert_crl_valid_seconds) < 129600",
         within="1m",
         why="Relying parties refuse all certificates of a CA whose CRL has expired.",
         remedy="Look at the revoker's log: it publishes no CRL.",
-        needs="PostgreSQL",
     ),
-    _status(
+    critical(
         "Aia",
         "The certificate of a CA is not served where certificates say.",
-        CRITICAL,
         why="Clients that lack the chain fetch it there, and fail without it.",
-        needs=_WEB,
     ),
-    _status(
+    look(
         "CrlPasses",
         "CRLs are made too slowly for a revocation to be on one within a minute.",
         why="A revocation waits for the pass in progress, then for its own.",
         remedy="More revokers do not help: a faster disk, storage or PostgreSQL, or a new CA.",
-        needs="PostgreSQL",
     ),
-    _status(
+    look(
         "CrlDisk",
         "The disk of the CRL folder is almost full.",
         why="No revocation is published when the disk of the CRL folder is full.",
         remedy="Enlarge the disk, or move other files away.",
-        needs="`SERVICECERT_CRL_DIR`",
     ),
-    _status(
+    critical(
         "CrlGateFailed",
         "The check `{gate}` stopped a CRL: the old one stays.",
-        CRITICAL,
         when="sum by (gate) (increase(servicecert_crl_gate_failures_total[10m])) > 0",
         within="1m",
     ),
-    _status(
+    critical(
         "CrlPublisherFails",
         "CRLs do not arrive, or others are served ({publisher}): nobody sees new revocations.",
-        CRITICAL,
         when="sum by (publisher) (increase(servicecert_crl_publisher_failures_total[5m])) > 1",
         within="2m",
     ),
-    _status(
+    critical(
         "Ocsp",
         "OCSP does not answer about the newest certificate, or not as the tables say.",
-        CRITICAL,
         why="Relying parties ask it about each certificate; a wrong answer lets a revoked one in.",
-        needs="PostgreSQL",
     ),
-    _status(
+    critical(
         "OcspDown",
         "No OCSP responder answers.",
-        CRITICAL,
         when='(sum by (job) (up{job="ocsp"}) == 0) or absent(up{job="ocsp"})',
         wait="30s",
         within="1m30s",
     ),
-    _status(
+    critical(
         "OcspBehind",
         "OCSP answers with what was true {value:period} ago.",
-        CRITICAL,
         when="max(servicecert_ocsp_feed_age_seconds) > 120",
         expr=unless_outage("$when"),
         wait="1m",
         within="4m",
     ),
-    _status(
+    critical(
         "OcspIncomplete",
         "OCSP does not know all standings of {issuer} ({reason}).",
-        CRITICAL,
         when="max by (issuer, reason) (servicecert_ocsp_incomplete) > 0",
         expr=unless_outage("$when"),
         wait="2m",
         within="3m",
     ),
-    _status(
+    warning(
         "OcspErrors",
         "OCSP answered {value} requests with {kind}.",
-        WARNING,
         when='sum by (kind) (increase(servicecert_ocsp_answers_total{kind=~"try-later|internal-error"}[1m])) > 0',
         expr=unless_outage("$when"),
         wait="2m",
         within="4m",
     ),
-    _status(
+    critical(
         "OcspCertificateExpires",
         "A responder's certificate of {issuer} expires in {value:period}.",
-        CRITICAL,
         when="min by (issuer) (servicecert_ocsp_certificate_left_seconds) < 86400",
         wait="5m",
         within="7m",
     ),
-    _status(
+    warning(
         "OcspFlood",
         "Somebody floods OCSP; its limits hold.",
-        WARNING,
         when='sum(increase(servicecert_ocsp_answers_total{kind="limited"}[5m])) > 1000 or '
         'sum(increase(servicecert_ocsp_connections_closed_total{reason!="slow"}[5m])) > 1000',
         within="2m",
     ),
-    _status(
+    warning(
         "TooManyResponders",
         "{value} OCSP responders were certified within a day: half of the limit.",
-        WARNING,
         when="max by (environment) (servicecert_responders_certified) > 100",
         within="1m",
         why="At the limit no further responder starts: responders restart again and again, or somebody else asks.",
         remedy="See the responders' logs, and docs/runbook/TooManyResponders.md.",
-        needs="PostgreSQL",
     ),
 )

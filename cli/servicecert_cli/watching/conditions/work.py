@@ -1,36 +1,30 @@
-"""What the services have to do, and what they have recorded."""
+"""What the services have to do."""
 
-from functools import partial
+from .condition import Subject, conditions, counted, working
 
-from .condition import CRITICAL, WARNING, Condition, Subject, counted, working
-
-_backlog = partial(Condition, Subject.BACKLOG, needs="PostgreSQL")
-_audit = partial(Condition, Subject.AUDIT, needs="PostgreSQL")
+critical, warning, _ = conditions(Subject.BACKLOG)
 
 CONDITIONS = (
-    _backlog(
+    warning(
         "Parked",
         "{value} records of {service} are parked: each holds up its case.",
-        WARNING,
         when="sum by (service) (servicecert_parked) > 0",
         wait="30s",
         within="2m",
         why="A parked record had no effect, and later records of the same case wait behind it.",
         remedy="See `servicecert parked list --service {service}`; replay or discard them.",
     ),
-    _backlog(
+    critical(
         "ParkedNotKept",
         "So much is parked that values stay in Kafka only: somebody floods a topic, or a defect parks everything.",
-        CRITICAL,
         when="servicecert_parked_unkept > 0",
         within="1m30s",
         why="Kafka deletes them in time, and then nobody can replay them.",
         remedy="See `servicecert parked list --service {service}`: who sends them, and for which reason.",
     ),
-    _backlog(
+    warning(
         "DeadlinesLate",
         "A deadline of {service} passed {value:period} ago and is not handled.",
-        WARNING,
         when="servicecert_deadlines_overdue_seconds > 600",
         expr=working("$when"),
         wait="1m",
@@ -38,10 +32,9 @@ CONDITIONS = (
         why="Applications lapse, reminders go out and CRLs are renewed by deadlines.",
         remedy="Start a worker of {service}, or look at the logs of those that run.",
     ),
-    _backlog(
+    warning(
         "IntentsStuck",
         "{service} has not done an act for {value:period} that it decided on.",
-        WARNING,
         when="servicecert_intents_oldest_seconds > 600",
         expr=f"({working('$when')}) unless on (service) servicecert:known_delay:max == 1",
         wait="1m",
@@ -50,10 +43,9 @@ CONDITIONS = (
         remedy="See the log of {service}. The issuer's limit is the key (`servicecert ca status`), the revoker's the "
         "place of the CRLs (`Crl`), the notifier's the mail server (`MailsWait`).",
     ),
-    _backlog(
+    critical(
         "OutboxStuck",
         "{service} has decided events that are not published for {value:period}.",
-        CRITICAL,
         when="servicecert_outbox_oldest_seconds > 60",
         expr=working("$when"),
         wait="1m",
@@ -61,48 +53,23 @@ CONDITIONS = (
         why="Other services and the e-service learn of nothing that stays in an outbox.",
         remedy="Kafka does not take them, or the leader of {service} is frozen or does not run: see its log.",
     ),
-    _backlog(
+    warning(
         "Stuck",
         "{value} results or deadlines of {service} cannot be decided: a defect.",
-        WARNING,
         when="sum by (service) (servicecert_stuck) > 0",
         wait="2m",
         within="3m30s",
-        needs="",
     ),
-    _backlog(
+    critical(
         "ForgedRecords",
         "{topic} has records that none of its writers has signed: somebody else writes there.",
-        CRITICAL,
         when=counted("servicecert_untrusted_records_total", "10m", " by (service, topic)"),
         within="1m",
-        needs="",
     ),
-    _backlog(
+    warning(
         "AccountFloods",
         "{value} events of the e-service were refused within an hour: somebody tries cases or floods.",
-        WARNING,
         when='sum(increase(servicecert_published_total{type="servicecert.event.refused.v1"}[1h])) > 1000',
         within="2m",
-        needs="",
-    ),
-    _audit(
-        "AuditUnsigned",
-        "The audit of {service} is not signed for {value:period}.",
-        WARNING,
-        when="servicecert_audit_unattested_seconds > 600",
-        expr=working("$when"),
-        wait="1m",
-        within="12m",
-        why="Rows that no checkpoint covers can be changed by who administers the database.",
-        remedy="No leader of {service} makes checkpoints: look at its workers' logs.",
-    ),
-    _audit(
-        "AuditCheckpoints",
-        "The newest checkpoints do not follow each other, or the rows do not match them.",
-        CRITICAL,
-        why="A gap or a difference is an audit that somebody changed.",
-        remedy="Run `servicecert audit verify`, and find out who changed it: docs/audit.md.",
-        needs="PostgreSQL; signatures with `SERVICECERT_SERVICE_KEYS`",
     ),
 )

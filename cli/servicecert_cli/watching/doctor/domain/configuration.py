@@ -1,0 +1,131 @@
+"""This machine and the environment of this process: what is set, and what is installed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from difflib import get_close_matches
+
+from servicecert_schemas.topics import SERVICES
+
+from .check import Finding, critical, fault, listed, ok, skipped, warning
+
+OURS = ("SERVICECERT_", "SMTP_")
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
+OLD_ZONES_YEARS = 2
+ENDS_SOON = timedelta(days=30)
+_NO_TIME = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """The names of the variables that are set, and those that some part of the system reads."""
+
+    given: frozenset[str]
+    known: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZones:
+    """Europe/Helsinki's hours from UTC in January and July; `release` of the data as 2026a; why it does not load."""
+
+    winter: float
+    summer: float
+    release: str | None
+    today: date
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A package that the program requires: what of it, and the installed version, None if there is none."""
+
+    name: str
+    wanted: str
+    installed: str | None
+    is_met: bool
+
+
+def check_variables(variables: Variables) -> Finding:
+    unknown = sorted(name for name in variables.given if name.startswith(OURS) and name not in variables.known)
+    if unknown:
+        return fault(f"Nothing reads {listed([_suggested(name, variables.known) for name in unknown])}.")
+    return ok(f"{sum(name.startswith(OURS) for name in variables.given)} are set, all known.")
+
+
+def _suggested(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, sorted(known), 1, 0.8)
+    return f"{name} ({close[0]}?)" if close else name
+
+
+def check_settings(faults: Sequence[str]) -> Finding:
+    """Judge the faults, each with its variable's name and without its value."""
+    return fault(f"{listed(faults, '; ')}.") if faults else ok("All are.")
+
+
+def check_insecure(facts: tuple[str, bool]) -> Finding:
+    """Judge SERVICECERT_INSECURE, and whether Kafka is reached in the clear."""
+    tolerated, in_the_clear = facts
+    if tolerated:
+        return fault(f"SERVICECERT_INSECURE={tolerated}, which is for trials.", "Remove it in production.")
+    if in_the_clear:
+        return fault("Kafka is reached in the clear.", "Set KAFKA_SECURITY_PROTOCOL=SASL_SSL or SSL.")
+    return ok("Nothing is.")
+
+
+def check_trials(given: Mapping[str, str]) -> Finding:
+    """Judge the variables for trials that are set."""
+    text = ", ".join(f"{name}={value}" for name, value in given.items())
+    return fault(f"{text} is set.") if given else ok("None is.")
+
+
+def check_secret_files(facts: tuple[int, Sequence[str]]) -> Finding:
+    """Judge how many files settings name, and the faults, each with its variable's name."""
+    number, faults = facts
+    if faults:
+        return fault(f"{listed(faults, '; ')}.")
+    return ok(f"{number} looked at.") if number else skipped("No setting names such a file.")
+
+
+def check_service_keys(facts: tuple[Mapping[str, timedelta], str | None]) -> Finding:
+    """Judge how long each service has a public key in the folder, and why the folder cannot be read."""
+    left, fault = facts
+    if fault is not None:
+        return critical(fault, "Copy all *.pub of `servicecert service-keys` there.")
+    copy = "Copy its *.pub there, and restart the readers."
+    if missing := [service for service in SERVICES if left.get(service, _NO_TIME) <= _NO_TIME]:
+        return critical(f"No public key of {', '.join(missing)}, or it has ended.", copy)
+    if ending := [f"{service} in {left[service].days} days" for service in SERVICES if left[service] < ENDS_SOON]:
+        return warning(f"The last public key ends: {', '.join(ending)}.", f"Make a new key. {copy}")
+    return ok("Each service has one.")
+
+
+def check_time_zone(zones: TimeZones) -> Finding:
+    if zones.fault is not None:
+        return critical(f"Europe/Helsinki does not load ({zones.fault}).")
+    if (zones.winter, zones.summer) != (2.0, 3.0):
+        # As the law is today; where Finland gives up summer time, the rules of days change too.
+        return warning(f"Helsinki is at UTC+{zones.winter:g} in January, UTC+{zones.summer:g} in July.")
+    if zones.release is None:
+        return ok("Europe/Helsinki loads; the data do not tell their release.")
+    if zones.today.year - int(zones.release[:4]) > OLD_ZONES_YEARS:
+        return warning(f"The data are of {zones.release}.")
+    return ok(f"The data are of {zones.release}.")
+
+
+def check_python(version: tuple[int, int]) -> Finding:
+    text = f"Python {version[0]}.{version[1]}."
+    supported = f"Use Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} to {NEWEST_PYTHON[0]}.{NEWEST_PYTHON[1]}."
+    if version < OLDEST_PYTHON:
+        return critical(text, supported)
+    return warning(text, supported) if version > NEWEST_PYTHON else ok(text)
+
+
+def check_packages(requirements: Sequence[Requirement]) -> Finding:
+    wrong = [
+        f"{each.name} {each.installed or 'is missing'}, wanted {each.wanted or 'any'}"
+        for each in requirements
+        if not each.is_met
+    ]
+    if wrong:
+        return fault(f"{listed(wrong, '; ')}.")
+    return ok(f"{len(requirements)} are.")

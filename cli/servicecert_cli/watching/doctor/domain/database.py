@@ -1,0 +1,211 @@
+"""PostgreSQL: its settings, its room, and what may keep it from its work."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core.table_locks import TableLock
+from servicecert_worker.core.unknown import Unknown
+
+from .check import Finding, critical, fault, graded, listed, ok, period, skipped, warning
+
+OLDEST, NEWEST = 16, 18
+CONNECTIONS_PER_WORKER = 8
+ROOM_FOR_WORKERS = len(SERVICES)
+LOCKS = 256
+WRAPAROUND_WARN, WRAPAROUND_CRITICAL = 500_000_000, 1_500_000_000
+"""Transactions since the oldest one that is not frozen; PostgreSQL stops at some 2.1 thousand millions."""
+LONG_SECONDS, TOO_LONG_SECONDS = 300.0, 3_600.0
+LITTLE, TOO_LITTLE = 0.20, 0.05
+"""Parts of a file system that are free."""
+CLOCK_WARN_SECONDS, CLOCK_CRITICAL_SECONDS = 5.0, 60.0
+"""A worker stops at 60 s (SERVICECERT_CLOCK_LIMIT_SECONDS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """PostgreSQL's connections: how many there may be, those reserved for administrators, those in use now.
+
+    `workers` is None where Kafka does not say how many there are.
+    """
+
+    most: int
+    reserved: int
+    used: int
+    used_by_services: int
+    workers: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The octets of a file system, and where it is."""
+
+    place: str
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """A schema: whether it is there, how many migrations it lacks, and how many this version does not know.
+
+    `unusable`: one of those took away what this version uses.
+    """
+
+    service: str
+    exists: bool
+    missing: int = 0
+    unknown: int = 0
+    unusable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Another machine's clock, read between `before` and `after` on this one. All aware."""
+
+    before: datetime
+    there: datetime
+    after: datetime
+
+    @property
+    def skew(self) -> timedelta:
+        """How far the other clock is certainly ahead of this one; negative: behind."""
+        return max(self.there - self.after, timedelta()) + min(self.there - self.before, timedelta())
+
+
+def check_database_version(version: int) -> Finding:
+    if version < OLDEST:
+        return critical(f"PostgreSQL {version}.", f"Upgrade to {OLDEST} to {NEWEST}.")
+    if version > NEWEST:
+        return warning(f"PostgreSQL {version}; the tests use {NEWEST}.", f"Use {OLDEST} to {NEWEST}.")
+    return ok(f"PostgreSQL {version}.")
+
+
+def check_database_link(link: tuple[bool, bool]) -> Finding:
+    """Judge whether DATABASE_URL demands TLS, and whether nobody on the network can read or change what is sent."""
+    is_encrypted, is_private = link
+    if is_private:
+        return ok("TLS verifies the server." if is_encrypted else "PostgreSQL is on this machine.")
+    return fault(f"Another machine is reached with {'TLS that does not verify it' if is_encrypted else 'no TLS'}.")
+
+
+def check_locks(locks: int) -> Finding:
+    text = f"max_locks_per_transaction is {locks}."
+    return ok(text) if locks >= LOCKS else fault(text, f"Set max_locks_per_transaction = {LOCKS}, restart PostgreSQL.")
+
+
+def check_connections(connections: Connections) -> Finding:
+    """Judge the room for 8 connections of each worker beside the others; without their number, those in use count."""
+    usable = connections.most - connections.reserved
+    if connections.workers is None:
+        needed, text = connections.used, f"{connections.used} of {usable} in use."
+    else:
+        others = connections.used - connections.used_by_services
+        needed = CONNECTIONS_PER_WORKER * connections.workers + others
+        parts = f"{CONNECTIONS_PER_WORKER} for each of {connections.workers} workers, {others} for others"
+        text = f"{needed} of {usable} needed: {parts}; {connections.used} in use."
+    raised = "Raise max_connections and restart PostgreSQL"
+    room = (usable - needed) // CONNECTIONS_PER_WORKER
+    if needed > usable or connections.used >= usable:
+        return critical(text, f"{raised}, or stop workers: some cannot start again.")
+    if room < ROOM_FOR_WORKERS:
+        return warning(text, f"Room for {room} more workers. {raised} before you add more.")
+    return ok(f"{text} Room for {room} more workers.")
+
+
+def check_durability(settings: Mapping[str, str]) -> Finding:
+    """Judge `fsync`, `full_page_writes` and `synchronous_commit`, the latter also by role, as `name (role)`."""
+    if off := [name for name, value in settings.items() if value == "off"]:
+        names = dict.fromkeys(name.partition(" ")[0] for name in off)
+        return fault(f"Off: {listed(off)}.", f"Set {', '.join(f'{name} = on' for name in names)}; reload.")
+    return ok("fsync, full_page_writes and synchronous_commit are on.")
+
+
+def check_vacuum(facts: tuple[bool, Sequence[str], int]) -> Finding:
+    """Judge whether autovacuum runs, tables for which it is off, and the age of the oldest transaction not frozen."""
+    is_on, without, oldest = facts
+    old = f"The oldest transaction that is not frozen is {oldest / 1e6:.0f} millions old."
+    if oldest >= WRAPAROUND_CRITICAL:
+        return critical(old, "Run VACUUM FREEZE now, and look for old transactions and replication slots.")
+    if not is_on:
+        return critical("autovacuum is off.", "Set autovacuum = on and track_counts = on; reload.")
+    if without:
+        return warning(f"autovacuum is off for {listed(without)}.", "ALTER TABLE … RESET (autovacuum_enabled).")
+    if oldest >= WRAPAROUND_WARN:
+        return warning(old, "Look for old transactions and replication slots that hold autovacuum back.")
+    return ok("autovacuum is on.")
+
+
+def check_transactions(oldest: tuple[float, str] | None) -> Finding:
+    """Judge the age in seconds of the oldest transaction in this database, and whose it is; None for none."""
+    if oldest is None:
+        return ok("None is open.")
+    seconds, whose = oldest
+    return graded(seconds, LONG_SECONDS, TOO_LONG_SECONDS, f"The oldest is open for {period(seconds)}, by {whose}.")
+
+
+def check_clock(reading: Reading) -> Finding:
+    """Judge whether another machine's clock agrees with this one's."""
+    seconds = reading.skew.total_seconds()
+    if not seconds:
+        return ok("It agrees with this machine's.")
+    text = f"It is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
+    return graded(abs(seconds), CLOCK_WARN_SECONDS, CLOCK_CRITICAL_SECONDS, text)
+
+
+def check_space(space: Space | None) -> Finding:
+    """Judge whether a file system has room; None if it cannot be seen."""
+    if space is None:
+        return skipped("PostgreSQL is on another machine, or does not tell this role where its files are.")
+    text = f"{space.free / 1e9:.1f} of {space.total / 1e9:.1f} GB are free in {space.place}."
+    used = 1 - space.free / space.total if space.total else 1.0
+    return graded(used, 1 - LITTLE, 1 - TOO_LITTLE, text)
+
+
+def check_table_locks(locks: Sequence[TableLock]) -> Finding:
+    """Judge the locks for which others wait at two looks."""
+    if not locks:
+        return ok("No table is locked.")
+    ends = ", ".join(dict.fromkeys(f"pg_terminate_backend({lock.pid})" for lock in locks))
+    remedy = f"Ask who it is, or end it as the database's administrator: {ends}."
+    return fault(f"{listed([_described(lock) for lock in locks], '; ')}.", remedy)
+
+
+def _described(lock: TableLock) -> str:
+    since = "" if lock.since is None else f" since {lock.since:%Y-%m-%d %H:%M:%S} UTC"
+    who = f"{lock.user} ({lock.application or 'no name'}, pid {lock.pid})"
+    return f"{lock.service}.{lock.table} is locked by {who}{since}, {lock.waiting} wait"
+
+
+def check_migrations(schemas: Sequence[Migrations]) -> Finding:
+    if absent := [each.service for each in schemas if not each.exists]:
+        remedy = "Run `servicecert db prepare`, then `servicecert db migrate`."
+        return critical(f"No schema: {', '.join(absent)}.", remedy)
+    if newer := [each.service for each in schemas if each.unusable]:
+        text = f"A newer version took away what this one uses: {', '.join(newer)}."
+        return critical(text, "Use that version of servicecert.")
+    if behind := [f"{each.service} lacks {each.missing}" for each in schemas if each.missing]:
+        return critical(f"{', '.join(behind)}.", "Run `servicecert db migrate` with the migrator's DATABASE_URL.")
+    if newer := [f"{each.service} ({each.unknown})" for each in schemas if each.unknown]:
+        return warning(f"Of a newer version: {', '.join(newer)}.", "Use that version of servicecert.")
+    return ok("All are applied.")
+
+
+def check_database_rights(roles: Mapping[str, Sequence[str]]) -> Finding:
+    """Judge in which ways each service's role has more rights than it needs."""
+    if not roles:
+        return skipped("There are no roles of services: see `Migrations`.")
+    if wide := [f"{role} {reason}" for role, wider in roles.items() for reason in wider]:
+        return fault(f"{listed(wide, '; ')}.")
+    return ok(f"{len(roles)} roles, each with its own schema.")
+
+
+def check_fence(services: Sequence[tuple[str, Sequence[Unknown]]]) -> Finding:
+    """Judge what each service has published that its tables do not know."""
+    forgotten = [
+        f"{service} does not know {each.count} of {each.topic} since {each.since:%Y-%m-%d %H:%M:%S} UTC"
+        for service, unknown in services
+        for each in unknown
+    ]
+    return fault(f"{listed(forgotten, '; ')}.") if forgotten else ok("Nothing that was published is unknown.")

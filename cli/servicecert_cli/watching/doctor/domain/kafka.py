@@ -1,0 +1,157 @@
+"""The brokers: whether they answer, what they are, and what they allow."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from servicecert_schemas.principals import Principal
+from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
+
+from .check import Finding, critical, fault, listed, ok, warning
+
+SLOW_SECONDS = 1.0
+_RELEASES = ((30, "4.3"), (28, "4.2"), (26, "4.1"), (22, "4.0"), (20, "3.8"), (15, "3.7"), (1, "3.6 or older"))
+"""The first metadata level (KIP-584, `metadata.version`) of each release."""
+_OLDEST_LEVEL = 22
+_ALL = "All"
+_IMPLY_DESCRIBE = (AclOperation.READ, AclOperation.WRITE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How a server answered: after so many seconds, or not, with a sentence that says what to do."""
+
+    place: str
+    seconds: float = 0.0
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Brokers:
+    """The brokers that answer, those that topics name as holders of copies, and partitions without a leader."""
+
+    alive: frozenset[int]
+    named: frozenset[int]
+    leaderless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """A right that the broker gives a user, by Kafka's names. `prefixed`: on all whose name begins with `name`."""
+
+    user: str
+    resource: str
+    name: str
+    operation: str
+    prefixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerRights:
+    """Rights that differ from the catalogue's, one phrase each; of all users, or of ours only (`whose`)."""
+
+    whose: str
+    surplus: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    has_authorizer: bool = True
+
+
+def check_reached(reached: Reached) -> Finding:
+    """Judge how a server answered."""
+    if reached.fault is not None:
+        return fault(reached.fault)
+    text = f"Answers at {reached.place} after {reached.seconds * 1000:.0f} ms."
+    slow = reached.seconds >= SLOW_SECONDS
+    return warning(text, "Look at its load, and at the network to it.") if slow else ok(text)
+
+
+def check_broker_versions(levels: Mapping[int, int | None]) -> Finding:
+    """Judge the newest metadata level that each broker supports; None if it says none."""
+    old = [f"{broker} ({_release(level)})" for broker, level in levels.items() if (level or 0) < _OLDEST_LEVEL]
+    if old:
+        return critical(f"Too old: broker {listed(old)}.", "Upgrade the brokers to Apache Kafka 4.")
+    found = {_release(level) for level in levels.values()}
+    if len(found) > 1:
+        each = [f"broker {broker} is {_release(level)}" for broker, level in levels.items()]
+        return warning(f"The releases differ: {listed(each)}.", "Finish the upgrade of the brokers.")
+    return ok(f"Kafka {', '.join(found)}.")
+
+
+def _release(level: int | None) -> str:
+    return next((name for first, name in _RELEASES if (level or 0) >= first), "unknown")
+
+
+def check_brokers(brokers: Brokers) -> Finding:
+    if brokers.leaderless:
+        text = f"No broker leads {listed(brokers.leaderless)}."
+        return critical(text, "Start the brokers that hold these partitions.")
+    if down := sorted(brokers.named - brokers.alive):
+        return warning(f"Down: broker {listed(list(map(str, down)))}.", "Start it; see its log.")
+    return ok(f"{len(brokers.alive)} up, none missing.")
+
+
+def check_broker_rights(rights: BrokerRights) -> Finding:
+    if not rights.has_authorizer:
+        text = "The broker checks no rights: whoever reaches it may write to every topic."
+        return warning(text, "Set authorizer.class.name, then run `servicecert topics acls --apply`.")
+    if rights.missing:
+        text = f"{rights.whose}: missing {listed(rights.missing)}."
+        return critical(text, "Run `servicecert topics acls --apply` as the broker's administrator.")
+    if rights.surplus:
+        text = f"{rights.whose}: allowed beyond the catalogue {listed(rights.surplus)}."
+        return warning(text, "Remove it with kafka-acls.sh --remove; `servicecert topics acls` prints what is needed.")
+    return ok(f"{rights.whose}: as `servicecert topics acls` gives them.")
+
+
+def compared(allowed: Iterable[Allowed], prefix: str, everything: Collection[str]) -> BrokerRights:
+    """Compare all rights at the broker that concern our topics and groups with the catalogue's (F4).
+
+    `everything` are the full names of our topics. A user is ours by its name, or by the CN of its certificate.
+    """
+    wanted = acls(prefix=prefix)
+    found = [each for each in allowed if _concerns(each, prefix, everything)]
+    surplus = []
+    for each in found:
+        principal = _principal(each.user)
+        if principal is None or not _is_wanted(each, wanted[principal]):
+            surplus.append(f"{each.user} {each.operation} on {each.name}")
+    missing = [
+        f"{principal} {acl.operation} on {acl.name}"
+        for principal, needed in wanted.items()
+        for acl in sorted(needed)
+        if not any(_principal(each.user) is principal and _gives(each, acl) for each in found)
+    ]
+    return BrokerRights("All users", tuple(sorted(surplus)), tuple(missing))
+
+
+def _concerns(allowed: Allowed, prefix: str, topics: Collection[str]) -> bool:
+    names = topics if allowed.resource == AclResource.TOPIC else [prefix + principal for principal in Principal]
+    if allowed.prefixed:
+        return any(name.startswith(allowed.name) for name in names)
+    return allowed.name == "*" or allowed.name in names
+
+
+def _principal(user: str) -> Principal | None:
+    name = user.removeprefix("User:").partition(",")[0].removeprefix("CN=")
+    return next((principal for principal in Principal if principal == name), None)
+
+
+def _is_wanted(allowed: Allowed, wanted: Collection[Acl]) -> bool:
+    same = [
+        acl
+        for acl in wanted
+        if (acl.resource, acl.name, acl.prefixed) == (allowed.resource, allowed.name, allowed.prefixed)
+    ]
+    operations = {acl.operation for acl in same}
+    if allowed.operation == AclOperation.DESCRIBE and operations & set(_IMPLY_DESCRIBE):
+        return True
+    return allowed.operation in operations
+
+
+def _gives(allowed: Allowed, acl: Acl) -> bool:
+    if allowed.resource != acl.resource:
+        return False
+    covers = acl.name.startswith(allowed.name) if allowed.prefixed else allowed.name in ("*", acl.name)
+    if acl.prefixed and not allowed.prefixed:
+        covers = allowed.name == "*"
+    operations = {acl.operation, _ALL, *(_IMPLY_DESCRIBE if acl.operation is AclOperation.DESCRIBE else ())}
+    return covers and allowed.operation in operations

@@ -1,0 +1,129 @@
+"""What relying parties get: CRLs, OCSP answers and CA certificates, from the addresses that certificates name."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ...conditions import CONDITIONS
+from .check import Finding, fault, graded, ok, period, skipped, worst
+
+LIMIT_SECONDS = 60.0
+"""A revocation is to be on a CRL within this time (D4)."""
+STALE = timedelta(minutes=5)
+CACHED = timedelta(minutes=1)
+"""Caches may keep a CRL for half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedCrl:
+    """A CRL from its public address. `fault` says why there is none; `booked` is the newest number in the tables."""
+
+    address: str
+    fault: str | None = None
+    is_signed: bool = False
+    number: int = 0
+    this_update: datetime | None = None
+    next_update: datetime | None = None
+    booked: int | None = None
+    booked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OcspAnswer:
+    """What OCSP says about a certificate, and what the tables say; `fault` says why there is no valid answer."""
+
+    address: str
+    serial: str
+    is_revoked: bool = False
+    should_be_revoked: bool = False
+    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCa:
+    """A CA's certificate at the address that certificates name: whether it is the one that signed them."""
+
+    address: str
+    fault: str | None = None
+    is_right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CrlPass:
+    """The last published pass over a CA's CRLs: the entries of the full one, and the seconds it took."""
+
+    issuer: str
+    entries: int
+    seconds: float
+
+
+def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
+    """Judge the fetched CRLs at a moment."""
+    now, crls = facts
+    if not crls:
+        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
+    first = min((each.next_update for each in crls if each.next_update is not None), default=now)
+    return worst(
+        [_crl(each, now) for each in crls], f"{len(crls)} fetched; the first is valid until {first:%F %H:%M} UTC."
+    )
+
+
+def _crl(crl: FetchedCrl, now: datetime) -> Finding:
+    server = "Start the web server of the CRL folder, or correct the proxy. Lost files: `servicecert crl publish`."
+    revoker = "Look at the revoker's log: it publishes no CRL."
+    if crl.fault is not None:
+        return fault(f"{crl.address}: {crl.fault}.", server)
+    if not crl.is_signed:
+        remedy = "Find out who wrote it; a running revoker replaces it within half a minute."
+        return fault(f"{crl.address} is not signed by its CA.", remedy)
+    if crl.next_update is None or crl.next_update <= now:
+        return fault(f"{crl.address} has expired.", revoker)
+    if crl.this_update is not None and crl.this_update > now + STALE:
+        return fault(f"{crl.address} is from the future.", "Correct the clocks of the revokers.")
+    if crl.booked is not None and crl.booked > crl.number and (crl.booked_at or now) < now - CACHED:
+        text = f"{crl.address} is number {crl.number}; number {crl.booked} is published: later revocations are missing."
+        cache = "If it stays, a cache or a copy in front of the CRL folder is old: shorten its time."
+        return fault(text, f"Publish it again: `servicecert crl publish`. {cache}")
+    left = (crl.next_update - now).total_seconds()
+    if CONDITIONS["CrlAges"].is_wrong(left):
+        return fault(f"{crl.address} is valid for {period(left)} only.", revoker)
+    return ok(crl.address)
+
+
+def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
+    if not answers:
+        return skipped("No certificate that names an OCSP responder is issued yet.")
+    findings = []
+    for each in answers:
+        if each.fault is not None:
+            findings.append(fault(f"{each.address}: {each.fault}", "Start `servicecert ocsp`; see its log."))
+        elif each.is_revoked != each.should_be_revoked:
+            says, books = ("revoked" if it else "good" for it in (each.is_revoked, each.should_be_revoked))
+            text = f"{each.address} says {says} of {each.serial}, which is {books}."
+            findings.append(fault(text, "Run `servicecert republish revoker`."))
+    return worst(findings, f"{len(answers)} asked; the answers are as in the tables.")
+
+
+def check_aia(served: Sequence[ServedCa]) -> Finding:
+    if not served:
+        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
+    findings = [
+        fault(f"{each.address}: {each.fault}.", "Start the web server of the CRL folder, or correct the proxy.")
+        if each.fault is not None
+        else fault(f"{each.address} is another certificate.", "Restart the revoker: it publishes the right one.")
+        for each in served
+        if each.fault is not None or not each.is_right
+    ]
+    return worst(findings, f"{len(served)} fetched.")
+
+
+def check_crl_passes(passes: Sequence[CrlPass]) -> Finding:
+    if not passes:
+        return skipped("None is published yet.")
+    slowest = max(passes, key=lambda each: each.seconds)
+    waits = 2 * slowest.seconds
+    text = (
+        f"The last pass of {slowest.issuer}, {slowest.entries} entries, took {slowest.seconds:.1f} s: "
+        f"a revocation waits {waits:.1f} s at most."
+    )
+    return graded(waits, LIMIT_SECONDS / 2, LIMIT_SECONDS, text)

@@ -1,0 +1,210 @@
+"""What PostgreSQL says of itself, and of what its tables hold for services.
+
+A reader's login sees all of it (`servicecert db reader`), an administrator's or an operator's too.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core.table_locks import TableLock
+from servicecert_worker.storage import database as transport
+from servicecert_worker.storage.figures import held_locks
+from servicecert_worker.storage.schema import difference
+
+from ....connections.addresses import database_url
+from ..domain import database
+from ..domain.database import Migrations, Reading, Space
+from ..domain.kafka import check_reached
+from ..sources import Away, Look, Skip, Sources, database_reached, setting, shared
+from . import QUERIES
+
+LOCK_SECONDS = 2.0
+READER = "Use a reader's DATABASE_URL: `servicecert db reader NAME` makes one."
+_ENCRYPTED = ("require", "verify-ca", "verify-full")
+_LOCAL = ("", "localhost", "127.0.0.1", "::1")
+
+
+class MayNotRead(Exception):
+    """DATABASE_URL's role may not read what a check needs."""
+
+    def __init__(self, schema: str) -> None:
+        super().__init__(f"DATABASE_URL's role may not read the tables of {schema}.")
+
+
+@asynccontextmanager
+async def readable(sources: Sources, schema: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
+    """Yield connections to read a schema. Raises Away where it is not prepared, MayNotRead."""
+    pool = await sources.database()
+    try:
+        yield pool
+    except asyncpg.InsufficientPrivilegeError:
+        raise MayNotRead(schema) from None
+    except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
+        # A schema that the role may not use looks like one without tables.
+        if await _may_use(pool, schema):
+            raise Away("Migrations") from None
+        raise MayNotRead(schema) from None
+
+
+async def in_schema(sources: Sources, schema: str, query: str, *arguments: object) -> list[asyncpg.Record]:
+    """Return the rows of a query in a schema. Raises Away where it is not prepared, MayNotRead."""
+    async with readable(sources, schema) as pool, pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute("select set_config('search_path', $1, true)", schema)
+        return await connection.fetch(query, *arguments)
+
+
+async def _may_use(pool: "asyncpg.Pool[Any]", schema: str) -> bool:
+    usable = await pool.fetchval(
+        "select bool_and(has_schema_privilege(oid, 'usage')) from pg_namespace where nspname = $1", schema
+    )
+    return usable is not False
+
+
+async def _row(sources: Sources, query: str, *arguments: object) -> asyncpg.Record:
+    row: asyncpg.Record | None = await (await sources.database()).fetchrow(query, *arguments)
+    assert row is not None
+    return row
+
+
+@shared
+async def settings(sources: Sources) -> asyncpg.Record:
+    """Return the server's settings."""
+    row: asyncpg.Record = await _row(sources, QUERIES["settings"])
+    return row
+
+
+async def version(sources: Sources) -> int:
+    """Return the major version."""
+    return int((await settings(sources))["version"])
+
+
+async def locks(sources: Sources) -> int:
+    """Return max_locks_per_transaction."""
+    return int((await settings(sources))["locks"])
+
+
+async def link(sources: Sources) -> tuple[bool, bool]:
+    """Return whether the connection is private: what DATABASE_URL demands, which the server may not see."""
+    await sources.database()
+    url = database_url()
+    modes = parse_qs(urlsplit(url).query).get("sslmode", [""])
+    return modes[-1] in _ENCRYPTED, transport.is_private(url)
+
+
+async def durability(sources: Sources) -> dict[str, str]:
+    """Return the settings that decide whether a commit survives, those of roles as `name (role)`."""
+    row = await settings(sources)
+    overrides = await (await sources.database()).fetch(QUERIES["overrides"])
+    return {
+        **{name: row[name] for name in ("fsync", "full_page_writes", "synchronous_commit")},
+        **{f"synchronous_commit ({each['whose']})": each["setting"].partition("=")[2] for each in overrides},
+    }
+
+
+async def vacuum(sources: Sources) -> tuple[bool, Sequence[str], int]:
+    """Return whether PostgreSQL cleans up."""
+    row = await _row(sources, QUERIES["vacuum"], list(SERVICES))
+    return (await settings(sources))["autovacuum"], row["without"], row["oldest"]
+
+
+async def oldest_transaction(sources: Sources) -> tuple[float, str] | None:
+    """Return the oldest open transaction's seconds and user. Raises Skip."""
+    pool = await sources.database()
+    if not await pool.fetchval(QUERIES["sees_all"]):
+        raise Skip("DATABASE_URL's role does not see other users' transactions.", "Grant it pg_monitor.")
+    row = await pool.fetchrow(QUERIES["oldest_transaction"])
+    return None if row is None else (row["seconds"], row["whose"])
+
+
+async def kept_locks(sources: Sources) -> Sequence[TableLock]:
+    """Return the locks on tables that others wait for, and that are held at two looks: most last milliseconds."""
+    pool = await sources.database()
+    first = await held_locks(pool)
+    await asyncio.sleep(LOCK_SECONDS if first else 0)
+    return [lock for lock in await held_locks(pool) if lock in first] if first else []
+
+
+async def clock(sources: Sources) -> Reading:
+    """Return PostgreSQL's clock."""
+    async with (await sources.database()).acquire() as connection:
+        before = datetime.now(UTC)
+        there = await connection.fetchval(QUERIES["clock"])
+        return Reading(before, there, datetime.now(UTC))
+
+
+async def disk(sources: Sources) -> Space | None:
+    """Return the room of PostgreSQL's disk, None where its files are elsewhere or it does not say where."""
+    folder = await (await sources.database()).fetchval(QUERIES["data_directory"])
+    is_here = (urlsplit(database_url()).hostname or "") in _LOCAL
+    try:
+        return space(folder) if folder and is_here else None
+    except OSError:
+        return None
+
+
+async def crl_disk(_: Sources) -> Space:
+    """Return the room of the CRL folder. Raises Skip."""
+    folder = setting("SERVICECERT_CRL_DIR")
+    try:
+        return space(folder)
+    except OSError as fault:
+        raise Skip(f"SERVICECERT_CRL_DIR cannot be read ({fault.strerror}).") from None
+
+
+def space(folder: str) -> Space:
+    """Return the room of a folder's file system. Raises OSError."""
+    usage = shutil.disk_usage(folder)
+    # What only root may fill is not free.
+    return Space(folder, usage.used + usage.free, usage.free)
+
+
+@shared
+async def migrations(sources: Sources) -> list[Migrations]:
+    """Return how each schema differs from this version's migrations."""
+    pool = await sources.database()
+    present = {row["nspname"] for row in await pool.fetch(QUERIES["schemas"], list(SERVICES))}
+    found = []
+    for service in SERVICES:
+        try:
+            rows = await in_schema(sources, service, QUERIES["applied"]) if service in present else []
+        except Away:
+            rows = []
+        folder = Path(str(files(f"servicecert_{service}.storage") / "migrations"))
+        applied = [row["migration_id"] for row in rows]
+        differs = await asyncio.to_thread(difference, applied, [folder])
+        found.append(
+            Migrations(service, service in present, len(differs.missing), len(differs.unknown), differs.unusable)
+        )
+    return found
+
+
+async def roles(sources: Sources) -> dict[str, list[str]]:
+    """Return the services' roles, and in which ways each has more rights than it needs."""
+    rows = await (await sources.database()).fetch(QUERIES["rights"], list(SERVICES))
+    return {row["role"]: row["wider"] for row in rows}
+
+
+LOOKS = {
+    "DatabaseDown": Look(database_reached, check_reached),
+    "DatabaseVersion": Look(version, database.check_database_version),
+    "DatabaseLink": Look(link, database.check_database_link),
+    "Locks": Look(locks, database.check_locks),
+    "Durability": Look(durability, database.check_durability),
+    "Vacuum": Look(vacuum, database.check_vacuum),
+    "TableLocked": Look(kept_locks, database.check_table_locks),
+    "Transactions": Look(oldest_transaction, database.check_transactions),
+    "ClockWrong": Look(clock, database.check_clock),
+    "DatabaseDisk": Look(disk, database.check_space),
+    "CrlDisk": Look(crl_disk, database.check_space),
+    "Migrations": Look(migrations, database.check_migrations),
+    "DatabaseRights": Look(roles, database.check_database_rights),
+}

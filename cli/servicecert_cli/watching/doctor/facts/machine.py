@@ -1,0 +1,176 @@
+"""This machine, its packages, and the environment of this process."""
+
+import os
+import re
+import sys
+import zoneinfo
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import import_module, metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement as Wanted
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+from servicecert_intake.settings import Settings as IntakeSettings
+from servicecert_issuer.settings import Settings as IssuerSettings
+from servicecert_notifier.settings import Settings as NotifierSettings
+from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
+from servicecert_revoker.settings import Settings as RevokerSettings
+from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core.access import over_tls
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.secret_files import SecretUnreadable, require_private
+from servicecert_worker.core.secret_settings import PUBLIC
+from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
+from servicecert_worker.storage import database
+
+from ..domain import configuration
+from ..domain.configuration import Requirement, TimeZones, Variables
+from ..sources import Look, Sources, setting
+
+_TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
+_OF_COMMANDS = frozenset({"SERVICECERT_OPERATOR", "SERVICECERT_EXAMPLE_MAILS", "SERVICECERT_DIE_AT"})
+_RELEASE = re.compile(r"# version (\d{4}[a-z]+)")
+_ZONE = "Europe/Helsinki"
+
+
+def _all_settings(sources: Sources) -> Iterator[type[BaseSettings]]:
+    yield from (ProcessSettings, WorkerSettings, ResponderSettings)
+    yield from (IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings)
+    yield from sources.settings
+
+
+async def variables(sources: Sources) -> Variables:
+    """Return the variables that are set, and those that a setting or a command reads."""
+    fields = {
+        field.alias or name.upper() for each in _all_settings(sources) for name, field in each.model_fields.items()
+    }
+    passwords = {
+        f"SERVICECERT_{name.upper()}_DATABASE_PASSWORD{end}"
+        for name in (*SERVICES, database.MIGRATOR, database.ERASER)
+        for end in ("", "_FILE")
+    }
+    return Variables(frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS))
+
+
+async def settings_faults(sources: Sources) -> list[str]:
+    """Return what is wrong with the settings that are set, by variable and without values."""
+    found: dict[str, None] = {}
+    for kind in _all_settings(sources):
+        try:
+            kind()
+        except ValidationError as fault:
+            for error in fault.errors(include_url=False, include_input=False, include_context=False):
+                if error["type"] != "missing":
+                    where = "".join(f"{str(name).upper()}: " for name in error["loc"][:1])
+                    found[where + error["msg"].removeprefix("Value error, ").rstrip(".")] = None
+    return list(found)
+
+
+async def insecure(_: Sources) -> tuple[str, bool]:
+    """Return what is tolerated, and whether Kafka is reached in the clear."""
+    return os.environ.get("SERVICECERT_INSECURE", ""), "KAFKA_BOOTSTRAP_SERVERS" in os.environ and not over_tls()
+
+
+async def trials(_: Sources) -> Mapping[str, str]:
+    """Return the variables for trials that are set."""
+    return {name: os.environ[name] for name in _TRIALS if os.environ.get(name)}
+
+
+async def secret_files(_: Sources) -> tuple[int, list[str]]:
+    """Return how many files of secrets the environment names, and which others can read or nobody can."""
+    named = {
+        name: Path(value)
+        for name, value in os.environ.items()
+        if value
+        and name.startswith(("SERVICECERT_", "SMTP_", "KAFKA_", "DATABASE_"))
+        and name.endswith("_FILE")
+        and not name.endswith(PUBLIC)
+    }
+    return len(named), [f"{name}: {fault}" for name, path in named.items() if (fault := _fault(path))]
+
+
+def _fault(path: Path) -> str | None:
+    if not path.is_file():
+        return f"{path} is not a file"
+    try:
+        require_private(path)
+    except SecretUnreadable as fault:
+        return str(fault)
+    return None
+
+
+async def service_keys(_: Sources) -> tuple[Mapping[str, timedelta], str | None]:
+    """Return how long each service has a public key, and why the folder cannot be read. Raises Skip."""
+    try:
+        keys = read_public_keys(Path(setting("SERVICECERT_SERVICE_KEYS")))
+    except OperatorError as fault:
+        return {}, str(fault)
+    ends = sorted((key.not_after, service) for key in keys.values() for service in key.services)
+    return {service: end - datetime.now(UTC) for end, service in ends}, None
+
+
+async def time_zones(_: Sources) -> TimeZones:
+    """Return what this machine's data say of Helsinki."""
+    today = datetime.now(UTC).date()
+    try:
+        zone = zoneinfo.ZoneInfo(_ZONE)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as fault:
+        return TimeZones(0, 0, None, today, type(fault).__name__)
+
+    def hours(month: int) -> float:
+        offset = datetime(today.year, month, 1, 12, tzinfo=zone).utcoffset()
+        assert offset is not None
+        return offset.total_seconds() / 3600
+
+    return TimeZones(hours(1), hours(7), _release(), today)
+
+
+def _release() -> str | None:
+    """Return the release of the data in use: the system's where it has the zone, else those of the package tzdata."""
+    for folder in zoneinfo.TZPATH:
+        if Path(folder, _ZONE).exists():
+            try:
+                with Path(folder, "tzdata.zi").open() as file:
+                    found = _RELEASE.match(file.readline())
+            except OSError:
+                return None
+            return found[1] if found else None
+    return str(import_module("tzdata").IANA_VERSION)
+
+
+async def python(_: Sources) -> tuple[int, int]:
+    """Return the version of Python."""
+    return sys.version_info[:2]
+
+
+async def packages(_: Sources) -> list[Requirement]:
+    """Return the packages that the program requires, as they are installed."""
+    found = []
+    for text in metadata.requires("servicecert") or ():
+        wanted = Wanted(text)
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            found.append(Requirement(wanted.name, str(wanted.specifier), None, False))
+        else:
+            is_met = wanted.specifier.contains(installed, prereleases=True)
+            found.append(Requirement(wanted.name, str(wanted.specifier), installed, is_met))
+    return found
+
+
+LOOKS = {
+    "Variables": Look(variables, configuration.check_variables),
+    "Settings": Look(settings_faults, configuration.check_settings),
+    "Insecure": Look(insecure, configuration.check_insecure),
+    "Trials": Look(trials, configuration.check_trials),
+    "SecretFiles": Look(secret_files, configuration.check_secret_files),
+    "ServiceKeys": Look(service_keys, configuration.check_service_keys),
+    "TimeZone": Look(time_zones, configuration.check_time_zone),
+    "Python": Look(python, configuration.check_python),
+    "Packages": Look(packages, configuration.check_packages),
+}

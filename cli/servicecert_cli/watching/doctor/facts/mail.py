@@ -1,0 +1,65 @@
+"""What the mail servers say to a conversation without a mail, and the mails in the tables."""
+
+import asyncio
+from typing import Any
+
+from pydantic import ValidationError
+from servicecert_notifier.domain import relays
+from servicecert_notifier.settings import Settings
+from servicecert_notifier.smtp.effects.conversation import (
+    ConversationFailed,
+    LoginRefused,
+    open_conversation,
+    tls_context,
+)
+from servicecert_worker.process.application import settings_fault
+
+from ....faults import UserError
+from ..domain import mail as judged
+from ..domain.mail import Relay
+from ..sources import Look, Sources, setting, shared
+from . import QUERIES
+from .database import in_schema
+
+_ANSWER_SECONDS = 5.0
+
+
+@shared
+async def conversations(_: Sources) -> list[Relay]:
+    """Open and end a conversation with each mail server. Raises Skip, UserError."""
+    setting("SMTP_HOST")
+    setting("SERVICECERT_MAIL_FROM")
+    try:
+        settings = Settings()
+    except ValidationError as fault:
+        raise UserError(f"The mail server cannot be asked: {settings_fault(fault)}.") from None
+    seconds = min(_ANSWER_SECONDS, settings.smtp_timeout_seconds)
+    settings = settings.model_copy(update={"smtp_timeout_seconds": seconds})
+    tls = tls_context(settings)
+    return list(await asyncio.gather(*(_tried(relay, settings, tls) for relay in settings.relays)))
+
+
+async def _tried(relay: relays.Relay, settings: Settings, tls: Any) -> Relay:
+    has_login = settings.smtp_username is not None
+    encrypted = settings.smtp_tls.is_verified
+    try:
+        conversation = await open_conversation(relay, settings, tls)
+    except LoginRefused as fault:
+        return Relay(str(relay), None, str(fault), has_login, encrypted)
+    except ConversationFailed as fault:
+        return Relay(str(relay), str(fault), None, has_login, encrypted)
+    await conversation.close()
+    return Relay(str(relay), None, None, has_login, encrypted)
+
+
+async def refused(sources: Sources) -> int:
+    """Return how many mails wait because a server refused us."""
+    (row,) = await in_schema(sources, "notifier", QUERIES["refused_mails"])
+    return int(row["refused"])
+
+
+LOOKS = {
+    "MailServer": Look(conversations, judged.check_mail_server),
+    "MailLogin": Look(conversations, judged.check_mail_login),
+    "MailServerRefusesUs": Look(refused, judged.check_refused_mails),
+}

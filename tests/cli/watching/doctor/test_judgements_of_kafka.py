@@ -1,0 +1,307 @@
+"""From facts to a finding: each limit of the servers, topics and groups, from both sides."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
+from servicecert_cli.watching.doctor.domain.database import Reading
+from servicecert_cli.watching.doctor.domain.groups import (
+    Group,
+    Lost,
+    Member,
+    Partition,
+    lost,
+)
+from servicecert_cli.watching.doctor.domain.kafka import (
+    Allowed,
+    BrokerRights,
+    Brokers,
+    Reached,
+    compared,
+)
+from servicecert_cli.watching.doctor.domain.topics import (
+    TopicCopy,
+)
+from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES, REGISTERS
+from servicecert_worker.domain.broker_acls import acls
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("check", ["KafkaDown", "DatabaseDown"])
+@pytest.mark.parametrize(
+    ("reached", "severity", "words"),
+    [
+        (Reached("here", 0.99), OK, "Answers at here after 990 ms."),
+        (Reached("here", 1.0), WARNING, "1000 ms"),
+        (Reached("here", fault="It does not answer."), CRITICAL, "It does not answer."),
+    ],
+)
+def test_a_server_answers_soon(check, reached, severity, words):
+    holds(judged(check, reached), severity, words)
+
+
+@pytest.mark.parametrize(
+    ("levels", "severity", "words"),
+    [
+        ({1: 22, 2: 25}, OK, "Kafka 4.0."),
+        ({1: 30}, OK, "Kafka 4.3."),
+        ({1: 40}, OK, "Kafka 4.3."),
+        ({1: 30, 2: 27}, WARNING, "broker 1 is 4.3, broker 2 is 4.1"),
+        ({1: 30, 2: 21}, CRITICAL, "Too old: broker 2 (3.8)."),
+        ({1: 14}, CRITICAL, "broker 1 (3.6 or older)"),
+        ({1: None}, CRITICAL, "broker 1 (unknown)"),
+    ],
+)
+def test_brokers_are_kafka_4_and_alike(levels, severity, words):
+    holds(judged("BrokerVersion", levels), severity, words)
+
+
+def test_brokers_that_hold_topics_are_up():
+    holds(judged("Brokers", Brokers(frozenset({1, 2, 3}), frozenset({1, 2}))), OK, "3 up, none missing.")
+    holds(judged("Brokers", Brokers(frozenset({1}), frozenset({1, 2, 3}))), WARNING, "Down: broker 2, 3.")
+    holds(
+        judged("Brokers", Brokers(frozenset({1}), frozenset({1, 2}), ("cases/1",))),
+        CRITICAL,
+        "No broker leads cases/1.",
+    )
+
+
+@pytest.mark.parametrize("check", ["BrokerClock", "ClockWrong"])
+@pytest.mark.parametrize(
+    ("seconds", "severity", "words"),
+    [
+        (0.0, OK, "agrees with"),
+        (2.0, OK, "agrees with"),
+        (6.9, OK, "4.9 s ahead of this machine's"),
+        (7.0, WARNING, "5.0 s ahead"),
+        (-5.0, WARNING, "5.0 s behind"),
+        (-59.9, WARNING, "behind"),
+        (62.0, CRITICAL, "60.0 s ahead"),
+        (-60.0, CRITICAL, "60.0 s behind"),
+    ],
+)
+def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(check, seconds, severity, words):
+    # The answer took two seconds.
+    reading = Reading(NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2))
+    holds(judged(check, reading), severity, words)
+
+
+def test_rights_are_neither_missing_nor_surplus():
+    holds(judged("BrokerRights", BrokerRights("All users")), OK, "All users: as")
+    holds(judged("BrokerRights", BrokerRights("All users", has_authorizer=False)), WARNING, "checks no rights")
+    holds(judged("BrokerRights", BrokerRights("operator", surplus=("Write on cases",))), WARNING, "Write on cases")
+    found = BrokerRights("operator", ("Write on cases",), ("Read on cases",))
+    holds(judged("BrokerRights", found), CRITICAL, "missing Read on cases")
+
+
+def given(user="User:{}"):
+    return [
+        Allowed(user.format(principal), acl.resource, acl.name, acl.operation, acl.prefixed)
+        for principal, each in acls(prefix="p.").items()
+        for acl in each
+    ]
+
+
+TOPICS = ["p." + topic.name for topic in CATALOGUE]
+
+
+@pytest.mark.parametrize("user", ["User:{}", "User:CN={}", "User:CN={},O=We"])
+def test_the_catalogue_s_rights_are_as_wanted_by_either_login(user):
+    assert compared(given(user), "p.", TOPICS) == BrokerRights("All users")
+
+
+@pytest.mark.parametrize(
+    ("extra", "surplus"),
+    [
+        (Allowed("User:issuer", "topic", "p.applications", "Read"), "User:issuer Read on p.applications"),
+        (Allowed("User:mallory", "topic", "*", "All"), "User:mallory All on *"),
+        (Allowed("User:mallory", "topic", "p.", "Write", prefixed=True), "User:mallory Write on p."),
+        (Allowed("User:mallory", "group", "p.intake", "Read"), "User:mallory Read on p.intake"),
+        (Allowed("User:issuer", "topic", "p.certificates", "Describe"), None),
+        (Allowed("User:mallory", "topic", "other", "All"), None),
+        (Allowed("User:mallory", "topic", "other", "All", prefixed=True), None),
+    ],
+)
+def test_a_right_beyond_the_catalogue_on_our_topics_is_surplus(extra, surplus):
+    found = compared([*given(), extra], "p.", TOPICS)
+    assert found == BrokerRights("All users", () if surplus is None else (surplus,))
+
+
+def test_a_right_that_nobody_gave_is_missing():
+    without = [each for each in given() if (each.user, each.name) != ("User:issuer", "p.certificates")]
+    needed = ("issuer Read on p.certificates", "issuer Write on p.certificates")
+    assert compared(without, "p.", TOPICS).missing == needed
+    wide = [Allowed(f"User:{each}", kind, "*", "All") for each in Principal for kind in ("topic", "group")]
+    assert compared(wide, "p.", TOPICS).missing == ()
+    wide = [Allowed(f"User:{each}", kind, "p.", "Read", True) for each in Principal for kind in ("topic", "group")]
+    missing = compared(wide, "p.", TOPICS).missing
+    assert "operator Describe on p.cases" not in missing
+    assert "issuer Write on p.certificates" in missing
+    named = [Allowed("User:e-service", "group", "p.e-service", "Read")]
+    assert "e-service Read on p.e-service" in compared(named, "p.", TOPICS).missing
+
+
+COPIES = [TopicCopy(topic, topic.partitions, 3, 3, {**topic.config, "min.insync.replicas": "2"}) for topic in CATALOGUE]
+
+
+def with_first(**changes):
+    return [replace(COPIES[0], **changes), *COPIES[1:]]
+
+
+def test_topics_as_created_with_three_copies_are_well():
+    for check in ("Topics", "Partitions", "TopicSettings", "Replication", "MinInSync"):
+        holds(judged(check, COPIES), OK)
+
+
+def test_topics_exist_and_have_as_many_partitions():
+    holds(judged("Topics", COPIES[1:]), CRITICAL, "Missing: applications.")
+    holds(judged("Topics", []), CRITICAL, "and 15 more.")
+    holds(judged("Partitions", with_first(partitions=24)), WARNING, "12 partitions, but applications has 24.")
+    assert "`servicecert topics grow 24`" in judged("Partitions", with_first(partitions=24)).remedy
+    grown = [replace(each, partitions=24) if each.topic.can_grow else each for each in COPIES]
+    holds(judged("Partitions", grown), OK, "Each has 24.")
+    assert judged("Partitions", []).severity is SKIPPED
+
+
+def test_partitions_of_a_followed_topic_were_added_by_hand():
+    by_hand = [replace(each, partitions=24) if each.topic == REGISTERS else each for each in COPIES]
+    holds(judged("Partitions", by_hand), WARNING, "by hand: registers has 24 and not 12.")
+
+
+def test_settings_that_differ_are_named_three_of_them():
+    odd = with_first(settings={**COPIES[0].settings, "segment.bytes": "1000000"})
+    holds(judged("TopicSettings", odd), WARNING, "applications: segment.bytes is 1000000, not 268435456.")
+    empty = [replace(each, settings={}) for each in COPIES]
+    assert judged("TopicSettings", empty).finding.count(" is None, not ") == 3
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "value", "severity"),
+    [
+        (APPLICATIONS, "retention.ms", "7776000001", CRITICAL),
+        (APPLICATIONS, "retention.ms", "-1", CRITICAL),
+        (APPLICATIONS, "retention.ms", "1000", WARNING),
+        (APPLICATIONS, "cleanup.policy", "compact", CRITICAL),
+        (APPLICATIONS, "segment.ms", "86400000000", CRITICAL),
+        (APPLICATIONS, "message.timestamp.after.max.ms", "9223372036854775807", CRITICAL),
+        (CASES, "max.compaction.lag.ms", "9223372036854775807", CRITICAL),
+        (CASES, "max.compaction.lag.ms", "1000", WARNING),
+        (CASES, "cleanup.policy", "delete", CRITICAL),
+        (CASES, "retention.ms", "1000", WARNING),
+        (ACCOUNTS, "segment.ms", "86400000000", WARNING),
+        (DEADLINES, "retention.ms", "-1", WARNING),
+    ],
+    ids=str,
+)
+def test_E3_a_setting_that_keeps_personal_data_for_longer_is_critical(topic, name, value, severity):
+    settings = {**topic.config, name: value}
+    check = judged("TopicSettings", [TopicCopy(topic, 12, 3, 3, settings)])
+    holds(check, severity, f"{topic.name}: {name} is {value}, not {topic.config[name]}.")
+    assert check.finding.startswith("Personal data is kept longer") == (severity is CRITICAL)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity", "words"),
+    [
+        ({"in_sync": 1}, CRITICAL, "applications: no record can be written"),
+        ({"replicas": 1, "in_sync": 1, "settings": {}}, WARNING, "applications: one copy only"),
+        ({"replicas": 1, "in_sync": 0, "settings": {}}, CRITICAL, "no record can be written"),
+    ],
+)
+def test_copies_of_topics(changes, severity, words):
+    holds(judged("Replication", with_first(**changes)), severity, words)
+
+
+def test_a_record_is_on_several_brokers_and_not_needed_on_all():
+    holds(judged("MinInSync", with_first(settings={})), WARNING, "applications: a record counts as written when one")
+    strict = [replace(each, settings={"min.insync.replicas": "3"}) for each in COPIES]
+    holds(judged("MinInSync", strict), WARNING, "All topics: nothing can be written while one broker is down.")
+    assert judged("MinInSync", [replace(each, replicas=1) for each in COPIES]).severity is SKIPPED
+
+
+ALL = frozenset(Partition(topic, number) for topic in ("certificates", "cases") for number in range(3))
+
+
+def group(*members, service="notifier", partitions=ALL):
+    return Group(
+        service, partitions, tuple(Member(f"p.{service}-host-1-ab", frozenset(each)) for each in members), "p."
+    )
+
+
+FIRST, *REST = sorted(ALL, key=str)
+
+
+def test_each_service_has_workers_that_read_all_partitions_once():
+    well = [group([FIRST], REST), group(ALL, service="issuer")]
+    for check in ("PartitionsUnread", "Owners", "IdleWorkers", "GroupClients"):
+        holds(judged(check, well), OK)
+
+
+def test_a_service_without_workers_is_not_said_by_these():
+    none = [group(), group(ALL, service="issuer")]
+    holds(judged("PartitionsUnread", none), OK)
+    assert judged("PartitionsUnread", [group()]).severity is SKIPPED
+    holds(judged("Owners", [group()]), OK)
+
+
+def test_partitions_that_nobody_or_several_read():
+    holds(judged("PartitionsUnread", [group(REST)]), CRITICAL, "notifier: nobody reads cases/0.")
+    holds(
+        judged("PartitionsUnread", [group((), ())]),
+        WARNING,
+        "notifier: no worker has a partition, they are being distributed.",
+    )
+    holds(judged("Owners", [group(ALL, [FIRST])]), CRITICAL, "Several workers read notifier cases/0.")
+
+
+@pytest.mark.parametrize(("workers", "severity"), [(3, OK), (4, WARNING)])
+def test_no_more_workers_than_partitions_of_a_topic(workers, severity):
+    found = judged("IdleWorkers", [group(*[()] * workers), group(partitions=frozenset())])
+    holds(found, severity, "4 workers, of which 3 help" if severity is WARNING else "")
+
+
+def test_a_member_that_is_no_worker_of_ours():
+    stranger = Group("intake", ALL, (Member("console"), Member("p.intake-h-1-ab"), Member("p.issuer-h-1-ab")), "p.")
+    holds(judged("GroupClients", [stranger]), CRITICAL, "Not ours: console in intake, p.issuer-h-1-ab in intake.")
+
+
+def test_workers_have_the_command_s_version():
+    same, other = ("intake on a", "1.0"), ("issuer on b", "0.9")
+    holds(judged("VersionsDiffer", ("1.0", [same])), OK, "All have 1.0.")
+    holds(judged("VersionsDiffer", ("1.0", [same, other])), WARNING, "has 1.0, but issuer on b has 0.9.")
+    assert judged("VersionsDiffer", ("1.0", [])).severity is SKIPPED
+
+
+def test_records_before_the_first_kept_one_are_lost():
+    first = {FIRST: 10, REST[0]: 10, REST[1]: 0}
+    committed = {FIRST: 7, REST[0]: 10, REST[1]: 0, REST[2]: 3, REST[3]: -1}
+    assert lost("notifier", committed, first) == [Lost("notifier", FIRST, 3)]
+    holds(judged("RecordsLost", []), OK)
+    holds(
+        judged("RecordsLost", [Lost("notifier", FIRST, 3), Lost("issuer", FIRST, 2)]),
+        CRITICAL,
+        "5 records were deleted",
+    )
+
+
+@pytest.mark.parametrize(
+    ("topic", "remedy"),
+    [
+        ("accepted-applications", "Run `servicecert republish intake --yes`."),
+        ("certificates", "Run `servicecert republish issuer --yes`."),
+        ("certificate-status", "Run `servicecert republish revoker --yes`."),
+        ("registers", "Load the registers again."),
+        ("applications", "Have the e-service send its applications again."),
+    ],
+)
+def test_F7_the_remedy_for_lost_records_is_their_writers(topic, remedy):
+    finding = judged("RecordsLost", [Lost("issuer", Partition(topic, 0), 3)])
+    assert finding.remedy == remedy
+
+
+def test_what_cannot_be_read_is_named_with_its_offset():
+    holds(judged("PartitionStalled", []), OK)
+    holds(judged("PartitionStalled", [f"notifier {FIRST} at offset 3"]), CRITICAL, f"notifier {FIRST} at offset 3")

@@ -1,0 +1,157 @@
+"""From facts to a finding: each limit of PostgreSQL, from both sides."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
+from servicecert_cli.watching.doctor.domain.check import first_things_first
+from servicecert_cli.watching.doctor.domain.database import (
+    Connections,
+    Migrations,
+    Space,
+)
+from servicecert_worker.core.table_locks import TableLock
+from servicecert_worker.core.unknown import Unknown
+
+
+@pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])
+def test_the_release_of_postgresql(version, severity):
+    holds(judged("DatabaseVersion", version), severity, f"PostgreSQL {version}")
+
+
+def test_the_connection_is_private():
+    holds(judged("DatabaseLink", (True, True)), OK, "TLS verifies")
+    holds(judged("DatabaseLink", (False, True)), OK, "on this machine")
+    holds(judged("DatabaseLink", (True, False)), CRITICAL, "does not verify it")
+    holds(judged("DatabaseLink", (False, False)), CRITICAL, "no TLS")
+
+
+def test_the_table_of_locks():
+    holds(judged("Locks", 256), OK)
+    holds(judged("Locks", 255), WARNING, "255")
+
+
+@pytest.mark.parametrize(
+    ("workers", "severity", "words"),
+    [
+        # 97 usable, 5 others: 92 for workers.
+        (7, OK, "61 of 97 needed: 8 for each of 7 workers, 5 for others; 45 in use. Room for 4 more workers."),
+        (8, WARNING, "69 of 97 needed"),
+        (11, WARNING, "93 of 97 needed"),
+        (12, CRITICAL, "101 of 97 needed"),
+    ],
+)
+def test_each_worker_needs_eight_connections_beside_those_of_others(workers, severity, words):
+    holds(judged("Connections", Connections(100, 3, used=45, used_by_services=40, workers=workers)), severity, words)
+
+
+@pytest.mark.parametrize(("used", "severity"), [(65, OK), (66, WARNING), (96, WARNING), (97, CRITICAL)])
+def test_without_the_number_of_workers_the_connections_in_use_count(used, severity):
+    holds(judged("Connections", Connections(100, 3, used, 0)), severity, f"{used} of 97 in use")
+
+
+def test_all_connections_in_use_are_a_fault_whatever_is_needed():
+    holds(judged("Connections", Connections(100, 3, used=97, used_by_services=97, workers=4)), CRITICAL)
+
+
+def test_a_commit_is_on_the_disk():
+    on = {"fsync": "on", "full_page_writes": "on", "synchronous_commit": "remote_apply"}
+    holds(judged("Durability", on), OK)
+    for name in on:
+        check = judged("Durability", {**on, name: "off"})
+        holds(check, CRITICAL, f"Off: {name}.")
+        assert check.remedy == f"Set {name} = on; reload."
+    of_a_role = judged("Durability", {**on, "synchronous_commit (issuer)": "off"})
+    holds(of_a_role, CRITICAL, "Off: synchronous_commit (issuer).")
+    assert of_a_role.remedy == "Set synchronous_commit = on; reload."
+
+
+@pytest.mark.parametrize(
+    ("vacuum", "severity", "words"),
+    [
+        ((True, (), 499_999_999), OK, "autovacuum is on."),
+        ((True, (), 500_000_000), WARNING, "500 millions old"),
+        ((True, ("intake.inbox",), 600_000_000), WARNING, "off for intake.inbox"),
+        ((False, (), 0), CRITICAL, "autovacuum is off."),
+        ((True, (), 1_500_000_000), CRITICAL, "1500 millions old"),
+    ],
+)
+def test_postgresql_cleans_up(vacuum, severity, words):
+    holds(judged("Vacuum", vacuum), severity, words)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "severity"), [(299.9, OK), (300.0, WARNING), (3_599.0, WARNING), (3_600.0, CRITICAL)]
+)
+def test_a_transaction_is_not_open_for_long(seconds, severity):
+    holds(judged("Transactions", (seconds, "anna")), severity, "by anna.")
+
+
+def test_no_transaction_is_well():
+    holds(judged("Transactions", None), OK)
+
+
+@pytest.mark.parametrize(("free", "severity"), [(21, OK), (19, WARNING), (6, WARNING), (4, CRITICAL), (0, CRITICAL)])
+def test_room_on_the_disk(free, severity):
+    holds(
+        judged("DatabaseDisk", Space("/data", 100_000_000_000, free * 1_000_000_000)), severity, f"{free}.0 of 100.0 GB"
+    )
+
+
+def test_a_disk_that_is_unknown_or_of_no_size():
+    assert judged("DatabaseDisk", None).severity is SKIPPED
+    holds(judged("DatabaseDisk", Space("/data", 0, 0)), CRITICAL)
+
+
+@pytest.mark.parametrize(
+    ("schema", "severity", "words"),
+    [
+        (Migrations("issuer", True), OK, "All are applied."),
+        (Migrations("issuer", False, 9), CRITICAL, "No schema: issuer."),
+        (Migrations("issuer", True, 2), CRITICAL, "issuer lacks 2."),
+        (Migrations("issuer", True, 2, 1), CRITICAL, "issuer lacks 2."),
+        (Migrations("issuer", True, 0, 1), WARNING, "Of a newer version: issuer (1)."),
+        (Migrations("issuer", True, 0, 1, True), CRITICAL, "A newer version took away what this one uses: issuer."),
+    ],
+)
+def test_migrations(schema, severity, words):
+    holds(judged("Migrations", [Migrations("intake", True), schema]), severity, words)
+
+
+def test_roles():
+    holds(judged("DatabaseRights", {"x_intake": [], "x_issuer": []}), OK, "2 roles")
+    wide = {"x_intake": [], "x_issuer": ["is a superuser", "owns issuer.audit"]}
+    holds(judged("DatabaseRights", wide), CRITICAL, "x_issuer is a superuser; x_issuer owns issuer.audit.")
+    assert judged("DatabaseRights", {}).severity is SKIPPED
+
+
+def test_locks_on_tables():
+    holds(judged("TableLocked", []), OK)
+    lock = TableLock("intake", "cases", 7, "3/9", "anna", "psql", datetime(2026, 3, 2, 12, tzinfo=UTC), 4)
+    words = "intake.cases is locked by anna (psql, pid 7) since 2026-03-02 12:00:00 UTC, 4 wait."
+    holds(judged("TableLocked", [lock]), CRITICAL, words)
+    unseen = replace(lock, since=None, application="", pid=8)
+    holds(judged("TableLocked", [lock, unseen]), CRITICAL, "intake.cases is locked by anna (no name, pid 8), 4 wait.")
+    assert judged("TableLocked", [lock, unseen, lock]).remedy.count("pg_terminate_backend(7)") == 1
+
+
+def test_what_has_to_be_mended_first_is_the_only_remedy():
+    fenced = judged("Fence", [("intake", [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)])])
+    restart, well = judged("Vacuum", (False, (), 1)), judged("Locks", 256)
+    causes = {"Fence": {"Vacuum", "Locks"}}
+    assert first_things_first([fenced, restart, well], causes) == [
+        fenced,
+        replace(restart, remedy="First mend `Fence`."),
+        well,
+    ]
+    known = judged("Fence", [])
+    assert first_things_first([known, restart], causes) == [known, restart]
+    assert first_things_first([fenced, restart], {"Fence": set()}) == [fenced, restart]
+
+
+def test_what_was_published_is_known():
+    holds(judged("Fence", [("intake", []), ("issuer", [])]), OK)
+    forgotten = [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)]
+    words = "intake does not know 2 of cases since 2026-03-02 12:00:00 UTC."
+    holds(judged("Fence", [("intake", forgotten), ("issuer", [])]), CRITICAL, words)
