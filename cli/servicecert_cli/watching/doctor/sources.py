@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial, wraps
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import aiohttp
 import asyncpg
@@ -24,10 +24,11 @@ from servicecert_worker.storage import database
 from ...connections import kafka
 from ...connections.addresses import cluster, database_url
 from ...faults import UserError
-from .domain.check import Finding
-from .domain.kafka import Reached
+from .domain.check import Finding, fault
 
 T = TypeVar("T")
+Reached: TypeAlias = tuple[str, float]
+"""Where a server answered, and after how many seconds."""
 
 _OPEN_SECONDS = 4.0
 _CLOSE_SECONDS = 1.5
@@ -41,6 +42,14 @@ class Skip(Exception):
     def __init__(self, text: str, remedy: str = "") -> None:
         super().__init__(text)
         self.remedy = remedy
+
+
+class Wrong(Exception):
+    """What a check asks says itself what is wrong: `finding`."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.text)
+        self.finding = finding
 
 
 class Away(Exception):
@@ -109,14 +118,11 @@ class Sources:
         """Return what asks web servers."""
         return await self.once(_open_web)
 
-    async def _opened(self, open_: "Ask[tuple[T | None, Reached]]", check: str) -> T:
+    async def _opened(self, open_: "Ask[tuple[T, Reached]]", check: str) -> T:
         try:
-            opened, _ = await self.once(open_)
-        except UserError:
-            opened = None
-        if opened is None:
-            raise Away(check)
-        return opened
+            return (await self.once(open_))[0]
+        except (UserError, Wrong):
+            raise Away(check) from None
 
     def keep(self, close: Callable[[], Awaitable[object]]) -> None:
         """Call this when all is done."""
@@ -142,7 +148,10 @@ class Look(Generic[T]):
 
     async def __call__(self, sources: Sources) -> Finding:
         """Raises Skip, Away, and what the servers' clients raise."""
-        return self.judge(await self.ask(sources))
+        try:
+            return self.judge(await self.ask(sources))
+        except Wrong as wrong:
+            return wrong.finding
 
 
 def setting(name: str) -> str:
@@ -153,16 +162,16 @@ def setting(name: str) -> str:
 
 
 async def kafka_reached(sources: Sources) -> Reached:
-    """Return how Kafka answered."""
+    """Return how Kafka answered. Raises Wrong, UserError."""
     return (await sources.once(_open_kafka))[1]
 
 
 async def database_reached(sources: Sources) -> Reached:
-    """Return how PostgreSQL answered."""
+    """Return how PostgreSQL answered. Raises Wrong, UserError."""
     return (await sources.once(_open_database))[1]
 
 
-async def _open_kafka(sources: Sources) -> tuple[Kafka | None, Reached]:
+async def _open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
     target = cluster()
     admin = AIOKafkaAdminClient(**target.client, request_timeout_ms=int(_ANSWER_SECONDS * 1000))
     reader = AIOKafkaConsumer(
@@ -176,11 +185,11 @@ async def _open_kafka(sources: Sources) -> tuple[Kafka | None, Reached]:
         seconds = time.perf_counter() - before
         await with_timeout(_OPEN_SECONDS, reader.start())
     except (KafkaError, OSError, TimeoutError):
-        return None, Reached(target.bootstrap, fault=str(kafka.unanswered(target)))
-    return Kafka(target, admin, reader), Reached(target.bootstrap, seconds)
+        raise Wrong(fault(str(kafka.unanswered(target)))) from None
+    return Kafka(target, admin, reader), (target.bootstrap, seconds)
 
 
-async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any] | None", Reached]:
+async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]:
     url = database_url()
     # Not the services' own settings, since the server's are checked.
     settings = {
@@ -194,10 +203,10 @@ async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any] | None", 
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=_CONNECTIONS, timeout=_OPEN_SECONDS, server_settings=settings
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
-        return None, Reached("", fault=str(database.database_refused(url, str(fault))))
+    except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
+        raise Wrong(fault(str(database.database_refused(url, str(refused))))) from None
     sources.keep(_terminating(pool))
-    return pool, Reached(url.rpartition("@")[2].partition("?")[0], time.perf_counter() - before)
+    return pool, (url.rpartition("@")[2].partition("?")[0], time.perf_counter() - before)
 
 
 def _terminating(pool: "asyncpg.Pool[Any]") -> Callable[[], Awaitable[None]]:

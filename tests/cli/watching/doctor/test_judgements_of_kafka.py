@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
-from servicecert_cli.watching.doctor.domain.database import Reading
 from servicecert_cli.watching.doctor.domain.groups import (
     Group,
     Lost,
@@ -17,7 +16,6 @@ from servicecert_cli.watching.doctor.domain.kafka import (
     Allowed,
     BrokerRights,
     Brokers,
-    Reached,
     compared,
 )
 from servicecert_cli.watching.doctor.domain.topics import (
@@ -34,9 +32,8 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("reached", "severity", "words"),
     [
-        (Reached("here", 0.99), OK, "Answers at here after 990 ms."),
-        (Reached("here", 1.0), WARNING, "1000 ms"),
-        (Reached("here", fault="It does not answer."), CRITICAL, "It does not answer."),
+        (("here", 0.99), OK, "Answers at here after 990 ms."),
+        (("here", 1.0), WARNING, "1000 ms"),
     ],
 )
 def test_a_server_answers_soon(check, reached, severity, words):
@@ -85,7 +82,7 @@ def test_brokers_that_hold_topics_are_up():
 )
 def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(check, seconds, severity, words):
     # The answer took two seconds.
-    reading = Reading(NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2))
+    reading = NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2)
     holds(judged(check, reading), severity, words)
 
 

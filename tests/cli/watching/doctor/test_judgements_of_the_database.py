@@ -9,7 +9,6 @@ from servicecert_cli.watching.doctor.domain.check import first_things_first
 from servicecert_cli.watching.doctor.domain.database import (
     Connections,
     Migrations,
-    Space,
 )
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.core.unknown import Unknown
@@ -94,14 +93,11 @@ def test_no_transaction_is_well():
 
 @pytest.mark.parametrize(("free", "severity"), [(21, OK), (19, WARNING), (6, WARNING), (4, CRITICAL), (0, CRITICAL)])
 def test_room_on_the_disk(free, severity):
-    holds(
-        judged("DatabaseDisk", Space("/data", 100_000_000_000, free * 1_000_000_000)), severity, f"{free}.0 of 100.0 GB"
-    )
+    holds(judged("DatabaseDisk", ("/data", 100_000_000_000, free * 1_000_000_000)), severity, f"{free}.0 of 100.0 GB")
 
 
-def test_a_disk_that_is_unknown_or_of_no_size():
-    assert judged("DatabaseDisk", None).severity is SKIPPED
-    holds(judged("DatabaseDisk", Space("/data", 0, 0)), CRITICAL)
+def test_a_disk_of_no_size():
+    holds(judged("DatabaseDisk", ("/data", 0, 0)), CRITICAL)
 
 
 @pytest.mark.parametrize(

@@ -17,14 +17,6 @@ _NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Variables:
-    """The names of the variables that are set, and those that some part of the system reads."""
-
-    given: frozenset[str]
-    known: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class TimeZones:
     """Europe/Helsinki's hours from UTC in January and July; `release` of the data as 2026a; why it does not load."""
 
@@ -35,21 +27,13 @@ class TimeZones:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """A package that the program requires: what of it, and the installed version, None if there is none."""
-
-    name: str
-    wanted: str
-    installed: str | None
-    is_met: bool
-
-
-def check_variables(variables: Variables) -> Finding:
-    unknown = sorted(name for name in variables.given if name.startswith(OURS) and name not in variables.known)
+def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding:
+    """Judge the names of the variables that are set, and those that some part of the system reads."""
+    given, known = variables
+    unknown = sorted(name for name in given if name.startswith(OURS) and name not in known)
     if unknown:
-        return fault(f"Nothing reads {listed([_suggested(name, variables.known) for name in unknown])}.")
-    return ok(f"{sum(name.startswith(OURS) for name in variables.given)} are set, all known.")
+        return fault(f"Nothing reads {listed([_suggested(name, known) for name in unknown])}.")
+    return ok(f"{sum(name.startswith(OURS) for name in given)} are set, all known.")
 
 
 def _suggested(name: str, known: Collection[str]) -> str:
@@ -86,11 +70,8 @@ def check_secret_files(facts: tuple[int, Sequence[str]]) -> Finding:
     return ok(f"{number} looked at.") if number else skipped("No setting names such a file.")
 
 
-def check_service_keys(facts: tuple[Mapping[str, timedelta], str | None]) -> Finding:
-    """Judge how long each service has a public key in the folder, and why the folder cannot be read."""
-    left, fault = facts
-    if fault is not None:
-        return critical(fault, "Copy all *.pub of `servicecert service-keys` there.")
+def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
+    """Judge how long each service has a public key in the folder."""
     copy = "Copy its *.pub there, and restart the readers."
     if missing := [service for service in SERVICES if left.get(service, _NO_TIME) <= _NO_TIME]:
         return critical(f"No public key of {', '.join(missing)}, or it has ended.", copy)
@@ -120,12 +101,7 @@ def check_python(version: tuple[int, int]) -> Finding:
     return warning(text, supported) if version > NEWEST_PYTHON else ok(text)
 
 
-def check_packages(requirements: Sequence[Requirement]) -> Finding:
-    wrong = [
-        f"{each.name} {each.installed or 'is missing'}, wanted {each.wanted or 'any'}"
-        for each in requirements
-        if not each.is_met
-    ]
-    if wrong:
-        return fault(f"{listed(wrong, '; ')}.")
-    return ok(f"{len(requirements)} are.")
+def check_packages(packages: Mapping[str, str | None]) -> Finding:
+    """Judge what is wrong with each required package."""
+    wrong = [each for each in packages.values() if each is not None]
+    return fault(f"{listed(wrong, '; ')}.") if wrong else ok(f"{len(packages)} are.")

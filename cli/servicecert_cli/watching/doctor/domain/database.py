@@ -38,15 +38,6 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
-    """The octets of a file system, and where it is."""
-
-    place: str
-    total: int
-    free: int
-
-
-@dataclass(frozen=True, slots=True)
 class Migrations:
     """A schema: whether it is there, how many migrations it lacks, and how many this version does not know.
 
@@ -58,20 +49,6 @@ class Migrations:
     missing: int = 0
     unknown: int = 0
     unusable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Another machine's clock, read between `before` and `after` on this one. All aware."""
-
-    before: datetime
-    there: datetime
-    after: datetime
-
-    @property
-    def skew(self) -> timedelta:
-        """How far the other clock is certainly ahead of this one; negative: behind."""
-        return max(self.there - self.after, timedelta()) + min(self.there - self.before, timedelta())
 
 
 def check_database_version(version: int) -> Finding:
@@ -145,21 +122,22 @@ def check_transactions(oldest: tuple[float, str] | None) -> Finding:
     return graded(seconds, LONG_SECONDS, TOO_LONG_SECONDS, f"The oldest is open for {period(seconds)}, by {whose}.")
 
 
-def check_clock(reading: Reading) -> Finding:
-    """Judge whether another machine's clock agrees with this one's."""
-    seconds = reading.skew.total_seconds()
+def check_clock(reading: tuple[datetime, datetime, datetime]) -> Finding:
+    """Judge another machine's clock, by this one's before it was read, its own, and this one's after that."""
+    before, there, after = reading
+    skew = max(there - after, timedelta()) + min(there - before, timedelta())
+    seconds = skew.total_seconds()
     if not seconds:
         return ok("It agrees with this machine's.")
     text = f"It is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
     return graded(abs(seconds), CLOCK_WARN_SECONDS, CLOCK_CRITICAL_SECONDS, text)
 
 
-def check_space(space: Space | None) -> Finding:
-    """Judge whether a file system has room; None if it cannot be seen."""
-    if space is None:
-        return skipped("PostgreSQL is on another machine, or does not tell this role where its files are.")
-    text = f"{space.free / 1e9:.1f} of {space.total / 1e9:.1f} GB are free in {space.place}."
-    used = 1 - space.free / space.total if space.total else 1.0
+def check_space(space: tuple[str, int, int]) -> Finding:
+    """Judge where a file system is, its octets, and those that are free."""
+    place, total, free = space
+    text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free in {place}."
+    used = 1 - free / total if total else 1.0
     return graded(used, 1 - LITTLE, 1 - TOO_LITTLE, text)
 
 

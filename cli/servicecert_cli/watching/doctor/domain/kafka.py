@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from servicecert_schemas.principals import Principal
 from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 
-from .check import Finding, critical, fault, listed, ok, warning
+from .check import Finding, critical, listed, ok, warning
 
 SLOW_SECONDS = 1.0
 _RELEASES = ((30, "4.3"), (28, "4.2"), (26, "4.1"), (22, "4.0"), (20, "3.8"), (15, "3.7"), (1, "3.6 or older"))
@@ -14,15 +14,6 @@ _RELEASES = ((30, "4.3"), (28, "4.2"), (26, "4.1"), (22, "4.0"), (20, "3.8"), (1
 _OLDEST_LEVEL = 22
 _ALL = "All"
 _IMPLY_DESCRIBE = (AclOperation.READ, AclOperation.WRITE)
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """How a server answered: after so many seconds, or not, with a sentence that says what to do."""
-
-    place: str
-    seconds: float = 0.0
-    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +46,11 @@ class BrokerRights:
     has_authorizer: bool = True
 
 
-def check_reached(reached: Reached) -> Finding:
-    """Judge how a server answered."""
-    if reached.fault is not None:
-        return fault(reached.fault)
-    text = f"Answers at {reached.place} after {reached.seconds * 1000:.0f} ms."
-    slow = reached.seconds >= SLOW_SECONDS
-    return warning(text, "Look at its load, and at the network to it.") if slow else ok(text)
+def check_reached(reached: tuple[str, float]) -> Finding:
+    """Judge where a server answered, and after how many seconds."""
+    place, seconds = reached
+    text = f"Answers at {place} after {seconds * 1000:.0f} ms."
+    return warning(text, "Look at its load, and at the network to it.") if seconds >= SLOW_SECONDS else ok(text)
 
 
 def check_broker_versions(levels: Mapping[int, int | None]) -> Finding:

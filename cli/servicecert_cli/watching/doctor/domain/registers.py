@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...conditions import CONDITIONS
-from .check import Finding, critical, fault, listed, ok
+from .check import Finding, fault, listed, ok
 from .figures import check_values
 
 OLD_LIST_DAYS = 90
@@ -34,16 +34,12 @@ def check_registers_age(registers: tuple[int, float]) -> Finding:
     return check_values(CONDITIONS["RegistersStale"], [({}, registers[1])])
 
 
-def check_key_lists(facts: tuple[Sequence[LostKeys], str | None]) -> Finding:
-    """Judge the lists, and why they cannot be used."""
-    lists, refused = facts
-    if refused is not None:
-        # Intake does not start with them.
-        return critical(refused)
+def check_key_lists(lists: Sequence[LostKeys]) -> Finding:
+    """Say what is loaded."""
     return ok(", ".join(f"{each.name} has {each.keys} keys" for each in lists) + ".")
 
 
-def check_key_lists_age(facts: tuple[Sequence[LostKeys], str | None]) -> Finding:
+def check_key_lists_age(lists: Sequence[LostKeys]) -> Finding:
     """Judge the ages of the lists."""
-    old = [f"{each.name} ({each.days:.0f} days)" for each in facts[0] if each.days >= OLD_LIST_DAYS]
+    old = [f"{each.name} ({each.days:.0f} days)" for each in lists if each.days >= OLD_LIST_DAYS]
     return fault(f"Old: {listed(old)}.") if old else ok("None is.")

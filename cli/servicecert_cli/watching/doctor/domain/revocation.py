@@ -48,15 +48,6 @@ class ServedCa:
     is_right: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CrlPass:
-    """The last published pass over a CA's CRLs: the entries of the full one, and the seconds it took."""
-
-    issuer: str
-    entries: int
-    seconds: float
-
-
 def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
     """Judge the fetched CRLs at a moment."""
     now, crls = facts
@@ -117,13 +108,13 @@ def check_aia(served: Sequence[ServedCa]) -> Finding:
     return worst(findings, f"{len(served)} fetched.")
 
 
-def check_crl_passes(passes: Sequence[CrlPass]) -> Finding:
+def check_crl_passes(passes: Sequence[tuple[str, int, float]]) -> Finding:
+    """Judge the last published pass over each CA's CRLs: the entries of the full one, and the seconds it took."""
     if not passes:
         return skipped("None is published yet.")
-    slowest = max(passes, key=lambda each: each.seconds)
-    waits = 2 * slowest.seconds
+    issuer, entries, seconds = max(passes, key=lambda each: each[2])
+    waits = 2 * seconds
     text = (
-        f"The last pass of {slowest.issuer}, {slowest.entries} entries, took {slowest.seconds:.1f} s: "
-        f"a revocation waits {waits:.1f} s at most."
+        f"The last pass of {issuer}, {entries} entries, took {seconds:.1f} s: a revocation waits {waits:.1f} s at most."
     )
     return graded(waits, LIMIT_SECONDS / 2, LIMIT_SECONDS, text)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +10,6 @@ from cryptography import x509
 from servicecert_pki.authority import Authority, AuthorityRefused
 from servicecert_pki.ca_certificate import is_trial
 from servicecert_pki.crl_reading import Unreadable, crl_fields, load
-from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.manifest import active
@@ -20,54 +19,49 @@ from servicecert_pki.validity import start_of_validity, validity
 
 from ...conditions import CONDITIONS
 from ..domain import authority as judged
-from ..domain.authority import CaCertificate, Cas, Promise, Promises
+from ..domain.check import fault, ok
 from ..domain.figures import Sample, check_figure
-from ..sources import Away, Look, Skip, Sources, setting, shared
+from ..sources import Away, Look, Skip, Sources, Wrong, setting, shared
 
 
 @shared
-async def loaded(_: Sources) -> tuple[Authority | None, str | None]:
-    """Return the CAs, or why they cannot be used. Raises Skip."""
+async def loaded(_: Sources) -> Authority:
+    """Return the CAs. Raises Skip, and Wrong where their folder cannot be used."""
     folder = Path(setting("SERVICECERT_CA_DIR"))
     try:
-        return await asyncio.to_thread(Authority.load, folder), None
-    except AuthorityRefused as fault:
-        return None, str(fault)
+        return await asyncio.to_thread(Authority.load, folder)
+    except AuthorityRefused as refused:
+        raise Wrong(fault(str(refused))) from None
 
 
 async def authority(sources: Sources) -> Authority:
     """Return the CAs. Raises Skip, and Away where their folder cannot be used."""
-    found, _ = await loaded(sources)
-    if found is None:
-        raise Away("Ca")
-    return found
+    try:
+        return await loaded(sources)
+    except Wrong:
+        raise Away("Ca") from None
 
 
-async def cas(sources: Sources) -> Cas:
-    """Return the CAs' certificates, or why there are none. Raises Skip."""
-    found, fault = await loaded(sources)
-    now = datetime.now(UTC)
-    if found is None:
-        return Cas(now, fault=fault)
-    issuing = tuple(map(_certificate, found.issuers.values()))
-    return Cas(now, issuing, tuple(map(_certificate, found.roots.values())))
+async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
+    """Return until when the CAs' certificates are valid."""
+    found = await authority(sources)
+    return datetime.now(UTC), {each.id: each.not_after for each in (*found.issuers.values(), *found.roots.values())}
 
 
-async def usable_cas(sources: Sources) -> Cas:
-    """Return the same. Raises Skip, and Away where their folder cannot be used."""
-    await authority(sources)
-    return await cas(sources)
+async def trials(sources: Sources) -> list[str]:
+    """Return the production CAs that are for trials."""
+    issuers = (await authority(sources)).issuers.items()
+    return [
+        id
+        for id, each in issuers
+        if id.startswith("production") and is_trial(x509.load_der_x509_certificate(each.certificate_der))
+    ]
 
 
-def _certificate(issuer: IssuerInfo) -> CaCertificate:
-    is_for_trials = is_trial(x509.load_der_x509_certificate(issuer.certificate_der))
-    return CaCertificate(issuer.id, issuer.not_after, is_for_trials)
-
-
-async def promises(sources: Sources) -> Promises:
-    """Return when the longest certificate of each type would end, if it were made now."""
+async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
+    """Return how long before its CA the longest certificate of each type would end, and CAs of which none is active."""
     found, now = await authority(sources), datetime.now(UTC)
-    made, inactive = [], set()
+    rooms, inactive = {}, set()
     for profile in load_profiles().by_type.values():
         ends = validity(profile, start_of_validity(profile, now)).not_after
         for rules in profile.keys.values():
@@ -76,12 +70,12 @@ async def promises(sources: Sources) -> Promises:
             if id is None:
                 inactive.add(rules.ca)
             else:
-                made.append(Promise(profile.type_id, ends, _certificate(found.issuers[id])))
-    return Promises(now, tuple(made), tuple(sorted(inactive)))
+                rooms[f"{profile.type_id} of {id}"] = found.issuers[id].not_after - ends
+    return rooms, sorted(inactive)
 
 
-async def keys(sources: Sources) -> tuple[int, str | None]:
-    """Return how many CA keys could be opened, and why one could not. Raises Skip."""
+async def keys(sources: Sources) -> int:
+    """Return how many CA keys could be opened. Raises Skip, and Wrong where one could not."""
     found = await authority(sources)
     names = ("SERVICECERT_CA_PASSPHRASE_FILE", "SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE")
     passphrases, module, pins = (os.environ.get(name) for name in names)
@@ -95,9 +89,9 @@ async def keys(sources: Sources) -> tuple[int, str | None]:
     # Decrypting holds the interpreter for most of a second, in which the servers' answers would seem late.
     await sources.timed()
     try:
-        return await asyncio.to_thread(opened), None
-    except KeyUnavailable as fault:
-        return 0, str(fault)
+        return await asyncio.to_thread(opened)
+    except KeyUnavailable as away:
+        raise Wrong(fault(str(away))) from None
 
 
 async def root_crls(sources: Sources) -> list[Sample]:
@@ -122,10 +116,10 @@ def _next_update(path: Path) -> datetime | None:
 
 
 LOOKS = {
-    "Ca": Look(cas, judged.check_ca),
-    "CaValidity": Look(usable_cas, judged.check_ca_validity),
+    "Ca": Look(loaded, lambda it: ok(f"{len(it.issuers)} issuing CAs under {len(it.roots)} roots; all chains verify.")),
+    "CaValidity": Look(ends, judged.check_ca_validity),
     "CaProfiles": Look(promises, judged.check_ca_profiles),
-    "CaKeyAway": Look(keys, judged.check_ca_keys),
-    "TrialCa": Look(usable_cas, judged.check_trial_ca),
+    "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
+    "TrialCa": Look(trials, judged.check_trial_ca),
     "RootCrlExpires": Look(root_crls, partial(check_figure, CONDITIONS["RootCrlExpires"])),
 }

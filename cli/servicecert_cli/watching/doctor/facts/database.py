@@ -6,7 +6,7 @@ A reader's login sees all of it (`servicecert db reader`), an administrator's or
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +22,7 @@ from servicecert_worker.storage.schema import difference
 
 from ....connections.addresses import database_url
 from ..domain import database
-from ..domain.database import Migrations, Reading, Space
+from ..domain.database import Migrations
 from ..domain.kafka import check_reached
 from ..sources import Away, Look, Skip, Sources, database_reached, setting, shared
 from . import QUERIES
@@ -133,25 +133,25 @@ async def kept_locks(sources: Sources) -> Sequence[TableLock]:
     return [lock for lock in await held_locks(pool) if lock in first] if first else []
 
 
-async def clock(sources: Sources) -> Reading:
-    """Return PostgreSQL's clock."""
+async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
+    """Return PostgreSQL's clock, between two readings of this machine's."""
     async with (await sources.database()).acquire() as connection:
         before = datetime.now(UTC)
         there = await connection.fetchval(QUERIES["clock"])
-        return Reading(before, there, datetime.now(UTC))
+        return before, there, datetime.now(UTC)
 
 
-async def disk(sources: Sources) -> Space | None:
-    """Return the room of PostgreSQL's disk, None where its files are elsewhere or it does not say where."""
+async def disk(sources: Sources) -> tuple[str, int, int]:
+    """Return the room of PostgreSQL's disk. Raises Skip where its files are elsewhere or it does not say where."""
     folder = await (await sources.database()).fetchval(QUERIES["data_directory"])
     is_here = (urlsplit(database_url()).hostname or "") in _LOCAL
-    try:
-        return space(folder) if folder and is_here else None
-    except OSError:
-        return None
+    with suppress(OSError):
+        if folder and is_here:
+            return space(folder)
+    raise Skip("PostgreSQL is on another machine, or does not tell this role where its files are.")
 
 
-async def crl_disk(_: Sources) -> Space:
+async def crl_disk(_: Sources) -> tuple[str, int, int]:
     """Return the room of the CRL folder. Raises Skip."""
     folder = setting("SERVICECERT_CRL_DIR")
     try:
@@ -160,11 +160,11 @@ async def crl_disk(_: Sources) -> Space:
         raise Skip(f"SERVICECERT_CRL_DIR cannot be read ({fault.strerror}).") from None
 
 
-def space(folder: str) -> Space:
+def space(folder: str) -> tuple[str, int, int]:
     """Return the room of a folder's file system. Raises OSError."""
     usage = shutil.disk_usage(folder)
     # What only root may fill is not free.
-    return Space(folder, usage.used + usage.free, usage.free)
+    return folder, usage.used + usage.free, usage.free
 
 
 @shared

@@ -16,7 +16,7 @@ from servicecert_worker.kafka.rights import found
 
 from ..domain import kafka as judged
 from ..domain import topics
-from ..domain.database import Reading, check_clock
+from ..domain.database import check_clock
 from ..domain.kafka import Allowed, BrokerRights, Brokers, compared
 from ..domain.topics import TopicCopy
 from ..sources import Away, Look, Skip, Sources, kafka_reached, shared
@@ -55,8 +55,8 @@ async def brokers(sources: Sources) -> Brokers:
     return Brokers(await _alive(sources), frozenset(named), tuple(leaderless))
 
 
-async def clock(sources: Sources) -> Reading:
-    """Return the controller's clock. Raises Skip."""
+async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
+    """Return the controller's clock, between two readings of this machine's. Raises Skip."""
     kafka = await sources.kafka()
     before = datetime.now(UTC)
     try:
@@ -65,7 +65,7 @@ async def clock(sources: Sources) -> Reading:
         raise Skip(
             "Kafka does not tell this user.", "Only a user that may describe the cluster can ask, as an administrator."
         ) from None
-    return Reading(before, there, datetime.now(UTC))
+    return before, there, datetime.now(UTC)
 
 
 async def rights(sources: Sources) -> BrokerRights:

@@ -27,8 +27,9 @@ from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
 from servicecert_worker.storage import database
 
 from ..domain import configuration
-from ..domain.configuration import Requirement, TimeZones, Variables
-from ..sources import Look, Sources, setting
+from ..domain.check import critical
+from ..domain.configuration import TimeZones
+from ..sources import Look, Sources, Wrong, setting
 
 _TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
 _OF_COMMANDS = frozenset({"SERVICECERT_OPERATOR", "SERVICECERT_EXAMPLE_MAILS", "SERVICECERT_DIE_AT"})
@@ -42,7 +43,7 @@ def _all_settings(sources: Sources) -> Iterator[type[BaseSettings]]:
     yield from sources.settings
 
 
-async def variables(sources: Sources) -> Variables:
+async def variables(sources: Sources) -> tuple[frozenset[str], frozenset[str]]:
     """Return the variables that are set, and those that a setting or a command reads."""
     fields = {
         field.alias or name.upper() for each in _all_settings(sources) for name, field in each.model_fields.items()
@@ -52,7 +53,7 @@ async def variables(sources: Sources) -> Variables:
         for name in (*SERVICES, database.MIGRATOR, database.ERASER)
         for end in ("", "_FILE")
     }
-    return Variables(frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS))
+    return frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS)
 
 
 async def settings_faults(sources: Sources) -> list[str]:
@@ -102,14 +103,14 @@ def _fault(path: Path) -> str | None:
     return None
 
 
-async def service_keys(_: Sources) -> tuple[Mapping[str, timedelta], str | None]:
-    """Return how long each service has a public key, and why the folder cannot be read. Raises Skip."""
+async def service_keys(_: Sources) -> Mapping[str, timedelta]:
+    """Return how long each service has a public key. Raises Skip, and Wrong where the folder cannot be read."""
     try:
         keys = read_public_keys(Path(setting("SERVICECERT_SERVICE_KEYS")))
-    except OperatorError as fault:
-        return {}, str(fault)
+    except OperatorError as refused:
+        raise Wrong(critical(str(refused), "Copy all *.pub of `servicecert service-keys` there.")) from None
     ends = sorted((key.not_after, service) for key in keys.values() for service in key.services)
-    return {service: end - datetime.now(UTC) for end, service in ends}, None
+    return {service: end - datetime.now(UTC) for end, service in ends}
 
 
 async def time_zones(_: Sources) -> TimeZones:
@@ -146,20 +147,19 @@ async def python(_: Sources) -> tuple[int, int]:
     return sys.version_info[:2]
 
 
-async def packages(_: Sources) -> list[Requirement]:
-    """Return the packages that the program requires, as they are installed."""
-    found = []
+async def packages(_: Sources) -> dict[str, str | None]:
+    """Return the packages that the program requires, each with what is wrong with it."""
+    found: dict[str, str | None] = {}
     for text in metadata.requires("servicecert") or ():
         wanted = Wanted(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         try:
             installed = metadata.version(wanted.name)
-        except metadata.PackageNotFoundError:
-            found.append(Requirement(wanted.name, str(wanted.specifier), None, False))
-        else:
             is_met = wanted.specifier.contains(installed, prereleases=True)
-            found.append(Requirement(wanted.name, str(wanted.specifier), installed, is_met))
+        except metadata.PackageNotFoundError:
+            installed, is_met = "is missing", False
+        found[wanted.name] = None if is_met else f"{wanted.name} {installed}, wanted {wanted.specifier or 'any'}"
     return found
 
 

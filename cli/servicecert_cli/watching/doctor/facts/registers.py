@@ -11,8 +11,9 @@ from servicecert_schemas.topics import REGISTERS
 from servicecert_worker.kafka.lag import written
 
 from ..domain import registers as judged
+from ..domain.check import critical
 from ..domain.registers import LostKeys
-from ..sources import Away, Look, Sources, setting, shared
+from ..sources import Away, Look, Sources, Wrong, setting, shared
 from .kafka import copies
 
 _DAY = 86_400.0
@@ -42,8 +43,8 @@ async def loaded(sources: Sources) -> tuple[int, float]:
 
 
 @shared
-async def key_lists(_: Sources) -> tuple[list[LostKeys], str | None]:
-    """Return the lists of lost keys, or why they cannot be used. Raises Skip."""
+async def key_lists(_: Sources) -> list[LostKeys]:
+    """Return the lists of lost keys. Raises Skip, and Wrong where they cannot be used: intake does not start then."""
     folder = Path(setting("SERVICECERT_KEY_LISTS_DIR"))
 
     def read() -> list[LostKeys]:
@@ -54,14 +55,22 @@ async def key_lists(_: Sources) -> tuple[list[LostKeys], str | None]:
         ]
 
     try:
-        return await asyncio.to_thread(read), None
-    except (KeyListDamaged, OSError) as fault:
-        return [], str(fault)
+        return await asyncio.to_thread(read)
+    except (KeyListDamaged, OSError) as refused:
+        raise Wrong(critical(str(refused))) from None
+
+
+async def usable_lists(sources: Sources) -> list[LostKeys]:
+    """Return the same. Raises Skip, and Away where they cannot be used."""
+    try:
+        return await key_lists(sources)
+    except Wrong:
+        raise Away("KeyListsMissing") from None
 
 
 LOOKS = {
     "RegistersEmpty": Look(registers, judged.check_registers),
     "RegistersStale": Look(loaded, judged.check_registers_age),
     "KeyListsMissing": Look(key_lists, judged.check_key_lists),
-    "KeyListsOld": Look(key_lists, judged.check_key_lists_age),
+    "KeyListsOld": Look(usable_lists, judged.check_key_lists_age),
 }

@@ -18,7 +18,7 @@ from servicecert_pki.partitions import FULL, certificate_url, crl_url, partition
 from servicecert_pki.root_crl import root_crl_file
 
 from ..domain import revocation
-from ..domain.revocation import CrlPass, FetchedCrl, OcspAnswer, ServedCa
+from ..domain.revocation import FetchedCrl, OcspAnswer, ServedCa
 from ..sources import Away, Look, Skip, Sources, shared
 from . import QUERIES
 from .authority import authority
@@ -240,9 +240,9 @@ async def _get(session: aiohttp.ClientSession, url: str) -> bytes | str:
         return f"does not answer ({type(error).__name__})"
 
 
-async def passes(sources: Sources) -> list[CrlPass]:
+async def passes(sources: Sources) -> list[tuple[str, int, float]]:
     """Return the last published pass of each CA."""
-    return [CrlPass(**row) for row in await in_schema(sources, "revoker", QUERIES["crl_passes"])]
+    return [tuple(row) for row in await in_schema(sources, "revoker", QUERIES["crl_passes"])]
 
 
 LOOKS = {
