@@ -112,5 +112,6 @@ def table(head: Iterable[str], lines: Iterable[Iterable[Any]]) -> list[str]:
 
 
 def _cell(text: object) -> str:
-    """Return the text escaped for a Markdown table."""
-    return str(text).replace("|", "\\|").replace("<", "&lt;")
+    """Return the text escaped for a Markdown table; code keeps its `<`."""
+    cell = str(text).replace("|", "\\|")
+    return cell if cell.startswith("`") else cell.replace("<", "&lt;")

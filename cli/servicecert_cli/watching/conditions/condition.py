@@ -2,6 +2,7 @@
 
 import operator
 import re
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from functools import partial
@@ -38,7 +39,8 @@ class Subject(StrEnum):
 
 _COMPARISON = re.compile(r"(?:(\S+) (<=?) )?(.+) ([<>]=?) (-?[\d.]+)", re.DOTALL)
 _OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt}
-_SHOWN = {"": "", "period": " | humanizeDuration", "share": " | humanizePercentage"}
+_VALUE = {"": "$value", "period": "$value | humanizeDuration", "share": "$value | humanizePercentage"}
+_WORDS = {"": "N", "period": "TIME", "share": "N %"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +80,16 @@ class Condition:
     @property
     def summary(self) -> str:
         """What it says, as a template of Prometheus."""
-        parts = Formatter().parse(self.says)
-        return "".join(text + ("" if name is None else _template(name, spec or "")) for text, name, spec, _ in parts)
+        return self._filled(lambda name, unit: f"{{{{ {_VALUE[unit] if name == 'value' else f'$labels.{name}'} }}}}")
 
     @property
     def text(self) -> str:
-        """What it says, without what differs."""
-        return "".join(text + ("" if name is None else "…") for text, name, _, _ in Formatter().parse(self.says))
+        """What it says, with words in capitals for what differs."""
+        return self._filled(lambda name, unit: _WORDS[unit] if name == "value" else name.upper())
+
+    def _filled(self, fill: Callable[[str, str], str]) -> str:
+        parts = Formatter().parse(self.says)
+        return "".join(text + ("" if name is None else fill(name, unit or "")) for text, name, unit, _ in parts)
 
     @property
     def limit(self) -> float:
@@ -114,10 +119,6 @@ class Condition:
             raise ValueError(f"{self.name} compares nothing with a limit.")
         least, first, figure, second, most = found.groups(default="")
         return least, first, figure, second, most
-
-
-def _template(name: str, spec: str) -> str:
-    return "{{ " + (f"$value{_SHOWN[spec]}" if name == "value" else f"$labels.{name}") + " }}"
 
 
 def conditions(subject: Subject) -> tuple[partial[Condition], ...]:
