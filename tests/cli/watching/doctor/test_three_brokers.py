@@ -18,7 +18,7 @@ from servicecert_worker.kafka import topic_creation
 from toy.brokers import COUNT, three_brokers
 
 pytestmark = pytest.mark.long
-NAMES = ("KafkaDown", "BrokerVersion", "BrokerClock", "Brokers", "Topics", "Replication", "MinInSync")
+NAMES = ("KafkaDown", "BrokerVersion", "BrokerClock", "Brokers", "Topics", "CopiesMissing", "Replication", "MinInSync")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ async def test_the_copies_in_sync_that_each_record_needs(brokers, monkeypatch, i
     await topic_creation.create(bootstrap, CATALOGUE, prefix, COUNT, in_sync)
     async with asyncio.timeout(60):
         # Each broker learns of new topics by itself.
-        while (found := await look())["Replication"].severity is not Severity.OK:
+        while (found := await look())["CopiesMissing"].severity is not Severity.OK:
             pass
     assert {name: check.severity for name, check in found.items()} == {
         **dict.fromkeys(NAMES, Severity.OK),
@@ -62,7 +62,7 @@ def test_a_broker_that_dies_is_named(brokers, monkeypatch):
     finally:
         brokers[0].restart()
     faults = {name: check["severity"] for name, check in found.items() if check["severity"] != "ok"}
-    assert faults == {"Brokers": "warning", "Replication": "warning"}
+    assert faults == {"Brokers": "warning", "CopiesMissing": "warning"}
     assert found["Brokers"]["finding"].startswith("Down: broker ")
 
 
