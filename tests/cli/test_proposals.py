@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from recycling import Migrated
 from servicecert_pki import der
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.domain.status import Certificate, Valid
+from servicecert_revoker.domain.certificates import Certificate
+from servicecert_revoker.domain.status import Valid
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.values import CertificateType, Language

@@ -15,16 +15,8 @@ from psycopg.rows import dict_row
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations import republishing
 from servicecert_pki.crl import Reason
-from servicecert_revoker.domain.status import (
-    Awaited,
-    Certificate,
-    Listed,
-    Registered,
-    Revocation,
-    Revoked,
-    Valid,
-    Void,
-)
+from servicecert_revoker.domain.certificates import Certificate, Void
+from servicecert_revoker.domain.status import Awaited, Listed, Registered, Revocation, Revoked, Valid
 from servicecert_revoker.ocsp.domain.standings import Revoked as RevokedStatus
 from servicecert_revoker.ocsp.domain.standings import SerialStatus, Standings
 from servicecert_revoker.service import MIGRATIONS

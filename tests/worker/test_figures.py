@@ -11,7 +11,7 @@ from figures import figure, figures_of
 from servicecert_cli.operations.migrating import migrate
 from servicecert_cli.watching.lag.tables import figures
 from servicecert_intake.service import MIGRATIONS, NAME
-from servicecert_revoker.domain.requests import TAKES_EFFECT_WITHIN
+from servicecert_revoker.domain.status import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import MOST_PARTITIONS
 from servicecert_worker.core.faults import backoff

@@ -25,13 +25,13 @@ from .crl.publishers import Address, Distribution
 from .crl.root_crls import RootCrls
 from .crl.run import CrlRunner, Timing
 from .crl.served import Served
+from .domain.authority_requests import CASCADE, CascadeOrder
+from .domain.certificates import IRREGULAR, Irregular
 from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .domain.decide import State, decide, is_relevant, schedule_key
 from .domain.examine import Examine
-from .domain.irregular import IRREGULAR, Irregular
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.recall import recalled_facts, recalled_result
-from .domain.requests import CASCADE, CascadeOrder
 from .domain.responders import CERTIFY, CertifyOrder
 from .domain.time_limits import ALARM, Late
 from .effects.cascade import Cascade

@@ -30,18 +30,10 @@ from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.publish import Publish
 from servicecert_revoker.crl.publishers import Distribution
 from servicecert_revoker.crl.run import CrlRunner, Timing
+from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.domain.status import (
-    Asked,
-    Certificate,
-    Entered,
-    Listed,
-    Registered,
-    Revocation,
-    Revoked,
-    Void,
-)
+from servicecert_revoker.domain.status import Asked, Entered, Listed, Registered, Revocation, Revoked
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_revoker.storage.store import RevocationStore
@@ -122,7 +114,7 @@ def issued() -> CertificateIssued:
 
 @pytest.fixture(scope="session")
 def certificate(issued: CertificateIssued) -> Certificate:
-    return Certificate.of(issued, verified(issued), ISSUED_AT)
+    return verified(issued, ISSUED_AT).certificate
 
 
 @pytest.fixture(scope="session")

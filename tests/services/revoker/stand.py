@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
@@ -13,12 +13,11 @@ import asyncpg
 from identities import any_signer
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
-from servicecert_revoker.domain.certificates import BoundedVoid, Verified
+from servicecert_revoker.domain.authority_requests import CASCADE, CascadeOrder
+from servicecert_revoker.domain.certificates import IRREGULAR, BoundedVoid, Certificate, Irregular, Verified
 from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import State, decide, is_relevant
-from servicecert_revoker.domain.irregular import IRREGULAR, Irregular
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import CASCADE, CascadeOrder
 from servicecert_revoker.domain.time_limits import ALARM, Late
 from servicecert_revoker.effects.cascade import Cascade
 from servicecert_revoker.effects.confirm import alarm
@@ -174,20 +173,17 @@ class Stand:
         return count
 
 
-def verified(issued: CertificateIssued, **other: Any) -> Verified:
+def verified(issued: CertificateIssued, at: datetime, differ: tuple[str, ...] = (), **other: Any) -> Verified:
     """What the certificate of an event says: the same as the event, but for `other`."""
-    own = {
-        name: getattr(issued, name)
-        for name in ("issuer", "serial", "subject", "not_before", "not_after", "key_sha256", "partition", "fingerprint")
-    }
-    return Verified(**{**own, **other})
+    told = {each.name: getattr(issued, each.name) for each in fields(Certificate) if hasattr(issued, each.name)}
+    return Verified(Certificate(**{**told, "issued_at": at, **other}), issued.fingerprint, differ)
 
 
 def examined(event: Event) -> Event:
     """An event with facts as if a CA had signed its certificate, unless it has some."""
     match event.data:
         case CertificateIssued() as issued if event.facts is None:
-            return replace(event, facts=verified(issued))
+            return replace(event, facts=verified(issued, event.time))
         case CertificateVoided() as voided if event.facts is None:
             return replace(event, facts=BoundedVoid(voided.partition, voided.not_after))
     return event

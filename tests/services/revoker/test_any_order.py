@@ -10,8 +10,7 @@ from servicecert_pki.partitions import FULL
 from servicecert_revoker.domain.crl_orders import Confirmed, Published, PublishedCrl
 from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.life import ANSWER
-from servicecert_revoker.domain.requests import MOST_PENDING
+from servicecert_revoker.domain.requests import ANSWER, MOST_PENDING
 from servicecert_revoker.domain.status import (
     Awaited,
     Entered,

@@ -11,11 +11,20 @@ import pytest
 from databases import operator
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import partition_of
-from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted, bound, verify
+from servicecert_revoker.domain.certificates import (
+    IRREGULAR,
+    BoundedVoid,
+    Certificate,
+    Irregular,
+    Noted,
+    Untrusted,
+    bound,
+    second_key,
+    verify,
+)
 from servicecert_revoker.domain.decide import decide
-from servicecert_revoker.domain.irregular import IRREGULAR, Irregular, Noted, second_key
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Certificate, Entered, Registered, Valid
+from servicecert_revoker.domain.status import Entered, Registered, Valid
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested, Standing, StandingChanged
@@ -31,8 +40,8 @@ SERIAL = 0x4A00_0000_0000_0000_0000_0000_0000_000C
 
 
 def test_f2_what_the_certificate_says_counts(sound: CertificateIssued, authority: Authority) -> None:
-    right = verify(sound, authority)
-    assert right == verified(sound, der=b64decode(sound.certificate))
+    right = verify(sound, NOW, authority)
+    assert right == verified(sound, NOW, der=b64decode(sound.certificate))
     lies: dict[str, Any] = {
         "issuer": "test-rsa",
         "serial": "4a",
@@ -44,7 +53,7 @@ def test_f2_what_the_certificate_says_counts(sound: CertificateIssued, authority
         "partition": 2**31 - 1,
     }
     for field, value in lies.items():
-        assert verify(sound.model_copy(update={field: value}), authority) == replace(right, differ=(field,))
+        assert verify(sound.model_copy(update={field: value}), NOW, authority) == replace(right, differ=(field,))
 
 
 @pytest.mark.parametrize("place", [-1, 12, 60])
@@ -54,20 +63,20 @@ def test_f2_a_certificate_that_no_ca_of_ours_signed_is_parked(
     der = bytearray(b64decode(sound.certificate))
     der[place] ^= 1
     forged = sound.model_copy(update={"certificate": b64encode(bytes(der)).decode()})
-    assert isinstance(found := verify(forged, authority), Untrusted)
+    assert isinstance(found := verify(forged, NOW, authority), Untrusted)
     assert found.code in ("certificate-signature", "certificate-unknown-ca", "certificate-unreadable")
     nothing = sound.model_copy(update={"certificate": b64encode(b"none").decode()})
-    assert verify(nothing, authority) == Untrusted("certificate-unreadable", "The certificate cannot be read.")
+    assert verify(nothing, NOW, authority) == Untrusted("certificate-unreadable", "The certificate cannot be read.")
 
 
 def test_f2_a_certificate_of_a_ca_that_calls_itself_ours_is_parked(
     sound: CertificateIssued, authority: Authority
 ) -> None:
     others = replace(authority, issuers={"test-rsa": authority.issuer("test-rsa")})
-    assert isinstance(found := verify(sound, others), Untrusted)
+    assert isinstance(found := verify(sound, NOW, others), Untrusted)
     assert found.code == "certificate-unknown-ca"
     impostor = replace(authority.issuer("test-ec"), public_key=authority.issuer("production-ec").public_key)
-    assert isinstance(found := verify(sound, replace(authority, issuers={"test-ec": impostor})), Untrusted)
+    assert isinstance(found := verify(sound, NOW, replace(authority, issuers={"test-ec": impostor})), Untrusted)
     assert found.code == "certificate-signature"
 
 
@@ -190,7 +199,7 @@ def test_f2_a_certificate_of_another_case_is_an_alarm_and_stays_with_that_case(
 def test_f2_values_of_the_event_that_its_certificate_contradicts_are_an_alarm_and_do_not_count(
     known: Knowledge, issued: CertificateIssued, event: MakeEvent
 ) -> None:
-    facts = verified(issued, serial="4a0d", partition=7, differ=("serial", "partition"))
+    facts = verified(issued, NOW, ("serial", "partition"), serial="4a0d", partition=7)
     decision = decide(None, replace(event(issued), facts=facts), known, NOW)
     assert isinstance(decision.state, Valid)
     assert (decision.state.certificate.serial, decision.state.certificate.partition) == ("4a0d", 7)

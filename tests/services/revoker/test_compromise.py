@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from databases import administer
+from servicecert_revoker.domain.authority_requests import CascadeFound, Item, cascade_requests, cascade_result
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import CascadeFound, Item, cascade_requests, cascade_result
 from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised

@@ -9,8 +9,8 @@ import pytest
 from databases import administer
 from figures import figure, figures_of
 from servicecert_cli.operations import proposing
+from servicecert_revoker.domain.authority_requests import proposal_key
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.proposal import proposal_key
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested

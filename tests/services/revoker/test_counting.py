@@ -9,20 +9,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import Published
 from servicecert_revoker.domain.owed import owed
-from servicecert_revoker.domain.status import (
-    Awaited,
-    Certificate,
-    Entered,
-    Listed,
-    Registered,
-    Revocation,
-    Revoked,
-    Status,
-    Valid,
-    Void,
-)
+from servicecert_revoker.domain.status import Awaited, Entered, Listed, Registered, Revocation, Revoked, Status, Valid
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Lack, Standings
 from servicecert_revoker.storage.standings import count_standings
 from servicecert_revoker.storage.store import RevocationStore

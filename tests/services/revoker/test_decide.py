@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from servicecert_revoker.domain.authority_requests import CascadeOrder, Proposal, proposal_key
+from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.proposal import Proposal, proposal_key
-from servicecert_revoker.domain.requests import TEXTS, CascadeOrder, Code
-from servicecert_revoker.domain.status import Certificate, Entered, Registered, Revocation, Revoked, Valid
+from servicecert_revoker.domain.requests import TEXTS, Code
+from servicecert_revoker.domain.status import Entered, Registered, Revocation, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (

@@ -8,9 +8,10 @@ from typing import TypeVar
 from uuid import uuid4
 
 import pytest
+from servicecert_revoker.domain.certificates import Void
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.owed import owed
-from servicecert_revoker.domain.status import Awaited, Registered, Revocation, Revoked, Void
+from servicecert_revoker.domain.status import Awaited, Registered, Revocation, Revoked
 from servicecert_revoker.operator.owing import BOOKS
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised

@@ -14,9 +14,8 @@ from figures import figure
 from servicecert_cli.commands.incident import FASTEST
 from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
+from servicecert_revoker.domain.authority_requests import MOST_AT_ONCE, Item, Proposal, carry_out
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.proposal import MOST_AT_ONCE, Proposal, carry_out
-from servicecert_revoker.domain.requests import Item
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
@@ -90,7 +89,7 @@ async def test_D2_request_without_a_confirmed_proposal_is_not_obeyed(
     stand: Stand, issued: CertificateIssued, login: Login, requested: Callable[..., RevocationRequested]
 ) -> None:
     """An invented one, one of an unconfirmed proposal, a confirmed id with another reason or case."""
-    from servicecert_revoker.domain.proposal import request_id
+    from servicecert_revoker.domain.authority_requests import request_id
     from servicecert_schemas.event import Role
 
     first, second = another(issued, 1), another(issued, 2)

@@ -22,10 +22,11 @@ from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_revoker.crl import run
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.crl_orders import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.crl_plan import by_urgency, covering, partitions_to_publish
 from servicecert_revoker.domain.decide import schedule_key
-from servicecert_revoker.domain.status import Certificate, Valid
+from servicecert_revoker.domain.status import Valid
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import StandingsCount

@@ -12,16 +12,9 @@ from certificates import certified
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
-from servicecert_revoker.domain.crl_orders import (
-    CONFIRM,
-    PUBLISH,
-    Confirmed,
-    ConfirmOrder,
-    Published,
-    PublishOrder,
-)
+from servicecert_revoker.domain.authority_requests import CASCADE
+from servicecert_revoker.domain.crl_orders import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder
 from servicecert_revoker.domain.recall import recalled_facts, recalled_result
-from servicecert_revoker.domain.requests import CASCADE
 from servicecert_revoker.domain.responders import CERTIFY, Certified, CertifyOrder, Drafted
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import EventData

@@ -16,11 +16,10 @@ from servicecert_pki.issued import read_certificate
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.publish import Publish
-from servicecert_revoker.domain.certificates import verify
+from servicecert_revoker.domain.certificates import Certificate, Irregular, verify
 from servicecert_revoker.domain.crl_orders import PublishOrder
-from servicecert_revoker.domain.irregular import Irregular
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Certificate, Valid
+from servicecert_revoker.domain.status import Valid
 from servicecert_revoker.operator.reconciliation import discrepancies
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.certificate import CertificateIssued
@@ -49,7 +48,7 @@ async def stand(pool: Pool, known: Knowledge) -> Stand:
 @pytest.fixture
 def told(sound: CertificateIssued, authority: Authority) -> Event:
     """That a certificate of a CA of ours was issued."""
-    return Event(uuid4(), sound.key(), sound, NOW, facts=verify(sound, authority))
+    return Event(uuid4(), sound.key(), sound, NOW, facts=verify(sound, NOW, authority))
 
 
 async def ask(stand: Stand, requested: Requested, serial: str) -> EventData:

@@ -7,10 +7,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from hypothesis import example, given
 from hypothesis import strategies as st
 from servicecert_pki.validity import HELSINKI
+from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge, apply
-from servicecert_revoker.domain.life import ANSWER
-from servicecert_revoker.domain.status import Certificate, Registered, Valid
+from servicecert_revoker.domain.requests import ANSWER
+from servicecert_revoker.domain.status import Registered, Valid
 from servicecert_schemas.membership import MEMBERSHIP_RETRIES
 from servicecert_schemas.revocation import RevocationRefused, RevocationRegistered, RevocationRequested
 from servicecert_worker.core.decider import Due, Event

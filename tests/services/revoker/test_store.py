@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from databases import administer
 from servicecert_pki.crl import Reason, entry_der
-from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Listed, Registered, Revoked, Status, Valid
+from servicecert_revoker.domain.certificates import Certificate
+from servicecert_revoker.domain.status import Asked, Awaited, Listed, Registered, Revoked, Status, Valid
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason

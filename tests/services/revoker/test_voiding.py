@@ -9,10 +9,11 @@ import pytest
 from cryptography import x509
 from servicecert_pki.partitions import crl_name
 from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import ConfirmOrder, PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Asked, Awaited, Certificate, Registered, Revoked, Valid, Void
+from servicecert_revoker.domain.status import Asked, Awaited, Registered, Revoked, Valid
 from servicecert_revoker.domain.time_limits import CLOCK, clocks_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineMark

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from databases import administer
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.notices import MOST_REQUESTERS
+from servicecert_revoker.domain.requests import MOST_REQUESTERS
 from servicecert_revoker.domain.status import Revoked
 from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
 from servicecert_revoker.ocsp.domain.standings import Standings

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .record import Record
 
 S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
 K = TypeVar("K")
 Connection: TypeAlias = "PoolConnectionProxy[Any]"
 Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]
@@ -111,13 +112,13 @@ class Deadline:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision(Generic[S]):
+class Decision(Generic[S_co]):
     """The result of `decide`. A state that is the same object as the one passed in is not saved.
 
     An event's topic and key follow from its data, its id from its cause: a repeated decision repeats the id.
     """
 
-    state: S | None
+    state: S_co | None
     events: tuple[EventData, ...] = ()
     intents: tuple[Intent, ...] = ()
     deadlines: tuple[Deadline, ...] = ()

@@ -5,7 +5,8 @@ from types import MappingProxyType
 from servicecert_pki.crl import Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_schemas.revocation import RevocationReason
 
-from .status import Certificate, Revocation, Void
+from .certificates import Certificate, Void
+from .status import Revocation
 
 REASONS = MappingProxyType(
     {

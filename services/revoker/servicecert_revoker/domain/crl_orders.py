@@ -8,6 +8,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason, StandingsCount
+from servicecert_worker.core.decider import Intent
+
+from .status import Entered
 
 PUBLISH = "publish"
 """The act that publishes a CRL with a revocation."""
@@ -109,3 +112,15 @@ class Confirmed(ConfirmOrder):
 def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
     """Return whether one of the orders is for all CRLs."""
     return any(order.serial is None and not order.rest for order in orders)
+
+
+def publish_entry(status: Entered) -> Intent:
+    """Return the intent to publish CRLs with a new or changed entry."""
+    certificate = status.certificate
+    order = PublishOrder(
+        issuer=certificate.issuer,
+        partition=certificate.partition,
+        serial=certificate.serial,
+        request_id=status.revocation.request_id,
+    )
+    return Intent(PUBLISH, order)

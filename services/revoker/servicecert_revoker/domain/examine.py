@@ -48,7 +48,7 @@ class Examine:
     def _examined(self, event: Event) -> Event:
         match event.data:
             case CertificateIssued() as issued:
-                return replace(event, facts=verify(issued, self.authority))
+                return replace(event, facts=verify(issued, event.time, self.authority))
             case CertificateVoided() as voided:
                 return replace(event, facts=bound(voided, self.authority, self.partitions))
             case ResponderRequested() as request:

@@ -1,41 +1,22 @@
-"""The events about a request and its revocation, and who gets the mail about it (D3, D5, D8). Pure."""
+"""The events about a certificate: its standing, its revocation, and who gets the mail about it (D3, D5, D8). Pure."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
-from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
-from servicecert_schemas.mailboxes import identity, mailbox
+from servicecert_schemas.certificate import Recipients
+from servicecert_schemas.event import EventData
+from servicecert_schemas.mailboxes import identity
 from servicecert_schemas.revocation import (
     CertificateRevoked,
-    CrlPublished,
-    RevocationRefused,
     RevocationRegistered,
     RevocationRequested,
     Standing,
     StandingChanged,
-    StandingsCounted,
 )
-from servicecert_schemas.values import Language
 
-from .crl_orders import Published
-from .requests import TAKES_EFFECT_WITHIN, TEXTS, Refused
-from .status import Certificate, Listing, Revocation, Revoked, Void
-
-MOST_REQUESTERS = 5
-"""How many addresses beside the recipients get the mail about one entry."""
+from .certificates import Certificate, Void
+from .status import TAKES_EFFECT_WITHIN, Entered, Listing, Revocation, Revoked
 
 _MOST_RECIPIENTS = 10
-
-
-def with_requester(before: Recipients, request: RevocationRequested) -> Recipients:
-    """Return the requesters with who asks now: each address once, and no wrong one. Beyond the most it adds none."""
-    address = mailbox(request.notify.email) if request.notify is not None else None
-    if request.notify is None or address is None or len(before) >= MOST_REQUESTERS:
-        return before
-    if identity(address) in {identity(each.email) for each in before}:
-        return before
-    language = next((each for each in Language if each == request.notify.language), None)
-    return (*before, Recipient(role=RecipientRole.REQUESTER, email=address, language=language))
 
 
 def notified(certificate: Certificate, requesters: Recipients) -> Recipients:
@@ -54,10 +35,9 @@ def notified(certificate: Certificate, requesters: Recipients) -> Recipients:
 
 
 def revoked(
-    case_id: UUID, request_id: UUID, status: Revoked, certificate: Certificate, listing: Listing, to: Recipients
+    case_id: UUID, request_id: UUID, entry: Revocation, certificate: Certificate, listing: Listing, to: Recipients
 ) -> CertificateRevoked:
     """Return the event that causes the mail to `to`, because of a request."""
-    entry = status.revocation
     return CertificateRevoked(
         case_id=case_id,
         request_id=request_id,
@@ -77,32 +57,17 @@ def revoked(
     )
 
 
-def valid(certificate: Certificate) -> StandingChanged:
-    """Return the event that lets OCSP say good."""
-    return StandingChanged(
-        issuer=certificate.issuer, serial=certificate.serial, standing=Standing.VALID, not_after=certificate.not_after
-    )
-
-
-def standing(certificate: Certificate | Void, entry: Revocation) -> StandingChanged:
-    """Return the event that lets OCSP say revoked."""
+def standing(certificate: Certificate | Void, entry: Revocation | None = None) -> StandingChanged:
+    """Return the event that lets OCSP say good, or revoked by a listed entry."""
     return StandingChanged(
         issuer=certificate.issuer,
         serial=certificate.serial,
-        standing=Standing.REVOKED,
-        reason=entry.reason,
-        revoked_at=entry.revoked_at,
-        invalid_since=entry.invalid_since,
+        standing=Standing.VALID if entry is None else Standing.REVOKED,
+        reason=entry and entry.reason,
+        revoked_at=entry and entry.revoked_at,
+        invalid_since=entry and entry.invalid_since,
         not_after=certificate.not_after,
     )
-
-
-def announcements(published: Published) -> Iterator[CrlPublished | StandingsCounted]:
-    """Yield the CRLs that a pass announces, and how many standings OCSP responders have to know by then (D8)."""
-    for crl in published.announced:
-        yield CrlPublished(issuer=published.issuer, **dict(crl))
-        if crl.count is not None:
-            yield StandingsCounted(issuer=published.issuer, count=crl.count)
 
 
 def registration(request: RevocationRequested, certificate: Certificate, entry: Revocation) -> RevocationRegistered:
@@ -118,13 +83,17 @@ def registration(request: RevocationRequested, certificate: Certificate, entry: 
     )
 
 
-def refusal(request: RevocationRequested, refused: Refused) -> RevocationRefused:
-    """Return the answer to a refused request."""
-    return RevocationRefused(
-        case_id=request.case_id,
-        request_id=request.request_id,
-        account_id=request.actor.account_id,
-        in_case=refused.in_case,
-        code=refused.code.value,
-        texts=TEXTS[refused.code],
-    )
+def repetition(
+    request: RevocationRequested, certificate: Certificate, status: Entered, before: Recipients
+) -> tuple[EventData, ...]:
+    """Return the answer with the first result, and the mail to an address that is not among the requesters of `before`.
+
+    It gets that only if relying parties see the entry already; else it gets the mail with the others.
+    """
+    answered = registration(request, certificate, status.revocation)
+    known, to = (notified(certificate, each) for each in (before, status.requesters))
+    if not isinstance(status, Revoked) or status.is_open or status.listing is None or len(to) == len(known):
+        return (answered,)
+    new = to[len(known) :]
+    mailed = revoked(request.case_id, request.request_id, status.revocation, certificate, status.listing, new)
+    return (answered, mailed)

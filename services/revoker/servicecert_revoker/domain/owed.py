@@ -9,8 +9,9 @@ from uuid import UUID
 from servicecert_schemas.revocation import RevocationRegistered
 from servicecert_worker.core.owed import Owed
 
-from .notices import notified, revoked, standing, valid
-from .status import Awaited, Certificate, Entered, Registered, Revoked, Status, Valid
+from .certificates import Certificate
+from .notices import notified, revoked, standing
+from .status import Entered, Listed, Registered, Revoked, Status, Valid, certificate_of
 
 
 def owed(case_id: UUID, status: Status) -> Iterator[Owed]:
@@ -19,33 +20,29 @@ def owed(case_id: UUID, status: Status) -> Iterator[Owed]:
     As revoked counts what a published CRL lists. A void serial number has no case's events, and a second certificate
     none (F2).
     """
-    if isinstance(status, Awaited):
+    match status:
+        case Listed() | Revoked():
+            yield Owed(standing(status.certificate, status.revocation), status.revocation.revoked_at)
+        case Valid(issued) | Registered(Certificate() as issued):
+            yield Owed(standing(issued), issued.issued_at)
+    if (
+        not isinstance(status, Entered)
+        or (certificate := certificate_of(status)) is None
+        or certificate.second_of is not None
+    ):
         return
-    certificate = status.certificate
-    if isinstance(status, Valid | Registered):
-        if isinstance(certificate, Certificate):
-            yield Owed(valid(certificate), certificate.issued_at)
-    else:
-        yield Owed(standing(certificate, status.revocation), status.revocation.revoked_at)
-    if isinstance(status, Entered) and isinstance(certificate, Certificate) and certificate.second_of is None:
-        yield from _of_case(case_id, status, certificate)
-
-
-def _of_case(case_id: UUID, status: Entered, certificate: Certificate) -> Iterator[Owed]:
-    """Yield that relying parties see the entry, or else that it is registered: one follows from the other."""
     entry = status.revocation
-    if isinstance(status, Revoked) and not status.changed:
-        if (listing := status.listing) is not None:
-            to = notified(certificate, status.requesters[: listing.requesters])
-            event = revoked(case_id, entry.request_id, status, certificate, listing, to)
-            yield Owed(event, listing.published_at)
-        return
-    registered = RevocationRegistered(
-        case_id=case_id,
-        request_id=entry.request_id,
-        serial=certificate.serial,
-        reason=entry.reason,
-        requested_at=entry.requested_at,
-        due=entry.due,
-    )
-    yield Owed(registered, entry.changed_at or entry.requested_at)
+    if status.is_open:
+        # That relying parties see the entry follows from that it is registered: one of the two is owed.
+        registered = RevocationRegistered(
+            case_id=case_id,
+            request_id=entry.request_id,
+            serial=certificate.serial,
+            reason=entry.reason,
+            requested_at=entry.requested_at,
+            due=entry.due,
+        )
+        yield Owed(registered, entry.changed_at or entry.requested_at)
+    elif isinstance(status, Revoked) and (listing := status.listing) is not None:
+        to = notified(certificate, status.requesters[: listing.requesters])
+        yield Owed(revoked(case_id, entry.request_id, entry, certificate, listing, to), listing.published_at)

@@ -1,44 +1,59 @@
-"""Requests for revocation: how they are judged, and those of the authority itself (A2, D1, D2, D4, D6). Pure.
+"""Requests for revocation: how they are judged and answered (A2, D1 to D4, D6). Pure.
 
 The requester is judged first, then the reason, and only then the certificate. An outsider gets the same answer, after
 the same time and work, with or without a certificate: the request waits, as if the certificate had not been read yet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
-from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict
 from servicecert_pki.serials import serial_readings
-from servicecert_schemas.event import Actor, Assurance, Role
+from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
+from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.event import EventData, Role
+from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.membership import is_strongly_authenticated, role_or_wait
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
 from servicecert_schemas.rights import may
+from servicecert_schemas.values import Language
+from servicecert_worker.core.decider import Deadline, Decision, Intent
 from servicecert_worker.core.texts import read_texts
 
+from .authority_requests import CASCADE, CascadeOrder
+from .certificates import Certificate
+from .crl_orders import publish_entry
 from .knowledge import Knowledge
-from .status import Asked, Certificate, Revocation
+from .notices import registration, repetition
+from .status import (
+    TAKES_EFFECT_WITHIN,
+    Asked,
+    Awaited,
+    Entered,
+    Numbered,
+    Registered,
+    Revocation,
+    Revoked,
+    Status,
+    certificate_of,
+    pending_of,
+)
 
-TAKES_EFFECT_WITHIN = timedelta(hours=24)
-"""The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
+ANSWER = "answer"
+"""The deadline at which pending requests are judged again."""
 
 MOST_PENDING = 20
 """How many requests of a case may be pending; no honest customer sends more."""
+
+MOST_REQUESTERS = 5
+"""How many addresses beside the recipients get the mail about one entry."""
 
 MOST_CHANGES = 20
 """How often later requests may move a revocation's date of suspicion earlier (F5): each is a CRL and mails.
 
 An exposed key always overrides a weaker reason.
 """
-
-CASCADE = "cascade"
-"""The act that finds the other certificates of a compromised key."""
-
-_REVOKER = "revoker"
-_FOLLOWING = UUID("5d6f2b0a-8f44-4c0b-9a7e-2f1c3f1b7a10")
 
 
 class Code(StrEnum):
@@ -56,22 +71,6 @@ TEXTS = read_texts(__package__, "refusals", Code)
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What a decision needs besides status and event: the revoker's knowledge and the time."""
-
-    known: Knowledge
-    now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The request is granted; `revocation` is the result if it is the first one."""
-
-    certificate: Certificate
-    revocation: Revocation
-
-
-@dataclass(frozen=True, slots=True)
 class Refused:
     """The request is refused; `in_case` tells whether the case may show it."""
 
@@ -86,31 +85,55 @@ class Wait:
     until: datetime
 
 
-def judge_all(
-    asked: Iterable[Asked], certificate: Certificate | None, context: Context
-) -> tuple[list[tuple[RevocationRequested, Granted | Refused]], list[tuple[Asked, datetime]]]:
-    """Return the requests with a verdict, and up to `MOST_PENDING` pending ones with their times; more are refused."""
-    verdicts: list[tuple[RevocationRequested, Granted | Refused]] = []
-    pending: list[tuple[Asked, datetime]] = []
+def ask(status: Status | None, asked: Asked, known: Knowledge, now: datetime) -> Decision[Status]:
+    """Answer a request, after those that are pending. A repeated request changes nothing.
+
+    Another actor's request with the same id is another one: ids of the authority's can be foreseen.
+    """
+    pending, request = pending_of(status), asked.request
+    if any((each.request.request_id, each.request.actor) == (request.request_id, request.actor) for each in pending):
+        return Decision(status)
+    return answer(status, (*pending, asked), known, now)
+
+
+def answer(status: Status | None, asked: Sequence[Asked], known: Knowledge, now: datetime) -> Decision[Status]:
+    """Judge requests and answer them in their order. Up to `MOST_PENDING` wait until the first of them is due."""
+    certificate, after = certificate_of(status), status
+    events: list[EventData] = []
+    intents: list[Intent] = []
+    waiting: list[tuple[Asked, datetime]] = []
     for each in asked:
-        verdict = judge(each, certificate, context)
-        if not isinstance(verdict, Wait):
-            verdicts.append((each.request, verdict))
-        elif len(pending) < MOST_PENDING:
-            pending.append((each, verdict.until))
+        verdict = judge(each, certificate, known, now)
+        if isinstance(verdict, Wait) and len(waiting) < MOST_PENDING:
+            waiting.append((each, verdict.until))
+        elif isinstance(verdict, Wait):
+            events.append(_refusal(each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))
+        elif isinstance(verdict, Refused):
+            events.append(_refusal(each.request, verdict))
         else:
-            verdicts.append((each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))
-    return verdicts, pending
+            granted = _grant(after, each, verdict, known.compromised, now)
+            after, events, intents = granted.state, [*events, *granted.events], [*intents, *granted.intents]
+    due = min((until for _, until in waiting), default=None)
+    deadlines = (Deadline(ANSWER, due),) if waiting or pending_of(status) else ()
+    pending = tuple(each for each, _ in waiting)
+    if pending != pending_of(after):
+        after = replace(after, pending=pending) if isinstance(after, Numbered) else Awaited(pending)
+    return Decision(after, tuple(events), tuple(intents), deadlines)
 
 
-def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
-    """Return the verdict on a request, given the certificate of its case if that is known."""
-    request = asked.request
+def judge(
+    asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime
+) -> Certificate | Refused | Wait:
+    """Return the certificate that a request revokes, given that of its case if it is known; or why it does not."""
+    request, end = asked.request, asked.since + TAKES_EFFECT_WITHIN
+    # A certificate may not be read yet. Another account's certificate counts as absent (D1).
+    absent = Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
     if request.actor.role is Role.OPERATOR:
-        return _of_the_authority(asked, certificate, context)
+        if not _is_the_authoritys(request, certificate, known):
+            return Refused(Code.NOT_CONFIRMED, in_case=False)
+        return certificate or absent
     sent = min(asked.at, asked.since)
-    accounts = context.known.accounts
-    invited_as = role_or_wait(request.actor, request.case_id, accounts, sent, asked.since, context.now)
+    invited_as = role_or_wait(request.actor, request.case_id, known.accounts, sent, asked.since, now)
     if not is_strongly_authenticated(request.actor):
         return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=isinstance(invited_as, Role))
     if isinstance(invited_as, datetime):
@@ -122,59 +145,43 @@ def judge(asked: Asked, certificate: Certificate | None, context: Context) -> Gr
     if not may(invited_as, request):
         return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
-        return _wait_for_certificate(asked, context.now)
-    if not serial_matches(request.serial_as_typed, certificate.serial):
+        return absent
+    if int(certificate.serial, 16) not in serial_readings(request.serial_as_typed):
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
-    return Granted(certificate, revocation(asked, certificate, context.now))
+    return certificate
 
 
-def _of_the_authority(asked: Asked, certificate: Certificate | None, context: Context) -> Granted | Refused | Wait:
-    """Judge the authority's own request: two operators confirmed it, or its key is compromised (D6)."""
-    request, known = asked.request, context.known
-    confirmed = known.confirmed.get((request.request_id, request.case_id)) == request.reason
-    if certificate is None and confirmed:
-        return _wait_for_certificate(asked, context.now)
-    exposed = request.reason is RevocationReason.KEY_EXPOSED
-    if certificate is None or not (confirmed or (exposed and certificate.key_sha256 in known.compromised)):
-        return Refused(Code.NOT_CONFIRMED, in_case=False)
-    return Granted(certificate, revocation(asked, certificate, context.now))
-
-
-def _wait_for_certificate(asked: Asked, now: datetime) -> Refused | Wait:
-    """Wait for a certificate that may not be read yet. Another account's certificate counts as absent (D1)."""
-    end = asked.since + TAKES_EFFECT_WITHIN
-    return Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
-
-
-def serial_matches(typed: str, serial: str) -> bool:
-    """Return whether the typed text can mean `serial` (hexadecimal), in its decimal or its hexadecimal reading (D1)."""
-    return int(serial, 16) in serial_readings(typed)
+def _is_the_authoritys(request: RevocationRequested, certificate: Certificate | None, known: Knowledge) -> bool:
+    """Return whether two operators confirmed the authority's own request, or its key is compromised (D6)."""
+    if known.confirmed.get((request.request_id, request.case_id)) == request.reason:
+        return True
+    key = certificate.key_sha256 if certificate is not None else None
+    return request.reason is RevocationReason.KEY_EXPOSED and key in known.compromised
 
 
 def revocation(asked: Asked, certificate: Certificate, now: datetime) -> Revocation:
-    """Return the revocation of a granted request.
+    """Return the revocation of a granted request, if it is the first one.
 
-    Its invalidity date (RFC 5280, 5.3.2) is not before the certificate's first moment, and never in the future (D3),
-    where that moment may lie.
+    The moment that it is judged by, and the start of D4's 24 hours, is the sending time that the e-service states, if
+    between issuance and the event's time; else the event's time. It is never in the future: the issuer's clock may be
+    ahead. Its invalidity date (RFC 5280, 5.3.2) is not before the certificate's first moment, and never in the future
+    (D3), where that moment may lie.
+
+    A reason that this version does not know revokes, and claims the least (D2). The audit keeps it as it was sent. If
+    it means that the key is exposed, a request that says so overrides it (D3).
     """
-    request, sent = asked.request, _sent_at(asked, certificate, now)
-    exposed = request.exposed_since if request.reason is RevocationReason.KEY_EXPOSED else None
+    request, reason = asked.request, asked.request.reason
+    written = min(now, max(certificate.issued_at, asked.at))
+    sent = request.sent_at if certificate.issued_at <= request.sent_at <= written else written
+    exposed = request.exposed_since if reason is RevocationReason.KEY_EXPOSED else None
     return Revocation(
         request_id=request.request_id,
-        reason=_reason(request),
+        reason=reason if isinstance(reason, RevocationReason) else RevocationReason.NO_LONGER_NEEDED,
         requested_at=sent,
         due=sent + TAKES_EFFECT_WITHIN,
         revoked_at=now.replace(microsecond=0),
         invalid_since=None if exposed is None else min(now, max(certificate.begins, exposed)).replace(microsecond=0),
     )
-
-
-def _reason(request: RevocationRequested) -> RevocationReason:
-    """Return the reason for the CRL (D2). One that this version does not know revokes, and claims the least.
-
-    The audit keeps it as it was sent. If it means that the key is exposed, a request that says so overrides it (D3).
-    """
-    return request.reason if isinstance(request.reason, RevocationReason) else RevocationReason.NO_LONGER_NEEDED
 
 
 def changed(entry: Revocation, new: Revocation) -> Revocation | None:
@@ -193,72 +200,63 @@ def changed(entry: Revocation, new: Revocation) -> Revocation | None:
         request_id=new.request_id,
         reason=new.reason,
         invalid_since=new.invalid_since,
+        changed_at=entry.changed_at or new.requested_at,
         changes=entry.changes + 1,
     )
 
 
-def _sent_at(asked: Asked, certificate: Certificate, now: datetime) -> datetime:
-    """Return the moment that a request is judged by, and the start of D4's 24 hours.
+def _grant(
+    status: Status | None, asked: Asked, certificate: Certificate, compromised: Collection[str], now: datetime
+) -> Decision[Status]:
+    """Register the revocation. Later requests get the first one's result, unless they change the entry (D3).
 
-    It is the sending time that the e-service states, if between issuance and the event's time; else the event's time.
-    It is never in the future: the issuer's clock may be ahead.
+    An exposed key is reported, and its other certificates searched (D6), for an expired certificate too. The
+    authority's own requests get no refusal for an expired certificate: the customer did not ask.
     """
-    written = min(now, max(certificate.issued_at, asked.at))
-    sent = asked.request.sent_at
-    return sent if certificate.issued_at <= sent <= written else written
+    request, new, key = asked.request, revocation(asked, certificate, now), certificate.key_sha256
+    exposed = new.reason is RevocationReason.KEY_EXPOSED and key not in compromised
+    reports: tuple[EventData, ...] = (KeyCompromised(key_sha256=key, known_at=now),) if exposed else ()
+    cascade = (Intent(CASCADE, CascadeOrder(key_sha256=key)),) if exposed else ()
+    before = status if isinstance(status, Entered) else None
+    if before is None and certificate.not_after < new.requested_at:
+        expired = _refusal(request, Refused(Code.EXPIRED, in_case=True))
+        return Decision(status, reports if request.actor.role is Role.OPERATOR else (expired, *reports), cascade)
+    if before is not None and before.revocation.request_id == new.request_id:
+        return Decision(status)
+    entry = new if before is None else changed(before.revocation, new)
+    # Who asked for an entry that relying parties see has its mail: the changed one has requesters of its own.
+    earlier = before.requesters if before is not None and (entry is None or before.is_open) else ()
+    requesters = _with_requester(earlier, request)
+    if before is None:
+        after: Entered = Registered(certificate, new, pending_of(status), requesters)
+    elif entry is None:
+        after = before if requesters == earlier else replace(before, requesters=requesters)
+        return Decision(after, repetition(request, certificate, after, earlier))
+    else:
+        # The clock of an earlier change that is open goes on: its end is the earlier one.
+        entry = entry if before.is_open else replace(entry, changed_at=new.requested_at)
+        after = replace(before, revocation=entry, requesters=requesters)
+        after = replace(after, changed=True) if isinstance(after, Revoked) else after
+    return Decision(after, (registration(request, certificate, new), *reports), (publish_entry(after), *cascade))
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A certificate that the authority revokes. `serial` is lower-case hexadecimal."""
-
-    case_id: UUID
-    account_id: str
-    serial: str
-
-
-class CascadeOrder(BaseModel):
-    """An order to find the valid certificates of a key."""
-
-    model_config = ConfigDict(frozen=True)
-    AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
-
-    key_sha256: str
+def _with_requester(before: Recipients, request: RevocationRequested) -> Recipients:
+    """Return the requesters with who asks now: each address once, and no wrong one. Beyond the most it adds none."""
+    address = mailbox(request.notify.email) if request.notify is not None else None
+    if request.notify is None or address is None or len(before) >= MOST_REQUESTERS:
+        return before
+    if identity(address) in {identity(each.email) for each in before}:
+        return before
+    language = next((each for each in Language if each == request.notify.language), None)
+    return (*before, Recipient(role=RecipientRole.REQUESTER, email=address, language=language))
 
 
-class CascadeFound(BaseModel):
-    """The valid certificates of a key. If `stopped` there are too many: none are given, an operator must confirm."""
-
-    model_config = ConfigDict(frozen=True)
-    AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256", "stopped")
-
-    key_sha256: str
-    others: tuple[Item, ...] = ()
-    stopped: bool = False
-
-
-def cascade_result(key_sha256: str, others: tuple[Item, ...], most: int) -> CascadeFound:
-    """Return the result of the search. Beyond the maximum nothing is revoked until an operator confirms."""
-    stopped = len(others) > most
-    return CascadeFound(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
-
-
-def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
-    """Return the requests that follow from a compromised key (D6). The same key and case give the same request id."""
-    reason = RevocationReason.KEY_EXPOSED
-    return tuple(
-        authority_request(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now)
-        for item in items
-    )
-
-
-def authority_request(id: UUID, item: Item, reason: RevocationReason, by: str, now: datetime) -> RevocationRequested:
-    """Return a request by the authority's operators or by the revoker itself."""
-    return RevocationRequested(
-        case_id=item.case_id,
-        actor=Actor(user_id=by, account_id=item.account_id, assurance=Assurance.HIGH, role=Role.OPERATOR),
-        request_id=id,
-        serial_as_typed=item.serial,
-        reason=reason,
-        sent_at=now,
+def _refusal(request: RevocationRequested, refused: Refused) -> RevocationRefused:
+    return RevocationRefused(
+        case_id=request.case_id,
+        request_id=request.request_id,
+        account_id=request.actor.account_id,
+        in_case=refused.in_case,
+        code=refused.code.value,
+        texts=TEXTS[refused.code],
     )

@@ -10,8 +10,7 @@ from servicecert_schemas.deadline import DeadlineKind, DeadlineWarned
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 from servicecert_worker.core.time_limits import MARKS, Clock, marks_after
 
-from .requests import TAKES_EFFECT_WITHIN
-from .status import Entered, Revoked, Status, is_open
+from .status import TAKES_EFFECT_WITHIN, Entered, Revoked, Status
 
 CLOCK = "revocation-clock"
 """The deadline at which the clock of the first request is checked next."""
@@ -38,7 +37,7 @@ class Alarmed(BaseModel):
 
 def clocks_of(status: Status | None) -> Mapping[str, Clock]:
     """Return the running clocks by their deadlines: none where relying parties can see the entry."""
-    if not isinstance(status, Entered) or not is_open(status):
+    if not isinstance(status, Entered) or not status.is_open:
         return {}
     entry, clocks = status.revocation, dict[str, Clock]()
     if not isinstance(status, Revoked):
@@ -60,19 +59,16 @@ def clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadli
 def check_clock(status: Status | None, kind: str, case_id: UUID, now: datetime) -> Decision[Status]:
     """Warn of the last mark that has passed, alarm after the end, and wait for the next mark."""
     clock = clocks_of(status).get(kind)
-    if clock is None:
-        return Decision(status)
-    warning, alarms, again = marked(clock, kind, case_id, now)
-    return Decision(status, () if warning is None else (warning,), alarms, again)
+    return Decision(status) if clock is None else Decision(status, *marked(clock, kind, case_id, now))
 
 
 def marked(
     clock: Clock, kind: str, case_id: UUID, now: datetime
-) -> tuple[DeadlineWarned | None, tuple[Intent, ...], tuple[Deadline, ...]]:
+) -> tuple[tuple[DeadlineWarned, ...], tuple[Intent, ...], tuple[Deadline, ...]]:
     """Return the warning of the last mark that has passed, the alarm after the end, the deadline of the next mark."""
     mark = clock.reached(now)
     left = marks_after(mark)
     again = (Deadline(kind, clock.wakes(left[0])),) if left else ()
     if mark is None:
-        return None, (), again
-    return clock.warning(case_id, mark), () if left else (Intent(ALARM, Late(due=clock.until)),), again
+        return (), (), again
+    return (clock.warning(case_id, mark),), () if left else (Intent(ALARM, Late(due=clock.until)),), again

@@ -15,8 +15,14 @@ import asyncpg
 from servicecert_worker.core.decider import Done, Outcome, Task
 from servicecert_worker.observe.logs import about
 
-from ..domain.confirmation import CONFIRMATION_CLOCK, FIRST_CHECK
-from ..domain.requests import CascadeFound, CascadeOrder, Item, cascade_result
+from ..domain.authority_requests import (
+    CONFIRMATION_CLOCK,
+    FIRST_CHECK,
+    CascadeFound,
+    CascadeOrder,
+    Item,
+    cascade_result,
+)
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 

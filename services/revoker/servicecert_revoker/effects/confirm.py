@@ -12,9 +12,9 @@ from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
 
+from ..domain.authority_requests import proposal_of
 from ..domain.crl_entries import REASONS
 from ..domain.crl_orders import Confirmed, ConfirmOrder
-from ..domain.proposal import proposal_of
 from ..domain.time_limits import Alarmed
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,7 @@ import asyncpg
 from servicecert_worker.core.decider import Done, Outcome, Task
 from servicecert_worker.observe.logs import about
 
-from ..domain.irregular import Irregular, Noted, second_key
-from ..domain.status import Certificate
+from ..domain.certificates import Certificate, Irregular, Noted, second_key
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
 from ..storage.store import certificate_columns

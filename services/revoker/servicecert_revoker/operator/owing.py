@@ -16,9 +16,8 @@ from servicecert_worker.audit.owing import Books
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.core.owed import Owed
 
+from ..domain.authority_requests import Item, Proposal, authority_request, cascade_requests, request_id
 from ..domain.owed import owed
-from ..domain.proposal import Proposal, request_id
-from ..domain.requests import Item, authority_request, cascade_requests
 from ..domain.responders import EnrolledKey
 from ..storage import QUERIES
 from ..storage.store import RevocationStore

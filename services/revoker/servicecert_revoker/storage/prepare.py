@@ -15,12 +15,12 @@ from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.core.decider import Connection, Event, Happened, Stored
 
-from ..domain.certificates import Verified
+from ..domain.authority_requests import Proposal, request_id
+from ..domain.certificates import Certificate, Verified
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
-from ..domain.proposal import Proposal, request_id
 from ..domain.responders import EnrolledKey
-from ..domain.status import Certificate, certificate_of, pending_of
+from ..domain.status import certificate_of, pending_of
 from . import QUERIES
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ async def prepare(
 
     Of an environment's responders, `most_responders` keys are certified in 24 hours (F5).
     """
-    certificates = [each.facts for each in happened if isinstance(each, Event) and isinstance(each.facts, Verified)]
+    certificates = [
+        each.facts.certificate for each in happened if isinstance(each, Event) and isinstance(each.facts, Verified)
+    ]
     keys = {certificate.key_sha256 for certificate in certificates}
     cases: set[str] = set()
     for request in _requests(happened, stored):

@@ -8,8 +8,7 @@ from pydantic import TypeAdapter
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection
 
-from ..domain.proposal import MOST_AT_ONCE, Proposal, Waiting, proposal_key, proposal_of
-from ..domain.requests import Item
+from ..domain.authority_requests import MOST_AT_ONCE, Item, Proposal, Waiting, proposal_key, proposal_of
 from . import QUERIES
 
 _ITEMS = TypeAdapter(tuple[Item, ...])

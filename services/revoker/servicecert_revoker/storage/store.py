@@ -13,14 +13,14 @@ from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection, Stored
 
+from ..domain.authority_requests import Proposal
+from ..domain.certificates import Certificate, Void
 from ..domain.crl_entries import entry
 from ..domain.decide import State
-from ..domain.proposal import Proposal
 from ..domain.responders import EnrolledKey
 from ..domain.status import (
     Asked,
     Awaited,
-    Certificate,
     Entered,
     Listed,
     Listing,
@@ -30,7 +30,6 @@ from ..domain.status import (
     Revoked,
     Status,
     Valid,
-    Void,
     pending_of,
 )
 from . import QUERIES

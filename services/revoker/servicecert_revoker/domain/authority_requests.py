@@ -1,0 +1,211 @@
+"""The authority's own requests for revocation: of a compromised key's certificates, and of operators' proposals. Pure.
+
+Each is an event on `revocations`, like a customer's, and judged like it. Its id follows from the cause and the case: a
+repeat has no effect. A confirmed proposal is carried out by a number of certificates a minute, until all are requested;
+after a crash it continues from the last committed turn.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict
+from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.deadline import DeadlineKind
+from servicecert_schemas.event import Actor, Assurance, EventData, Role
+from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_worker.core.decider import Deadline, Decision, Intent
+from servicecert_worker.core.time_limits import Clock
+
+from .status import TAKES_EFFECT_WITHIN
+from .time_limits import marked
+
+CASCADE = "cascade"
+"""The act that finds the other certificates of a compromised key."""
+
+CONFIRMATION_CLOCK = "confirmation-clock"
+"""The deadline at which the clock of a stopped cascade is checked next."""
+
+FIRST_CHECK = TAKES_EFFECT_WITHIN / 2
+"""How long after the proposal its clock is checked first: at the first mark."""
+
+CARRY_OUT = "carry-out"
+"""The deadline at which the next part of a proposal is requested."""
+
+MOST_AT_ONCE = 500
+"""How many certificates one turn orders at most."""
+
+_TICK = timedelta(seconds=1)
+_CATCHES_UP = timedelta(minutes=10)
+_KEYS = "proposal/"
+_REVOKER = "revoker"
+_FOLLOWING = UUID("5d6f2b0a-8f44-4c0b-9a7e-2f1c3f1b7a10")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A certificate that the authority revokes. `serial` is lower-case hexadecimal."""
+
+    case_id: UUID
+    account_id: str
+    serial: str
+
+
+class CascadeOrder(BaseModel):
+    """An order to find the valid certificates of a key."""
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
+
+    key_sha256: str
+
+
+class CascadeFound(BaseModel):
+    """The valid certificates of a key. If `stopped` there are too many: none are given, an operator must confirm."""
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256", "stopped")
+
+    key_sha256: str
+    others: tuple[Item, ...] = ()
+    stopped: bool = False
+
+
+def cascade_result(key_sha256: str, others: tuple[Item, ...], most: int) -> CascadeFound:
+    """Return the result of the search. Beyond the maximum nothing is revoked until an operator confirms."""
+    stopped = len(others) > most
+    return CascadeFound(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
+
+
+def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
+    """Return the requests that follow from a compromised key (D6). The same key and case give the same request id."""
+    reason = RevocationReason.KEY_EXPOSED
+    return tuple(
+        authority_request(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now)
+        for item in items
+    )
+
+
+def authority_request(id: UUID, item: Item, reason: RevocationReason, by: str, now: datetime) -> RevocationRequested:
+    """Return a request by the authority's operators or by the revoker itself."""
+    return RevocationRequested(
+        case_id=item.case_id,
+        actor=Actor(user_id=by, account_id=item.account_id, assurance=Assurance.HIGH, role=Role.OPERATOR),
+        request_id=id,
+        serial_as_typed=item.serial,
+        reason=reason,
+        sent_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for a person's confirmation, or for what it orders: since when, and the first case of it (D6)."""
+
+    since: datetime
+    case_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A proposal and its progress. `rate` is certificates a minute, `next` the first of those left.
+
+    `operators` is None until a second one confirms it. `waiting` is set for a stopped cascade while some of its
+    certificates are valid and not revoked.
+    """
+
+    id: UUID
+    reason: RevocationReason
+    operators: str | None
+    key_sha256: str | None
+    rate: int
+    total: int
+    ordered: int
+    carried_at: datetime | None
+    next: tuple[Item, ...]
+    done_at: datetime | None = None
+    waiting: Waiting | None = None
+
+
+def proposal_key(id: UUID) -> str:
+    """Return the key of a proposal. No case has such a key."""
+    return f"{_KEYS}{id}"
+
+
+def proposal_of(key: str) -> UUID | None:
+    """Return the proposal whose key it is, None for any other key."""
+    return UUID(key.removeprefix(_KEYS)) if key.startswith(_KEYS) else None
+
+
+def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
+    """Return the id of a proposal's request for a case."""
+    return uuid5(proposal, str(case_id))
+
+
+def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
+    """Order as many as are due, once confirmed.
+
+    First it reports the key, if any; at the end it searches for newer certificates.
+    """
+    operators = proposal.operators
+    if operators is None or proposal.done_at is not None:
+        return Decision(proposal)
+    events: list[EventData] = []
+    if proposal.key_sha256 is not None and proposal.carried_at is None:
+        events.append(KeyCompromised(key_sha256=proposal.key_sha256, known_at=now))
+    count = min(_due(proposal, now), len(proposal.next))
+    events += [
+        authority_request(request_id(proposal.id, it.case_id), it, proposal.reason, operators, now)
+        for it in proposal.next[:count]
+    ]
+    so_far = proposal.ordered + count
+    done = so_far == proposal.total
+    after = replace(
+        proposal,
+        ordered=so_far,
+        carried_at=_carried(proposal, count, now),
+        next=proposal.next[count:],
+        done_at=now if done else None,
+    )
+    if not done:
+        return Decision(after, tuple(events), deadlines=(Deadline(CARRY_OUT, now + _pause(proposal)),))
+    cascade = () if proposal.key_sha256 is None else (Intent(CASCADE, CascadeOrder(key_sha256=proposal.key_sha256)),)
+    return Decision(after, tuple(events), cascade)
+
+
+def _due(proposal: Proposal, now: datetime) -> int:
+    """Return how many the rate allows since the last ones. A pause adds at most ten minutes' worth."""
+    if proposal.carried_at is None:
+        return 1
+    passed = min(now - proposal.carried_at, _CATCHES_UP)
+    return min(int(passed / timedelta(minutes=1) * proposal.rate), MOST_AT_ONCE)
+
+
+def _carried(proposal: Proposal, count: int, now: datetime) -> datetime:
+    """Return the time up to which the rate is used. Less than one certificate's time counts for the next tick."""
+    if proposal.carried_at is None:
+        return now
+    if not count:
+        return proposal.carried_at
+    return max(proposal.carried_at, now - _CATCHES_UP) + count * timedelta(minutes=1) / proposal.rate
+
+
+def _pause(proposal: Proposal) -> timedelta:
+    return max(_TICK, timedelta(minutes=1) / proposal.rate)
+
+
+def check_confirmation(proposal: Proposal, now: datetime) -> Decision[Proposal]:
+    """Warn of the last mark that has passed, alarm after the end, and wait for the next mark, while something waits.
+
+    A person confirms or drops a stopped cascade, and its certificates are revoked, within 24 hours from the proposal
+    (D6). Each mark looks at what is left: nothing of a dropped proposal, else the certificates that are not revoked and
+    have not expired. So the clock ends by itself, however the rest is done.
+    """
+    wait = proposal.waiting
+    if wait is None:
+        return Decision(proposal)
+    clock = Clock(DeadlineKind.CONFIRMATION, wait.since, wait.since + TAKES_EFFECT_WITHIN)
+    warnings, alarms, again = marked(clock, CONFIRMATION_CLOCK, wait.case_id, now)
+    named = tuple(each.model_copy(update={"proposal_id": proposal.id}) for each in warnings)
+    return Decision(proposal, named, alarms, again)
