@@ -19,11 +19,11 @@ import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_revoker.crl.crl_pass import CrlRunner, Timing
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats
-from servicecert_revoker.crl.publish import Publish
-from servicecert_revoker.crl.publishers import Distribution
-from servicecert_revoker.crl.run import CrlRunner, Timing
+from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Distribution
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve

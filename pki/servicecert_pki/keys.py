@@ -6,6 +6,7 @@ KeyUnavailable      the key cannot be used: missing, token absent, not a CA key
 └── KeyRefused      the passphrase or PIN is wrong
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -59,6 +60,14 @@ class SigningKey(Protocol):
         The parts are hashed one by one, so that a CRL of many megabytes is not copied. The GIL is released meanwhile.
         """
         ...
+
+
+def key_of(issuer: str, keys: Mapping[str, SigningKey]) -> SigningKey:
+    """Return the key of a CA. Raises KeyUnavailable."""
+    try:
+        return keys[issuer]
+    except KeyError:
+        raise KeyUnavailable(f"The key of {issuer} is not in SERVICECERT_CA_DIR; bring that CA back.") from None
 
 
 def family_of_key(key: PublicKey) -> KeyFamily:

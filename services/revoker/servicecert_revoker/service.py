@@ -18,12 +18,12 @@ from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, 
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Recall, Rules, Service, Tables, TopicSnapshot
 
+from .crl.crl_pass import CrlRunner, Timing
 from .crl.files import CrlFiles
 from .crl.gauges import CrlStats, gauges
-from .crl.publish import Publish
-from .crl.publishers import Address, Distribution
+from .crl.order_queue import Publish
+from .crl.places import Address, Distribution
 from .crl.root_crls import RootCrls
-from .crl.run import CrlRunner, Timing
 from .crl.served import Served
 from .domain.authority_requests import CASCADE, CascadeOrder
 from .domain.certificates import IRREGULAR, Irregular
@@ -111,7 +111,7 @@ async def open_service(
             },
             deadlines=Deadlines(initial=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers))),
             oversight=Oversight(
-                (*gauges(roots.in_force, stats, clock), *trust_gauges(certify.refusals, irregularities.alarms)),
+                (*gauges(roots.valid_seconds, stats), *trust_gauges(certify.refusals, irregularities.alarms)),
                 authority.audited,
                 authority.holds_production_keys,
             ),

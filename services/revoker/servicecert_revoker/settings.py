@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from servicecert_pki.signing_settings import HttpUrl, SigningSettings
 
-from .crl.publishers import CommandPublisher, Publisher
+from .crl.places import CommandPublisher, Publisher
 from .crl.settings import S3Settings
 from .storage.prepare import MOST_RESPONDERS
 

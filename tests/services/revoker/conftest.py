@@ -25,11 +25,11 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import KeyFamily
+from servicecert_revoker.crl.crl_pass import CrlRunner, Timing
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats
-from servicecert_revoker.crl.publish import Publish
-from servicecert_revoker.crl.publishers import Distribution
-from servicecert_revoker.crl.run import CrlRunner, Timing
+from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Distribution
 from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply

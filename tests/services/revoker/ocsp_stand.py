@@ -76,7 +76,7 @@ def answering(
     made = Answering(standings, timedelta(hours=4), most_kept, budget)
     for issuer in (authority.issuer("test-ec"), authority.issuer("test-rsa")):
         made.certified(issuer, signer(issuer, ca_keys[issuer.id], now))
-        standings.listed(issuer.id, FullCrl(1, now + timedelta(days=3)))
+        standings.cas[issuer.id].crl = FullCrl(1, now + timedelta(days=3))
     for each in (said(GOOD), said(REVOKED), revoked(REVOKED, now - timedelta(hours=1))):
         standings.take(each, now)
     made.caught_up(now)

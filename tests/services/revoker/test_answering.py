@@ -80,7 +80,7 @@ def test_D8_nothing_is_said_before_all_is_read_and_a_key_certified(
     authority: Authority, ca_keys: Mapping[str, SigningKey], issuer: IssuerInfo
 ) -> None:
     standings = Standings()
-    standings.listed(issuer.id, FullCrl(1, NOW + 72 * HOUR))
+    standings.cas[issuer.id].crl = FullCrl(1, NOW + 72 * HOUR)
     made = Answering(standings, 4 * HOUR, 10)
     made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW) is TRY_LATER
@@ -172,7 +172,7 @@ def test_D8_good_is_valid_until_the_crl_s_next_update_and_revoked_is_for_ever(
     responder: Answering, issuer: IssuerInfo
 ) -> None:
     until = SECOND + HOUR
-    responder._standings.listed("test-ec", FullCrl(2, until))
+    responder._standings.cas["test-ec"].crl = FullCrl(2, until)
     good, bad = request(issuer, GOOD), request(issuer, REVOKED)
     assert responder.answer(good, NOW).next_update == until
     responder.caught_up(until)

@@ -14,9 +14,9 @@ from databases import administer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
-from servicecert_revoker.crl import publishers
+from servicecert_revoker.crl import places
 from servicecert_revoker.crl.files import CrlFiles
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.core.decider import Done, Task
@@ -109,7 +109,7 @@ class History:
                 raise Died
 
         if tasks:
-            kept, publishers.fetch_back = publishers.fetch_back, fetch_back
+            kept, places.fetch_back = places.fetch_back, fetch_back
             try:
                 await self.publish(tasks)
             except Died:
@@ -118,7 +118,7 @@ class History:
                 self.model.reported |= set(self.model.asked)
                 self.model.asked.clear()
             finally:
-                publishers.fetch_back = kept
+                places.fetch_back = kept
 
     def check(self) -> None:
         """I7, I8: a reported certificate is on both CRLs until it expires; numbers grow."""

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from databases import administer
-from servicecert_revoker.domain.authority_requests import CascadeFound, Item, cascade_requests, cascade_result
+from servicecert_revoker.domain.authority_requests import CascadeFound, Item, cascade_requests
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Registered
@@ -42,11 +42,10 @@ def stand(pool, known: Knowledge) -> Stand:
 
 def test_D6_beyond_the_maximum_nothing_is_ordered_and_an_order_repeats_its_ids() -> None:
     items = tuple(Item(UUID(int=number), "account-1", f"{number:02x}") for number in range(3))
-    assert cascade_result(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
-    assert cascade_result(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
-    first, again = (
-        cascade_requests(KEY, cascade_result(KEY, items, 3).others, NOW + timedelta(hours=hours)) for hours in (0, 1)
-    )
+    assert CascadeFound.of(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
+    assert CascadeFound.of(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
+    found = CascadeFound.of(KEY, items, 3).others
+    first, again = (cascade_requests(KEY, found, NOW + timedelta(hours=hours)) for hours in (0, 1))
     assert [each.request_id for each in first] == [each.request_id for each in again]
     assert len({each.request_id for each in first}) == 3
 

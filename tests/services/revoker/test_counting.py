@@ -8,7 +8,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import Published
 from servicecert_revoker.domain.owed import owed
@@ -51,7 +51,7 @@ def _of_request(entry: Revocation) -> Revocation:
 
 def responder(statuses: list[tuple[str, Status]]) -> Standings:
     standings = Standings()
-    standings.listed(CA, FullCrl(1, NOW + timedelta(days=3)))
+    standings.cas[CA].crl = FullCrl(1, NOW + timedelta(days=3))
     for key, status in statuses:
         for each in owed(UUID(key), status):
             if isinstance(each.data, StandingChanged):
@@ -68,14 +68,14 @@ async def test_D8_the_count_is_of_what_was_published_and_of_nothing_open(
     whole = responder(statuses)
     whole.counted(CA, count)
     whole.look(NOW)
-    assert whole.lacks(CA) == frozenset()
+    assert whole.cas[CA].lacks == frozenset()
     closed = [each for each in statuses if isinstance(each[1], Valid | Revoked) and each[1].certificate.issuer == CA]
     assert count.standings == sum(1 if isinstance(status, Valid) else 2 for _, status in closed)
     for without in closed:
         less = responder([each for each in statuses if isinstance(each[1], Valid | Revoked) and each != without])
         less.counted(CA, count)
         less.look(NOW)
-        assert less.lacks(CA) == {Lack.FEWER}
+        assert less.cas[CA].lacks == {Lack.FEWER}
     assert (await count_standings(pool, lambda: NOW, "production-ec")).standings == 0
 
 

@@ -16,7 +16,7 @@ from servicecert_pki.crl_reading import number_of
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.files import CrlFiles, Superseded
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.crl_orders import Published, PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
@@ -87,7 +87,7 @@ async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr("servicecert_revoker.crl.publishers.fetch_back", never)
+        patch.setattr("servicecert_revoker.crl.places.fetch_back", never)
         dying = asyncio.create_task(publish([task]))
         async with asyncio.timeout(120):
             await reached.wait()
@@ -108,7 +108,7 @@ async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_numb
         await pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
 
     with monkeypatch.context() as patch:
-        patch.setattr("servicecert_revoker.crl.publishers.fetch_back", lose)
+        patch.setattr("servicecert_revoker.crl.places.fetch_back", lose)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)) as lost:
             await publish([task])
     assert is_transient(lost.value)
@@ -166,7 +166,7 @@ async def test_D7_orders_that_come_during_a_pass_share_the_next_one(
         reached.set()
         await go_on.wait()
 
-    monkeypatch.setattr("servicecert_revoker.crl.publishers.fetch_back", slow)
+    monkeypatch.setattr("servicecert_revoker.crl.places.fetch_back", slow)
     first = asyncio.create_task(publish(tasks[:1]))
     async with asyncio.timeout(120):
         await reached.wait()

@@ -15,7 +15,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_revoker.domain import crl_gates as gates
 from servicecert_revoker.domain.crl_gates import Expected, GateFailed
 from servicecert_revoker.domain.crl_orders import PublishOrder
-from servicecert_revoker.domain.crl_plan import CrlVersion, Placement, Recorded, Size, partitions_to_publish, placement
+from servicecert_revoker.domain.crl_plan import CrlVersion, Recorded, Size, is_late, partitions_to_publish
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)
@@ -199,15 +199,13 @@ def test_D7_a_scheduled_pass_makes_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "becomes"),
+    ("there", "late"),
     [
-        (None, Placement.PUT),
-        (CrlVersion(0, "unreadable"), Placement.PUT),
-        (CrlVersion(6, "a"), Placement.PUT),
-        (CrlVersion(7, "a"), Placement.KEPT),
-        (CrlVersion(7, "b"), Placement.LATE),
-        (CrlVersion(8, "a"), Placement.LATE),
+        (CrlVersion(0, "unreadable"), False),
+        (CrlVersion(6, "a"), False),
+        (CrlVersion(7, "b"), True),
+        (CrlVersion(8, "a"), True),
     ],
 )
-def test_I8_a_number_that_the_world_saw_comes_to_be_no_smaller(there: CrlVersion | None, becomes: Placement) -> None:
-    assert placement(there, CrlVersion(7, "a")) is becomes
+def test_I8_a_number_that_the_world_saw_comes_to_be_no_smaller(there: CrlVersion, late: bool) -> None:
+    assert is_late(CrlVersion(7, "a"), there) is late

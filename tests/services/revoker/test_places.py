@@ -12,7 +12,7 @@ import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_revoker.crl.files import CrlFiles, CrlFilesError
-from servicecert_revoker.crl.publishers import CommandPublisher, NotPublished
+from servicecert_revoker.crl.places import CommandPublisher, NotPublished
 from services.revoker.bucket import Bucket, Storage
 
 CRL = "test-ec.crl"

@@ -21,7 +21,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
 from servicecert_revoker.crl import run
 from servicecert_revoker.crl.files import CrlFiles
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.crl_orders import Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.crl_plan import by_urgency, covering, partitions_to_publish
@@ -181,7 +181,7 @@ async def test_D7_crl_that_fails_its_check_leaves_the_old_one_and_alarms(
     slipping = replace(publish, keys={"test-ec": token(ca_keys["test-ec"], refuses=False)})
     (outcome,) = await slipping([await register(1)])
     assert isinstance(outcome, Retry)
-    (line,) = [record for record in caplog.records if record.name == "servicecert_revoker.crl.publish"]
+    (line,) = [record for record in caplog.records if record.name == "servicecert_revoker.crl.order_queue"]
     assert line.levelname == "ERROR"
     assert line.getMessage().startswith("alarm: the CRL of test-ec is not published, the old one stays: gate ")
     assert (files.folder / "test-ec.crl").read_bytes() == before

@@ -17,8 +17,8 @@ from databases import administer
 from figures import figures_of
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats, gauges
-from servicecert_revoker.crl.publish import Publish
-from servicecert_revoker.crl.publishers import CommandPublisher, NotFetched, Publisher, fetch_back
+from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import CommandPublisher, NotPublished, Publisher, fetch_back
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
@@ -191,7 +191,7 @@ async def test_I7_address_that_answers_500_is_not_published() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as session:
-            with pytest.raises(NotFetched, match="ClientResponseError"):
+            with pytest.raises(NotPublished, match="ClientResponseError"):
                 await fetch_back(session, f"http://127.0.0.1:{runner.addresses[0][1]}/x.crl", "0" * 64)
     finally:
         await runner.cleanup()
@@ -207,7 +207,7 @@ async def test_D7_health_of_the_published_crls_is_shown(
     async def roots() -> dict[str, Any]:
         return {}
 
-    shown |= {gauge.name: await gauge.read() for gauge in gauges(roots, publish.stats, clock)}
+    shown |= {gauge.name: await gauge.read() for gauge in gauges(roots, publish.stats)}
     # A partition that no certificate names is nobody's.
     names = {"test-ec.crl", "test-ec.2.crl"}
     assert set(shown["servicecert_crl_age_seconds"]) == names

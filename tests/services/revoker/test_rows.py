@@ -15,7 +15,7 @@ from servicecert_pki.crl_reading import load, serials
 from servicecert_pki.issued import read_certificate
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.files import CrlFiles
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate, Irregular, verify
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import Knowledge

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl import s3_publisher
-from servicecert_revoker.crl.publishers import PublisherFailed
+from servicecert_revoker.crl.places import NotPublished
 from servicecert_revoker.crl.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
 from services.revoker.conftest import NOW
@@ -65,7 +65,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]
 
 
 async def failing(bucket: Bucket, made: Path, number: int = 1) -> str:
-    with pytest.raises(PublisherFailed) as failed:
+    with pytest.raises(NotPublished) as failed:
         await bucket.publisher.put(CRL, made, number, bucket.issuer)
     assert failed.value.publisher == "s3"
     text = str(failed.value)

@@ -18,8 +18,8 @@ from servicecert_pki.crl_reading import number_of
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
-from servicecert_revoker.crl.publish import Publish
-from servicecert_revoker.crl.publishers import Address
+from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Address
 from servicecert_revoker.crl.root_crls import RootCrls
 from servicecert_revoker.crl.served import Served
 from servicecert_revoker.domain.crl_orders import Published, PublishOrder
@@ -279,6 +279,6 @@ async def test_f5_what_has_not_changed_is_not_read_again_and_what_is_too_long_no
     first = await address.current(CRLS[0], issuer)
     assert first == CrlVersion.of(made.read_bytes(), issuer)
     assert await address.current(CRLS[0], issuer) is first
-    monkeypatch.setattr("servicecert_revoker.crl.publishers.MOST_BYTES", 10)
+    monkeypatch.setattr("servicecert_revoker.crl.places.MOST_BYTES", 10)
     shutil.copy(numbered(5), files.folder / CRLS[0])
     assert await address.current(CRLS[0], issuer) == CrlVersion(0, "")

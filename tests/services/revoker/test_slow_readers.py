@@ -16,7 +16,7 @@ import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering

@@ -27,13 +27,13 @@ def whole(number: int = 7, *, crl: bool = True) -> Standings:
     for each in (said(GOOD), said(REVOKED), revoked(REVOKED, NOW - DAY)):
         standings.take(each, NOW - DAY)
     if crl:
-        standings.listed(CA, FullCrl(number, NOW + 3 * DAY))
+        standings.cas[CA].crl = FullCrl(number, NOW + 3 * DAY)
     return standings
 
 
 def lacks(standings: Standings, at: datetime = NOW) -> set[Lack]:
     standings.look(at)
-    return set(standings.lacks(CA))
+    return set(standings.cas[CA].lacks)
 
 
 def test_D8_who_has_all_that_was_counted_vouches_until_the_crl_s_next_update() -> None:
@@ -86,7 +86,7 @@ def test_D8_standings_are_counted_the_same_in_any_order() -> None:
     events = (said(GOOD), said(REVOKED), revoked(REVOKED, NOW - DAY), said(REVOKED))
     for order in permutations((*events, count(GOOD, REVOKED, REVOKED))):
         standings = Standings()
-        standings.listed(CA, FullCrl(7, NOW + DAY))
+        standings.cas[CA].crl = FullCrl(7, NOW + DAY)
         for each in order:
             if isinstance(each, StandingsCount):
                 standings.counted(CA, each)
@@ -102,7 +102,7 @@ def test_D8_what_only_the_crl_lists_is_revoked_and_a_difference_until_the_topic_
     assert not standings.revoke(CA, REVOKED, LISTED)
     assert standings.of(CA, GOOD) == standings.of(CA, NEVER_ISSUED) == LISTED
     assert lacks(standings) == {Lack.DIFFERENT}
-    assert standings.only_listed(CA) == [GOOD, NEVER_ISSUED]
+    assert standings.cas[CA].different == {GOOD, NEVER_ISSUED}
     # An old genuine record, copied to the end, takes nothing back.
     standings.take(said(GOOD), NOW)
     assert standings.of(CA, GOOD) == LISTED
@@ -117,7 +117,7 @@ def test_D8_what_only_the_crl_lists_is_revoked_and_a_difference_until_the_topic_
 def test_D8_the_topic_is_ahead_of_the_crl_and_an_entry_leaves_it_after_its_end() -> None:
     standings = whole()
     standings.take(revoked(GOOD, NOW), NOW)
-    standings.listed(CA, FullCrl(8, NOW + 3 * DAY))
+    standings.cas[CA].crl = FullCrl(8, NOW + 3 * DAY)
     assert lacks(standings) == set()
     assert isinstance(standings.of(CA, GOOD), Revoked)
 
@@ -126,7 +126,7 @@ def test_D8_without_a_crl_in_force_nobody_vouches() -> None:
     standings = whole(crl=False)
     assert lacks(standings) == {Lack.NO_CRL}
     assert standings.vouched_until(CA, NOW) is None
-    standings.listed(CA, FullCrl(7, NOW + MINUTE))
+    standings.cas[CA].crl = FullCrl(7, NOW + MINUTE)
     assert lacks(standings) == set()
     assert lacks(standings, NOW + MINUTE) == {Lack.NO_CRL}
     assert standings.vouched_until(CA, NOW + MINUTE) == NOW + MINUTE
@@ -136,7 +136,7 @@ def test_D8_a_crl_that_is_older_than_the_revoker_s_newest_is_not_enough() -> Non
     standings = whole(number=6)
     standings.counted(CA, count(GOOD, REVOKED, REVOKED, crl_number=7))
     assert lacks(standings) == {Lack.OLD_CRL}
-    standings.listed(CA, FullCrl(7, NOW + DAY))
+    standings.cas[CA].crl = FullCrl(7, NOW + DAY)
     assert lacks(standings) == set()
 
 
@@ -145,22 +145,22 @@ def test_D8_who_knew_everything_vouches_while_something_may_be_on_its_way() -> N
     standings.look(NOW)
     standings.revoke(CA, GOOD, LISTED)
     assert lacks(standings, NOW + MINUTE) == {Lack.DIFFERENT}
-    assert standings.lacks_since(CA) == NOW + MINUTE
+    assert standings.cas[CA].lacks_since == NOW + MINUTE
     assert standings.vouched_until(CA, NOW + GRACE - MINUTE) is not None
     standings.look(NOW + GRACE)
     assert standings.vouched_until(CA, NOW + GRACE) is None
-    assert standings.lacks_since(CA) == NOW + MINUTE
+    assert standings.cas[CA].lacks_since == NOW + MINUTE
     standings.take(revoked(GOOD, NOW - DAY), NOW)
     standings.look(NOW + GRACE + MINUTE)
-    assert standings.lacks_since(CA) is None
+    assert standings.cas[CA].lacks_since is None
     assert standings.vouched_until(CA, NOW + GRACE + MINUTE) is not None
 
 
 def test_D8_what_one_ca_lacks_does_not_concern_another() -> None:
     standings = whole()
-    standings.listed("test-rsa", FullCrl(1, NOW + DAY))
+    standings.cas["test-rsa"].crl = FullCrl(1, NOW + DAY)
     standings.counted("test-rsa", count(1, crl_number=1))
     standings.look(NOW)
-    assert standings.lacks("test-rsa") == {Lack.FEWER}
+    assert standings.cas["test-rsa"].lacks == {Lack.FEWER}
     assert standings.vouched_until("test-rsa", NOW) is None
     assert standings.vouched_until(CA, NOW) is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from servicecert_pki.partitions import crl_name
-from servicecert_revoker.crl.publish import Publish
+from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import ConfirmOrder, PublishOrder
 from servicecert_revoker.domain.decide import decide, is_relevant

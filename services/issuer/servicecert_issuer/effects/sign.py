@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from servicecert_pki.authority import AuthorityMissing
 from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
-from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.keys import KeyUnavailable, SigningKey, key_of
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Done, Examined, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
@@ -92,10 +92,7 @@ class Sign:
             return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
         try:
             checked = check_order(self.context, order, recorded.intended, application, now)
-            key = self.keys.get(order.issuer)
-            if key is None:
-                raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")
-            signed = Done(Signed.by(checked, key))
+            signed = Done(Signed.by(checked, key_of(order.issuer, self.keys)))
         except SettingsDiffer as differ:
             log.error("alarm: an intended certificate waits for other settings: %s", differ, extra={"key": task.key})
             return Retry(str(differ), _AFTER_ALARM)

@@ -20,7 +20,7 @@ from servicecert_pki.partitions import crl_name
 from servicecert_worker.core.faults import OperatorError
 
 from ..domain.crl_plan import CrlVersion
-from .publishers import FOLDER
+from .places import FOLDER
 
 _TEMPORARY = ".making-"
 _ABANDONED_SECONDS = 3600.0

@@ -5,13 +5,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeAlias
 
 from servicecert_worker.core.decider import Gauge
 
 from ..domain.crl_gates import GATES
-from .publishers import ADDRESS, FOLDER
+from .places import ADDRESS, FOLDER
 
 
 @dataclass(eq=False)
@@ -26,7 +24,6 @@ class CrlStats:
 
     @contextmanager
     def measured(self, issuer: str) -> Iterator[None]:
-        """Measure a pass that succeeds."""
         start = time.perf_counter()
         yield
         self._seconds[issuer] = time.perf_counter() - start
@@ -54,26 +51,8 @@ class CrlStats:
         return {name: float(self._publishers[name]) for name in (FOLDER, *self.publishers, ADDRESS)}
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """A published CRL as metrics show it."""
-
-    this_update: datetime
-    next_update: datetime | None
-    entries: int
-
-
-ReadCrls: TypeAlias = Callable[[], Awaitable[Mapping[str, InForce]]]
-"""Returns published CRLs by file name."""
-
-
-def gauges(roots: ReadCrls, stats: CrlStats, clock: Callable[[], datetime]) -> tuple[Gauge, ...]:
-    """Return the gauges. `roots` reads the roots' CRLs, which are files: those of issuing CAs are in the tables."""
-
-    async def valid() -> Mapping[str, float]:
-        published, now = await roots(), clock()
-        return {name: (crl.next_update - now).total_seconds() for name, crl in published.items() if crl.next_update}
-
+def gauges(valid: Callable[[], Awaitable[Mapping[str, float]]], stats: CrlStats) -> tuple[Gauge, ...]:
+    """Return the gauges. `valid` reads the roots' CRLs, which are files: those of issuing CAs are in the tables."""
     return (
         Gauge("servicecert_root_crl_valid_seconds", "Time until each root's CRL's next update.", "crl", valid),
         Gauge(

@@ -20,11 +20,11 @@ from servicecert_worker.core.decider import Outcome, Task
 from ..domain.crl_gates import GateFailed
 from ..domain.crl_orders import PublishOrder, is_scheduled
 from ..domain.crl_plan import CrlVersion
-from ..domain.root_gates import check_root, days_left, read_root_crl
+from ..domain.root_gates import RootCrl, check_root, days_left, read_root_crl
 from .files import CrlFiles, CrlFilesError, Superseded, file_state, write
-from .gauges import CrlStats, InForce
-from .publish import Publish, report
-from .publishers import Distribution, NotPublished
+from .gauges import CrlStats
+from .order_queue import Publish, report
+from .places import Distribution, NotPublished
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,6 @@ class RootCrls:
             await self._warn(root)
 
     async def deliver_again(self, id: str) -> None:
-        """Deliver a root's CRL that a place has lost."""
         self._undelivered.add(id)
         await self.check()
 
@@ -95,7 +94,7 @@ class RootCrls:
 
     async def _warn(self, root: IssuerInfo) -> None:
         """Log a root without a CRL, or with one that expires soon."""
-        published = read_root_crl(await asyncio.to_thread(self.files.content, root.id, FULL), root)
+        published = await asyncio.to_thread(self._served, root)
         left = days_left(published, self.clock())
         if published is None:
             log.warning("Root %s has no CRL: make one with `servicecert ca root crl` and carry it to crls/", root.id)
@@ -139,14 +138,17 @@ class RootCrls:
                     raise
         return True
 
-    async def in_force(self) -> Mapping[str, InForce]:
-        """Return the published CRLs by file name; their entries are revoked CAs."""
-        return await asyncio.to_thread(self._in_force)
+    async def valid_seconds(self) -> Mapping[str, float]:
+        """Return the time until the next update of each published CRL, by file name."""
+        return await asyncio.to_thread(self._valid_seconds)
 
-    def _in_force(self) -> Mapping[str, InForce]:
-        crls = {id: read_root_crl(self.files.content(id, FULL), root) for id, root in self.authority.roots.items()}
+    def _valid_seconds(self) -> Mapping[str, float]:
+        published, now = {id: self._served(root) for id, root in self.authority.roots.items()}, self.clock()
         return {
-            crl_name(id, FULL): InForce(it.contents.this_update, it.contents.next_update, len(it.listed))
-            for id, it in crls.items()
-            if it is not None
+            crl_name(id, FULL): (crl.contents.next_update - now).total_seconds()
+            for id, crl in published.items()
+            if crl is not None and crl.contents.next_update is not None
         }
+
+    def _served(self, root: IssuerInfo) -> RootCrl | None:
+        return read_root_crl(self.files.content(root.id, FULL), root)

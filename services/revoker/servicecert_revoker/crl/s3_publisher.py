@@ -23,9 +23,9 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 from servicecert_pki.issuer import IssuerInfo
 
-from ..domain.crl_plan import CrlVersion, Placement, placement
+from ..domain.crl_plan import CrlVersion, is_late
 from ..serving.crl_server import CACHE, MEDIA_TYPES
-from .publishers import MOST_BYTES, NOT_OURS, PublisherFailed
+from .places import MOST_BYTES, NOT_OURS, NotPublished
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -60,30 +60,28 @@ class S3Publisher:
     _cache: dict[str, StoredObject] = field(default_factory=dict, init=False)
 
     async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
-        """Return a CA's file in the bucket, None if there is none. Raises PublisherFailed."""
+        """Return a CA's file in the bucket, None if there is none. Raises NotPublished."""
         try:
             current = await self._current(f"{self.prefix}{file}", issuer)
         except BaseError as fault:
-            raise PublisherFailed(self.name, explain(fault, self.where)) from None
+            raise NotPublished(self.name, explain(fault, self.where)) from None
         return current.crl if current else None
 
     async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
-        """Put a file unless it is there, and read it back. Raises PublisherFailed, also if a higher number is there."""
+        """Put a file unless it is there, and read it back. Raises NotPublished, also if a higher number is there."""
         content = await asyncio.to_thread(made.read_bytes)
         crl = CrlVersion(number, sha256(content).hexdigest())
         path = f"{self.prefix}{file}"
         try:
             current = await self._current(path, issuer)
-            match placement(current.crl if current else None, crl):
-                case Placement.KEPT:
-                    return
-                case Placement.LATE:
-                    assert current is not None
-                    raise PublisherFailed(
-                        self.name,
-                        f"CRL {number} for {file} is outdated: {self.where} has {current.crl.number} already; "
-                        "if no other revoker put it there, copy it from there into SERVICECERT_CRL_DIR.",
-                    )
+            if current is not None and current.crl == crl:
+                return
+            if current is not None and is_late(crl, current.crl):
+                raise NotPublished(
+                    self.name,
+                    f"CRL {number} for {file} is outdated: {self.where} has {current.crl.number} already; "
+                    "if no other revoker put it there, copy it from there into SERVICECERT_CRL_DIR.",
+                )
             # No Expires beside max-age: its fixed time would be wrong soon after the put (RFC 9111, 5.3).
             attributes = {"Content-Type": MEDIA_TYPES[Path(file).suffix], "Cache-Control": CACHE}
             await obstore.put_async(
@@ -91,13 +89,13 @@ class S3Publisher:
             )
             put = await self._read(path, issuer)
         except (AlreadyExistsError, PreconditionError):
-            raise PublisherFailed(
+            raise NotPublished(
                 self.name, f"Another revoker changed {file} in {self.where} meanwhile: its CRL stays."
             ) from None
         except (BaseError, FileNotFoundError) as fault:
-            raise PublisherFailed(self.name, explain(fault, self.where)) from None
+            raise NotPublished(self.name, explain(fault, self.where)) from None
         if put.crl.sha256 != crl.sha256:
-            raise PublisherFailed(self.name, f"Another CRL than the one put is read back from {self.where} as {file}.")
+            raise NotPublished(self.name, f"Another CRL than the one put is read back from {self.where} as {file}.")
         self._cache[path] = put
 
     def _mode(self, current: StoredObject | None) -> "PutMode":

@@ -18,11 +18,11 @@ from servicecert_worker.core.faults import Outage, background, guard_cancellatio
 from ..domain.crl_plan import CrlVersion, is_served
 from ..domain.decide import schedule_key
 from ..storage.crls import in_force, publish_now
+from .crl_pass import CrlRunner
 from .files import CrlFilesError
-from .publish import report
-from .publishers import NotPublished, Place, ReadablePublisher
+from .order_queue import report
+from .places import NotPublished, Place, ReadablePublisher
 from .root_crls import RootCrls
-from .run import CrlRunner
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,6 @@ class Served:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Look at once, and every half minute until the context ends."""
         async with background(self._watch()):
             yield
 

@@ -71,11 +71,10 @@ class CascadeFound(BaseModel):
     others: tuple[Item, ...] = ()
     stopped: bool = False
 
-
-def cascade_result(key_sha256: str, others: tuple[Item, ...], most: int) -> CascadeFound:
-    """Return the result of the search. Beyond the maximum nothing is revoked until an operator confirms."""
-    stopped = len(others) > most
-    return CascadeFound(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
+    @classmethod
+    def of(cls, key_sha256: str, others: tuple[Item, ...], most: int) -> "CascadeFound":
+        stopped = len(others) > most
+        return cls(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
 
 
 def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
@@ -139,7 +138,6 @@ def proposal_of(key: str) -> UUID | None:
 
 
 def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
-    """Return the id of a proposal's request for a case."""
     return uuid5(proposal, str(case_id))
 
 
@@ -154,7 +152,7 @@ def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     events: list[EventData] = []
     if proposal.key_sha256 is not None and proposal.carried_at is None:
         events.append(KeyCompromised(key_sha256=proposal.key_sha256, known_at=now))
-    count = min(_due(proposal, now), len(proposal.next))
+    count, carried_at = _due(proposal, now)
     events += [
         authority_request(request_id(proposal.id, it.case_id), it, proposal.reason, operators, now)
         for it in proposal.next[:count]
@@ -164,35 +162,28 @@ def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     after = replace(
         proposal,
         ordered=so_far,
-        carried_at=_carried(proposal, count, now),
+        carried_at=carried_at,
         next=proposal.next[count:],
         done_at=now if done else None,
     )
     if not done:
-        return Decision(after, tuple(events), deadlines=(Deadline(CARRY_OUT, now + _pause(proposal)),))
+        pause = max(_TICK, timedelta(minutes=1) / proposal.rate)
+        return Decision(after, tuple(events), deadlines=(Deadline(CARRY_OUT, now + pause),))
     cascade = () if proposal.key_sha256 is None else (Intent(CASCADE, CascadeOrder(key_sha256=proposal.key_sha256)),)
     return Decision(after, tuple(events), cascade)
 
 
-def _due(proposal: Proposal, now: datetime) -> int:
-    """Return how many the rate allows since the last ones. A pause adds at most ten minutes' worth."""
+def _due(proposal: Proposal, now: datetime) -> tuple[int, datetime]:
+    """Return how many the rate allows since the last ones, and the time up to which the rate is used then.
+
+    A pause adds at most ten minutes' worth. Less than one certificate's time counts for the next tick.
+    """
     if proposal.carried_at is None:
-        return 1
+        return min(1, len(proposal.next)), now
     passed = min(now - proposal.carried_at, _CATCHES_UP)
-    return min(int(passed / timedelta(minutes=1) * proposal.rate), MOST_AT_ONCE)
-
-
-def _carried(proposal: Proposal, count: int, now: datetime) -> datetime:
-    """Return the time up to which the rate is used. Less than one certificate's time counts for the next tick."""
-    if proposal.carried_at is None:
-        return now
-    if not count:
-        return proposal.carried_at
-    return max(proposal.carried_at, now - _CATCHES_UP) + count * timedelta(minutes=1) / proposal.rate
-
-
-def _pause(proposal: Proposal) -> timedelta:
-    return max(_TICK, timedelta(minutes=1) / proposal.rate)
+    count = min(int(passed / timedelta(minutes=1) * proposal.rate), MOST_AT_ONCE, len(proposal.next))
+    since = max(proposal.carried_at, now - _CATCHES_UP)
+    return count, since + count * timedelta(minutes=1) / proposal.rate if count else proposal.carried_at
 
 
 def check_confirmation(proposal: Proposal, now: datetime) -> Decision[Proposal]:

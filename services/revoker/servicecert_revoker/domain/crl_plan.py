@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from hashlib import sha256
 
 from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
@@ -47,22 +46,12 @@ class CrlVersion:
         return cls(number, sha256(content).hexdigest())
 
 
-class Placement(Enum):
-    """What to do with a CRL at a place that may have another one."""
-
-    PUT = auto()
-    KEPT = auto()
-    LATE = auto()
-
-
-def placement(current: CrlVersion | None, crl: CrlVersion) -> Placement:
-    """Return KEPT for the same CRL, LATE if its number is not greater than the current one (I7, I8), else PUT.
+def is_late(crl: CrlVersion, current: CrlVersion) -> bool:
+    """Return whether another CRL than the current one must not replace it: its number is not greater (I7, I8).
 
     A file that is no CRL has number 0, as whatever else is there, and replaces that.
     """
-    if current == crl:
-        return Placement.KEPT
-    return Placement.LATE if current is not None and current.number >= max(crl.number, 1) else Placement.PUT
+    return current.number >= max(crl.number, 1)
 
 
 def is_served(current: CrlVersion | None, published: CrlVersion, newest: int) -> bool:
@@ -86,12 +75,13 @@ def partitions_to_publish(
     """
     if is_scheduled(orders):
         return frozenset(published)
-    outdated = {
+    current = {
         partition
-        for partition, crl in published.items()
-        if not _is_current(crl, recorded.get(partition), sizes.get(partition, Size()))
+        for partition, last in recorded.items()
+        if (crl := published.get(partition)) is not None
+        and (crl.sha256, sizes.get(partition, Size()).entries) == (last.sha256, last.entries)
     }
-    return outdated | {FULL} | {covering(order.partition, published) for order in orders}
+    return (published.keys() - current) | {FULL} | {covering(order.partition, published) for order in orders}
 
 
 def covering(partition: int, published: Collection[int]) -> int:
@@ -108,9 +98,3 @@ def by_urgency(partitions: Collection[int], orders: Sequence[PublishOrder]) -> l
     if urgent:
         urgent.add(FULL)
     return sorted(partitions, key=lambda partition: (partition not in urgent, -partition))
-
-
-def _is_current(published: CrlVersion | None, recorded: Recorded | None, size: Size) -> bool:
-    if published is None or recorded is None:
-        return False
-    return (published.sha256, recorded.entries) == (recorded.sha256, size.entries)

@@ -9,7 +9,7 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.core.decider import Decision, Due, Event, Facts, Happened, Intent, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Due, Event, Happened, Intent, Result, Unanswerable
 
 from . import authority_requests, crl_orders, life, requests, responders
 from .authority_requests import CascadeFound, Proposal
@@ -36,10 +36,8 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return authority_requests.check_confirmation(state, now)
         case None | EnrolledKey(), Event(data=ResponderRequested() as request, facts=facts):
             return responders.enrol(state, request, facts, over_limit=happened.key in known.over_limit)
-        case EnrolledKey(), Result(data=Certified() as result):
-            return responders.certified(state, result)
-        case EnrolledKey(), Result(data=Uncertified() as result):
-            return responders.uncertified(state, result)
+        case EnrolledKey(), Result(data=Certified() | Uncertified() as result):
+            return responders.end(state, result)
         case Proposal() | EnrolledKey(), _:
             return Decision(state)
         case _:
@@ -55,8 +53,10 @@ def _transition(status: Status | None, happened: Happened, known: Knowledge, now
             return life.learn(status, issued.case_id, verified, known, now)
         case _, Event(data=CertificateVoided() as voided, facts=BoundedVoid() as bounded):
             return life.void(status, voided, bounded, happened.time, now)
-        case _, Event(data=CertificateIssued() | CertificateVoided(), facts=facts):
-            raise _unverified(facts)
+        case _, Event(data=CertificateIssued() | CertificateVoided(), facts=Untrusted(code, text)):
+            raise Unanswerable(code, text)
+        case _, Event(data=CertificateIssued() | CertificateVoided()):
+            raise TypeError("A certificate is examined before it is decided.")
         case _, Result(data=Noted() as noted):
             return life.keep_second(status, noted, now)
         case _, Result(data=Published() as published):
@@ -81,15 +81,7 @@ def _published(decision: Decision[Status]) -> tuple[EventData, ...]:
     return tuple(event for event in decision.events if not isinstance(event, CaseEvent))
 
 
-def _unverified(facts: Facts | None) -> Exception:
-    """Return why the event of a certificate is parked (F2)."""
-    if isinstance(facts, Untrusted):
-        return Unanswerable(facts.code, facts.text)
-    return TypeError("A certificate is examined before it is decided.")
-
-
 def is_relevant(data: EventData) -> bool:
-    """Return whether the revoker acts on an event."""
     return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
 
 

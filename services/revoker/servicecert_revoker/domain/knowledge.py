@@ -27,5 +27,4 @@ NOTHING_KNOWN = Knowledge()
 
 
 def apply(known: Knowledge, changes: Sequence[Change]) -> Knowledge:
-    """Return the snapshot after more events of accounts."""
     return replace(known, accounts=accounts_after(known.accounts, changes))

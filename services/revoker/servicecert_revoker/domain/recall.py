@@ -5,16 +5,17 @@ and the first worker publishes one with a higher number.
 """
 
 from base64 import b64decode
-from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 from pydantic import BaseModel
 from servicecert_pki import der
 from servicecert_pki.partitions import FULL
+from servicecert_schemas.event import EventData
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, StandingChanged
 from servicecert_worker.core.decider import Event, Facts, Task
-from servicecert_worker.core.published import PublishedEvent, PublishedEvents, event_id, intent_id
+from servicecert_worker.core.published import PublishedEvents, event_id, intent_id
 
 from .crl_orders import CONFIRM, PUBLISH, Confirmed, Published, PublishedCrl, PublishOrder
 from .responders import CERTIFY, Certified, CertifyOrder, Drafted
@@ -49,87 +50,65 @@ def _order(certified: ResponderCertified) -> CertifyOrder:
 
 def recalled_result(task: Task, published: PublishedEvents, interval: timedelta) -> BaseModel | None:
     """Return what came of an intent. `interval` is that between scheduled CRLs."""
-    match task.kind:
-        case kind if kind == PUBLISH:
-            return _listed(task, published, interval)
-        case kind if kind == CONFIRM:
-            return next(
-                (
-                    Confirmed(**dict(task.data), confirmed_at=each.time)
-                    for each in published.following(task.id)
-                    if isinstance(each.data, CertificateRevoked)
-                ),
-                None,
-            )
-        case kind if kind == CERTIFY:
-            return next(
-                (
-                    Certified(
-                        **dict(task.data),
-                        certificate=b64decode(each.data.certificate),
-                        issuer_certificate=b64decode(each.data.issuer_certificate),
-                        count=each.data.count,
-                    )
-                    for each in published.of(task.key)
-                    if isinstance(each.data, ResponderCertified) and each.data.serial == task.data.serial
-                ),
-                None,
-            )
+    if task.kind == PUBLISH:
+        return _listed(task.id, task.key, task.data, published, interval)
+    if task.kind == CONFIRM:
+        for each in published.following(task.id):
+            if isinstance(each.data, CertificateRevoked):
+                return Confirmed(**dict(task.data), confirmed_at=each.time)
+    if task.kind == CERTIFY:
+        for each in published.of(task.key):
+            if isinstance(each.data, ResponderCertified) and each.data.serial == task.data.serial:
+                certificate, issuer = b64decode(each.data.certificate), b64decode(each.data.issuer_certificate)
+                return Certified(
+                    **dict(task.data), certificate=certificate, issuer_certificate=issuer, count=each.data.count
+                )
     return None
 
 
-def _listed(task: Task, published: PublishedEvents, interval: timedelta) -> Published | None:
-    """Return the CRL that served an order, and those that it announced."""
-    order: PublishOrder = task.data
-    announced = tuple(published.all_following(task.id, CrlPublished))
+def _listed(
+    id: UUID, key: str, order: PublishOrder, published: PublishedEvents, interval: timedelta
+) -> Published | None:
+    """Return the CRL that served an order, and those that it announced.
+
+    It is the one that the certificate's mail names, or else the newest of its partition when that was listed.
+    """
+    announced = [(_crl(each.data), each.time) for each in published.all_following(id, CrlPublished)]
+    revoked = next(
+        (
+            each.data
+            for each in published.of(key)
+            if isinstance(each.data, CertificateRevoked) and each.data.request_id == order.request_id
+        ),
+        None,
+    )
     if order.serial is None:
-        full = next((each for each in announced if _crl(each).partition == FULL), None)
-        serving = full
+        serving = next(((crl, time) for crl, time in announced if crl.partition == FULL), None)
+    elif (standing := next(published.all_following(id, StandingChanged), None)) is None:
+        serving = None
     else:
-        standing = next(iter(published.all_following(task.id, StandingChanged)), None)
-        serving = None if standing is None else _serving(task, published, standing)
+        crls = [
+            (_crl(each.data), each.time)
+            for partition in dict.fromkeys((order.partition, FULL))
+            for each in published.of(f"crl/{order.issuer}/{partition}")
+            if isinstance(each.data, CrlPublished)
+        ]
+        if revoked is not None:
+            serving = next(((crl, time) for crl, time in crls if crl.number == revoked.crl_number), None)
+        else:
+            serving = max((it for it in crls if it[1] <= standing.time), key=lambda it: it[1], default=None)
     if serving is None:
         return None
-    crl = _crl(serving)
+    crl, time = serving
     return Published(
         issuer=order.issuer,
         crl=crl,
-        announced=tuple(map(_crl, announced)),
+        announced=tuple(crl for crl, _ in announced),
         next_planned=crl.this_update + interval,
-        published_at=serving.time if (revoked := _revoked(task, published)) is None else revoked.published_at,
+        published_at=time if revoked is None else revoked.published_at,
         request_id=order.request_id,
     )
 
 
-def _serving(task: Task, published: PublishedEvents, standing: PublishedEvent) -> PublishedEvent | None:
-    """Return the CRL that its mail names, or else the newest of its partition when the certificate was listed."""
-    order: PublishOrder = task.data
-    crls = list(_crls(order, published))
-    if (revoked := _revoked(task, published)) is not None:
-        return next((each for each in crls if _crl(each).number == revoked.crl_number), None)
-    return max((each for each in crls if each.time <= standing.time), key=lambda each: each.time, default=None)
-
-
-def _revoked(task: Task, published: PublishedEvents) -> CertificateRevoked | None:
-    """Return the event that an order's certificate is revoked."""
-    return next(
-        (
-            each.data
-            for each in published.of(task.key)
-            if isinstance(each.data, CertificateRevoked) and each.data.request_id == task.data.request_id
-        ),
-        None,
-    )
-
-
-def _crls(order: PublishOrder, published: PublishedEvents) -> Iterator[PublishedEvent]:
-    """Yield the published CRLs that cover an order, those of its partition first."""
-    for partition in dict.fromkeys((order.partition, FULL)):
-        yield from (
-            each for each in published.of(f"crl/{order.issuer}/{partition}") if isinstance(each.data, CrlPublished)
-        )
-
-
-def _crl(event: PublishedEvent) -> PublishedCrl:
-    assert isinstance(event.data, CrlPublished)
-    return PublishedCrl(**event.data.model_dump(exclude={"issuer"}))
+def _crl(event: EventData) -> PublishedCrl:
+    return PublishedCrl(**event.model_dump(exclude={"issuer"}))

@@ -224,7 +224,7 @@ def _grant(
     if before is not None and before.revocation.request_id == new.request_id:
         return Decision(status)
     entry = new if before is None else changed(before.revocation, new)
-    # Who asked for an entry that relying parties see has its mail: the changed one has requesters of its own.
+    # An entry that relying parties see has had its mail: a changed one gets requesters of its own.
     earlier = before.requesters if before is not None and (entry is None or before.is_open) else ()
     requesters = _with_requester(earlier, request)
     if before is None:

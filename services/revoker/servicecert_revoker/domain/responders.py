@@ -49,6 +49,20 @@ class Certified(CertifyOrder):
     def fingerprint(self) -> str:
         return sha256(self.certificate).hexdigest()
 
+    def event(self) -> ResponderCertified:
+        """Return the event that brings the certificate to the responder."""
+        return ResponderCertified(
+            environment=self.environment,
+            key_sha256=self.key_sha256,
+            issuer=self.issuer,
+            serial=self.serial,
+            fingerprint=self.fingerprint,
+            certificate=b64encode(self.certificate).decode(),
+            issuer_certificate=b64encode(self.issuer_certificate).decode(),
+            not_after=self.not_after,
+            count=self.count,
+        )
+
 
 class Uncertified(BaseModel):
     """The act refused to sign an order (F3): the `code` of SigningRefused, or `other-bytes`."""
@@ -126,34 +140,19 @@ def enrol(
     raise TypeError("A responder's request is examined before it is decided.")
 
 
-def certified(before: EnrolledKey, result: Certified) -> Decision[EnrolledKey]:
-    """Record the certificate, and bring it to the responder."""
-    event = ResponderCertified(
-        environment=result.environment,
-        key_sha256=result.key_sha256,
-        issuer=result.issuer,
-        serial=result.serial,
-        fingerprint=result.fingerprint,
-        certificate=b64encode(result.certificate).decode(),
-        issuer_certificate=b64encode(result.issuer_certificate).decode(),
-        not_after=result.not_after,
-        count=result.count,
-    )
-    after = _ended(before, result.issuer, result.serial, result.fingerprint, None)
-    return Decision(before) if after == before else Decision(after, (event,))
+def end(before: EnrolledKey, result: Certified | Uncertified) -> Decision[EnrolledKey]:
+    """Record how a certificate that has no end yet ended, and bring it to the responder if it is signed.
 
-
-def uncertified(before: EnrolledKey, result: Uncertified) -> Decision[EnrolledKey]:
-    """Record the refusal. The responder draws another key when it misses the certificate."""
-    return Decision(_ended(before, result.issuer, result.serial, None, result.code))
-
-
-def _ended(before: EnrolledKey, issuer: str, serial: str, fingerprint: str | None, refusal: str | None) -> EnrolledKey:
-    """Return the books with the end of a certificate that has none yet."""
+    A responder that misses one draws another key.
+    """
+    fingerprint, refusal = (result.fingerprint, None) if isinstance(result, Certified) else (None, result.code)
     certificates = tuple(
         replace(it, fingerprint=fingerprint, refusal=refusal)
-        if (it.issuer, it.serial, it.fingerprint, it.refusal) == (issuer, serial, None, None)
+        if (it.issuer, it.serial, it.fingerprint, it.refusal) == (result.issuer, result.serial, None, None)
         else it
         for it in before.certificates
     )
-    return before if certificates == before.certificates else replace(before, certificates=certificates)
+    if certificates == before.certificates:
+        return Decision(before)
+    after = replace(before, certificates=certificates)
+    return Decision(after, (result.event(),) if isinstance(result, Certified) else ())

@@ -21,7 +21,6 @@ from ..domain.authority_requests import (
     CascadeFound,
     CascadeOrder,
     Item,
-    cascade_result,
 )
 from ..storage import QUERIES
 from ..storage.prepare import lock_keys
@@ -40,11 +39,11 @@ class Cascade:
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._logged(task)) for task in tasks]
-
-    async def _logged(self, task: Task) -> CascadeFound:
-        with about(task):
-            return await self._search(task.data, task.key)
+        outcomes: list[Outcome] = []
+        for task in tasks:
+            with about(task):
+                outcomes.append(Done(await self._search(task.data, task.key)))
+        return outcomes
 
     async def _search(self, order: CascadeOrder, source: str) -> CascadeFound:
         key = order.key_sha256
@@ -53,7 +52,7 @@ class Cascade:
             await connection.execute(QUERIES["keep_compromised"], key, source)
             rows = await connection.fetch(QUERIES["others"], key, self.clock(), self.most + 1)
             items = tuple(Item(UUID(row["case_id"]), row["account_id"], row["serial"]) for row in rows)
-            result = cascade_result(key, items, self.most)
+            result = CascadeFound.of(key, items, self.most)
             if not result.stopped or await connection.fetchval(QUERIES["cascade_is_proposed"], key):
                 return result
             cases = [row["case_id"] for row in await connection.fetch(QUERIES["others"], key, self.clock(), None)]

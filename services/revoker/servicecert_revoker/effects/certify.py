@@ -10,7 +10,7 @@ from datetime import datetime
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ca_signing import SigningRefused, check_responder, sign_certificate
 from servicecert_pki.certificate import CertificateUnsound
-from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.keys import KeyUnavailable, SigningKey, key_of
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
@@ -43,7 +43,6 @@ class Certify:
         return [await self._counted(outcome) for outcome in outcomes]
 
     async def refusals(self) -> Mapping[str, float]:
-        """Return how many orders this worker refused to sign, by code."""
         return {code: float(count) for code, count in self.refused.items()}
 
     async def _counted(self, outcome: Outcome) -> Outcome:
@@ -67,10 +66,7 @@ class Certify:
             if issuer.environment != order.environment.value:
                 raise SigningRefused("environment", f"{order.issuer} certifies no responders of {order.environment}.")
             checked = check_responder(order.tbs, int(order.serial, 16), order.key_sha256, order.not_after, issuer, now)
-            key = self.keys.get(order.issuer)
-            if key is None:
-                raise KeyUnavailable(f"The key of {order.issuer} is not in SERVICECERT_CA_DIR; bring that CA back.")
-            certificate = sign_certificate(checked, key)
+            certificate = sign_certificate(checked, key_of(order.issuer, self.keys))
         except SigningRefused as refused:
             self.refused[refused.code] += 1
             log.error(

@@ -82,24 +82,16 @@ class Confirm:
 
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:
     """Log an alarm for each late revocation (D4) or confirmation (D6): an act, so that a crash does not lose it."""
-    for task in tasks:
-        with about(task):
-            _alarm(task)
-    return [Done(Alarmed()) for _ in tasks]
-
-
-def _alarm(task: Task) -> None:
-    proposal, due = proposal_of(task.key), task.data.due.isoformat()
-    if proposal is not None:
-        log.error(
-            "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
-            "`servicecert proposals show %s`, then confirm or drop the proposal",
-            due,
-            proposal,
-        )
-        return
-    log.error(
-        "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it",
-        task.key,
-        due,
+    cascade = (
+        "alarm: certificates of a compromised key were to be revoked by %s and are not: check them with "
+        "`servicecert proposals show %s`, then confirm or drop the proposal"
     )
+    late = "alarm: the revocation of the certificate of %s was due at %s and relying parties cannot see it"
+    for task in tasks:
+        proposal, due = proposal_of(task.key), task.data.due.isoformat()
+        with about(task):
+            if proposal is not None:
+                log.error(cascade, due, proposal)
+            else:
+                log.error(late, task.key, due)
+    return [Done(Alarmed()) for _ in tasks]

@@ -29,15 +29,14 @@ class Irregularities:
     counted: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return [Done(await self._logged(task)) for task in tasks]
+        outcomes: list[Outcome] = []
+        for task in tasks:
+            with about(task):
+                outcomes.append(Done(await self._note(task.data, task.key)))
+        return outcomes
 
     async def alarms(self) -> Mapping[str, float]:
-        """Return the number of alarms by code."""
         return {code: float(count) for code, count in self.counted.items()}
-
-    async def _logged(self, task: Task) -> Noted:
-        with about(task):
-            return await self._note(task.data, task.key)
 
     async def _note(self, irregular: Irregular, case: str) -> Noted:
         second = irregular.second

@@ -141,7 +141,6 @@ class Responder:
             yield
 
     def live(self) -> Check:
-        """Return True: a process that answers is alive."""
         return True, "Alive."
 
     def ready(self) -> Check:
@@ -220,20 +219,20 @@ class Responder:
 
     def _report(self, issuer: str, moment: datetime) -> None:
         """Log once that something is missing which is not on its way, and once that nothing is missing any more."""
-        since = self._standings.lacks_since(issuer)
+        ca = self._standings.cas[issuer]
+        since = ca.lacks_since
         if since is None and issuer in self._alarmed:
             self._alarmed.remove(issuer)
             log.warning("All standings are known again", extra={"issuer": issuer})
         elif since is not None and moment >= since + _SOON and issuer not in self._alarmed:
             self._alarmed.add(issuer)
-            listed = self._standings.only_listed(issuer)
             log.error(
                 "alarm: not all standings of a CA are known",
                 extra={
                     "issuer": issuer,
-                    "lacks": sorted(self._standings.lacks(issuer)),
-                    "only_on_the_crl": len(listed),
-                    "serials": [serial_hex(serial).lower() for serial in listed[:_MOST_NAMED]],
+                    "lacks": sorted(ca.lacks),
+                    "only_on_the_crl": len(ca.different),
+                    "serials": [serial_hex(serial).lower() for serial in sorted(ca.different)[:_MOST_NAMED]],
                 },
             )
 
@@ -244,7 +243,7 @@ class Responder:
         for serial, listed in entries:
             if self._standings.revoke(issuer, serial, listed):
                 self._answering.changed(issuer, serial, self._clock())
-        self._standings.listed(issuer, crl)
+        self._standings.cas[issuer].crl = crl
 
     async def _fetch(self) -> None:
         """Fetch the CRLs, once the topic is read: what both say needs no memory then."""
@@ -279,7 +278,6 @@ class Responder:
             await stop(producer)
 
     async def _refresh(self) -> None:
-        """Sign cached answers again before they expire, a few at once."""
         while True:
             more = self._answering.refresh(self._clock(), _AT_ONCE)
             await asyncio.sleep(0.002 if more else _POLL_SECONDS)

@@ -13,7 +13,6 @@ from ..storage import QUERIES
 
 
 async def published_cas(connection: asyncpg.Connection[Any]) -> list[str]:
-    """Return the CAs that have published CRLs."""
     return [row["issuer"] for row in await connection.fetch(QUERIES["cas"])]
 
 

@@ -37,7 +37,6 @@ class Discrepancy:
 
 
 async def count_signatures(connection: asyncpg.Connection[Any]) -> list[Signatures]:
-    """Return the counts of each CA."""
     return [Signatures(**dict(row)) for row in await connection.fetch(QUERIES["count_signatures"])]
 
 

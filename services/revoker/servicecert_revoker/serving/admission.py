@@ -20,7 +20,6 @@ _SHARE = 8
 
 
 def limits(most: int, patience_seconds: float, most_per_client: int | None = None) -> Limits:
-    """Return the limits of a server with this many connections."""
     return Limits(most, max(1, most // _SHARE) if most_per_client is None else most_per_client, patience_seconds)
 
 
@@ -44,7 +43,6 @@ class Admission(web.Server):
         self.limited = Connections(limits, proxies)
 
     def __call__(self) -> web.RequestHandler:
-        """Return the protocol of a new connection."""
         return cast("web.RequestHandler", self.limited.guard(_Handler(self, loop=self._loop, **self._kwargs)))
 
 

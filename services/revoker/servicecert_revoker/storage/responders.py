@@ -1,6 +1,7 @@
 """The books of the certificates of OCSP responders, in the table `responder_certificates` (F3)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import asyncpg
@@ -28,40 +29,21 @@ def _responder(rows: Sequence[asyncpg.Record]) -> EnrolledKey:
     return EnrolledKey(
         ResponderEnvironment(rows[0]["environment"]),
         rows[0]["key_sha256"],
-        tuple(
-            Booked(
-                row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"]
-            )
-            for row in rows
-        ),
+        tuple(map(_booked, rows)),
     )
+
+
+def _booked(row: asyncpg.Record) -> Booked:
+    return Booked(row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"])
 
 
 async def save_responders(connection: Connection, responders: Sequence[EnrolledKey]) -> None:
     """Store what is intended and how it ended. The database refuses a second end."""
-    rows = [
-        (
-            each.environment.value,
-            each.key_sha256,
-            it.issuer,
-            it.serial,
-            it.tbs_sha256,
-            it.not_after,
-            it.fingerprint,
-            it.refusal,
-        )
-        for each in responders
-        for it in each.certificates
-    ]
+    rows = [(each.environment.value, each.key_sha256, *astuple(it)) for each in responders for it in each.certificates]
     await connection.executemany(QUERIES["save_responder"], rows)
 
 
 async def booked(pool: "asyncpg.Pool[Any]", orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Booked]:
     """Return the entries of these certificates, by issuer and serial number."""
     rows = await pool.fetch(QUERIES["booked"], [issuer for issuer, _ in orders], [serial for _, serial in orders])
-    return {
-        (row["issuer"], row["serial"]): Booked(
-            row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"]
-        )
-        for row in rows
-    }
+    return {(row["issuer"], row["serial"]): _booked(row) for row in rows}

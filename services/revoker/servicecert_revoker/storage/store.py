@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Annotated, Any
 
 import asyncpg
@@ -24,7 +24,6 @@ from ..domain.status import (
     Entered,
     Listed,
     Listing,
-    Numbered,
     Registered,
     Revocation,
     Revoked,
@@ -47,6 +46,8 @@ _REQUESTERS = TypeAdapter(Recipients)
 _LISTING = TypeAdapter(Listing)
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
+_REVOCATION = tuple(each.name for each in fields(Revocation))
+"""The columns of an entry, in the order of the table's."""
 _ENTERED: dict[str, type[Registered | Listed]] = {"registered": Registered, "listed": Listed}
 _STATUS_COLUMNS = 12
 _ENTRY_COLUMNS = 14
@@ -105,8 +106,13 @@ def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
     asked = _ASKED.dump_json(pending).decode() if pending or isinstance(status, Awaited) else None
     if isinstance(status, Awaited):
         return (key, version, "awaited", None, None, FULL, None, None, asked, None, None, False)
-    certificate = status.certificate
-    return (key, version, _STANDING[type(status)], *certificate_columns(certificate), asked, *_mails(status))
+    requesters = status.requesters if isinstance(status, Entered) else ()
+    listing, changed = (status.listing, status.changed) if isinstance(status, Revoked) else (None, False)
+    mailed = (
+        _REQUESTERS.dump_json(requesters).decode() if requesters else None,
+        None if listing is None else _LISTING.dump_json(listing).decode(),
+    )
+    return (key, version, _STANDING[type(status)], *certificate_columns(status.certificate), asked, *mailed, changed)
 
 
 def certificate_columns(certificate: Certificate | Void) -> tuple[Any, ...]:
@@ -116,31 +122,13 @@ def certificate_columns(certificate: Certificate | Void) -> tuple[Any, ...]:
     return (certificate.issuer, certificate.serial, certificate.partition, known, der)
 
 
-def _mails(status: Numbered) -> tuple[str | None, str | None, bool]:
-    """Return the columns about who is notified of the revocation: requesters, listing, changed."""
-    requesters = status.requesters if isinstance(status, Entered) else ()
-    listing = status.listing if isinstance(status, Revoked) else None
-    return (
-        _REQUESTERS.dump_json(requesters).decode() if requesters else None,
-        None if listing is None else _LISTING.dump_json(listing).decode(),
-        isinstance(status, Revoked) and status.changed,
-    )
-
-
 def _entry(key: str, certificate: Certificate | Void, revocation: Revocation) -> tuple[Any, ...]:
     return (
         certificate.issuer,
         certificate.serial,
         certificate.partition,
         key,
-        revocation.request_id,
-        revocation.reason,
-        revocation.requested_at,
-        revocation.due,
-        revocation.revoked_at,
-        revocation.invalid_since,
-        revocation.changed_at,
-        revocation.changes,
+        *(getattr(revocation, name) for name in _REVOCATION),
         max(certificate.not_after, revocation.revoked_at),
         entry(certificate, revocation),
     )
@@ -154,16 +142,7 @@ def _status(row: Record) -> Status:
     if row["standing"] == "valid":
         assert isinstance(certificate, Certificate)
         return Valid(certificate, pending)
-    revocation = Revocation(
-        request_id=row["request_id"],
-        reason=RevocationReason(row["reason"]),
-        requested_at=row["requested_at"],
-        due=row["due"],
-        revoked_at=row["revoked_at"],
-        invalid_since=row["invalid_since"],
-        changed_at=row["changed_at"],
-        changes=row["changes"],
-    )
+    revocation = Revocation(**{name: row[name] for name in _REVOCATION} | {"reason": RevocationReason(row["reason"])})
     requesters = () if row["requesters"] is None else _REQUESTERS.validate_json(row["requesters"])
     if row["standing"] == "revoked":
         listing = None if row["listing"] is None else _LISTING.validate_json(row["listing"])

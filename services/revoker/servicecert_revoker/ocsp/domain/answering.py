@@ -72,11 +72,21 @@ class _CachedAnswer:
     asked: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """What an answer says about one certificate, as DER too."""
+
+    kind: Kind
+    encoded: bytes
+    this_update: datetime
+    next_update: datetime
+
+
 class Answering:
     """Answers requests. `moment` is the time up to which the standings are read; None until they are caught up.
 
-    Answers are valid for `validity`; the newest `most_kept` are cached. What cannot be cached is signed as far as the
-    `budget` goes (F5).
+    `signers` are a key and its certificate for each CA. Answers are valid for `validity`; the newest `most_kept` are
+    cached. What cannot be cached is signed as far as the `budget` goes (F5).
     """
 
     def __init__(self, standings: Standings, validity: timedelta, most_kept: int, budget: Budget | None = None) -> None:
@@ -87,21 +97,14 @@ class Answering:
         self._validity = validity
         self._most_kept = most_kept
         self._issuers: dict[tuple[bytes, bytes, bytes], str] = {}
-        self._signers: dict[str, Signer] = {}
+        self.signers: dict[str, Signer] = {}
         self._cache: dict[bytes, _CachedAnswer] = {}
         self._cached_ids: dict[tuple[str, int], set[bytes]] = {}
 
     def __len__(self) -> int:
-        """Return the number of cached answers."""
         return len(self._cache)
 
-    @property
-    def signers(self) -> dict[str, Signer]:
-        """The signer, a key and its certificate, for each CA."""
-        return self._signers
-
     def caught_up(self, moment: datetime) -> None:
-        """Take the standings as read up to this moment."""
         self.moment = moment
         self._standings.look(moment)
 
@@ -110,10 +113,9 @@ class Answering:
         return self.moment is not None and self._standings.vouched_until(issuer, self.moment) is not None
 
     def certified(self, issuer: IssuerInfo, signer: Signer) -> None:
-        """Use this signer for the CA from now on."""
         for algorithm, digest in _HASHES:
             self._issuers[algorithm, digest(issuer.subject_der), digest(issuer.key_bits)] = issuer.id
-        self._signers[issuer.id] = signer
+        self.signers[issuer.id] = signer
 
     def answer(self, encoded: bytes, now: datetime, client: str = "") -> Answer:
         """Return the answer to an encoded request of a client."""
@@ -121,7 +123,7 @@ class Answering:
             request = read_request(encoded)
         except RequestMalformed:
             return MALFORMED
-        if not self._signers or self.moment is None:
+        if not self.signers or self.moment is None:
             return TRY_LATER
         issuers = {self._issuers.get((it.algorithm, it.name_hash, it.key_hash)) for it in request.certificates}
         issuer = issuers.pop()
@@ -160,7 +162,6 @@ class Answering:
         return True
 
     def oldest(self) -> datetime | None:
-        """Return this update of the oldest cached answer."""
         return next((cached.answer.this_update for cached in self._cache.values()), None)
 
     def _is_due(self, cached: _CachedAnswer) -> bool:
@@ -209,46 +210,33 @@ class Answering:
 
     def _sign(self, request: OcspRequest, issuer: str, now: datetime) -> Answer:
         """Return an answer that is signed now."""
-        signer = self._signers[issuer]
-        statuses = [self._standings.of(issuer, it.serial) for it in request.certificates]
-        assert self.moment is not None
-        vouched = self._standings.vouched_until(issuer, self.moment)
-        times = [self._times(status, signer, vouched or now, now) for status in statuses]
-        if min(until for _, until in times) <= now:
+        signer = self.signers[issuer]
+        statements = [self._state(it, issuer, signer, now) for it in request.certificates]
+        if min(it.next_update for it in statements) <= now:
             return TRY_LATER
-        singles = [
-            _single(it, status, *time) for it, status, time in zip(request.certificates, statuses, times, strict=True)
-        ]
-        body = signer.response(singles, now, request.nonce)
+        body = signer.response([it.encoded for it in statements], now, request.nonce)
         self.signed += 1
-        if len(statuses) > 1:
+        if len(statements) > 1:
             return Answer(body, Kind.SEVERAL)
-        if request.nonce is not None or statuses[0] is SerialStatus.NEVER_ISSUED:
-            return Answer(body, _kind(statuses[0]))
-        return Answer(body, _kind(statuses[0]), *times[0], f'"{sha256(body).hexdigest()[:32]}"')
+        (it,) = statements
+        if request.nonce is not None or it.kind is Kind.UNKNOWN:
+            return Answer(body, it.kind)
+        return Answer(body, it.kind, it.this_update, it.next_update, f'"{sha256(body).hexdigest()[:32]}"')
 
-    def _times(
-        self, status: Revoked | SerialStatus, signer: Signer, vouched: datetime, now: datetime
-    ) -> tuple[datetime, datetime]:
-        """Return this and next update. A revocation is final, so its this update is now."""
+    def _state(self, cert_id: CertId, issuer: str, signer: Signer, now: datetime) -> _Statement:
+        """Return what is said about a certificate. A revocation is final, so its this update is now."""
         assert self.moment is not None
+        status = self._standings.of(issuer, cert_id.serial)
         if isinstance(status, Revoked):
             since = now.replace(microsecond=0)
-            return since, min(since + self._validity, signer.not_after)
+            until = min(since + self._validity, signer.not_after)
+            encoded = revoked(status.revoked_at, status.reason)
+            single = single_response(cert_id.encoded, encoded, since, until, status.invalid_since)
+            return _Statement(Kind.REVOKED, single, since, until)
         since = self.moment.replace(microsecond=0)
-        validity = min(self._validity, UNKNOWN_FOR) if status is SerialStatus.NEVER_ISSUED else self._validity
-        return since, min(since + validity, signer.not_after, vouched)
-
-
-def _kind(status: Revoked | SerialStatus) -> Kind:
-    if isinstance(status, Revoked):
-        return Kind.REVOKED
-    return Kind.GOOD if status is SerialStatus.VALID else Kind.UNKNOWN
-
-
-def _single(cert_id: CertId, status: Revoked | SerialStatus, this_update: datetime, next_update: datetime) -> bytes:
-    if isinstance(status, Revoked):
-        encoded = revoked(status.revoked_at, status.reason)
-        return single_response(cert_id.encoded, encoded, this_update, next_update, status.invalid_since)
-    encoded = GOOD if status is SerialStatus.VALID else UNKNOWN
-    return single_response(cert_id.encoded, encoded, this_update, next_update)
+        vouched = self._standings.vouched_until(issuer, self.moment) or now
+        kind, encoded, validity = Kind.GOOD, GOOD, self._validity
+        if status is SerialStatus.NEVER_ISSUED:
+            kind, encoded, validity = Kind.UNKNOWN, UNKNOWN, min(validity, UNKNOWN_FOR)
+        until = min(since + validity, signer.not_after, vouched)
+        return _Statement(kind, single_response(cert_id.encoded, encoded, since, until), since, until)

@@ -37,7 +37,6 @@ class Budget:
         self._total = _bucket(total_per_second, 0.0)
 
     def __len__(self) -> int:
-        """Return the number of clients that are remembered."""
         return len(self._clients)
 
     def take(self, client: str, now: datetime) -> bool:

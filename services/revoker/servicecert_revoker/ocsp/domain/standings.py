@@ -4,6 +4,7 @@ The topic says which certificates were issued and revoked. Whoever has the broke
 ones again. So what the CA's own CRL lists is revoked in any case, and the revoker counts how many standings there are.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -87,8 +88,12 @@ class _Tally:
 
 
 @dataclass(slots=True)
-class _Ca:
-    """What is known of one CA. `different` are the serial numbers that only its CRL calls revoked."""
+class CaStandings:
+    """What is known of one CA. `different` are the serial numbers that only its CRL calls revoked.
+
+    `crl` is kept once its entries are given to `Standings.revoke`. `lacks` is what was missing at the last look, and
+    `lacks_since` the first one at which something was that is still; None if nothing is.
+    """
 
     of: dict[int, Revoked | None] = field(default_factory=dict)
     tally: _Tally = field(default_factory=_Tally)
@@ -126,22 +131,21 @@ class Standings:
     """The statuses by CA and serial number. A repeated, late or weaker record and a later date change nothing (D3)."""
 
     def __init__(self) -> None:
-        self._cas: dict[str, _Ca] = {}
+        self.cas = defaultdict[str, CaStandings](CaStandings)
 
     def __len__(self) -> int:
-        return sum(len(ca.of) for ca in self._cas.values())
+        return sum(len(ca.of) for ca in self.cas.values())
 
     def issuers(self, now: datetime) -> Iterator[str]:
-        """Return the CAs with unexpired certificates."""
-        return (issuer for issuer, ca in self._cas.items() if ca.until is not None and ca.until >= now)
+        return (issuer for issuer, ca in self.cas.items() if ca.until is not None and ca.until >= now)
 
     def of(self, issuer: str, serial: int) -> Revoked | SerialStatus:
-        status = self._ca(issuer).of.get(serial, SerialStatus.NEVER_ISSUED)
+        status = self.cas[issuer].of.get(serial, SerialStatus.NEVER_ISSUED)
         return SerialStatus.VALID if status is None else status
 
     def take(self, event: StandingChanged, at: datetime) -> bool:
         """Apply an event with its time, and return whether it changed anything."""
-        ca = self._ca(event.issuer)
+        ca = self.cas[event.issuer]
         ca.until = max(event.not_after, ca.until or event.not_after)
         serial = int(event.serial, 16)
         if event.standing is Standing.VALID:
@@ -156,18 +160,14 @@ class Standings:
 
     def counted(self, issuer: str, count: StandingsCount) -> None:
         """Keep the newest count of a CA's standings."""
-        ca = self._ca(issuer)
+        ca = self.cas[issuer]
         if ca.count is None or count.at > ca.count.at:
             ca.count = count
             ca.tally.extend(count.at + _SKEW)
 
-    def listed(self, issuer: str, crl: FullCrl) -> None:
-        """Keep that this is the CA's CRL; its entries are given to `revoke` first."""
-        self._ca(issuer).crl = crl
-
     def revoke(self, issuer: str, serial: int, listed: Revoked) -> bool:
         """Apply an entry of the CA's CRL, and return whether the topic does not say so (yet)."""
-        ca = self._ca(issuer)
+        ca = self.cas[issuer]
         if isinstance(ca.of.get(serial), Revoked):
             return False
         ca.different.add(serial)
@@ -175,38 +175,21 @@ class Standings:
 
     def look(self, now: datetime) -> None:
         """Judge each CA, now that all records are read that were there at this moment."""
-        for ca in self._cas.values():
+        for ca in self.cas.values():
             ca.lacks = frozenset(ca.missing(now))
             ca.lacks_since = (ca.lacks_since or now) if ca.lacks else None
             if not ca.lacks:
                 ca.whole_at = now
-
-    def lacks(self, issuer: str) -> frozenset[Lack]:
-        """Return what was missing at the last look."""
-        return self._ca(issuer).lacks
-
-    def lacks_since(self, issuer: str) -> datetime | None:
-        """Return the first look at which something was missing that is still; None if nothing is."""
-        return self._ca(issuer).lacks_since
-
-    def only_listed(self, issuer: str) -> list[int]:
-        """Return the serial numbers that only the CA's CRL calls revoked."""
-        return sorted(self._ca(issuer).different)
 
     def vouched_until(self, issuer: str, moment: datetime) -> datetime | None:
         """Return until when the CA's CRL says that all others are not revoked.
 
         None if something is missing at this moment, and has been for longer than is on its way.
         """
-        ca = self._ca(issuer)
+        ca = self.cas[issuer]
         if ca.crl is None or ca.whole_at is None or not ca.whole_at <= moment < ca.whole_at + GRACE:
             return None
         return ca.crl.next_update
-
-    def _ca(self, issuer: str) -> _Ca:
-        if (ca := self._cas.get(issuer)) is None:
-            ca = self._cas[issuer] = _Ca()
-        return ca
 
 
 def _changes(before: Revoked, after: Revoked) -> bool:

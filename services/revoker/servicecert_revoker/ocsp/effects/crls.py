@@ -65,12 +65,10 @@ class CrlFeed:
         self._of: dict[str, _Fetched] = {}
 
     def watch(self, issuer: IssuerInfo) -> None:
-        """Fetch this CA's CRL from now on."""
         self._of.setdefault(issuer.id, _Fetched(issuer, Outage(f"The CRL of {issuer.id} at {self._base_url}")))
 
     @property
     def has_looked(self) -> bool:
-        """Whether each CA's CRL was asked for."""
         return all(fetched.due for fetched in self._of.values())
 
     async def look(self, session: aiohttp.ClientSession) -> None:

@@ -76,7 +76,7 @@ class Metrics(Basics, Collector):
         self.certificates.set(len(standings))
         for issuer, signer in answering.signers.items():
             self.left.labels(issuer).set((signer.not_after - now).total_seconds())
-            lacks = standings.lacks(issuer)
+            lacks = standings.cas[issuer].lacks
             for lack in Lack:
                 self.incomplete.labels(issuer, lack).set(lack in lacks)
         self.ready.labels("ocsp").set(ready)

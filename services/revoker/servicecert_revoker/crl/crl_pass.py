@@ -27,7 +27,7 @@ from ..storage.crls import CrlStore, open_crl_store
 from ..storage.standings import count_standings
 from .build import CheckedCrl, CrlBuilder
 from .files import CrlFiles
-from .publishers import Distribution, NotPublished, OutOfTime
+from .places import ADDRESS, Distribution, NotPublished
 
 _MOST_SECONDS = 120.0
 _FETCHES_AT_ONCE = 8
@@ -147,8 +147,9 @@ class CrlRunner:
         async def step(crl: CheckedCrl, act: Callable[[CrlVersion], Awaitable[None]]) -> None:
             try:
                 if monotonic() > until:
-                    raise OutOfTime(
-                        f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on."
+                    raise NotPublished(
+                        ADDRESS,
+                        f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on.",
                     )
                 await act(CrlVersion(crl.head.number, crl.sha256))
             except NotPublished as fault:

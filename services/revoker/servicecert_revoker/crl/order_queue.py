@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.keys import KeyUnavailable, SigningKey
+from servicecert_pki.keys import KeyUnavailable, SigningKey, key_of
 from servicecert_pki.partitions import FULL
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 
 from ..domain.crl_gates import GateFailed
 from ..domain.crl_orders import Published, PublishedCrl, PublishOrder
 from ..domain.crl_plan import covering
+from .crl_pass import CrlRunner, Pass
 from .files import CrlFilesError
 from .gauges import CrlStats
-from .publishers import NotPublished
-from .run import CrlRunner, Pass
+from .places import NotPublished
 
 log = logging.getLogger(__name__)
 
@@ -102,20 +102,19 @@ class Publish:
         try:
             info = self.authority.issuer(issuer)
             with self.stats.measured(issuer):
-                result = await self.runner.run(info, self._key(issuer), take)
-            report_failed(self.stats, issuer, list(result.failed.values()))
+                result = await self.runner.run(info, key_of(issuer, self.keys), take)
+            faults = list(result.failed.values())
+            for publisher in {fault.publisher for fault in faults}:
+                self.stats.publisher_failed(publisher)
+            if faults:
+                text, extra = "CRLs of %s are not published, and tried again: %s", {"crls": len(faults)}
+                log.error(text, issuer, faults[0], extra=extra)
             return result
         except (GateFailed, CrlFilesError, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
             return report(self.stats, issuer, fault)
         finally:
             if not batch:
                 take()
-
-    def _key(self, issuer: str) -> SigningKey:
-        try:
-            return self.keys[issuer]
-        except KeyError:
-            raise KeyUnavailable(f"The key of {issuer} is not in SERVICECERT_CA_DIR; bring that CA back.") from None
 
     def _answer(self, orders: _Orders, task: Task) -> Outcome:
         result = orders.result
@@ -164,14 +163,6 @@ def _settle(queue: _Queue, result: Pass, tasks: Sequence[Task]) -> Mapping[UUID,
     announced = sorted(queue.unannounced.values(), key=lambda crl: -crl.partition)
     queue.unannounced.clear()
     return {next((id for id in done if id in scheduled), done[0]): tuple(announced)}
-
-
-def report_failed(stats: CrlStats, issuer: str, faults: Sequence[NotPublished]) -> None:
-    """Count the publishers that failed in a pass, and log the first fault."""
-    for publisher in {fault.publisher for fault in faults}:
-        stats.publisher_failed(publisher)
-    if faults:
-        log.error("CRLs of %s are not published, and tried again: %s", issuer, faults[0], extra={"crls": len(faults)})
 
 
 def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:

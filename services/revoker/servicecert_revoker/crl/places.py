@@ -1,9 +1,6 @@
 """Copies CRLs from the folder to S3-compatible storage or by a command, and fetches them from their address as a proof.
 
-NotPublished
-├── PublisherFailed     the storage or the command failed; it is tried again
-├── NotFetched          the published CRL cannot be fetched, or another one is fetched
-└── OutOfTime           the pass took too long; the next one goes on
+NotPublished    a CRL does not arrive at one of its places
 """
 
 import asyncio
@@ -38,29 +35,14 @@ FOLDER, ADDRESS = "folder", "address"
 
 
 class NotPublished(Exception):
-    """The message is one sentence that tells what to check; `publisher` is the metrics' name of the one that failed."""
+    """The message is one sentence that tells what to check; `publisher` is the metrics' name of the one that failed.
 
-    publisher: str
-
-
-class PublisherFailed(NotPublished):
-    """A publisher failed."""
+    The CRL is not at the storage, or the command failed; or it is not fetched from its address, or not in time.
+    """
 
     def __init__(self, publisher: str, text: str) -> None:
         super().__init__(text)
         self.publisher = publisher
-
-
-class NotFetched(NotPublished):
-    """The published CRL cannot be fetched, or another one is fetched."""
-
-    publisher = ADDRESS
-
-
-class OutOfTime(NotPublished):
-    """A pass took too long to publish this CRL too."""
-
-    publisher = ADDRESS
 
 
 class Publisher(Protocol):
@@ -70,7 +52,7 @@ class Publisher(Protocol):
     def name(self) -> str: ...
 
     async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
-        """Publish a CA's CRL as `file`, so that relying parties see it or the one before. Raises PublisherFailed."""
+        """Publish a CA's CRL as `file`, so that relying parties see it or the one before. Raises NotPublished."""
         ...
 
 
@@ -125,8 +107,8 @@ class CommandPublisher:
         if code:
             raise self._failed(f"ends with exit code {code}")
 
-    def _failed(self, how: str) -> PublisherFailed:
-        return PublisherFailed(self.name, f"The command {self.command[0]} {how}: see SERVICECERT_CRL_PUBLISH_COMMAND.")
+    def _failed(self, how: str) -> NotPublished:
+        return NotPublished(self.name, f"The command {self.command[0]} {how}: see SERVICECERT_CRL_PUBLISH_COMMAND.")
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -135,7 +117,7 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = _FETCH_SECONDS) -> None:
-    """Raise NotFetched unless the address gives exactly the bytes with this SHA-256: published means fetchable (I7)."""
+    """Raise NotPublished unless the address gives the bytes with exactly this SHA-256: published is fetchable (I7)."""
     hashed = sha256()
     limit = aiohttp.ClientTimeout(total=seconds)
     try:
@@ -146,17 +128,19 @@ async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seco
     except (aiohttp.ClientError, TimeoutError) as fault:
         raise unfetched(url, fault) from None
     if hashed.hexdigest() != digest:
-        raise NotFetched(
+        raise NotPublished(
+            ADDRESS,
             f"Another CRL than the published one is fetched from {url}: "
-            "serve SERVICECERT_CRL_DIR there, without a cache between."
+            "serve SERVICECERT_CRL_DIR there, without a cache between.",
         )
 
 
-def unfetched(url: str, fault: Exception) -> NotFetched:
+def unfetched(url: str, fault: Exception) -> NotPublished:
     """Return what to check where nothing can be fetched."""
-    return NotFetched(
+    return NotPublished(
+        ADDRESS,
         f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
-        "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL."
+        "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL.",
     )
 
 
@@ -171,7 +155,7 @@ class Address:
     _cache: dict[str, tuple[str, CrlVersion]] = field(default_factory=dict, init=False)
 
     async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
-        """Return a CA's file as it is fetched, None if there is none. Raises NotFetched where nothing answers."""
+        """Return a CA's file as it is fetched, None if there is none. Raises NotPublished where nothing answers."""
         etag, version = self._cache.get(file, ("", None))
         headers = {"Cache-Control": "no-cache", **({"If-None-Match": etag} if etag else {})}
         content, limit = bytearray(), aiohttp.ClientTimeout(total=self.seconds)
@@ -217,12 +201,12 @@ class Distribution:
         await self.fetch_back(issuer.id, partition, crl)
 
     async def copy(self, folder: Path, issuer: IssuerInfo, partition: int, crl: CrlVersion) -> None:
-        """Copy a CRL from the folder to all publishers. Raises PublisherFailed."""
+        """Copy a CRL from the folder to all publishers. Raises NotPublished."""
         name = crl_name(issuer.id, partition)
         for publisher in self.publishers:
             await publisher.put(name, folder / name, crl.number, issuer)
 
     async def fetch_back(self, issuer: str, partition: int, crl: CrlVersion) -> None:
-        """Fetch a CRL from where it is served, within `fetch_seconds`. Raises NotFetched."""
+        """Fetch a CRL from where it is served, within `fetch_seconds`. Raises NotPublished."""
         url = crl_url(self.internal_url or self.base_url, issuer, partition)
         await fetch_back(self.session, url, crl.sha256, self.fetch_seconds)
