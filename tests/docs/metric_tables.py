@@ -118,7 +118,7 @@ def notifier_metrics() -> list[str]:
 def revoker_metrics() -> list[str]:
     """Return the additional metrics of the revoker's workers."""
     unread: Any = None
-    crls = crl_gauges.gauges(unread, crl_gauges.CrlStats(), unread)
+    crls = crl_gauges.gauges(unread, crl_gauges.CrlStats())
     return _gauges([*crls, *trust_gauges(unread, unread)])
 
 

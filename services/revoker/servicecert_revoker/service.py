@@ -40,7 +40,7 @@ from .effects.confirm import Confirm, alarm
 from .effects.irregularity import Irregularities
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
-from .storage.announced import keep_announced
+from .storage.crls import keep_announced
 from .storage.prepare import prepare
 from .storage.responders import booked
 from .storage.standings import count_standings

@@ -19,7 +19,7 @@ from figures import figures_of
 from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name, crl_url
-from servicecert_revoker.crl import run
+from servicecert_revoker.crl import crl_pass
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate
@@ -401,6 +401,6 @@ async def test_F6_D7_a_list_is_never_from_after_the_databases_now(
     def wrong() -> datetime:
         return datetime.now(UTC) + timedelta(days=1)
 
-    monkeypatch.setattr(run, "machine_clock", wrong)
+    monkeypatch.setattr(crl_pass, "machine_clock", wrong)
     published = done((await replace(publish, runner=replace(publish.runner, clock=wrong))([scheduled()]))[0])
     assert published.crl.this_update <= await pool.fetchval("select now()")

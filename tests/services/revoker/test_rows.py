@@ -16,7 +16,7 @@ from servicecert_pki.issued import read_certificate
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.domain.certificates import Certificate, Irregular, verify
+from servicecert_revoker.domain.certificates import Certificate, Irregular, Verified, verify
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Valid
@@ -103,17 +103,17 @@ async def test_f2_f4_what_the_certificate_says_counts_and_not_what_is_stored_bes
     await administer(stand.pool, f"set session_replication_role = replica; update statuses set certificate = {other}")
     assert isinstance(await ask(stand, requested, told.data.serial), RevocationRegistered)
     assert f"alarm: the certificate of {CASE} is stored with other values than its own" in caplog.text
-    assert told.facts is not None
+    assert isinstance(told.facts, Verified)
     (order,) = [task.data for task in stand.tasks if task.kind == "cascade"]
-    assert order.key_sha256 == read_certificate(told.facts.der)[1].key_sha256
+    assert order.key_sha256 == read_certificate(told.facts.certificate.der)[1].key_sha256
 
 
 @pytest.mark.parametrize("planted", [{"account_id": "account-2"}, {"not_after": NOW - timedelta(days=1), "der": None}])
 async def test_f2_f4_a_certificate_that_was_stored_before_it_was_read_is_an_alarm(
     stand: Stand, told: Event, planted: dict[str, object]
 ) -> None:
-    assert told.facts is not None
-    certificate = replace(Certificate.of(told.data, told.facts, NOW), **planted)
+    assert isinstance(told.facts, Verified)
+    certificate = replace(told.facts.certificate, **planted)
     async with stand.pool.acquire() as connection:
         await RevocationStore().save(connection, [Stored(told.key, 0, Valid(certificate))])
     await stand.happen(told)

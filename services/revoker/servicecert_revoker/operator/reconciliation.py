@@ -12,9 +12,7 @@ from typing import Any
 import asyncpg
 from servicecert_schemas.responder import ResponderCertified
 
-from ..storage import QUERIES
-
-"""Seconds for a statement that reads the whole table."""
+from ..storage import QUERIES, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +59,7 @@ class PublishedResponders:
 
     async def discrepancies(self, connection: asyncpg.Connection[Any]) -> list[Discrepancy]:
         """Return the certificates that no book has. Those from before the books are left out: they have expired."""
-        told = list(self._told.values())
-        rows = await connection.fetch(
-            QUERIES["unbooked"],
-            [it.issuer for it in told],
-            [it.serial for it in told],
-            [it.fingerprint for it in told],
-            [it.not_after for it in told],
-        )
+        told = [(it.issuer, it.serial, it.fingerprint, it.not_after) for it in self._told.values()]
+        rows = await connection.fetch(QUERIES["unbooked"], *columns(told, 4))
         words = "is published as a responder's certificate, and is not in the books"
         return [Discrepancy("not-booked", f"{row['issuer']}/{row['serial']}", words) for row in rows]

@@ -9,11 +9,13 @@ from typing import Any
 import asyncpg
 from servicecert_pki.crl_reading import OCTETS
 from servicecert_pki.partitions import FULL, MOST_PARTITIONS
+from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.published import PublishedEvents
 
 from ..domain.crl_orders import PUBLISH, PublishedCrl
 from ..domain.crl_plan import Recorded, Size
-from . import QUERIES
+from . import QUERIES, columns
 
 
 def octets(serial: str) -> bytes:
@@ -140,10 +142,7 @@ class CrlStore:
             first.this_update,
             first.next_update,
             published_at,
-            [crl.partition for crl, _ in crls],
-            [crl.entries for crl, _ in crls],
-            [crl.sha256 for crl, _ in crls],
-            [total for _, total in crls],
+            *columns([(crl.partition, crl.entries, crl.sha256, total) for crl, total in crls], 4),
         )
 
 
@@ -157,6 +156,20 @@ async def in_force(pool: "asyncpg.Pool[Any]", issuer: str, configured: int) -> M
 async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -> None:
     """Bring a CA's scheduled CRLs forward. Those that are due or under way stay as they are."""
     await pool.execute(QUERIES["publish_now"], schedule, PUBLISH, now)
+
+
+async def keep_announced(connection: Connection, published: PublishedEvents) -> None:
+    """Store the announced CRLs with numbers above all that are stored: a restored database forgot them (D7, I8)."""
+    crls = {
+        (each.data.issuer, each.data.partition, each.data.number): (each.data, each.time)
+        for each in published
+        if isinstance(each.data, CrlPublished)
+    }
+    rows = [
+        (*key, crl.this_update, crl.next_update, crl.entries, crl.sha256, time) for key, (crl, time) in crls.items()
+    ]
+    if rows:
+        await connection.execute(QUERIES["keep_announced"], *columns(rows, 8))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection
 
 from ..domain.authority_requests import MOST_AT_ONCE, Item, Proposal, Waiting, proposal_key, proposal_of
-from . import QUERIES
+from . import QUERIES, columns
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 
@@ -25,11 +25,7 @@ async def save_proposals(connection: Connection, changed: Sequence[tuple[int, Pr
     """Store the progress of proposals, each with the version that was loaded. Raises Conflict."""
     saved = await connection.fetchval(
         QUERIES["save_proposals"],
-        [proposal.id for _, proposal in changed],
-        [version for version, _ in changed],
-        [proposal.ordered for _, proposal in changed],
-        [proposal.carried_at for _, proposal in changed],
-        [proposal.done_at for _, proposal in changed],
+        *columns([(it.id, version, it.ordered, it.carried_at, it.done_at) for version, it in changed], 5),
     )
     if saved != len(changed):
         raise Conflict(f"{len(changed) - saved} of {len(changed)} proposals were changed by another worker.")

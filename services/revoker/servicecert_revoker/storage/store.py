@@ -31,7 +31,7 @@ from ..domain.status import (
     Valid,
     pending_of,
 )
-from . import QUERIES
+from . import QUERIES, columns
 from .proposals import load_proposals, save_proposals
 from .responders import load_responders, save_responders
 
@@ -87,7 +87,7 @@ async def _save_statuses(connection: Connection, changed: Sequence[tuple[str, in
     ]
     try:
         saved = await connection.fetchval(
-            QUERIES["save"], *_columns(rows, _STATUS_COLUMNS), *_columns(entries, _ENTRY_COLUMNS)
+            QUERIES["save"], *columns(rows, _STATUS_COLUMNS), *columns(entries, _ENTRY_COLUMNS)
         )
     except asyncpg.UniqueViolationError as violation:
         if violation.constraint_name != "statuses_issuer_serial_key":
@@ -95,10 +95,6 @@ async def _save_statuses(connection: Connection, changed: Sequence[tuple[str, in
         raise Conflict("A certificate was told of for another case meanwhile.") from None
     if saved != len(changed):
         raise Conflict(f"{len(changed) - saved} of {len(changed)} certificates were changed by another worker.")
-
-
-def _columns(rows: list[tuple[Any, ...]], count: int) -> list[Sequence[Any]]:
-    return list(zip(*rows, strict=True)) if rows else [()] * count
 
 
 def _row(key: str, version: int, status: Status) -> tuple[Any, ...]:
