@@ -17,7 +17,7 @@ from servicecert_intake.domain.knowledge import apply as intake_knows
 from servicecert_pki.profiles import load_profiles
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, apply
-from servicecert_revoker.domain.requests import Refused, Wait, judge
+from servicecert_revoker.domain.requests import Refused, judge
 from servicecert_revoker.domain.status import Asked
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from servicecert_schemas.application import (
@@ -175,6 +175,6 @@ def _revokers(person: Person, reason: RevocationReason) -> str:
         case_id=CASE, actor=person.actor, request_id=uuid4(), serial_as_typed=SERIAL, reason=reason, sent_at=NOW
     )
     known, now = apply(NOTHING_KNOWN, tuple(_accounts())), NOW
-    while isinstance(verdict := judge(Asked(request, NOW, NOW), certificate, known, now), Wait):
-        now = verdict.until
+    while isinstance(verdict := judge(Asked(request, NOW, NOW), certificate, known, now), datetime):
+        now = verdict
     return str(verdict.code) if isinstance(verdict, Refused) else YES

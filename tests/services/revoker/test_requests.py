@@ -15,7 +15,6 @@ from servicecert_revoker.domain.requests import (
     TEXTS,
     Code,
     Refused,
-    Wait,
     ask,
     judge,
     revocation,
@@ -136,8 +135,8 @@ def test_A2_user_whom_nobody_invited_is_asked_for_again_a_minute_long_and_then_r
 ) -> None:
     for stranger in (asked(user="stranger"), asked(account="account-3")):
         now, looks = HERE, 0
-        while isinstance(verdict := judge(stranger, certificate, known, now), Wait):
-            now, looks = verdict.until, looks + 1
+        while isinstance(verdict := judge(stranger, certificate, known, now), datetime):
+            now, looks = verdict, looks + 1
         assert (now, looks) == (HERE + MEMBERSHIP_RETRIES[-1], len(MEMBERSHIP_RETRIES))
         assert verdict == Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
 
@@ -157,7 +156,7 @@ def test_A3_technical_contact_may_say_that_the_key_of_the_one_case_is_exposed_an
     assert isinstance(judge(asked(**contact, reason=KEY_EXPOSED), certificate, known, NOW), Certificate)
     assert judge(asked(**contact), certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     elsewhere = asked(**contact, reason=KEY_EXPOSED, case_id=OTHER_CASE)
-    assert isinstance(judge(elsewhere, certificate, known, NOW), Wait), "nobody invited them there"
+    assert isinstance(judge(elsewhere, certificate, known, NOW), datetime), "nobody invited them there"
     colleague = asked(user="contact-1", reason=RevocationReason.NO_LONGER_NEEDED)
     assert judge(colleague, certificate, known, NOW) == Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
 
@@ -201,7 +200,7 @@ def test_D2_operators_request_counts_only_where_two_operators_want_it(
     assert judge(claimed, None, known, NOW) == refused
     confirmed = replace(known, confirmed=MappingProxyType({(id, claimed.request.case_id): WITHDRAWN.value}))
     assert isinstance(judge(claimed, certificate, confirmed, NOW), Certificate)
-    assert judge(claimed, None, confirmed, NOW) == Wait(HERE + TAKES_EFFECT_WITHIN)
+    assert judge(claimed, None, confirmed, NOW) == HERE + TAKES_EFFECT_WITHIN
     for else_ in ({(id, claimed.request.case_id): KEY_EXPOSED.value}, {(id, OTHER_CASE): WITHDRAWN.value}):
         assert judge(claimed, certificate, replace(known, confirmed=MappingProxyType(else_)), NOW) == refused
 
@@ -256,7 +255,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
     assert pending_of(waits[0].state) == pending_of(waits[1].state) == (request,)
-    for now, verdict in ((NOW, Wait(HERE + TAKES_EFFECT_WITHIN)), (HERE + TAKES_EFFECT_WITHIN, None)):
+    for now, verdict in ((NOW, HERE + TAKES_EFFECT_WITHIN), (HERE + TAKES_EFFECT_WITHIN, None)):
         known_one, unknown_one = (
             calls(lambda found=found, now=now: judge(request, found, known, now))  # type: ignore[misc]
             for found in (certificate, None)

@@ -78,13 +78,6 @@ class Refused:
     in_case: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The request is judged again at `until`: a record that is not read yet may change the result."""
-
-    until: datetime
-
-
 def ask(status: Status | None, asked: Asked, known: Knowledge, now: datetime) -> Decision[Status]:
     """Answer a request, after those that are pending. A repeated request changes nothing.
 
@@ -104,12 +97,11 @@ def answer(status: Status | None, asked: Sequence[Asked], known: Knowledge, now:
     waiting: list[tuple[Asked, datetime]] = []
     for each in asked:
         verdict = judge(each, certificate, known, now)
-        if isinstance(verdict, Wait) and len(waiting) < MOST_PENDING:
-            waiting.append((each, verdict.until))
-        elif isinstance(verdict, Wait):
-            events.append(_refusal(each.request, Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)))
-        elif isinstance(verdict, Refused):
-            events.append(_refusal(each.request, verdict))
+        if isinstance(verdict, datetime) and len(waiting) < MOST_PENDING:
+            waiting.append((each, verdict))
+        elif not isinstance(verdict, Certificate):
+            excess = Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
+            events.append(_refusal(each.request, excess if isinstance(verdict, datetime) else verdict))
         else:
             granted = _grant(after, each, verdict, known.compromised, now)
             after, events, intents = granted.state, [*events, *granted.events], [*intents, *granted.intents]
@@ -123,11 +115,14 @@ def answer(status: Status | None, asked: Sequence[Asked], known: Knowledge, now:
 
 def judge(
     asked: Asked, certificate: Certificate | None, known: Knowledge, now: datetime
-) -> Certificate | Refused | Wait:
-    """Return the certificate that a request revokes, given that of its case if it is known; or why it does not."""
+) -> Certificate | Refused | datetime:
+    """Return the certificate that a request revokes, given that of its case if it is known; or why it does not.
+
+    Or else when it is judged again: a record that is not read yet may change the result.
+    """
     request, end = asked.request, asked.since + TAKES_EFFECT_WITHIN
     # A certificate may not be read yet. Another account's certificate counts as absent (D1).
-    absent = Wait(end) if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
+    absent = end if now < end else Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
     if request.actor.role is Role.OPERATOR:
         if not _is_the_authoritys(request, certificate, known):
             return Refused(Code.NOT_CONFIRMED, in_case=False)
@@ -137,7 +132,7 @@ def judge(
     if not is_strongly_authenticated(request.actor):
         return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=isinstance(invited_as, Role))
     if isinstance(invited_as, datetime):
-        return Wait(invited_as)
+        return invited_as
     if invited_as is None:
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=False)
     if request.reason is RevocationReason.PRIVILEGE_WITHDRAWN:
