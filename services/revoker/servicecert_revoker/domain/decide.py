@@ -41,9 +41,13 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
         case Proposal() | EnrolledKey(), _:
             return Decision(state)
         case _:
-            decision = _transition(state, happened, known, now)
-            deadlines = (*decision.deadlines, *clock_deadlines(state, decision.state))
-            return Decision(decision.state, _published(decision), decision.intents, deadlines)
+            after = _transition(state, happened, known, now)
+            certificate, events = certificate_of(after.state), after.events
+            if certificate is not None and certificate.second_of is not None:
+                # Its case is about the first certificate (F2).
+                events = tuple(event for event in events if not isinstance(event, CaseEvent))
+            deadlines = (*after.deadlines, *clock_deadlines(state, after.state))
+            return Decision(after.state, events, after.intents, deadlines)
 
 
 def _transition(status: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[Status]:
@@ -71,14 +75,6 @@ def _transition(status: Status | None, happened: Happened, known: Knowledge, now
             return requests.answer(status, pending_of(status), known, now)
         case _:
             return Decision(status)
-
-
-def _published(decision: Decision[Status]) -> tuple[EventData, ...]:
-    """Return the events, of a second certificate without those of a case: its case is about the first one (F2)."""
-    certificate = certificate_of(decision.state)
-    if certificate is None or certificate.second_of is None:
-        return decision.events
-    return tuple(event for event in decision.events if not isinstance(event, CaseEvent))
 
 
 def is_relevant(data: EventData) -> bool:
