@@ -53,9 +53,8 @@ def recalled_result(task: Task, published: PublishedEvents, interval: timedelta)
     if task.kind == PUBLISH:
         return _listed(task.id, task.key, task.data, published, interval)
     if task.kind == CONFIRM:
-        for each in published.following(task.id):
-            if isinstance(each.data, CertificateRevoked):
-                return Confirmed(**dict(task.data), confirmed_at=each.time)
+        revoked = next(published.all_following(task.id, CertificateRevoked), None)
+        return None if revoked is None else Confirmed(**dict(task.data), confirmed_at=revoked.time)
     if task.kind == CERTIFY:
         for each in published.of(task.key):
             if isinstance(each.data, ResponderCertified) and each.data.serial == task.data.serial:
