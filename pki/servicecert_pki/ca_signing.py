@@ -17,32 +17,19 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from . import der
-from .certificate import (
-    ATTRIBUTE_OID,
-    AlternativeNames,
-    CertificateRefused,
-    Contents,
-    Subject,
-    build_tbs,
-    sign_tbs,
-    verify_certificate,
-)
+from .certificate import CertificateRefused, Contents, build_tbs, sign_tbs, verify_certificate
 from .crl import CrlUnsound, ReadBack
 from .crl_reading import is_signed, load
 from .issuer import IssuerInfo
-from .keys import SIGNATURE_ALGORITHM, KeyUnavailable, SigningKey
+from .keys import KeyUnavailable, SigningKey
 from .pkix_lint import lint_certificate
-from .profile import Profile, SubjectField, Usage
+from .read_back import read_contents, read_unsigned, unsigned
 from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs
-from .spki import spki_sha256
+from .spki import spki_of, spki_sha256
 
 T = TypeVar("T")
-
-_USAGE = {ExtendedKeyUsageOID.SERVER_AUTH: Usage.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH: Usage.CLIENT_AUTH}
 
 
 class SigningRefused(Exception):
@@ -81,7 +68,7 @@ def check_service_certificate(
 
 def _difference(tbs: bytes, contents: Contents) -> SigningRefused:
     """Return why the certificate is not the one with these contents."""
-    read, profile = _contents(tbs, contents.issuer, contents.profile), contents.profile
+    read, profile = read_contents(tbs, contents.issuer, contents.profile), contents.profile
     if read is None or not _is_rebuilt(read, tbs):
         return SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")
     if _addresses(read) != _addresses(contents):
@@ -100,7 +87,7 @@ def check_responder(
 
     `tbs` is DER, `now` aware. Its life is at most LONGEST_LIFE, because it cannot be revoked. Raises SigningRefused.
     """
-    read = _read(tbs, issuer)
+    read = read_unsigned(tbs, issuer)
     spki = _spki(read) if read is not None else None
     if read is None or spki is None:
         raise SigningRefused("profile", "The bytes are no certificate of an OCSP responder.")
@@ -115,7 +102,7 @@ def check_responder(
         raise SigningRefused("life", "The certificate of an OCSP responder would be valid for longer than 4 days.")
     if (read.serial_number, spki_sha256(spki), ends) != (serial, key_sha256, not_after.replace(microsecond=0)):
         raise SigningRefused("books", "The bytes have another serial number, validity or key than was ordered.")
-    if findings := lint_certificate(_with_empty_signature(tbs, issuer)):
+    if findings := lint_certificate(unsigned(tbs, issuer)):
         raise SigningRefused("lint", f"The linter finds {', '.join(it.code for it in findings)}.")
     return Checked(issuer, tbs)
 
@@ -158,69 +145,8 @@ def _is_rebuilt(contents: Contents, tbs: bytes) -> bool:
         return False
 
 
-def _contents(tbs: bytes, issuer: IssuerInfo, profile: Profile) -> Contents | None:
-    """Return the contents as another library reads them, None if something is missing."""
-    read = _read(tbs, issuer)
-    spki = _spki(read) if read is not None else None
-    if read is None or spki is None:
-        return None
-    try:
-        extensions = {type(it.value): it.value for it in read.extensions}
-        subject = _subject(read, profile)
-        names = extensions.get(x509.SubjectAlternativeName, x509.SubjectAlternativeName([]))
-        purposes = extensions.get(x509.ExtendedKeyUsage, ())
-        access = {it.access_method: it.access_location.value for it in extensions[x509.AuthorityInformationAccess]}
-        (point,) = extensions[x509.CRLDistributionPoints]
-        (crl_url,) = point.full_name
-        return Contents(
-            profile=profile,
-            issuer=issuer,
-            subject=subject,
-            names=AlternativeNames(
-                tuple(names.get_values_for_type(x509.DNSName)), tuple(names.get_values_for_type(x509.IPAddress))
-            ),
-            usages=frozenset(_USAGE[it] for it in purposes),
-            spki=spki,
-            serial=read.serial_number,
-            not_before=read.not_valid_before_utc,
-            not_after=read.not_valid_after_utc,
-            crl_url=crl_url.value,
-            ca_issuers_url=access[AuthorityInformationAccessOID.CA_ISSUERS],
-            ocsp_url=access.get(AuthorityInformationAccessOID.OCSP),
-        )
-    except (KeyError, TypeError, ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return None
-
-
-def _subject(read: x509.Certificate, profile: Profile) -> Subject:
-    """Return the subject's values, where each attribute occurs once. Raises ValueError or KeyError."""
-    values = {}
-    for it in profile.subject:
-        if it.field is not None:
-            (attribute,) = read.subject.get_attributes_for_oid(x509.ObjectIdentifier(ATTRIBUTE_OID[it.attribute]))
-            values[it.field] = str(attribute.value)
-    return Subject(
-        organisation=values[SubjectField.ORGANISATION],
-        unit=values[SubjectField.UNIT],
-        business_id=values[SubjectField.BUSINESS_ID],
-        common_name=values[SubjectField.COMMON_NAME],
-    )
-
-
-def _read(tbs: bytes, issuer: IssuerInfo) -> x509.Certificate | None:
-    try:
-        return x509.load_der_x509_certificate(_with_empty_signature(tbs, issuer))
-    except (ValueError, x509.InvalidVersion):
-        return None
-
-
-def _with_empty_signature(tbs: bytes, issuer: IssuerInfo) -> bytes:
-    """Return a certificate that no key signed, to be read back."""
-    return der.sequence(tbs, SIGNATURE_ALGORITHM[issuer.family], der.bit_string(bytes(64)))
-
-
 def _spki(read: x509.Certificate) -> bytes | None:
     try:
-        return read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return spki_of(read.public_key())
     except (ValueError, UnsupportedAlgorithm):
         return None

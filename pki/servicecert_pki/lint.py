@@ -1,6 +1,6 @@
-"""The check of a certificate before it is signed (B3): by a second encoder, and by pkilint for each one or each shape.
+"""The check of a certificate before it is signed (B3): read back, and by pkilint for each one or each shape.
 
-A shape is everything that a linter's findings can depend on, apart from what `second_encoder.py` fixes. Certificates
+A shape is everything that a linter's findings can depend on, apart from what `read_back.py` compares. Certificates
 of one shape have the same profile, issuer, key size and usages, and values that differ only in their letters and
 digits. docs/lint.md says what each setting guarantees and why a shape is enough; a test proves it.
 
@@ -20,14 +20,13 @@ from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from . import der
 from .certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs, sign_tbs
 from .issuer import IssuerInfo
 from .keys import SigningKey
 from .pkix_lint import Finding, Severity, lint_certificate
 from .profile import Profile
 from .profile_safety import ProfileUnsafe
-from .second_encoder import SecondEncoder
+from .read_back import difference
 from .software_key import SoftwareKey
 from .spki import KeyFamily, key_size, spki_of
 
@@ -45,8 +44,6 @@ _GENERALIZED_TIME = 2050
 _REHEARSED_SERIAL = 1 << 126
 _REHEARSED_FOR = timedelta(days=1) - timedelta(seconds=1)
 
-_FIELDS = ("version", "serial", "signature", "issuer", "validity", "subject", "key", "extensions")
-
 
 class LintSetting(StrEnum):
     """Which certificates pkilint checks: each one, or the first of each shape in a process."""
@@ -61,7 +58,6 @@ class Linter:
 
     setting: LintSetting
     throw_away: dict[KeyFamily, SigningKey] = field(repr=False)
-    _encoder: SecondEncoder = field(default_factory=SecondEncoder, repr=False)
     _shapes: dict[Shape, tuple[Finding, ...]] = field(default_factory=dict, repr=False)
     _warned: Counter[str] = field(default_factory=Counter, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -86,9 +82,8 @@ class Linter:
 
     def findings(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
         """Return the findings of warning level or worse about `tbs`, the encoded `contents`. They quote no value."""
-        difference = self._compare(contents, tbs)
-        if difference is not None:
-            return (difference,)
+        if (where := difference(contents, tbs)) is not None:
+            return (Finding(Severity.FATAL, "read-back.differs", where),)
         if self.setting is LintSetting.EVERY:
             return self._lint(contents, tbs)
         shape = shape_of(contents)
@@ -97,15 +92,6 @@ class Linter:
             findings = self._lint(contents, tbs)
             self._cache(shape, findings)
         return findings
-
-    def _compare(self, contents: Contents, tbs: bytes) -> Finding | None:
-        try:
-            expected = self._encoder.encode(contents)
-        except (ValueError, TypeError) as fault:
-            return Finding(Severity.FATAL, "second-encoder.refuses", type(fault).__name__)
-        if expected == tbs:
-            return None
-        return Finding(Severity.FATAL, "second-encoder.differs", _first_difference(tbs, expected))
 
     def _lint(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
         return lint_certificate(sign_tbs(tbs, self.throw_away[contents.issuer.family]))
@@ -123,21 +109,6 @@ def throw_away_keys() -> dict[KeyFamily, SigningKey]:
     """Return a new key of each family. RSA 2048 is generated faster than a CA's key and signs by the same algorithm."""
     keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
     return {(key := SoftwareKey(each)).family: key for each in keys}
-
-
-def _first_difference(tbs: bytes, expected: bytes) -> str:
-    """Return the first field in which the two encodings differ."""
-    for name, one, other in zip(_FIELDS, _parts(tbs), _parts(expected), strict=False):
-        if one != other:
-            return name
-    return "length"
-
-
-def _parts(tbs: bytes) -> list[bytes]:
-    try:
-        return [tbs[it.start : it.end] for it in der.members(tbs, der.read(tbs))]
-    except ValueError:
-        return []
 
 
 def shape_of(contents: Contents) -> Shape:

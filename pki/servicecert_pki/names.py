@@ -5,7 +5,7 @@ NameRefused         a name, number or address that cannot be certified; names th
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import idna
@@ -69,6 +69,7 @@ def check_business_id(text: str, field: str = "business_id") -> str:
     return text
 
 
+@lru_cache(maxsize=2048)
 def check_dns_name(text: str, field: str = "dns") -> str:
     """Return a host name in lower case: letters, digits and hyphens, at least two labels, IDN as A-labels.
 

@@ -131,6 +131,9 @@ class Profile:
     extensions: tuple[ExtensionRule, ...]
     digest: str
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def longest(self, field: SubjectField) -> int:
         """Return how many characters the subject's attribute of `field` holds at most."""
         return next(it.longest for it in self.subject if it.field is field)

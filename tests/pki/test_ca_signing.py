@@ -244,7 +244,6 @@ DOORS = {
         "crl.py",
         "ca_certificate.py",
         "ca_signing.py",
-        "second_encoder.py",
         "software_key.py",
         "token_key.py",
         "ocsp_response.py",

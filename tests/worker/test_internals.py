@@ -14,7 +14,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.fetch import FetchRequest
-from servicecert_pki import second_encoder
+from cryptography import x509
+from servicecert_pki import read_back
 from servicecert_schemas import topics
 from servicecert_worker.kafka.internals import (
     assigned_to,
@@ -150,6 +151,8 @@ def test_a_member_that_reads_nothing_yet() -> None:
     assert assigned_to(b"") == set()
 
 
-def test_the_private_name_of_cryptography_that_the_second_encoder_uses() -> None:
-    assert second_encoder._ASN1Type.UTF8String.value == 12
-    assert second_encoder._ASN1Type.PrintableString.value == 19
+def test_the_private_names_of_cryptography_that_certificates_are_read_back_with() -> None:
+    assert read_back._ASN1Type.UTF8String.value == 12
+    assert read_back._ASN1Type.PrintableString.value == 19
+    (attribute,) = x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "FI")])
+    assert attribute._type is read_back._ASN1Type.PrintableString

@@ -247,14 +247,14 @@ def test_B3_every_kind_passes_the_real_checks(
 
 
 def test_B3_mistaken_profile_signs_nothing(context: IssuingContext, accepted: Accepted, linter: Linter) -> None:
-    """A draft that differs from the second encoder's is stopped."""
+    """A draft that reads otherwise than it was meant is stopped."""
 
     def mistaken(contents: Contents, tbs: bytes) -> Sequence[str]:
         return linter(replace(contents, crl_url="http://other.example.fi/x.crl"), tbs)
 
     found = examine_application(replace(context, lint=mistaken), accepted(), SERIAL, NOW)
     assert isinstance(found, Stopped)
-    assert found.findings == ("second-encoder.differs",)
+    assert found.findings == ("read-back.differs",)
 
 
 @pytest.mark.parametrize(
