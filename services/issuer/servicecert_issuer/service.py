@@ -34,7 +34,7 @@ from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, announced, recorded_intents, states
+from .storage.store import CertificateStore, announced, states
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
@@ -72,7 +72,7 @@ async def open_service(
     examine = Examine(context, os.urandom, clock, request_alarm)
     verifier = Verifier(read_public_keys(settings.service_keys))
     accepted = AcceptedApplications(verifier, partial(read_whole, settings.cluster, ACCEPTED_APPLICATIONS))
-    sign = Sign(context, keys, clock, partial(recorded_intents, pool), accepted)
+    sign = Sign(context, keys, clock, partial(states, pool), accepted)
     examine_stopped = ExamineStopped(examine, partial(states, pool), accepted, sign.refused)
     announce = Announce(partial(states, pool))
     yield Service(

@@ -20,7 +20,7 @@ from servicecert_issuer.domain.issuance import Intended, Signed, SigningOrder, S
 from servicecert_issuer.effects.accepted import AcceptedApplications
 from servicecert_issuer.effects.sign import ExamineStopped, Sign
 from servicecert_issuer.storage.prepare import prepare
-from servicecert_issuer.storage.store import CertificateStore, recorded_intents, states
+from servicecert_issuer.storage.store import CertificateStore, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
@@ -68,7 +68,7 @@ class IssuerHarness:
             self.context,
             self.keys,
             lambda: self.now,
-            partial(recorded_intents, self.pool),
+            partial(states, self.pool),
             accepted,
         )
         examine_stopped = ExamineStopped(examine, partial(states, self.pool), accepted, self.sign.refused)
@@ -182,9 +182,9 @@ def signed(
     context: IssuingContext, keys: Mapping[str, SigningKey], intended: Intended, application: ApplicationAccepted
 ) -> Signed:
     """Sign an intent, as the act does."""
-    now = intended.allocated.not_before
+    now = intended.linted.not_before
     checked = check_order(context, SigningOrder.of(intended), intended, application, now)
-    return Signed.by(checked, keys[intended.allocated.issuer])
+    return Signed.by(checked, keys[intended.linted.issuer])
 
 
 class _NoSource:

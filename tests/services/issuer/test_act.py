@@ -237,7 +237,7 @@ def test_f3_f5_a_start_that_is_no_time_of_a_certificate_is_refused(
     linted = examine_application(context, application, draw_serial(os.urandom), now)
     assert isinstance(linted, Linted)
     recorded = Intended.of(linted, application, now + WEEK)
-    planted = replace(recorded, allocated=replace(recorded.allocated, not_before=datetime.max.replace(tzinfo=UTC)))
+    planted = replace(recorded, linted=replace(recorded.linted, not_before=datetime.max.replace(tzinfo=UTC)))
     with pytest.raises(SigningRefused, match="no time of a certificate"):
         check_order(context, SigningOrder.of(planted), planted, application, now)
 

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from servicecert_issuer.domain.announcement import announcement
+from servicecert_issuer.domain.events import announcement
 from servicecert_issuer.domain.examine import IssuingContext
-from servicecert_issuer.domain.issuance import Allocated, Intended, SigningOrder
+from servicecert_issuer.domain.issuance import Intended, Linted, SigningOrder
 from servicecert_issuer.effects.announce import Announce
 from servicecert_issuer.storage.store import announced, states
 from servicecert_pki.keys import SigningKey
@@ -26,19 +26,19 @@ def test_I4_the_announcement_and_the_application_make_the_intent_again(intend: I
     intended, application = intend(), accepted()
     told = announcement(str(application.case_id), SigningOrder.of(intended), intended)
     assert told is not None
-    allocated = Allocated(
+    linted = Linted(
         issuer=told.issuer,
-        serial=int(told.serial, 16),
+        serial=told.serial,
+        tbs=b64decode(told.tbs),
         profile=told.profile,
         profile_version=told.profile_version,
+        partition=told.partition,
         not_before=told.not_before,
         not_after=told.not_after,
         key_sha256=told.key_sha256,
         business_id=told.business_id,
-        tbs=b64decode(told.tbs),
-        partition=told.partition,
     )
-    assert replace(intended, allocated=allocated, sign_by=told.sign_by) == intended
+    assert replace(intended, linted=linted, sign_by=told.sign_by) == intended
     assert told.application_sha256 == application.application_sha256
 
 

@@ -54,7 +54,7 @@ def intended(intend: Callable[..., Intended]) -> Intended:
 
 @pytest.fixture(scope="module")
 def linted(intended: Intended) -> Linted:
-    return Linted(intended.allocated)
+    return intended.linted
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +88,14 @@ def test_B2_accepted_application_is_intended_with_its_exact_bytes(
     linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
     decision = decide(None, event(accepted(), linted), None, NOW)
-    order = SigningOrder(issuer="production-ec", tbs=linted.allocated.tbs, sign_by=NOW + WEEK)
+    order = SigningOrder(issuer="production-ec", tbs=linted.tbs, sign_by=NOW + WEEK)
     assert decision == Decision(Intended.of(linted, accepted(), NOW + WEEK), intents=(Intent("sign", order),))
 
 
 def test_I3_second_accepted_event_changes_nothing(
     settled: State, linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
-    again = Linted(replace(linted.allocated, serial=SERIAL + 1, tbs=b"other"))
+    again = replace(linted, serial="4a", tbs=b"other")
     decision = decide(settled, event(accepted(), again), None, NOW)
     assert decision.state is settled
     assert decision == Decision(settled)
@@ -191,8 +191,8 @@ def test_B2_order_that_was_not_signed_makes_the_serial_void_and_ends_the_case(
         serial=f"{SERIAL:x}",
         serial_decimal=str(SERIAL),
         code="deadline",
-        not_after=intended.allocated.not_after,
-        partition=intended.allocated.partition,
+        not_after=intended.linted.not_after,
+        partition=intended.linted.partition,
     )
     assert refused == IssuingRefused(case_id=accepted().case_id, code="voided", texts=VOIDED.texts)
     assert not decision.intents
@@ -224,7 +224,7 @@ def test_I3_second_signature_is_dropped(intended: Intended, signed: Signed, acce
 
 
 def test_B4_certificate_over_other_bytes_is_never_recorded(intended: Intended, signed: Signed) -> None:
-    other = replace(intended, allocated=replace(intended.allocated, tbs=b"other"))
+    other = replace(intended, linted=replace(intended.linted, tbs=b"other"))
     with pytest.raises(CertificateUnsound, match="differs"):
         Recorded.of(other, signed)
 
@@ -234,9 +234,11 @@ def test_what_it_does_not_wait_for_changes_nothing(settled: State, linted: Linte
     assert decide(settled, result(accepted, Examined(facts=linted)), None, NOW) == Decision(settled)
 
 
-def test_serial_number_is_written_with_two_digits_an_octet(linted: Linted) -> None:
-    assert replace(linted.allocated, serial=0xABC).serial_hex == "0abc"
-    assert replace(linted.allocated, serial=0xABCD).serial_hex == "abcd"
+@pytest.mark.parametrize(("serial", "written"), [(0xABC, "0abc"), (0xABCD, "abcd")])
+def test_serial_number_is_written_with_two_digits_an_octet(
+    intend: Callable[..., Intended], serial: int, written: str
+) -> None:
+    assert intend(serial=serial).linted.serial == written
 
 
 def test_signing_order_survives_its_storage(intended: Intended) -> None:

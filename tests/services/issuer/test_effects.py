@@ -13,13 +13,13 @@ from servicecert_issuer.domain.examine import Examine, IssuingContext, examine_a
 from servicecert_issuer.domain.issuance import (
     Intended,
     Linted,
-    RecordedIntent,
     Refused,
     Signed,
     SigningOrder,
     State,
     Stopped,
     Unsigned,
+    Voided,
 )
 from servicecert_issuer.domain.unissuable import STOPPED
 from servicecert_issuer.effects.accepted import AcceptedApplications
@@ -44,7 +44,7 @@ NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
 WEEK = timedelta(days=7)
 
 
-INTENDED: dict[str, RecordedIntent] = {}
+INTENDED: dict[str, Intended] = {}
 """What the table holds of the orders of these tests, by the hash of their bytes."""
 
 
@@ -53,7 +53,7 @@ def order(context: IssuingContext, application: ApplicationAccepted) -> SigningO
     assert isinstance(facts, Linted)
     intended = Intended.of(facts, application, NOW + WEEK, kept(application))
     made = SigningOrder.of(intended)
-    INTENDED[made.tbs_sha256] = RecordedIntent(intended)
+    INTENDED[made.tbs_sha256] = intended
     return made
 
 
@@ -69,22 +69,22 @@ ACCEPTED = AcceptedApplications(WRITERS.verifier, nowhere)
 
 
 class Signer:
-    """`Sign` with a settable time and recorded intents (`otherwise`). `asked` counts those reads."""
+    """`Sign` with a settable time and what the table has (`otherwise`). `asked` counts those reads."""
 
     def __init__(self, context: IssuingContext, keys: Mapping[str, SigningKey]) -> None:
         self.now = NOW
-        self.otherwise: dict[str, RecordedIntent | None] = {}
+        self.otherwise: dict[str, State | None] = {}
         self.asked = 0
-        self.act = Sign(context, keys, lambda: self.now, self._recorded_intents, ACCEPTED)
+        self.act = Sign(context, keys, lambda: self.now, self._states, ACCEPTED)
 
     async def sign(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         matching = {it.key: INTENDED[it.data.tbs_sha256] for it in tasks if it.data.tbs_sha256 in INTENDED}
         self._recorded = {**matching, **self.otherwise}
         return await self.act(tasks)
 
-    async def _recorded_intents(self, keys: Sequence[str]) -> Mapping[str, RecordedIntent]:
+    async def _states(self, keys: Sequence[str]) -> Mapping[str, State]:
         self.asked += 1
-        return {key: intent for key in keys if (intent := self._recorded[key]) is not None}
+        return {key: state for key in keys if (state := self._recorded[key]) is not None}
 
 
 class Token:
@@ -188,7 +188,7 @@ async def test_B2_order_that_has_an_end_already_is_not_signed_again(
     context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     signer, waiting = Signer(context, ca_keys), task(order(context, accepted()))
-    signer.otherwise = {waiting.key: replace(INTENDED[waiting.data.tbs_sha256], open=False)}
+    signer.otherwise = {waiting.key: Voided(INTENDED[waiting.data.tbs_sha256], "operator")}
     assert await signer.sign([waiting]) == [Done(Unsigned(code="ended"))]
 
 
@@ -209,10 +209,9 @@ async def test_f3_B2_I4_an_order_of_other_bytes_than_are_intended_ends_unsigned_
     assert await signer.act.refusals() == {"other-bytes": 1.0}
 
 
-def changed(recorded: RecordedIntent, **row: Any) -> RecordedIntent:
+def changed(intended: Intended, **row: Any) -> Intended:
     """What the table holds, where somebody changed it."""
-    intended = recorded.intended
-    return replace(recorded, intended=replace(intended, allocated=replace(intended.allocated, **row)))
+    return replace(intended, linted=replace(intended.linted, **row))
 
 
 def planted(context: IssuingContext, tbs: bytes, issuer: str = "production-ec", **row: Any) -> Task:
@@ -239,7 +238,7 @@ async def test_f3_bytes_that_no_row_explains_or_the_linter_finds_fault_with_are_
 ) -> None:
     tbs = order(context, accepted()).tbs
     rows: list[dict[str, Any]] = [
-        {"serial": 78},
+        {"serial": "4e"},
         {"profile": "gone"},
         {"key_sha256": "0" * 64},
         {"business_id": ""},

@@ -132,7 +132,7 @@ async def test_B2_final_write_that_fails_is_repeated_with_the_same_bytes_and_ser
     assert isinstance(recorded, Recorded)
     assert recorded.intended == intended
     assert (await after.published(), await after.intents()) == (["issued"], 0)
-    assert token.signed == [recorded.intended.allocated.tbs] * 2
+    assert token.signed == [recorded.intended.linted.tbs] * 2
 
 
 @pytest.mark.usefixtures("back_end")
@@ -192,7 +192,7 @@ async def test_serial_that_is_taken_is_drawn_again(
     others = [uuid4(), uuid4()]
     await repeating.issue(*(accepted(case_id=other) for other in others))
     states = [await repeating.state(each) for each in (case, *others)]
-    serials = [state.intended.allocated.serial_hex for state in states if isinstance(state, Recorded)]
+    serials = [state.intended.linted.serial for state in states if isinstance(state, Recorded)]
     assert serials == ["41" + "01" * 15, "42" + "02" * 15, "43" + "03" * 15]
     assert await repeating.parked() == 0
     assert any("randomness" in record.message for record in caplog.records)
@@ -382,5 +382,5 @@ async def test_F6_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_
     await issuing
     state = await one.state(case)
     assert isinstance(state, Recorded)
-    assert state.intended.allocated.not_before <= right, "it was examined again"
+    assert state.intended.linted.not_before <= right, "it was examined again"
     assert (await one.published(), await one.parked()) == (["issued"], 0)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.examine import IssuingContext
-from servicecert_issuer.domain.issuance import Intended, Linted, Signed, State, Stopped, Unsigned
+from servicecert_issuer.domain.issuance import Intended, Signed, State, Stopped, Unsigned
 from servicecert_issuer.domain.owed import owed
 from servicecert_issuer.domain.unissuable import unissuable
 from servicecert_pki.authority import Authority
@@ -64,5 +64,5 @@ def test_I3_an_application_that_is_made_again_begins_nothing_anew(
     intend: Callable[..., Intended], accepted: Callable[..., ApplicationAccepted], event: Callable[..., Event]
 ) -> None:
     intended = intend()
-    again = event(accepted(), Linted(intended.allocated))
+    again = event(accepted(), intended.linted)
     assert decide(intended, again, None, NOW).intents == ()

@@ -94,9 +94,9 @@ def test_B1_B2_what_an_earlier_version_intended_is_signed_as_it_was_stored(
         intended = Intended.of(draft, application, SIGN_BY)
         checked = check_order(context, SigningOrder.of(intended), intended, application, NOW)
         signed = Signed.by(checked, ca_keys[checked.issuer.id]).certificate
-        it = intended.allocated
+        it = intended.linted
         moments = (it.not_before.replace(microsecond=0), it.not_after.replace(microsecond=0))
-        stored = StoredCertificate("a", it.issuer, it.serial, *moments, it.key_sha256, it.tbs, signed)
+        stored = StoredCertificate("a", it.issuer, int(it.serial, 16), *moments, it.key_sha256, it.tbs, signed)
         assert recheck(stored, checked.issuer) == ()
         certified.append(x509.load_der_x509_certificate(signed).extensions.get_extension_for_class(x509.KeyUsage))
     assert [it.value.key_encipherment for it in certified] == [True, False]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from servicecert_issuer.domain.announcement import announcement
 from servicecert_issuer.domain.decide import EXAMINE, SIGN
+from servicecert_issuer.domain.events import announcement
 from servicecert_issuer.domain.issuance import Intended, Linted, Recorded, Signed, SigningOrder, Unsigned
 from servicecert_issuer.domain.recall import RECALL
 from servicecert_issuer.domain.recheck_plan import RECHECK
@@ -56,9 +56,8 @@ def test_I4_an_issued_certificate_is_intended_again_with_the_same_bytes(
     events = published(voided(UUID(int=5)), refused(), issued(real))
     facts = RECALL.facts(event(application), events)
     assert isinstance(facts, Linted)
-    it = facts.allocated
-    assert (it.issuer, it.serial_hex, it.partition) == (real.issuer, real.serial, real.partition)
-    assert it.business_id == application.subject.business_id
+    assert (facts.issuer, facts.serial, facts.partition) == (real.issuer, real.serial, real.partition)
+    assert facts.business_id == application.subject.business_id
     intended = Intended.of(facts, application, NOW + timedelta(days=7))
     end = RECALL.result(signing(), events)
     assert isinstance(end, Signed)
@@ -71,7 +70,7 @@ def test_I4_an_announced_certificate_is_intended_with_its_bytes_and_stays_to_be_
     told = example(CertificateIntended, case_id=CASE)
     facts = RECALL.facts(event(accepted()), published(told))
     assert isinstance(facts, Linted)
-    assert (facts.allocated.serial_hex, facts.allocated.tbs) == (told.serial, b64decode(told.tbs))
+    assert (facts.serial, facts.tbs) == (told.serial, b64decode(told.tbs))
     assert RECALL.result(signing(), published(told)) is None
 
 
@@ -115,7 +114,7 @@ def test_D6_a_compromised_key_was_blocked_after_the_last_certificate_for_it_was_
         PublishedEvent(uuid4(), announcement(str(UUID(int=n)), order, intended), NOW + timedelta(hours=n))
         for n in range(3)
     )
-    report = KeyCompromised(key_sha256=intended.allocated.key_sha256, known_at=NOW)
+    report = KeyCompromised(key_sha256=intended.linted.key_sha256, known_at=NOW)
     assert RECALL.decided_after(report, events) == NOW + timedelta(hours=2)
     assert RECALL.decided_after(report.model_copy(update={"key_sha256": "0" * 64}), events) is None
     assert RECALL.decided_after(refused(), events) is None

@@ -14,7 +14,7 @@ import pytest
 from conftest import ServicePool
 from identities import Identities, any_signer
 from servicecert_issuer import service as module
-from servicecert_issuer.domain.announcement import announcement
+from servicecert_issuer.domain.events import announcement
 from servicecert_issuer.domain.issuance import Intended, SigningOrder
 from servicecert_issuer.settings import Settings
 from servicecert_pki.authority import Authority
@@ -57,7 +57,7 @@ async def test_I3_D6_a_key_that_was_reported_after_its_certificate_was_announced
     data = announcement(str(application.case_id), SigningOrder.of(intended), intended)
     id = announcement_id(intent_id(accepted_id, "sign", 0), data.TYPE)
     published = PublishedEvents([PublishedEvent(id, data, NOW + timedelta(hours=1))])
-    report = KeyCompromised(key_sha256=intended.allocated.key_sha256, known_at=NOW)
+    report = KeyCompromised(key_sha256=intended.linted.key_sha256, known_at=NOW)
     partitions = [
         [record(application, "intake", accepted_id, NOW)],
         [record(report, "revoker", uuid4(), NOW + timedelta(minutes=10))],

@@ -13,7 +13,6 @@ from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import (
     Intended,
     Recorded,
-    RecordedIntent,
     Refused,
     SigningOrder,
     State,
@@ -21,7 +20,7 @@ from servicecert_issuer.domain.issuance import (
     Voided,
 )
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
-from servicecert_issuer.storage.store import CertificateStore, recorded_intents
+from servicecert_issuer.storage.store import CertificateStore, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Conflict, FactsInvalid, Stored
@@ -71,7 +70,7 @@ async def test_E3_f3_the_signed_application_is_kept_until_its_case_ends(
     """Also where the release before, or the eraser, writes the end: neither knows the column."""
     record = kept(accepted())
     stopped = Stopped(accepted(), "production-ec", ("pkix.a",), record)
-    bare = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
+    bare = replace(intended, linted=replace(intended.linted, issuer="test-ec"))
     await save(pool, Stored("a", 0, replace(intended, record=record)), Stored("b", 0, stopped), Stored("c", 0, stopped))
     await save(pool, Stored("b", 1, bare))
     assert [each.state.record for each in await load(pool, "a", "b", "c")] == [record] * 3
@@ -129,7 +128,7 @@ async def test_I3_serial_is_unique_in_its_ca(pool: Pool, intended: Intended) -> 
     with pytest.raises(FactsInvalid, match="is taken") as invalid:
         await save(pool, Stored("b", 0, intended))
     assert not invalid.value.replacements
-    other = replace(intended, allocated=replace(intended.allocated, issuer="test-ec"))
+    other = replace(intended, linted=replace(intended.linted, issuer="test-ec"))
     await save(pool, Stored("b", 0, other))
 
 
@@ -205,13 +204,15 @@ async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intende
     order = SigningOrder.of(intended)
     await save(pool, Stored("a", 0, intended), Stored("refused", 0, Refused("x")))
 
-    async def recorded() -> RecordedIntent:
-        (found,) = (await recorded_intents(pool, ["a", "b", "refused"])).values()
-        assert order.is_of(found.intended)
+    async def recorded() -> Intended:
+        found = (await states(pool, ["a", "b", "refused"]))["a"]
+        assert isinstance(found, Intended)
+        assert order.is_of(found)
         return found
 
-    assert await recorded() == RecordedIntent(intended)
+    assert await recorded() == intended
+    assert not (await recorded()).unwanted
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
     assert (await recorded()).unwanted
     await save(pool, Stored("a", 1, Voided(intended, "operator")))
-    assert not (await recorded()).open
+    assert await states(pool, ["a", "b"]) == {"a": Voided(intended, "operator")}

@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from servicecert_pki.ca_signing import Checked, SettingsDiffer, SigningRefused, check_service_certificate
 from servicecert_pki.certificate import CertificateRefused
 from servicecert_pki.names import NameRefused
-from servicecert_pki.spki import spki_sha256
 from servicecert_pki.validity import ValidityRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 
 from .examine import IssuingContext, contents_of, request_faults
-from .issuance import Grant, Intended, SigningOrder
+from .issuance import Grant, Intended, Linted, SigningOrder
 
 _CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clock of the worker that intended may have been ahead."""
@@ -33,7 +32,7 @@ def check_order(
 
     `application` is verified to be intake's. Raise SigningRefused, SettingsDiffer or AuthorityMissing.
     """
-    it = recorded.allocated
+    it = recorded.linted
     if not order.is_of(recorded):
         raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
     profile = context.profiles.find(application.type, it.profile_version)
@@ -43,7 +42,7 @@ def check_order(
         raise SigningRefused("request", f"The certificate request is invalid: {', '.join(faults)}.")
     try:
         moment = min(it.not_before + profile.backdating, now + _CLOCKS_DIFFER)
-        contents = contents_of(context, application, it.serial, moment, it)
+        contents = contents_of(context, application, int(it.serial, 16), moment, it)
         checked = check_service_certificate(order.tbs, contents, context.lint)
     except OverflowError:
         raise SigningRefused("books", "The table has a start that is no time of a certificate.") from None
@@ -60,14 +59,7 @@ def check_order(
         raise SigningRefused("profile", text) from refused
     following = replace(
         recorded,
-        allocated=replace(
-            it,
-            profile=profile.type_id,
-            not_before=contents.not_before,
-            not_after=contents.not_after,
-            key_sha256=spki_sha256(contents.spki),
-            business_id=application.subject.business_id,
-        ),
+        linted=replace(Linted.of(contents, order.tbs), profile_version=it.profile_version),
         grant=Grant.of(application),
         application_sha256=application.application_sha256,
     )

@@ -3,31 +3,50 @@
 from base64 import b64encode
 from uuid import UUID
 
-from servicecert_schemas.certificate import CertificateIssued, CertificateVoided, IssuingRefused, IssuingStopped
+from servicecert_schemas.certificate import (
+    CertificateIntended,
+    CertificateIssued,
+    CertificateVoided,
+    IssuingRefused,
+    IssuingStopped,
+)
 
-from .issuance import Intended, Signed, Stopped, Voided
+from .issuance import Intended, Signed, SigningOrder, State, Stopped, Voided
 from .unissuable import STOPPED, STOPPED_REQUEST, Unissuable
+
+
+def announcement(key: str, order: SigningOrder, state: State | None) -> CertificateIntended | None:
+    """Return what is announced of an order (I4); None where the case intends nothing, or other bytes: not signed.
+
+    Together with its application it is the intent again.
+    """
+    if not isinstance(state, Intended) or not order.is_of(state):
+        return None
+    said = {**vars(state.linted), "tbs": b64encode(order.tbs).decode()}
+    return CertificateIntended(
+        case_id=UUID(key), sign_by=state.sign_by, application_sha256=state.application_sha256, **said
+    )
 
 
 def issued(case_id: UUID, intended: Intended, signed: Signed) -> CertificateIssued:
     """Return the event that a certificate was signed as intended."""
-    allocated, grant = intended.allocated, intended.grant
+    linted, grant = intended.linted, intended.grant
     return CertificateIssued(
         case_id=case_id,
         account_id=grant.account_id,
         decision_id=grant.decision_id,
         type=grant.type,
-        issuer=allocated.issuer,
-        serial=allocated.serial_hex,
-        serial_decimal=str(allocated.serial),
+        issuer=linted.issuer,
+        serial=linted.serial,
+        serial_decimal=str(int(linted.serial, 16)),
         subject=signed.subject,
-        not_before=allocated.not_before,
-        not_after=allocated.not_after,
+        not_before=linted.not_before,
+        not_after=linted.not_after,
         fingerprint=signed.fingerprint,
-        key_sha256=allocated.key_sha256,
-        profile=allocated.profile,
-        profile_version=allocated.profile_version,
-        partition=allocated.partition,
+        key_sha256=linted.key_sha256,
+        profile=linted.profile,
+        profile_version=linted.profile_version,
+        partition=linted.partition,
         certificate=b64encode(signed.certificate).decode(),
         chain=tuple(b64encode(certificate).decode() for certificate in signed.chain),
         due=grant.due,
@@ -38,15 +57,15 @@ def issued(case_id: UUID, intended: Intended, signed: Signed) -> CertificateIssu
 
 def voided(case_id: UUID, void: Voided) -> CertificateVoided:
     """Return the event that an intended certificate became void (B2)."""
-    allocated = void.intended.allocated
+    linted = void.intended.linted
     return CertificateVoided(
         case_id=case_id,
-        issuer=allocated.issuer,
-        serial=allocated.serial_hex,
-        serial_decimal=str(allocated.serial),
+        issuer=linted.issuer,
+        serial=linted.serial,
+        serial_decimal=str(int(linted.serial, 16)),
         code=void.code,
-        not_after=allocated.not_after,
-        partition=allocated.partition,
+        not_after=linted.not_after,
+        partition=linted.partition,
     )
 
 

@@ -13,9 +13,8 @@ from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.key_checks import weaknesses
@@ -24,19 +23,12 @@ from servicecert_pki.partitions import certificate_url, crl_url, partition_of
 from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.serials import draw_serial
-from servicecert_pki.spki import family_of, spki_sha256
+from servicecert_pki.spki import family_of, spki_of
 from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Event
 
-from .issuance import (
-    REQUEST_FINDING,
-    Allocated,
-    Lint,
-    Linted,
-    LintFailed,
-    Stopped,
-)
+from .issuance import REQUEST_FINDING, Lint, Linted, LintFailed, Stopped
 from .unissuable import Unissuable, unissuable
 
 
@@ -107,18 +99,15 @@ def examine_application(
     try:
         if faults := request_faults(b64decode(application.csr)):
             return Stopped(application, _issuer_for(context, application, moment).id, faults)
-        contents = contents_of(context, application, serial, moment)
-        allocated = allocate(contents, application.subject.business_id, partition_of(serial, context.partitions))
+        return Linted.by(contents_of(context, application, serial, moment), context.lint)
+    except LintFailed as failed:
+        return Stopped(application, _issuer_for(context, application, moment).id, failed.findings)
     except ValidityRefused:
         return _refused(context, application, "validity", moment)
     except (CertificateRefused, NameRefused) as refused:
         return _refused(context, application, refused.code, moment)
     except AuthorityMissing:
         return unissuable("no-issuer")
-    try:
-        return Linted.by(allocated, contents, context.lint)
-    except LintFailed as failed:
-        return Stopped(application, allocated.issuer, failed.findings)
 
 
 def _refused(
@@ -158,7 +147,7 @@ def contents_of(
     application: ApplicationAccepted,
     serial: int,
     moment: datetime,
-    intended: Allocated | None = None,
+    intended: Linted | None = None,
 ) -> Contents:
     """Return the certificate's contents: with profile, CA and CRL partition as intended, or those of the moment.
 
@@ -197,9 +186,7 @@ def contents_of(
     )
 
 
-def _profile_of(
-    context: IssuingContext, application: ApplicationAccepted, intended: Allocated | None = None
-) -> Profile:
+def _profile_of(context: IssuingContext, application: ApplicationAccepted, intended: Linted | None = None) -> Profile:
     profile = context.profiles.find(application.type, intended.profile_version if intended else None)
     if profile is None:
         raise CertificateRefused("no-profile", f"There is no profile for {application.type}.")
@@ -210,27 +197,11 @@ def _issuer_of(context: IssuingContext, profile: Profile, spki: bytes, moment: d
     return context.authority.issuer_for(profile.environment, family_of(spki), moment)
 
 
-def allocate(contents: Contents, business_id: str, partition: int) -> Allocated:
-    """Return the draft of the certificate to be signed. Raise CertificateRefused."""
-    return Allocated(
-        issuer=contents.issuer.id,
-        serial=contents.serial,
-        profile=contents.profile.type_id,
-        profile_version=contents.profile.version,
-        not_before=contents.not_before,
-        not_after=contents.not_after,
-        key_sha256=spki_sha256(contents.spki),
-        business_id=business_id,
-        tbs=build_tbs(contents),
-        partition=partition,
-    )
-
-
+@lru_cache(maxsize=500)
 def public_key_of(request: bytes) -> bytes:
     """Return the DER SubjectPublicKeyInfo of a DER request. Raise CertificateRefused with the code `key`."""
     try:
-        key = x509.load_der_x509_csr(request).public_key()
-        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        spki = spki_of(x509.load_der_x509_csr(request).public_key())
         family_of(spki)
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateRefused(NO_KEY, "The request holds neither an RSA nor an EC P-384 key.") from None

@@ -1,7 +1,7 @@
-"""The order of issuing as types (B2 to B4): Allocated -> Linted -> Intended -> Signed -> Recorded.
+"""The order of issuing as types (B2 to B4): Linted -> Intended -> Signed -> Recorded.
 
-An `Allocated` is a draft, a `Linted` a checked draft. It becomes `Intended` in the transaction that stores it; only an
-intent is signed, and only a certificate with the intended bytes is recorded.
+A `Linted` is the bytes to be signed, checked. They become `Intended` in the transaction that stores them; only an
+intent is signed, as its `SigningOrder`, and only a certificate with the intended bytes is recorded.
 
 An intent is signed, with the same bytes and serial number, as soon as its CA's key is available until `sign_by`. After
 that, or on an operator's request, its serial number is void, and nothing more is signed for its case. The single result
@@ -21,36 +21,16 @@ from cryptography import x509
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki import der
 from servicecert_pki.ca_signing import Checked, sign_certificate
-from servicecert_pki.certificate import CertificateUnsound, Contents
+from servicecert_pki.certificate import CertificateUnsound, Contents, build_tbs
 from servicecert_pki.issued import subject_text
 from servicecert_pki.keys import SigningKey
+from servicecert_pki.partitions import FULL, partition_in
+from servicecert_pki.serials import serial_hex
+from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Facts
 from servicecert_worker.core.signed_record import SignedRecord
-
-
-@dataclass(frozen=True, slots=True)
-class Allocated:
-    """A draft: a serial number drawn for an application, and the certificate to be signed (`tbs`, DER)."""
-
-    issuer: str
-    serial: int
-    profile: str
-    profile_version: int
-    not_before: datetime
-    not_after: datetime
-    key_sha256: str
-    business_id: str
-    tbs: bytes
-    partition: int
-
-    @property
-    def serial_hex(self) -> str:
-        """The serial number in lower-case hexadecimal, two digits an octet."""
-        digits = f"{self.serial:x}"
-        return digits if len(digits) % 2 == 0 else f"0{digits}"
-
 
 Lint: TypeAlias = Callable[[Contents, bytes], Sequence[str]]
 """Checks the DER bytes to be signed against the contents. Returns the codes of findings of error level or worse."""
@@ -68,18 +48,44 @@ class LintFailed(Exception):
         self.findings = findings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Linted(Facts):
-    """A draft without findings (B3)."""
+    """A certificate to be signed (`tbs`, DER) without findings (B3), and what its bytes say, as events name it."""
 
-    allocated: Allocated
+    issuer: str
+    serial: str
+    tbs: bytes
+    profile: str
+    profile_version: int
+    partition: int
+    not_before: datetime
+    not_after: datetime
+    key_sha256: str
+    business_id: str
 
     @classmethod
-    def by(cls, allocated: Allocated, contents: Contents, lint: Lint) -> "Linted":
-        """Lint a draft. Raise LintFailed."""
-        if findings := tuple(lint(contents, allocated.tbs)):
+    def by(cls, contents: Contents, lint: Lint) -> "Linted":
+        """Build and lint the certificate with these contents. Raise CertificateRefused, or LintFailed."""
+        tbs = build_tbs(contents)
+        if findings := tuple(lint(contents, tbs)):
             raise LintFailed(findings)
-        return cls(allocated)
+        return cls.of(contents, tbs)
+
+    @classmethod
+    def of(cls, contents: Contents, tbs: bytes) -> "Linted":
+        """Return what is to be signed, with these contents."""
+        return cls(
+            issuer=contents.issuer.id,
+            serial=serial_hex(contents.serial).lower(),
+            tbs=tbs,
+            profile=contents.profile.type_id,
+            profile_version=contents.profile.version,
+            partition=partition_in(contents.crl_url, contents.issuer.id) or FULL,
+            not_before=contents.not_before,
+            not_after=contents.not_after,
+            key_sha256=spki_sha256(contents.spki),
+            business_id=contents.subject.business_id,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +116,22 @@ class Intended:
     """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`.
 
     `application_sha256` is of the application that led to it, `record` is the application as intake has signed it: the
-    act that signs believes nothing else (F3). It is dropped when the intent ends.
+    act that signs believes nothing else (F3). It is dropped when the intent ends. `unwanted`: an operator or a
+    compromised key voids it.
     """
 
-    allocated: Allocated
+    linted: Linted
     grant: Grant
     sign_by: datetime
     application_sha256: str | None = None
     record: SignedRecord | None = field(default=None, compare=False)
+    unwanted: bool = field(default=False, compare=False)
 
     @classmethod
     def of(
         cls, linted: Linted, application: ApplicationAccepted, sign_by: datetime, record: SignedRecord | None = None
     ) -> "Intended":
-        return cls(linted.allocated, Grant.of(application), sign_by, application.application_sha256, record)
+        return cls(linted, Grant.of(application), sign_by, application.application_sha256, record)
 
 
 class SigningOrder(BaseModel):
@@ -144,20 +152,11 @@ class SigningOrder(BaseModel):
 
     def is_of(self, intended: Intended) -> bool:
         """Return whether the order has the CA and the bytes of an intent."""
-        return (self.issuer, self.tbs) == (intended.allocated.issuer, intended.allocated.tbs)
+        return (self.issuer, self.tbs) == (intended.linted.issuer, intended.linted.tbs)
 
     @classmethod
     def of(cls, intended: Intended) -> "SigningOrder":
-        return cls(issuer=intended.allocated.issuer, tbs=intended.allocated.tbs, sign_by=intended.sign_by)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedIntent:
-    """An intent in the table of certificates. `unwanted`: an operator or a compromised key voids it."""
-
-    intended: Intended
-    open: bool = True
-    unwanted: bool = False
+        return cls(issuer=intended.linted.issuer, tbs=intended.linted.tbs, sign_by=intended.sign_by)
 
 
 class Signed(BaseModel):
@@ -216,7 +215,7 @@ class Recorded:
     def of(cls, intended: Intended, signed: Signed) -> "Recorded":
         """Record a signed intent. Raise CertificateUnsound where other bytes were signed (B4)."""
         tbs = next(der.members(signed.certificate, der.read(signed.certificate)))
-        if signed.certificate[tbs.start : tbs.end] != intended.allocated.tbs:
+        if signed.certificate[tbs.start : tbs.end] != intended.linted.tbs:
             raise CertificateUnsound("The signed certificate differs from the intended bytes.")
         return cls(intended, signed.certificate)
 
@@ -256,6 +255,12 @@ class Stopped(Facts):
 
 
 State: TypeAlias = Intended | Recorded | Refused | Voided | Stopped
+
+
+def intent_of(state: State | None) -> Intended | None:
+    """Return the intent of a case, also one that ended."""
+    begun = state.intended if isinstance(state, Recorded | Voided) else state
+    return begun if isinstance(begun, Intended) else None
 
 
 def accepted_digest(state: State) -> str | None:

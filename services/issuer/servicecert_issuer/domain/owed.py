@@ -18,7 +18,7 @@ def owed(case_id: UUID, state: State, at: datetime, chains: Mapping[str, Sequenc
     """
     match state:
         case Recorded(intended=intended, certificate=certificate):
-            signed = Signed.read(certificate, tuple(chains[intended.allocated.issuer]))
+            signed = Signed.read(certificate, tuple(chains[intended.linted.issuer]))
             yield Owed(issued(case_id, intended, signed), at)
         case Voided():
             yield Owed(voided(case_id, state), at)

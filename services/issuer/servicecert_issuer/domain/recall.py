@@ -5,6 +5,7 @@ certificate was published, nothing is signed; if not, the first worker signs the
 """
 
 from base64 import b64decode
+from dataclasses import fields
 from datetime import datetime
 
 from pydantic import BaseModel
@@ -21,7 +22,9 @@ from servicecert_worker.core.decider import Event, Examined, Facts, Recall, Task
 from servicecert_worker.core.published import PublishedEvents
 
 from .decide import EXAMINE, SIGN
-from .issuance import Allocated, Linted, Signed, Unsigned
+from .issuance import Linted, Signed, Unsigned
+
+_SAID = [it.name for it in fields(Linted) if it.name not in ("tbs", "business_id")]
 
 
 def _facts(event: Event, published: PublishedEvents) -> Facts | None:
@@ -44,20 +47,8 @@ def _draft(application: ApplicationAccepted, published: PublishedEvents) -> Lint
 
 def _linted(told: CertificateIntended | CertificateIssued, application: ApplicationAccepted, tbs: bytes) -> Linted:
     """Return the draft that an event tells of, as the issuer checked it then."""
-    return Linted(
-        Allocated(
-            issuer=told.issuer,
-            serial=int(told.serial, 16),
-            profile=told.profile,
-            profile_version=told.profile_version,
-            not_before=told.not_before,
-            not_after=told.not_after,
-            key_sha256=told.key_sha256,
-            business_id=application.subject.business_id,
-            tbs=tbs,
-            partition=told.partition,
-        )
-    )
+    said = {name: getattr(told, name) for name in _SAID}
+    return Linted(tbs=tbs, business_id=application.subject.business_id, **said)
 
 
 def _result(task: Task, published: PublishedEvents) -> BaseModel | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from servicecert_schemas.certificate import CertificateIntended
 from servicecert_worker.core.decider import Task
 
-from ..domain.announcement import announcement
+from ..domain.events import announcement
 from ..domain.issuance import State
 
 

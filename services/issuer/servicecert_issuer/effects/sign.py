@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from servicecert_pki.authority import AuthorityMissing
 from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
@@ -20,11 +21,14 @@ from servicecert_worker.observe.logs import about
 
 from ..domain.act import check_order
 from ..domain.examine import Examine, IssuingContext
-from ..domain.issuance import RecordedIntent, Signed, SigningOrder, State, Stopped, Unsigned
+from ..domain.issuance import Intended, Signed, SigningOrder, State, Stopped, Unsigned, intent_of
 from ..domain.unissuable import STOPPED
 from .accepted import AcceptedApplications
 
 log = logging.getLogger(__name__)
+
+States: TypeAlias = Callable[[Sequence[str]], Awaitable[Mapping[str, State]]]
+"""Returns the cases that the table of certificates has, by their ids."""
 
 _AFTER_ALARM = timedelta(minutes=1)
 
@@ -40,7 +44,7 @@ class Sign:
     """Check, sign and verify orders in a thread, so that the event loop stays free.
 
     Repeating an order signs the same bytes: the first recorded signature counts. Expired and voided orders are not
-    signed. Bytes that differ from `recorded_intents`, or from what follows from the `accepted` application, are
+    signed. Bytes that differ from the cases' `states`, or from what follows from the `accepted` application, are
     refused, with an alarm, and end void (B2, F3): no turn wrote those. Without such an application an order waits, with
     an alarm.
     """
@@ -48,17 +52,18 @@ class Sign:
     context: IssuingContext
     keys: Mapping[str, SigningKey]
     clock: Callable[[], datetime]
-    recorded_intents: Callable[[Sequence[str]], Awaitable[Mapping[str, RecordedIntent]]]
+    states: States
     accepted: AcceptedApplications
     unavailable: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         now = self.clock()
-        recorded = await self.recorded_intents([task.key for task in tasks])
-        applications = await self.accepted({key: it.intended.record for key, it in recorded.items() if it.open})
+        states = await self.states([task.key for task in tasks])
+        open_ = {key: it.record for key, it in states.items() if isinstance(it, Intended)}
+        applications = await self.accepted(open_)
         return await asyncio.to_thread(
-            lambda: [self._logged(task, recorded.get(task.key), applications.get(task.key), now) for task in tasks]
+            lambda: [self._logged(task, states.get(task.key), applications.get(task.key), now) for task in tasks]
         )
 
     async def unavailable_keys(self) -> Mapping[str, float]:
@@ -70,28 +75,29 @@ class Sign:
         return {code: float(count) for code, count in self.refused.items()}
 
     def _logged(
-        self, task: Task, recorded: RecordedIntent | None, application: ApplicationAccepted | None, now: datetime
+        self, task: Task, state: State | None, application: ApplicationAccepted | None, now: datetime
     ) -> Outcome:
         with about(task):
-            return self._finish(task, recorded, application, now)
+            return self._finish(task, state, application, now)
 
     def _finish(
-        self, task: Task, recorded: RecordedIntent | None, application: ApplicationAccepted | None, now: datetime
+        self, task: Task, state: State | None, application: ApplicationAccepted | None, now: datetime
     ) -> Outcome:
         """Return the single outcome of an order, signed or not (B2)."""
         order: SigningOrder = task.data
-        if recorded is None:
+        intended = intent_of(state)
+        if intended is None:
             return self._refuse(task, SigningRefused("other-bytes", "The table of certificates intends nothing here."))
-        if order.is_of(recorded.intended):
-            if not recorded.open:
+        if order.is_of(intended):
+            if intended is not state:
                 return Done(Unsigned(code="ended"))
-            if recorded.unwanted or (order.sign_by is not None and now > order.sign_by):
-                return Done(Unsigned(code="operator" if recorded.unwanted else "deadline"))
+            if intended.unwanted or (order.sign_by is not None and now > order.sign_by):
+                return Done(Unsigned(code="operator" if intended.unwanted else "deadline"))
         if application is None:
             _alarm(self.refused, task, order.issuer, _UNSIGNED, _UNSIGNED_TEXT)
             return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
         try:
-            checked = check_order(self.context, order, recorded.intended, application, now)
+            checked = check_order(self.context, order, intended, application, now)
             signed = Done(Signed.by(checked, key_of(order.issuer, self.keys)))
         except SettingsDiffer as differ:
             log.error("alarm: an intended certificate waits for other settings: %s", differ, extra={"key": task.key})
@@ -129,7 +135,7 @@ class ExamineStopped:
     """
 
     examine: Examine
-    states: Callable[[Sequence[str]], Awaitable[Mapping[str, State]]]
+    states: States
     accepted: AcceptedApplications
     refused: Counter[str]
 

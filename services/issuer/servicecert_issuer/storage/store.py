@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -14,42 +15,15 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateInte
 from servicecert_worker.core.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
 from servicecert_worker.core.signed_record import SignedRecord
 
-from ..domain.issuance import (
-    Allocated,
-    Grant,
-    Intended,
-    Recorded,
-    RecordedIntent,
-    Refused,
-    State,
-    Stopped,
-    Voided,
-)
+from ..domain.issuance import Grant, Intended, Linted, Recorded, Refused, State, Stopped, Voided
 from ..domain.unissuable import KEY_COMPROMISED, KEY_OF_ANOTHER
 from . import QUERIES
 
 _GRANT = TypeAdapter(Grant)
+_LINTED = tuple(it.name for it in fields(Linted))
 _BEGUN = (
-    "key",
-    "version",
-    "state",
-    "issuer",
-    "serial",
-    "tbs",
-    "profile",
-    "profile_version",
-    "partition",
-    "not_before",
-    "not_after",
-    "key_sha256",
-    "business_id",
-    "sign_by",
-    "grant",
-    "refusal",
-    "application",
-    "findings",
-    "application_sha256",
-    "record",
+    *("key", "version", "state", *_LINTED, "sign_by", "grant", "refusal"),
+    *("application", "findings", "application_sha256", "record"),
 )
 _ENDED = ("key", "version", "state", "certificate", "refusal")
 
@@ -84,18 +58,6 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
         text = "A key was reported as compromised meanwhile."
         return FactsInvalid(text, MappingProxyType({violation.detail: KEY_COMPROMISED}))
     return violation
-
-
-async def recorded_intents(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, RecordedIntent]:
-    """Return the recorded intents of cases, by case."""
-    recorded = {}
-    for row in await pool.fetch(QUERIES["load"], list(keys)):
-        match _state(row):
-            case Intended() as intended:
-                recorded[row["key"]] = RecordedIntent(intended, unwanted=row["unwanted"])
-            case Recorded(intended=intended) | Voided(intended=intended):
-                recorded[row["key"]] = RecordedIntent(intended, open=False)
-    return recorded
 
 
 async def states(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, State]:
@@ -135,20 +97,11 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "application_sha256": stopped.application.application_sha256,
                 "record": _text(stopped.record),
             }
-        case Intended(allocated=it) as intended:
+        case Intended() as intended:
             return {
                 **row,
                 "state": "intended",
-                "issuer": it.issuer,
-                "serial": it.serial_hex,
-                "tbs": it.tbs,
-                "profile": it.profile,
-                "profile_version": it.profile_version,
-                "partition": it.partition,
-                "not_before": it.not_before,
-                "not_after": it.not_after,
-                "key_sha256": it.key_sha256,
-                "business_id": it.business_id,
+                **vars(intended.linted),
                 "sign_by": intended.sign_by,
                 "grant": _GRANT.dump_json(intended.grant).decode(),
                 "application_sha256": intended.application_sha256,
@@ -178,22 +131,12 @@ def _state(row: Record) -> State:
             application = ApplicationAccepted.model_validate_json(row["application"])
             return Stopped(application, row["issuer"], tuple(json.loads(row["findings"])), record)
     intended = Intended(
-        Allocated(
-            issuer=row["issuer"],
-            serial=int(row["serial"], 16),
-            profile=row["profile"],
-            profile_version=row["profile_version"],
-            not_before=row["not_before"],
-            not_after=row["not_after"],
-            key_sha256=row["key_sha256"],
-            business_id=row["business_id"],
-            tbs=row["tbs"],
-            partition=row["partition"],
-        ),
+        Linted(**{name: row[name] for name in _LINTED}),
         _GRANT.validate_json(row["grant"]),
         row["sign_by"],
         row["application_sha256"],
         record,
+        row["unwanted"],
     )
     match row["state"]:
         case "intended":
