@@ -42,7 +42,6 @@ _KEY_USAGE = x509.KeyUsage(
 
 
 def root_name(environment: Environment, family: KeyFamily, *, trial: bool) -> x509.Name:
-    """Return the subject of a root."""
     return _name(f"Root CA {environment.capitalize()} {_KEY[family]}", trial)
 
 

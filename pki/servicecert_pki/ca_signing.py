@@ -138,7 +138,6 @@ def _check_key(issuer: IssuerInfo, key: SigningKey) -> None:
 
 
 def _is_rebuilt(contents: Contents, tbs: bytes) -> bool:
-    """Return whether the profile allows the contents, and builds exactly these bytes from them."""
     try:
         return build_tbs(contents) == tbs
     except CertificateRefused:

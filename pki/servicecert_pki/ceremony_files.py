@@ -62,7 +62,6 @@ def open_root(offline: Path, id: str, passphrase: bytes) -> tuple[x509.Certifica
 
 
 def second(now: datetime) -> datetime:
-    """Return the time in UTC, truncated to the second."""
     return now.astimezone(UTC).replace(microsecond=0)
 
 

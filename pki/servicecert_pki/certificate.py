@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
-from . import der, extensions
+from . import der
+from .extensions import distribution_point_name, extension, uri
 from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
 from .names import (
@@ -24,7 +25,7 @@ from .names import (
     check_subject_text,
     server_common_name,
 )
-from .profile import Attribute, ExtensionName, Profile, StringType, SubjectField, Usage
+from .profile import Attribute, ExtensionName, KeyUsage, Profile, StringType, SubjectField, Usage
 from .serials import LARGEST_SERIAL
 from .spki import family_of, key_identifier
 from .validity import validity
@@ -32,7 +33,7 @@ from .validity import validity
 _URL = re.compile(r"http://[!-~]+")
 
 _STRING_TYPE = {StringType.PRINTABLE: der.PRINTABLE_STRING, StringType.UTF8: der.UTF8_STRING}
-ATTRIBUTE_OID = {
+_ATTRIBUTE_OID = {
     Attribute.COUNTRY: "2.5.4.6",
     Attribute.ORGANISATION: "2.5.4.10",
     Attribute.UNIT: "2.5.4.11",
@@ -50,6 +51,9 @@ _EXTENSION_OID = {
     ExtensionName.CRL_DISTRIBUTION_POINTS: "2.5.29.31",
     ExtensionName.AUTHORITY_INFORMATION_ACCESS: "1.3.6.1.5.5.7.1.1",
 }
+# The bit numbers of RFC 5280, 4.2.1.3, and the key purposes of 4.2.1.12.
+_KEY_USAGE_BIT = {KeyUsage.DIGITAL_SIGNATURE: 0, KeyUsage.NON_REPUDIATION: 1, KeyUsage.KEY_ENCIPHERMENT: 2}
+_PURPOSE = {Usage.SERVER_AUTH: "1.3.6.1.5.5.7.3.1", Usage.CLIENT_AUTH: "1.3.6.1.5.5.7.3.2"}
 
 
 class CertificateRefused(ValueError):
@@ -102,11 +106,7 @@ class Contents:
 
 
 def build_tbs(contents: Contents) -> bytes:
-    """Return the DER TBSCertificate (RFC 5280, 4.1); raises CertificateRefused.
-
-    The bytes are not built by `cryptography`: its builder counts a common name's limit in UTF-8 bytes and accepts
-    an organisation that is too long.
-    """
+    """Return the DER TBSCertificate (RFC 5280, 4.1); raises CertificateRefused."""
     check_contents(contents)
     return tbs_of(
         contents.issuer,
@@ -115,7 +115,7 @@ def build_tbs(contents: Contents) -> bytes:
         subject_name(contents.profile, contents.subject),
         contents.spki,
         *(
-            extensions.extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
+            extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
             for it in contents.profile.extensions
         ),
     )
@@ -138,26 +138,33 @@ def tbs_of(
 
 
 def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
-    profile = contents.profile
+    """Return the DER value of an extension (RFC 5280, 4.2.1 and 4.2.2)."""
+    profile, names = contents.profile, contents.names
     match name:
         case ExtensionName.AUTHORITY_KEY_IDENTIFIER:
             return contents.issuer.authority_key_identifier
         case ExtensionName.SUBJECT_KEY_IDENTIFIER:
-            return extensions.subject_key_identifier(key_identifier(contents.spki))
+            return der.tlv(der.OCTET_STRING, key_identifier(contents.spki))
         case ExtensionName.KEY_USAGE:
-            return extensions.key_usage(profile.key_usage(contents.issuer.family, contents.usages))
+            bits = profile.key_usage(contents.issuer.family, contents.usages)
+            return der.named_bits(*(_KEY_USAGE_BIT[it] for it in bits))
         case ExtensionName.EXTENDED_KEY_USAGE:
-            return extensions.extended_key_usage(contents.usages)
+            return der.sequence(*map(der.oid, sorted(_PURPOSE[it] for it in contents.usages)))
         case ExtensionName.CERTIFICATE_POLICIES:
-            return extensions.certificate_policies(profile.policy)
+            return der.sequence(der.sequence(der.oid(profile.policy)))
         case ExtensionName.SUBJECT_ALTERNATIVE_NAME:
-            return extensions.subject_alternative_name(contents.names.dns, contents.names.ip)
+            hosts = [der.tlv(0x82, it.encode("ascii")) for it in names.dns]
+            return der.sequence(*hosts, *(der.tlv(0x87, it.packed) for it in names.ip))
         case ExtensionName.BASIC_CONSTRAINTS:
-            return extensions.end_entity()
+            # CA:FALSE is the default and is not written.
+            return der.sequence()
         case ExtensionName.CRL_DISTRIBUTION_POINTS:
-            return extensions.crl_distribution_points(contents.crl_url)
+            return der.sequence(der.sequence(distribution_point_name(contents.crl_url)))
         case ExtensionName.AUTHORITY_INFORMATION_ACCESS:
-            return extensions.authority_information_access(contents.ca_issuers_url, contents.ocsp_url)
+            methods = (("1.3.6.1.5.5.7.48.1", contents.ocsp_url), ("1.3.6.1.5.5.7.48.2", contents.ca_issuers_url))
+            return der.sequence(
+                *(der.sequence(der.oid(method), uri(url)) for method, url in methods if url is not None)
+            )
 
 
 def subject_name(profile: Profile, subject: Subject) -> bytes:
@@ -168,7 +175,7 @@ def subject_name(profile: Profile, subject: Subject) -> bytes:
             der.tlv(
                 der.SET,
                 der.sequence(
-                    der.oid(ATTRIBUTE_OID[it.attribute]),
+                    der.oid(_ATTRIBUTE_OID[it.attribute]),
                     der.tlv(_STRING_TYPE[it.string], (values[it.field] if it.field else it.text).encode()),
                 ),
             )

@@ -119,7 +119,6 @@ class CrlHead:
 
     @property
     def algorithm(self) -> bytes:
-        """The DER AlgorithmIdentifier of the signature."""
         return SIGNATURE_ALGORITHM[self.issuer.family]
 
     def around(self, size: int) -> tuple[bytes, bytes]:

@@ -34,7 +34,6 @@ def tlv(tag: int, *parts: bytes) -> bytes:
 
 
 def sequence(*parts: bytes) -> bytes:
-    """Encode a SEQUENCE of already encoded `parts`."""
     return tlv(SEQUENCE, *parts)
 
 
@@ -124,6 +123,11 @@ def members(encoded: bytes, element: Element) -> Iterator[Element]:
         member = read(encoded, start, element.end)
         yield member
         start = member.end
+
+
+def parts(encoded: bytes) -> list[bytes]:
+    """Return the encodings of the values inside a constructed one; raises ValueError like `read`."""
+    return [encoded[it.start : it.end] for it in members(encoded, read(encoded))]
 
 
 def check_strict(encoded: bytes) -> Element:

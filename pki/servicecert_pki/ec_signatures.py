@@ -12,7 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from .spki import spki_of
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,7 @@ def _accepts(key: ec.EllipticCurvePublicKey, signature: bytes, digest: bytes) ->
     # Here, because it takes 70 ms, and most commands verify nothing.
     from awscrt.crypto import EC
 
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     try:
-        return bool(EC.new_key_from_der_data(spki).verify(digest, signature))
+        return bool(EC.new_key_from_der_data(spki_of(key)).verify(digest, signature))
     except (RuntimeError, ValueError):
         return False

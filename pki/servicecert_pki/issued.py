@@ -11,7 +11,6 @@ from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
 from .certificate import CertificateUnsound, fingerprint, verify_certificate
@@ -19,7 +18,7 @@ from .issuer import IssuerInfo
 from .keys import PublicKey
 from .partitions import partition_in
 from .serials import serial_hex
-from .spki import spki_sha256
+from .spki import spki_of, spki_sha256
 
 _CHAINS = 64
 """So many checked chains are remembered; each CA's generation has one."""
@@ -59,7 +58,6 @@ def read_certificate(encoded: bytes) -> tuple[x509.Certificate, IssuedCertificat
     """Return a DER certificate and its values. Raises CertificateUntrusted."""
     try:
         read = x509.load_der_x509_certificate(encoded)
-        spki = read.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return read, IssuedCertificate(
             serial=serial_hex(read.serial_number).lower(),
             serial_decimal=str(read.serial_number),
@@ -67,7 +65,7 @@ def read_certificate(encoded: bytes) -> tuple[x509.Certificate, IssuedCertificat
             not_before=read.not_valid_before_utc,
             not_after=read.not_valid_after_utc,
             fingerprint=fingerprint(encoded),
-            key_sha256=spki_sha256(spki),
+            key_sha256=spki_sha256(spki_of(read.public_key())),
             crl_url=_crl_url(read),
         )
     except (
@@ -130,7 +128,6 @@ def _check_link(encoded: bytes, child: x509.Certificate, parent: x509.Certificat
 
 
 def subject_text(read: x509.Certificate) -> str:
-    """Return a certificate's subject as RFC 4514 text."""
     return read.subject.rfc4514_string({NameOID.SERIAL_NUMBER: "serialNumber"})
 
 

@@ -61,7 +61,6 @@ class IssuerInfo:
         )
 
     def allows(self, policy: str) -> bool:
-        """Return whether the chain of a certificate with this policy is valid for it."""
         return bool(self.policies & {policy, ANY_POLICY})
 
     @cached_property

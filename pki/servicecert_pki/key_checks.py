@@ -75,7 +75,6 @@ def _prime(key: PublicKey) -> tuple[CsrFault, ...]:
 
 
 def _modulus(key: PublicKey) -> int | None:
-    """Return the modulus of an RSA key whose size is worth a check."""
     return key.public_numbers().n if isinstance(key, rsa.RSAPublicKey) and key.key_size <= LARGEST_RSA else None
 
 

@@ -61,5 +61,4 @@ class TokenStore:
 
 
 def token_label(prefix: str, environment: Environment) -> str:
-    """Return the label of the token that holds an environment's keys."""
     return f"{prefix}-{environment}"

@@ -71,7 +71,6 @@ def key_of(issuer: str, keys: Mapping[str, SigningKey]) -> SigningKey:
 
 
 def family_of_key(key: PublicKey) -> KeyFamily:
-    """Return the family of a public key object."""
     return KeyFamily.RSA if isinstance(key, rsa.RSAPublicKey) else KeyFamily.EC
 
 

@@ -64,7 +64,6 @@ class Linter:
 
     @classmethod
     def with_new_keys(cls, setting: LintSetting) -> "Linter":
-        """Return a linter with new throw-away keys."""
         return cls(setting, throw_away_keys())
 
     def __call__(self, contents: Contents, tbs: bytes) -> Sequence[str]:

@@ -79,7 +79,6 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Replace the manifest atomically."""
     write_whole(directory / MANIFEST, manifest.model_dump_json(indent=2).encode() + b"\n")
 
 

@@ -38,7 +38,6 @@ class Fault(IntEnum):
 
 
 def fault_response(fault: Fault) -> bytes:
-    """Return the DER OCSPResponse of an error."""
     return der.sequence(der.tlv(_ENUMERATED, bytes((fault,))))
 
 

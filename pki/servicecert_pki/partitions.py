@@ -25,7 +25,6 @@ def partition_of(serial: int, partitions: int) -> int:
 
 
 def crl_name(issuer: str, partition: int) -> str:
-    """Return the file name of a list."""
     return f"{issuer}.crl" if partition == FULL else f"{issuer}.{partition}.crl"
 
 

@@ -143,7 +143,6 @@ class Profile:
         return key_size(spki) in self.keys[family_of(spki)].sizes
 
     def key_usage(self, family: KeyFamily, usages: Collection[str]) -> frozenset[KeyUsage]:
-        """Return the key usage of a certificate with these extended key usages."""
         return frozenset(bit for bit, needs in self.keys[family].usage.items() if needs is None or needs in usages)
 
     def years_on(self, day: date) -> int:

@@ -45,7 +45,6 @@ class Action:
 
     @classmethod
     def requested(cls, id: str, place: str, request: x509.CertificateSigningRequest) -> "Action":
-        """Return the record of a new key and its request."""
         return cls(
             "request",
             id,

@@ -69,7 +69,7 @@ def read_contents(tbs: bytes, issuer: IssuerInfo, profile: Profile) -> Contents 
     if read is None:
         return None
     try:
-        _, _, algorithm, name, _, _, spki, _ = (tbs[it.start : it.end] for it in der.members(tbs, der.read(tbs)))
+        _, _, algorithm, name, _, _, spki, _ = der.parts(tbs)
         extensions = {_EXTENSION[type(it.value)]: it.value for it in read.extensions}
         contents = _contents(read, spki, extensions, issuer, profile)
         its_name, its_key = _ca(issuer.certificate_der)

@@ -24,7 +24,6 @@ class SoftwareKey(SigningKey):
     _key: PrivateKey
 
     def public_key(self) -> PublicKey:
-        """See `SigningKey.public_key`."""
         return self._key.public_key()
 
     def sign(self, *parts: bytes) -> bytes:

@@ -34,7 +34,6 @@ _ALGORITHM = {
 
 
 def spki_of(key: PublicKeyTypes) -> bytes:
-    """Return the DER SubjectPublicKeyInfo of a public key."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 

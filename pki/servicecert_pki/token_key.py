@@ -108,7 +108,6 @@ class Token:
         return result
 
     def login(self) -> None:
-        """Log in, or raise KeyUnavailable."""
         self.use(lambda _: None)
 
     def _once(self, call: Callable[[_Session], T], writing: bool) -> T:
@@ -193,7 +192,6 @@ class TokenKey(SigningKey):
     _public_key: PublicKey
 
     def public_key(self) -> PublicKey:
-        """See `SigningKey.public_key`."""
         return self._public_key
 
     def sign(self, *parts: bytes) -> bytes:

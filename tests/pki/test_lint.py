@@ -114,7 +114,7 @@ def test_B3_an_issuer_of_another_name_or_key_is_seen_by_its_own_certificate(
 @pytest.mark.parametrize(
     ("table", "changes"),
     [
-        ("ATTRIBUTE_OID", {Attribute.UNIT: "2.5.4.10", Attribute.ORGANISATION: "2.5.4.11"}),
+        ("_ATTRIBUTE_OID", {Attribute.UNIT: "2.5.4.10", Attribute.ORGANISATION: "2.5.4.11"}),
         ("_STRING_TYPE", {StringType.UTF8: der.PRINTABLE_STRING}),
         ("_EXTENSION_OID", {ExtensionName.SUBJECT_ALTERNATIVE_NAME: "2.5.29.18"}),
     ],

@@ -70,7 +70,6 @@ def voided(case_id: UUID, void: Voided) -> CertificateVoided:
 
 
 def refused(case_id: UUID, reason: Unissuable) -> IssuingRefused:
-    """Return the event that a case gets no certificate."""
     return IssuingRefused(case_id=case_id, code=reason.code, texts=reason.texts)
 
 

@@ -48,7 +48,6 @@ class IssuingContext:
         return self.addresses_in(issuer, partition_of(serial, self.partitions))
 
     def addresses_in(self, issuer: IssuerInfo, partition: int) -> tuple[str, str, str | None]:
-        """Return the URLs for a certificate in this partition."""
         return (
             crl_url(self.base_url, issuer.id, partition),
             certificate_url(self.base_url, issuer.id),

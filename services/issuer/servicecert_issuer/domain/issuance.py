@@ -151,7 +151,6 @@ class SigningOrder(BaseModel):
         return sha256(self.tbs).hexdigest()
 
     def is_of(self, intended: Intended) -> bool:
-        """Return whether the order has the CA and the bytes of an intent."""
         return (self.issuer, self.tbs) == (intended.linted.issuer, intended.linted.tbs)
 
     @classmethod
@@ -214,8 +213,7 @@ class Recorded:
     @classmethod
     def of(cls, intended: Intended, signed: Signed) -> "Recorded":
         """Record a signed intent. Raise CertificateUnsound where other bytes were signed (B4)."""
-        tbs = next(der.members(signed.certificate, der.read(signed.certificate)))
-        if signed.certificate[tbs.start : tbs.end] != intended.linted.tbs:
+        if der.parts(signed.certificate)[0] != intended.linted.tbs:
             raise CertificateUnsound("The signed certificate differs from the intended bytes.")
         return cls(intended, signed.certificate)
 
@@ -250,7 +248,6 @@ class Stopped(Facts):
 
     @property
     def is_by_request(self) -> bool:
-        """Return whether intake accepted a request that is invalid."""
         return any(finding.startswith(REQUEST_FINDING) for finding in self.findings)
 
 

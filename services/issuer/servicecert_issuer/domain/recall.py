@@ -39,9 +39,7 @@ def _draft(application: ApplicationAccepted, published: PublishedEvents) -> Lint
                 return _linted(intended, application, b64decode(intended.tbs))
             case CertificateIssued() as issued:
                 # Issued before intents were announced.
-                certificate = b64decode(issued.certificate)
-                tbs = next(der.members(certificate, der.read(certificate)))
-                return _linted(issued, application, certificate[tbs.start : tbs.end])
+                return _linted(issued, application, der.parts(b64decode(issued.certificate))[0])
     return None
 
 

@@ -121,7 +121,6 @@ class Sign:
         return Done(Unsigned(code=refused.code))
 
     def _log_unavailable(self, issuer: str) -> None:
-        """Log once when a key becomes unavailable."""
         if issuer not in self.unavailable:
             self.unavailable.add(issuer)
             log.error("The key of %s is unavailable: its certificates wait until it is back", issuer)

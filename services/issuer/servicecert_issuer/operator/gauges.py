@@ -9,7 +9,6 @@ Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
 
 
 def gauges(keys_away: Read, refusals: Read, warnings: Read, invalid_requests: Read) -> tuple[Gauge, ...]:
-    """Return the gauges with the readers of their values."""
     return (
         Gauge(
             "servicecert_ca_key_away",

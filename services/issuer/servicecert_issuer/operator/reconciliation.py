@@ -102,7 +102,6 @@ class PublishedOutcomes:
         self.count = len(self._ends)
 
     def add_standing(self, event: StandingChanged) -> None:
-        """Add an event for OCSP responders."""
         if event.standing is Standing.REVOKED:
             self._revoked.add((event.issuer, event.serial))
 
@@ -123,5 +122,4 @@ class PublishedOutcomes:
 
 
 def sentences(differences: list[Difference]) -> Iterator[str]:
-    """Yield a sentence for each difference."""
     return (f"{each.key} {each.words}" for each in differences)

@@ -61,7 +61,6 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
 
 
 async def states(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, State]:
-    """Return the states of cases, by case."""
     return {row["key"]: _state(row) for row in await pool.fetch(QUERIES["load"], list(keys))}
 
 

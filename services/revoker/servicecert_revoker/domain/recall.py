@@ -36,15 +36,13 @@ def recalled_facts(event: Event, published: PublishedEvents) -> Facts | None:
 
 
 def _order(certified: ResponderCertified) -> CertifyOrder:
-    certificate = b64decode(certified.certificate)
-    tbs = next(der.members(certificate, der.read(certificate)))
     return CertifyOrder(
         environment=certified.environment,
         key_sha256=certified.key_sha256,
         issuer=certified.issuer,
         serial=certified.serial,
         not_after=certified.not_after,
-        tbs=certificate[tbs.start : tbs.end],
+        tbs=der.parts(b64decode(certified.certificate))[0],
     )
 
 
