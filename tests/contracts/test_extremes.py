@@ -12,6 +12,7 @@ from contextlib import suppress
 from copy import deepcopy
 from datetime import timedelta
 from functools import cache, partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -133,9 +134,8 @@ def states(service: str) -> tuple[Any, ...]:
 
 
 def is_relevant(service: str, event: Event) -> bool:
-    if service == "intake":
-        return intake.is_relevant(event.data)
-    return notifier.is_relevant(event.data) if service == "notifier" else event.data.TYPE in TOPIC_OF
+    rules = import_module(f"servicecert_{service}.domain.decide")
+    return type(event.data) in rules.HANDLERS and (service != "notifier" or notifier.concerns(event.data))
 
 
 def event_of(extreme: Extreme) -> Event | Poison:

@@ -29,6 +29,7 @@ from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import Knowledge as IntakeKnowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
 from servicecert_intake.domain.rules.application import JudgedCsr
+from servicecert_issuer.domain.decide import HANDLERS as ISSUER_HANDLERS
 from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.unissuable import unissuable
 from servicecert_notifier.domain import decide as notifier
@@ -39,6 +40,7 @@ from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.crl import Reason
 from servicecert_pki.profiles import load_profiles
 from servicecert_revoker.domain.crl_entries import entry
+from servicecert_revoker.domain.decide import HANDLERS
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.status import Entered
@@ -113,7 +115,7 @@ def intake_after(told: Story) -> tuple[Case, list[EventData]]:
     known, stored, case = IntakeKnowledge(NO_REGISTERS, accounts(told)), TypeAdapter(Case), None
     published: list[EventData] = []
     for each in read_by("intake", told):
-        if each.key != str(CASE) or not intake.is_relevant(each.data):
+        if each.key != str(CASE) or type(each.data) not in intake.HANDLERS:
             continue
         facts = application_parts(each.data, JudgedCsr(der="MIIB"))
         event = Event(each.id, each.key, each.data, each.time, facts)
@@ -130,7 +132,7 @@ def revoker_after(told: Story) -> tuple[Any, list[EventData]]:
     known, status = RevokerKnowledge(accounts(told)), None
     published: list[EventData] = []
     for each in read_by("revoker", told):
-        if each.key == str(CASE) and not isinstance(each.data, AccountMemberAdded):
+        if each.key == str(CASE) and type(each.data) in HANDLERS:
             decision = decide_revocation(status, examined(each), known, NOW)
             status = decision.state
             published += decision.events
@@ -144,7 +146,7 @@ def mails_after(told: Story) -> list[MailTask]:
     ledger: Ledger | None = None
     stored, mails = TypeAdapter(CaseFacts), []
     for each in read_by("notifier", told):
-        if not notifier.is_relevant(each.data):
+        if type(each.data) not in notifier.HANDLERS or not notifier.concerns(each.data):
             continue
         decision = notifier.decide(ledger, each, None, NOW)
         mails += [MailTask.model_validate_json(intent.data.model_dump_json()) for intent in decision.intents]
@@ -157,9 +159,10 @@ def mails_after(told: Story) -> list[MailTask]:
 
 def issuer_after(told: Story) -> None:
     for each in read_by("issuer", told):
-        Decide(timedelta(days=7))(
-            None, Event(each.id, each.key, each.data, each.time, unissuable("validity")), None, NOW
-        )
+        if type(each.data) in ISSUER_HANDLERS:
+            Decide(timedelta(days=7))(
+                None, Event(each.id, each.key, each.data, each.time, unissuable("validity")), None, NOW
+            )
 
 
 def responder_after(told: Story) -> Standings:

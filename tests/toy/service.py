@@ -184,7 +184,7 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
     return Service(
         NAME,
         reads=READS,
-        rules=Rules(decide, examine=examine, is_relevant=lambda data: getattr(data, "reason", None) != "skip"),
+        rules=Rules(decide, examine=examine, concerns=lambda data: getattr(data, "reason", None) != "skip"),
         tables=Tables(TallyStore(), announced=announced, storable=lambda value: value.replace(b"secret", b"hidden")),
         effects={"act": Effect(Act, act, announce=announce)},
     )

@@ -243,7 +243,7 @@ async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_st
             stand.identities.verifier(stand.prefix),
             timedelta(days=90),
         )
-        for service in (earlier, replace(earlier, rules=replace(earlier.rules, is_relevant=lambda _: True)))
+        for service in (earlier, replace(earlier, rules=replace(earlier.rules, concerns=lambda _: True)))
     ]
     await fences[0].require_known(stand.pool.fetch)
     with pytest.raises(OperatorError, match="at least 1 handled of applications"):
@@ -262,7 +262,7 @@ async def test_F2_a_record_whose_writer_s_key_is_gone_proves_nothing_about_the_d
     cluster = Cluster(stand.parts.bootstrap, stand.prefix)
     await commit_all(stand, cluster.group(toy.NAME), cluster.name(topics.CERTIFICATES))
     of = toy.toy(tmp_path / "acts", 0)
-    service = replace(of, reads=(topics.CERTIFICATES,), rules=replace(of.rules, is_relevant=lambda _: False))
+    service = replace(of, reads=(topics.CERTIFICATES,), rules=replace(of.rules, concerns=lambda _: False))
     for pinned in (issuer, Identities(tmp_path / "others", ["issuer"])):
         fence = Fence(cluster, service, pinned.verifier(stand.prefix), timedelta(days=90))
         await fence.require_known(stand.pool.fetch)

@@ -215,7 +215,7 @@ class Earlier(Remembering):
 
     def service(self, **changes: Any) -> Any:
         made = super().service(**changes)
-        return replace(made, rules=replace(made.rules, is_relevant=lambda data: not data.reason.startswith("quiet")))
+        return replace(made, rules=replace(made.rules, concerns=lambda data: not data.reason.startswith("quiet")))
 
 
 async def test_I1_what_an_earlier_version_ignored_is_decided(empty: Empty) -> None:
@@ -492,7 +492,7 @@ async def test_F2_a_record_whose_writer_s_key_is_gone_is_not_forgotten_if_it_is_
     reads = replace(inert(), reads=(CERTIFICATES,))
     async with empty() as pool:
         for is_relevant in (True, False):
-            service = replace(reads, rules=replace(reads.rules, is_relevant=lambda _, it=is_relevant: it))
+            service = replace(reads, rules=replace(reads.rules, concerns=lambda _, it=is_relevant: it))
             comparison = Comparison(service, Cluster("-"), Verifier({}), pool)
             found = await comparison.forgotten(cast("PartReader", Topic([ignored])))
             assert found.records.total() == int(is_relevant)

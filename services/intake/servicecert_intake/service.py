@@ -25,7 +25,7 @@ from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules,
 
 from .domain.account_limits import Limits
 from .domain.case import WAITS_FOR_TOPICS, Case
-from .domain.decide import decide, is_relevant
+from .domain.decide import HANDLERS, decide
 from .domain.examine import examine
 from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
@@ -70,7 +70,7 @@ async def open_service(
         rules=Rules(
             partial(decide, load_profiles()),
             examine=partial(examine, check=KeyChecks(lists)),
-            is_relevant=is_relevant,
+            handlers=HANDLERS,
             stages=stages,
         ),
         tables=Tables(CaseStore(), prepare=partial(prepare, limits, clock), storable=without_private_keys),

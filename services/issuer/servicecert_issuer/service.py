@@ -21,7 +21,7 @@ from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.reading import read_whole
 
-from .domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
+from .domain.decide import EXAMINE, HANDLERS, SIGN, Decide, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recall import RECALL
@@ -81,7 +81,7 @@ async def open_service(
         rules=Rules(
             Decide(timedelta(hours=settings.sign_within_hours)),
             examine=examine,
-            is_relevant=is_relevant,
+            handlers=HANDLERS,
             late_result_code=late_result_code,
         ),
         tables=Tables(CertificateStore(), prepare=prepare, announced=announced),

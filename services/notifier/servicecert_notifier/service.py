@@ -11,7 +11,7 @@ from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, 
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables
 
-from .domain.decide import decide, is_relevant
+from .domain.decide import HANDLERS, concerns, decide
 from .domain.examine import examine
 from .domain.ledger import INTENT, Ledger
 from .domain.recall import RECALL
@@ -42,7 +42,7 @@ async def open_service(
         yield Service(
             NAME,
             reads=READS,
-            rules=Rules(decide, examine=examine, is_relevant=is_relevant),
+            rules=Rules(decide, examine=examine, handlers=HANDLERS, concerns=concerns),
             tables=Tables(LedgerStore(), prepare=Prepare(settings.limits, clock)),
             effects={
                 INTENT: Effect(

@@ -28,7 +28,7 @@ from .crl.served import Served
 from .domain.authority_requests import CASCADE, CascadeOrder
 from .domain.certificates import IRREGULAR, Irregular
 from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
-from .domain.decide import State, decide, is_relevant, schedule_key
+from .domain.decide import HANDLERS, State, decide, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.recall import recalled_facts, recalled_result
@@ -96,7 +96,7 @@ async def open_service(
                 examine=Examine(
                     authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock, settings.crl_partitions
                 ),
-                is_relevant=is_relevant,
+                handlers=HANDLERS,
             ),
             tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=settings.ocsp_most_responders)),
             effects={

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import asyncpg
 from identities import InMemory, Writers, any_signer
 from servicecert_issuer.domain.act import check_order
-from servicecert_issuer.domain.decide import EXAMINE, SIGN, Decide, is_relevant, late_result_code
+from servicecert_issuer.domain.decide import EXAMINE, HANDLERS, SIGN, Decide, late_result_code
 from servicecert_issuer.domain.examine import Examine, IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Signed, SigningOrder, State
 from servicecert_issuer.effects.accepted import AcceptedApplications
@@ -75,7 +75,7 @@ class IssuerHarness:
         self.service: Service[State, None] = Service(
             "issuer",
             (ACCEPTED_APPLICATIONS,),
-            Rules(Decide(timedelta(days=7)), examine, is_relevant, late_result_code),
+            Rules(Decide(timedelta(days=7)), examine, HANDLERS, late_result_code=late_result_code),
             Tables(CertificateStore(), prepare=prepare),
             effects={SIGN: Effect(SigningOrder, self.sign), EXAMINE: Effect(ApplicationAccepted, examine_stopped)},
         )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.domain.decide import MIN_RETRY_PERIOD, decide, is_relevant
+from servicecert_notifier.domain.decide import HANDLERS, MIN_RETRY_PERIOD, concerns, decide
 from servicecert_notifier.domain.ledger import RETRY_PERIOD, Ledger
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
@@ -224,17 +224,17 @@ def test_a_mail_carries_the_time_of_its_event(issued, as_event):
 
 
 def test_only_what_a_mail_can_follow_from_is_heeded(issued, revoked, returned, warned):
-    assert is_relevant(issued)
-    assert is_relevant(revoked)
-    assert is_relevant(returned)
-    assert is_relevant(returned.model_copy(update={"state": CaseState.ACCEPTED}))
-    assert not is_relevant(returned.model_copy(update={"state": CaseState.SUBMITTED}))
+    assert concerns(issued)
+    assert concerns(revoked)
+    assert concerns(returned)
+    assert concerns(returned.model_copy(update={"state": CaseState.ACCEPTED}))
+    assert not concerns(returned.model_copy(update={"state": CaseState.SUBMITTED}))
     never_returned = (HistoryEntry(state=CaseState.SUBMITTED, at=returned.history[0].at),)
-    assert not is_relevant(returned.model_copy(update={"state": CaseState.ACCEPTED, "history": never_returned}))
-    assert is_relevant(warned)
-    assert not is_relevant(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
-    assert not is_relevant(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
-    assert not is_relevant(example(CrlPublished))
+    assert not concerns(returned.model_copy(update={"state": CaseState.ACCEPTED, "history": never_returned}))
+    assert concerns(warned)
+    assert not concerns(warned.model_copy(update={"mark": DeadlineMark.PASSED}))
+    assert not concerns(warned.model_copy(update={"kind": DeadlineKind.DELIVERY}))
+    assert CrlPublished not in HANDLERS
 
 
 def test_an_event_that_no_mail_follows_from_changes_nothing(as_event, now):

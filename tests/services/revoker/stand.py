@@ -16,7 +16,7 @@ from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.authority_requests import CASCADE, CascadeOrder
 from servicecert_revoker.domain.certificates import IRREGULAR, BoundedVoid, Certificate, Irregular, Verified
 from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.decide import State, decide, is_relevant
+from servicecert_revoker.domain.decide import HANDLERS, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.time_limits import ALARM, Late
 from servicecert_revoker.effects.cascade import Cascade
@@ -55,7 +55,7 @@ class Stand:
         self.service: Service[State, Knowledge] = Service(
             "revoker",
             (REVOCATIONS, CERTIFICATES),
-            Rules(decide, examine=lambda events: [examined(each) for each in events], is_relevant=is_relevant),
+            Rules(decide, examine=lambda events: [examined(each) for each in events], handlers=HANDLERS),
             Tables(RevocationStore(), prepare=prepare),
             effects={
                 "publish": Effect(PublishOrder, self._publish),

@@ -9,9 +9,8 @@ import pytest
 from servicecert_revoker.domain.authority_requests import CascadeOrder, Proposal, proposal_key
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.crl_orders import PublishOrder
-from servicecert_revoker.domain.decide import decide, is_relevant
+from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.requests import TEXTS, Code
 from servicecert_revoker.domain.status import Entered, Registered, Revocation, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
@@ -158,9 +157,9 @@ def test_what_it_does_not_wait_for_changes_nothing(
 
 
 def test_only_ends_of_cases_and_requests_are_heeded(issued: CertificateIssued, requested: Requested) -> None:
-    assert is_relevant(issued)
-    assert is_relevant(requested())
-    assert not is_relevant(IssuingRefused(case_id=issued.case_id, code="x", texts=TEXTS[Code.EXPIRED]))
+    assert type(issued) in HANDLERS
+    assert type(requested()) in HANDLERS
+    assert IssuingRefused not in HANDLERS
 
 
 @pytest.mark.parametrize("kind", ["answer", "revocation-clock", "unknown"])

@@ -22,7 +22,7 @@ from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
 from servicecert_revoker.domain.certificates import BoundedVoid
-from servicecert_revoker.domain.decide import decide, is_relevant
+from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.domain.responders import (
@@ -91,7 +91,7 @@ async def certificates(requested: ResponderRequested, examine: Examine, certify:
     """What the revoker tells a responder, all the way from its request."""
     (event,) = examine([Event(uuid4(), requested.key(), requested, NOW)])
     decision = decide(None, event, NOTHING_KNOWN, NOW)
-    assert is_relevant(requested)
+    assert type(requested) in HANDLERS
     responder = decision.state
     assert isinstance(responder, EnrolledKey)
     BOOKS.add(*responder.certificates)

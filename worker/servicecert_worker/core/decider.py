@@ -309,7 +309,11 @@ class Recall:
     decided_after: Callable[[EventData, PublishedEvents], datetime | None] = _after_nothing
 
 
-def _always(_: EventData) -> bool:
+Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]
+"""What decides an event, by its type."""
+
+
+def _always(_: object) -> bool:
     return True
 
 
@@ -326,7 +330,8 @@ class Rules(Generic[S, K]):
     """What a service decides; all of it is pure.
 
     `examine` computes facts that need CPU time or randomness, without state and I/O; it returns one event for each, in
-    order. `is_relevant` returns whether an event can have consequences: others are skipped and not stored in the inbox.
+    order. `handlers` is the table of event types with what decides them, which `decide` looks up; None stands for all.
+    Of a type in it `concerns` returns whether an event can have consequences.
 
     `late_result_code` gets the key's state and a result that arrives after another result ended its intent. It returns
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
@@ -336,9 +341,14 @@ class Rules(Generic[S, K]):
 
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
     examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
-    is_relevant: Callable[[EventData], bool] = _always
+    handlers: Handlers | None = None
+    concerns: Callable[[Any], bool] = _always
     late_result_code: Callable[[S | None, Result], str | None] = _never
     stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+
+    def is_relevant(self, data: EventData) -> bool:
+        """Return whether an event can have consequences: others are skipped and not stored in the inbox."""
+        return (self.handlers is None or type(data) in self.handlers) and self.concerns(data)
 
 
 @dataclass(frozen=True, slots=True)

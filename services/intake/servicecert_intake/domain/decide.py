@@ -11,18 +11,25 @@ from uuid import UUID
 
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.validity import HELSINKI
-from servicecert_schemas.application import ApplicationEvent, ApplicationSubmitted
+from servicecert_schemas.application import (
+    ApplicationEvent,
+    ApplicationSubmitted,
+    ApplicationSupplemented,
+    ApplicationWithdrawn,
+    CsrAttached,
+)
 from servicecert_schemas.case import Answer, CaseState, EventRefused, HistoryEntry
-from servicecert_schemas.certificate import CertificateVoided
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, IssuingStopped
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
-from servicecert_schemas.event import EventData, Role
+from servicecert_schemas.event import Role
+from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from servicecert_schemas.membership import Accounts, is_strongly_authenticated, role_or_wait
 from servicecert_schemas.open_list import UnknownMember
-from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_schemas.rights import may
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Intent, Result
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Handlers, Happened, Intent, Result
 
 from .account_limits import HOUR, Limits, Load
 from .answers import AnswerCode
@@ -58,33 +65,23 @@ def decide(
     return replace(decision, deadlines=(*decision.deadlines, *cancelled, *(() if new is None else (new,))))
 
 
-def is_relevant(data: EventData) -> bool:
-    """Return whether an event can change a customer's view: CRLs and voided serial numbers never do."""
-    return not isinstance(data, CrlPublished | CertificateVoided)
-
-
 def _decide(case: Case | None, happened: Happened, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     match happened:
-        case Event(data=ApplicationEvent() as data):
-            return _receive(case, replace(happened, time=min(happened.time, now)), data, known, judging, now)
+        case Event():
+            return HANDLERS[type(happened.data)](case, happened, known, judging, now)
         case Due(kind=kind) if kind == SEARCH:
             return Decision(None, intents=(Intent(SEARCH, SearchOrder()),))
         case Result(data=Searched()):
             return Decision(None, deadlines=(Deadline(SEARCH, next_search(now)),))
-        case Due() | Result():
-            return Decision(None) if case is None else _wake(case, happened, known, judging, now)
-        case Event(data=KeyCompromised()):
-            # `storage.prepare` has blocked the key.
-            return Decision(case)
         case _:
-            reported = handle_report(case, happened, now)
-            return reported if reported.state is case else _with_view(reported)
+            return Decision(None) if case is None else _wake(case, happened, known, judging, now)
 
 
-def _receive(
-    case: Case | None, happened: Event, data: ApplicationEvent, known: Knowledge, judging: Judging, now: datetime
-) -> Decision[Case]:
+def _receive(case: Case | None, sent: Event, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     """Decide an event of a customer. Only a submission opens a case."""
+    happened = replace(sent, time=min(sent.time, now))
+    data = happened.data
+    assert isinstance(data, ApplicationEvent)
     role = role_or_wait(data.actor, data.case_id, known.accounts, happened.time, now, now)
     load = known.loads.get(happened.id)
     opens = case is None and isinstance(data, ApplicationSubmitted)
@@ -269,3 +266,27 @@ def _with_view(decision: Decision[Case]) -> Decision[Case]:
     assert decision.state is not None
     after = replace(decision.state, version=decision.state.version + 1)
     return replace(decision, state=after, events=(case_changed(after), *decision.events))
+
+
+def _report(case: Case | None, event: Event, _known: Knowledge, _judging: Judging, now: datetime) -> Decision[Case]:
+    reported = handle_report(case, event, now)
+    return reported if reported.state is case else _with_view(reported)
+
+
+def _block(case: Case | None, *_: object) -> Decision[Case]:
+    """Change nothing: `storage.prepare` has blocked the key."""
+    return Decision(case)
+
+
+_OF_CUSTOMERS = (ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn)
+_OF_SERVICES = (
+    *(CertificateIssued, IssuingRefused, IssuingStopped),
+    *(RevocationRegistered, RevocationRefused, CertificateRevoked),
+    *(MailHandedOver, MailRefused, MailGivenUp, MailBounced),
+)
+HANDLERS: Handlers = {
+    **dict.fromkeys(_OF_CUSTOMERS, _receive),
+    **dict.fromkeys(_OF_SERVICES, _report),
+    KeyCompromised: _block,
+}
+"""CRLs and voided serial numbers change no customer's view."""

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.event import EventData
 from servicecert_worker.core.decider import (
     Decision,
     Due,
     Event,
     Examined,
     Facts,
+    Handlers,
     Happened,
     Intent,
     Result,
@@ -60,13 +60,8 @@ class Decide:
         The first result of an intent counts, a second is dropped.
         """
         match happened:
-            case Event(data=ApplicationAccepted() as application, facts=facts, record=record) if state is None:
-                signed = None if record is None else SignedRecord.of(record.headers, record.value)
-                return self._begin(None, application, facts, now, signed)
-            case Event(data=ApplicationAccepted() as application) if is_another(application, state):
-                raise Unanswerable("second-application", "Another application was accepted for this case before.")
-            case Event(data=AcceptedWithdrawn() as withdrawn) if state is None or isinstance(state, Stopped):
-                return _refuse(withdrawn.case_id, WITHDRAWN, None if state is None else state.application)
+            case Event():
+                return HANDLERS[type(happened.data)](self, state, happened, now)
             case Due(kind=kind) if kind == RETRY and isinstance(state, Stopped):
                 return Decision(state, intents=(Intent(EXAMINE, state.application),))
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):
@@ -81,6 +76,25 @@ class Decide:
                 return recheck_plan.plan(happened, now)
             case _:
                 return Decision(state)
+
+    def _accept(self, state: State | None, event: Event, now: datetime) -> Decided:
+        application, record = event.data, event.record
+        assert isinstance(application, ApplicationAccepted)
+        if state is None:
+            signed = None if record is None else SignedRecord.of(record.headers, record.value)
+            return self._begin(None, application, event.facts, now, signed)
+        if is_another(application, state):
+            raise Unanswerable("second-application", "Another application was accepted for this case before.")
+        return Decision(state)
+
+    def _withdraw(self, state: State | None, event: Event, _now: datetime) -> Decided:
+        if not isinstance(event.data, AcceptedWithdrawn) or not (state is None or isinstance(state, Stopped)):
+            return Decision(state)
+        return _refuse(event.data.case_id, WITHDRAWN, None if state is None else state.application)
+
+    def _block(self, state: State | None, *_: object) -> Decided:
+        """Change nothing: `storage.prepare` has blocked the key (D6)."""
+        return Decision(state)
 
     def _begin(
         self,
@@ -104,9 +118,12 @@ class Decide:
         raise TypeError(f"Unexpected facts {type(facts).__name__}.")
 
 
-def is_relevant(data: EventData) -> bool:
-    """Return whether the issuer decides on an event: of certificate statuses, only on compromised keys (D6)."""
-    return isinstance(data, ApplicationAccepted | AcceptedWithdrawn | KeyCompromised)
+HANDLERS: Handlers = {
+    ApplicationAccepted: Decide._accept,
+    AcceptedWithdrawn: Decide._withdraw,
+    KeyCompromised: Decide._block,
+}
+"""Of certificate statuses only compromised keys count (D6)."""
 
 
 def late_result_code(state: State | None, result: Result) -> str | None:

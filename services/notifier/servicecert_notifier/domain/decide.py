@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
-from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Happened, Result, Unanswerable
+from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Handlers, Happened, Result, Unanswerable
 
 from . import contents
 from .case_facts import with_event
@@ -30,7 +29,7 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
         case Event(facts=Unfitting(code=code, text=text)):
             raise Unanswerable(code, text)
         case Event():
-            return _apply_event(state, happened, now)
+            return HANDLERS[type(happened.data)](state, happened, now)
         case Result():
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:
@@ -43,17 +42,15 @@ _MAILED = frozenset({CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.LA
 """The states that mails tell of. A case that has never been in one leaves nothing here to correct."""
 
 
-def is_relevant(data: EventData) -> bool:
+def concerns(data: CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned) -> bool:
     """Return whether an event can cause a mail, now or later."""
     match data:
-        case CertificateIssued() | CertificateRevoked():
-            return True
         case DeadlineWarned():
             return data.kind is DeadlineKind.COMPLETION and data.mark is not DeadlineMark.PASSED
         case CaseChanged():
             return data.state is not CaseState.SUBMITTED and _concerns_mails(data)
         case _:
-            return False
+            return True
 
 
 def _concerns_mails(case: CaseChanged) -> bool:
@@ -64,8 +61,7 @@ def _concerns_mails(case: CaseChanged) -> bool:
 def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
     """Add an event's facts to its case, and plan the mails that it causes."""
     data = event.data
-    if not isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned):
-        return Decision(state)
+    assert isinstance(data, CertificateIssued | CertificateRevoked | CaseChanged | DeadlineWarned)
     before = state or Ledger(data.case_id)
     facts = with_event(before.facts, data, now)
     is_new = facts is not before.facts
@@ -93,3 +89,6 @@ def _occasion(event: Event, now: datetime) -> Mailing | None:
             return Mailing(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
         case _:
             return None
+
+
+HANDLERS: Handlers = dict.fromkeys((CertificateIssued, CertificateRevoked, CaseChanged, DeadlineWarned), _apply_event)

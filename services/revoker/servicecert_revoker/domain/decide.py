@@ -6,10 +6,10 @@ from uuid import UUID
 
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
-from servicecert_schemas.event import CaseEvent, EventData
+from servicecert_schemas.event import CaseEvent
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.core.decider import Decision, Due, Event, Happened, Intent, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Due, Event, Handlers, Happened, Intent, Result, Unanswerable
 
 from . import authority_requests, crl_orders, life, requests, responders
 from .authority_requests import CascadeFound, Proposal
@@ -34,8 +34,8 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
             return authority_requests.carry_out(state, now)
         case Proposal(), Due(kind=authority_requests.CONFIRMATION_CLOCK):
             return authority_requests.check_confirmation(state, now)
-        case None | EnrolledKey(), Event(data=ResponderRequested() as request, facts=facts):
-            return responders.enrol(state, request, facts, over_limit=happened.key in known.over_limit)
+        case _, Event(data=ResponderRequested()):
+            return _enrol(state, happened, known, now)
         case EnrolledKey(), Result(data=Certified() | Uncertified() as result):
             return responders.end(state, result)
         case Proposal() | EnrolledKey(), _:
@@ -53,14 +53,8 @@ def decide(state: State | None, happened: Happened, known: Knowledge, now: datet
 def _transition(status: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[Status]:
     """The table. A second end of a case that has one does not change the first (I3)."""
     match status, happened:
-        case _, Event(data=CertificateIssued() as issued, facts=Verified() as verified):
-            return life.learn(status, issued.case_id, verified, known, now)
-        case _, Event(data=CertificateVoided() as voided, facts=BoundedVoid() as bounded):
-            return life.void(status, voided, bounded, happened.time, now)
-        case _, Event(data=CertificateIssued() | CertificateVoided(), facts=Untrusted(code, text)):
-            raise Unanswerable(code, text)
-        case _, Event(data=CertificateIssued() | CertificateVoided()):
-            raise TypeError("A certificate is examined before it is decided.")
+        case _, Event():
+            return HANDLERS[type(happened.data)](status, happened, known, now)
         case _, Result(data=Noted() as noted):
             return life.keep_second(status, noted, now)
         case _, Result(data=Published() as published):
@@ -69,16 +63,40 @@ def _transition(status: Status | None, happened: Happened, known: Knowledge, now
             return life.mark_revoked(status, confirmed, UUID(happened.key))
         case _, Due(kind=kind) if kind in (CLOCK, CHANGE_CLOCK):
             return check_clock(status, kind, UUID(happened.key), now)
-        case _, Event(data=RevocationRequested() as request):
-            return requests.ask(status, Asked(request, happened.time, now), known, now)
         case _, Due(kind=requests.ANSWER):
             return requests.answer(status, pending_of(status), known, now)
         case _:
             return Decision(status)
 
 
-def is_relevant(data: EventData) -> bool:
-    return isinstance(data, CertificateIssued | CertificateVoided | RevocationRequested | ResponderRequested)
+def _learn(status: Status | None, event: Event, known: Knowledge, now: datetime) -> Decision[Status]:
+    match event:
+        case Event(data=CertificateIssued() as issued, facts=Verified() as verified):
+            return life.learn(status, issued.case_id, verified, known, now)
+        case Event(data=CertificateVoided() as voided, facts=BoundedVoid() as bounded):
+            return life.void(status, voided, bounded, event.time, now)
+        case Event(facts=Untrusted(code, text)):
+            raise Unanswerable(code, text)
+    raise TypeError("A certificate is examined before it is decided.")
+
+
+def _ask(status: Status | None, event: Event, known: Knowledge, now: datetime) -> Decision[Status]:
+    assert isinstance(event.data, RevocationRequested)
+    return requests.ask(status, Asked(event.data, event.time, now), known, now)
+
+
+def _enrol(state: State | None, event: Event, known: Knowledge, _now: datetime) -> Decision[State]:
+    if not isinstance(event.data, ResponderRequested) or not (state is None or isinstance(state, EnrolledKey)):
+        return Decision(state)
+    return responders.enrol(state, event.data, event.facts, over_limit=event.key in known.over_limit)
+
+
+HANDLERS: Handlers = {
+    CertificateIssued: _learn,
+    CertificateVoided: _learn,
+    RevocationRequested: _ask,
+    ResponderRequested: _enrol,
+}
 
 
 def schedule_key(issuer: str) -> str:
