@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from time import perf_counter
 
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.registers import loading
 from servicecert_cli.registers.reading import read_register
 from servicecert_cli.stand.parts import open_place
@@ -18,7 +19,6 @@ from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import is_business_id, organisation_oid
-from servicecert_worker.kafka import topic_creation
 
 from bench.results import keep
 from bench.stand import processor_microseconds, scaled
@@ -42,7 +42,7 @@ async def measure(share: float) -> None:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(scaled(ROWS, share)), "")), encoding="utf-8")
         async with open_place(None, silent, apart=True, throughput=False) as place:
-            await topic_creation.create(place.cluster.bootstrap, CATALOGUE, place.cluster.prefix)
+            await create_topics(place.cluster, CATALOGUE)
             started = perf_counter()
             with loading.collector_paused():
                 await loading.load(place.cluster, list(read_register(path)), DAY, 100.0)

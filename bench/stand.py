@@ -17,13 +17,12 @@ from typing import Any
 
 import asyncpg
 import psutil
-from servicecert_cli.connections import kafka
+from servicecert_cli.admin.lag import meter, read_by
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System, service_of, worker_names
 from servicecert_launcher import Child, Postgres
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import backoff
-from servicecert_worker.kafka import lag
 
 from bench.load import OPENING
 
@@ -91,16 +90,15 @@ async def idle(system: System, services: Sequence[str] = SERVICES) -> None:
     query = f"select {' + '.join(tables)}"
     cluster = system.cluster
     async with (
-        kafka.admin(cluster) as admin,
-        kafka.reader(cluster) as reader,
+        meter(cluster) as lags,
         connected(system.backends.admin_url) as connection,
         asyncio.timeout(IDLE_SECONDS),
     ):
         async for _ in backoff(longest=0.5):
             if await connection.fetchval(query):
                 continue
-            lags = await lag.measure(admin, reader, cluster.prefix, services, datetime.now(UTC))
-            if not any(each.messages for each in lags):
+            look = await lags.look(read_by(services), datetime.now(UTC))
+            if not any(each.messages for each in look.lags):
                 return
 
 

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 
 import asyncpg
 from aiokafka.errors import KafkaError
+from servicecert_cli.admin.lag import LagMeter, read_by
 from servicecert_cli.connections import kafka
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.kafka.lag import measure
 
 from chaos.traffic import Traffic
 
@@ -86,7 +86,8 @@ class IdleCheck:
         finally:
             connection.terminate()
         async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
-            for lag in await measure(admin, reader, cluster.prefix, SERVICES, datetime.now(UTC)):
+            look = await LagMeter(admin, reader, cluster.prefix).look(read_by(SERVICES), datetime.now(UTC))
+            for lag in look.lags:
                 name = f"{lag.group}'s lag"
                 open[name] = open.get(name, 0) + lag.messages
             if self.traffic is not None:

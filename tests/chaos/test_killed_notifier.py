@@ -14,13 +14,13 @@ import asyncpg
 import pytest
 from identities import Identities
 from recycling import Migrated
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.publishing import publish
 from servicecert_launcher import Child, Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 
 from chaos.observers import MailServer
@@ -48,7 +48,7 @@ async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_
 ) -> None:
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = migrated(notifier=[MIGRATIONS]).urls.values()
-    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
     identities = Identities(tmp_path / "service-keys")
     await publish(Cluster(parts.bootstrap, prefix), *_backlog(certified), signer=identities.signer("issuer"))
     mail_server = MailServer()

@@ -11,13 +11,13 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from recycling import Migrated
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.main import main
 from servicecert_cli.operations.operators import add_operator
 from servicecert_launcher import Parts
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database, schema
 
@@ -72,7 +72,7 @@ async def _delete_topics(cluster: Cluster) -> None:
 @pytest.fixture
 def cluster(empty_cluster: Cluster) -> Cluster:
     """The same, with the catalogue's topics."""
-    asyncio.run(topic_creation.create(empty_cluster.bootstrap, CATALOGUE, empty_cluster.prefix))
+    asyncio.run(create_topics(empty_cluster, CATALOGUE))
     return empty_cluster
 
 

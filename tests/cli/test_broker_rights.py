@@ -6,7 +6,7 @@ import pytest
 import yaml
 from commandline import one_sentence
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 PREFIX = "trial."
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from click.testing import Result
 from commandline import do, one_sentence, read_json
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.publishing import publish
 from servicecert_intake.service import MIGRATIONS as INTAKE_MIGRATIONS
 from servicecert_issuer.service import MIGRATIONS
@@ -20,7 +21,6 @@ from servicecert_schemas.certificate import CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database, schema
 
@@ -220,7 +220,7 @@ def test_B2_D4_published_ends_are_compared_and_what_is_void_is_revoked(
         case_id=case, issuer="test-ec", serial="4a01", serial_decimal="18945", code="x", not_after=until
     )
     topics = (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
-    do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
+    do(lambda: create_topics(empty_cluster, topics))
     do(lambda: publish(empty_cluster, void))
     done = servicecert("ca", "reconcile", "--published")
     assert (done.exit_code, done.stdout.splitlines()[1:]) == (
@@ -285,7 +285,7 @@ def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_a
         assert "test-ec/4a02 has an act open that signs other bytes than are intended" in done.stdout
         tables.execute("delete from intents")
     topics = (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
-    do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
+    do(lambda: create_topics(empty_cluster, topics))
     unknown = ResponderCertified(
         environment=ResponderEnvironment.TEST,
         key_sha256="d" * 64,

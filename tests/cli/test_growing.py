@@ -14,16 +14,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, PolicyViolationError, TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json, run_process
+from servicecert_cli.admin.growing import GROWING, UnderWay, grow, require_idle, to_grow
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
-from servicecert_cli.operations.growing import GROWING, UnderWay, grow, require_idle, to_grow
 from servicecert_cli.operations.operators import add_operator
 from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CATALOGUE, CERTIFICATES, SERVICES
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.kafka import topic_creation
 
 BEFORE, AFTER = 2, 4
 
@@ -85,7 +85,7 @@ def test_I5_E3_only_topics_grow_that_nobody_reads_from_the_beginning():
 def small(empty_cluster):
     """The catalogue's topics, with two partitions where they have twelve."""
     topics = [replace(topic, partitions=min(topic.partitions, BEFORE)) for topic in CATALOGUE]
-    do(lambda: topic_creation.create(empty_cluster.bootstrap, topics, empty_cluster.prefix))
+    do(lambda: create_topics(empty_cluster, topics))
     return empty_cluster
 
 

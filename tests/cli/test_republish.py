@@ -12,6 +12,7 @@ import pytest
 from commandline import do, one_sentence, read_json
 from identities import Identities
 from psycopg.rows import dict_row
+from servicecert_cli.admin import topics
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations import republishing
 from servicecert_pki.crl import Reason
@@ -29,7 +30,6 @@ from servicecert_schemas.signed_bytes import SIGNATURE
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Stored
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.storage import database, schema
 
 AT = datetime(2026, 11, 24, 10, tzinfo=UTC)
@@ -109,7 +109,7 @@ def counts(rows) -> dict[str, tuple[int, int, int, int]]:
 
 
 def create_topics(cluster) -> None:
-    do(lambda: topic_creation.create(cluster.bootstrap, CATALOGUE, cluster.prefix))
+    do(lambda: topics.create(cluster, CATALOGUE))
 
 
 def test_D8_I7_topic_that_was_lost_is_filled_with_what_a_published_crl_says(

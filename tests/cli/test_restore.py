@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from commandline import one_sentence, read_json, run_process, until
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.commands.restore import report, service_of, settings_of
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
@@ -31,7 +32,6 @@ from servicecert_worker.core.access import PLAINTEXT_ACCESS
 from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.published import PublishedEvents, event_id
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.replay.replay import Replayed
 from servicecert_worker.storage import database
@@ -50,7 +50,7 @@ def place(migrated):
 def cluster(parts):
     """Topics of its own."""
     made = Cluster(parts.bootstrap, f"restore-{uuid4().hex[:8]}.", PLAINTEXT_ACCESS)
-    asyncio.run(topic_creation.create(made.bootstrap, CATALOGUE, made.prefix))
+    asyncio.run(create_topics(made, CATALOGUE))
     return made
 
 

@@ -5,10 +5,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json, run_process
+from servicecert_cli.admin import groups, topics
 from servicecert_cli.connections import kafka
-from servicecert_cli.operations import topics
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka import lag
 from servicecert_worker.storage import database, schema
 
 
@@ -75,7 +74,7 @@ async def commit(cluster, offset):
 
 async def committed(cluster):
     async with kafka.admin(cluster) as admin:
-        return list((await lag.committed(admin, cluster.group("intake"))).values())
+        return list((await groups.committed(admin, cluster.group("intake"))).values())
 
 
 def test_accepting_other_topics_forgets_the_known_ones_and_rewinds(servicecert, cluster, intake_url):

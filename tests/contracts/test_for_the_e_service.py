@@ -16,6 +16,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from contracts.members import NEWER
 from cryptography import x509
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Kafka
 from servicecert_schemas import (
     ACCOUNTS,
@@ -29,7 +30,7 @@ from servicecert_schemas import (
     to_record,
 )
 from servicecert_schemas.export import EXPORTED
-from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -51,7 +52,7 @@ def bootstrap() -> Iterator[str]:
         if address is None:
             kafka.start()
             address = kafka.bootstrap
-        asyncio.run(topic_creation.create(address, [ACCOUNTS, APPLICATIONS, CASES]))
+        asyncio.run(create_topics(Cluster(address), [ACCOUNTS, APPLICATIONS, CASES]))
         yield address
     finally:
         kafka.stop()

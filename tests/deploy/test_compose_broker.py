@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 import yaml
 from aiokafka.client import AIOKafkaClient
+from servicecert_cli.admin import rights
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.operations import compose_secrets
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_launcher import Kafka
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.access import KafkaAccess
-from servicecert_worker.domain.broker_acls import acls
-from servicecert_worker.kafka import rights_creation, topic_creation
+from servicecert_worker.core.broker_acls import acls
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.rights import rights_fault
 
@@ -65,8 +66,8 @@ async def test_f4_the_administrator_prepares_it_and_each_container_has_exactly_i
     broker: Kafka, secrets: Path
 ) -> None:
     administrator = reached(broker, secrets, ADMINISTRATOR)
-    await topic_creation.create(administrator.bootstrap, CATALOGUE, access=administrator.access)
-    assert await rights_creation.apply(administrator, acls()) == sum(map(len, acls().values()))
+    await create_topics(administrator, CATALOGUE)
+    assert await rights.apply(administrator, acls()) == sum(map(len, acls().values()))
     for user in compose_secrets.USERS:
         cluster = reached(broker, secrets, user)
         client = AIOKafkaClient(**cluster.client)

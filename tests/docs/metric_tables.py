@@ -9,6 +9,7 @@ import yaml
 from docs.pages import CHECKOUT, table
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
+from servicecert_cli.admin.lag import Look
 from servicecert_cli.watching.canary.metrics import Metrics as CanaryMetrics
 from servicecert_cli.watching.lag.groups import Groups
 from servicecert_cli.watching.lag.tables import Tables
@@ -21,7 +22,6 @@ from servicecert_revoker.crl import gauges as crl_gauges
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.operator.trust_gauges import trust_gauges
 from servicecert_worker.core.decider import Gauge as ServiceGauge
-from servicecert_worker.kafka.lag import Look
 from servicecert_worker.process.health import Metrics as HealthMetrics
 from servicecert_worker.runtime.metrics import Basics, Metrics
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from docs.pages import table
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
-from servicecert_worker.domain.broker_acls import AclOperation, AclResource, acls
+from servicecert_worker.core.broker_acls import AclOperation, AclResource, acls
 
 _LETTERS = {
     AclOperation.READ: "R",

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from chaos.idle import IdleCheck
 from chaos.testbed import Testbed
+from servicecert_cli.admin.groups import committed
 from servicecert_cli.connections import kafka
 from servicecert_cli.stand.system import System, service_of
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.lag import committed
 
 
 async def without_effect(testbed: Testbed) -> None:

@@ -27,6 +27,7 @@ from chaos.observers import SIGNATURE_HOOK
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.ocsp import OCSPCertStatus
 from journeys.client import CustomerClient, applicant
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example
@@ -49,7 +50,6 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.kafka import topic_creation
 
 SERVER, TEST_SERVER = CertificateType.SERVER, CertificateType.TEST_SERVER
 PATIENCE_SECONDS = 90.0
@@ -216,9 +216,7 @@ async def _lose_kafka(system: System) -> None:
         await admin.delete_topics(names)
         while any(each["error_code"] == 0 for each in await admin.describe_topics(names)):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    await topic_creation.create(
-        system.cluster.bootstrap, CATALOGUE, system.cluster.prefix, access=system.cluster.access
-    )
+    await create_topics(system.cluster, CATALOGUE)
 
 
 async def _recover(system: System, client: EService) -> None:

@@ -30,14 +30,15 @@ from aiokafka.protocol.group import JoinGroupRequest
 from click.testing import CliRunner
 from commandline import one_sentence, run_process
 from identities import Identities as ServiceKeys
+from servicecert_cli.admin import rights
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_launcher import Parts
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
-from servicecert_worker.kafka import rights_creation, topic_creation
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.service import broker_fault
 from servicecert_worker.runtime.settings import ProcessSettings
@@ -66,7 +67,7 @@ async def broker(parts: Parts, identities: Identities) -> Broker:
     """The catalogue's topics with a record in each, and everybody's rights."""
     broker = Broker(parts, identities)
     cluster = broker.cluster(ADMINISTRATOR)
-    await topic_creation.create(cluster.bootstrap, CATALOGUE, PREFIX, access=cluster.access)
+    await create_topics(cluster, CATALOGUE)
     await identities.register(parts, PREFIX)
     async with AIOKafkaProducer(**cluster.client) as producer:
         for topic in TOPICS:
@@ -154,9 +155,9 @@ async def test_f4_nobody_alters_or_deletes_topics_or_gives_rights_and_passwords(
     assert {for_code(code) for code in codes} == {TopicAuthorizationFailedError}
     everything = {user: acls(prefix=f"{uuid4().hex}.")[Principal.REVOKER]}
     with pytest.raises(Exception, match="use the broker's administrator"):
-        await rights_creation.apply(cluster, everything)
+        await rights.apply(cluster, everything)
     with pytest.raises(Exception, match="use the broker's administrator"):
-        await rights_creation.set_passwords(cluster, {Principal.INTAKE: "known"})
+        await rights.set_passwords(cluster, {Principal.INTAKE: "known"})
 
 
 async def throttled_ms(producer: AIOKafkaProducer, topic: str, octets: int) -> int:
@@ -275,9 +276,9 @@ async def test_f4_a_service_does_not_start_with_more_rights_than_its_own(broker:
 @asynchronous
 async def test_f4_a_service_whose_rights_were_forgotten_says_which(broker: Broker) -> None:
     cluster = broker.cluster(ADMINISTRATOR, "forgotten.")
-    await topic_creation.create(cluster.bootstrap, CATALOGUE, "forgotten.", access=cluster.access)
+    await create_topics(cluster, CATALOGUE)
     mine = {Acl(AclResource.TOPIC, f"forgotten.{name}", AclOperation.READ) for name in ("cases",)}
-    await rights_creation.apply(cluster, {Principal.NOTIFIER: mine})
+    await rights.apply(cluster, {Principal.NOTIFIER: mine})
     code, sentence = await fault("notifier", broker.cluster(Principal.NOTIFIER, "forgotten."))
     assert code == 77
     assert "does not allow notifier what it needs" in sentence

@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
@@ -28,7 +29,7 @@ from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Rol
 from servicecert_worker.audit.exported import Signed
 from servicecert_worker.audit.verification import Verified, verify
 from servicecert_worker.core.service_keys import read_public_keys
-from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
 from toy import service as toy
@@ -74,7 +75,7 @@ class Stand:
         self.producer: AIOKafkaProducer
 
     async def open(self, *, replication: int = 1, min_in_sync: int = 1) -> None:
-        await topic_creation.create(self.bootstrap, TOPICS, self.prefix, replication, min_in_sync)
+        await create_topics(Cluster(self.bootstrap, self.prefix), TOPICS, replication, min_in_sync)
         self.pool = await database.open_pool(self.url, toy.NAME)
         self.producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, acks="all", enable_idempotence=True)
         await self.producer.start()

@@ -3,7 +3,7 @@
 import pytest
 from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import CATALOGUE, MAX_EVENT_BYTES, SERVICES
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 RIGHTS = acls()
 BY_COMMANDS = {

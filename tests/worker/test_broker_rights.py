@@ -3,7 +3,7 @@
 import pytest
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.domain.broker_rights import Found, missing, named, shown, surplus
+from servicecert_worker.core.broker_rights import Found, missing, named, shown, surplus
 
 NOTHING: dict[str, frozenset[str]] = dict.fromkeys((topic.name for topic in CATALOGUE), frozenset())
 OWN = {

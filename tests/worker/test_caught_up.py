@@ -6,10 +6,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from servicecert_cli.connections import kafka
 from servicecert_worker.kafka.caught_up import is_caught_up
 from servicecert_worker.kafka.cluster import Cluster
 from toy import service as toy
-from toy.stand import Stand, eventually, numbered
+from toy.stand import PARTITIONS, Stand, eventually, numbered
 
 STEP = timedelta(milliseconds=1)
 
@@ -32,6 +35,19 @@ async def test_A12_a_service_has_caught_up_once_the_records_are_handled(stand: S
     stand.work()
     await stand.wait_handled(2)
     await eventually(lambda: caught_up(after))
+
+
+async def test_A12_records_that_do_not_exist_or_were_deleted_are_not_waited_for(stand: Stand) -> None:
+    cluster, now = Cluster(stand.bootstrap, stand.prefix), datetime.now(UTC) + timedelta(minutes=1)
+    # A new broker makes the topic of offsets at the first question about a group.
+    await eventually(lambda: is_caught_up(cluster, toy.NAME, toy.READS, now))
+    await stand.send(numbered(uuid4(), "1"))
+    assert not await is_caught_up(cluster, toy.NAME, toy.READS, now)
+    async with kafka.admin(cluster) as admin:
+        for topic in toy.READS:
+            for number in range(PARTITIONS):
+                await admin.delete_records({TopicPartition(cluster.name(topic), number): RecordsToDelete(-1)})
+    assert await is_caught_up(cluster, toy.NAME, toy.READS, now)
 
 
 async def test_without_a_broker_a_service_has_not_caught_up() -> None:

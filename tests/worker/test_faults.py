@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from prometheus_client.parser import text_string_to_metric_families
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Kafka, Parts
 from servicecert_schemas import topics
 from servicecert_worker.core.faults import Outage
-from servicecert_worker.kafka import origins, topic_creation
+from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.cluster import Cluster
 from toy.stand import TOPICS, Stand, assert_exact, eventually, numbered
 
@@ -87,7 +88,7 @@ async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(st
     await admin.start()
     await admin.delete_topics([stand.prefix + topics.APPLICATIONS.name])
     await admin.close()
-    await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix)
+    await create_topics(Cluster(stand.bootstrap, stand.prefix), TOPICS)
     await stand.wait_dead(worker, "the look at the topics' ids")
     assert worker.returncode == 65
     (sentence,) = worker.tail(1).splitlines()

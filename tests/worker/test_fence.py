@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from databases import Backup, administer
 from identities import Identities
+from servicecert_cli.admin import groups
 from servicecert_cli.connections import kafka
 from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
@@ -19,7 +20,6 @@ from servicecert_schemas.certificate import IssuingRefused
 from servicecert_schemas.codec import Record, to_record
 from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.fence import Fence
 from servicecert_worker.storage import database
@@ -94,7 +94,7 @@ async def committed(stand: Stand, records: int) -> None:
     async with kafka.admin(Cluster(stand.bootstrap, stand.prefix)) as admin:
 
         async def are() -> bool:
-            return sum((await lag.committed(admin, stand.prefix + toy.NAME)).values()) == records
+            return sum((await groups.committed(admin, stand.prefix + toy.NAME)).values()) == records
 
         await eventually(are)
 

@@ -18,7 +18,7 @@ from cryptography import x509
 from servicecert_pki import read_back
 from servicecert_schemas import topics
 from servicecert_worker.kafka.internals import (
-    assigned_to,
+    GroupMember,
     client_of,
     is_broken,
     position_of,
@@ -102,7 +102,6 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
     "module",
     [
         "servicecert_worker.kafka.broker",
-        "servicecert_worker.kafka.caught_up",
         "servicecert_worker.kafka.reading",
         "servicecert_cli.connections.kafka",
         "servicecert_cli.watching.doctor.sources",
@@ -111,7 +110,7 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
 def test_f5_every_module_that_makes_a_consumer_has_its_fetches_read_by_us(module: str) -> None:
     product = [CHECKOUT / folder for folder in ("worker", "services", "cli", "pki", "schemas")]
     makers = [file for folder in product for file in folder.rglob("*.py") if MADE.search(file.read_text())]
-    assert len(makers) == 4, "name it above"
+    assert len(makers) == 3, "name it above"
     code = f"import {module}; from aiokafka.consumer import fetcher as f; print(f.PartitionRecords, f.MemoryRecords)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert told.split("'")[1::2] == [
@@ -148,7 +147,7 @@ async def test_what_we_read_of_a_producer(stand: Stand) -> None:
 
 
 def test_a_member_that_reads_nothing_yet() -> None:
-    assert assigned_to(b"") == set()
+    assert GroupMember("member", "client").partitions == set()
 
 
 def test_the_private_names_of_cryptography_that_certificates_are_read_back_with() -> None:

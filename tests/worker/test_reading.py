@@ -3,11 +3,12 @@
 from typing import Any
 from uuid import uuid4
 
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_launcher import Parts
 from servicecert_schemas.codec import Record
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
-from servicecert_worker.kafka import reading, topic_creation
+from servicecert_worker.kafka import reading
 from servicecert_worker.kafka.cluster import Cluster
 
 
@@ -15,7 +16,7 @@ async def test_a_topic_is_read_whole_in_bounded_memory(parts: Parts, monkeypatch
     """In several steps, each partition's records in order; partitions may be empty."""
     monkeypatch.setattr(reading, "_MOST", 3)
     cluster, topic = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-"), ACCEPTED_APPLICATIONS
-    await topic_creation.create(cluster.bootstrap, (topic,), cluster.prefix)
+    await create_topics(cluster, (topic,))
     found: list[Any] = []
     await reading.read_whole(cluster, topic, found.append)
     assert found == []

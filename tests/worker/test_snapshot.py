@@ -8,13 +8,13 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_schemas.event import Change
 from servicecert_schemas.topics import REGISTERS
 from servicecert_worker.core.decider import TopicSnapshot
 from servicecert_worker.core.signatures import Verifier
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
@@ -27,7 +27,7 @@ ENTRIES = list(read_register(FICTITIOUS_REGISTERS))
 @pytest.fixture
 async def cluster(parts):
     cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
-    await topic_creation.create(cluster.bootstrap, (REGISTERS,), cluster.prefix)
+    await create_topics(cluster, (REGISTERS,))
     return cluster
 
 

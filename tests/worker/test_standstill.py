@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from docs.pages import CHECKOUT
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
@@ -26,7 +27,6 @@ from servicecert_schemas.topics import APPLICATIONS, REGISTERS
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.core.standstill import Standstill
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
@@ -136,7 +136,7 @@ async def test_f5_a_follower_reads_on_once_what_it_cannot_read_is_deleted(
     parts: Parts, tools: Path, tmp_path: Path
 ) -> None:
     cluster = Cluster(parts.bootstrap, f"standstill-{uuid4().hex[:8]}.")
-    await topic_creation.create(cluster.bootstrap, [REGISTERS], cluster.prefix)
+    await create_topics(cluster, [REGISTERS])
     entries = list(read_register(FICTITIOUS_REGISTERS))
     for _ in range(3):
         await publish_entries(cluster, entries)

@@ -3,8 +3,7 @@
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,12 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.lag import LagMeter, Look, PartitionLag, read_by
 from servicecert_worker.process import application
 
-from ..connections import kafka
+from ..admin.domain.lag_verdicts import Sample, Verdict, verdict
+from ..admin.lag import Look, PartitionLag, meter, read_by
 from ..connections.addresses import cluster
 from ..terminal import interruption
 from ..terminal.output import as_json, console, escaped, print_json, print_table
@@ -65,7 +63,7 @@ def command(
             raise click.UsageError("--watch goes with no other option")
         interruption.run(_watched(cluster(), services or SERVICES), is_end=True)
         return
-    lags = _lags(interruption.run(_looked(cluster(), services or SERVICES)))
+    lags = interruption.run(_looked(cluster(), services or SERVICES)).lags
     if as_json:
         print_json(
             {
@@ -99,15 +97,9 @@ class _Row:
     handled: int
 
 
-@asynccontextmanager
-async def _meter(target: Cluster) -> AsyncIterator[LagMeter]:
-    async with kafka.admin(target) as admin, kafka.reader(target) as reader:
-        yield LagMeter(admin, reader, target.prefix)
-
-
 async def _looked(target: Cluster, services: Sequence[str]) -> Look:
-    async with _meter(target) as meter:
-        return await meter.look(read_by(services), datetime.now(UTC))
+    async with meter(target) as lags:
+        return await lags.look(read_by(services), datetime.now(UTC))
 
 
 async def _watched(target: Cluster, services: Sequence[str]) -> None:
@@ -115,11 +107,11 @@ async def _watched(target: Cluster, services: Sequence[str]) -> None:
     samples: dict[tuple[str, str, int], deque[Sample]] = {}
     before: tuple[float, Mapping[tuple[str, str], int]] = (0.0, {})
     now = asyncio.get_running_loop().time
-    async with _meter(target) as meter:
+    async with meter(target) as looking:
         with Live(console=console(), auto_refresh=False) as live:
             while True:
-                look = await meter.look(read_by(services), datetime.now(UTC))
-                lags = _lags(look)
+                look = await looking.look(read_by(services), datetime.now(UTC))
+                lags = look.lags
                 for each in lags:
                     window = samples.setdefault((each.group, each.topic, each.partition), deque(maxlen=_WINDOW))
                     window.append(Sample(each.offset, each.end, each.member is not None))
@@ -167,10 +159,6 @@ def _board(
             Text(worst, style=_COLOURS[worst]),
         )
     return table
-
-
-def _lags(look: Look) -> list[PartitionLag]:
-    return [lag for group in look.groups for lag in group.lags]
 
 
 def _rows(lags: Iterable[PartitionLag]) -> list[_Row]:

@@ -5,13 +5,10 @@ import os
 import click
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_worker.domain.broker_acls import acls as catalogued_acls
-from servicecert_worker.kafka import rights_creation, topic_creation
+from servicecert_worker.core.broker_acls import acls as catalogued_acls
 
+from ..admin import growing, rights, topics
 from ..connections.addresses import cluster, database_url
-from ..operations import broker_rights, growing
-from ..operations.topics import accept as accept_topics
-from ..operations.topics import survey
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
 from .options import one_of, yes
@@ -50,9 +47,7 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     if min_in_sync > replication:
         raise click.UsageError("--min-in-sync must not exceed --replication: nothing could be written.")
     target = cluster()
-    created = interruption.run(
-        topic_creation.create(target.bootstrap, CATALOGUE, target.prefix, replication, min_in_sync, target.access)
-    )
+    created = interruption.run(topics.create(target, CATALOGUE, replication, min_in_sync))
     if as_json:
         print_json({"made": created, "there": [target.name(topic) for topic in CATALOGUE]})
         return
@@ -70,12 +65,12 @@ def list_topics(as_json: bool) -> None:
     Example:
       servicecert topics list
     """
-    topics = interruption.run(survey(cluster()))
+    found = interruption.run(topics.survey(cluster()))
     if as_json:
-        print_json([each.facts() for each in topics])
+        print_json([each.facts() for each in found])
     else:
-        print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in topics], right=frozenset({1}))
-    if any(each.partitions is None for each in topics):
+        print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in found], right=frozenset({1}))
+    if any(each.partitions is None for each in found):
         raise SystemExit(1)
 
 
@@ -103,18 +98,18 @@ def grow(partitions: int, yes: bool, as_json: bool) -> None:
 
 async def _grow(partitions: int, *, act: bool, as_json: bool) -> None:
     target = cluster()
-    sizes = {each.name: each.partitions for each in await survey(target) if each.topic.can_grow}
-    topics = growing.to_grow(sizes, partitions)
+    sizes = {each.name: each.partitions for each in await topics.survey(target) if each.topic.can_grow}
+    small = growing.to_grow(sizes, partitions)
     if not as_json:
-        for topic, size in topics.items():
+        for topic, size in small.items():
             click.echo(f"{topic}: {size} partitions, to be {partitions}")
-    if topics and act:
-        await growing.grow(target, database_url(), list(topics), partitions)
-    elif topics:
+    if small and act:
+        await growing.grow(target, database_url(), list(small), partitions)
+    elif small:
         growing.require_idle(await growing.look(target, database_url()))
     if as_json:
-        print_json({"partitions": partitions, "before": topics, "done": act})
-    elif not topics:
+        print_json({"partitions": partitions, "before": small, "done": act})
+    elif not small:
         click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions.")
     elif act:
         click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions now: start the workers.")
@@ -160,16 +155,16 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
     """
     if "{}" not in user:
         raise click.BadParameter("it must hold {} for our name.", param_hint="--user")
-    rights = catalogued_acls(prefix=os.environ.get("SERVICECERT_TOPIC_PREFIX", ""))
-    chosen = {each: rights[each] for each in Principal if not only or each in only}
+    every = catalogued_acls(prefix=os.environ.get("SERVICECERT_TOPIC_PREFIX", ""))
+    chosen = {each: every[each] for each in Principal if not only or each in only}
     if apply_:
-        created = interruption.run(rights_creation.apply(cluster(), chosen, user))
+        created = interruption.run(rights.apply(cluster(), chosen, user))
         click.echo(f"Gave {created} rights to {len(chosen)} users, and set their quotas; the other rights were there.")
     elif strimzi is not None:
-        for line in broker_rights.strimzi(chosen, strimzi, authentication, user):
+        for line in rights.strimzi(chosen, strimzi, authentication, user):
             click.echo(line)
     else:
-        for line in broker_rights.commands(chosen, user):
+        for line in rights.commands(chosen, user):
             click.echo(line)
 
 
@@ -190,7 +185,7 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     Example:
       servicecert topics accept intake --yes
     """
-    partitions = interruption.run(accept_topics(cluster(), database_url(), service, act=yes))
+    partitions = interruption.run(topics.accept(cluster(), database_url(), service, act=yes))
     if as_json:
         print_json({"service": service, "partitions": partitions, "done": yes})
     elif yes:

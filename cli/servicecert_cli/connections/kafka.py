@@ -22,12 +22,10 @@ from servicecert_schemas.topics import Topic
 from servicecert_worker.core.faults import OperatorError, no_broker, with_timeout
 from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.core.signatures import Verifier
-from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import change_of, log_skipped
 from servicecert_worker.kafka.partitioner import partitions_with
-from servicecert_worker.runtime.settings import WorkerSettings
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -67,19 +65,6 @@ async def reader(cluster: Cluster, group: str | None = None) -> AsyncIterator[AI
     )
     async with _opened(cluster, client):
         yield client
-
-
-async def require_stopped(admin: AIOKafkaAdminClient, cluster: Cluster, service: str) -> None:
-    """Raise OperatorError while a service's group has members."""
-    if running := len(await lag.members(admin, cluster.group(service))):
-        raise OperatorError(f"{running} workers of {service} are running: stop them. {gone_after()}", os.EX_TEMPFAIL)
-
-
-def gone_after() -> str:
-    """Return a sentence that says how long a killed worker stays a member of its group."""
-    field = WorkerSettings.model_fields["session_seconds"]
-    seconds = os.environ.get(str(field.alias)) or f"{field.default:g}"
-    return f"Kafka forgets a killed worker after {seconds} s ({field.alias})."
 
 
 async def partitions(cluster: Cluster, topic: Topic) -> list[int]:
@@ -192,6 +177,14 @@ def refused(what: str) -> OperatorError:
     return OperatorError(
         f"Kafka does not allow this user {what}: run the command as the user that `servicecert topics acls` gives the "
         "right to.",
+        os.EX_NOPERM,
+    )
+
+
+def no_administrator(what: str) -> OperatorError:
+    """Return the error of a broker that lets only its administrator do this."""
+    return OperatorError(
+        f"This user may not {what}: use the broker's administrator (KAFKA_SASL_USERNAME or KAFKA_CERTIFICATE_FILE).",
         os.EX_NOPERM,
     )
 

@@ -27,6 +27,7 @@ from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.storage import QUERIES, database, schema
 
+from ..admin import groups
 from ..connections import kafka
 from ..connections.schema import explained
 from .auditing import short_name
@@ -112,7 +113,7 @@ async def run(
     cluster, name = settings.cluster, module.NAME
     await asyncio.to_thread(schema.check, settings.dsn, name, [module.MIGRATIONS])
     async with kafka.admin(cluster) as admin:
-        await kafka.require_stopped(admin, cluster, name)
+        await groups.require_stopped(admin, cluster, name)
     clock = ReplayClock()
     async with _alone(settings.dsn, name) as pool:
         if empty and await pool.fetchval("select exists (select from inbox)"):

@@ -8,10 +8,10 @@ from pathlib import Path
 from servicecert_launcher import DatabaseTls, Parts, Secured
 from servicecert_schemas.principals import Principal
 from servicecert_worker.core.access import KafkaAccess, SecurityProtocol
-from servicecert_worker.domain.broker_acls import acls
-from servicecert_worker.kafka import rights_creation
+from servicecert_worker.core.broker_acls import acls
 from servicecert_worker.kafka.cluster import Cluster
 
+from ..admin import rights
 from ..operations.broker_identities import ADMINISTRATOR, BROKER, Identity, TrialCa
 from ..operations.files import write_private
 
@@ -82,8 +82,8 @@ class Identities:
     async def register(self, parts: Parts, prefix: str = "") -> None:
         """Tell the broker the passwords and the rights. May be done again, for another prefix. Raises OperatorError."""
         administrator = self.cluster(parts, ADMINISTRATOR)
-        await rights_creation.set_passwords(administrator, self._passwords)
-        await rights_creation.apply(administrator, acls(prefix=prefix))
+        await rights.set_passwords(administrator, self._passwords)
+        await rights.apply(administrator, acls(prefix=prefix))
 
 
 def _write(folder: Path, name: str, identity: Identity) -> None:

@@ -33,10 +33,10 @@ from servicecert_revoker.serving import admission, crl_server
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.service_keys import make_keys
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
+from ..admin import topics
 from ..faults import UserError
 from ..operations.authority import make_authority
 from ..registers.loading import publish_entries
@@ -176,7 +176,7 @@ class System:
                 identities=self._identities,
             )
         )
-        await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix, access=self.cluster.access)
+        await topics.create(self.cluster, CATALOGUE)
         if self._identities is not None:
             await self._identities.register(self.parts, self.cluster.prefix)
         self._stack.push_async_callback(self.stop_all)

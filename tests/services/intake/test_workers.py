@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from commandline import begun
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
@@ -18,7 +19,6 @@ from servicecert_launcher import Child
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.long
@@ -29,7 +29,7 @@ async def workers(parts, migrated, tmp_path):
     """Start workers of intake, each a process."""
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = migrated(**{NAME: [MIGRATIONS]}).urls.values()
-    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
     started: list[Child] = []
     identities = Identities(tmp_path / "service-keys")
 

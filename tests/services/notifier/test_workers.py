@@ -11,6 +11,7 @@ import pytest
 from certificates import SERIAL
 from commandline import begun
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_launcher import Child
@@ -19,7 +20,6 @@ from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.long
@@ -30,7 +30,7 @@ async def workers(parts, migrated, tmp_path):
     """Starts workers of the notifier, each a process, with a clock that runs ahead."""
     prefix = f"t{uuid4().hex[:8]}-"
     (url,) = migrated(**{NAME: [MIGRATIONS]}).urls.values()
-    await topic_creation.create(parts.bootstrap, CATALOGUE, prefix)
+    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
     started: list[Child] = []
     identities = Identities(tmp_path / "service-keys")
     async with MailCatcher() as mails:

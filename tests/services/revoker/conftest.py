@@ -17,6 +17,7 @@ from certificates import certified
 from crls import build_crl
 from databases import administrator_of
 from identities import Identities
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.operations import proposing
 from servicecert_cli.operations.operators import Credential, add_operator
 from servicecert_pki.authority import Authority
@@ -44,7 +45,6 @@ from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Event, Stored, Task
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 from services.revoker.bucket import Storage, storage
@@ -388,7 +388,7 @@ async def ocsp_cluster(parts: Any, identities: Identities, monkeypatch: pytest.M
     """A cluster with the topics of responders, which trust the identities."""
     monkeypatch.setenv("SERVICECERT_SERVICE_KEYS", str(identities.folder))
     cluster = Cluster(parts.bootstrap, f"t{uuid4().hex[:8]}-")
-    await topic_creation.create(cluster.bootstrap, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS), cluster.prefix)
+    await create_topics(cluster, (CERTIFICATE_STANDINGS, OCSP_RESPONDERS))
     return cluster
 
 

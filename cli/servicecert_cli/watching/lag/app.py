@@ -15,13 +15,12 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.clock import clock_ahead
 from servicecert_worker.core.faults import OperatorError, Outage, backoff, error_summary, with_timeout
-from servicecert_worker.kafka.lag import LagMeter, read_by
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import broker_fault, standalone
 from servicecert_worker.storage import figures
 from servicecert_worker.storage.database import CONNECT_SECONDS
 
-from ...connections import kafka
+from ...admin.lag import meter, read_by
 from ..process import Watching
 from ..settings import LagSettings
 from .groups import Groups
@@ -80,11 +79,10 @@ class Exporter(Watching):
         outage = Outage("Kafka")
         async for _ in backoff(longest=_AGAIN_SECONDS):
             try:
-                async with kafka.admin(self._cluster) as admin, kafka.reader(self._cluster) as reader:
-                    meter = LagMeter(admin, reader, self._cluster.prefix)
+                async with meter(self._cluster) as lags:
                     while True:
                         began = perf_counter()
-                        looking = meter.look(read_by(SERVICES), self._clock(), CATALOGUE, self._settings.groups)
+                        looking = lags.look(read_by(SERVICES), self._clock(), CATALOGUE, self._settings.groups)
                         self._groups.take(await with_timeout(_LOOK_SECONDS, looking), perf_counter() - began)
                         outage.ended()
                         await asyncio.sleep(self._settings.seconds)

@@ -11,9 +11,9 @@ from typing import Any
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
-from servicecert_worker.kafka.lag import Group, Look, PartitionLag
 
+from ...admin.domain.lag_verdicts import Sample, Verdict, verdict
+from ...admin.lag import Group, Look, PartitionLag
 from ..process import gauge
 
 Place = tuple[str, str, str]

@@ -24,6 +24,7 @@ import psycopg
 from aiokafka import AIOKafkaConsumer
 from crls import build_crl
 from cryptography.hazmat.primitives.asymmetric import ec
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_cli.operations.operators import add_reader, prepare_logins
 from servicecert_cli.registers.loading import publish_entries
@@ -48,7 +49,6 @@ from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor
 from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.service_keys import make_keys, read_key
-from servicecert_worker.kafka import topic_creation
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.members import member_name
 from servicecert_worker.storage import database, schema
@@ -133,7 +133,7 @@ class Installation:
             self._loop.close()
 
     async def _open(self) -> None:
-        await topic_creation.create(self.cluster.bootstrap, CATALOGUE, self.cluster.prefix)
+        await create_topics(self.cluster, CATALOGUE)
         await self.load_registers()
         await asyncio.gather(*(self.start_worker(service) for service in SERVICES))
         self._stack.push_async_callback(self._stop_workers)

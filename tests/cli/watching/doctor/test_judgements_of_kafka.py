@@ -23,7 +23,7 @@ from servicecert_cli.watching.doctor.domain.topics import (
 )
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES, REGISTERS
-from servicecert_worker.domain.broker_acls import acls
+from servicecert_worker.core.broker_acls import acls
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from rich.console import Console
+from servicecert_cli.admin import rights
 from servicecert_cli.demo.example import run_example
 from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.system import System
@@ -19,8 +20,7 @@ from servicecert_cli.watching.doctor.domain.check import Check
 from servicecert_cli.watching.doctor.examine import examine
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource
-from servicecert_worker.kafka import rights_creation
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource
 from servicecert_worker.kafka.cluster import Cluster
 
 FAULTS = (Severity.UNKNOWN, Severity.WARNING, Severity.CRITICAL)
@@ -67,6 +67,6 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
         checks = await look(administrator, monkeypatch, "BrokerRights", "BrokerClock")
         assert {check.severity for check in checks.values()} == {Severity.OK}
         extra = Acl(AclResource.TOPIC, system.cluster.prefix + "applications", AclOperation.WRITE)
-        await rights_creation.apply(administrator, {Principal.INTAKE: [extra]})
+        await rights.apply(administrator, {Principal.INTAKE: [extra]})
         check = (await look(administrator, monkeypatch, "BrokerRights"))["BrokerRights"]
         assert (check.severity, "User:intake Write on" in check.finding) == (Severity.WARNING, True)

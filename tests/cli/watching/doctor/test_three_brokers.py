@@ -9,12 +9,13 @@ from collections.abc import Iterator
 
 import pytest
 from commandline import run_process
+from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.watching.conditions import Severity
 from servicecert_cli.watching.doctor.domain.check import Check
 from servicecert_cli.watching.doctor.examine import examine
 from servicecert_launcher import Kafka
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka import topic_creation
+from servicecert_worker.kafka.cluster import Cluster
 from toy.brokers import COUNT, three_brokers
 
 pytestmark = pytest.mark.long
@@ -36,7 +37,7 @@ async def test_the_copies_in_sync_that_each_record_needs(brokers, monkeypatch, i
     bootstrap, prefix = ",".join(broker.bootstrap for broker in brokers), f"needs-{in_sync}."
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", prefix)
-    await topic_creation.create(bootstrap, CATALOGUE, prefix, COUNT, in_sync)
+    await create_topics(Cluster(bootstrap, prefix), CATALOGUE, COUNT, in_sync)
     async with asyncio.timeout(60):
         # Each broker learns of new topics by itself.
         while (found := await look())["CopiesMissing"].severity is not Severity.OK:
@@ -52,7 +53,7 @@ def test_a_broker_that_dies_is_named(brokers, monkeypatch):
     bootstrap, prefix = ",".join(broker.bootstrap for broker in brokers), "dies."
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", prefix)
-    asyncio.run(topic_creation.create(bootstrap, CATALOGUE, prefix, COUNT, 2))
+    asyncio.run(create_topics(Cluster(bootstrap, prefix), CATALOGUE, COUNT, 2))
     brokers[0].kill()
     deadline = time.monotonic() + 60
     try:

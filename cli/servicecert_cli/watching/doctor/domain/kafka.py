@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from servicecert_schemas.principals import Principal
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 from .check import Finding, critical, listed, ok, warning
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.core.unknown import Unknown, by_topic
-from servicecert_worker.domain.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka.outputs import Outputs
 from servicecert_worker.kafka.reading import part_reader
 

@@ -6,9 +6,9 @@ from functools import partial
 
 from prometheus_client.registry import Collector
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.kafka import lag
 from servicecert_worker.storage import figures
 
+from ....admin import lag
 from ...conditions import CONDITIONS
 from ...lag.groups import Groups
 from ...lag.tables import Tables

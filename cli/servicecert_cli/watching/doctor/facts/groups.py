@@ -11,11 +11,11 @@ from math import inf
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
-from servicecert_worker.kafka import lag
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.internals import client_of
 from servicecert_worker.kafka.reading import part_reader
 
+from ....admin import groups as kafka_groups
+from ....admin import lag
 from ...conditions import CONDITIONS
 from ..domain import groups as judged
 from ..domain.database import Connections, check_connections
@@ -23,7 +23,6 @@ from ..domain.groups import Group, Lost, Member, Partition, lost
 from ..sources import Away, Look, Sources, shared
 from . import QUERIES
 from .database import in_schema
-from .internals import assignments
 from .kafka import copies
 
 _READ_SECONDS = 4.0
@@ -41,8 +40,8 @@ async def groups(sources: Sources) -> list[Group]:
     for service in SERVICES:
         group = kafka.cluster.group(service)
         members = [
-            Member(client, frozenset(_partition(kafka.cluster.prefix, each) for each in partitions))
-            for client, partitions in await assignments(client_of(kafka.admin), group)
+            Member(each.client_id, frozenset(_partition(kafka.cluster.prefix, part) for part in each.partitions))
+            for each in await kafka_groups.members(kafka.admin, group)
         ]
         read = {
             Partition(topic.name, number)
@@ -81,7 +80,7 @@ async def offsets(sources: Sources) -> list[Lost]:
     kafka = await sources.kafka()
     prefix, found = kafka.cluster.prefix, []
     for service in SERVICES:
-        handled = await lag.committed(kafka.admin, kafka.cluster.group(service))
+        handled = await kafka_groups.committed(kafka.admin, kafka.cluster.group(service))
         kept = {prefix + each.topic.name for each in await copies(sources)}
         handled = {partition: offset for partition, offset in handled.items() if partition.topic in kept}
         first = await kafka.reader.beginning_offsets(list(handled)) if handled else {}

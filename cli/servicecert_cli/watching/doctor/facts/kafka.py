@@ -9,23 +9,21 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled, for_code
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.domain import broker_rights
-from servicecert_worker.domain.broker_acls import AclResource
+from servicecert_worker.core import broker_rights
 from servicecert_worker.kafka.internals import client_of, list_acls
 from servicecert_worker.kafka.rights import found
 
+from ....admin.internals import controller_clock, metadata_level
+from ....admin.rights import ALLOW, PREFIXED, RESOURCES
 from ..domain import kafka as judged
 from ..domain import topics
 from ..domain.database import check_clock
 from ..domain.kafka import Allowed, BrokerRights, Brokers, compared
 from ..domain.topics import TopicCopy
 from ..sources import Away, Look, Skip, Sources, kafka_reached, shared
-from .internals import controller_clock, metadata_level
 
-_RESOURCES = {2: AclResource.TOPIC, 3: AclResource.GROUP}
+_RESOURCES = {number: resource for resource, number in RESOURCES.items()}
 _OPERATIONS = dict(enumerate(("All", *broker_rights.OPERATIONS), 2))
-_PREFIXED = 4
-_ALLOW = 3
 
 
 async def levels(sources: Sources) -> dict[int, int | None]:
@@ -86,9 +84,9 @@ async def rights(sources: Sources) -> BrokerRights:
             tuple(broker_rights.missing(ours, prefix, answers)),
         )
     allowed = [
-        Allowed(user, _RESOURCES[kind], name, _OPERATIONS.get(operation, str(operation)), pattern == _PREFIXED)
+        Allowed(user, _RESOURCES[kind], name, _OPERATIONS.get(operation, str(operation)), pattern == PREFIXED)
         for kind, name, pattern, user, _, operation, permission in acls
-        if kind in _RESOURCES and permission == _ALLOW
+        if kind in _RESOURCES and permission == ALLOW
     ]
     return compared(allowed, prefix, [kafka.cluster.name(topic) for topic in CATALOGUE])
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from aiokafka import TopicPartition
 from servicecert_pki.key_lists import KeyListDamaged, load_key_lists
 from servicecert_schemas.topics import REGISTERS
-from servicecert_worker.kafka.lag import written
 
+from ....admin.lag import written
 from ..domain import registers as judged
 from ..domain.check import critical
 from ..domain.registers import LostKeys

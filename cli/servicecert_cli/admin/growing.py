@@ -18,12 +18,14 @@ from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizati
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.faults import OperatorError, backoff, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.internals import client_of, leaders_by_broker
-from servicecert_worker.kafka.lag import LagMeter, read_by
+from servicecert_worker.kafka.internals import client_of
 from servicecert_worker.storage.database import role_of
 
 from ..connections import kafka
 from ..connections.schema import connected
+from .groups import gone_after
+from .internals import leaders_by_broker
+from .lag import meter, read_by
 
 GROWING = tuple(topic for topic in CATALOGUE if topic.can_grow)
 """The topics that get more partitions, all as many."""
@@ -84,7 +86,7 @@ def require_idle(services: Sequence[UnderWay]) -> None:
     if phrases := _phrases(services):
         raise OperatorError(
             f"No partition can be added while something is under way: {phrases}. Pause what publishes, let the workers "
-            f"handle everything, stop them, and run this again. {kafka.gone_after()}",
+            f"handle everything, stop them, and run this again. {gone_after()}",
             os.EX_TEMPFAIL,
         )
 
@@ -101,8 +103,8 @@ async def look(cluster: Cluster, url: str) -> list[UnderWay]:
     """
     tables = [await _asked(url, service) for service in SERVICES]
     topics = {service: [topic for topic in read if topic.can_grow] for service, read in read_by(SERVICES).items()}
-    async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
-        groups = (await LagMeter(admin, reader, cluster.prefix).look(topics, datetime.now(UTC))).groups
+    async with meter(cluster) as lags:
+        groups = (await lags.look(topics, datetime.now(UTC))).groups
     found = []
     for service, (works, unpublished), group in zip(SERVICES, tables, groups, strict=True):
         unhandled: Counter[str] = Counter()
@@ -146,11 +148,7 @@ async def _add(cluster: Cluster, topics: Sequence[str], partitions: int) -> None
                     await admin.create_partitions({topic: NewPartitions(partitions)})
             await with_timeout(_PATIENCE_SECONDS, _until_known(admin, topics, partitions))
         except TopicAuthorizationFailedError:
-            raise OperatorError(
-                "This user may not add partitions: use the broker's administrator (KAFKA_SASL_USERNAME or "
-                "KAFKA_CERTIFICATE_FILE).",
-                os.EX_NOPERM,
-            ) from None
+            raise kafka.no_administrator("add partitions") from None
         except TimeoutError:
             raise kafka.unanswered(cluster) from None
         except KafkaError as fault:

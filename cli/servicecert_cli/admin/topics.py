@@ -1,15 +1,79 @@
-"""Compares the catalogue's topics with a cluster, and moves a service to replaced topics."""
+"""Creates the catalogue's topics, compares them with a cluster, and moves a service to replaced topics."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
-from servicecert_worker.kafka import lag, origins
+from servicecert_worker.core.faults import OperatorError, backoff, error_summary, with_timeout
+from servicecert_worker.kafka import origins
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
 from ..connections.schema import connected
+from . import groups
+
+log = logging.getLogger(__name__)
+
+_PATIENCE_SECONDS = 120.0
+
+
+async def create(cluster: Cluster, topics: Sequence[Topic], replication: int = 1, min_in_sync: int = 1) -> list[str]:
+    """Create the topics that do not exist, and return their names once each partition has a leader.
+
+    `replication` is the number of replicas, `min_in_sync` how many must have a record before it is acknowledged. A
+    broker that has just started may need a minute for hundreds of partitions. Raises `OperatorError`.
+    """
+    in_sync = {"min.insync.replicas": str(min_in_sync)}
+    wanted = [
+        NewTopic(cluster.name(topic), topic.partitions, replication, topic_configs={**topic.config, **in_sync})
+        for topic in topics
+    ]
+    async with kafka.admin(cluster) as admin:
+        try:
+            return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
+        except TimeoutError:
+            raise kafka.unanswered(cluster) from None
+
+
+async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:
+    """Create the topics; ask again for what a busy broker did not do in time."""
+    created: list[str] = []
+    async for _ in backoff(longest=2.0):
+        try:
+            answer = await admin.create_topics(list(wanted))
+            created += [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
+            await _wait_for_leaders(admin, [topic.name for topic in wanted])
+            return created
+        except (KafkaError, OSError) as error:
+            if isinstance(error, KafkaError) and not error.retriable:
+                raise
+            log.debug("Topics are not created yet", extra={"error": error_summary(error)})
+    raise AssertionError("The pauses never end.")
+
+
+def _was_created(name: str, code: int) -> bool:
+    if code == 0:
+        return True
+    fault = for_code(code)
+    if fault is TopicAlreadyExistsError:
+        return False
+    if fault.retriable:
+        raise fault
+    raise OperatorError(f"Kafka refuses to create the topic {name}: {fault.description or fault.__name__}", 77)
+
+
+async def _wait_for_leaders(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    async for _ in backoff(first=0.02, longest=0.5):
+        described = await admin.describe_topics(list(names))
+        if all(
+            topic["error_code"] == 0 and all(part["leader"] >= 0 for part in topic["partitions"]) for topic in described
+        ):
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +128,8 @@ async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
     """
     group = cluster.group(service)
     async with kafka.admin(cluster) as admin:
-        await kafka.require_stopped(admin, cluster, service)
-        partitions = list(await lag.committed(admin, group))
+        await groups.require_stopped(admin, cluster, service)
+        partitions = list(await groups.committed(admin, group))
     if act:
         await _rewind(cluster, group, partitions)
         # Only now: after an interruption no worker starts at the old offsets.

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import RequestTimedOutError, TopicAuthorizationFailedError
+from servicecert_cli.admin.topics import create
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.kafka import topic_creation
-from toy.stand import TOPICS, Stand
+from servicecert_worker.kafka.cluster import Cluster
+from toy.stand import TOPICS
 
 
 def failing_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception) -> None:
@@ -28,13 +29,13 @@ def failing_once(monkeypatch: pytest.MonkeyPatch, method: str, error: Exception)
 
 
 @pytest.mark.parametrize("method", ["create_topics", "describe_topics"])
-async def test_what_a_busy_broker_did_not_answer_is_asked_again(stand: Stand, monkeypatch, method) -> None:
+async def test_what_a_busy_broker_did_not_answer_is_asked_again(empty_cluster: Cluster, monkeypatch, method) -> None:
     failing_once(monkeypatch, method, RequestTimedOutError())
-    await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix + "again-")
-    assert await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix + "again-") == []
+    await create(empty_cluster, TOPICS)
+    assert await create(empty_cluster, TOPICS) == []
 
 
-async def test_what_no_repetition_mends_ends_at_once(stand: Stand, monkeypatch) -> None:
+async def test_what_no_repetition_mends_ends_at_once(empty_cluster: Cluster, monkeypatch) -> None:
     failing_once(monkeypatch, "describe_topics", TopicAuthorizationFailedError())
     with pytest.raises(OperatorError):
-        await topic_creation.create(stand.bootstrap, TOPICS, stand.prefix + "forbidden-")
+        await create(empty_cluster, TOPICS)

@@ -3,35 +3,29 @@
 Seconds are the age of the oldest unhandled record, by its producer's clock.
 """
 
-import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    NotCoordinatorForGroupError,
-    for_code,
-)
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, Topic
+from servicecert_worker.core.faults import with_timeout
+from servicecert_worker.core.record import time_of
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.internals import GroupMember
 
-from ..core.faults import backoff, with_timeout
-from ..core.record import time_of
-from .internals import assigned_to
+from ..connections import kafka
+from . import groups
 
 _ANSWER_SECONDS = 10.0
 _FIRST_STEP_MS = 1_000
 _AHEAD_MS = 86_400_000
 """Producers' clocks may be ahead of ours."""
-_COORDINATOR_SECONDS = 15.0
 MOST_FOREIGN = 50
 """The most groups of others that are looked at."""
-_COORDINATOR_NOT_READY = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,47 +46,13 @@ class PartitionLag:
     member: str | None
 
 
-async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """Return a group's committed offsets by partition. Raises what aiokafka raises."""
-    coordinator, _ = await _describe_group(admin, group)
-    offsets = await admin.list_consumer_group_offsets(group, coordinator)
-    return {partition: meta.offset for partition, meta in offsets.items()}
-
-
-async def members(admin: AIOKafkaAdminClient, group: str) -> list[set[TopicPartition]]:
-    """Return the partitions of each running worker of a group. Raises what aiokafka raises."""
-    _, workers = await _describe_group(admin, group)
-    return [assigned_to(worker[4]) for worker in workers]
-
-
-async def _describe_group(admin: AIOKafkaAdminClient, group: str) -> tuple[int, Sequence[Any]]:
-    """Return the id of a group's coordinator, and the group's members. Raises what aiokafka raises.
-
-    Retries for 15 s: after a broker's death there is no coordinator for a moment, and a new one has to load its state.
-    """
-    until = asyncio.get_running_loop().time() + _COORDINATOR_SECONDS
-    async for _ in backoff(longest=1.0):
-        try:
-            coordinator = await admin.find_coordinator(group)
-            (answer,) = await admin.describe_consumer_groups([group], coordinator)
-            code, _, _, _, _, workers, *_ = answer.groups[0]
-            if code:
-                raise for_code(code)
-        except _COORDINATOR_NOT_READY:
-            if asyncio.get_running_loop().time() > until:
-                raise
-        else:
-            return coordinator, workers
-    raise AssertionError("The pauses never end.")
-
-
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group at one moment: the partitions of each running member, and the lag of each partition it owes."""
+    """A consumer group at one moment: its running members, and the lag of each partition it owes."""
 
     name: str
-    members: tuple[int, ...]
-    lags: tuple[PartitionLag, ...]
+    members: Sequence[GroupMember]
+    lags: Sequence[PartitionLag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +62,23 @@ class Look:
     `out_of_sync` has the partitions of which a copy is missing or behind.
     """
 
-    groups: tuple[Group, ...]
+    groups: Sequence[Group]
     brokers: int
     first: Mapping[TopicPartition, int]
     ends: Mapping[TopicPartition, int]
     out_of_sync: frozenset[TopicPartition]
 
-
-async def measure(
-    admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str, services: Sequence[str], now: datetime
-) -> list[PartitionLag]:
-    """Return the lag of each partition that the services owe to read, whether they ever did. `now` is aware.
-
-    `reader` is a consumer without a group. No record is read. Raises what aiokafka raises.
-    """
-    look = await LagMeter(admin, reader, prefix).look(read_by(services), now)
-    return [lag for group in look.groups for lag in group.lags]
+    @property
+    def lags(self) -> list[PartitionLag]:
+        """The lag of each partition of each group."""
+        return [lag for group in self.groups for lag in group.lags]
 
 
 class LagMeter:
-    """Looks at groups again and again. It remembers when the oldest unhandled records were written."""
+    """Looks at groups again and again. It remembers when the oldest unhandled records were written.
+
+    `reader` is a consumer without a group. No record is read.
+    """
 
     def __init__(self, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, prefix: str) -> None:
         self._admin = admin
@@ -138,17 +95,18 @@ class LagMeter:
     ) -> Look:
         """Look at the services' groups, at more `topics`, and at the groups whose whole names match `foreign`.
 
-        `reads` has the topics that each service owes to read; a foreign group owes what it has committed once. Raises
-        what aiokafka raises.
+        `reads` has the topics that each service owes to read; a foreign group owes what it has committed once. `now` is
+        aware. Raises what aiokafka raises.
         """
         owed = {
             self._prefix + service: {self._prefix + topic.name for topic in topics} for service, topics in reads.items()
         }
         names = set().union(*owed.values(), (self._prefix + topic.name for topic in topics))
-        committed_by = {
-            group: await _group(self._admin, group) for group in (*owed, *await self._foreign(owed, foreign))
-        }
-        names |= {each.topic for group in committed_by.values() for each in group.offsets}
+        members, committed = {}, {}
+        for group in (*owed, *await self._foreign(owed, foreign)):
+            members[group] = await groups.members(self._admin, group)
+            committed[group] = await groups.committed(self._admin, group)
+            names |= {each.topic for each in committed[group]}
         described = [each for each in await self._admin.describe_topics(sorted(names)) if each["error_code"] == 0]
         parts = {
             TopicPartition(each["topic"], part["partition"]): part for each in described for part in each["partitions"]
@@ -156,44 +114,49 @@ class LagMeter:
         first = await self._reader.beginning_offsets(list(parts)) if parts else {}
         ends = await self._reader.end_offsets(list(parts)) if parts else {}
         positions = {
-            (name, each): max(group.offsets.get(each, 0), first[each])
-            for name, group in committed_by.items()
-            for each in sorted(parts)
-            if (each.topic in owed[name] if name in owed else each in group.offsets)
+            name: {
+                each: max(offsets.get(each, 0), first[each])
+                for each in sorted(parts)
+                if (each.topic in owed[name] if name in owed else each in offsets)
+            }
+            for name, offsets in committed.items()
         }
-        waiting = {(each, offset) for (_, each), offset in positions.items() if offset < ends[each]}
-        await self._remember(waiting)
-        found: dict[str, list[PartitionLag]] = {name: [] for name in committed_by}
-        for (name, each), offset in positions.items():
-            written = self._written.get((each, offset))
-            age = (
-                0.0 if offset >= ends[each] else None if written is None else max(0.0, (now - written).total_seconds())
-            )
-            found[name].append(
+        every = {place for each in positions.values() for place in each.items()}
+        await self._remember({(each, offset) for each, offset in every if offset < ends[each]})
+
+        def lags(name: str) -> list[PartitionLag]:
+            owners = {partition: member.client_id for member in members[name] for partition in member.partitions}
+            return [
                 PartitionLag(
                     name.removeprefix(self._prefix) if name in owed else name,
                     each.topic,
                     each.partition,
                     max(0, ends[each] - offset),
-                    age,
+                    self._age(each, offset, now) if offset < ends[each] else 0.0,
                     offset,
                     ends[each],
-                    committed_by[name].owners.get(each),
+                    owners.get(each),
                 )
-            )
+                for each, offset in positions[name].items()
+            ]
+
         return Look(
-            tuple(Group(name, committed_by[name].members, tuple(found[name])) for name in committed_by),
+            [Group(name, members[name], lags(name)) for name in positions],
             len((await self._admin.describe_cluster())["brokers"]),
             first,
             ends,
             frozenset(each for each, part in parts.items() if len(part["isr"]) < len(part["replicas"])),
         )
 
+    def _age(self, partition: TopicPartition, offset: int, now: datetime) -> float | None:
+        written = self._written.get((partition, offset))
+        return None if written is None else max(0.0, (now - written).total_seconds())
+
     async def _foreign(self, owed: Collection[str], pattern: re.Pattern[str] | None) -> list[str]:
         if pattern is None:
             return []
-        groups = {name for name, *_ in await self._admin.list_consumer_groups()}
-        return sorted(name for name in groups - set(owed) if pattern.fullmatch(name))[:MOST_FOREIGN]
+        existing = {name for name, *_ in await self._admin.list_consumer_groups()}
+        return sorted(name for name in existing - set(owed) if pattern.fullmatch(name))[:MOST_FOREIGN]
 
     async def _remember(self, waiting: Set[tuple[TopicPartition, int]]) -> None:
         """Ask when these records were written, unless it is known; forget the others."""
@@ -207,22 +170,11 @@ class LagMeter:
             new -= set(asked.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Committed:
-    offsets: Mapping[TopicPartition, int]
-    owners: Mapping[TopicPartition, str]
-    members: tuple[int, ...]
-
-
-async def _group(admin: AIOKafkaAdminClient, group: str) -> _Committed:
-    coordinator, workers = await _describe_group(admin, group)
-    offsets = await admin.list_consumer_group_offsets(group, coordinator)
-    assigned = [(worker[1], assigned_to(worker[4])) for worker in workers]
-    return _Committed(
-        {partition: meta.offset for partition, meta in offsets.items() if meta.offset >= 0},
-        {partition: client for client, partitions in assigned for partition in partitions},
-        tuple(len(partitions) for _, partitions in assigned),
-    )
+@asynccontextmanager
+async def meter(cluster: Cluster) -> AsyncIterator[LagMeter]:
+    """Open a meter. Raises OperatorError if the broker does not answer, at the start or later."""
+    async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
+        yield LagMeter(admin, reader, cluster.prefix)
 
 
 def read_by(services: Sequence[str]) -> Mapping[str, Sequence[Topic]]:

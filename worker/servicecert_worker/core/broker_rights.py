@@ -38,6 +38,11 @@ def named(bits: int) -> frozenset[str]:
     return frozenset(name for at, name in enumerate(OPERATIONS, _FIRST_BIT) if bits > 0 and bits >> at & 1)
 
 
+def number_of(operation: str) -> int:
+    """Return Kafka's number of an operation."""
+    return OPERATIONS.index(operation) + _FIRST_BIT
+
+
 def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:
     """Return what the broker allows beyond the principal's rights, one phrase each."""
     allowed = _allowed(principal, prefix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from servicecert_worker.domain.lag_verdicts import Sample, Verdict, verdict
+from servicecert_cli.admin.domain.lag_verdicts import Sample, Verdict, verdict
 
 
 def samples(*positions: tuple[int, int], assigned: bool = True) -> list[Sample]:

@@ -1,0 +1,1 @@
+"""Kafka's administration: topics, rights and lag, for operators and whoever watches."""

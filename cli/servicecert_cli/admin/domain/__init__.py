@@ -1,0 +1,1 @@
+"""Pure: verdicts on what is measured."""

@@ -1,0 +1,154 @@
+"""Requests to brokers that aiokafka does not have, for their administrator and the doctor.
+
+Field by field from the protocol's message definitions: ApiVersions 3 (KIP-511, KIP-584), CreateAcls 1 (aiokafka's own
+creates one right), AlterClientQuotas 1 (KIP-546), AlterUserScramCredentials 0 (KIP-554), DescribeQuorum 1 (KIP-595,
+KIP-836).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from io import BytesIO
+
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import CreateAclsRequest_v1
+from aiokafka.protocol.api import ResponseHeader_v0
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.types import Boolean, CompactBytes, Float64, Int8, Int16, Int32, Int64
+from servicecert_worker.kafka.internals import NO_TAGS, TEXT, Asked, ask, many, message, raise_for
+
+METADATA_VERSION = "metadata.version"
+_SUPPORTED_FEATURES = 0
+_FEATURES = many(("name", TEXT), ("min", Int16), ("max", Int16))
+_CLIENT = ("servicecert", "1")
+
+_VERSIONS = message(
+    18,
+    3,
+    [("client_software_name", TEXT), ("client_software_version", TEXT)],
+    [
+        ("error_code", Int16),
+        ("api_keys", many(("api_key", Int16), ("min", Int16), ("max", Int16))),
+        ("throttle_time_ms", Int32),
+    ],
+    # This response alone has the old header, so that every client can read it.
+    parse_response_header=lambda _, data: ResponseHeader_v0.decode(data),
+)
+
+_ENTITY = ("entity", many(("entity_type", TEXT), ("entity_name", TEXT)))
+_QUOTAS = message(
+    49,
+    1,
+    [
+        ("entries", many(_ENTITY, ("ops", many(("key", TEXT), ("value", Float64), ("remove", Boolean))))),
+        ("validate_only", Boolean),
+    ],
+    [
+        ("throttle_time_ms", Int32),
+        ("entries", many(("error_code", Int16), ("error_message", TEXT), _ENTITY)),
+    ],
+)
+
+_PASSWORDS = message(
+    51,
+    0,
+    [
+        ("deletions", many(("name", TEXT), ("mechanism", Int8))),
+        (
+            "upsertions",
+            many(
+                ("name", TEXT),
+                ("mechanism", Int8),
+                ("iterations", Int32),
+                ("salt", CompactBytes),
+                ("salted_password", CompactBytes),
+            ),
+        ),
+    ],
+    [
+        ("throttle_time_ms", Int32),
+        ("results", many(("user", TEXT), ("error_code", Int16), ("error_message", TEXT))),
+    ],
+)
+
+_REPLICAS = many(
+    ("replica_id", Int32),
+    ("log_end_offset", Int64),
+    ("last_fetch_timestamp", Int64),
+    ("last_caught_up_timestamp", Int64),
+)
+_QUORUM = message(
+    55,
+    1,
+    [("topics", many(("topic", TEXT), ("partitions", many(("partition", Int32)))))],
+    [
+        ("error_code", Int16),
+        (
+            "topics",
+            many(
+                ("topic", TEXT),
+                (
+                    "partitions",
+                    many(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("leader_id", Int32),
+                        ("leader_epoch", Int32),
+                        ("high_watermark", Int64),
+                        ("voters", _REPLICAS),
+                        ("observers", _REPLICAS),
+                    ),
+                ),
+            ),
+        ),
+    ],
+)
+
+
+async def create_acls(client: AIOKafkaClient, acls: list[tuple[int, str, int, str, str, int, int]]) -> None:
+    """Create rights, as `list_acls` returns them; those that are there stay. Raises what aiokafka raises."""
+    for code, *_ in (await ask(client, Asked(CreateAclsRequest_v1, acls))).creation_responses:
+        raise_for(code)
+
+
+async def set_scram_credentials(client: AIOKafkaClient, users: Iterable[tuple[str, int, int, bytes, bytes]]) -> None:
+    """Set users' passwords: name, mechanism, iterations, salt and salted password. Raises what aiokafka raises."""
+    for _, code, *_ in (await ask(client, _PASSWORDS([], [(*user, NO_TAGS) for user in users]))).results:
+        raise_for(code)
+
+
+async def set_producer_byte_rates(client: AIOKafkaClient, rates: Mapping[str, int]) -> None:
+    """Set how many octets a second each user may write to each broker. Raises what aiokafka raises."""
+    entries = [
+        ([("user", name, NO_TAGS)], [("producer_byte_rate", float(rate), False, NO_TAGS)], NO_TAGS)
+        for name, rate in rates.items()
+    ]
+    for code, *_ in (await ask(client, _QUOTAS(entries, False))).entries:
+        raise_for(code)
+
+
+async def metadata_level(client: AIOKafkaClient, broker: int) -> int | None:
+    """Return the newest level of the cluster's metadata that a broker supports, None if it says none.
+
+    Raises what aiokafka raises.
+    """
+    encoded = (await ask(client, _VERSIONS(*_CLIENT), broker)).tags.get(_SUPPORTED_FEATURES)
+    features = [] if encoded is None else _FEATURES.decode(BytesIO(encoded))
+    return next((most for name, _, most, _ in features if name == METADATA_VERSION), None)
+
+
+async def controller_clock(client: AIOKafkaClient) -> datetime:
+    """Return the clock of the leading controller at the moment of its answer. Raises what aiokafka raises."""
+    answer = await ask(client, _QUORUM([("__cluster_metadata", [(0, NO_TAGS)], NO_TAGS)]))
+    raise_for(answer.error_code)
+    ((_, partitions, _),) = answer.topics
+    ((_, code, leader, _, _, voters, _, _),) = partitions
+    raise_for(code)
+    milliseconds = next(caught_up for replica, _, _, caught_up, _ in voters if replica == leader)
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+async def leaders_by_broker(client: AIOKafkaClient, brokers: Iterable[int], topics: Sequence[str]) -> list[list[int]]:
+    """Return the leader of each partition as each broker knows it, a list for each broker and topic; -1 for none."""
+    answers = [await ask(client, MetadataRequest(list(topics)), broker) for broker in brokers]
+    described = [topic["partitions"] for answer in answers for topic in answer.to_object()["topics"]]
+    return [[part["leader"] for part in found] for found in described]

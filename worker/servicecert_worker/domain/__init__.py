@@ -1,1 +1,0 @@
-"""Pure rules of the authority that more than one service uses."""
