@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from servicecert_schemas.case import CaseChanged, EventRefused
-from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
+from servicecert_schemas.certificate import CertificateIntended, CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.revocation import CertificateRevoked
+from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.responder import ResponderCertified, ResponderRequested
+from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationRefused, StandingsCounted
+from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.owed import Known, content_id, is_owed
 from services.handler import example
 
@@ -30,6 +33,21 @@ SAME: dict[type[EventData], dict[str, Any]] = {
     MailHandedOver: {"attempts": 9},
     KeyCompromised: {"known_at": "2020-01-01T00:00:00Z"},
 }
+NOT_OWED: dict[type[EventData], str] = {
+    CertificateIntended: "what it announces is in the table, and its end is owed",
+    CrlPublished: "the next CRL is published anew",
+    EventRefused: "no table keeps an answer that no case shows: who misses it acts again",
+    RecordParked: "the record itself is in the table",
+    ResponderCertified: "a responder asks again",
+    ResponderRequested: "responders write it",
+    RevocationRefused: "who misses it asks again",
+    StandingsCounted: "each pass counts anew",
+}
+
+
+def test_I2_each_event_of_a_service_is_owed_or_says_why_not() -> None:
+    written = {event for topic in CATALOGUE if topic.services for event in topic.events}
+    assert {event for event in written if not is_owed(event)} == NOT_OWED.keys()
 
 
 @pytest.mark.parametrize("event", OTHERS)
