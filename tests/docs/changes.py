@@ -74,6 +74,11 @@ class ProbedCopy(Copy):
     def export(self) -> None:
         self.python("-m", "servicecert_schemas.export")
 
+    def require_passing(self, *tests: str) -> None:
+        """Run tests of the checkout on the product of the copy."""
+        config, places = str(CHECKOUT / "pyproject.toml"), (str(CHECKOUT / each) for each in tests)
+        assert " passed" in self.python("-m", "pytest", "-q", "-c", config, *places, seconds=600)
+
 
 def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.read_bytes() == other.read_bytes()
