@@ -21,10 +21,11 @@ from docs import pages
 
 RUNBOOK = CHECKOUT / "docs" / "runbook"
 README = RUNBOOK / "README.md"
-PAGES = tuple(sorted(set(RUNBOOK.glob("*.md")) - {README}))
-LOOK, OVER = "Look here", "How to know it is over"
-HEADINGS = ["What it means", "Who is affected", LOOK, "Do this", OVER]
-FEWEST_LINES, MOST_LINES = 15, 40
+PAGES = tuple(sorted(set(RUNBOOK.glob("[A-Z]*.md")) - {README}))
+LOOK = "Look here"
+HEADINGS = [LOOK, "Do this"]
+AFFECTED, OVER = "\n\n**Affected:**", "\n\n**Over** when"
+FEWEST_LINES, MOST_LINES = 10, 36
 MARKS = ("run", "await", "fault")
 OPERATORS = frozenset("();<>|&")
 
@@ -39,6 +40,12 @@ def expressions(page: Path, heading: str | None = None) -> list[str]:
     if heading is not None:
         text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return [line for block in pages.blocks_in(text) if block.words == ("promql",) for line in block.text.splitlines()]
+
+
+def ends(page: Path) -> list[str]:
+    """Return the PromQL expressions that say whether it is over."""
+    code = re.findall(r"`([^`]+)`", page.read_text().partition(OVER)[2])
+    return [each for each in code if names_in(each) or "up{" in each]
 
 
 def log_lines(page: Path) -> list[str]:
@@ -106,14 +113,15 @@ def test_a_page_is_short_and_has_the_headings(page: Path) -> None:
     head, _, text = page.read_text().partition("<!-- end -->\n")
     assert head.startswith(f"# {page.stem}\n\n<!-- head -->\n**")
     assert re.findall(r"^##+ (.+)$", text, re.MULTILINE) == HEADINGS
+    assert (text.count(AFFECTED), text.count(OVER)) == (1, 1)
     assert FEWEST_LINES <= sum(map(bool, text.splitlines())) <= MOST_LINES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_says_what_to_look_at_and_when_it_is_over(page: Path) -> None:
     assert expressions(page, LOOK)
-    assert expressions(page, OVER)
-    assert re.search(r"\bfor\s+(\d+|an)\s+(minute|hour|day)", page.read_text().partition(f"## {OVER}")[2])
+    assert ends(page)
+    assert re.search(r"\bfor\s+(\d+|an)\s+(minute|hour|day)", page.read_text().partition(OVER)[2])
 
 
 @pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
@@ -142,7 +150,7 @@ def test_metrics_exist() -> None:
         for rule in (*rules("alerts.yml"), *rules("recording.yml"))
     }
     for page in (*PAGES, README):
-        files |= {f"{page.stem}: {expression}": expression for expression in expressions(page)}
+        files |= {f"{page.stem}: {expression}": expression for expression in [*expressions(page), *ends(page)]}
     unknown = {place: {name for name in names_in(text) if not is_metric(name)} for place, text in files.items()}
     assert {place: names for place, names in unknown.items() if names} == {}
 
@@ -151,7 +159,7 @@ def test_expressions_are_promql(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    found = [(page, expression) for page in (*PAGES, README) for expression in expressions(page)]
+    found = [(page, expression) for page in (*PAGES, README) for expression in [*expressions(page), *ends(page)]]
     recorded = [
         {"record": f"runbook:{number}", "expr": expression, "labels": {"page": page.stem}}
         for number, (page, expression) in enumerate(found)
