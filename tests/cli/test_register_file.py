@@ -207,4 +207,4 @@ def test_the_page_shows_the_line_of_the_canarys_organisation_which_its_settings_
     (line,) = [each for each in lines if "kanarialintu" in each]
     fields = {name: field.default for name, field in CanarySettings.model_fields.items()}
     assert f";{fields['business_id']};{fields['unit']};{fields['unit']};" in line
-    assert f"```csv\n{line}\n```" in (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    assert f"```csv\n{line}\n```" in (Path(__file__).parents[2] / "docs" / "canary.md").read_text()

@@ -148,24 +148,6 @@ async def test_A1_an_application_from_the_console_tools_arrives(workdir: Path, b
     is_the_application(await published(bootstrap, case_id))
 
 
-async def test_E1_the_states_of_a_case_are_read_from_python(workdir: Path, bootstrap: str) -> None:
-    case_id = uuid4()
-    (workdir / "watch.py").write_text(shown("python", "async def watch"))
-    for case in (
-        view(case_id, 1, "returned", RETURNED),
-        view(uuid4(), 1, "delivered", GRANTED),
-        view(case_id, 2, "accepted", RETURNED),
-        view(case_id, 2, "accepted", RETURNED),
-        view(case_id, 3, NEWER, RETURNED),
-        view(case_id, 4, "delivered", GRANTED),
-    ):
-        await publish(bootstrap, case)
-    output = await run(workdir, bootstrap, sys.executable, "watch.py", str(case_id))
-    assert re.findall(r"^([a-z-]+) -", output, re.MULTILINE) == ["returned", "accepted", NEWER, "delivered"]
-    assert "attachments - Liitä tietojärjestelmän vaatimustenmukaisuustodistus." in output
-    assert "4d8a31f07c5be29461a0d3c97e18f2b5" in output
-
-
 async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path, bootstrap: str) -> None:
     account = f"account-{uuid4()}"
     granted, unfinished, closed, erased, foreign, newer = (uuid4() for _ in range(6))
@@ -191,22 +173,6 @@ async def test_E4_the_customers_page_is_drawn_from_the_cases_alone(workdir: Path
             for case_id, state in ((unfinished, "returned"), (newer, NEWER))
         ),
     ]
-
-
-async def test_E1_a_portal_built_on_faststream_reads_the_cases(workdir: Path, bootstrap: str) -> None:
-    case_id = uuid4()
-    (workdir / "portal.py").write_text(shown("python", "FastStream"))
-    await publish(bootstrap, view(case_id, 1, NEWER, RETURNED))
-    process = await start(workdir, bootstrap, sys.executable, "portal.py")
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            while not (line := await process.stdout.readline()).startswith(str(case_id).encode()):
-                assert line, "the portal ended"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        await process.communicate()
-    assert line.decode().split() == [str(case_id), "1", NEWER]
 
 
 async def test_E1_the_cases_are_seen_with_the_console_tools(workdir: Path, bootstrap: str) -> None:

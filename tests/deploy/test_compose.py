@@ -86,8 +86,8 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
 
 
 def test_the_revoker_takes_the_bucket_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    page = (CHECKOUT / "docs" / "operations.md").read_text()
-    more = yaml.safe_load(page.partition("### CRLs in a bucket")[2].partition("```yaml\n")[2].partition("```")[0])
+    page = (CHECKOUT / "docs" / "publishing.md").read_text()
+    more = yaml.safe_load(page.partition("## CRLs in a bucket")[2].partition("```yaml\n")[2].partition("```")[0])
     jsonschema.validate(more, get_builtin_schema("vendor.compose-spec"))
     given = more["services"]["revoker"]
     assert set(given["secrets"]) == set(more["secrets"])

@@ -88,9 +88,7 @@ def test_each_alert_that_a_panel_names_exists():
 
 
 def test_each_metric_is_one_that_processes_show_or_rules_record():
-    operations = pages.CHECKOUT / "docs" / "operations.md"
-    tables = re.findall(r"<!-- ((?:[a-z]+-)?metrics) -->", operations.read_text())
-    documented = {row[0].strip("`") for name in tables for row in pages.rows(operations, name)}
+    documented = {row[0].strip("`") for row in pages.rows(pages.METRICS, "metrics")}
     recorded = {rule["record"] for rule in rules("recording.yml")}
     known = documented | recorded | EVERYWHERE | CANARYS
     for expression in EXPRESSIONS:

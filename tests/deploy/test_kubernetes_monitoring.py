@@ -1,7 +1,6 @@
 """deploy/kubernetes/monitoring gives the Prometheus operator the rules of deploy/prometheus, and the jobs they name."""
 
 import json
-import re
 from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
@@ -70,9 +69,7 @@ def test_every_pod_with_metrics_is_scraped_as_the_job_of_its_name() -> None:
 
 
 def test_no_metric_has_a_label_that_the_operator_sets() -> None:
-    page = CHECKOUT / "docs" / "operations.md"
-    tables = re.findall(r"<!-- (\S*metrics) -->", page.read_text())
-    labels = {label.strip() for name in tables for row in pages.rows(page, name) for label in row[2].split(",")}
+    labels = {label.strip() for row in pages.rows(pages.METRICS, "metrics") for label in row[2].split(",")}
     assert "service" in labels
     assert not labels & TARGET_LABELS
 

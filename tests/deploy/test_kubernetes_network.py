@@ -27,7 +27,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage.database import LOGINS
 
 CONNECTIONS = 8
-"""Of the database for each worker: docs/operations.md, Scaling."""
+"""Of the database for each worker: docs/scaling.md."""
 
 
 def selected(policy: Object) -> set[str]:

@@ -1,12 +1,12 @@
-"""Tables of all metrics, by the process that shows them, and of the alerts."""
+"""Tables of all metrics, with the processes that show them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import yaml
-from docs.pages import CHECKOUT, table
+from docs.pages import table
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from servicecert_cli.admin.lag import Look
@@ -25,65 +25,9 @@ from servicecert_worker.core.decider import Gauge as ServiceGauge
 from servicecert_worker.process.health import Metrics as HealthMetrics
 from servicecert_worker.runtime.metrics import Basics, Metrics
 
-ALERTS = CHECKOUT / "deploy" / "prometheus" / "alerts.yml"
 
-
-def basic_metrics() -> list[str]:
-    """Return each metric of every process, by its Prometheus name."""
-    return _metrics(Basics("").registry, HealthMetrics({})._registry)
-
-
-def metrics() -> list[str]:
-    """Return each metric of a worker, by its Prometheus name, but for those of every process."""
-    return _metrics(Metrics("").registry, but=Basics("").registry)
-
-
-def ocsp_metrics() -> list[str]:
-    """Return the metrics of an OCSP responder."""
-    return _metrics(ResponderMetrics().registry, but=Basics("").registry)
-
-
-def canary_metrics() -> list[str]:
-    """Return the metrics of the canary."""
-    registry = CollectorRegistry()
-    CanaryMetrics(registry)
-    return _metrics(registry)
-
-
-def alerts() -> list[str]:
-    """Return the alerts, each with a link to its page and how soon it fires."""
-    rules = [rule for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
-    return table(
-        ("alert", "severity", "within", "what it says"),
-        (
-            (
-                f"[{each['alert']}]({each['alert']}.md)",
-                each["labels"]["severity"],
-                each["annotations"]["within"],
-                each["annotations"]["summary"],
-            )
-            for each in rules
-        ),
-    )
-
-
-def lag_metrics() -> list[str]:
-    """Return the metrics of the exporter of lag."""
-    groups, registry = Groups("", 2), CollectorRegistry()
-    groups.take(Look((), 0, {}, {}, frozenset()), 0.0)
-    registry.register(groups)
-    registry.register(Tables())
-    return _metrics(registry)
-
-
-def _metrics(*of: CollectorRegistry, but: CollectorRegistry | None = None) -> list[str]:
-    left_out = set() if but is None else {row[0] for row in _families(but)}
-    rows = [row for registry in of for row in _families(registry)]
-    return table(("metric", "type", "labels", "meaning"), (row for row in rows if row[0] not in left_out))
-
-
-def _families(registry: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
-    for collector in registry._collector_to_names:
+def _families(*registries: CollectorRegistry) -> Iterator[tuple[str, str, str, str]]:
+    for collector in (each for registry in registries for each in registry._collector_to_names):
         if isinstance(collector, MetricWrapperBase):
             yield _row(collector._name, collector._type, collector._labelnames, collector._documentation)
         else:
@@ -99,31 +43,47 @@ async def _unread() -> dict[str, float]:
     return {}
 
 
-def issuer_metrics() -> list[str]:
-    """Return the additional metrics of the issuer's workers."""
-    return _gauges(gauges(_unread, _unread, _unread, _unread))
+def _lag() -> CollectorRegistry:
+    groups, registry = Groups("", 2), CollectorRegistry()
+    groups.take(Look((), 0, {}, {}, frozenset()), 0.0)
+    registry.register(groups)
+    registry.register(Tables())
+    return registry
 
 
-def intake_metrics() -> list[str]:
-    """Return the additional metrics of intake's workers."""
-    return _gauges([*lost_keys.gauges(NO_LISTS), *Sizes(1, 1).gauges()])
+def _canary() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    CanaryMetrics(registry)
+    return registry
 
 
-def notifier_metrics() -> list[str]:
-    """Return the additional metrics of the notifier's workers."""
+def _rows(*gauges: ServiceGauge) -> Iterator[tuple[str, str, str, str]]:
+    for each in gauges:
+        yield _row(each.name, "counter" if each.counts else "gauge", each.labels, each.text)
+
+
+def metrics() -> list[str]:
+    """Return each metric, once, with the processes that show it."""
     unread: Any = None
-    return _gauges(mail_gauges(unread, unread, unread, unread))
-
-
-def revoker_metrics() -> list[str]:
-    """Return the additional metrics of the revoker's workers."""
-    unread: Any = None
-    crls = crl_gauges.gauges(unread, crl_gauges.CrlStats())
-    return _gauges([*crls, *trust_gauges(unread, unread)])
-
-
-def _gauges(gauges: Sequence[ServiceGauge]) -> list[str]:
+    shown: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for who, rows in (
+        ("all", _families(Basics("").registry, HealthMetrics({})._registry)),
+        ("services", _families(Metrics("").registry)),
+        ("intake", _rows(*lost_keys.gauges(NO_LISTS), *Sizes(1, 1).gauges())),
+        ("issuer", _rows(*gauges(_unread, _unread, _unread, _unread))),
+        (
+            "revoker",
+            _rows(*crl_gauges.gauges(unread, crl_gauges.CrlStats()), *trust_gauges(unread, unread)),
+        ),
+        ("notifier", _rows(*mail_gauges(unread, unread, unread, unread))),
+        ("ocsp", _families(ResponderMetrics().registry)),
+        ("lag", _families(_lag())),
+        ("canary", _families(_canary())),
+    ):
+        for row in rows:
+            if "all" not in shown[row]:
+                shown[row].append(who)
     return table(
-        ("metric", "type", "labels", "meaning"),
-        (_row(each.name, "counter" if each.counts else "gauge", each.labels, each.text) for each in gauges),
+        ("metric", "type", "labels", "shown by", "meaning"),
+        ((name, type, labels, ", ".join(who), text) for (name, type, labels, text), who in shown.items()),
     )

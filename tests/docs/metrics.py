@@ -1,4 +1,4 @@
-"""The metrics that the pages may name: those of the tables of operations.md, and those that are recorded from them."""
+"""The metrics that the pages may name: those of the reference, and those that are recorded from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from docs.pages import CHECKOUT
 
 from docs import pages
 
-OPERATIONS = CHECKOUT / "docs" / "operations.md"
 PROMETHEUS = CHECKOUT / "deploy" / "prometheus"
 _NAME = re.compile(r"\b(?:servicecert|kafka|process)[_:][a-z0-9_:]+\b")
 
@@ -34,8 +33,7 @@ def is_metric(name: str) -> bool:
 @cache
 def _known() -> frozenset[str]:
     recorded = {rule["record"] for rule in rules("recording.yml")}
-    tables = re.findall(r"<!-- ((?:\w+-)?metrics) -->", OPERATIONS.read_text())
-    rows = [row for table in tables for row in pages.rows(OPERATIONS, table)]
+    rows = pages.rows(pages.METRICS, "metrics")
     shown = {row[0].strip("`") for row in rows}
     histograms = {row[0].strip("`") for row in rows if row[1] == "histogram"}
     return frozenset(

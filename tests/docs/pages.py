@@ -16,6 +16,9 @@ PAGES = (
     *sorted((CHECKOUT / "docs").rglob("*.md")),
 )
 
+METRICS = CHECKOUT / "docs" / "reference" / "metrics.md"
+SETTINGS = CHECKOUT / "docs" / "reference" / "settings.md"
+
 _FENCE = re.compile(r"^( *)```(.*?)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)

@@ -7,45 +7,32 @@ A table is between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only 
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import sys
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import click
 import servicecert_schemas
-from docs.metric_tables import (
-    alerts,
-    basic_metrics,
-    canary_metrics,
-    intake_metrics,
-    issuer_metrics,
-    lag_metrics,
-    metrics,
-    notifier_metrics,
-    ocsp_metrics,
-    revoker_metrics,
-)
+from docs.metric_tables import metrics
 from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
-from docs.who_may import broker_groups, broker_quotas, broker_rights, database_rights, principals
+from docs.who_may import broker_quotas, database_rights
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS
 from servicecert_cli.watching.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
-from servicecert_intake.domain.answers import ANSWERS
-from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
-from servicecert_intake.domain.rules.renewal import NOTES
-from servicecert_intake.domain.view import NEXT_STEPS
-from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
@@ -53,7 +40,6 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.reasons import REASONS
 from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
-from servicecert_schemas.values import Texts
 from servicecert_worker.runtime.settings import ProcessSettings, ReaderSettings, WorkerSettings
 from services.intake.steps import TRANSITION_CAUSES
 
@@ -92,6 +78,26 @@ def environment() -> list[str]:
             for variable, field in fields.items()
         ),
     )
+
+
+def commands() -> list[str]:
+    """Return each command, with what it does and its arguments and options."""
+    return table(("command", "does", "arguments and options"), _commands(main, ()))
+
+
+def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
+    for name in group.list_commands(click.Context(group)):
+        each = group.get_command(click.Context(group), name)
+        assert each is not None
+        if isinstance(each, click.Group):
+            yield from _commands(each, (*path, name))
+        if not isinstance(each, click.Group) or each.invoke_without_command:
+            does, _, _ = inspect.cleandoc(each.help or "").partition("\n\n")
+            taken = " ".join(
+                it.opts[0] if isinstance(it, click.Option) else it.make_metavar(click.Context(each))
+                for it in each.params
+            )
+            yield f"`{' '.join((*path, name))}`", " ".join(does.split()), f"`{taken}`" if taken else ""
 
 
 def conditions() -> list[str]:
@@ -169,15 +175,6 @@ def _is_list(it: object) -> bool:
     return isinstance(it, type) and issubclass(it, StrEnum) and it is not Principal
 
 
-def revocation_answers() -> list[str]:
-    """Return the answers to a refused request for revocation."""
-    return _texts("code", REFUSALS)
-
-
-def _texts(head: str, texts: Mapping[str, Texts], show: Callable[[str], str] = "`{}`".format) -> list[str]:
-    return table((head, *LANGUAGES), ((show(key), it.sv, it.fi, it.en) for key, it in texts.items()))
-
-
 def topics() -> list[str]:
     """Return the catalogue of topics."""
     return table(
@@ -199,33 +196,6 @@ def topics() -> list[str]:
     )
 
 
-def deficiencies() -> list[str]:
-    """Return all deficiencies of applications."""
-    lacks = {each.key or each.code: each for each in LACKS}
-    return table(
-        ("code", "field", "the case is", *LANGUAGES),
-        (
-            (f"`{lacks[key].code}`", f"`{lacks[key].field}`", lacks[key].severity, it.sv, it.fi, it.en)
-            for key, it in TEXTS.items()
-        ),
-    )
-
-
-def answers() -> list[str]:
-    """Return all answers to events that do not fit the case."""
-    return _texts("code", ANSWERS)
-
-
-def notes() -> list[str]:
-    """Return all notes about a renewal."""
-    return _texts("code", NOTES)
-
-
-def next_steps() -> list[str]:
-    """Return the texts of the next step."""
-    return _texts("when", NEXT_STEPS, lambda key: f"`{key}`" if key in frozenset(CaseState) else key.replace("-", " "))
-
-
 def case() -> list[str]:
     """Return the state diagram of a case, with the events of each transition."""
     names = {state: state.replace("-", "_") for state in CaseState}
@@ -244,24 +214,27 @@ def case() -> list[str]:
     ]
 
 
-def tests_of(rule: str) -> str:
-    """Return links to the test files that have a test named after a rule or an invariant."""
-    return ", ".join(
-        f"[{path.parent.name}/{path.stem.removeprefix('test_')}](../{path.relative_to(CHECKOUT)})"
-        for path in _files_by_rule()[rule]
-    )
+def file_of(rule: str) -> str:
+    """Return a link to the test file that names a rule or an invariant most often."""
+    named = _named()[rule]
+    if not named:
+        return "-"
+    path = max(named, key=lambda each: named[each])
+    return f"[{path.parent.name}/{path.stem.removeprefix('test_')}](../{path.relative_to(CHECKOUT)})"
 
 
-def _files_by_rule() -> dict[str, list[Path]]:
-    files: dict[str, list[Path]] = defaultdict(list)
+@cache
+def _named() -> Mapping[str, Counter[Path]]:
+    """Return for each rule how many tests of which file name it."""
+    found: dict[str, Counter[Path]] = defaultdict(Counter)
     for path in sorted((CHECKOUT / "tests").rglob("test_*.py")):
         text = path.read_text()
-        named = {name.upper() for names in _TEST.findall(text) for name in names.split("_")[1:]} | set(
-            _MARK.findall(text)
-        )
-        for rule in named:
-            files[rule].append(path)
-    return files
+        for rule in (
+            *(name.upper() for names in _TEST.findall(text) for name in names.split("_")[1:]),
+            *_MARK.findall(text),
+        ):
+            found[rule][path] += 1
+    return found
 
 
 def written(page: Path) -> str:
@@ -280,7 +253,7 @@ def written(page: Path) -> str:
 def _with_tests(table: str) -> str:
     return re.sub(
         r"^(\| (?:\*\*)?([A-FI]\d+)\b.*\|)[^|\n]*\|$",
-        lambda row: f"{row[1]} {tests_of(row[2]) or '-'} |",
+        lambda row: f"{row[1]} {file_of(row[2])} |",
         table,
         flags=re.MULTILINE,
     )
@@ -303,31 +276,15 @@ def _default(field: FieldInfo) -> str:
 
 WHOLE: dict[str, Callable[[], list[str]]] = {
     "environment": environment,
-    "basic-metrics": basic_metrics,
+    "commands": commands,
     "metrics": metrics,
-    "lag-metrics": lag_metrics,
-    "alerts": alerts,
-    "issuer-metrics": issuer_metrics,
-    "ocsp-metrics": ocsp_metrics,
-    "canary-metrics": canary_metrics,
-    "intake-metrics": intake_metrics,
-    "notifier-metrics": notifier_metrics,
-    "revoker-metrics": revoker_metrics,
     "conditions": conditions,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,
-    "revocation-answers": revocation_answers,
     "topics": topics,
-    "broker-rights": broker_rights,
-    "broker-groups": broker_groups,
     "broker-quotas": broker_quotas,
-    "principals": principals,
     "database-rights": database_rights,
-    "deficiencies": deficiencies,
-    "answers": answers,
-    "notes": notes,
-    "next-steps": next_steps,
     "case": case,
 }
 

@@ -91,9 +91,7 @@ def test_commands_and_their_options_exist(page: Path, line: str) -> None:
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize(
-    "row", pages.rows(OPERATIONS, "faults") + pages.rows(OPERATIONS, "log-lines"), ids=lambda row: row[0]
-)
+@pytest.mark.parametrize("row", pages.rows(OPERATIONS, "log-lines"), ids=lambda row: row[0])
 def test_sentences_are_what_the_code_says(row: list[str]) -> None:
     sentence = html.unescape(row[0])
     assert is_said(sentence), f"no such text in the code: {sentence}"
@@ -106,7 +104,7 @@ def test_every_variable_that_the_pages_name_is_known() -> None:
         for path in (CHECKOUT / folder).rglob("*")
         if path.suffix in (".py", ".yml")
     )
-    listed = {row[0].strip("`") for row in pages.rows(OPERATIONS, "environment")}
+    listed = {row[0].strip("`") for row in pages.rows(pages.SETTINGS, "environment")}
     for page in PAGES:
         for name in re.findall(r"`((?:SERVICECERT|SMTP)_[A-Z_]+)`", page.read_text()):
             assert name in listed or name in code, f"{page.name} names {name}"

@@ -5,36 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
 from docs.pages import table
-from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
-from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
-from servicecert_worker.core.broker_acls import AclOperation, AclResource, acls
-
-_LETTERS = {
-    AclOperation.READ: "R",
-    AclOperation.WRITE: "W",
-    AclOperation.CREATE: "C",
-    AclOperation.DESCRIBE: "d",
-    AclOperation.DESCRIBE_CONFIGS: "s",
-}
-
-
-def broker_rights() -> list[str]:
-    """Return what each user of the broker may do with each topic."""
-    rights = acls()
-
-    def letters(user: Principal, topic: str) -> str:
-        mine = {each.operation for each in rights[user] if (each.resource, each.name) == (AclResource.TOPIC, topic)}
-        return " ".join(letter for operation, letter in _LETTERS.items() if operation in mine)
-
-    return table(
-        ("topic", *(f"`{user}`" for user in Principal)),
-        ((f"`{topic.name}`", *(letters(user, topic.name) for user in Principal)) for topic in CATALOGUE),
-    )
+from servicecert_schemas.principals import PRODUCER_BYTE_RATES
+from servicecert_schemas.topics import SERVICES
 
 
 def broker_quotas() -> list[str]:
@@ -43,26 +19,6 @@ def broker_quotas() -> list[str]:
     for user, rate in PRODUCER_BYTE_RATES.items():
         users[rate].append(f"`{user}`")
     return table(("user", "KiB a second"), ((", ".join(who), f"{rate // 1024:,}") for rate, who in users.items()))
-
-
-def principals() -> list[str]:
-    """Return for each user of the broker which topics it writes and reads, and whose signature its events need."""
-
-    def topics(user: Principal, who: Callable[[Topic], Iterable[str]]) -> str:
-        return ", ".join(f"`{topic.name}`" for topic in CATALOGUE if user in who(topic))
-
-    return table(
-        ("user", "writes", "reads", "signs what it writes"),
-        (
-            (
-                f"`{user}`",
-                topics(user, lambda topic: topic.writers),
-                topics(user, lambda topic: topic.readers),
-                "yes" if user in SERVICES else "",
-            )
-            for user in Principal
-        ),
-    )
 
 
 _GRANT = re.compile(r"^grant (.+?) on (?!function|schema|sequence)(.+?) to ([^;]+);", re.MULTILINE | re.DOTALL)
@@ -104,26 +60,4 @@ def _follows(judged: dict[str, dict[str, str]]) -> str:
     return "; ".join(
         f"{', '.join(f'`{it}`' for it in re.findall(r'[a-z_0-9]{3,}|id|at', columns))}: {follows}"
         for follows, columns in all_of_it.items()
-    )
-
-
-def broker_groups() -> list[str]:
-    """Return who may join or see which consumer groups."""
-    rights = ((user, each) for user, mine in acls().items() for each in sorted(mine))
-    groups = [(user, each) for user, each in rights if each.resource is AclResource.GROUP]
-    acts = {AclOperation.READ: "joins", AclOperation.DESCRIBE: "sees"}
-    return table(
-        ("user", "may", "groups"),
-        (
-            (f"`{user}`", acts[operation], ", ".join(f"`{name}`" for name in names))
-            for user in Principal
-            for operation in acts
-            if (
-                names := [
-                    each.name + ("…" if each.prefixed else "")
-                    for who, each in groups
-                    if (who, each.operation) == (user, operation)
-                ]
-            )
-        ),
     )

@@ -90,7 +90,7 @@ def report(service: str, outcome: Outcome, act: str, *, as_json: bool = False) -
     elif not outcome.is_open:
         click.echo(
             f"\nThe tables of {service} decide otherwise than its topics say, so its workers do not start: see "
-            "docs/operations.md, A restored database. "
+            "docs/runbook/restored-database.md. "
             f"`servicecert restore apply {service} --accept-differences` lets them start."
         )
     elif outcome.done.stuck:

@@ -28,7 +28,7 @@ async def replay(
     for many in [place for place in places if place.last_offset is not None]:
         places.remove(many)
         event_ids = [each for each in event_ids if each != many.event_id]
-        tell(f"{many.event_id} stands for {many}: see docs/operations.md#parked-records-step-by-step.")
+        tell(f"{many.event_id} stands for {many}: see docs/runbook/parked-records.md.")
     if places:
         gone = await refill(connection, cluster(), places)
         for event_id in gone:

@@ -9,13 +9,13 @@ CONDITIONS = (
         "Variables",
         "One of our variables is set that nothing reads.",
         why="A misspelt variable has no effect, and nobody is told.",
-        remedy="Correct or remove it: docs/operations.md lists all settings.",
+        remedy="Correct or remove it: docs/reference/settings.md lists all settings.",
     ),
     critical(
         "Settings",
         "A setting has a value that is not allowed.",
         why="A process with a wrong setting does not start.",
-        remedy="Correct it: docs/operations.md lists all settings.",
+        remedy="Correct it: docs/reference/settings.md lists all settings.",
     ),
     warning(
         "Insecure",

@@ -30,14 +30,13 @@ def accepted(view: CaseChanged | None) -> CaseChanged:
         raise Stuck(
             f"the registers have no organisation {view.applied_for.business_id} with the unit"
             f" “{view.applied_for.unit_long_name}”: add the canary's line to the organisations and load them"
-            " (docs/operations.md, Canary), or set SERVICECERT_CANARY_BUSINESS_ID and SERVICECERT_CANARY_UNIT to those"
+            " (docs/canary.md), or set SERVICECERT_CANARY_BUSINESS_ID and SERVICECERT_CANARY_UNIT to those"
             " of an organisation that they have"
         )
     if view.state in (CaseState.RETURNED, CaseState.WAITING_FOR_CSR, *ENDS):
         codes |= set() if view.answer is None else {view.answer.code}
-        raise Stuck(
-            f"the application is {view.state} ({', '.join(sorted(codes)) or 'no code'}): see `docs/deficiencies.md`"
-        )
+        told = ", ".join(sorted(codes)) or "no code"
+        raise Stuck(f"the application is {view.state} ({told}): intake's texts say what each code means")
     raise NotYet(f"the case is {view.state}: see the log of intake")
 
 

@@ -1,6 +1,6 @@
 """All deficiencies of applications: code, field of the form, and severity (A10).
 
-The texts with what to do are in `domain/texts/`, by code; docs/deficiencies.md shows them all.
+The texts with what to do are in `domain/texts/`, by code.
 """
 
 from collections.abc import Mapping, Sequence
