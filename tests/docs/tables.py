@@ -123,8 +123,11 @@ def conditions() -> list[str]:
 def head(page: Path) -> list[str]:
     """Return what the catalogue says of the condition of a page of the runbook."""
     it = CONDITIONS[page.stem]
-    lines = [f"**{str(it.severity).capitalize()}**, within {it.within} of its cause: {it.text}", f"When `{it.when}`."]
-    return [*lines, f"`servicecert doctor --only {it.name}` looks too."] if it.name in CHECKS else lines
+    looks = f" `servicecert doctor --only {it.name}` looks too." if it.name in CHECKS else ""
+    return [
+        f"**{str(it.severity).capitalize()}**, within {it.within} of its cause: {it.text}",
+        f"When `{it.when}`.{looks}",
+    ]
 
 
 def reasons() -> list[str]:
