@@ -9,7 +9,7 @@ from functools import cache
 
 from docs.pages import CHECKOUT
 
-PACKAGE_FOLDERS = ("schemas", "worker", "pki", "services", "cli", "deploy")
+PACKAGE_FOLDERS = ("schemas", "worker", "pki", "services", "cli", "launcher", "monitoring", "deploy")
 
 
 def is_said(sentence: str) -> bool:

@@ -1,4 +1,4 @@
-"""Compares a service's database with its topics before anything is decided: see domain/fence.py.
+"""Compares a service's database with its topics before anything is decided: see core/unknown.py.
 
 What it has written is in outputs.py. Of what it reads, the newest event before its group's offset in each partition is
 in the inbox, or parked.

@@ -1,4 +1,4 @@
-"""What a service has written to its topics that its database does not know: see domain/fence.py.
+"""What a service has written to its topics that its database does not know: see core/unknown.py.
 
 The database knows up to which offset it has written each partition of its topics (`written`): the relay notes it with
 the deletion of what the broker acknowledged. So a record of the service beyond it is in the outbox, or unknown.

@@ -1,6 +1,6 @@
 """The relay publishes a service's outbox, in order, and deletes what the broker acknowledged with its next look.
 
-The same statement notes up to which offset it has written: see domain/fence.py.
+The same statement notes up to which offset it has written: see core/unknown.py.
 
 One runs per service (an advisory lock), so that a key's events keep their order. If it dies between acknowledgement and
 deletion, the events are published again under the same ids.

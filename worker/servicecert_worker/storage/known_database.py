@@ -2,7 +2,7 @@
 
 A restore, and a failover to a replica, put another database behind the same address, and a running worker finds it
 there as after any lost connection. It may have forgotten what was decided, so nothing is read from it or decided on it
-before it was compared as at the start: see domain/fence.py.
+before it was compared as at the start: see core/unknown.py.
 """
 
 import asyncio
