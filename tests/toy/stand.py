@@ -26,7 +26,7 @@ from servicecert_schemas.application import ApplicationWithdrawn
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
-from servicecert_worker.audit.exported import Signed
+from servicecert_worker.audit.checkpoints import Signed
 from servicecert_worker.audit.verification import Verified, verify
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.kafka.cluster import Cluster

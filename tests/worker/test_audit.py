@@ -19,8 +19,7 @@ from identities import any_signer
 from servicecert_cli.operations.forgotten_audit import ForgottenAudit, put_on_record
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
-from servicecert_worker.audit.checkpoints import Attestor
-from servicecert_worker.audit.exported import Signed
+from servicecert_worker.audit.checkpoints import Attestor, Signed
 from servicecert_worker.audit.verification import Kind, Verified, forgotten_rows, verify
 from servicecert_worker.core.decider import Conflict, Due, Result
 from servicecert_worker.core.faults import is_transient

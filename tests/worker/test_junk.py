@@ -7,8 +7,7 @@ from uuid import uuid4
 
 from identities import InMemory
 from servicecert_schemas.topics import APPLICATIONS
-from servicecert_worker.core.record import Arrival, Poison, Record, arrive, is_junk
-from servicecert_worker.runtime.junk import MOST_A_MINUTE, Junk
+from servicecert_worker.core.record import MOST_A_MINUTE, Arrival, Junk, Poison, Record, arrive, is_junk
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 VERIFIER = InMemory().verifier

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from databases import operator
 from servicecert_launcher import Parts
+from servicecert_worker.runtime.turn import lock_of, read_salt
 from servicecert_worker.storage import database, schema
-from servicecert_worker.storage.locks import lock_of, read_salt
 from toy.stand import Stand, assert_exact, numbered
 
 

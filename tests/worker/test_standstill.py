@@ -26,11 +26,11 @@ from servicecert_schemas.event import Change
 from servicecert_schemas.topics import APPLICATIONS, REGISTERS
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.signatures import Verifier
-from servicecert_worker.core.standstill import Standstill
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.kafka.partitioner import partition_for
+from servicecert_worker.kafka.positions import Standstill
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker

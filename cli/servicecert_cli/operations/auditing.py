@@ -19,7 +19,7 @@ from servicecert_schemas.characters import cleaned
 from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.event import Change
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES, unversioned
-from servicecert_worker.audit.exported import Exported, Signed
+from servicecert_worker.audit.checkpoints import Exported, Signed
 from servicecert_worker.audit.verification import Verified, verify
 from servicecert_worker.core.service_keys import TrustedKey
 from servicecert_worker.kafka.cluster import Cluster

@@ -14,8 +14,7 @@ from uuid import UUID
 
 import asyncpg
 from servicecert_worker.audit.chain import Chain
-from servicecert_worker.audit.checkpoints import Checkpoint
-from servicecert_worker.audit.exported import Signed
+from servicecert_worker.audit.checkpoints import Checkpoint, Signed
 from servicecert_worker.core.service_keys import TrustedKeys
 from servicecert_worker.kafka.cluster import Cluster
 

@@ -1,13 +1,15 @@
 """Signed checkpoints join the audit chains of a service's workers and attest their heads (B6).
 
 The leader makes one at intervals if a chain grew. It names the new heads and the previous checkpoint, is signed with a
-key that the database's administrator does not have, and is exported to the topic `audit-checkpoints`.
+key that the database's administrator does not have, and is exported to the topic `audit-checkpoints`. `Exported` has
+those of the topic that are believed.
 """
 
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import written
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
-from ..core.service_keys import key_id
+from ..core.service_keys import TrustedKey, key_id
 from ..core.signatures import Signer
 from ..storage import QUERIES
 from .chain import Head
@@ -160,3 +162,75 @@ class Attestor:
             [checkpoint.at],
             [self._signer.sign(topic, event.key(), id, type, payload, checkpoint.at)],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A checkpoint as it is stored or was exported."""
+
+    number: int
+    text: str
+    key_id: str
+    signature: bytes
+
+    @classmethod
+    def of(cls, event: AuditCheckpoint) -> Signed:
+        return cls(event.number, event.text, event.key_id, b64decode(event.signature))
+
+
+class Exported:
+    """The checkpoints of the topic or of a file: by service those that its own trusted key signed for it.
+
+    Whoever may write to the topic may write anything there, so nothing follows from the others: they are counted by
+    reason in `ignored`. A copy counts once.
+    """
+
+    def __init__(self, keys: Mapping[str, TrustedKey]) -> None:
+        self.ignored: Counter[str] = Counter()
+        self._keys = keys
+        self._signed: dict[tuple[str, int, str], Signed] = {}
+
+    def add(self, event: AuditCheckpoint) -> None:
+        """Take a checkpoint, or count it as ignored."""
+        signed = Signed.of(event)
+        if (reason := self._fault(event.service, signed)) is not None:
+            self.ignored[reason] += 1
+        else:
+            self._signed.setdefault((event.service, event.number, event.text), signed)
+
+    def _fault(self, service: str, signed: Signed) -> str | None:
+        if service not in {name for key in self._keys.values() for name in key.services}:
+            return "unknown-service"
+        if (fault := signature_fault(service, self._keys, signed)) is not None:
+            return fault.code
+        try:
+            checkpoint = Checkpoint.read(signed.text)
+        except ValueError:
+            return "unreadable"
+        # The signature covers the text alone, so anybody may copy it under another number.
+        return None if (checkpoint.service, checkpoint.number) == (service, signed.number) else "misnamed"
+
+    def of(self, service: str) -> list[Signed]:
+        """Return the service's checkpoints, in the order in which they were added."""
+        return [signed for (name, *_), signed in self._signed.items() if name == service]
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureFault:
+    """Why a checkpoint is not believed: a stable code, and words."""
+
+    code: str
+    text: str
+
+
+def signature_fault(service: str, keys: Mapping[str, TrustedKey], each: Signed) -> SignatureFault | None:
+    """Return why a checkpoint is not believed, or None."""
+    trusted = keys.get(each.key_id)
+    if trusted is None:
+        return SignatureFault("unknown-key", "no trusted key signed it")
+    if service not in trusted.services:
+        others = " and ".join(sorted(trusted.services))
+        return SignatureFault("key-of-another-service", f"the key of {others} signed it")
+    if not is_signed(each.text, each.signature, trusted.key):
+        return SignatureFault("invalid-signature", "the signature is invalid")
+    return None

@@ -14,8 +14,7 @@ import asyncpg
 
 from ..core.service_keys import TrustedKey
 from .chain import FIRST, Head, line, row_hash
-from .checkpoints import Checkpoint, fingerprint
-from .exported import Signed, signature_fault
+from .checkpoints import Checkpoint, Signed, fingerprint, signature_fault
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0

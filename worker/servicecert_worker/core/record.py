@@ -1,5 +1,9 @@
-"""Kafka records as the worker handles them, and what they decode to."""
+"""Kafka records as the worker handles them, and what they decode to.
 
+Much junk of one partition, which holds up no later record, is parked as one (F5).
+"""
+
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -209,3 +213,35 @@ def _key_of(record: Record) -> str | None:
         return record.key.decode() if record.key and len(record.key) <= MAX_HEADER_BYTES else None
     except UnicodeDecodeError:
         return None
+
+
+MOST_A_MINUTE = 60
+"""So much junk of a partition is parked record by record. Of more, a turn parks all that it takes as one."""
+_MINUTE = 60.0
+
+
+class Junk:
+    """Joins junk beyond the most. It counts what it has seen of each partition in a minute of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[tuple[str, int]] = Counter()
+        self._since = 0.0
+
+    def joined(self, arrivals: Sequence[Arrival], now: float) -> list[Arrival]:
+        """Return the arrivals, the junk beyond the most of a partition as one in the place of its first. `now` in s."""
+        if now >= self._since + _MINUTE:
+            self._seen.clear()
+            self._since = now
+        others: list[Arrival] = []
+        places: dict[tuple[str, int], int] = {}
+        for arrival in arrivals:
+            partition = arrival.record.topic, arrival.record.partition
+            self._seen[partition] += is_junk(arrival)
+            if not is_junk(arrival) or self._seen[partition] <= MOST_A_MINUTE:
+                others.append(arrival)
+            elif partition in places:
+                others[places[partition]] = joined(others[places[partition]], arrival)
+            else:
+                places[partition] = len(others)
+                others.append(joined(arrival, arrival))
+        return others

@@ -21,12 +21,11 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 from ..core.access import KafkaAccess, SaslMechanism
 from ..core.faults import Outage, backoff, error_summary, with_timeout
 from ..core.record import Record
-from ..core.standstill import Standstill
 from .clients import stop
 from .cluster import Cluster
 from .gathering import Gathering
 from .internals import is_broken, position_of, serve_last
-from .positions import NoPosition, Positions
+from .positions import NoPosition, Positions, Standstill
 
 if TYPE_CHECKING:
     from faststream.kafka.subscriber.usecase import BatchSubscriber

@@ -22,10 +22,9 @@ from ..core.clock import Clock, machine_clock
 from ..core.faults import Outage, with_timeout
 from ..core.record import Record, are_few
 from ..core.signatures import UNTRUSTED, Verifier
-from ..core.standstill import Standstill
 from .broker import Broker, Subscriber, is_stuck
 from .internals import position_of
-from .positions import Positions
+from .positions import Positions, Standstill
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ from aiokafka.errors import KafkaError
 
 from ..core.faults import Outage, error_summary, with_timeout
 from ..core.record import Record
-from ..core.standstill import Standstill
 from .broker import Broker, Subscriber, is_stuck, octets_of, stop_subscriber
 from .gathering import Gathering
 from .internals import position_of
-from .positions import Positions
+from .positions import Positions, Standstill
 
 log = logging.getLogger(__name__)
 

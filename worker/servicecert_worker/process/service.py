@@ -24,6 +24,7 @@ from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import Topic
 
 from ..core.clock import clock_ahead
+from ..core.crash_points import ARMED
 from ..core.decider import Service
 from ..core.faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..core.secret_settings import check_secret_files
@@ -38,7 +39,6 @@ from ..storage import database, schema
 from ..storage.database import require_private
 from ..storage.known_database import KnownDatabase
 from .application import Application, Runnable, Unusable, configuration, exit_at_once_until_it_runs
-from .trials import refuse_trials
 
 log = logging.getLogger(__name__)
 S = TypeVar("S", bound=ProcessSettings)
@@ -205,3 +205,12 @@ async def _database_fault(url: str) -> OperatorError | None:
         return database.database_refused(url, str(error))
     connection.terminate()
     return None
+
+
+def refuse_trials(settings: ProcessSettings) -> None:
+    """Raise OperatorError if the clock runs ahead or the process is to be killed at a step."""
+    for variable, is_set in (("SERVICECERT_CLOCK_AHEAD", settings.clock_ahead), ("SERVICECERT_DIE_AT", ARMED)):
+        if is_set:
+            raise OperatorError(
+                f"{variable} is for trials, and this CA is none: remove it, or use a CA made by `servicecert ca init`."
+            )

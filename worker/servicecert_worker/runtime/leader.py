@@ -34,8 +34,7 @@ from ..storage.database import connection_options
 from .effects import Effects
 from .members import DeadMembers, Membership
 from .parking import released
-from .publishing import producer_of
-from .relay import relay
+from .publishing import producer_of, relay
 from .settings import WorkerSettings
 
 log = logging.getLogger(__name__)

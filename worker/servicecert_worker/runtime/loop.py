@@ -23,12 +23,11 @@ from ..core.crash_points import crash_point
 from ..core.decider import Conflict, Due, Event, Examined, Facts, FactsInvalid, Result, Service
 from ..core.faults import Outage, backoff, error_summary, is_transient
 from ..core.fold import Item, Stuck, TurnResult
-from ..core.record import Arrival, Poison, Record, are_few, arrive, is_relevant
+from ..core.record import Arrival, Junk, Poison, Record, are_few, arrive, is_relevant
 from ..core.signatures import Verifier
 from ..core.traces import Sampler, as_given
 from ..kafka.gathering import MANY_PATIENT, PATIENT_SECONDS, Recent
 from ..observe.logs import about
-from .junk import Junk
 
 log = logging.getLogger(__name__)
 S = TypeVar("S")

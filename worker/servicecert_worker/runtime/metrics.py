@@ -17,9 +17,8 @@ from ..core.decider import Gauge as ServiceGauge
 from ..core.fold import Item, TurnResult
 from ..core.record import Arrival
 from ..core.signatures import UNTRUSTED
-from ..core.standstill import Standstill
 from ..kafka.follower import Follower
-from ..kafka.positions import Positions
+from ..kafka.positions import Positions, Standstill
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400

@@ -1,13 +1,15 @@
 """A turn: a batch of items, decided and stored in one transaction.
 
 It takes the keys' advisory locks first, in the order of their hashes; everything else is by key and comes after. So two
-turns that share a key, or an event, wait for each other and never deadlock.
+turns that share a key, or an event, wait for each other and never deadlock. A secret
+of the schema is hashed into the locks' numbers, so that no other login can guess one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from asyncpg import Pool, PostgresError
@@ -22,7 +24,6 @@ from ..core.fold import Decided, DecidedEvent, Folded, Item, LateResult, TurnRes
 from ..core.record import Arrival, Poison
 from ..core.signatures import Signer
 from ..storage import QUERIES
-from ..storage.locks import lock_of, read_salt
 from .parking import MOST_KEPT, park
 
 S = TypeVar("S")
@@ -226,3 +227,17 @@ async def _roll_back(connection: Connection) -> None:
         await connection.execute("rollback")
     except Exception:
         connection.terminate()
+
+
+_SALT = "select salt from lock_salt"
+
+
+async def read_salt(connection: Connection) -> bytes:
+    """Return the secret of the schema. Only the service's own role may read it."""
+    salt: bytes = await connection.fetchval(_SALT)
+    return salt
+
+
+def lock_of(salt: bytes, name: str) -> int:
+    """Return the number of a lock, a signed 64-bit hash: the SQL function `lock_of` returns the same."""
+    return int.from_bytes(sha256(salt + name.encode()).digest()[:8], signed=True)

@@ -1,5 +1,5 @@
 """The notifier's tables, and its SQL statements by name."""
 
-from servicecert_worker.storage.queries import read_queries
+from servicecert_worker.storage import read_queries
 
 QUERIES = read_queries(__package__)

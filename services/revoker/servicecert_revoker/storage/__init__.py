@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from servicecert_worker.storage.queries import read_queries
+from servicecert_worker.storage import read_queries
 
 QUERIES = read_queries(__package__)
 
