@@ -317,9 +317,9 @@ def test_a_metric(following: Callable[[str], Any]) -> None:
         metrics = "worker/servicecert_worker/runtime/metrics.py"
         copy.edit(
             metrics,
-            "        self.published = Counter(",
-            '        self.turns = Counter("servicecert_turns", "Turns.", ["service"], registry=self.registry)\n'
-            "        self.published = Counter(",
+            "        self.published = self._counter(",
+            '        self.turns = self._counter("servicecert_turns", "Turns.")\n'
+            "        self.published = self._counter(",
         )
         copy.edit(
             metrics,

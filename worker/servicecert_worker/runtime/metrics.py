@@ -1,10 +1,11 @@
 """A worker's Prometheus metrics: what is true of this process. Numbers of the tables are the exporter's (`figures`)."""
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
+from typing import Any, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,7 +19,7 @@ from ..core.fold import Item, TurnResult
 from ..core.record import Arrival
 from ..core.signatures import UNTRUSTED
 from ..kafka.follower import Follower
-from ..kafka.positions import Positions, Standstill
+from ..kafka.source import Source
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -27,6 +28,8 @@ _STAGES = (1, 5, 15, 30, _MINUTE, 5 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, *(n
 within five weekdays, which are up to nine days (A13)."""
 NO_TYPE = "none"
 """The type of a record that is no event."""
+Family: TypeAlias = type[CounterMetricFamily] | type[GaugeMetricFamily]
+Samples: TypeAlias = Iterable[tuple[tuple[Any, ...], float]]
 
 
 class Basics:
@@ -35,25 +38,18 @@ class Basics:
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.build = Gauge(
-            "servicecert_build_info",
-            "1, with the versions of the program and of Python.",
-            ["service", "version", "python"],
-            registry=self.registry,
+        self.build = self._gauge(
+            "servicecert_build_info", "1, with the versions of the program and of Python.", "version", "python"
         )
         self.build.labels(service, version("servicecert"), platform.python_version()).set(1)
-        self.ready = Gauge(
-            "servicecert_ready",
-            "1 while the process works and its parts answer.",
-            ["service"],
-            registry=self.registry,
-        )
-        self.clock_wrong = Gauge(
+        self.ready = self._gauge("servicecert_ready", "1 while the process works and its parts answer.")
+        self.clock_wrong = self._gauge(
             "servicecert_clock_wrong",
             "1 while the process decides and signs nothing, because its clock differs from another.",
-            ["service"],
-            registry=self.registry,
         )
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, ["service", *labels], registry=self.registry)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
@@ -62,57 +58,66 @@ class Basics:
 class Followed(Collector):
     """How far a process has read the topics that it follows without a consumer group: nothing before `of` is set.
 
-    And where it cannot read on, or what was deleted before it was read, also in its group.
+    And where one of its `readers` cannot read on, or what was deleted before it was read, also in its group.
     """
 
     def __init__(self, service: str, registry: CollectorRegistry) -> None:
         self.of: Follower | None = None
-        self.standstills: Sequence[Standstill] = ()
-        self.positions: Sequence[Positions] = ()
+        self.readers: Sequence[Follower | Source] = ()
         self._service = service
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric with its samples."""
-        skipped = CounterMetricFamily(
+        of = self.of
+        yield self._family(
+            CounterMetricFamily,
             "servicecert_skipped_records",
             "Records of followed topics that are no events, or whose actors may not cause them, by topic and reason.",
-            labels=["service", "topic", "reason"],
+            ("topic", "reason"),
+            () if of is None else of.skipped.items(),
         )
-        offset = GaugeMetricFamily(
+        yield self._family(
+            GaugeMetricFamily,
             "servicecert_followed_offset",
             "The next record that this process reads of a topic that it follows; see kafka_partition_latest_offset.",
-            labels=["service", "topic", "partition"],
+            ("topic", "partition"),
+            () if of is None else of.offsets.items(),
         )
-        newest = GaugeMetricFamily(
+        yield self._family(
+            GaugeMetricFamily,
             "servicecert_followed_newest_timestamp_seconds",
             "When the newest record was written that this process has read of a topic that it follows.",
-            labels=["service", "topic"],
+            ("topic",),
+            () if of is None else (((topic,), written) for topic, written in of.newest.items()),
         )
-        stalled = GaugeMetricFamily(
+        yield self._family(
+            GaugeMetricFamily,
             "servicecert_stalled_offset",
             "The next record of a partition that this process cannot read; none while it reads all.",
-            labels=["service", "topic", "partition"],
+            ("topic", "partition"),
+            (stalled for each in self.readers for stalled in each.standstill.offsets.items()),
         )
-        for standstill in self.standstills:
-            for (topic, number), stalled_at in standstill.offsets.items():
-                stalled.add_metric([self._service, topic, str(number)], stalled_at)
-        lost = CounterMetricFamily(
+        yield self._family(
+            CounterMetricFamily,
             "servicecert_lost_records",
             "Records that were deleted from a topic before this process read them.",
-            labels=["service", "topic"],
+            ("topic",),
+            (((topic,), count) for each in self.readers for topic, count in each.positions.lost.items()),
         )
-        for positions in self.positions:
-            for topic, records in positions.lost.items():
-                lost.add_metric([self._service, topic], records)
-        if self.of is not None:
-            for (topic, reason), records in self.of.skipped.items():
-                skipped.add_metric([self._service, topic, reason], records)
-            for partition, next_offset in self.of.offsets.items():
-                offset.add_metric([self._service, partition.topic, str(partition.partition)], next_offset)
-            for topic, written in self.of.newest.items():
-                newest.add_metric([self._service, topic], written)
-        yield from (skipped, offset, newest, stalled, lost)
+
+    def _family(
+        self,
+        kind: Family,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        samples: Iterable[tuple[tuple[Any, ...], float]],
+    ) -> Metric:
+        family = kind(name, text, labels=["service", *labels])
+        for values, value in samples:
+            family.add_metric([self._service, *map(str, values)], value)
+        return family
 
 
 class Metrics(Basics):
@@ -125,84 +130,65 @@ class Metrics(Basics):
         super().__init__(service)
         self._service = service
         self.followed = Followed(service, self.registry)
-        self.events = Counter(
+        self.events = self._counter(
             "servicecert_events",
             "Records by type of event and outcome: handled, duplicate, parked.",
-            ["service", "topic", "type", "outcome"],
-            registry=self.registry,
+            "topic",
+            "type",
+            "outcome",
         )
-        self.age = Histogram(
+        self.age = self._seconds(
             "servicecert_event_age_seconds",
             "From the timestamp of a record to the commit of its effect, by type of event.",
-            ["service", "type"],
-            buckets=_SECONDS,
-            registry=self.registry,
+            ("service", "type"),
+            _SECONDS,
         )
-        self.turn = Histogram(
-            "servicecert_turn_seconds",
-            "The duration of turns.",
-            ["service"],
-            buckets=_SECONDS[:12],
-            registry=self.registry,
-        )
-        self.acts = Counter(
+        self.turn = self._seconds("servicecert_turn_seconds", "The duration of turns.", ("service",), _SECONDS[:12])
+        self.acts = self._counter(
             "servicecert_acts",
             "Attempts at acts on the world, by kind of intent and outcome: done, retried.",
-            ["service", "kind", "outcome"],
-            registry=self.registry,
+            "kind",
+            "outcome",
         )
-        self.act = Histogram(
+        self.act = self._seconds(
             "servicecert_act_seconds",
             "The duration of a batch of acts on the world, by kind of intent.",
-            ["service", "kind"],
-            buckets=_SECONDS[:13],
-            registry=self.registry,
+            ("service", "kind"),
+            _SECONDS[:13],
         )
-        self.stage = Histogram(
+        self.stage = self._seconds(
             "servicecert_stage_seconds",
             "From a case's submission until it was accepted, issued, delivered; from a request to its revocation.",
-            ["stage"],
-            buckets=_STAGES,
-            registry=self.registry,
+            ("stage",),
+            _STAGES,
         )
-        self.published = Counter(
+        self.published = self._counter(
             "servicecert_published",
             "Events that committed turns have decided, by type: the relay publishes them soon after.",
-            ["service", "type"],
-            registry=self.registry,
+            "type",
         )
         self.partitions = Gauge(
             "servicecert_assigned_partitions", "Partitions read by this worker.", ["group"], registry=self.registry
         )
-        self.late_results = Counter(
+        self.late_results = self._counter(
             "servicecert_belated_results",
             "Late results of intents that contradict the recorded result, by code.",
-            ["service", "code"],
-            registry=self.registry,
+            "code",
         )
-        self.untrusted = Counter(
+        self.untrusted = self._counter(
             "servicecert_untrusted_records",
             "Records that none of the services that may write them has signed, by topic: parked, and never acted on.",
-            ["service", "topic"],
-            registry=self.registry,
+            "topic",
         )
-        self.spans_dropped = Counter(
-            "servicecert_spans_dropped",
-            "Spans that no collector took: the queue was full, or the export failed.",
-            ["service"],
-            registry=self.registry,
+        self.spans_dropped = self._counter(
+            "servicecert_spans_dropped", "Spans that no collector took: the queue was full, or the export failed."
         )
-        self.stuck = Gauge(
-            "servicecert_stuck",
-            "Results and deadlines that cannot be decided now; each is retried every 10 s.",
-            ["service"],
-            registry=self.registry,
+        self.stuck = self._gauge(
+            "servicecert_stuck", "Results and deadlines that cannot be decided now; each is retried every 10 s."
         )
-        self.clock_ahead = Gauge(
+        self.clock_ahead = self._gauge(
             "servicecert_clock_ahead_seconds",
             "How far the worker's clock is set ahead of the machine's: never in production.",
-            ["service"],
-            registry=self.registry,
         )
         for topic in CATALOGUE:
             for event in versions_on(topic) if service in topic.writers else ():
@@ -211,6 +197,12 @@ class Metrics(Basics):
             self.untrusted.labels(service, name)
         self._own = Own(gauges)
         self.registry.register(self._own)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, ["service", *labels], registry=self.registry)
+
+    def _seconds(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
     async def read_own(self) -> None:
         """Read the service's own metrics; omit one that cannot be read."""

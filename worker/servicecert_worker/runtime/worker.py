@@ -104,9 +104,7 @@ class Worker(Generic[S, K]):
         self._announcer = Announcer(self._cluster, service.name, signer)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         follower = self._metrics.followed.of = self._snapshot.follower
-        self._standstills = (source.standstill, *(() if follower is None else (follower.standstill,)))
-        self._metrics.followed.standstills = self._standstills
-        self._metrics.followed.positions = (source.positions, *(() if follower is None else (follower.positions,)))
+        self._readers = self._metrics.followed.readers = (source,) if follower is None else (source, follower)
         sampler = self._telemetry.sampler
         self._loop = Loop(
             service,
@@ -319,7 +317,7 @@ class Worker(Generic[S, K]):
             return False, wrong
         if not self._chain.begun:
             return False, "the audit chain cannot be written"
-        if reason := next((each.reason for each in self._standstills if each.reason), None):
+        if reason := next((each.standstill.reason for each in self._readers if each.standstill.reason), None):
             return False, reason
         if not self._snapshot.ready.is_set():
             return False, "the followed topics are not read to their end yet"

@@ -91,8 +91,7 @@ class Responder:
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
         self._metrics.followed.of = self._feed
-        self._metrics.followed.standstills = (self._feed.standstill,)
-        self._metrics.followed.positions = (self._feed.positions,)
+        self._metrics.followed.readers = (self._feed,)
         self._origins = partial(
             origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
         )
