@@ -128,7 +128,7 @@ async def test_f1_a_turn_parks_what_is_on_a_wrong_topic_also_where_it_uses_no_su
     rules: Any = import_module(f"servicecert_{service}.domain.decide")
     module: Any = SimpleNamespace(rules=rules)
     loop: Any = object.__new__(Loop)
-    loop._service = module
+    loop.service = module
     loop._compacted = frozenset()
     assert loop._is_relevant(arrive(record("audit.checkpoint", READS[service][0].name), WRITERS.verifier))
 

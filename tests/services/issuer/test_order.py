@@ -373,7 +373,7 @@ async def test_F6_nothing_is_intended_under_a_wrong_clock_and_all_of_it_once_it_
         if one.now != right:
             raise ClockWrong("The clock jumped.")
 
-    one.loop._require_clock = require
+    one.loop.require_clock = require
     issuing = asyncio.create_task(one.issue(accepted(case_id=case)))
     async with asyncio.timeout(120):
         await asked.wait()

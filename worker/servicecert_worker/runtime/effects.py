@@ -11,6 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import time_ns
 from typing import Any
@@ -40,6 +41,7 @@ NOBODY = 0
 """The owner of intents that are decided while the worker holds no lock: the next adoption takes them."""
 
 
+@dataclass(eq=False)
 class Effects:
     """Does a service's intents. `owner` is the lock that this worker holds, `NOBODY` while it holds none.
 
@@ -49,40 +51,25 @@ class Effects:
     raises ClockWrong where intents have to wait (F6).
     """
 
-    def __init__(
-        self,
-        url: str,
-        service: str,
-        effects: Mapping[str, Effect],
-        give: Callable[[Result, bool], None],
-        wake: Callable[[], None],
-        acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None],
-        announcer: Announcer | None = None,
-        require_clock: Callable[[], None] = lambda: None,
-    ) -> None:
-        self.owner = NOBODY
-        self._url = url
-        self._service = service
-        self._effects = effects
-        self._give = give
-        self._wake = wake
-        self._acted = acted
-        self._announcer = announcer
-        self._require_clock = require_clock
-        self._queues: dict[str, asyncio.Queue[Task]] = {}
-        self._open = 0
-        self._busy = 0
-        self._in_progress: set[UUID] = set()
-        self._unstored: dict[UUID, bytes] = {}
-        self._storing = asyncio.Lock()
-        self._has_unconfirmed_commit = False
-        self._adopting = asyncio.Lock()
-        self._closing = False
-        self._outage = Outage("The database connection that owns intents")
-
-    @property
-    def open(self) -> int:
-        return self._open
+    url: str
+    service: str
+    effects: Mapping[str, Effect]
+    give: Callable[[Result, bool], None]
+    wake: Callable[[], None]
+    acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None]
+    announcer: Announcer | None = None
+    require_clock: Callable[[], None] = lambda: None
+    owner: int = field(default=NOBODY, init=False)
+    open: int = field(default=0, init=False)
+    _queues: dict[str, asyncio.Queue[Task]] = field(default_factory=dict, init=False)
+    _busy: int = field(default=0, init=False)
+    _in_progress: set[UUID] = field(default_factory=set, init=False)
+    _unstored: dict[UUID, bytes] = field(default_factory=dict, init=False)
+    _storing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _has_unconfirmed_commit: bool = field(default=False, init=False)
+    _adopting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _closing: bool = field(default=False, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("The database connection that owns intents"), init=False)
 
     @property
     def unavailable(self) -> str | None:
@@ -94,7 +81,7 @@ class Effects:
         if owner == NOBODY or owner != self.owner:
             return
         for task in tasks:
-            self._open += 1
+            self.open += 1
             self._in_progress.add(task.id)
             self._queues[task.kind].put_nowait(task)
 
@@ -104,7 +91,7 @@ class Effects:
     def commit_unconfirmed(self) -> None:
         """Note that a transaction failed but may have been committed."""
         self._has_unconfirmed_commit = True
-        self._wake()
+        self.wake()
 
     async def adopt(self, pool: asyncpg.Pool[Any], limit: int) -> None:
         """Adopt up to `limit` intents whose owner has died, and do them. Raises what asyncpg raises."""
@@ -145,15 +132,15 @@ class Effects:
 
     def _take(self, rows: Sequence[asyncpg.Record], owner: int) -> None:
         """Do stored intents; of those that were done, pass on the stored result."""
-        self.submit([task_of(self._effects, row) for row in rows if row["result"] is None], owner)
+        self.submit([task_of(self.effects, row) for row in rows if row["result"] is None], owner)
         if owner != self.owner:
             return
         for row in rows:
-            model = self._effects[row["kind"]].result
+            model = self.effects[row["kind"]].result
             if row["result"] is not None and model is not None:
                 self._in_progress.add(row["id"])
                 data = model.model_validate_json(row["result"])
-                self._give(result_of(task_of(self._effects, row), data), True)
+                self.give(result_of(task_of(self.effects, row), data), True)
 
     async def drain(self, seconds: float) -> None:
         """Start no more intents, and wait for results of those in progress. Other workers adopt the rest."""
@@ -165,13 +152,13 @@ class Effects:
 
     async def run(self) -> None:
         """Own and do intents, for ever; reopen a lost connection."""
-        if not self._effects:
+        if not self.effects:
             return
         async for _ in backoff():
             owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
             try:
-                self._require_clock()
-                connection = await asyncpg.connect(self._url, **connection_options(self._service, SILENT))
+                self.require_clock()
+                connection = await asyncpg.connect(self.url, **connection_options(self.service, SILENT))
                 try:
                     if await connection.fetchval(QUERIES["try_lock"], f"owner/{owner}"):
                         self._outage.ended()
@@ -189,19 +176,19 @@ class Effects:
         """Do intents as this owner until the connection is lost, and the lock with it, or the clock is wrong."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
-        self._queues = {kind: asyncio.Queue() for kind in self._effects}
-        self._open = 0
+        self._queues = {kind: asyncio.Queue() for kind in self.effects}
+        self.open = 0
         self._in_progress = set()
         self._unstored = {}
         self.owner = owner
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._do(kind, effect, connection, lost))
-                for kind, effect in self._effects.items()
+                for kind, effect in self.effects.items()
                 for _ in range(effect.concurrency)
             ]
-            if self._announcer is not None and any(each.announce is not None for each in self._effects.values()):
-                tasks.append(group.create_task(self._announcer.note(connection, self._storing)))
+            if self.announcer is not None and any(each.announce is not None for each in self.effects.values()):
+                tasks.append(group.create_task(self.announcer.note(connection, self._storing)))
             try:
                 await watch(connection, lost, self._ask, self._storing)
             finally:
@@ -210,7 +197,7 @@ class Effects:
                     task.cancel()
 
     async def _ask(self, connection: asyncpg.Connection[Any]) -> None:
-        self._require_clock()
+        self.require_clock()
         await connection.fetchval("select 1")
 
     async def _do(self, kind: str, effect: Effect, connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
@@ -227,7 +214,7 @@ class Effects:
                 began = time_ns()
                 with about(tasks[0]) if len(tasks) == 1 else nullcontext():
                     outcomes = await self._outcomes(effect, tasks)
-                self._acted(kind, tasks, outcomes, began)
+                self.acted(kind, tasks, outcomes, began)
                 crash_point("effect-done")
                 is_stored = False
                 try:
@@ -241,10 +228,10 @@ class Effects:
     async def _outcomes(self, effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """Announce the tasks where the effect asks for it, and do them."""
         try:
-            self._require_clock()
+            self.require_clock()
             if effect.announce is not None:
-                assert self._announcer is not None, "What must be announced is not done without that."
-                if fault := await guard_cancellation(self._announcer.announce(effect, tasks)):
+                assert self.announcer is not None, "What must be announced is not done without that."
+                if fault := await guard_cancellation(self.announcer.announce(effect, tasks)):
                     return [Retry(fault)] * len(tasks)
                 crash_point("announced")
             return await guard_cancellation(effect.do(tasks))
@@ -281,14 +268,14 @@ class Effects:
         return not lost.is_set()
 
     def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:
-        if self._announcer is not None:
-            self._announcer.forget(
+        if self.announcer is not None:
+            self.announcer.forget(
                 task for task, outcome in zip(tasks, outcomes, strict=True) if isinstance(outcome, Done)
             )
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
-                self._open -= 1
-                self._give(result_of(task, outcome.data), is_stored)
+                self.open -= 1
+                self.give(result_of(task, outcome.data), is_stored)
             else:
                 self._schedule_retry(self._queues[kind], task, outcome)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -47,47 +48,31 @@ _SILENT = "70s"
 """How long the lock is kept for a leader that PostgreSQL does not hear: the fence may take a minute in Kafka."""
 
 
+@dataclass(eq=False)
 class Leader:
     """Tries to become the leader, for ever, and leads while it holds the lock."""
 
-    def __init__(
-        self,
-        service: Service[Any, Any],
-        settings: WorkerSettings,
-        pool: asyncpg.Pool[Any],
-        effects: Effects,
-        give: Callable[[Sequence[Due | Arrival]], None],
-        room: Callable[[], int],
-        clock: Clock,
-        attestor: Attestor,
-        verifier: Verifier,
-        telemetry: Telemetry,
-        fence: Fence,
-        guard: ClockGuard,
-        member: Membership,
-    ) -> None:
-        self._service = service
-        self._settings = settings
-        self._cluster = settings.cluster
-        self._pool = pool
-        self._effects = effects
-        self._give = give
-        self._room = room
-        self._clock = clock
-        self._attestor = attestor
-        self._verifier = verifier
-        self._telemetry = telemetry
-        self._fence = fence
-        self._guard = guard
-        self._member = member
-        self._wake = asyncio.Event()
-        self._leading = False
-        self._outage = Outage("The relay's PostgreSQL or Kafka")
+    service: Service[Any, Any]
+    settings: WorkerSettings
+    pool: asyncpg.Pool[Any]
+    effects: Effects
+    give: Callable[[Sequence[Due | Arrival]], None]
+    room: Callable[[], int]
+    clock: Clock
+    attestor: Attestor
+    verifier: Verifier
+    telemetry: Telemetry
+    fence: Fence
+    guard: ClockGuard
+    member: Membership
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _leading: bool = field(default=False, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("The relay's PostgreSQL or Kafka"), init=False)
 
     @property
     def channel(self) -> str:
         """The PostgreSQL channel that wakes the relay; empty if the relay runs in this process."""
-        return "" if self._leading else f"outbox_{self._service.name}"
+        return "" if self._leading else f"outbox_{self.service.name}"
 
     def wake_relay(self) -> None:
         """Wake the relay: the outbox may hold new events."""
@@ -105,12 +90,12 @@ class Leader:
                     self._outage.began(error)
 
     async def _campaign(self) -> None:
-        connection = await asyncpg.connect(self._settings.dsn, **connection_options(self._service.name, _SILENT))
+        connection = await asyncpg.connect(self.settings.dsn, **connection_options(self.service.name, _SILENT))
         try:
             # The relay's deletes are lost with a server that dies: the events are then published again.
             await connection.execute("set synchronous_commit = off")
             async for _ in backoff(longest=0.5):
-                self._guard.require()
+                self.guard.require()
                 if await connection.fetchval(QUERIES["try_lock"], "leader"):
                     await self._lead(connection)
         finally:
@@ -118,81 +103,81 @@ class Leader:
             connection.terminate()
 
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
-        await connection.add_listener(f"outbox_{self._service.name}", lambda *_: self._wake.set())
+        await connection.add_listener(f"outbox_{self.service.name}", lambda *_: self._wake.set())
         # A server that took over may lack what the last one had committed: nothing is published from it then. Only here
         # a partition gets its first row, because an older version's relay notes nothing.
-        await self._fence.note(connection.execute, await self._fence.require_known(connection.fetch))
+        await self.fence.note(connection.execute, await self.fence.require_known(connection.fetch))
         await self._set_initial_deadlines()
-        producer = producer_of(self._cluster, self._service.name)
-        dead = DeadMembers(self._cluster.group(self._service.name), self._member.held)
+        producer = producer_of(self.settings.cluster, self.service.name)
+        dead = DeadMembers(self.settings.cluster.group(self.service.name), self.member.held)
         try:
             await with_timeout(15, producer.start())
             self._leading = True
             self._outage.ended()
             await run_together(
-                relay(connection, producer, self._cluster, f"/{self._service.name}", self._wake, self._telemetry),
+                relay(connection, producer, self.settings.cluster, f"/{self.service.name}", self._wake, self.telemetry),
                 _every(_POLL_SECONDS, self._poll),
                 _every(_ADOPT_SECONDS, self._adopt),
-                _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self._pool)),
+                _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self.pool)),
                 _every(_PRUNE_SECONDS, self._prune),
-                _every(self._settings.audit_seconds, self.attest),
+                _every(self.settings.audit_seconds, self.attest),
             )
         finally:
             await stop(producer)
 
     async def _set_initial_deadlines(self) -> None:
-        for key, kind in self._service.deadlines.initial:
-            await self._pool.execute(
+        for key, kind in self.service.deadlines.initial:
+            await self.pool.execute(
                 "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
                 key,
                 kind,
                 uuid4(),
-                self._clock(),
+                self.clock(),
             )
 
     async def _poll(self) -> None:
         # A worker whose clock is right may lead instead.
-        self._guard.require()
-        room = self._room()
+        self.guard.require()
+        room = self.room()
         if room <= 0:
             return
-        async with self._pool.acquire() as connection:
-            ((is_due, is_released),) = await connection.fetch(QUERIES["waiting"], self._clock())
-            rows = await connection.fetch(QUERIES["due"], self._clock(), room) if is_due else []
-            sampler = self._telemetry.sampler
-            arrivals = await released(connection, 20, self._verifier, sampler) if is_released else []
+        async with self.pool.acquire() as connection:
+            ((is_due, is_released),) = await connection.fetch(QUERIES["waiting"], self.clock())
+            rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due else []
+            sampler = self.telemetry.sampler
+            arrivals = await released(connection, 20, self.verifier, sampler) if is_released else []
         if rows or arrivals:
             crash_point("due-read")
-            self._give(arrivals)
+            self.give(arrivals)
             due = [self._due(row) for row in rows]
-            self._give(await self._decidable(due))
+            self.give(await self._decidable(due))
 
     def _due(self, row: asyncpg.Record) -> Due:
-        context = row["traceparent"] or admitted(None, str(row["id"]), self._telemetry.sampler)
+        context = row["traceparent"] or admitted(None, str(row["id"]), self.telemetry.sampler)
         return Due(row["id"], row["key"], row["kind"], row["at"], context)
 
     async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
         """Return the deadlines that need not wait until earlier records are handled."""
-        waits = self._service.deadlines.wait_for_topics
+        waits = self.service.deadlines.wait_for_topics
         slacks = [waits[each.kind] for each in due if each.kind in waits]
         if not slacks:
             return due
-        until = self._clock() - min(slacks)
-        if await is_caught_up(self._cluster, self._service.name, self._service.reads, until):
+        until = self.clock() - min(slacks)
+        if await is_caught_up(self.settings.cluster, self.service.name, self.service.reads, until):
             return due
         return [each for each in due if each.kind not in waits]
 
     async def _adopt(self) -> None:
-        if (room := self._room()) > 0:
-            await self._effects.adopt(self._pool, room)
+        if (room := self.room()) > 0:
+            await self.effects.adopt(self.pool, room)
 
     async def attest(self) -> None:
         """Sign a checkpoint of the audit chains, if this worker leads (B6)."""
-        if self._leading and await self._attestor.attest():
+        if self._leading and await self.attestor.attest():
             self._wake.set()
 
     async def _prune(self) -> None:
-        await self._pool.execute(QUERIES["prune"], timedelta(days=self._settings.inbox_days))
+        await self.pool.execute(QUERIES["prune"], timedelta(days=self.settings.inbox_days))
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

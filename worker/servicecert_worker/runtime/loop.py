@@ -10,8 +10,9 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from time import monotonic, time_ns
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
@@ -54,6 +55,7 @@ class Records(Protocol):
 RunTurn = Callable[[Sequence[Item], datetime], Awaitable[TurnResult]]
 
 
+@dataclass(eq=False)
 class Loop(Generic[S, K]):
     """Takes turns with `run_turn` until stopped. `done` gets each turn's result; `recover` is called between turns.
 
@@ -62,40 +64,31 @@ class Loop(Generic[S, K]):
     traces are recorded.
     """
 
-    def __init__(
-        self,
-        service: Service[S, K],
-        batch: int,
-        run_turn: RunTurn,
-        done: Callable[[TurnResult, Sequence[Item]], None],
-        recover: Callable[[], Awaitable[None]],
-        clock: Callable[[], datetime],
-        verifier: Verifier,
-        sampler: Sampler = as_given,
-        require_clock: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._service = service
-        self._verifier = verifier
-        self._sampler = sampler
-        self._compacted = frozenset(verifier.prefix + topic.name for topic in service.reads if topic.compacted)
-        self._batch = batch
-        self._run_turn = run_turn
-        self._done = done
-        self._recover = recover
-        self._clock = clock
-        self._require_clock = require_clock
-        self._results: deque[Result] = deque()
-        self._gathering: list[Result] = []
-        self._recent = Recent()
-        self._queued: deque[Due | Arrival] = deque()
-        self._junk = Junk()
-        self._in_progress: set[UUID] = set()
-        self._postponed: set[UUID] = set()
-        self._wake = asyncio.Event()
-        self._outage = Outage("PostgreSQL")
-        self._invalid_facts: FactsInvalid | None = None
-        self.progressed = monotonic()
-        self.began = time_ns()
+    service: Service[S, K]
+    batch: int
+    run_turn: RunTurn
+    done: Callable[[TurnResult, Sequence[Item]], None]
+    recover: Callable[[], Awaitable[None]]
+    clock: Callable[[], datetime]
+    verifier: Verifier
+    sampler: Sampler = as_given
+    require_clock: Callable[[], None] = lambda: None
+    progressed: float = field(default_factory=monotonic, init=False)
+    began: int = field(default_factory=time_ns, init=False)
+    _results: deque[Result] = field(default_factory=deque, init=False)
+    _gathering: list[Result] = field(default_factory=list, init=False)
+    _recent: Recent = field(default_factory=Recent, init=False)
+    _queued: deque[Due | Arrival] = field(default_factory=deque, init=False)
+    _junk: Junk = field(default_factory=Junk, init=False)
+    _in_progress: set[UUID] = field(default_factory=set, init=False)
+    _postponed: set[UUID] = field(default_factory=set, init=False)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _outage: Outage = field(default_factory=lambda: Outage("PostgreSQL"), init=False)
+    _invalid_facts: FactsInvalid | None = field(default=None, init=False)
+
+    @cached_property
+    def _compacted(self) -> frozenset[str]:
+        return frozenset(self.verifier.prefix + topic.name for topic in self.service.reads if topic.compacted)
 
     @property
     def unavailable(self) -> str | None:
@@ -121,7 +114,7 @@ class Loop(Generic[S, K]):
         loop = asyncio.get_running_loop()
         are_many = stored and self._recent.with_more(1, loop.time()) >= MANY_PATIENT
         self._gathering.append(result)
-        if not are_many or len(self._gathering) >= self._batch:
+        if not are_many or len(self._gathering) >= self.batch:
             self._end_gathering()
         elif len(self._gathering) == 1:
             loop.call_later(PATIENT_SECONDS, self._end_gathering)
@@ -149,22 +142,22 @@ class Loop(Generic[S, K]):
         """Take turns until `stopping` is set; finish the current turn."""
         last = 0.0
         while not stopping.is_set():
-            await self._recover()
+            await self.recover()
             if not (len(source) or self._results or self._queued):
                 self._wake.clear()
                 await wait_any(self._wake, stopping)
                 continue
             # A turn costs the same for one record as for some, so records gather for a moment. Results do not wait.
-            if (gap := last + _GAP_SECONDS - monotonic()) > 0 and not self._results and len(source) < self._batch:
+            if (gap := last + _GAP_SECONDS - monotonic()) > 0 and not self._results and len(source) < self.batch:
                 await asyncio.sleep(gap)
             last = monotonic()
-            await self.round(source, self._batch)
+            await self.round(source, self.batch)
             self.progressed = monotonic()
 
     async def round(self, source: Records, records: int) -> None:
         """Take what is there, of records at most so many, and handle it."""
-        results = [self._results.popleft() for _ in range(min(self._batch, len(self._results)))]
-        queued = [self._queued.popleft() for _ in range(min(self._batch, len(self._queued)))]
+        results = [self._results.popleft() for _ in range(min(self.batch, len(self._results)))]
+        queued = [self._queued.popleft() for _ in range(min(self.batch, len(self._queued)))]
         taken = source.take(records)
         self.began = time_ns()
         crash_point("fetched")
@@ -187,17 +180,17 @@ class Loop(Generic[S, K]):
         return await asyncio.to_thread(self._read, records)
 
     def _read(self, records: Sequence[Record]) -> list[Arrival]:
-        return [arrive(record, self._verifier, sampler=self._sampler) for record in records]
+        return [arrive(record, self.verifier, sampler=self.sampler) for record in records]
 
     def _is_relevant(self, arrival: Arrival) -> bool:
-        return is_relevant(arrival, self._service.rules.is_relevant, self._compacted)
+        return is_relevant(arrival, self.service.rules.is_relevant, self._compacted)
 
     async def _examine(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return the arrivals with facts; an event that `examine` raises at becomes poison.
 
         Many, or large ones, are examined in a thread.
         """
-        examine = self._service.rules.examine
+        examine = self.service.rules.examine
         events = [arrival.what for arrival in arrivals if isinstance(arrival.what, Event)]
         if examine is None or not events:
             return list(arrivals)
@@ -216,13 +209,13 @@ class Loop(Generic[S, K]):
         is_outdated = False
         async for _ in backoff():
             try:
-                self._require_clock()
+                self.require_clock()
                 if is_outdated:
                     others, arrivals = _split(items)
                     items, is_outdated = [*others, *await self._reexamine(arrivals, {})], False
-                now = self._clock()
+                now = self.clock()
                 with about(items[0]) if len(items) == 1 else nullcontext():
-                    result = await self._run_turn(items, now)
+                    result = await self.run_turn(items, now)
             except Stuck as stuck:
                 self._postpone(stuck)
                 items = [item for item in items if item.id != stuck.item.id]
@@ -254,7 +247,7 @@ class Loop(Generic[S, K]):
                 self._outage.ended()
                 self._invalid_facts = None
                 self._postponed.difference_update(item.id for item in items)
-                self._done(result, items)
+                self.done(result, items)
                 return
 
     def _log_invalid_facts(self, invalid: FactsInvalid) -> None:

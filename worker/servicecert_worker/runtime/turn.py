@@ -8,6 +8,7 @@ of the schema is hashed into the locks' numbers, so that no other login can gues
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Generic, TypeVar
@@ -30,28 +31,20 @@ S = TypeVar("S")
 K = TypeVar("K")
 
 
+@dataclass(eq=False)
 class Turns(Generic[S, K]):
     """Takes turns for a service, signs what they publish (F2), and writes each to the audit chain.
 
     The `guard` compares the clocks in each turn, before anything is decided (F6).
     """
 
-    def __init__(
-        self,
-        service: Service[S, K],
-        pool: Pool[Any],
-        chain: Chain,
-        signer: Signer,
-        parked_most: int = MOST_KEPT,
-        guard: ClockGuard | None = None,
-    ) -> None:
-        self._service = service
-        self._pool = pool
-        self._chain = chain
-        self._signer = signer
-        self._parked_most = parked_most
-        self._guard = guard
-        self._salt = b""
+    service: Service[S, K]
+    pool: Pool[Any]
+    chain: Chain
+    signer: Signer
+    parked_most: int = MOST_KEPT
+    guard: ClockGuard | None = None
+    _salt: bytes = field(default=b"", init=False)
 
     async def take(self, items: Sequence[Item], known: K, now: datetime, owner: int, wake: str) -> TurnResult:
         """Handle the items in one transaction. `owner` is new intents' owner, `wake` the channel that wakes the relay.
@@ -59,15 +52,15 @@ class Turns(Generic[S, K]):
         Raises database errors, `Conflict`, `Transient` such as ClockWrong, and `Stuck` for a result or deadline that
         `decide` raises at.
         """
-        async with self._pool.acquire() as connection:
+        async with self.pool.acquire() as connection:
             keys = sorted({item.key for item in items})
             await self._begin(connection, keys)
             try:
                 outcome, head = await self._decide(connection, items, keys, known, now, owner, wake)
                 # Until the commit is confirmed, the chain's end is unknown.
-                self._chain.head = None
+                self.chain.head = None
                 await connection.execute("commit")
-                self._chain.head = head
+                self.chain.head = head
             except BaseException:
                 await _roll_back(connection)
                 raise
@@ -98,25 +91,25 @@ class Turns(Generic[S, K]):
         """Decide and write. Return the turn's result, and the audit chain's head once it is committed."""
         asked = steady_clock()
         current, parked, there = await _claim(connection, items, keys)
-        if self._guard is not None:
-            self._guard.compare(asked, there)
+        if self.guard is not None:
+            self.guard.compare(asked, there)
         crash_point("claimed")
         unclaimed = _unclaimed_results(items, current)
         if not current and not unclaimed:
-            return TurnResult((), owner, frozenset(item.id for item in items), (), ()), self._chain.head
-        stored = {entry.key: entry for entry in await self._service.tables.store.load(connection, keys)}
-        if self._service.tables.prepare is not None:
+            return TurnResult((), owner, frozenset(item.id for item in items), (), ()), self.chain.head
+        stored = {entry.key: entry for entry in await self.service.tables.store.load(connection, keys)}
+        if self.service.tables.prepare is not None:
             happened = [what for item in current if not isinstance(what := _what(item), Poison)]
-            known = await self._service.tables.prepare(connection, happened, stored, known)
+            known = await self.service.tables.prepare(connection, happened, stored, known)
         crash_point("loaded")
-        folded = fold(self._service.rules.decide, current, stored, parked, known, now, self._service.name)
+        folded = fold(self.service.rules.decide, current, stored, parked, known, now, self.service.name)
         late = self._late_results(unclaimed, stored)
         folded.decided += [Decided(each.result, late_code=each.code) for each in late]
         crash_point("decided")
         if folded.changed:
-            await self._service.tables.store.save(connection, folded.changed)
+            await self.service.tables.store.save(connection, folded.changed)
         crash_point("saved")
-        head = await self._write(connection, folded, now, owner, wake) if folded.decided else self._chain.head
+        head = await self._write(connection, folded, now, owner, wake) if folded.decided else self.chain.head
         crash_point("written")
         outcome = TurnResult(
             tasks=tuple(
@@ -137,17 +130,13 @@ class Turns(Generic[S, K]):
         """Return the stages that keys have reached in this turn, but for those of the canary."""
         before = {key: entry.state for key, entry in stored.items()}
         changed = (each for each in folded.changed if not is_canary(each.key))
-        return tuple(
-            stage for each in changed for stage in self._service.rules.stages(before.get(each.key), each.state)
-        )
+        return tuple(stage for each in changed for stage in self.service.rules.stages(before.get(each.key), each.state))
 
     def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
         codes = [
             (
                 result,
-                self._service.rules.late_result_code(
-                    entry.state if (entry := stored.get(result.key)) else None, result
-                ),
+                self.service.rules.late_result_code(entry.state if (entry := stored.get(result.key)) else None, result),
             )
             for result in unclaimed
         ]
@@ -156,14 +145,14 @@ class Turns(Generic[S, K]):
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
         armed = [each for each in folded.deadlines.values() if each.at is not None]
         cancelled = [each for each in folded.deadlines.values() if each.at is None]
-        rows = await self._chain.rows(connection, folded.decided, now)
+        rows = await self.chain.rows(connection, folded.decided, now)
         try:
             await connection.execute(
                 QUERIES["write"],
                 now,
                 owner,
                 wake if folded.published else "",
-                self._chain.id,
+                self.chain.id,
                 *_arrays(7, (self._outbox_row(event, now) for event in folded.published)),
                 *_arrays(5, ((it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended)),
                 *_arrays(5, ((it.id, it.key, it.kind, it.at, it.traceparent) for it in armed)),
@@ -171,14 +160,14 @@ class Turns(Generic[S, K]):
                 *_arrays(5, ((row.seq, row.key, row.entry, row.hash, row.salt) for row in rows)),
             )
         except PostgresError as error:
-            raise self._chain.write_error(error) from error
+            raise self.chain.write_error(error) from error
         if folded.parked:
-            await park(connection, self._service, folded.parked, now, self._parked_most, self._signer)
+            await park(connection, self.service, folded.parked, now, self.parked_most, self.signer)
         return Head(rows[-1].seq, rows[-1].hash)
 
     def _outbox_row(self, event: DecidedEvent, now: datetime) -> tuple[object, ...]:
         topic, key = TOPIC_OF[event.data.TYPE].name, event.data.key()
-        signature = self._signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
+        signature = self.signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
         return topic, key, event.id, event.type, event.traceparent, event.payload, signature
 
 
