@@ -21,7 +21,7 @@ from servicecert_worker.core.decider import Done, Event, Result, Retry, Task
 from servicecert_worker.core.fold import Decided
 from servicecert_worker.core.record import Arrival, ParkedRow, Poison, Record
 from servicecert_worker.observe.otlp import OtlpTelemetry
-from servicecert_worker.observe.telemetry import NoTelemetry, Telemetry, is_on, open_telemetry
+from servicecert_worker.observe.telemetry import Telemetry, is_on, open_telemetry
 from servicecert_worker.runtime.turn import TurnResult
 from toy.service import Act
 from toy.stand import ACTOR
@@ -284,7 +284,7 @@ def test_wrong_settings_are_a_line_and_no_reason_to_stop(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: dict[str, str]
 ) -> None:
     telemetry = opened(monkeypatch, [], OTEL_TRACES_EXPORTER="otlp", **wrong)
-    assert isinstance(telemetry, NoTelemetry)
+    assert type(telemetry) is Telemetry
     assert [record.getMessage() for record in caplog.records] == ["Traces stay off: correct the OTEL_ variables"]
 
 

@@ -277,18 +277,6 @@ class TopicSnapshot(Generic[K]):
     refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
 
 
-def _no_facts(_event: Event, _published: PublishedEvents) -> Facts | None:
-    return None
-
-
-def _after_nothing(_data: EventData, _published: PublishedEvents) -> datetime | None:
-    return None
-
-
-def _no_result(_task: Task, _published: PublishedEvents) -> BaseModel | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Recall:
     """How a replay finds out what a service drew and did, by the events that it published then.
@@ -302,27 +290,15 @@ class Recall:
     the topics tell of none.
     """
 
-    facts: Callable[[Event, PublishedEvents], Facts | None] = _no_facts
-    result: Callable[[Task, PublishedEvents], BaseModel | None] = _no_result
+    facts: Callable[[Event, PublishedEvents], Facts | None] = lambda _event, _published: None
+    result: Callable[[Task, PublishedEvents], BaseModel | None] = lambda _task, _published: None
     books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
     kept: tuple[type[EventData], ...] = ()
-    decided_after: Callable[[EventData, PublishedEvents], datetime | None] = _after_nothing
+    decided_after: Callable[[EventData, PublishedEvents], datetime | None] = lambda _data, _published: None
 
 
 Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]
 """What decides an event, by its type."""
-
-
-def _always(_: object) -> bool:
-    return True
-
-
-def _none(_before: object, _after: object) -> Sequence[tuple[str, float]]:
-    return ()
-
-
-def _never(_state: object, _result: Result) -> str | None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,9 +318,9 @@ class Rules(Generic[S, K]):
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
     examine: Callable[[Sequence[Event]], Sequence[Event]] | None = None
     handlers: Handlers | None = None
-    concerns: Callable[[Any], bool] = _always
-    late_result_code: Callable[[S | None, Result], str | None] = _never
-    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = _none
+    concerns: Callable[[Any], bool] = lambda _event: True
+    late_result_code: Callable[[S | None, Result], str | None] = lambda _state, _result: None
+    stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = lambda _before, _after: ()
 
     def is_relevant(self, data: EventData) -> bool:
         """Return whether an event can have consequences: others are skipped and not stored in the inbox."""

@@ -34,7 +34,7 @@ _FETCH_WAIT_MS = 1_000
 """How long a fetch waits for a first record. What a rebalance asks over the same connection waits for it."""
 
 
-class Source:
+class Source(ConsumerRebalanceListener):
     """The records of a service's topics, in order within each partition, from one batch subscriber.
 
     The application subscribes to `topics` with `options`, and the handler passes on to `receive`. It fetches at most
@@ -80,7 +80,7 @@ class Source:
             "heartbeat_interval_ms": min(_HEARTBEAT_MS, session_ms // 3),
             "max_poll_interval_ms": 1_800_000,
             "fetch_max_wait_ms": _FETCH_WAIT_MS,
-            "listener": _RebalanceListener(self),
+            "listener": self,
         }
 
     def _read_by(self, subscriber: Subscriber) -> None:
@@ -168,18 +168,22 @@ class Source:
         self._has_room.set()
         await self.commit()
 
-    async def drop_pending(self) -> None:
-        """Commit and drop all records before a rebalance: the new owners read from the committed offsets on."""
-        try:
-            await self.commit()
-        finally:
-            self._clear()
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Commit and drop all records before a rebalance: the new owners read from the committed offsets on.
 
-    async def join(self) -> None:
-        """Return when the group may be joined. Meanwhile the others wait for a member only until it is removed."""
+        Return when the group may be joined. Meanwhile the others wait for a member only until it is removed.
+        """
+        if revoked:
+            try:
+                await self.commit()
+            finally:
+                self._clear()
         while not (self._may_join.is_set() or self._finishing):
             with suppress(TimeoutError):
                 await with_timeout(_LOOK_SECONDS, self._may_join.wait())
+
+    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        log.info("Partitions assigned", extra={"partitions": len(assigned)})
 
     async def commit(self) -> None:
         """Commit the offsets of handled records in partitions still assigned; new owners commit those of the others."""
@@ -211,18 +215,3 @@ class Source:
         self._handled.clear()
         self._committed.clear()
         self._has_room.set()
-
-
-class _RebalanceListener(ConsumerRebalanceListener):
-    """Makes the source drop its records when its partitions are revoked, and wait until it may join."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-
-    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        if revoked:
-            await self._source.drop_pending()
-        await self._source.join()
-
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        log.info("Partitions assigned", extra={"partitions": len(assigned)})

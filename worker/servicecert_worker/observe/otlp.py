@@ -38,6 +38,7 @@ from ..core.faults import Outage
 from ..core.fold import Item, TurnResult
 from . import spans
 from .spans import Kind, Span
+from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Collector(SpanExporter):
         self._exporter.shutdown()
 
 
-class OtlpTelemetry:
+class OtlpTelemetry(Telemetry):
     """Exports a worker's spans. Raises ValueError and others for settings that the SDK does not accept."""
 
     def __init__(
@@ -126,10 +127,10 @@ class OtlpTelemetry:
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
-    def sampler(self, given: str | None, trace: str) -> bool:
+    def sampler(self, given: str | None, _trace: str) -> bool:
         """Ask the sampler of OTEL_TRACES_SAMPLER."""
         context = None if given is None else set_span_in_context(NonRecordingSpan(_context(given)))
-        return self._sampler.should_sample(context, int(trace, 16), "").decision is Decision.RECORD_AND_SAMPLE
+        return self._sampler.should_sample(context, int(_trace, 16), "").decision is Decision.RECORD_AND_SAMPLE
 
     def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:
         self._export(spans.handled(self._service, self._group, result, items, began, time.time_ns()))

@@ -4,57 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from ..core.decider import Outcome, Task
 from ..core.faults import error_summary
 from ..core.fold import Item, TurnResult
-from ..core.traces import as_given
+from ..core.traces import is_sampled
 
 log = logging.getLogger(__name__)
 
 
-class Telemetry(Protocol):
-    """What a worker reports as spans. Times are in ns since 1970; every method returns at once and raises nothing."""
+class Telemetry:
+    """What a worker reports as spans: here nothing. Times are in ns since 1970; every method returns at once."""
 
-    def sampler(self, given: str | None, trace: str) -> bool:
+    def sampler(self, given: str | None, _trace: str) -> bool:
         """Return whether to record a trace, as `traces.Sampler`."""
-        ...
+        return is_sampled(given)
 
     def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:
-        """Report the items of a committed turn, whose records were taken at `began`."""
-        ...
+        """Report the items of a committed turn, whose records were taken at `began`. Raise nothing."""
 
     def acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
-        """Report attempts at intents of a kind."""
-        ...
+        """Report attempts at intents of a kind. Raise nothing."""
 
     def sent(self, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int) -> None:
         """Report events of the outbox, read at `read`, that the broker has acknowledged at partitions and offsets."""
-        ...
 
     async def close(self) -> None:
         """Export what is left, within a second."""
-        ...
-
-
-class NoTelemetry:
-    """Reports nothing."""
-
-    def sampler(self, given: str | None, trace: str) -> bool:
-        return as_given(given, trace)
-
-    def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:
-        pass
-
-    def acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
-        pass
-
-    def sent(self, rows: Sequence[Any], places: Sequence[tuple[int, int]], read: int) -> None:
-        pass
-
-    async def close(self) -> None:
-        pass
 
 
 def is_on(environment: Mapping[str, str]) -> bool:
@@ -81,11 +58,11 @@ def open_telemetry(
     Wrong settings end in a warning and no traces: no service stops because of them.
     """
     if not is_on(environment):
-        return NoTelemetry()
+        return Telemetry()
     try:
         from .otlp import OtlpTelemetry
 
         return OtlpTelemetry(environment, service, group, prefix, dropped)
     except Exception as error:
         log.warning("Traces stay off: correct the OTEL_ variables", extra={"error": error_summary(error)})
-        return NoTelemetry()
+        return Telemetry()

@@ -19,7 +19,6 @@ import psycopg
 from psycopg import sql
 
 from ..core.faults import OperatorError
-from . import database as transport
 from . import rights
 from .known_database import KnownDatabase
 
@@ -153,7 +152,7 @@ def database_refused(url: str, text: str) -> OperatorError:
     parts, place = urlsplit(url), _place(url)
     name = parts.path.lstrip("/") or "postgres"
     lowered = text.lower()
-    if (file := transport.unreadable_file(url)) is not None:
+    if (file := unreadable_file(url)) is not None:
         return OperatorError(f"{file} in DATABASE_URL cannot be read: correct sslrootcert, sslcert or sslkey there.")
     if "password authentication failed" in lowered or "no password supplied" in lowered:
         return OperatorError(
