@@ -67,7 +67,7 @@ def metrics() -> list[str]:
     unread: Any = None
     shown: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
     for who, rows in (
-        ("all", _families(Basics("").registry, HealthMetrics({})._registry)),
+        ("all", _families(Basics("").registry, HealthMetrics({}).registry)),
         ("services", _families(Metrics("").registry)),
         ("intake", _rows(*lost_keys.gauges(NO_LISTS), *Sizes(1, 1).gauges())),
         ("issuer", _rows(*gauges(_unread, _unread, _unread, _unread))),

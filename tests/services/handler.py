@@ -175,7 +175,7 @@ async def handling(
             handler = Handler(broker, pool, identities, worker)
             if known is not None:
                 worker._snapshot.value = known
-            await worker._begin_chain()
+            await worker._chain.begin(pool, machine_clock())
             stopping = asyncio.Event()
             async with TestKafkaBroker(broker):
                 turns = asyncio.create_task(worker._loop.run(source, stopping))

@@ -70,12 +70,12 @@ async def test_turns_that_end_by_a_timeout_are_no_orderly_end(tmp_path: Path, mo
     async def times_out(*_: object) -> None:
         raise TimeoutError
 
-    async def begins() -> None:
+    async def begins(*_: object) -> None:
         worker._snapshot.ready.set()
 
     monkeypatch.setattr(worker._loop, "run", times_out)
     monkeypatch.setattr(worker, "_pass_fence", begins)
-    monkeypatch.setattr(worker, "_begin_chain", begins)
+    monkeypatch.setattr(worker._chain, "begin", begins)
     async with asyncio.timeout(120):
         with pytest.raises(BaseExceptionGroup) as ended:
             async with worker.working():

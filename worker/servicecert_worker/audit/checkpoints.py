@@ -21,12 +21,12 @@ import asyncpg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from servicecert_schemas.audit import AuditCheckpoint
-from servicecert_schemas.codec import written
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
 from ..core.service_keys import TrustedKey, key_id
 from ..core.signatures import Signer
 from ..storage import QUERIES
+from ..storage.outbox import publish
 from .chain import Head
 
 # The key also signs events: nothing that is signed as one counts as the other.
@@ -150,18 +150,8 @@ class Attestor:
             list(checkpoint.heads),
             [head.seq for head in checkpoint.heads.values()],
         )
-        topic, id = AUDIT_CHECKPOINTS.name, uuid5(_CHECKPOINT, fingerprint(text))
-        type, payload = written(event)
-        await connection.execute(
-            QUERIES["publish"],
-            [topic],
-            [event.key()],
-            [id],
-            [type],
-            [payload],
-            [checkpoint.at],
-            [self._signer.sign(topic, event.key(), id, type, payload, checkpoint.at)],
-        )
+        events = [(uuid5(_CHECKPOINT, fingerprint(text)), event, checkpoint.at)]
+        await publish(connection, self._signer, AUDIT_CHECKPOINTS.name, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,15 +82,12 @@ class Metrics(Collector):
     """The metrics of this server itself, in each process."""
 
     def __init__(self, closed: Mapping[Closed, int]) -> None:
-        self._registry = CollectorRegistry()
-        self.closed: Mapping[Closed, int] = closed
-        self._registry.register(self)
+        self.registry = CollectorRegistry()
+        self.closed = closed
+        self.registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
         yield closed_connections("servicecert_health_connections_closed", "/live, /ready and /metrics", self.closed)
-
-    def text(self) -> bytes:
-        return generate_latest(self._registry)
 
 
 def closed_connections(name: str, to: str, closed: Mapping[Closed, int]) -> Metric:
@@ -107,7 +104,7 @@ def routes(checked: HealthSource, connections: Connections) -> list[tuple[str, A
     own = Metrics(connections.closed)
 
     async def read() -> bytes:
-        return await checked.metrics() + own.text()
+        return await checked.metrics() + generate_latest(own.registry)
 
     shared = _Shared(read)
 

@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from asyncpg import Record as Row
-from servicecert_schemas.codec import written
 from servicecert_schemas.parked import RecordParked
 from servicecert_schemas.topics import parked_topic
 
@@ -26,6 +25,7 @@ from ..core.signatures import UNTRUSTED, Signer, Verifier
 from ..core.traces import Sampler, as_given
 from ..storage import QUERIES
 from ..storage.operator_requests import permitted
+from ..storage.outbox import publish
 
 _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 Storable = Callable[[bytes], bytes]
@@ -64,22 +64,9 @@ async def park(
         kept, octets = kept + keep, octets + size * keep
         rows.append(_row(parked, service.tables.storable, now, keep=keep))
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
-    topic, notices = parked_topic(service.name).name, [_notice(service.name, parked, now) for parked in items]
-    ids = [notice_id(notice.event_id, notice.attempts) for notice in notices]
-    records = [written(notice) for notice in notices]
-    await connection.execute(
-        QUERIES["publish"],
-        [topic] * len(notices),
-        [notice.key() for notice in notices],
-        ids,
-        [type for type, _ in records],
-        [payload for _, payload in records],
-        [now] * len(notices),
-        [
-            signer.sign(topic, notice.key(), id, type, payload, now)
-            for notice, id, (type, payload) in zip(notices, ids, records, strict=True)
-        ],
-    )
+    notices = [_notice(service.name, parked, now) for parked in items]
+    events = [(notice_id(notice.event_id, notice.attempts), notice, now) for notice in notices]
+    await publish(connection, signer, parked_topic(service.name).name, events)
 
 
 def notice_id(id: UUID, attempts: int) -> UUID:

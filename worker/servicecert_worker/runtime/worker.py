@@ -105,16 +105,15 @@ class Worker(Generic[S, K]):
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         follower = self._metrics.followed.of = self._snapshot.follower
         self._readers = self._metrics.followed.readers = (source,) if follower is None else (source, follower)
-        sampler = self._telemetry.sampler
         self._loop = Loop(
             service,
             settings.batch,
             self._run_turn,
             self._after_turn,
-            self._recover,
+            lambda: self._effects.recover(pool),
             clock,
             verifier,
-            sampler,
+            self._telemetry.sampler,
             self._guard.require,
         )
         self._effects = Effects(
@@ -153,7 +152,8 @@ class Worker(Generic[S, K]):
     async def working(self) -> AsyncIterator[None]:
         """Work until the context ends. Raises `OperatorError` if an operator must act, and the error of a defect."""
         await self._pass_fence()
-        await self._begin_chain()
+        # Before anything is read, decided or signed (B6).
+        await self._retried("The audit chain", lambda: self._chain.begin(self._pool, self._clock()))
         try:
             async with self._service.beside(), asyncio.TaskGroup() as group:
                 parts = [
@@ -220,10 +220,6 @@ class Worker(Generic[S, K]):
             await self._known.another()
             await self._pass_fence()
 
-    async def _begin_chain(self) -> None:
-        """Begin the audit chain before anything is read, decided or signed (B6)."""
-        await self._retried("The audit chain", lambda: self._chain.begin(self._pool, self._clock()))
-
     async def _retried(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
         """Do a step of the start, again after transient errors, until the worker stops."""
         outage = Outage(what)
@@ -259,9 +255,6 @@ class Worker(Generic[S, K]):
             raise
         self._metrics.count(result, items, machine_clock(), perf_counter() - started)
         return result
-
-    async def _recover(self) -> None:
-        await self._effects.recover(self._pool)
 
     def _after_turn(self, result: TurnResult, items: Sequence[Item]) -> None:
         self._telemetry.handled(result, items, self._loop.began)
