@@ -170,7 +170,7 @@ def metrics() -> object:
 
     shown = Metrics("revoker", trust_gauges(seven, seven))
     shown.count(TurnResult((), 0, frozenset(), (), ()), (), NOW, 0.1)
-    asyncio.run(shown.read_own())
+    asyncio.run(shown.own.read())
     tables, registry = Tables(), CollectorRegistry()
     tables.take("revoker", {each.name: {each.labels: 7.0} for each in figures()}, 0.1)
     registry.register(tables)

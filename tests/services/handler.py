@@ -27,7 +27,7 @@ from servicecert_worker.process.service import ServiceModule
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
-from servicecert_worker.storage.known_database import KnownDatabase
+from servicecert_worker.storage.database import KnownDatabase
 from toy.app import subscribe
 from toy.stand import eventually
 

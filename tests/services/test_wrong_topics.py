@@ -32,9 +32,9 @@ from servicecert_worker.core.decider import Event, TopicSnapshot
 from servicecert_worker.core.record import Arrival, Poison, Record, arrive
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.follower import SnapshotFollower
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.parking import released
-from servicecert_worker.runtime.snapshot import SnapshotFollower
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 PREFIX = "t1-"

@@ -13,7 +13,7 @@ from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
-from servicecert_worker.storage.known_database import KnownDatabase
+from servicecert_worker.storage.database import KnownDatabase
 from toy.app import subscribe
 from toy.service import toy
 from toy.stand import assert_cancelled

@@ -17,8 +17,7 @@ from servicecert_worker.core.decider import TopicSnapshot
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import Follower
-from servicecert_worker.runtime.snapshot import SnapshotFollower
+from servicecert_worker.kafka.follower import Follower, SnapshotFollower
 from worker.raw_batches import Raw, batch, send
 
 ENTRIES = list(read_register(FICTITIOUS_REGISTERS))

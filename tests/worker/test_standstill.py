@@ -34,7 +34,7 @@ from servicecert_worker.kafka.positions import Standstill
 from servicecert_worker.kafka.source import Source
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
-from servicecert_worker.storage.known_database import KnownDatabase
+from servicecert_worker.storage.database import KnownDatabase
 from toy import service as toy
 from toy.app import subscribe
 from toy.stand import Stand, eventually, numbered

@@ -16,7 +16,7 @@ from servicecert_worker.runtime import loop as loops
 from servicecert_worker.runtime import worker as workers
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.runtime.worker import Worker
-from servicecert_worker.storage.known_database import KnownDatabase
+from servicecert_worker.storage.database import KnownDatabase
 from toy import service as toy
 from toy.app import subscribe
 

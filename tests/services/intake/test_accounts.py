@@ -25,7 +25,7 @@ from servicecert_worker.core.record import Record
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.runtime.snapshot import SnapshotFollower
+from servicecert_worker.kafka.follower import SnapshotFollower
 from services.intake.conftest import with_form
 
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)

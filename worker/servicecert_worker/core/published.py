@@ -60,7 +60,6 @@ class PublishedEvents:
             self.add(event)
 
     def add(self, event: PublishedEvent) -> None:
-        """Add the next event of a topic."""
         if event.id not in self._by_id:
             self._by_id[event.id] = event
             self._by_key.setdefault(event.data.key(), []).append(event)
@@ -76,11 +75,9 @@ class PublishedEvents:
         return id in self._by_id
 
     def get(self, id: UUID) -> PublishedEvent | None:
-        """Return the event with an id."""
         return self._by_id.get(id)
 
     def of(self, key: str) -> Sequence[PublishedEvent]:
-        """Return the events of a key."""
         return self._by_key.get(key, ())
 
     def following(self, cause: UUID) -> Iterator[PublishedEvent]:

@@ -32,7 +32,6 @@ class Clock:
         return next((mark for mark in reversed(MARKS) if self.wakes(mark) <= now), None)
 
     def warning(self, case_id: UUID, mark: DeadlineMark) -> DeadlineWarned:
-        """Return the event for a mark."""
         return DeadlineWarned(case_id=case_id, kind=self.kind, mark=mark, since=self.since, until=self.until)
 
 

@@ -52,7 +52,6 @@ class Batches:
         self._at = 0
 
     def size_in_bytes(self) -> int:
-        """Return the length of the answer."""
         return len(self._raw)
 
     def has_next(self) -> bool:
@@ -60,7 +59,6 @@ class Batches:
         return self._at + _LENGTH.size <= len(self._raw) and self._end() <= len(self._raw)
 
     def next_batch(self) -> Batch:
-        """Return the next batch."""
         start, self._at = self._at, self._end()
         return Batch(self._raw[start : self._at])
 

@@ -18,7 +18,6 @@ class Cluster:
 
     @property
     def client(self) -> dict[str, Any]:
-        """The options of aiokafka's clients."""
         return self.access.to(self.bootstrap)
 
     @property
@@ -31,9 +30,7 @@ class Cluster:
         }
 
     def name(self, topic: Topic) -> str:
-        """Return the topic's name in this cluster."""
         return self.prefix + topic.name
 
     def group(self, service: str) -> str:
-        """Return the name of the service's consumer group in this cluster."""
         return self.prefix + service

@@ -37,7 +37,6 @@ class PartReader:
         return found
 
     async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """Return the next offset of each partition."""
         return dict(await self._consumer.end_offsets(list(partitions))) if partitions else {}
 
     async def at(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

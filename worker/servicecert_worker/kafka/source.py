@@ -142,7 +142,6 @@ class Source(ConsumerRebalanceListener):
         return lags
 
     def assigned(self) -> int:
-        """Return how many partitions this worker reads."""
         return 0 if self._consumer is None else len(self._consumer.assignment())
 
     async def watch(self) -> NoReturn:

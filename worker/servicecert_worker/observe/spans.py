@@ -160,5 +160,4 @@ def sent(prefix: str, rows: Sequence[Any], places: Sequence[tuple[int, int]], re
 
 
 def nanoseconds(at: datetime) -> int:
-    """Return a time in ns since 1970."""
     return int(at.timestamp() * 1_000_000) * 1000

@@ -36,8 +36,7 @@ from ..runtime.members import member_name
 from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings
 from ..runtime.worker import Worker
 from ..storage import database, schema
-from ..storage.database import require_private
-from ..storage.known_database import KnownDatabase
+from ..storage.database import KnownDatabase, require_private
 from .application import Application, Runnable, Unusable, configuration, exit_at_once_until_it_runs
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -65,8 +65,8 @@ class Announcer:
         self._announced.update(task.id for task in new)
         return None
 
-    def forget(self, tasks: Iterable[Task]) -> None:
-        self._announced.difference_update(task.id for task in tasks)
+    def forget(self, task: Task) -> None:
+        self._announced.discard(task.id)
 
     async def note(self, connection: Connection[Any], in_use: asyncio.Lock) -> None:
         """Note in the database how far the topics are written, until the connection is lost. `in_use` is held for that.

@@ -268,12 +268,10 @@ class Effects:
         return not lost.is_set()
 
     def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:
-        if self.announcer is not None:
-            self.announcer.forget(
-                task for task, outcome in zip(tasks, outcomes, strict=True) if isinstance(outcome, Done)
-            )
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
+                if self.announcer is not None:
+                    self.announcer.forget(task)
                 self.open -= 1
                 self.give(result_of(task, outcome.data), is_stored)
             else:

@@ -195,18 +195,14 @@ class Metrics(Basics):
                 self.published.labels(service, event.TYPE)
         for name in topics:
             self.untrusted.labels(service, name)
-        self._own = Own(gauges)
-        self.registry.register(self._own)
+        self.own = Own(gauges)
+        self.registry.register(self.own)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, ["service", *labels], registry=self.registry)
 
     def _seconds(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
-
-    async def read_own(self) -> None:
-        """Read the service's own metrics; omit one that cannot be read."""
-        await self._own.read()
 
     def count(self, result: TurnResult, items: Sequence[Item], now: datetime, seconds: float) -> None:
         """Count a committed turn."""

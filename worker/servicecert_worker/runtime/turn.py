@@ -133,14 +133,12 @@ class Turns(Generic[S, K]):
         return tuple(stage for each in changed for stage in self.service.rules.stages(before.get(each.key), each.state))
 
     def _late_results(self, unclaimed: Sequence[Result], stored: Mapping[str, Stored[S]]) -> tuple[LateResult, ...]:
-        codes = [
-            (
-                result,
-                self.service.rules.late_result_code(entry.state if (entry := stored.get(result.key)) else None, result),
-            )
-            for result in unclaimed
-        ]
-        return tuple(LateResult(result, code) for result, code in codes if code is not None)
+        found = []
+        for result in unclaimed:
+            state = entry.state if (entry := stored.get(result.key)) else None
+            if (code := self.service.rules.late_result_code(state, result)) is not None:
+                found.append(LateResult(result, code))
+        return tuple(found)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
         armed = [each for each in folded.deadlines.values() if each.at is not None]

@@ -29,12 +29,12 @@ from ..core.signatures import UNTRUSTED, Signer, Verifier
 from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.fence import Fence
+from ..kafka.follower import SnapshotFollower
 from ..kafka.outputs import written_topics
 from ..kafka.source import Source
 from ..observe.logs import about
 from ..observe.telemetry import open_telemetry
-from ..storage.database import connection_options
-from ..storage.known_database import KnownDatabase
+from ..storage.database import KnownDatabase, connection_options
 from .announcer import Announcer
 from .effects import Effects
 from .leader import Leader
@@ -42,7 +42,6 @@ from .loop import Loop, wait_any
 from .members import Membership, compare_clocks
 from .metrics import Metrics
 from .settings import WorkerSettings
-from .snapshot import SnapshotFollower
 from .turn import Turns
 from .watchdog import give_up, heartbeat
 
@@ -333,7 +332,7 @@ class Worker(Generic[S, K]):
         metrics.stuck.labels(service).set(self._loop.stuck)
         metrics.clock_wrong.labels(service).set(self._guard.fault() is not None)
         metrics.clock_ahead.labels(service).set((self._settings.clock_ahead or timedelta()).total_seconds())
-        await metrics.read_own()
+        await metrics.own.read()
         return metrics.text()
 
 

@@ -123,16 +123,10 @@ def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str], no_lon
         connection.execute(sql.SQL("grant execute on function {} to {}").format(functions, grantees))
 
 
-def too_wide(connection: psycopg.Connection[Any], schema: str) -> str | None:
-    """Return in which way the session's role has more rights than a service needs, None if it has not."""
-    row = connection.execute(_WIDER.encode(), {"schema": schema}).fetchone()
-    return None if row is None or row[0] is None else str(row[0])
-
-
 def require_least(connection: psycopg.Connection[Any], schema: str) -> None:
     """Raise `OperatorError` if the session's role has more rights than a service needs."""
-    if (wider := too_wide(connection, schema)) is not None:
+    if (row := connection.execute(_WIDER.encode(), {"schema": schema}).fetchone()) and row[0] is not None:
         raise OperatorError(
-            f"The role {connection.info.user!r} {wider}: set DATABASE_URL to the one that `servicecert db prepare` "
+            f"The role {connection.info.user!r} {row[0]}: set DATABASE_URL to the one that `servicecert db prepare` "
             "wrote for this service, or, for a trial, SERVICECERT_INSECURE=rights."
         )
