@@ -130,16 +130,11 @@ class KafkaAccess(BaseSettings):
         if self.sasl_password_file is not None:
             options["sasl_mechanism"] = self.sasl_mechanism.value
             options["sasl_plain_username"] = self.sasl_username
-            options["sasl_plain_password"] = _first_line(self)
+            try:
+                options["sasl_plain_password"] = read_secret(self.sasl_password_file)
+            except SecretUnreadable as fault:
+                raise ValueError(f"KAFKA_SASL_PASSWORD_FILE: {fault}") from None
         return options
-
-
-def _first_line(access: KafkaAccess) -> str:
-    assert access.sasl_password_file is not None
-    try:
-        return read_secret(access.sasl_password_file)
-    except SecretUnreadable as fault:
-        raise ValueError(f"KAFKA_SASL_PASSWORD_FILE: {fault}") from None
 
 
 def _load(context: ssl.SSLContext, certificate: Path, key: Path) -> None:

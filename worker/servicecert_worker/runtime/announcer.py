@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -32,17 +33,17 @@ _START_SECONDS = 15.0
 _NOTE_SECONDS = 1.0
 
 
+@dataclass(eq=False)
 class Announcer:
     """Announces each task once in a process. Its producer is opened when the first one comes."""
 
-    def __init__(self, cluster: Cluster, service: str, signer: Signer) -> None:
-        self._cluster = cluster
-        self._service = service
-        self._signer = signer
-        self._opening = asyncio.Lock()
-        self._producer: AIOKafkaProducer | None = None
-        self._announced: set[UUID] = set()
-        self._reached: Reached = {}
+    cluster: Cluster
+    service: str
+    signer: Signer
+    _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _producer: AIOKafkaProducer | None = field(default=None, init=False)
+    _announced: set[UUID] = field(default_factory=set, init=False)
+    _reached: Reached = field(default_factory=dict, init=False)
 
     async def announce(self, effect: Effect, tasks: Sequence[Task]) -> str | None:
         """Announce the tasks that are not, and return None; or why they are not announced.
@@ -98,13 +99,13 @@ class Announcer:
         """Return the announcement of a task: the same, whoever announces it."""
         topic, (type, payload) = TOPIC_OF[data.TYPE].name, written(data)
         id = announcement_id(task.id, type)
-        signature = self._signer.sign(topic, task.key, id, type, payload, task.since, task.traceparent)
+        signature = self.signer.sign(topic, task.key, id, type, payload, task.since, task.traceparent)
         return Outgoing(topic, task.key, id, type, task.traceparent, task.since, payload, signature)
 
     async def _publish(self, events: Sequence[Outgoing]) -> None:
         try:
             producer = await self._opened()
-            sent = await send_all(producer, self._cluster.prefix, f"/{self._service}", events)
+            sent = await send_all(producer, self.cluster.prefix, f"/{self.service}", events)
         except BaseException:
             # Whether an idempotent producer can go on after an error depends on the error.
             await self.close()
@@ -115,7 +116,7 @@ class Announcer:
     async def _opened(self) -> AIOKafkaProducer:
         async with self._opening:
             if self._producer is None:
-                producer = producer_of(self._cluster, self._service)
+                producer = producer_of(self.cluster, self.service)
                 try:
                     await with_timeout(_START_SECONDS, producer.start())
                 except BaseException:

@@ -7,7 +7,7 @@ of the schema is hashed into the locks' numbers, so that no other login can gues
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -24,7 +24,7 @@ from ..core.decider import Connection, Due, Happened, Result, Service, Stored, T
 from ..core.fold import Decided, DecidedEvent, Folded, Item, LateResult, TurnResult, fold
 from ..core.record import Arrival, Poison
 from ..core.signatures import Signer
-from ..storage import QUERIES
+from ..storage import QUERIES, columns
 from .parking import MOST_KEPT, park
 
 S = TypeVar("S")
@@ -151,11 +151,11 @@ class Turns(Generic[S, K]):
                 owner,
                 wake if folded.published else "",
                 self.chain.id,
-                *_arrays(7, (self._outbox_row(event, now) for event in folded.published)),
-                *_arrays(5, ((it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended)),
-                *_arrays(5, ((it.id, it.key, it.kind, it.at, it.traceparent) for it in armed)),
-                *_arrays(2, ((it.key, it.kind) for it in cancelled)),
-                *_arrays(5, ((row.seq, row.key, row.entry, row.hash, row.salt) for row in rows)),
+                *columns((self._outbox_row(event, now) for event in folded.published), 7),
+                *columns(((it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended), 5),
+                *columns(((it.id, it.key, it.kind, it.at, it.traceparent) for it in armed), 5),
+                *columns(((it.key, it.kind) for it in cancelled), 2),
+                *columns(((row.seq, row.key, row.entry, row.hash, row.salt) for row in rows), 5),
             )
         except PostgresError as error:
             raise self.chain.write_error(error) from error
@@ -167,11 +167,6 @@ class Turns(Generic[S, K]):
         topic, key = TOPIC_OF[event.data.TYPE].name, event.data.key()
         signature = self.signer.sign(topic, key, event.id, event.type, event.payload, now, event.traceparent)
         return topic, key, event.id, event.type, event.traceparent, event.payload, signature
-
-
-def _arrays(columns: int, rows: Iterable[tuple[object, ...]]) -> Sequence[Sequence[object]]:
-    """Return an array of each column, as `unnest` takes them."""
-    return list(zip(*rows, strict=True)) or [()] * columns
 
 
 def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:

@@ -9,7 +9,7 @@ from servicecert_schemas.event import EventData
 
 from ..core.decider import Connection
 from ..core.signatures import Signer
-from . import QUERIES
+from . import QUERIES, columns
 
 
 async def publish(
@@ -17,5 +17,4 @@ async def publish(
 ) -> None:
     """Put events of a topic into the outbox, signed, in order: each with its id and when it was decided."""
     rows = [(topic, data.key(), id, *written(data), at) for id, data, at in events]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    await connection.execute(QUERIES["publish"], *columns, [signer.sign(*row) for row in rows])
+    await connection.execute(QUERIES["publish"], *columns(rows, 6), [signer.sign(*row) for row in rows])

@@ -11,8 +11,9 @@ from typing import Any
 
 import asyncpg
 from servicecert_schemas.responder import ResponderCertified
+from servicecert_worker.storage import columns
 
-from ..storage import QUERIES, columns
+from ..storage import QUERIES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from servicecert_pki.partitions import FULL, MOST_PARTITIONS
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.core.published import PublishedEvents
+from servicecert_worker.storage import columns
 
 from ..domain.crl_orders import PUBLISH, PublishedCrl
 from ..domain.crl_plan import Recorded, Size
-from . import QUERIES, columns
+from . import QUERIES
 
 
 def octets(serial: str) -> bytes:

@@ -7,9 +7,10 @@ from asyncpg import Record
 from pydantic import TypeAdapter
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection
+from servicecert_worker.storage import columns
 
 from ..domain.authority_requests import MOST_AT_ONCE, Item, Proposal, Waiting, proposal_key, proposal_of
-from . import QUERIES, columns
+from . import QUERIES
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
 

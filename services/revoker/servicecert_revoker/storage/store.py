@@ -12,6 +12,7 @@ from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection, Stored
+from servicecert_worker.storage import columns
 
 from ..domain.authority_requests import Proposal
 from ..domain.certificates import Certificate, Void
@@ -31,7 +32,7 @@ from ..domain.status import (
     Valid,
     pending_of,
 )
-from . import QUERIES, columns
+from . import QUERIES
 from .proposals import load_proposals, save_proposals
 from .responders import load_responders, save_responders
 
