@@ -37,17 +37,12 @@ from ..core.decider import Outcome, Task
 from ..core.faults import Outage
 from ..core.fold import Item, TurnResult
 from . import spans
-from .spans import Kind, Span
+from .spans import Span
 from .telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
 _QUEUE, _CLOSE_SECONDS, _MOST_LINKS = 2048, 1.0, 128
-_KINDS = {
-    Kind.CONSUMER: SpanKind.CONSUMER,
-    Kind.PRODUCER: SpanKind.PRODUCER,
-    Kind.INTERNAL: SpanKind.INTERNAL,
-}
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
@@ -165,7 +160,7 @@ class OtlpTelemetry(Telemetry):
         started = self._tracer.start_span(
             span.name,
             None if parent is None else set_span_in_context(parent),
-            _KINDS[span.kind],
+            SpanKind[span.kind.name],
             span.attributes,
             [Link(_context(each)) for each in span.links[:_MOST_LINKS]],
             span.began,

@@ -8,7 +8,7 @@ import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
@@ -174,9 +174,6 @@ class Selection:
     reason: str | None = None
     before: datetime | None = None
 
-    def arguments(self) -> tuple[UUID | None, str | None, str | None, datetime | None]:
-        return (self.event_id, self.key, self.reason, self.before)
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -225,7 +222,7 @@ class ParkedRecord:
 
 async def find(connection: Connection, selection: Selection) -> list[ParkedRecord]:
     """Return the culprits of a selection, oldest first."""
-    rows = await connection.fetch(QUERIES["find_parked"], *selection.arguments())
+    rows = await connection.fetch(QUERIES["find_parked"], *astuple(selection))
     return [ParkedRecord(**dict(row)) for row in rows]
 
 

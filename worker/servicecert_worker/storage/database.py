@@ -201,7 +201,7 @@ def _place(url: str) -> str:
     return address if ":" in address else f"{address or 'the local socket'}:5432"
 
 
-async def open_pool(url: str, service: str, size: int = 4, known: KnownDatabase | None = None) -> asyncpg.Pool[Any]:
+async def open_pool(url: str, service: str, known: KnownDatabase | None = None) -> asyncpg.Pool[Any]:
     """Return a pool of connections to the service's schema, with timeouts, so that nothing waits for ever.
 
     With `known` it connects to no other database than that. Raises `OperatorError` for errors that a retry cannot fix,
@@ -211,7 +211,7 @@ async def open_pool(url: str, service: str, size: int = 4, known: KnownDatabase 
         return await asyncpg.create_pool(
             url,
             min_size=1,
-            max_size=size,
+            max_size=4,
             init=None if known is None else known.admit,
             reset=_no_reset,
             **connection_options(service),
