@@ -14,9 +14,9 @@ from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.software_key import open_key
 from servicecert_revoker.ocsp.settings import Settings as OcspSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
-from servicecert_worker.core import secret_files, secret_settings
+from servicecert_worker.core import secret_files
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.runtime.settings import WorkerSettings
+from servicecert_worker.runtime.settings import PUBLIC, WorkerSettings, check_secret_files
 
 ALL_SETTINGS = (WorkerSettings, IssuerSettings, RevokerSettings, NotifierSettings, OcspSettings)
 ME, OURS, THEIRS = 10001, 10001, 50
@@ -60,7 +60,7 @@ def test_I10_each_setting_that_names_a_file_is_checked_or_known_to_be_public(tmp
     """A new one that ends otherwise is checked, too."""
     files = {field.alias or name.upper() for settings in ALL_SETTINGS for name, field in settings.model_fields.items()}
     files = {name for name in files if name.endswith("_FILE")}
-    checked = {name for name in files if not name.endswith(secret_settings.PUBLIC)}
+    checked = {name for name in files if not name.endswith(PUBLIC)}
     assert {"SERVICECERT_SERVICE_KEY_FILE", "SERVICECERT_CA_PASSPHRASE_FILE", "SERVICECERT_PKCS11_PIN_FILE"} <= checked
     assert {"KAFKA_SASL_PASSWORD_FILE", "SMTP_PASSWORD_FILE", "SERVICECERT_DKIM_KEY_FILE"} <= checked
     assert {"KAFKA_CA_FILE", "SMTP_CA_FILE", "SERVICECERT_HEALTH_FILE"} <= files - checked
@@ -86,9 +86,9 @@ def test_I10_a_setting_s_open_file_is_refused_with_the_command_that_mends_it(tmp
         SERVICECERT_SERVICE_KEY_FILE=file,
     )
     with pytest.raises(OperatorError, match=f"SERVICECERT_SERVICE_KEY_FILE: others can read .*chmod 600 {file}"):
-        secret_settings.check_secret_files(settings)
+        check_secret_files(settings)
     file.chmod(0o600)
-    secret_settings.check_secret_files(settings)
+    check_secret_files(settings)
 
 
 def test_I10_a_folder_of_secrets_is_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_I10_a_folder_of_secrets_is_checked_too(tmp_path: Path, monkeypatch: pyt
         SERVICECERT_SERVICE_KEY_FILE=tmp_path / "none",
     )
     with pytest.raises(OperatorError, match="DATABASE_URL: others can read"):
-        secret_settings.check_secret_files(settings)
+        check_secret_files(settings)
 
 
 def test_I10_keys_and_passphrases_of_a_ca_that_others_can_read_are_not_opened(tmp_path: Path) -> None:

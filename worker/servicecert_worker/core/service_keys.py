@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from .faults import OperatorError
-from .secret_settings import check_mode
+from .secret_files import SecretUnreadable, require_private
 
 PUBLIC = "public"
 """The folder of all public keys, where each service's private key has a folder of its own."""
@@ -74,9 +74,11 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
 
 def read_key(path: Path, service: str | None = None) -> Ed25519PrivateKey:
     """Return the private key of `service`. Raises `OperatorError`, also for another service's key or an open file."""
-    check_mode(path, _SETTING)
     try:
+        require_private(path)
         content = path.read_bytes()
+    except SecretUnreadable as fault:
+        raise OperatorError(f"{_SETTING}: {fault}.") from None
     except OSError as fault:
         raise OperatorError(f"{_SETTING}: {path} cannot be read ({fault.strerror}).", 66) from None
     owner = re.search(rf"^{_OWNER} (\S+)$".encode(), content, re.MULTILINE)

@@ -27,13 +27,12 @@ from ..core.clock import clock_ahead
 from ..core.crash_points import ARMED
 from ..core.decider import Service
 from ..core.faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
-from ..core.secret_settings import check_secret_files
 from ..kafka.broker import Broker
 from ..kafka.gathering import Gathering
 from ..kafka.rights import rights_fault
 from ..kafka.source import Source
 from ..runtime.members import member_name
-from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings
+from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings, check_secret_files
 from ..runtime.worker import Worker
 from ..storage import database, schema
 from ..storage.database import KnownDatabase, require_private

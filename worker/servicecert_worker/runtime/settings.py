@@ -1,5 +1,6 @@
-"""Settings, from environment variables."""
+"""Settings, from environment variables. The files of secrets that they name are checked before a process starts."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..core.access import KafkaAccess
-from ..core.secret_files import SecretUnreadable, read_secret
+from ..core.faults import OperatorError
+from ..core.secret_files import SecretUnreadable, read_secret, require_private
 from ..kafka.cluster import Cluster
 from ..storage.database import with_password
 from .parking import MOST_KEPT
@@ -206,3 +208,27 @@ class WorkerSettings(ReaderSettings):
     def dsn(self) -> str:
         """The database's URL with its password, which is read once."""
         return dsn_of(self.database_url, self.database_password_file)
+
+
+PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
+"""How the names of settings end whose files hold no secret. Any other `_FILE` does."""
+
+
+def check_secret_files(*settings: BaseSettings) -> None:
+    """Check the mode of each file of secrets that settings name, or come from. Raises `OperatorError`."""
+    for each in settings:
+        for name, path in _secret_files(each):
+            try:
+                require_private(path)
+            except SecretUnreadable as fault:
+                raise OperatorError(f"{name}: {fault}.") from None
+
+
+def _secret_files(settings: BaseSettings) -> Iterator[tuple[str, Path]]:
+    folder = settings.model_config.get("secrets_dir")
+    for name, field in type(settings).model_fields.items():
+        setting, value = field.alias or name.upper(), getattr(settings, name)
+        if isinstance(value, Path) and setting.endswith("_FILE") and not setting.endswith(PUBLIC):
+            yield setting, value
+        if isinstance(folder, str | Path):
+            yield setting, Path(folder, setting)

@@ -21,9 +21,8 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import over_tls
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.secret_files import SecretUnreadable, require_private
-from servicecert_worker.core.secret_settings import PUBLIC
 from servicecert_worker.core.service_keys import read_public_keys
-from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
+from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings
 from servicecert_worker.storage import database
 
 from ..domain import configuration
