@@ -46,13 +46,19 @@ class OperatorError(Exception):
         self.exit_code = exit_code
 
 
+def first_of(error: BaseException) -> BaseException:
+    """Return an error; of a group, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 def operator_message(error: BaseException) -> tuple[str, int] | None:
     """Return the sentence and exit code of an error that an operator must act on; None for any other error.
 
     Such an error has an `exit_code`. Of a group the first error counts.
     """
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_of(error)
     code = getattr(error, "exit_code", None)
     return (str(error), code) if isinstance(code, int) else None
 
@@ -89,8 +95,7 @@ def error_summary(error: BaseException) -> str:
 
 def error_trace(error: BaseException) -> str:
     """Return an error's type and traceback, of a group the first's, without its text, which may be personal (E3)."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = first_of(error)
     return f"{error_summary(error)}\n{''.join(traceback.format_tb(error.__traceback__))}".rstrip()
 
 

@@ -21,7 +21,7 @@ from ..audit.checkpoints import Attestor
 from ..core.clock import Clock, ClockGuard
 from ..core.crash_points import crash_point
 from ..core.decider import Due, Service
-from ..core.faults import Outage, backoff, is_transient, run_together, with_timeout
+from ..core.faults import Outage, backoff, first_of, is_transient, run_together, with_timeout
 from ..core.record import Arrival
 from ..core.signatures import Verifier
 from ..core.traces import admitted
@@ -84,10 +84,9 @@ class Leader:
             try:
                 await self._campaign()
             except* Exception as group:
-                for error in _flatten(group):
-                    if not is_transient(error):
-                        raise
-                    self._outage.began(error)
+                if group.split(is_transient)[1] is not None:
+                    raise
+                self._outage.began(first_of(group))
 
     async def _campaign(self) -> None:
         connection = await asyncpg.connect(self.settings.dsn, **connection_options(self.service.name, _SILENT))
@@ -184,10 +183,3 @@ async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:
     while True:
         await act()
         await asyncio.sleep(seconds)
-
-
-def _flatten(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    leaves: list[BaseException] = []
-    for error in group.exceptions:
-        leaves += _flatten(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return leaves
