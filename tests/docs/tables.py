@@ -33,6 +33,10 @@ from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS
 from servicecert_cli.watching.doctor.catalogue import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
+from servicecert_intake.domain.answers import ANSWERS
+from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
+from servicecert_intake.domain.rules.renewal import NOTES
+from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
@@ -178,6 +182,23 @@ def _is_list(it: object) -> bool:
     return isinstance(it, type) and issubclass(it, StrEnum) and it is not Principal
 
 
+def codes() -> list[str]:
+    """Return each code that comes with a text for people: where it stands, of which field, and its text in English."""
+    lacks = {each.key or each.code: each for each in LACKS}
+    return table(
+        ("code", "in", "field", "text"),
+        (
+            *(
+                (f"`{lacks[key].code}`", f"deficiency: {lacks[key].severity}", f"`{lacks[key].field}`", it.en)
+                for key, it in TEXTS.items()
+            ),
+            *((f"`{code}`", "answer to an event", "", it.en) for code, it in ANSWERS.items()),
+            *((f"`{code}`", "answer to a request for revocation", "", it.en) for code, it in REFUSALS.items()),
+            *((f"`{code}`", "note on a renewal", "", it.en) for code, it in NOTES.items()),
+        ),
+    )
+
+
 def topics() -> list[str]:
     """Return the catalogue of topics."""
     return table(
@@ -282,6 +303,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "commands": commands,
     "metrics": metrics,
     "conditions": conditions,
+    "codes": codes,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,
