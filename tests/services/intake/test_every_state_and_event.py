@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_intake.domain.case import Case
+from servicecert_intake.domain.decide import HANDLERS
 from servicecert_schemas.application import ApplicationEvent
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused, HistoryEntry
 from servicecert_schemas.codec import decode, to_record
@@ -83,7 +84,7 @@ def test_I1_everything_that_a_customer_does_is_answered(cases, happen, happening
 
 
 def test_everything_can_happen_first(happen, happenings):
-    for happened in happenings.values():
+    for happened in (each for each in happenings.values() if type(each.data) in HANDLERS):
         try:
             decision = happen(happened)
         except Unanswerable:

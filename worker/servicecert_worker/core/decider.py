@@ -301,6 +301,11 @@ Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]
 """What decides an event, by its type."""
 
 
+def unchanged(state: S | None, *_: object) -> Decision[S]:
+    """Return that an event changes nothing: its type is in no table, or `prepare` has done all that follows from it."""
+    return Decision(state)
+
+
 @dataclass(frozen=True, slots=True)
 class Rules(Generic[S, K]):
     """What a service decides; all of it is pure.

@@ -29,7 +29,17 @@ from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_schemas.rights import may
 from servicecert_schemas.values import Language, Texts
-from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Handlers, Happened, Intent, Result
+from servicecert_worker.core.decider import (
+    Deadline,
+    Decision,
+    Due,
+    Event,
+    Handlers,
+    Happened,
+    Intent,
+    Result,
+    unchanged,
+)
 
 from .account_limits import HOUR, Limits, Load
 from .answers import AnswerCode
@@ -68,7 +78,7 @@ def decide(
 def _decide(case: Case | None, happened: Happened, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     match happened:
         case Event():
-            return HANDLERS[type(happened.data)](case, happened, known, judging, now)
+            return HANDLERS.get(type(happened.data), unchanged)(case, happened, known, judging, now)
         case Due(kind=kind) if kind == SEARCH:
             return Decision(None, intents=(Intent(SEARCH, SearchOrder()),))
         case Result(data=Searched()):
@@ -273,11 +283,6 @@ def _report(case: Case | None, event: Event, _known: Knowledge, _judging: Judgin
     return reported if reported.state is case else _with_view(reported)
 
 
-def _block(case: Case | None, *_: object) -> Decision[Case]:
-    """Change nothing: `storage.prepare` has blocked the key."""
-    return Decision(case)
-
-
 _OF_CUSTOMERS = (ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn)
 _OF_SERVICES = (
     *(CertificateIssued, IssuingRefused, IssuingStopped),
@@ -287,6 +292,7 @@ _OF_SERVICES = (
 HANDLERS: Handlers = {
     **dict.fromkeys(_OF_CUSTOMERS, _receive),
     **dict.fromkeys(_OF_SERVICES, _report),
-    KeyCompromised: _block,
+    # `storage.prepare` has blocked the key.
+    KeyCompromised: unchanged,
 }
 """CRLs and voided serial numbers change no customer's view."""

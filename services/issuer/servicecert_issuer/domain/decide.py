@@ -61,7 +61,7 @@ class Decide:
         """
         match happened:
             case Event():
-                return HANDLERS[type(happened.data)](self, state, happened, now)
+                return HANDLERS.get(type(happened.data), Decide._block)(self, state, happened, now)
             case Due(kind=kind) if kind == RETRY and isinstance(state, Stopped):
                 return Decision(state, intents=(Intent(EXAMINE, state.application),))
             case Result(data=Examined(facts=facts)) if isinstance(state, Stopped):

@@ -7,7 +7,17 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Handlers, Happened, Result, Unanswerable
+from servicecert_worker.core.decider import (
+    Deadline,
+    Decision,
+    Due,
+    Event,
+    Handlers,
+    Happened,
+    Result,
+    Unanswerable,
+    unchanged,
+)
 
 from . import contents
 from .case_facts import with_event
@@ -29,7 +39,7 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
         case Event(facts=Unfitting(code=code, text=text)):
             raise Unanswerable(code, text)
         case Event():
-            return HANDLERS[type(happened.data)](state, happened, now)
+            return HANDLERS.get(type(happened.data), unchanged)(state, happened, now)
         case Result():
             return settled(state, happened, now)
         case Due(kind=kind) if kind == REMIND and state is not None:

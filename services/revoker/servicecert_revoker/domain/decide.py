@@ -9,7 +9,17 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import CaseEvent
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_worker.core.decider import Decision, Due, Event, Handlers, Happened, Intent, Result, Unanswerable
+from servicecert_worker.core.decider import (
+    Decision,
+    Due,
+    Event,
+    Handlers,
+    Happened,
+    Intent,
+    Result,
+    Unanswerable,
+    unchanged,
+)
 
 from . import authority_requests, crl_orders, life, requests, responders
 from .authority_requests import CascadeFound, Proposal
@@ -54,7 +64,7 @@ def _transition(status: Status | None, happened: Happened, known: Knowledge, now
     """The table. A second end of a case that has one does not change the first (I3)."""
     match status, happened:
         case _, Event():
-            return HANDLERS[type(happened.data)](status, happened, known, now)
+            return HANDLERS.get(type(happened.data), unchanged)(status, happened, known, now)
         case _, Result(data=Noted() as noted):
             return life.keep_second(status, noted, now)
         case _, Result(data=Published() as published):
