@@ -14,6 +14,7 @@ from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Entered, Registered, Revocation, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
 from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import (
     RevocationReason,
     RevocationRefused,
@@ -23,6 +24,7 @@ from servicecert_schemas.revocation import (
     StandingChanged,
 )
 from servicecert_worker.core.decider import Deadline, Decision, Due, Event, Intent
+from services.handler import example
 
 Requested = Callable[..., RevocationRequested]
 MakeEvent = Callable[..., Event]
@@ -176,3 +178,9 @@ def test_proposal_goes_on_at_its_own_deadline_only(known: Knowledge, kind: str) 
         next=(),
     )
     assert decide(proposal, Due(uuid4(), proposal_key(proposal.id), kind, NOW), known, NOW) == Decision(proposal)
+
+
+def test_no_case_is_a_responder_s_key(known: Knowledge, final: Entered) -> None:
+    """A responder chooses what it writes, but not which state that meets."""
+    asked = Event(uuid4(), str(uuid4()), example(ResponderRequested), NOW)
+    assert decide(final, asked, known, NOW) == Decision(final)
