@@ -141,7 +141,8 @@ def accounts_after(accounts: Accounts, changes: Iterable[Change], most: int = MO
 
     Beyond `most` accounts no more are known: their users are answered as if they were not invited (F5).
     """
-    return _after(accounts, changes, most)[0]
+    changed, _ = _after(accounts, changes, most)
+    return {**accounts, **changed} if changed else accounts
 
 
 def refusals(accounts: Accounts, changes: Iterable[Change]) -> list[tuple[Change, str]]:
@@ -152,20 +153,23 @@ def refusals(accounts: Accounts, changes: Iterable[Change]) -> list[tuple[Change
 def _after(
     accounts: Accounts, changes: Iterable[Change], most: int
 ) -> tuple[dict[str, Account], list[tuple[Change, str]]]:
-    draft, copied, refused = dict(accounts), dict[str, dict[tuple[str, UUID | None], Member]](), []
+    """Return the accounts that change, and the events that are refused. The accounts themselves are not copied."""
+    changed, refused, opened = dict[str, Account](), [], 0
+    members: dict[str, dict[tuple[str, UUID | None], Member]] = {}
     for change in changes:
-        account = draft.get(change.key)
+        account = changed.get(change.key) or accounts.get(change.key)
         if (code := _refusal(account, change.data, change.time)) is not None:
             refused.append((change, code))
         elif account is None:
-            if len(draft) < most and (opened := _opened(change.data, change.time)) is not None:
-                draft[change.key] = opened
-        elif changed := _changed_members(account, change.data, change.time):
-            if change.key not in copied:
-                copied[change.key] = dict(account.members)
-                draft[change.key] = replace(account, members=copied[change.key])
-            copied[change.key].update(changed)
-    return draft, refused
+            if len(accounts) + opened < most and (new := _opened(change.data, change.time)) is not None:
+                changed[change.key] = new
+                opened += 1
+        elif stated := _changed_members(account, change.data, change.time):
+            if change.key not in members:
+                members[change.key] = dict(account.members)
+                changed[change.key] = replace(account, members=members[change.key])
+            members[change.key].update(stated)
+    return changed, refused
 
 
 def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> Role | UnknownMember | None:

@@ -76,6 +76,18 @@ def test_A2_who_opened_the_account_and_who_was_invited_may_act():
     assert role("user-3", opened(), added("user-2")) is None
 
 
+def test_I12_a_turn_s_snapshot_is_not_changed_by_what_is_read_after_it():
+    """A turn may decide with it in another thread. Any cutting of the events ends in the same accounts."""
+    events = [opened(), added("user-2"), added("user-3"), removed("user-2"), added("user-2", at=NOW + HOUR)]
+    whole = apply(NO_ACCOUNTS, events)
+    for cut in range(len(events)):
+        before = apply(NO_ACCOUNTS, events[:cut])
+        kept = {key: dict(account.members) for key, account in before.items()}
+        assert apply(before, events[cut:]) == whole
+        assert {key: dict(account.members) for key, account in before.items()} == kept
+    assert apply(whole, [opened()]) is whole
+
+
 def test_A2_an_account_is_bound_to_the_first_organisation_for_ever():
     book = apply(NO_ACCOUNTS, [opened(), opened("9900001-8")])
     assert book["account-1"].business_id == "9900058-7"
