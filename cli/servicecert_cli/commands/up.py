@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from shlex import quote
 
@@ -21,8 +22,7 @@ from servicecert_worker.core.access import KafkaAccess
 from ..demo.example import MAIL_FOLDER
 from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.files import write_private
-from ..stand import rollout
-from ..stand.board import Rates, board, look, rows, works
+from ..stand.board import Rates, board, idle_processes, look, rows
 from ..stand.folders import empty_folder
 from ..stand.progress import Steps
 from ..stand.supervision import Supervisor
@@ -35,7 +35,6 @@ from .options import FOLDER
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
-ROLLOUT_LOOK_SECONDS = 0.2
 
 
 def _counts(_context: click.Context, _parameter: click.Parameter, text: str) -> Mapping[str, int]:
@@ -172,89 +171,54 @@ def _exports(variables: Mapping[str, str]) -> str:
 
 
 async def _watch(system: System, console: Console) -> None:
-    """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever.
-
-    SIGHUP begins a rolling restart.
-    """
+    """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever."""
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
-    restarts = RollingRestart(system, supervisor, console)
     printed, last = [""], -LINE_SECONDS
-    with Live(console=console, auto_refresh=False, transient=True) as live, restarts.on_hangup():
+    live, restarts = Live(console=console, auto_refresh=False, transient=True), _on_hangup(supervisor, console)
+    with live, restarts as running:
         while True:
-            for line in await asyncio.to_thread(supervisor.restart_dead):
-                _say(console, line)
+            async with supervisor.turn:
+                for line in await asyncio.to_thread(supervisor.restart_dead):
+                    _say(console, line)
             samples = await look(system)
-            working = {name: works(name, each) for name, each in samples.items()}
             shown = rows(samples, await system.waiting(), supervisor.restarts)
             found = [(row, rates.of(row, time.monotonic())) for row in shown]
             if console.is_terminal:
-                idle = [name for name, each in working.items() if not each]
-                notes = [f"not ready: {', '.join(idle)}"] if idle else []
-                live.update(board(found, [*notes, *restarts.notes()]), refresh=True)
+                idle = idle_processes(samples)
+                live.update(board(found, [f"not ready: {', '.join(idle)}"] if idle else []), refresh=True)
             elif (
                 lines := [row.line(rate) for row, rate in found]
             ) != printed and time.monotonic() - last >= LINE_SECONDS:
                 printed, last = lines, time.monotonic()
                 console.print("\n".join(lines), soft_wrap=True)
-            await restarts.advance(working)
-            await asyncio.sleep(ROLLOUT_LOOK_SECONDS if restarts.running else LOOK_SECONDS)
+            if running and running[0].done():
+                running.pop().result()
+            await asyncio.sleep(LOOK_SECONDS)
 
 
-class RollingRestart:
-    """Carries out what `stand/rollout.py` decides, and prints a line for each restarted process."""
+@contextmanager
+def _on_hangup(supervisor: Supervisor, console: Console) -> Iterator[list[asyncio.Task[None]]]:
+    """Begin a rolling restart at each SIGHUP, unless there is one in the list, which the caller empties at its end."""
+    loop, terminals = asyncio.get_running_loop(), [number for number in range(3) if os.isatty(number)]
+    running: list[asyncio.Task[None]] = []
 
-    def __init__(self, system: System, supervisor: Supervisor, console: Console) -> None:
-        self.running: rollout.Rollout | None = None
-        self._system = system
-        self._supervisor = supervisor
-        self._console = console
-        self._terminals = [number for number in range(3) if os.isatty(number)]
-
-    @contextmanager
-    def on_hangup(self) -> Iterator[None]:
-        """Begin a rolling restart at each SIGHUP, unless one is in progress."""
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._begin)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(signal.SIGHUP)
-
-    def _begin(self) -> None:
-        if not all(map(os.isatty, self._terminals)):
+    def begin() -> None:
+        if not all(map(os.isatty, terminals)):
             # The terminal was closed, which sends SIGHUP too: end, as without a handler.
             signal.signal(signal.SIGHUP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGHUP)
-        elif self.running is not None:
-            _say(self._console, "A rolling restart is in progress: send SIGHUP again when it has finished.")
+        elif running:
+            _say(console, "A rolling restart is in progress: send SIGHUP again when it has finished.")
         else:
-            self.running = rollout.begin(self._system.processes, time.monotonic())
-            _say(self._console, f"Rolling restart of {self.running.total} processes begins.")
+            running.append(loop.create_task(supervisor.restart_all(partial(_say, console))))
 
-    def notes(self) -> list[str]:
-        return [self.running.words()] if self.running else []
-
-    async def advance(self, working: Mapping[str, bool]) -> None:
-        """Do what is to be done now: `working` says which processes work."""
-        if self.running is None:
-            return
-        self.running, step = rollout.step(self.running, working, time.monotonic())
-        match step:
-            case rollout.Restart(name):
-                await self._supervisor.restart(name)
-            case rollout.Restarted(name, seconds):
-                _say(self._console, f"{name} was restarted and works again after {seconds:.1f} s.")
-            case rollout.Finished(seconds):
-                _say(self._console, f"Rolling restart finished after {seconds:.1f} s.")
-                self.running = None
-            case rollout.Stuck(name, left):
-                _say(
-                    self._console,
-                    f"Rolling restart ended: {name} does not work after {rollout.PATIENCE_SECONDS:.0f} s.",
-                )
-                rest = ", ".join(left) or "no process"
-                _say(self._console, f"Not restarted: {rest}. See {self._system.log(name)}, then send SIGHUP again.")
-                self.running = None
+    loop.add_signal_handler(signal.SIGHUP, begin)
+    try:
+        yield running
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        for task in running:
+            task.cancel()
 
 
 def _say(console: Console, line: str) -> None:

@@ -59,10 +59,13 @@ async def look(system: System) -> Mapping[str, Samples]:
     return dict(zip(names, await asyncio.gather(*map(system.metrics, names)), strict=True))
 
 
-def works(name: str, samples: Samples) -> bool:
-    """Return whether a process is ready and, if it is a service's worker, reads partitions."""
-    reads = service_of(name) not in SERVICES or samples.get(PARTITIONS, 0) > 0
-    return bool(samples.get(READY)) and reads
+def idle_processes(samples: Mapping[str, Samples]) -> list[str]:
+    """Return the processes that are not ready, or read no partitions though they are a service's workers."""
+
+    def works(name: str, each: Samples) -> bool:
+        return bool(each.get(READY) and (service_of(name) not in SERVICES or each.get(PARTITIONS)))
+
+    return [name for name, each in samples.items() if not works(name, each)]
 
 
 def rows(samples: Mapping[str, Samples], waiting: Mapping[str, Samples], restarts: Mapping[str, int]) -> list[Row]:
