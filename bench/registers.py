@@ -41,7 +41,7 @@ async def measure(share: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(scaled(ROWS, share)), "")), encoding="utf-8")
-        async with open_place(None, silent, apart=True, throughput=False) as place:
+        async with open_place(None, silent, apart=True) as place:
             await create_topics(place.cluster, CATALOGUE)
             started = perf_counter()
             with loading.collector_paused():

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
 from pathlib import Path
 
-from servicecert_launcher.jars import class_path
-from servicecert_launcher.java import CACHE, locked, prepare
-from servicecert_launcher.kafka import train
+from servicecert_launcher.java import CACHE, class_path, command
 from servicecert_launcher.reports import silent
 
 _JARS = Path(__file__).with_suffix(".sha256")
@@ -24,12 +21,9 @@ _MAIN_CLASSES = {
 
 def install(folder: Path, *names: str) -> Path:
     """Make the tools of these names in the folder, and return it."""
-    java = prepare(CACHE, silent, train)
-    with locked(CACHE, silent):
-        tools = class_path(CACHE, silent, _JARS)
-    console = replace(java, class_path=f"{java.class_path}{os.pathsep}{tools}", start_cache=None)
+    jars = os.pathsep.join([class_path(CACHE, silent), class_path(CACHE, silent, _JARS)])
     for name in names:
         script = folder / name
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(console.command(_MAIN_CLASSES[name]))} "$@"\n')
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(command(jars, _MAIN_CLASSES[name]))} "$@"\n')
         script.chmod(0o755)
     return folder

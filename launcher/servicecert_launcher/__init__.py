@@ -25,9 +25,8 @@ starting process, even after kill -9, and their temporary folders are deleted.
             parts.postgres.stop_immediate(); parts.postgres.restart()
             parts.kafka.pid, parts.kafka.log, parts.postgres.pid, parts.postgres.log
 
-Single parts: `Kafka(throughput=False)` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`,
-and `stop()`. Benchmarks pass `throughput=True`, here or to `start_parts`. Errors are a `DeployError` with one sentence
-for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
+Single parts: `Kafka()` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`, and `stop()`.
+Errors are a `DeployError` with one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
 
 `SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
 """

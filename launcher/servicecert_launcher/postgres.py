@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .accounts import Account, copy_for_everyone, reachable, run_folder, unprivileged
 from .errors import MissingPart, StartFailed
-from .ports import HOST, FreePort, free_port
+from .ports import HOST, free_port
 from .processes import Child
 from .reports import Report, silent
 from .server import START_SECONDS, STOP_SECONDS, Server
@@ -64,10 +64,9 @@ class Postgres(Server):
         *,
         settings: Mapping[str, str] = {},
         report: Report = silent,
-        choose_port: FreePort = free_port,
         tls: DatabaseTls | None = None,
     ) -> None:
-        super().__init__(report, choose_port)
+        super().__init__(report)
         self._tls = tls
         self._front: Child | None = None
         self._settings = {**SETTINGS, **settings}
@@ -165,7 +164,7 @@ class Postgres(Server):
         super().kill()
 
     def _choose_ports(self) -> None:
-        self._port = self._choose_port()
+        self._port = free_port()
 
     def _process(self) -> Child:
         folder = self._home()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from .errors import PortTaken, StartFailed
-from .ports import FreePort
 from .processes import Child
 from .reports import Report
 
@@ -24,9 +23,8 @@ class Server(ABC):
     PORT_TAKEN: ClassVar[str]
     """Text in its log if another process uses its port."""
 
-    def __init__(self, report: Report, choose_port: FreePort) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
-        self._choose_port = choose_port
         self._folder: Path | None = None
         self._child: Child | None = None
         self._port = 0

@@ -4,8 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from servicecert_launcher.jars import class_path
-from servicecert_launcher.java import CACHE, program
+from servicecert_launcher.java import CACHE, class_path, program
 from servicecert_launcher.postgres import find_programs
 from servicecert_launcher.reports import silent
 

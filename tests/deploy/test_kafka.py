@@ -4,15 +4,11 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from servicecert_launcher import Kafka, free_port
-from servicecert_launcher.exercise import exercise
-from servicecert_launcher.java import Java, make_start_cache, prepare
-from servicecert_launcher.kafka import train
 
 pytestmark = pytest.mark.long
 
@@ -75,7 +71,13 @@ async def test_a_running_broker_restarts_with_its_records(kafka: Kafka) -> None:
 
 
 async def test_topics_groups_and_commits_work_at_once(kafka: Kafka) -> None:
-    await exercise(kafka.bootstrap)
+    await produce(kafka)
+    consumer = AIOKafkaConsumer(
+        "kept", bootstrap_servers=kafka.bootstrap, group_id="kept", auto_offset_reset="earliest"
+    )
+    async with consumer:
+        assert (await consumer.getone()).value == RECORDS[0]
+        await consumer.commit()
 
 
 async def test_index_files_are_small_so_that_the_first_record_is_quick(kafka: Kafka) -> None:
@@ -107,10 +109,11 @@ async def test_two_brokers_at_once_have_nothing_in_common(kafka: Kafka) -> None:
         other.stop()
 
 
-def test_a_port_that_is_given_out_twice_serves_one_listener() -> None:
+def test_a_port_that_is_given_out_twice_serves_one_listener(monkeypatch: pytest.MonkeyPatch) -> None:
     port, other = free_port(), free_port()
     ports = iter([port, port, other])
-    broker = Kafka(choose_port=lambda: next(ports))
+    monkeypatch.setattr("servicecert_launcher.kafka.free_port", ports.__next__)
+    broker = Kafka()
     broker.start()
     try:
         assert broker.bootstrap.endswith(f":{port}")
@@ -118,12 +121,13 @@ def test_a_port_that_is_given_out_twice_serves_one_listener() -> None:
         broker.stop()
 
 
-def test_a_port_in_use_is_healed() -> None:
+def test_a_port_in_use_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         ports = iter([listener.getsockname()[1], free_port(), free_port(), free_port()])
-        broker = Kafka(choose_port=lambda: next(ports))
+        monkeypatch.setattr("servicecert_launcher.kafka.free_port", ports.__next__)
+        broker = Kafka()
         broker.start()
         try:
             assert broker.alive
@@ -133,26 +137,10 @@ def test_a_port_in_use_is_healed() -> None:
 
 
 def test_a_stopped_broker_leaves_no_folder_and_may_be_stopped_twice() -> None:
-    broker = Kafka(throughput=True)
+    broker = Kafka()
     broker.start()
     folder = broker.log.parent
     broker.stop()
     broker.stop()
     assert not folder.exists()
     assert not broker.alive
-
-
-def test_without_a_start_cache_a_broker_starts_all_the_same(tmp_path: Path) -> None:
-    def broken(java: Java, file: Path) -> None:
-        file.write_bytes(b"half a cache")
-        raise OSError("no space left")
-
-    java = prepare(Kafka()._cache, print, train)
-    assert not make_start_cache(java, tmp_path / "start.aot", broken)
-    assert list(tmp_path.iterdir()) == []
-    broker = Kafka()
-    broker._start_new(Java(java.program, java.class_path))
-    try:
-        assert broker.alive
-    finally:
-        broker.stop()

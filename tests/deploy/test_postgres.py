@@ -65,12 +65,13 @@ def test_two_servers_at_once_have_nothing_in_common(postgres: Postgres) -> None:
         other.stop()
 
 
-def test_a_port_in_use_is_healed() -> None:
+def test_a_port_in_use_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         ports = iter([listener.getsockname()[1], free_port()])
-        server = Postgres(choose_port=lambda: next(ports))
+        monkeypatch.setattr("servicecert_launcher.postgres.free_port", ports.__next__)
+        server = Postgres()
         server.start()
         try:
             psycopg.connect(server.url).close()

@@ -54,14 +54,14 @@ def given() -> list[str]:
 
 @asynccontextmanager
 async def open_place(
-    existing: Parts | None, report: Report, *, apart: bool, throughput: bool, identities: Identities | None = None
+    existing: Parts | None, report: Report, *, apart: bool, identities: Identities | None = None
 ) -> AsyncIterator[Backends]:
     """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
     With `apart` the system gets its own database and topic prefix in shared parts; both are removed afterwards. The
     broker knows the `identities`: existing parts were started with them. Raises DeployError and OperatorError.
     """
-    parts = existing or await _started(report, throughput, identities)
+    parts = existing or await _started(report, identities)
     try:
         suffix = uuid4().hex[:8]
         shared_kafka = apart and (existing is not None or parts.kafka is None)
@@ -104,14 +104,13 @@ def _kill(parts: Parts) -> None:
     parts.stop()
 
 
-async def _started(report: Report, throughput: bool, identities: Identities | None) -> Parts:
+async def _started(report: Report, identities: Identities | None) -> Parts:
     """Start the parts in a thread and return them. If cancelled, wait for the start and stop them."""
     report.began("parts", "Kafka and PostgreSQL")
     starting = asyncio.create_task(
         asyncio.to_thread(
             start_parts,
             report=lambda line: report.began("parts", line.capitalize()),
-            throughput=throughput,
             secured=identities.broker if identities else None,
             tls=identities.database if identities else None,
         )

@@ -81,7 +81,6 @@ class System:
         apart: bool = True,
         authority: Path | None = None,
         token: bool = False,
-        throughput: bool = False,
         secure: bool = False,
         identities: Identities | None = None,
         monitored: bool = False,
@@ -107,7 +106,6 @@ class System:
         self._apart = apart
         self._token = token
         self._token_environment: Mapping[str, str] = {}
-        self._throughput = throughput
         self._secure = secure
         self._identities = identities
         self.overrides = dict(environment or {})
@@ -172,7 +170,6 @@ class System:
                 self._parts,
                 self._report,
                 apart=self._apart,
-                throughput=self._throughput,
                 identities=self._identities,
             )
         )
