@@ -6,23 +6,23 @@ async with MailCatcher(Path("var/mail")) as catcher:
 
 import asyncio
 import re
-import ssl
 from dataclasses import dataclass
 from email import message_from_bytes
 from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from types import SimpleNamespace
 from typing import Any, Self, cast
 
 from aiosmtpd.smtp import SMTP, Envelope
+
+from .ports import HOST
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class CaughtMail:
-    """A received mail, dot-stuffing undone. `number` counts from 1; `path` is None without a folder."""
+    """A received mail, dot-stuffing undone. `path` is None without a folder."""
 
-    number: int
     sender: str
     recipients: tuple[str, ...]
     content: bytes
@@ -30,21 +30,17 @@ class CaughtMail:
 
 
 class MailCatcher:
-    """Listens on a free port of one address, in the running event loop.
+    """Listens on a free port of the loopback address, in the running event loop.
 
     With a folder each mail is written to `<number>-<message id>.eml`, readable by this user alone, before it is
-    accepted; `mails` holds all in the order of acceptance. With a TLS context it offers STARTTLS. A new catcher
-    continues the numbers of its folder.
+    accepted; `mails` holds all in the order of acceptance. A new catcher continues the numbers of its folder.
     """
 
-    def __init__(
-        self, folder: Path | None = None, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
-    ) -> None:
-        self.host = host
-        self.port = port
+    def __init__(self, folder: Path | None = None) -> None:
+        self.host = HOST
+        self.port = 0
         self.mails: list[CaughtMail] = []
         self._folder = folder
-        self._tls = tls
         self._number = 0
         self._server: asyncio.Server | None = None
         self._transports: set[asyncio.Transport] = set()
@@ -61,9 +57,7 @@ class MailCatcher:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
         for transport in tuple(self._transports):
@@ -81,17 +75,11 @@ class MailCatcher:
         content = envelope.content
         assert isinstance(content, bytes)
         self._number += 1
-        mail = CaughtMail(
-            self._number,
-            envelope.mail_from or "",
-            tuple(envelope.rcpt_tos),
-            content,
-            self._write(self._number, content),
-        )
-        self.mails.append(mail)
+        path, recipients = self._write(self._number, content), tuple(envelope.rcpt_tos)
+        self.mails.append(CaughtMail(envelope.mail_from or "", recipients, content, path))
         async with self._changed:
             self._changed.notify_all()
-        return f"250 2.0.0 Kept as number {mail.number}"
+        return f"250 2.0.0 Kept as number {self._number}"
 
     def _write(self, number: int, content: bytes) -> Path | None:
         if self._folder is None:
@@ -103,18 +91,15 @@ class MailCatcher:
         return path
 
     def _new_session(self) -> SMTP:
-        return _Session(SimpleNamespace(handle_DATA=self._keep), self._transports, self._tls)
+        return _Session(SimpleNamespace(handle_DATA=self._keep), self._transports)
 
 
 class _Session(SMTP):
     """An SMTP session whose connection ends with its server."""
 
-    def __init__(
-        self, handler: SimpleNamespace, transports: set[asyncio.Transport], tls: ssl.SSLContext | None
-    ) -> None:
-        super().__init__(
-            handler, hostname="mail-catcher", ident="mail catcher", tls_context=tls, loop=asyncio.get_running_loop()
-        )
+    def __init__(self, handler: SimpleNamespace, transports: set[asyncio.Transport]) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(handler, hostname="mail-catcher", ident="mail catcher", loop=loop)
         self._transports = transports
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.error import URLError
 from urllib.parse import urlencode
@@ -21,13 +20,6 @@ from .processes import Child
 
 _READY_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
-
-
-def find_prometheus() -> Path:
-    """Return the program. Raises DeployError if it is not installed."""
-    if (found := shutil.which("prometheus")) is None:
-        raise DeployError("Prometheus is not installed: Debian's package is `prometheus`.")
-    return Path(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +37,41 @@ class Series:
 class Prometheus:
     """Runs while its context does. `folder` keeps its data, and may have those of an earlier run.
 
-    `targets` are addresses `host:port` by job; without any it only answers queries. `seconds` is the time between two
-    scrapes and between two evaluations. Raises DeployError.
+    `targets` are addresses `host:port` by job. `seconds` is the time between two scrapes and between two evaluations.
+    Raises DeployError.
     """
 
     def __init__(
         self,
         folder: Path,
-        rules: Sequence[Path] = (),
-        targets: Mapping[str, Sequence[str]] | None = None,
-        seconds: float = 5.0,
+        rules: Sequence[Path],
+        targets: Mapping[str, Sequence[str]],
+        seconds: float,
     ) -> None:
         self.folder = folder
         self.address = f"{HOST}:{free_port()}"
-        self._program = find_prometheus()
+        intervals = ("scrape_interval", "scrape_timeout", "evaluation_interval")
         self._configuration = {
             "global": {
-                "scrape_interval": f"{seconds * 1000:.0f}ms",
-                "scrape_timeout": f"{seconds * 1000:.0f}ms",
-                "evaluation_interval": f"{seconds * 1000:.0f}ms",
+                **dict.fromkeys(intervals, f"{seconds * 1000:.0f}ms"),
                 "external_labels": {"runbook": "docs/runbook"},
             },
             "rule_files": [str(path.absolute()) for path in rules],
             "scrape_configs": [
                 {"job_name": job, "static_configs": [{"targets": list(addresses)}]}
-                for job, addresses in (targets or {}).items()
+                for job, addresses in targets.items()
             ],
         }
 
     def __enter__(self) -> Self:
+        if (program := shutil.which("prometheus")) is None:
+            raise DeployError("Prometheus is not installed: Debian's package is `prometheus`.")
         self.folder.mkdir(parents=True, exist_ok=True)
         configuration = self.folder / "prometheus.yml"
         # JSON is YAML.
         configuration.write_text(json.dumps(self._configuration))
-        command: list[str | Path] = [
-            self._program,
+        command = [
+            program,
             f"--config.file={configuration}",
             f"--storage.tsdb.path={self.folder / 'data'}",
             f"--web.listen-address={self.address}",
@@ -94,9 +86,7 @@ class Prometheus:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._child.stop()
 
     def _is_ready(self) -> bool:
@@ -117,15 +107,10 @@ class Prometheus:
             raise DeployError(f"Prometheus refuses {path}: {words}") from None
 
     def vector(self, expression: str, at: float | None = None) -> list[Series]:
-        """Return the series of an expression at a moment, or now; of a range as `x[5m]` all samples."""
+        """Return the series of an expression at a moment, or now."""
         moment: dict[str, float] = {} if at is None else {"time": at}
         data = self.ask("query", query=expression, **moment)
-        if data["resultType"] == "scalar":
-            return [Series({}, [_sample(data["result"])])]
-        return [
-            Series(each["metric"], [_sample(sample) for sample in each.get("values") or [each["value"]]])
-            for each in data["result"]
-        ]
+        return [Series(each["metric"], [_sample(each["value"])]) for each in data["result"]]
 
     def range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
         """Return the series of an expression from `start` to `end`, a sample each `step` seconds."""
