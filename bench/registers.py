@@ -13,7 +13,7 @@ from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.registers import loading
 from servicecert_cli.registers.reading import read_register
 from servicecert_cli.stand.parts import open_place
-from servicecert_cli.stand.progress import silent
+from servicecert_cli.stand.progress import Steps
 from servicecert_intake.domain.registers.lookup import suggested
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
@@ -41,7 +41,7 @@ async def measure(share: float) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(scaled(ROWS, share)), "")), encoding="utf-8")
-        async with open_place(None, silent, apart=True) as place:
+        async with open_place(None, Steps(), apart=True) as place:
             await create_topics(place.cluster, CATALOGUE)
             started = perf_counter()
             with loading.collector_paused():

@@ -24,7 +24,7 @@ from ..connections.addresses import kafka_access
 from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.migrating import migrate
 from .identities import Identities
-from .progress import Report
+from .progress import Steps
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def given() -> list[str]:
 
 @asynccontextmanager
 async def open_place(
-    existing: Parts | None, report: Report, *, apart: bool, identities: Identities | None = None
+    existing: Parts | None, report: Steps, *, apart: bool, identities: Identities | None = None
 ) -> AsyncIterator[Backends]:
     """Use the existing parts, or those of the environment, or start them, and prepare the database for the services.
 
@@ -104,7 +104,7 @@ def _kill(parts: Parts) -> None:
     parts.stop()
 
 
-async def _started(report: Report, identities: Identities | None) -> Parts:
+async def _started(report: Steps, identities: Identities | None) -> Parts:
     """Start the parts in a thread and return them. If cancelled, wait for the start and stop them."""
     report.began("parts", "Kafka and PostgreSQL")
     starting = asyncio.create_task(

@@ -1,40 +1,20 @@
 """Progress of a long start, as steps that begin, change their note, and are done."""
 
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
 from rich.text import Text
 
 
-class Report(Protocol):
-    """Receives the progress of steps, from any thread. `step` identifies a step."""
-
-    def began(self, step: str, text: str) -> None:
-        """Begin a step; called again, set its note."""
-        ...
-
-    def done(self, step: str, note: str) -> None:
-        """End a step; the note is its result."""
-        ...
-
-
-class Silent:
-    """Discards the progress."""
-
-    def began(self, step: str, text: str) -> None: ...
-
-    def done(self, step: str, note: str) -> None: ...
-
-
-silent = Silent()
-
-
 class Steps:
-    """Shows concurrent steps: on a terminal each with a spinner, elsewhere as a line when it is done."""
+    """Shows concurrent steps: on a terminal each with a spinner, elsewhere as a line when it is done; by default none.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    It is told of them from any thread; `step` identifies a step.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console = console or Console(quiet=True)
         self._tasks: dict[str, TaskID] = {}
         self._progress = Progress(
             TextColumn("  "),
@@ -54,12 +34,14 @@ class Steps:
             self._progress.stop()
 
     def began(self, step: str, text: str) -> None:
+        """Begin a step; called again, set its note."""
         if step in self._tasks:
             self._progress.update(self._tasks[step], note=text)
         else:
             self._tasks[step] = self._progress.add_task(text, total=1, note="")
 
     def done(self, step: str, note: str) -> None:
+        """End a step; the note is its result."""
         self._progress.update(self._tasks[step], completed=1, note=note)
         self._progress.stop_task(self._tasks[step])
         if not self._console.is_terminal:

@@ -18,13 +18,13 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
 import aiohttp
-from servicecert_launcher import Child, DeployError, Parts
+from servicecert_launcher import Child, Parts
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_launcher.ports import HOST, free_port
 from servicecert_pki.manifest import MANIFEST
@@ -43,7 +43,7 @@ from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from .folders import make_folders
 from .identities import Identities
 from .parts import Backends, given, open_place
-from .progress import Report, silent
+from .progress import Steps
 from .samples import Samples, by_service, summed
 from .token_authority import make_token_authority
 from .worker_counts import CANARY, COUNTED, LAG, OCSP
@@ -68,7 +68,8 @@ class System:
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
     own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
     and the canary. `environment` is added to each process's; `overrides` is its copy, which may be changed for those
-    that start later. Raises UserError, OperatorError and the authority's errors, each one sentence.
+    that start later. Raises UserError, OperatorError, DeployError and the authority's errors, each
+    one sentence.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class System:
         identities: Identities | None = None,
         monitored: bool = False,
         environment: Mapping[str, str] | None = None,
-        report: Report = silent,
+        report: Steps | None = None,
     ) -> None:
         self.folder = folder
         self.mail_folder = folder / "mail"
@@ -98,6 +99,9 @@ class System:
         self.workers = [name for name in self.processes if service_of(name) in SERVICES]
         self.processes += [LAG, CANARY] if monitored else []
         self.backends: Backends
+        self.parts: Parts
+        self.cluster: Cluster
+        self.urls: Mapping[str, str]
         self.mails: MailCatcher
         self.crl_url: str
         self.ocsp_url: str
@@ -108,34 +112,19 @@ class System:
         self._secure = secure
         self._identities = identities
         self.overrides = dict(environment or {})
-        self._report = report
+        self._report = report or Steps()
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
         # A monitoring system finds a process again at its place after a restart.
         self._health_ports = {name: free_port() for name in self.processes} if monitored else {}
 
-    @property
-    def cluster(self) -> Cluster:
-        """The cluster, with this system's topic prefix, as the broker's administrator reaches it."""
-        return self.backends.cluster
-
     def cluster_of(self, principal: Principal) -> Cluster:
-        """The same, as a principal reaches it."""
+        """The cluster as a principal reaches it; `cluster` is that of the broker's administrator."""
         return self.backends.cluster_of(principal)
-
-    @property
-    def parts(self) -> Parts:
-        return self.backends.parts
-
-    @property
-    def urls(self) -> Mapping[str, str]:
-        """The database URL of each service's own role."""
-        return self.backends.urls
 
     async def __aenter__(self) -> Self:
         try:
-            with _deployed():
-                await self._open()
+            await self._open()
         except BaseException:
             await self._stack.aclose()
             raise
@@ -163,13 +152,9 @@ class System:
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
         self.backends = await self._stack.enter_async_context(
-            open_place(
-                self._parts,
-                self._report,
-                apart=self._apart,
-                identities=self._identities,
-            )
+            open_place(self._parts, self._report, apart=self._apart, identities=self._identities)
         )
+        self.parts, self.cluster, self.urls = self.backends.parts, self.backends.cluster, self.backends.urls
         await topics.create(self.cluster, CATALOGUE)
         if self._identities is not None:
             await self._identities.register(self.parts, self.cluster.prefix)
@@ -179,9 +164,13 @@ class System:
         await publish_entries(loader, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
         of_authority = ("issuer", "revoker", OCSP, CANARY)
         self._report.began("services", "Services")
-        self._start_all([name for name in self.processes if service_of(name) not in of_authority])
+        for name in self.processes:
+            if service_of(name) not in of_authority:
+                self.start(name)
         await authority
-        self._start_all([name for name in self.processes if service_of(name) in of_authority])
+        for name in self.processes:
+            if service_of(name) in of_authority:
+                self.start(name)
         await self.ready(*self.processes)
         self._report.done("services", ", ".join((*SERVICES, OCSP)))
 
@@ -209,7 +198,7 @@ class System:
         """Return the whole environment of a worker. Only services that sign get the location of the CA's keys."""
         service = service_of(name)
         own: dict[str, Mapping[str, str]] = {
-            "issuer": {**self._authority_environment()},
+            "issuer": self._authority_environment(),
             "revoker": {**self._authority_environment(), "SERVICECERT_CRL_DIR": str(self.crl_folder)},
             "notifier": {
                 "SMTP_HOST": self.mails.host,
@@ -268,30 +257,22 @@ class System:
         self._health_file(name).unlink(missing_ok=True)
         service = service_of(name)
         command = [sys.executable, "-m", "servicecert_cli", *_COMMANDS.get(service, ("run", service))]
-        with _deployed():
-            child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
+        child = Child(command, log=self.log(name), environment={**self.environment(name), **environment})
         self.children[name] = child
         return child
-
-    def _start_all(self, names: Sequence[str]) -> None:
-        for name in names:
-            self.start(name)
 
     async def ready(self, *names: str) -> None:
         """Wait until the workers are ready. Raises UserError if one ends or is not ready after a minute."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 for name in names:
-                    await self._ready(name)
+                    while await self._answer(name, "ready") is None:
+                        self.require_alive(name)
+                        await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise UserError(
                 f"{name} is not ready after {READY_SECONDS:.0f} s: see {self.log(name)}.", os.EX_SOFTWARE
             ) from None
-
-    async def _ready(self, name: str) -> None:
-        while await self._answer(name, "ready") is None:
-            self.require_alive(name)
-            await asyncio.sleep(POLL_SECONDS)
 
     def require_alive(self, *names: str) -> None:
         """Raise UserError, with the last lines of its log, if a worker has ended."""
@@ -354,12 +335,3 @@ def principal_of(service: str) -> Principal:
 
 _COMMANDS = {OCSP: (OCSP,), LAG: ("lag", "--serve"), CANARY: (CANARY,)}
 _PRINCIPALS = {OCSP: Principal.OCSP_RESPONDER, LAG: Principal.MONITORING}
-
-
-@contextmanager
-def _deployed() -> Iterator[None]:
-    """Turn a DeployError into a UserError."""
-    try:
-        yield
-    except DeployError as fault:
-        raise UserError(str(fault), os.EX_UNAVAILABLE) from None

@@ -2,18 +2,17 @@
 
 import asyncio
 import json
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.topics import CATALOGUE
+from servicecert_worker.core.record import Record
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
@@ -27,25 +26,21 @@ class SeenRecord:
     """A record, with its data if it is one of our events. `topic` is the catalogue's name."""
 
     topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...]
-    value: bytes | None
-    written: datetime
+    record: Record
     data: EventData | None
 
     def line(self) -> str:
-        """Return the record as a line of JSON, with a JSON value embedded and binary data in base64."""
+        """Return the record of an event as a line of JSON, with its value embedded."""
+        record = self.record
         return json.dumps(
             {
-                "time": self.written.isoformat(),
+                "time": record.written.isoformat(),
                 "topic": self.topic,
-                "partition": self.partition,
-                "offset": self.offset,
-                "key": _text(self.key),
-                "headers": {name: _text(raw) for name, raw in self.headers},
-                "value": _content(self.value),
+                "partition": record.partition,
+                "offset": record.offset,
+                "key": record.key and record.key.decode(),
+                "headers": {name: raw and raw.decode() for name, raw in record.headers},
+                "value": record.value and json.loads(record.value),
             },
             ensure_ascii=False,
         )
@@ -95,8 +90,8 @@ class TopicReader:
     def events_of_kind(self, kind: type[D]) -> list[D]:
         return [seen.data for seen in self.seen if isinstance(seen.data, kind)]
 
-    def in_order(self) -> Iterator[SeenRecord]:
-        return iter(sorted(self.seen, key=lambda seen: (seen.written, seen.topic, seen.partition, seen.offset)))
+    def in_order(self) -> list[SeenRecord]:
+        return sorted(self.seen, key=lambda seen: (seen.record.written, seen.topic, seen.record.partition))
 
 
 @asynccontextmanager
@@ -114,35 +109,10 @@ async def reading_topics(cluster: Cluster) -> AsyncIterator[TopicReader]:
             await asyncio.wait([reading])
 
 
-def _seen(record: Any, prefix: str) -> SeenRecord:
+def _seen(record: Record, prefix: str) -> SeenRecord:
     topic = record.topic.removeprefix(prefix)
     try:
         _, data = decode(topic, record.key, record.headers, record.value)
     except Undecodable:
         data = None
-    return SeenRecord(
-        topic,
-        record.partition,
-        record.offset,
-        record.key,
-        tuple(record.headers),
-        record.value,
-        record.written,
-        data,
-    )
-
-
-def _text(raw: bytes | None) -> str | None:
-    if raw is None:
-        return None
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return f"base64:{b64encode(raw).decode()}"
-
-
-def _content(raw: bytes | None) -> Any:
-    try:
-        return None if raw is None else json.loads(raw)
-    except ValueError:
-        return _text(raw)
+    return SeenRecord(topic, record, data)
