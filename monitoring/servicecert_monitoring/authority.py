@@ -1,8 +1,8 @@
 """CA, CRLs and OCSP: whether certificates are signed rightly, and whether relying parties see what is revoked."""
 
+from . import units
 from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
 from .promql import by_ca, increase, percentiles, rate
-from .units import Unit
 
 _KEYS = {0.0: State("answers", Colour.GREEN), 1.0: State("away", Colour.RED)}
 _CLOCKS = {0.0: State("right", Colour.GREEN), 1.0: State("wrong", Colour.RED)}
@@ -18,21 +18,21 @@ _CA = Row(
                 'service="issuer",type=~"servicecert.certificate.(issued|refused|stopped|voided).*"',
             )
         },
-        about="Alerts IssuingStopped and SerialVoided.",
-        axis="certificates",
+        units.number_of("certificates"),
+        "Alerts IssuingStopped and SerialVoided.",
     ),
     Panel(
         "Duration of signing",
         percentiles("servicecert_act_seconds", "kind", 'service="issuer",kind="sign"'),
-        Unit.SECONDS,
+        units.SECONDS,
         "Of a batch, checks included.",
         nothing="nothing is signed",
     ),
     Panel(
         "Not at its end",
         {"{{state}}": "servicecert_issuances_open"},
-        about="Intended: it is being signed. Stopped: the authority has to act (B3).",
-        axis="cases",
+        units.number_of("cases"),
+        "Intended: it is being signed. Stopped: the authority has to act (B3).",
     ),
     States(
         "Keys of the CAs",
@@ -56,9 +56,9 @@ _CA = Row(
             "second certificates": "max(servicecert_second_certificates)",
             "certificates of no case": "max(servicecert_unasked_certificates)",
         },
-        about="Each is an attack or a defect (alerts SigningRefused, InvalidRequestAccepted, CertificateForged,"
+        units.number_of("alarms"),
+        "Each is an attack or a defect (alerts SigningRefused, InvalidRequestAccepted, CertificateForged,"
         " LintWarning, SecondCertificate, CertificateUnasked).",
-        axis="alarms",
         limits=(limit_of("SigningRefused"),),
     ),
 )
@@ -68,35 +68,32 @@ _CRLS = Row(
     Panel(
         "Age",
         {"{{ca}}": by_ca("max", "servicecert_crl_age_seconds")},
-        Unit.SECONDS,
+        units.AGE,
         "Since this update, of a CA's oldest CRL.",
-        axis="age",
     ),
     Panel(
         "Validity left",
         {"{{ca}}": by_ca("min", "servicecert_crl_valid_seconds")},
-        Unit.SECONDS,
+        units.LEFT,
         "Until the next update of the CRL that expires first.",
-        axis="time left",
         limits=(limit_of("CrlAges"),),
     ),
     Panel(
         "Validity left of the roots' CRLs",
         {"{{crl}}": "min by (crl) (servicecert_root_crl_valid_seconds)"},
-        Unit.SECONDS,
-        axis="time left",
+        units.LEFT,
         limits=(limit_of("RootCrlExpires"),),
     ),
     Panel(
         "Entries of the largest CRL",
         {"{{ca}}": by_ca("max", "servicecert_crl_entries")},
-        about="The full CRL.",
-        axis="certificates",
+        units.number_of("certificates"),
+        "The full CRL.",
     ),
     Panel(
         "Duration of a pass",
         {"{{issuer}}": "max by (issuer) (servicecert_crl_pass_seconds)"},
-        Unit.SECONDS,
+        units.SECONDS,
         "Over all CRLs of a CA.",
     ),
     Panel(
@@ -105,9 +102,9 @@ _CRLS = Row(
             "check {{gate}}": "sum by (gate) (increase(servicecert_crl_gate_failures_total[1h]))",
             "to {{publisher}}": "sum by (publisher) (increase(servicecert_crl_publisher_failures_total[1h]))",
         },
-        about="CRLs that a check stopped (alert CrlGateFailed), and passes whose copies failed or looks that found"
+        units.number_of("failures"),
+        "CRLs that a check stopped (alert CrlGateFailed), and passes whose copies failed or looks that found"
         " others (CrlPublisherFails).",
-        axis="failures",
         limits=(limit_of("CrlGateFailed"),),
     ),
 )
@@ -117,8 +114,8 @@ _REVOCATION = Row(
     Panel(
         "Not visible yet",
         {"{{state}}": "servicecert_revocations"},
-        about="Late: after 24 hours (alert RevocationLate).",
-        axis="revocations",
+        units.number_of("revocations"),
+        "Late: after 24 hours (alert RevocationLate).",
     ),
     Panel(
         "From request to visible",
@@ -126,7 +123,7 @@ _REVOCATION = Row(
             **percentiles("servicecert_stage_seconds", "stage", 'stage="revoked"', "1h"),
             "oldest that is open": "max(servicecert_revocation_oldest_seconds)",
         },
-        Unit.SECONDS,
+        units.SECONDS,
         "Over an hour. The goal is a minute.",
         limits=(limit_of("RevocationSlow"),),
     ),
@@ -137,8 +134,8 @@ _REVOCATION = Row(
             "cascades: {{state}}": "servicecert_cascades",
             "keys blocked: {{reason}}": "servicecert_keys_blocked",
         },
-        about="Stopped: two operators have to confirm (alerts CascadeStopped, CascadeLate).",
-        axis="number",
+        units.number_of("number"),
+        "Stopped: two operators have to confirm (alerts CascadeStopped, CascadeLate).",
     ),
 )
 
@@ -147,29 +144,27 @@ _OCSP = Row(
     Panel(
         "Answers",
         {"{{kind}}": rate("servicecert_ocsp_answers_total", "kind")},
-        Unit.REQUESTS,
+        units.REQUESTS,
         "Alerts OcspErrors and OcspFlood.",
         stacked=True,
     ),
     Panel(
         "Age of the standings",
         {"{{instance}}": "servicecert_ocsp_feed_age_seconds"},
-        Unit.SECONDS,
+        units.AGE,
         "Since the responder was last caught up.",
-        axis="age",
         limits=(limit_of("OcspBehind"),),
     ),
     Panel(
         "Validity left of the responders' certificates",
         {"{{issuer}}": "min by (issuer) (servicecert_ocsp_certificate_left_seconds)"},
-        Unit.SECONDS,
-        axis="time left",
+        units.LEFT,
         limits=(limit_of("OcspCertificateExpires"),),
     ),
     Panel(
         "Certificates and answers in memory",
         {"certificates": "max(servicecert_ocsp_certificates)", "signed answers": "max(servicecert_ocsp_kept)"},
-        axis="number",
+        units.number_of("number"),
     ),
     Panel(
         "Signatures, and connections closed by limits",
@@ -177,13 +172,12 @@ _OCSP = Row(
             "signatures": "sum(rate(servicecert_ocsp_signed_total[$__rate_interval]))",
             "closed: {{reason}}": "sum by (reason) (rate(servicecert_ocsp_connections_closed_total[$__rate_interval]))",
         },
-        Unit.ACTS,
-        axis="per second",
+        units.Unit("ops", "per second"),
     ),
     Panel(
         "Responders certified in a day",
         {"{{environment}}": "max by (environment) (servicecert_responders_certified)"},
-        axis="keys",
+        units.number_of("keys"),
         limits=(limit_of("TooManyResponders"),),
     ),
 )

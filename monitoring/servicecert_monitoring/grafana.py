@@ -1,5 +1,6 @@
 """Makes Grafana's JSON of the dashboards, with Grafana's own builders."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, table, timeseries
@@ -8,11 +9,13 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from .panel import Dashboard, Panel, Place, Row, Stat, States, Table
+from .panel import Dashboard, Panel, Row, Stat, States, Table
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 """The data source of deploy/grafana/provisioning."""
+COLUMNS = 24
+"""The width of Grafana's grid."""
 _TAG = "servicecert"
 
 _Builder = timeseries.Panel | stat.Panel | statetimeline.Panel | table.Panel
@@ -42,16 +45,27 @@ def _json(content: Dashboard) -> str:
     )
     if content.services:
         builder.with_variable(_variable(content.services))
-    for number, (element, place) in enumerate(content.placed(), 1):
+    for number, (element, place) in enumerate(_placed(content.rows), 1):
         if isinstance(element, Row):
-            builder.with_row(dashboard.Row(element.title).id(number).grid_pos(_grid(place)))
+            builder.with_row(dashboard.Row(element.title).id(number).grid_pos(place))
         else:
-            builder.with_panel(_panel(element).id(number).grid_pos(_grid(place)))
+            builder.with_panel(_panel(element).id(number).grid_pos(place))
     return JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False).encode(builder.build()) + "\n"
 
 
-def _grid(place: Place) -> models.GridPos:
-    return models.GridPos(h=place.height, w=place.width, x=place.x, y=place.y)
+def _placed(rows: Iterable[Row]) -> Iterator[tuple[Row | Panel, models.GridPos]]:
+    """Yield each heading and panel with its place: from left to right, and on a new line where none is left."""
+    top = 0
+    for row in rows:
+        yield row, models.GridPos(1, COLUMNS, 0, top)
+        top, left, tallest = top + 1, 0, 0
+        for panel in row.panels:
+            width, height = panel.width or row.width, panel.height or row.height
+            if left + width > COLUMNS:
+                top, left, tallest = top + tallest, 0, 0
+            yield panel, models.GridPos(height, width, left, top)
+            left, tallest = left + width, max(tallest, height)
+        top += tallest
 
 
 def _variable(services: tuple[str, ...]) -> dashboard.CustomVariable:
@@ -94,7 +108,7 @@ def _kind(panel: Panel) -> _Builder:
 def _lines(panel: Panel) -> timeseries.Panel:
     builder = (
         timeseries.Panel()
-        .axis_label(panel.axis or panel.unit.axis)
+        .axis_label(panel.unit.axis)
         .axis_soft_min(0)
         .line_width(1)
         .show_points(options.VisibilityMode.NEVER)
@@ -115,14 +129,14 @@ def _lines(panel: Panel) -> timeseries.Panel:
 
 
 def _common(builder: _Builder, panel: Panel) -> _Builder:
-    steps = [models.Threshold(value=least, color=colour.value) for least, colour in panel.steps]
+    steps = [models.Threshold(value=least, color=colour) for least, colour in panel.steps]
     builder.title(panel.title).datasource(SOURCE).unit(panel.unit.grafana).no_value(panel.nothing)
     builder.thresholds(dashboard.ThresholdsConfig().mode(models.ThresholdsMode.ABSOLUTE).steps(steps))
     if panel.description:
         builder.description(panel.description)
     if isinstance(panel, States):
         named = {
-            f"{value:g}": models.ValueMappingResult(text=state.text, color=state.colour.value, index=number)
+            f"{value:g}": models.ValueMappingResult(text=state.text, color=state.colour, index=number)
             for number, (value, state) in enumerate(panel.states.items())
         }
         builder.mappings([models.ValueMap(options=named)])

@@ -1,7 +1,7 @@
 """Lag: what waits in topics, who reads them, and how old the followers' knowledge is."""
 
+from . import units
 from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
-from .units import Unit
 
 _VERDICTS = {
     0.0: State("ok", Colour.GREEN),
@@ -12,15 +12,14 @@ _VERDICTS = {
 
 _GROUPS = Row(
     "Groups",
-    Panel("Records that wait", {"{{group}}": "servicecert:lag:sum"}, axis="records"),
+    Panel("Records that wait", {"{{group}}": "servicecert:lag:sum"}, units.number_of("records")),
     Panel(
         "Age of the oldest record",
         {"{{group}}": "servicecert:lag_seconds:max"},
-        Unit.SECONDS,
-        axis="age",
+        units.AGE,
         limits=(limit_of("LagHigh"),),
     ),
-    Panel("Members", {"{{group}}": "max by (group) (kafka_consumergroup_members)"}, axis="members"),
+    Panel("Members", {"{{group}}": "max by (group) (kafka_consumergroup_members)"}, units.number_of("members")),
     States(
         "Verdict, the worst partition's",
         {"{{group}} ← {{topic}}": "max by (group, topic) (servicecert_group_verdict)"},
@@ -33,7 +32,7 @@ _GROUPS = Row(
     Panel(
         "Partitions that nobody reads",
         {"{{group}}": "servicecert:partitions_unread:sum"},
-        axis="partitions",
+        units.number_of("partitions"),
         limits=(limit_of("PartitionsUnread"),),
         height=11,
     ),
@@ -44,33 +43,32 @@ _TOPICS = Row(
     Panel(
         "Records that wait, by topic",
         {"{{group}} ← {{topic}}": "max by (group, topic) (kafka_consumergroup_group_topic_sum_lag)"},
-        axis="records",
+        units.number_of("records"),
     ),
     Panel(
         "Age of the oldest record, by topic",
         {"{{group}} ← {{topic}}": "max by (group, topic) (kafka_consumergroup_group_lag_seconds)"},
-        Unit.SECONDS,
-        axis="age",
+        units.AGE,
         nothing="nothing waits",
     ),
     Panel(
         "Commits",
         {"{{group}} ← {{topic}}": "servicecert:handled:rate1m"},
-        Unit.RECORDS,
+        units.RECORDS,
         "Records that the group has handled.",
     ),
     Panel(
         "Written",
         {"{{topic}}": "sum by (topic) (rate(kafka_partition_latest_offset[1m])) > 0"},
-        Unit.RECORDS,
+        units.RECORDS,
         "Topics with new records.",
         nothing="nothing is written",
     ),
     Panel(
         "Kept",
         {"{{topic}}": "sum by (topic) (kafka_partition_latest_offset - kafka_partition_earliest_offset)"},
-        about="Offsets between the oldest and the newest record; compaction leaves gaps.",
-        axis="offsets",
+        units.number_of("offsets"),
+        "Offsets between the oldest and the newest record; compaction leaves gaps.",
     ),
     Panel(
         "Partitions assigned",
@@ -78,7 +76,7 @@ _TOPICS = Row(
             "{{group}}": "max by (group) (servicecert_group_assigned_partitions)",
             "{{group}}: all": "max by (group) (servicecert_group_partitions)",
         },
-        axis="partitions",
+        units.number_of("partitions"),
     ),
     width=12,
     height=9,
@@ -89,21 +87,20 @@ _FOLLOWERS = Row(
     Panel(
         "Records to read",
         {"{{service}} ← {{topic}}": "clamp_min(servicecert:followed_lag:max, 0)"},
-        about="Of the slowest process. One that has read on since the exporter's look has none.",
-        axis="records",
+        units.number_of("records"),
+        "Of the slowest process. One that has read on since the exporter's look has none.",
         limits=(limit_of("FollowerBehind"),),
     ),
     Panel(
         "Age of the newest record read",
         {"{{service}} ← {{topic}}": "time() - max by (service, topic) (servicecert_followed_newest_timestamp_seconds)"},
-        Unit.SECONDS,
+        units.AGE,
         "Of the registers: since they were loaded (8 days: alert RegistersStale).",
-        axis="age",
     ),
     Panel(
         "Memory for followed topics",
         {"{{topic}}": "max by (topic) (servicecert_followed_fill)"},
-        Unit.SHARE,
+        units.SHARE,
         "Intake's. At 100 % entries are left out.",
         limits=(limit_of("RegisterFull"),),
     ),
@@ -114,8 +111,8 @@ _LOOKS = Row(
     Panel(
         "Brokers, and partitions without all copies",
         {"brokers": "max(kafka_brokers)", "partitions out of sync": "max(servicecert_partitions_out_of_sync)"},
-        about="Alert CopiesMissing.",
-        axis="number",
+        units.number_of("number"),
+        "Alert CopiesMissing.",
     ),
     Panel(
         "Duration of a look at Kafka",
@@ -123,12 +120,12 @@ _LOOKS = Row(
             "look": "servicecert_kafka_look_seconds",
             "since the last look": "time() - servicecert_kafka_looked_timestamp_seconds",
         },
-        Unit.SECONDS,
+        units.SECONDS,
     ),
     Panel(
         "Duration of a look at the tables",
         {"{{service}}": "servicecert_database_read_seconds"},
-        Unit.SECONDS,
+        units.SECONDS,
         limits=(limit_of("DatabaseSlow"),),
     ),
 )

@@ -1,8 +1,8 @@
 """Mail: what is handed over, what waits and why, and what nobody gets."""
 
+from . import units
 from .panel import Colour, Dashboard, Panel, Row, State, States, limit_of
 from .promql import increase, or_none, percentiles
-from .units import Unit
 
 _ANSWERS = {
     0.0: State("no answer", Colour.RED),
@@ -17,19 +17,19 @@ _HANDING_OVER = Row(
     Panel(
         "Attempts by outcome",
         {"{{outcome}}": increase("servicecert_mails_total", "outcome", span="5m")},
-        about="In 5 minutes (alert MailsNotAccepted).",
-        axis="attempts",
+        units.number_of("attempts"),
+        "In 5 minutes (alert MailsNotAccepted).",
     ),
     Panel(
         "Handed over by kind",
         {"{{kind}}": increase("servicecert_mails_total", "kind", 'outcome="handed-over"')},
-        about="In an hour.",
-        axis="mails",
+        units.number_of("mails"),
+        "In an hour.",
     ),
     Panel(
         "Duration of a hand-over",
         percentiles("servicecert_act_seconds", "service", 'service="notifier"'),
-        Unit.SECONDS,
+        units.SECONDS,
         "Of a batch of mails.",
         nothing="no mail",
     ),
@@ -49,7 +49,7 @@ _HANDING_OVER = Row(
     Panel(
         "Open conversations",
         {"{{relay}}": "sum by (relay) (servicecert_mail_connections)"},
-        axis="connections",
+        units.number_of("connections"),
         nothing="no mail yet",
     ),
 )
@@ -59,20 +59,19 @@ _WAITING = Row(
     Panel(
         "Mails that are retried",
         {"{{kind}}": or_none("sum by (kind) (servicecert_mails_deferred)", "kind")},
-        axis="mails",
+        units.number_of("mails"),
     ),
     Panel(
         "Age of the oldest of them",
         {"age": "max(servicecert_mails_deferred_oldest_seconds)"},
-        Unit.SECONDS,
-        axis="age",
+        units.AGE,
         limits=(limit_of("MailsWait"),),
     ),
     Panel(
         "Reminders held back",
         {"{{goes}}": "servicecert_reminders_held_back"},
-        about="By the rate limits (alert RemindersHeldBack).",
-        axis="reminders",
+        units.number_of("reminders"),
+        "By the rate limits (alert RemindersHeldBack).",
     ),
 )
 
@@ -88,16 +87,20 @@ _RESULTS = Row(
                 span="1d",
             )
         },
-        axis="mails",
+        units.number_of("mails"),
         limits=(limit_of("MailsUndeliverable"),),
     ),
     Panel(
         "From submission to delivery",
         percentiles("servicecert_stage_seconds", "stage", 'stage="delivered"', "1h"),
-        Unit.SECONDS,
+        units.SECONDS,
         "Over an hour, until the certificate's mail was accepted.",
     ),
-    Panel("Events that wait for the notifier", {"records": 'servicecert:lag:sum{service="notifier"}'}, axis="records"),
+    Panel(
+        "Events that wait for the notifier",
+        {"records": 'servicecert:lag:sum{service="notifier"}'},
+        units.number_of("records"),
+    ),
 )
 
 DASHBOARD = Dashboard(

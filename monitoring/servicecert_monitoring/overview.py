@@ -1,8 +1,8 @@
 """Does the service keep its promises?"""
 
+from . import units
 from .panel import Colour, Dashboard, Limit, Panel, Row, Stat, State, States, Table, limit_of
 from .promql import by_ca, increase, or_none, quantile
-from .units import Unit
 
 AWAY = {0.0: State("answers", Colour.GREEN), 1.0: State("away", Colour.RED)}
 
@@ -13,7 +13,7 @@ _PROMISES = Row(
     Stat(
         "Delivered within five weekdays (A13)",
         {"last day": "servicecert:delivered_in_time:ratio1d"},
-        Unit.SHARE,
+        units.SHARE,
         "Of the certificates that were delivered in the last day: those within 7 days, which are at least five"
         " weekdays. None if none was delivered.",
         nothing="none delivered",
@@ -21,14 +21,14 @@ _PROMISES = Row(
     Stat(
         "Revoked within 24 hours (D4)",
         {"last day": "servicecert:revoked_within_day:ratio1d"},
-        Unit.SHARE,
+        units.SHARE,
         "Of the revocations that became visible in the last day, since each was requested.",
         nothing="none revoked",
     ),
     Stat(
         "Revoked within a minute (goal)",
         {"last day": "servicecert:revoked_within_minute:ratio1d"},
-        Unit.SHARE,
+        units.SHARE,
         "The same, within the goal of one minute.",
         nothing="none revoked",
     ),
@@ -41,7 +41,7 @@ _PROMISES = Row(
     Stat(
         "Time left for the first delivery (A13)",
         {"time left": 'min(servicecert_clock_left_seconds{clock="delivery"})'},
-        Unit.SECONDS,
+        units.SECONDS,
         "Until the first certificate is due that is accepted and not delivered. Negative once it is late.",
         limits=(limit_of("DeliveryLate"), limit_of("DeliveryNear")),
         nothing="none is due",
@@ -49,13 +49,13 @@ _PROMISES = Row(
     Stat(
         "Oldest revocation that is not visible (D4)",
         {"age": "max(servicecert_revocation_oldest_seconds)"},
-        Unit.SECONDS,
+        units.SECONDS,
         limits=(limit_of("RevocationSlow"), limit_of("RevocationNear")),
     ),
     Stat(
         "Validity left of the first CRL",
         {"time left": "min(servicecert_crl_valid_seconds)"},
-        Unit.SECONDS,
+        units.SECONDS,
         limits=(limit_of("CrlAges"),),
     ),
     Stat(
@@ -77,7 +77,7 @@ _PARTS = Row(
         columns=("alertname", "severity", "alertstate", "service"),
         nothing="no alert",
     ),
-    Panel("Processes that answer", {"{{job}}": "servicecert:workers_up:sum"}, axis="processes"),
+    Panel("Processes that answer", {"{{job}}": "servicecert:workers_up:sum"}, units.number_of("processes")),
     States(
         "Kafka and PostgreSQL",
         {"Kafka": "servicecert:kafka_away:max", "PostgreSQL": "servicecert:database_away:max"},
@@ -98,39 +98,38 @@ _WORK = Row(
                 'type=~"servicecert.(application.accepted|certificate.(issued|revoked|refused|voided|stopped)).*"',
             )
         },
-        axis="events",
+        units.number_of("events"),
     ),
     Panel(
         "Clocks that run",
         {"{{clock}}": "servicecert_clocks_open"},
-        about="Cases that wait for the customer (completion, A12) or for a certificate (delivery, A13).",
-        axis="cases",
+        units.number_of("cases"),
+        "Cases that wait for the customer (completion, A12) or for a certificate (delivery, A13).",
     ),
     Panel(
         "Time until a stage, 99th percentile of an hour",
         {"{{stage}}": quantile(0.99, "servicecert_stage_seconds", "stage", span="1h")},
-        Unit.SECONDS,
+        units.SECONDS,
         "From a case's submission until it was accepted, issued, delivered; from a request to its revocation. The"
         " smallest bucket is 1 s.",
     ),
     Panel(
         "Age of CRLs",
         {"{{ca}}": by_ca("max", "servicecert_crl_age_seconds")},
-        Unit.SECONDS,
+        units.AGE,
         "Since this update, of a CA's oldest CRL.",
-        axis="age",
     ),
     Panel(
         "Mails in an hour",
         {"{{outcome}}": increase("servicecert_mails_total", "outcome")},
-        about="Attempts by outcome.",
-        axis="attempts",
+        units.number_of("attempts"),
+        "Attempts by outcome.",
     ),
     Panel(
         "Parked records",
         {"{{service}}": or_none("sum by (service) (servicecert_parked) > 0", "service")},
-        about="Each holds up its case (alert Parked).",
-        axis="records",
+        units.number_of("records"),
+        "Each holds up its case (alert Parked).",
         limits=(limit_of("Parked"),),
     ),
 )
@@ -140,16 +139,15 @@ _PROCESSES = Row(
     Panel(
         "Processor time",
         {"{{job}}": "sum by (job) (rate(process_cpu_seconds_total[$__rate_interval]))"},
-        Unit.PROCESSORS,
+        units.PROCESSORS,
         stacked=True,
     ),
-    Panel("Memory", {"{{job}}": "sum by (job) (process_resident_memory_bytes)"}, Unit.BYTES, stacked=True),
+    Panel("Memory", {"{{job}}": "sum by (job) (process_resident_memory_bytes)"}, units.BYTES, stacked=True),
     Panel(
         "Open files and connections",
         {"{{job}}": "max by (job) (process_open_fds / process_max_fds)"},
-        Unit.SHARE,
+        units.Unit("percentunit", "share of the limit"),
         "Of the process that is nearest to its limit.",
-        axis="share of the limit",
         limits=(limit_of("FilesNearLimit"),),
     ),
 )
@@ -159,18 +157,18 @@ _CANARY = Row(
     Stat(
         "Time since the last success",
         {"since success": "time() - max(servicecert_canary_last_success_timestamp_seconds)"},
-        Unit.SECONDS,
+        units.SECONDS,
         limits=(limit_of("CanaryFailing"),),
     ),
     Panel(
         "Runs in an hour",
         {"{{outcome}}": "sum by (outcome) (increase(servicecert_canary_runs_total[1h]))"},
-        axis="runs",
+        units.number_of("runs"),
     ),
     Panel(
         "Duration of stages, median of an hour",
         {"{{stage}}": quantile(0.5, "servicecert_canary_stage_seconds", "stage", span="1h")},
-        Unit.SECONDS,
+        units.SECONDS,
     ),
 )
 

@@ -1,18 +1,16 @@
 """What a dashboard shows: Grafana's JSON is made from these values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from enum import Enum
+from enum import StrEnum
+from typing import NamedTuple
 
 from servicecert_cli.watching.conditions import CONDITIONS, Severity
 
-from .units import Unit
-
-COLUMNS = 24
-"""The width of Grafana's grid."""
+from . import units
 
 
-class Colour(Enum):
+class Colour(StrEnum):
     """The colours of limits and states, by Grafana's names."""
 
     GREEN = "green"
@@ -40,8 +38,7 @@ def limit_of(alert: str) -> Limit:
     return Limit(value, alert, colour, condition.below)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """The name and colour of a value."""
 
     text: str
@@ -52,23 +49,21 @@ class State:
 class Panel:
     """One picture, of values over time.
 
-    `queries` are expressions of PromQL by the name of each of their series, with labels in `{{…}}`.
+    `queries` are expressions of PromQL by the name of each of their series, with labels in `{{…}}`. `about` is what a
+    reader should know, in one or two sentences. `nothing` is shown if no expression has a series. `width` and `height`
+    are in columns, and in Grafana's rows of some 30 pixels; None for those of the row.
     """
 
     title: str
     queries: Mapping[str, str]
-    unit: Unit = Unit.COUNT
+    unit: units.Unit = units.COUNT
     about: str = ""
-    """What a reader should know, in one or two sentences."""
     _: KW_ONLY
-    axis: str = ""
     limits: tuple[Limit, ...] = ()
     stacked: bool = False
     nothing: str = "no data"
-    """Shown if no expression has a series."""
     width: int | None = None
     height: int | None = None
-    """In columns, and in Grafana's rows of some 30 pixels; None for those of the row."""
 
     def __post_init__(self) -> None:
         assert len({limit.below for limit in self.limits}) <= 1, f"{self.title}: all limits are on one side"
@@ -86,7 +81,7 @@ class Panel:
     def description(self) -> str:
         """Return `about`, and what each limit is."""
         said = (
-            f"{limit.colour.value.capitalize()} {'below' if limit.below else 'from'} {self.unit.text(limit.value)}"
+            f"{limit.colour.capitalize()} {'below' if limit.below else 'from'} {self.unit.text(limit.value)}"
             + (f": alert {limit.alert}." if limit.alert else ".")
             for limit in self.limits
         )
@@ -122,16 +117,6 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where something is in the grid, from its upper left corner."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-
-@dataclass(frozen=True, slots=True)
 class Dashboard:
     """A page of panels. `services` are the values of the variable `$service`, if the expressions have one."""
 
@@ -140,23 +125,3 @@ class Dashboard:
     about: str
     rows: tuple[Row, ...]
     services: tuple[str, ...] = ()
-
-    @property
-    def panels(self) -> Iterator[Panel]:
-        """Yield all panels."""
-        for row in self.rows:
-            yield from row.panels
-
-    def placed(self) -> Iterator[tuple[Row | Panel, Place]]:
-        """Yield each heading and panel with its place: from left to right, and on a new line where none is left."""
-        top = 0
-        for row in self.rows:
-            yield row, Place(0, top, COLUMNS, 1)
-            top, left, tallest = top + 1, 0, 0
-            for panel in row.panels:
-                width, height = panel.width or row.width, panel.height or row.height
-                if left + width > COLUMNS:
-                    top, left, tallest = top + tallest, 0, 0
-                yield panel, Place(left, top, width, height)
-                left, tallest = left + width, max(tallest, height)
-            top += tallest

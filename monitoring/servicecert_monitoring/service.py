@@ -2,9 +2,9 @@
 
 from servicecert_schemas.topics import SERVICES
 
+from . import units
 from .panel import Colour, Dashboard, Panel, Row, State, States, Table, limit_of
 from .promql import increase, or_none, percentiles, rate
-from .units import Unit
 
 _OWN = 'service="$service"'
 _JOB = 'job="$service"'
@@ -15,8 +15,8 @@ _WORKERS = Row(
     Panel(
         "Workers that answer",
         {"up": f"servicecert:workers_up:sum{{{_OWN}}}", "known": f"count(up{{{_JOB}}})"},
-        about="Alerts ServiceDown and WorkerDown.",
-        axis="workers",
+        units.number_of("workers"),
+        "Alerts ServiceDown and WorkerDown.",
     ),
     States(
         "Ready",
@@ -33,15 +33,14 @@ _WORKERS = Row(
     Panel(
         "Processor time",
         {"{{instance}}": f"rate(process_cpu_seconds_total{{{_JOB}}}[$__rate_interval])"},
-        Unit.PROCESSORS,
+        units.PROCESSORS,
         "A worker has one event loop: it cannot do more than some one processor.",
     ),
-    Panel("Memory", {"{{instance}}": f"process_resident_memory_bytes{{{_JOB}}}"}, Unit.BYTES),
+    Panel("Memory", {"{{instance}}": f"process_resident_memory_bytes{{{_JOB}}}"}, units.BYTES),
     Panel(
         "Open files and connections",
         {"{{instance}}": f"process_open_fds{{{_JOB}}} / process_max_fds{{{_JOB}}}"},
-        Unit.SHARE,
-        axis="share of the limit",
+        units.Unit("percentunit", "share of the limit"),
         limits=(limit_of("FilesNearLimit"),),
     ),
 )
@@ -51,7 +50,7 @@ _EVENTS = Row(
     Panel(
         "Handled",
         {"{{type}}": f'sum by (type) (servicecert:events:rate1m{{{_OWN},outcome="handled"}})'},
-        Unit.EVENTS,
+        units.EVENTS,
         stacked=True,
     ),
     Panel(
@@ -61,21 +60,24 @@ _EVENTS = Row(
                 f'sum by (outcome, type) (servicecert:events:rate1m{{{_OWN},outcome!="handled"}})', "outcome"
             )
         },
-        Unit.EVENTS,
+        units.EVENTS,
         "A parked record is at fault, or waits behind one that is. A repeated one has no effect.",
     ),
     Panel(
         "Age at the commit, 99th percentile",
         {"{{type}}": f"servicecert:event_age_seconds:p99_5m{{{_OWN}}}"},
-        Unit.SECONDS,
+        units.AGE,
         "From a record's timestamp to the commit of its effect, over 5 minutes.",
-        axis="age",
     ),
-    Panel("Events decided", {"{{type}}": rate("servicecert_published_total", "type", _OWN)}, Unit.EVENTS, stacked=True),
     Panel(
-        "Turns", {"{{instance}}": rate("servicecert_turn_seconds_count", "instance", _OWN)}, Unit.ACTS, axis="turns/s"
+        "Events decided", {"{{type}}": rate("servicecert_published_total", "type", _OWN)}, units.EVENTS, stacked=True
     ),
-    Panel("Duration of a turn", percentiles("servicecert_turn_seconds", "service", _OWN), Unit.SECONDS),
+    Panel(
+        "Turns",
+        {"{{instance}}": rate("servicecert_turn_seconds_count", "instance", _OWN)},
+        units.Unit("ops", "turns/s"),
+    ),
+    Panel("Duration of a turn", percentiles("servicecert_turn_seconds", "service", _OWN), units.SECONDS),
 )
 
 _ACTS = Row(
@@ -83,21 +85,21 @@ _ACTS = Row(
     Panel(
         "Attempts",
         {"{{kind}} {{outcome}}": f"servicecert:acts:rate1m{{{_OWN}}}"},
-        Unit.ACTS,
+        units.ACTS,
         "Signing, publishing, mailing and look-ups. One that is retried is not lost.",
         nothing="no act yet",
     ),
     Panel(
         "Duration of a batch, 99th percentile",
         {"{{kind}}": f"servicecert:act_seconds:p99_5m{{{_OWN}}}"},
-        Unit.SECONDS,
+        units.SECONDS,
         "Over 5 minutes.",
         nothing="no act yet",
     ),
     Panel(
         "Decided and not done",
         {"{{kind}}": or_none(f"sum by (kind) (servicecert_intents{{{_OWN}}})", "kind")},
-        axis="acts",
+        units.number_of("acts"),
     ),
 )
 
@@ -106,8 +108,8 @@ _WAITING = Row(
     Panel(
         "Outbox",
         {"events": f"servicecert_outbox_events{{{_OWN}}}"},
-        about="Events that are decided and not published.",
-        axis="events",
+        units.number_of("events"),
+        "Events that are decided and not published.",
     ),
     Panel(
         "Age of what waits",
@@ -117,16 +119,15 @@ _WAITING = Row(
             "deadlines": f"servicecert_deadlines_overdue_seconds{{{_OWN}}}",
             "unsigned audit": f"servicecert_audit_unattested_seconds{{{_OWN}}}",
         },
-        Unit.SECONDS,
+        units.AGE,
         "The limit of the outbox is 1 min; that of acts, deadlines and audit is 10 min (alerts IntentsStuck,"
         " DeadlinesLate, AuditUnsigned).",
-        axis="age",
         limits=(limit_of("OutboxStuck"),),
     ),
     Panel(
         "Deadlines that passed and are not handled",
         {"deadlines": f"servicecert_deadlines_overdue{{{_OWN}}}"},
-        axis="deadlines",
+        units.number_of("deadlines"),
     ),
     Panel(
         "Parked",
@@ -135,15 +136,10 @@ _WAITING = Row(
             "behind an earlier one": f"servicecert_parked_behind{{{_OWN}}}",
             "not kept whole": f"servicecert_parked_unkept{{{_OWN}}}",
         },
-        about="Alerts Parked and ParkedNotKept.",
-        axis="records",
+        units.number_of("records"),
+        "Alerts Parked and ParkedNotKept.",
     ),
-    Panel(
-        "Age of the oldest parked record",
-        {"age": f"servicecert_parked_oldest_seconds{{{_OWN}}}"},
-        Unit.SECONDS,
-        axis="age",
-    ),
+    Panel("Age of the oldest parked record", {"age": f"servicecert_parked_oldest_seconds{{{_OWN}}}"}, units.AGE),
     Panel(
         "Not decidable, lost, skipped, untrusted, belated",
         {
@@ -153,10 +149,10 @@ _WAITING = Row(
             "untrusted: {{topic}}": increase("servicecert_untrusted_records_total", "topic", _OWN),
             "belated: {{code}}": increase("servicecert_belated_results_total", "code", _OWN),
         },
-        about="Results and deadlines that cannot be decided (alert Stuck). In an hour: records deleted unread"
+        units.number_of("now, or in an hour"),
+        "Results and deadlines that cannot be decided (alert Stuck). In an hour: records deleted unread"
         " (RecordsLost), without an event (RecordsSkipped), without a signature of a writer (ForgedRecords), late"
         " results (SignedAfterVoid).",
-        axis="now, or in an hour",
     ),
 )
 

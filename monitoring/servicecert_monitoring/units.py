@@ -1,51 +1,35 @@
-"""Units of panels: Grafana's name of each, the label of its axis, and how a value is written."""
+"""Units of panels."""
 
-from collections.abc import Sequence
-from enum import Enum
+from typing import NamedTuple
 
-_TIMES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"), (0.000_001, "µs"))
-_COUNTS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-_BYTES = ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+_TIMES = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 
 
-class Unit(Enum):
-    """A unit: its name in Grafana, and its axis' label unless the panel has its own."""
+class Unit(NamedTuple):
+    """Grafana's name of a unit, and the label of its axis."""
 
-    COUNT = ("short", "")
-    SECONDS = ("s", "duration")
-    SHARE = ("percentunit", "share")
-    BYTES = ("bytes", "memory")
-    EVENTS = ("eps", "events/s")
-    ACTS = ("ops", "acts/s")
-    RECORDS = ("recps", "records/s")
-    REQUESTS = ("reqps", "requests/s")
-    PROCESSORS = ("none", "processors")
-
-    def __init__(self, grafana: str, axis: str) -> None:
-        self.grafana = grafana
-        self.axis = axis
+    grafana: str
+    axis: str
 
     def text(self, value: float) -> str:
-        """Return a value as a person reads it: `1.5 min`, `99.2 %`, `12 MiB`, `3 events/s`."""
-        match self:
-            case Unit.SECONDS:
-                return _scaled(value, _TIMES)
-            case Unit.BYTES:
-                return _scaled(value, _BYTES)
-            case Unit.SHARE:
-                return f"{_short(100 * value)} %"
-            case Unit.COUNT | Unit.PROCESSORS:
-                return _scaled(value, _COUNTS)
-            case _:
-                return f"{_short(value)} {self.axis}"
+        """Return a value as a person reads it: `1.5 min`, `80 %`, `3`."""
+        if self.grafana == "percentunit":
+            return f"{100 * value:g} %"
+        if self.grafana != "s":
+            return f"{value:g}"
+        size, name = next((each for each in _TIMES if abs(value) >= each[0]), (1.0, "s"))
+        return f"{value / size:g} {name}"
 
 
-def _scaled(value: float, sizes: Sequence[tuple[float, str]]) -> str:
-    """Return the value in the largest size that it reaches; 0 as it is."""
-    size, name = next(((size, name) for size, name in sizes if abs(value) >= size), (1.0, dict(sizes).get(1.0, "")))
-    return f"{_short(value / size)} {name}".strip()
+def number_of(things: str) -> Unit:
+    """Return the unit of a count."""
+    return Unit("short", things)
 
 
-def _short(value: float) -> str:
-    """Return three digits, or all of a larger number."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+COUNT = number_of("")
+SECONDS, AGE, LEFT = Unit("s", "duration"), Unit("s", "age"), Unit("s", "time left")
+SHARE = Unit("percentunit", "share")
+BYTES = Unit("bytes", "memory")
+PROCESSORS = Unit("none", "processors")
+ACTS, EVENTS = Unit("ops", "acts/s"), Unit("eps", "events/s")
+RECORDS, REQUESTS = Unit("recps", "records/s"), Unit("reqps", "requests/s")

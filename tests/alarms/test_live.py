@@ -26,7 +26,8 @@ PATIENCE_SECONDS, SHOWN_SECONDS = 240.0, 600.0
 QUERIES = [
     (panel, expression, dashboard.services or ("",))
     for dashboard in DASHBOARDS
-    for panel in dashboard.panels
+    for row in dashboard.rows
+    for panel in row.panels
     for expression in panel.queries.values()
 ]
 METRIC = re.compile(r"(?<![\w:])(?:servicecert|kafka|process)_\w+")
