@@ -1,7 +1,6 @@
 """Write the manifests of Kubernetes that are made of other files: `python deploy/kubernetes_manifests.py`.
 
-Kustomize puts no file into an object and takes no patterns of names, and `kubectl apply -k` reads no file from outside
-its folder.
+Kustomize puts no file into an object, and `kubectl apply -k` reads no file from outside its folder.
 """
 
 from pathlib import Path
@@ -13,7 +12,6 @@ DEPLOY = Path(__file__).resolve().parent
 BASE = DEPLOY / "kubernetes" / "base"
 RULES = DEPLOY / "kubernetes" / "monitoring" / "rules.yaml"
 SHELLS = BASE / "shells.yaml"
-DASHBOARDS = DEPLOY / "grafana" / "kustomization.yaml"
 _RULE = """\
 # Made of deploy/prometheus/{name}.yml by deploy/kubernetes_manifests.py: change it there.
 apiVersion: monitoring.coreos.com/v1
@@ -27,15 +25,6 @@ _SHELLS = """\
 # itself. An operator makes a job of one, in which commands run as that service, or as an operator who only reads, and
 # which ends after four hours: docs/kubernetes.md.
 """
-_KUSTOMIZATION = """\
-# Made by deploy/kubernetes_manifests.py: a ConfigMap for each dashboard, with the label that Grafana's sidecar seeks.
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-generatorOptions:
-  disableNameSuffixHash: true
-  labels: {grafana_dashboard: "1"}
-configMapGenerator:
-"""
 
 
 def rules() -> str:
@@ -46,15 +35,6 @@ def rules() -> str:
 def _indented(name: str) -> str:
     lines = (DEPLOY / "prometheus" / f"{name}.yml").read_text().splitlines()
     return "".join(f"  {line}\n" if line else "\n" for line in lines)
-
-
-def dashboards() -> str:
-    """Return the kustomization of the dashboards."""
-    names = sorted(file.stem for file in (DASHBOARDS.parent / "dashboards").glob("*.json"))
-    maps = (
-        f"  - name: dashboard-{name}\n    files: [servicecert-{name}.json=dashboards/{name}.json]\n" for name in names
-    )
-    return _KUSTOMIZATION + "".join(maps)
 
 
 def shells() -> str:
@@ -97,7 +77,7 @@ def _shell(name: str, pod: dict[str, Any]) -> dict[str, Any]:
 
 def manifests() -> dict[Path, str]:
     """Return the text of each manifest."""
-    return {RULES: rules(), DASHBOARDS: dashboards(), SHELLS: shells()}
+    return {RULES: rules(), SHELLS: shells()}
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import MissingPart
@@ -17,15 +16,7 @@ EVERYONE_READS = 0o444
 EVERYONE_ENTERS = 0o555
 
 
-@dataclass(frozen=True)
-class Account:
-    """A user and group by number; as text `uid:gid`."""
-
-    uid: int
-    gid: int
-
-    def __str__(self) -> str:
-        return f"{self.uid}:{self.gid}"
+Account = pwd.struct_passwd
 
 
 def unprivileged() -> Account | None:
@@ -33,10 +24,9 @@ def unprivileged() -> Account | None:
     if os.geteuid() != 0:
         return None
     try:
-        nobody = pwd.getpwnam("nobody")
+        return pwd.getpwnam("nobody")
     except KeyError:
         raise MissingPart("PostgreSQL does not run as root and this machine has no user `nobody`") from None
-    return Account(nobody.pw_uid, nobody.pw_gid)
 
 
 def reachable(path: Path) -> bool:
@@ -52,7 +42,7 @@ def run_folder(account: Account | None, purpose: str) -> Path:
         raise MissingPart("The user `nobody` cannot enter any temporary folder")
     folder = Path(tempfile.mkdtemp(prefix=f"servicecert-{purpose}-", dir=parent))
     if account is not None:
-        os.chown(folder, account.uid, account.gid)
+        os.chown(folder, account.pw_uid, account.pw_gid)
     return folder
 
 

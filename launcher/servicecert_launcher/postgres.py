@@ -134,7 +134,7 @@ class Postgres(Server):
         password.touch(mode=0o600)
         password.write_text(self._password)
         if self._account is not None:
-            shutil.chown(password, self._account.uid, self._account.gid)
+            shutil.chown(password, self._account.pw_uid, self._account.pw_gid)
         command: list[str | Path] = [
             self._programs / "initdb",
             *("-D", self._data(), "-U", SUPERUSER, "--pwfile", password, "--auth=scram-sha-256"),

@@ -42,7 +42,8 @@ class Child:
     ) -> None:
         self.name = Path(command[0]).name
         self.log = log
-        options = [str(int(end_signal)), str(grace), str(account or "-"), str(remove or "-")]
+        user = "-" if account is None else f"{account.pw_uid}:{account.pw_gid}"
+        options = [str(int(end_signal)), str(grace), user, str(remove or "-")]
         log.touch(mode=0o600)
         with log.open("ab") as output:
             self._guard = subprocess.Popen(

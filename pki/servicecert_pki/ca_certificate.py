@@ -28,7 +28,7 @@ _ISSUING_YEARS = 10
 
 _KEY = {KeyFamily.RSA: "RSA 4096", KeyFamily.EC: "EC P-384"}
 
-_KEY_USAGE = x509.KeyUsage(
+KEY_USAGE = x509.KeyUsage(
     digital_signature=False,
     content_commitment=False,
     key_encipherment=False,
@@ -143,7 +143,7 @@ def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int, seri
         .serial_number(serial)
         .not_valid_before(now)
         .not_valid_after(now.replace(year=now.year + years, day=day))
-        .add_extension(_KEY_USAGE, critical=True)
+        .add_extension(KEY_USAGE, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -34,7 +34,7 @@ def seen_by_another(folder: Path) -> list[str]:
     if other is None:
         return [] if folder.stat().st_mode & 0o077 == 0 else [str(folder)]
     found = subprocess.run(
-        ["find", folder, "-mindepth", "1"], user=other.uid, group=other.gid, extra_groups=[], capture_output=True
+        ["find", folder, "-mindepth", "1"], user=other.pw_uid, group=other.pw_gid, extra_groups=[], capture_output=True
     )
     return found.stdout.decode().splitlines()
 

@@ -1,6 +1,7 @@
 """One database server: unchanged after it was killed, and closed to clients without the password."""
 
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,7 @@ import asyncpg
 import psycopg
 import pytest
 from servicecert_launcher import MissingPart, Postgres, free_port
-from servicecert_launcher.accounts import Account, unprivileged
+from servicecert_launcher.accounts import unprivileged
 from servicecert_launcher.postgres import find_programs, within_reach
 
 pytestmark = pytest.mark.long
@@ -101,7 +102,7 @@ def test_programs_in_a_closed_folder_are_copied_to_where_they_can_be_run(tmp_pat
     closed.chmod(0o700)
     programs = closed / wheel.name / "pginstall" / "bin"
     assert within_reach(programs, None, tmp_path) == programs
-    copied = within_reach(programs, Account(os.getuid(), os.getgid()), tmp_path)
+    copied = within_reach(programs, pwd.getpwuid(os.getuid()), tmp_path)
     assert copied == tmp_path / wheel.name / "pginstall" / "bin"
     shutil.rmtree(closed)
     assert b"PostgreSQL) 18" in subprocess.check_output([copied / "postgres", "--version"])

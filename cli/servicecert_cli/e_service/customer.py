@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Self
 from uuid import UUID, uuid4
 
-from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from servicecert_schemas.account import AccountMemberAdded, AccountOpened
 from servicecert_schemas.application import (
     ApplicationSubmitted,
     ApplicationSupplemented,
@@ -51,11 +51,6 @@ class Customer:
             role=role,
             invited_by=self.user_id,
             case_id=case_id,
-        )
-
-    def removed(self, user_id: str, role: Role = Role.COLLEAGUE, case_id: UUID | None = None) -> AccountMemberRemoved:
-        return AccountMemberRemoved(
-            account_id=self.account_id, actor=self.actor, user_id=user_id, role=role, case_id=case_id
         )
 
     def submitted(self, case_id: UUID, application: Application, csr: str | None) -> ApplicationSubmitted:

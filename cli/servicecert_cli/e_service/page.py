@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 from servicecert_schemas.case import CaseCertificate, CaseChanged, CaseState, NextActor
+from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
@@ -125,7 +126,7 @@ class Page(Printer):
         self._fact(words.VALID, f"{first} – {last}")
         self._fact(words.FINGERPRINT, fingerprint(certificate.fingerprint))
         self._fact(words.ISSUER, certificate.issuer)
-        mails = [each for each in case.deliveries if each.kind is words.CERTIFICATE_MAIL]
+        mails = [each for each in case.deliveries if each.kind is MailKind.CERTIFICATE_ISSUED]
         deliveries = [
             f"{self._in(words.named(words.ROLES, each.recipient))}, "
             f"{words.moment(each.at, self._language) if each.delivered else self._in(words.UNDELIVERED)}"

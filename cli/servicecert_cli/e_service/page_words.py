@@ -9,7 +9,6 @@ from typing import TypeVar
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseState, NextActor
 from servicecert_schemas.certificate import RecipientRole
-from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import CertificateType, Language, Texts
 
@@ -112,7 +111,6 @@ ACTORS = MappingProxyType(
         NextActor.AUTHORITY: _words("myndigheten", "viranomaista", "the authority"),
     }
 )
-CERTIFICATE_MAIL = MailKind.CERTIFICATE_ISSUED
 
 
 def named(words: Mapping[M, Texts], member: M | UnknownMember) -> Texts:

@@ -13,12 +13,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from servicecert_pki.ca_certificate import KEY_USAGE
 
 ADMINISTRATOR = "administrator"
 """The user who may do everything: creates topics, users and rights."""
 BROKER = "broker"
 """The broker's own name, as a client of itself."""
 
+_NAME = "Service certificates: servers and their users"
 _VALID = timedelta(days=825)
 _SLACK = timedelta(hours=1)
 
@@ -36,56 +38,41 @@ class TrialCa:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = _named("Service certificates: servers and their users")
-        extensions = (
-            (x509.BasicConstraints(ca=True, path_length=0), True),
-            (_usage(signs_certificates=True), True),
-        )
-        self._certificate = self._sign(self._name, self._key.public_key(), extensions)
-
-    @property
-    def certificate(self) -> str:
+        own = ((x509.BasicConstraints(ca=True, path_length=0), True), (KEY_USAGE, True))
+        self.certificate = self._sign(_NAME, self._key, own)
         """The CA's certificate in PEM."""
-        return _pem(self._certificate)
 
     def issue(self, name: str, hosts: Sequence[str] = ()) -> Identity:
         """Return a new key with a certificate for a user; `hosts` make it also a server's."""
         key = ec.generate_private_key(ec.SECP256R1())
-        extensions: list[tuple[x509.ExtensionType, bool]] = [
-            (x509.BasicConstraints(ca=False, path_length=None), True),
-            (_usage(signs_certificates=False), True),
-            (
-                x509.ExtendedKeyUsage(
-                    [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
-                ),
-                False,
-            ),
-        ]
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(ca=False, path_length=None), True)]
         if hosts:
+            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
             extensions.append((x509.SubjectAlternativeName([_host(each) for each in hosts]), False))
-        certificate = self._sign(_named(name), key.public_key(), extensions)
+        certificate = self._sign(name, key, [*extensions, (x509.ExtendedKeyUsage(usages), False)])
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Identity(_pem(certificate), private.decode())
+        return Identity(certificate, private.decode())
 
     def _sign(
-        self, name: x509.Name, key: ec.EllipticCurvePublicKey, extensions: Sequence[tuple[x509.ExtensionType, bool]]
-    ) -> x509.Certificate:
+        self, name: str, key: ec.EllipticCurvePrivateKey, extensions: Sequence[tuple[x509.ExtensionType, bool]]
+    ) -> str:
         now = datetime.now(UTC)
-        issuer_key = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        own, issuers = (x509.SubjectKeyIdentifier.from_public_key(each.public_key()) for each in (key, self._key))
         builder = (
             x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key)
+            .subject_name(_named(name))
+            .issuer_name(_named(_NAME))
+            .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _SLACK)
             .not_valid_after(now + _VALID)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuer_key), critical=False)
+            .add_extension(own, critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuers), critical=False)
         )
         for extension, is_critical in extensions:
             builder = builder.add_extension(extension, is_critical)
-        return builder.sign(self._key, SHA256())
+        return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def _named(name: str) -> x509.Name:
@@ -97,21 +84,3 @@ def _host(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(Encoding.PEM).decode()

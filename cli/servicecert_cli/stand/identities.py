@@ -1,8 +1,8 @@
 """TLS of a system on this machine, and the broker's users: each service, responder and command is its own (F4)."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from servicecert_launcher import DatabaseTls, Parts, Secured
@@ -12,7 +12,7 @@ from servicecert_worker.core.broker_acls import acls
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..admin import rights
-from ..operations.broker_identities import ADMINISTRATOR, BROKER, Identity, TrialCa
+from ..operations.broker_identities import ADMINISTRATOR, BROKER, TrialCa
 from ..operations.files import write_private
 
 BY_CERTIFICATE = frozenset({ADMINISTRATOR, Principal.ISSUER, Principal.REVOKER, Principal.OCSP_RESPONDER})
@@ -31,6 +31,7 @@ class Identities:
     folder: Path
     broker: Secured
     database: DatabaseTls
+    passwords: Mapping[str, str]
 
     @classmethod
     def make(cls, folder: Path) -> "Identities":
@@ -40,21 +41,20 @@ class Identities:
         ca = TrialCa()
         own, database = ca.issue(BROKER, [_HOST]), ca.issue("database", [_HOST])
         write_private(folder / "ca.pem", ca.certificate.encode())
-        for name in (ADMINISTRATOR, *Principal):
-            if name in BY_CERTIFICATE:
-                _write(folder, name, ca.issue(name))
-            else:
-                write_private(folder / f"{name}.password", f"{secrets.token_urlsafe(_ENTROPY_BYTES)}\n".encode())
+        for name in BY_CERTIFICATE:
+            identity = ca.issue(name)
+            write_private(folder / f"{name}.pem", identity.certificate.encode())
+            write_private(folder / f"{name}.key", identity.key.encode())
+        by_password = [name for name in Principal if name not in BY_CERTIFICATE]
+        passwords: dict[str, str] = {name: secrets.token_urlsafe(_ENTROPY_BYTES) for name in by_password}
+        for name, password in passwords.items():
+            write_private(folder / f"{name}.password", f"{password}\n".encode())
         return cls(
             folder,
             Secured(own.certificate, own.key, ca.certificate, (BROKER, ADMINISTRATOR)),
             DatabaseTls(database.certificate, database.key, ca.certificate),
+            passwords,
         )
-
-    @cached_property
-    def _passwords(self) -> dict[str, str]:
-        files = {name: self.folder / f"{name}.password" for name in Principal if name not in BY_CERTIFICATE}
-        return {name: file.read_text().strip() for name, file in files.items()}
 
     def access(self, name: str) -> KafkaAccess:
         """Return how a user reaches the broker."""
@@ -82,10 +82,5 @@ class Identities:
     async def register(self, parts: Parts, prefix: str = "") -> None:
         """Tell the broker the passwords and the rights. May be done again, for another prefix. Raises OperatorError."""
         administrator = self.cluster(parts, ADMINISTRATOR)
-        await rights.set_passwords(administrator, self._passwords)
+        await rights.set_passwords(administrator, self.passwords)
         await rights.apply(administrator, acls(prefix=prefix))
-
-
-def _write(folder: Path, name: str, identity: Identity) -> None:
-    write_private(folder / f"{name}.pem", identity.certificate.encode())
-    write_private(folder / f"{name}.key", identity.key.encode())

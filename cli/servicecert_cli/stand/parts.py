@@ -86,7 +86,7 @@ async def open_place(
                 await asyncio.to_thread(_drop_database, parts.database_url, suffix)
     finally:
         if existing is None:
-            await asyncio.to_thread(_kill, parts)
+            await asyncio.to_thread(parts.stop)
 
 
 def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
@@ -94,14 +94,6 @@ def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     urls = database.prepare(admin_url, passwords)
     migrate(urls[database.MIGRATOR], SERVICES)
     return urls
-
-
-def _kill(parts: Parts) -> None:
-    """Kill what was started: its data is deleted with it, so a clean stop is not needed."""
-    for part in (parts.kafka, parts.postgres):
-        if part is not None:
-            part.kill()
-    parts.stop()
 
 
 async def _started(report: Steps, identities: Identities | None) -> Parts:

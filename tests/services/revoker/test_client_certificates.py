@@ -65,7 +65,7 @@ def administrator(issuer: Issuer) -> Iterator[str]:
         for path in (folder, folder / "hba", *files):
             path.chmod(0o700 if path == folder else 0o600)
             if account is not None:
-                shutil.chown(path, account.uid, account.gid)
+                shutil.chown(path, account.pw_uid, account.pw_gid)
         authority, certificate, key = map(str, files)
         postgres._settings |= {"ssl": "on", "ssl_ca_file": authority, "hba_file": str(folder / "hba")}
         postgres._settings |= {"ssl_cert_file": certificate, "ssl_key_file": key}
