@@ -13,22 +13,12 @@ starting process, even after kill -9, and their temporary folders are deleted.
         environment = {**os.environ, **parts.environment}
         command = [Path(sys.executable).with_name("servicecert"), "run", "intake"]
         intake = Child(command, log=Path("intake.log"), environment=environment)
-        intake.pid, intake.alive, intake.returncode    # 128 + n after signal n, None while it runs
-        intake.freeze(); intake.thaw()                 # SIGSTOP, SIGCONT
-        intake.kill()                                  # SIGKILL; returns when it and its own children have ended
         intake.stop(timeout=10)                        # SIGTERM, then SIGKILL; returns the exit status
-        intake.tail(5)                                 # the last lines of its log
-        if parts.kafka and parts.postgres:             # None where the environment named the operator's own
+        if parts.kafka:                                # None where the environment named the operator's own
             parts.kafka.kill(); parts.kafka.restart()  # same address, same records
-            parts.kafka.freeze(); parts.kafka.thaw()
-            parts.postgres.kill(); parts.postgres.restart()
-            parts.postgres.stop_immediate(); parts.postgres.restart()
-            parts.kafka.pid, parts.kafka.log, parts.postgres.pid, parts.postgres.log
 
 Single parts: `Kafka()` and `Postgres(settings={"fsync": "off"})` with `start()`, `bootstrap` or `url`, and `stop()`.
 Errors are a `DeployError` with one sentence for a person: `MissingPart`, `TamperedJar`, `StartFailed`, `TokenMissing`.
-
-`SoftHsm.prepare(folder)` is a PKCS#11 token in software: `add_token(label, pin, officer_pin)`, `environment`.
 """
 
 from .environment import Parts, start_parts

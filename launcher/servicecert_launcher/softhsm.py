@@ -15,7 +15,7 @@ from pathlib import Path
 
 from .errors import DeployError, TokenMissing
 from .java import CHECKOUT, locked
-from .reports import Report, silent
+from .reports import silent
 
 CACHE = CHECKOUT / "var" / "cache" / "softhsm"
 LIBRARY = "libsofthsm2.so"
@@ -37,16 +37,14 @@ def _fetched(cache: Path) -> Path | None:
     return next(cache.glob(f"package/usr/lib/**/{LIBRARY}"), None)
 
 
-def find_library(cache: Path = CACHE, report: Report = silent) -> Path:
+def find_library(cache: Path = CACHE) -> Path:
     """Return the path of SoftHSM2's library, fetched at the first call if not installed. Raises TokenMissing."""
     library = _installed() or _fetched(cache)
     if library is None:
-        with locked(cache, report):
-            library = _fetched(cache)
-            if library is None:
-                report("fetching SoftHSM2 (10 MB of package lists, once)")
+        with locked(cache, silent):
+            if _fetched(cache) is None:
                 _fetch(cache)
-                library = _fetched(cache)
+        library = _fetched(cache)
     if library is None:
         raise TokenMissing(f"The package {PACKAGE} has no {LIBRARY}: install SoftHSM2 yourself.")
     return library
@@ -88,9 +86,9 @@ class SoftHsm:
     folder: Path
 
     @classmethod
-    def prepare(cls, folder: Path, cache: Path = CACHE, report: Report = silent) -> "SoftHsm":
+    def prepare(cls, folder: Path) -> "SoftHsm":
         """Make the folder, readable by its owner alone, without a token. Raises TokenMissing."""
-        module = find_library(cache, report)
+        module = find_library()
         (folder / "tokens").mkdir(parents=True, mode=0o700, exist_ok=True)
         settings = f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
         (folder / "softhsm2.conf").write_text(settings)

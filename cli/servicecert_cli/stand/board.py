@@ -16,7 +16,7 @@ from .worker_counts import COUNTED, OCSP
 READY = "servicecert_ready"
 PARTITIONS = "servicecert_assigned_partitions"
 HANDLED = "servicecert_events_total:handled"
-ANSWERS = "servicecert_ocsp_answers_total:"
+COUNTERS = (HANDLED, "servicecert_ocsp_answers_total:")
 MESSAGES = "kafka_consumergroup_group_sum_lag"
 SECONDS = "kafka_consumergroup_group_max_lag_seconds"
 INTENTS = "servicecert_intents"
@@ -70,29 +70,21 @@ def idle_processes(samples: Mapping[str, Samples]) -> list[str]:
 
 def rows(samples: Mapping[str, Samples], waiting: Mapping[str, Samples], restarts: Mapping[str, int]) -> list[Row]:
     """Return a row for each service, from the metrics of each process and, by service, those of the exporter."""
-    return [
-        _row(
-            service,
-            {name: each for name, each in samples.items() if service_of(name) == service},
-            waiting.get(service, {}),
-            restarts,
-        )
-        for service in COUNTED
-    ]
+    return [_row(service, samples, waiting.get(service, {}), restarts) for service in COUNTED]
 
 
 def _row(service: str, samples: Mapping[str, Samples], waiting: Samples, restarts: Mapping[str, int]) -> Row:
-    workers = list(samples.values())
+    own = {name: each for name, each in samples.items() if service_of(name) == service}
 
     def total(name: str) -> float:
-        return sum(each.get(name, 0.0) for each in workers)
+        return sum(each.get(name, 0.0) for each in own.values())
 
     return Row(
         service,
         ready=int(total(READY)),
-        workers=len(samples),
-        restarts=sum(restarts.get(name, 0) for name in samples),
-        handled=total(HANDLED) + sum(value for each in workers for name, value in each.items() if ANSWERS in name),
+        workers=len(own),
+        restarts=sum(restarts.get(name, 0) for name in own),
+        handled=sum(value for each in own.values() for name, value in each.items() if name.startswith(COUNTERS)),
         messages=waiting.get(MESSAGES, 0.0),
         oldest=waiting.get(SECONDS, 0.0),
         intents=waiting.get(INTENTS, 0.0),
