@@ -12,8 +12,7 @@ from time import perf_counter
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.e_service.publishing import E_SERVICE
-from servicecert_cli.stand.system import System, service_of
-from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_cli.stand.system import OCSP, System, service_of
 from servicecert_schemas import topics
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record, decode, to_record

@@ -17,8 +17,7 @@ import os
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 
-from servicecert_cli.stand.system import System, service_of
-from servicecert_cli.stand.worker_counts import LAG, OCSP
+from servicecert_cli.stand.system import LAG, OCSP, System, service_of
 from servicecert_schemas import topics
 from servicecert_schemas.topics import SERVICES
 

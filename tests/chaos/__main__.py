@@ -11,8 +11,7 @@ import tempfile
 from pathlib import Path
 
 from servicecert_cli.faults import user_error
-from servicecert_cli.stand.system import worker_names
-from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_cli.terminal import interruption
 from servicecert_cli.terminal.output import console
 from servicecert_launcher import start_parts

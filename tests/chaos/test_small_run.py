@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from servicecert_cli.stand.system import worker_names
-from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
 

@@ -1,7 +1,8 @@
 import re
 
+import click
 import pytest
-from servicecert_cli.stand.worker_counts import MOST, parse_counts
+from servicecert_cli.commands.up import MOST, parse_counts
 
 ONE = {"intake": 1, "issuer": 1, "revoker": 1, "notifier": 1, "ocsp": 1}
 
@@ -37,7 +38,7 @@ def test_what_is_not_named_has_one_process():
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_sentence(text, sentence):
-    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+    with pytest.raises(click.BadParameter, match=f"^{re.escape(sentence)}$"):
         parse_counts(text)
 
 

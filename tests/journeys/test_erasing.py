@@ -24,8 +24,7 @@ from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing
 from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import System
-from servicecert_cli.stand.worker_counts import LAG
+from servicecert_cli.stand.system import LAG, System
 from servicecert_launcher import Parts
 from servicecert_notifier.operator import mail_requests
 from servicecert_schemas.case import CaseState

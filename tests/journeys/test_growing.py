@@ -35,8 +35,7 @@ from servicecert_cli.e_service.application import example
 from servicecert_cli.operations import erasing
 from servicecert_cli.operations.operators import add_operator
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import System
-from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_cli.stand.system import OCSP, System
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspUnsound

@@ -35,9 +35,8 @@ from servicecert_cli.e_service.publishing import E_SERVICE, publish
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import System
+from servicecert_cli.stand.system import OCSP, System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
-from servicecert_cli.stand.worker_counts import OCSP
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound

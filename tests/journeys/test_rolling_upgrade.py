@@ -20,8 +20,7 @@ from chaos.verdict import judge
 from docs.pages import CHECKOUT
 from released import Code
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import System
-from servicecert_cli.stand.worker_counts import OCSP
+from servicecert_cli.stand.system import OCSP, System
 from servicecert_launcher import Parts
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import schema

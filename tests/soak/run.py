@@ -26,8 +26,7 @@ from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.faults import UserError
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import worker_names
-from servicecert_cli.stand.worker_counts import CANARY, LAG, OCSP
+from servicecert_cli.stand.system import CANARY, LAG, OCSP, worker_names
 from servicecert_launcher import Parts
 from servicecert_launcher.prometheus import Prometheus
 from servicecert_schemas.topics import SERVICES

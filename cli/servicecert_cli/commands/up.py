@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 from servicecert_schemas.principals import Principal
+from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
 
 from ..demo.example import MAIL_FOLDER
@@ -26,8 +27,7 @@ from ..stand.board import Rates, board, idle_processes, look, rows
 from ..stand.folders import empty_folder
 from ..stand.progress import Steps
 from ..stand.supervision import Supervisor
-from ..stand.system import System
-from ..stand.worker_counts import parse_counts
+from ..stand.system import COUNTED, OCSP, System
 from ..terminal import interruption
 from ..terminal.output import console
 from ..terminal.printing import Printer
@@ -35,19 +35,38 @@ from .options import FOLDER
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
+MOST = 16
+"""Processes of a service."""
 
 
-def _counts(_context: click.Context, _parameter: click.Parameter, text: str) -> Mapping[str, int]:
-    try:
-        return parse_counts(text)
-    except ValueError as fault:
-        raise click.BadParameter(str(fault)) from None
+def parse_counts(text: str) -> Mapping[str, int]:
+    """Return the processes by service, from `2` (of each of the four services) or `issuer=4,notifier=2`.
+
+    What is not named gets one. Raises BadParameter: one sentence.
+    """
+    if "=" not in text:
+        return {**dict.fromkeys(SERVICES, _number(text)), OCSP: 1}
+    counts: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        if name not in COUNTED:
+            raise click.BadParameter(f"{name!r} is no service: use {', '.join(COUNTED)}, as in issuer=4,notifier=2.")
+        if name in counts:
+            raise click.BadParameter(f"{name} is named twice: give it one number.")
+        counts[name] = _number(number)
+    return {**dict.fromkeys(COUNTED, 1), **counts}
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST):
+        raise click.BadParameter(f"{text!r} is no number of processes: use 1 to {MOST}, or service=number pairs.")
+    return int(text)
 
 
 @click.command()
 @click.option(
     "--workers",
-    callback=_counts,
+    callback=lambda _context, _parameter, text: parse_counts(text),
     metavar="N|SERVICE=N,…",
     default="1",
     show_default=True,

@@ -10,8 +10,7 @@ from rich.text import Text
 from servicecert_schemas.topics import SERVICES
 
 from .samples import Samples
-from .system import System, service_of
-from .worker_counts import COUNTED, OCSP
+from .system import COUNTED, OCSP, System, service_of
 
 READY = "servicecert_ready"
 PARTITIONS = "servicecert_assigned_partitions"

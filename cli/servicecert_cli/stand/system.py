@@ -46,8 +46,11 @@ from .parts import Backends, given, open_place
 from .progress import Steps
 from .samples import Samples, by_service, summed
 from .token_authority import make_token_authority
-from .worker_counts import CANARY, COUNTED, LAG, OCSP
 
+OCSP, LAG, CANARY = "ocsp", "lag", "canary"
+"""The names of the responder's process, the exporter's and the canary's."""
+COUNTED = (*SERVICES, OCSP)
+"""Of what a system may have several processes."""
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.02
 
