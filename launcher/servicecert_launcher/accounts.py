@@ -15,7 +15,6 @@ from .errors import MissingPart
 EVERYONE_READS = 0o444
 EVERYONE_ENTERS = 0o555
 
-
 Account = pwd.struct_passwd
 
 

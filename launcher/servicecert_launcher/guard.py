@@ -4,10 +4,9 @@ A launcher killed with -9 cannot clean up; a death signal set by `prctl` belongs
 the user changes; a server can leave the process group. So this small process stands between command and launcher. It
 runs from its file alone (`python -I -S guard.py`), imports only the standard library, and starts in some 15 ms.
 
-    guard.py END_SIGNAL GRACE ACCOUNT REMOVE COMMAND...
+    guard.py END_SIGNAL ACCOUNT REMOVE COMMAND...
 
-    END_SIGNAL  number of the signal that the command gets when the launcher has ended
-    GRACE       seconds until SIGKILL follows
+    END_SIGNAL  number of the signal that the command gets when the launcher has ended; SIGKILL follows after 5 s
     ACCOUNT     `uid:gid` to run the command as, or `-`
     REMOVE      a folder to remove when the launcher has ended, or `-`
 
@@ -25,6 +24,7 @@ import sys
 import time
 
 LAUNCHER = 0
+GRACE_SECONDS = 5.0
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ON_LINUX = sys.platform.startswith("linux")
@@ -108,7 +108,7 @@ def sweep() -> None:
                 os.waitpid(pid, 0)
 
 
-def watch(pid: int, end_signal: int, grace: float) -> tuple[int, bool]:
+def watch(pid: int, end_signal: int) -> tuple[int, bool]:
     """Pass signals on until the command ends. Return its exit status, and whether the launcher has ended."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -130,17 +130,17 @@ def watch(pid: int, end_signal: int, grace: float) -> tuple[int, bool]:
             send(int(order))
         orphaned = orphaned or not orders
         if (asked_to_end or orphaned) and deadline == float("inf"):
-            deadline = time.monotonic() + grace
+            deadline = time.monotonic() + GRACE_SECONDS
             send(end_signal)
             send(signal.SIGCONT)
         elif time.monotonic() >= deadline:
             send(signal.SIGKILL)
-            deadline = time.monotonic() + grace
+            deadline = time.monotonic() + GRACE_SECONDS
     return status, orphaned
 
 
 def main(arguments: list[str]) -> int:
-    end_signal, grace, account, remove, *command = arguments
+    end_signal, account, remove, *command = arguments
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     try:
         pid = spawn(command, account, int(end_signal))
@@ -148,7 +148,7 @@ def main(arguments: list[str]) -> int:
         print(f"cannot run: {error}", flush=True)
         return 127
     print(pid, flush=True)
-    status, orphaned = watch(pid, int(end_signal), float(grace))
+    status, orphaned = watch(pid, int(end_signal))
     sweep()
     if orphaned and remove != "-":
         shutil.rmtree(remove, ignore_errors=True)

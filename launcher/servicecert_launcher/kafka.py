@@ -5,7 +5,6 @@ import socket
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from .accounts import run_folder
 from .java import CACHE, class_path, command, program
@@ -100,27 +99,23 @@ def _on_one_line(pem: str) -> str:
     return pem.replace("\n", "\\n")
 
 
-def _cluster_id() -> str:
-    """Return a random id in hex: an id that begins with a hyphen is not accepted everywhere."""
-    return uuid.uuid4().hex[:22]
-
-
 @dataclass(frozen=True)
 class Node:
     """A broker's node and cluster. `controllers` are the controllers' ports by node; empty for a single node.
 
-    Each cluster has its own id, so that clients can tell a new broker from a deleted one.
+    Each cluster has its own id, so that clients can tell a new broker from a deleted one. It is in hex: one that begins
+    with a hyphen is not accepted everywhere.
     """
 
     id: int = 1
-    cluster_id: str = field(default_factory=_cluster_id)
+    cluster_id: str = field(default_factory=lambda: uuid.uuid4().hex[:22])
     controllers: Mapping[int, int] = field(default_factory=dict)
 
 
 class Kafka(Server):
     """A broker with its own address and records; both survive `kill` and `restart` until `stop`.
 
-    `cache` holds the jars. `properties` are added to its own, and may contain {host}, {port} and {controller_port}.
+    `properties` are added to its own, and may contain {host}, {port} and {controller_port}.
     `secured` has users log in and checks their rights. With a `node` it is one of several, to be started at the same
     time: it answers once most of them do. Raises MissingPart, TamperedJar, StartFailed.
     """
@@ -134,7 +129,6 @@ class Kafka(Server):
         properties: str = "",
         secured: Secured | None = None,
         node: Node | None = None,
-        cache: Path = CACHE,
         report: Report = silent,
     ) -> None:
         super().__init__(report)
@@ -142,7 +136,6 @@ class Kafka(Server):
         self._certificates_port = 0
         self._properties = PROPERTIES + (secured.properties if secured else "") + properties
         self._node = node
-        self._cache = cache.resolve()
 
     @property
     def bootstrap(self) -> str:
@@ -157,13 +150,18 @@ class Kafka(Server):
     def start(self) -> None:
         """Start a new, empty broker on free ports; return when it answers."""
         program()  # Nothing is fetched where there is none.
-        self._class_path = class_path(self._cache, self._report)
+        self._class_path = class_path(CACHE, self._report)
         self._report("starting Kafka")
         self._identity = self._node or Node()
         self._start_in(run_folder(None, "kafka"))
 
     def _prepare(self) -> None:
-        format_storage(self._home(), self._identity)
+        """Make an empty storage folder, as Kafka's StorageTool does, but a second faster."""
+        (logs := self._home() / "logs").mkdir()
+        directory, node = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), self._identity
+        logs.joinpath("meta.properties").write_text(
+            f"version=1\ncluster.id={node.cluster_id}\nnode.id={node.id}\ndirectory.id={directory}\n"
+        )
 
     def _choose_ports(self) -> None:
         node = self._identity
@@ -204,13 +202,3 @@ class Kafka(Server):
                 return len(connection.recv(4)) == 4
         except OSError:
             return False
-
-
-def format_storage(folder: Path, node: Node) -> None:
-    """Make an empty storage folder, as Kafka's StorageTool does, but a second faster."""
-    logs = folder / "logs"
-    logs.mkdir()
-    directory = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    logs.joinpath("meta.properties").write_text(
-        f"version=1\ncluster.id={node.cluster_id}\nnode.id={node.id}\ndirectory.id={directory}\n"
-    )

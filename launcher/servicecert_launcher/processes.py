@@ -24,7 +24,7 @@ class Child:
     """One running command, watched by `guard.py`.
 
     The command's output is appended to `log`, a file of this user alone. When this process ends, the command gets
-    `end_signal`, then SIGKILL after `grace` seconds, and the folder `remove` is deleted. `environment` is the command's
+    `end_signal`, then SIGKILL after 5 seconds, and the folder `remove` is deleted. `environment` is the command's
     whole environment; None is that of this process. Raises StartFailed if the command cannot be run.
     """
 
@@ -37,13 +37,12 @@ class Child:
         folder: Path | None = None,
         account: Account | None = None,
         end_signal: signal.Signals = signal.SIGKILL,
-        grace: float = 5.0,
         remove: Path | None = None,
     ) -> None:
         self.name = Path(command[0]).name
         self.log = log
         user = "-" if account is None else f"{account.pw_uid}:{account.pw_gid}"
-        options = [str(int(end_signal)), str(grace), user, str(remove or "-")]
+        options = [str(int(end_signal)), user, str(remove or "-")]
         log.touch(mode=0o600)
         with log.open("ab") as output:
             self._guard = subprocess.Popen(

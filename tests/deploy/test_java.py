@@ -76,8 +76,9 @@ def test_a_platform_without_the_wheels_is_a_sentence(
     package: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, package, None)
+    monkeypatch.setattr("servicecert_launcher.kafka.CACHE", cache)
     with pytest.raises(MissingPart, match="KAFKA_BOOTSTRAP_SERVERS"):
-        Kafka(cache=cache).start()
+        Kafka().start()
 
 
 def test_the_list_is_in_the_checkout() -> None:
