@@ -1,6 +1,6 @@
 """Makes Grafana's JSON of the dashboards, with Grafana's own builders."""
 
-from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, table, timeseries
@@ -9,13 +9,11 @@ from grafana_foundation_sdk.models import common as options
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from .panel import Dashboard, Panel, Row, Stat, States, Table
+from .panel import Dashboard, Panel, Stat, States, Table
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 SOURCE = models.DataSourceRef(type_val="prometheus", uid="prometheus")
 """The data source of deploy/grafana/provisioning."""
-COLUMNS = 24
-"""The width of Grafana's grid."""
 _TAG = "servicecert"
 
 _Builder = timeseries.Panel | stat.Panel | statetimeline.Panel | table.Panel
@@ -45,27 +43,13 @@ def _json(content: Dashboard) -> str:
     )
     if content.services:
         builder.with_variable(_variable(content.services))
-    for number, (element, place) in enumerate(_placed(content.rows), 1):
-        if isinstance(element, Row):
-            builder.with_row(dashboard.Row(element.title).id(number).grid_pos(place))
-        else:
-            builder.with_panel(_panel(element).id(number).grid_pos(place))
-    return JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False).encode(builder.build()) + "\n"
-
-
-def _placed(rows: Iterable[Row]) -> Iterator[tuple[Row | Panel, models.GridPos]]:
-    """Yield each heading and panel with its place: from left to right, and on a new line where none is left."""
-    top = 0
-    for row in rows:
-        yield row, models.GridPos(1, COLUMNS, 0, top)
-        top, left, tallest = top + 1, 0, 0
+    numbers = count(1)
+    for row in content.rows:
+        builder.with_row(dashboard.Row(row.title).id(next(numbers)))
         for panel in row.panels:
             width, height = panel.width or row.width, panel.height or row.height
-            if left + width > COLUMNS:
-                top, left, tallest = top + tallest, 0, 0
-            yield panel, models.GridPos(height, width, left, top)
-            left, tallest = left + width, max(tallest, height)
-        top += tallest
+            builder.with_panel(_panel(panel).id(next(numbers)).span(width).height(height))
+    return JSONEncoder(indent=2, sort_keys=True, ensure_ascii=False).encode(builder.build()) + "\n"
 
 
 def _variable(services: tuple[str, ...]) -> dashboard.CustomVariable:
