@@ -179,9 +179,9 @@ def metrics() -> object:
 
 def condition(name: str, metric: str, value: str) -> object:
     """Return the rule of a condition, and what the doctor finds where a figure of intake has a value."""
-    from servicecert_cli.watching.doctor.catalogue import CATALOGUE, LOOKS
     from servicecert_cli.watching.doctor.domain.check import result
     from servicecert_cli.watching.doctor.domain.figures import Sample
+    from servicecert_cli.watching.doctor.examine import CATALOGUE, LOOKS
 
     check = result(CATALOGUE[name], LOOKS[name].judge([Sample(metric, {"service": "intake"}, float(value))]))
     return CATALOGUE[name].rule, (check.severity, check.finding, check.remedy)

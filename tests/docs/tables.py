@@ -31,7 +31,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS
-from servicecert_cli.watching.doctor.catalogue import CATALOGUE as CHECKS
+from servicecert_cli.watching.doctor.examine import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS

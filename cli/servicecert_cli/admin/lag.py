@@ -48,11 +48,15 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group at one moment: its running members, and the lag of each partition it owes."""
+    """A consumer group at one moment: its running members, and the lag of each partition it owes.
+
+    `lost` has how many records of a partition were deleted before they were handled.
+    """
 
     name: str
     members: Sequence[GroupMember]
     lags: Sequence[PartitionLag]
+    lost: Mapping[TopicPartition, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +128,9 @@ class LagMeter:
         every = {place for each in positions.values() for place in each.items()}
         await self._remember({(each, offset) for each, offset in every if offset < ends[each]})
 
-        def lags(name: str) -> list[PartitionLag]:
+        def of(name: str) -> Group:
             owners = {partition: member.client_id for member in members[name] for partition in member.partitions}
-            return [
+            lags = [
                 PartitionLag(
                     name.removeprefix(self._prefix) if name in owed else name,
                     each.topic,
@@ -139,9 +143,11 @@ class LagMeter:
                 )
                 for each, offset in positions[name].items()
             ]
+            lost = {each: at - committed[name].get(each, at) for each, at in positions[name].items()}
+            return Group(name, members[name], lags, {each: records for each, records in lost.items() if records})
 
         return Look(
-            [Group(name, members[name], lags(name)) for name in positions],
+            [of(name) for name in positions],
             len((await self._admin.describe_cluster())["brokers"]),
             first,
             ends,

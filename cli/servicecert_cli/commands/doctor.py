@@ -9,9 +9,8 @@ import click
 from ..terminal import interruption
 from ..terminal.output import as_json, escaped, print_json
 from ..watching.conditions import CONDITIONS, Severity
-from ..watching.doctor.catalogue import CATALOGUE
 from ..watching.doctor.domain.check import Check, exit_code
-from ..watching.doctor.examine import examine
+from ..watching.doctor.examine import CATALOGUE, examine
 from ..watching.settings import CanarySettings, LagSettings
 
 COLOURS = {

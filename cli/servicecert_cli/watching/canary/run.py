@@ -29,8 +29,9 @@ from servicecert_worker.core.signatures import Verifier
 
 from ...connections import kafka
 from ...e_service.publishing import publish
+from ..network import Unanswered, fetch, session
 from ..settings import CanarySettings
-from . import customer, network
+from . import customer
 from .customer import CANARY, TYPE
 from .domain import certificate, status, views
 from .domain.certificate import Certified, Wanted
@@ -46,6 +47,7 @@ _LOOK_BACK = timedelta(days=7)
 """Cases that were left longer ago have a certificate that has expired."""
 _PAUSE_SECONDS = 0.5
 _END_SECONDS = 4.0
+_ANSWER_SECONDS = 30.0
 _NONCE_OCTETS = 32
 
 
@@ -122,7 +124,7 @@ class Run:
 
     async def _stages(self) -> AsyncGenerator[str, None]:
         """Yield a sentence for each stage that is passed, in the order of the stages."""
-        async with self._feed.reading(self._means.clock()), network.session() as session:
+        async with self._feed.reading(self._means.clock()), session(_ANSWER_SECONDS) as web:
             yield await self._open_account()
             self.case_id = new_case_id()
             self._means.own.add(self.case_id)
@@ -134,16 +136,16 @@ class Run:
             certified = await self._certified(wanted)
             yield f"{certified.issuer.id} issued the certificate {certified.serial:x}, which is right"
             yield await self._mailed(MailKind.CERTIFICATE_ISSUED)
-            yield await self._answered(session, certified, OCSPCertStatus.GOOD)
-            yield await self._listed(session, certified, wanted=False)
+            yield await self._answered(web, certified, OCSPCertStatus.GOOD)
+            yield await self._listed(web, certified, wanted=False)
             request = customer.revocation(self.case_id, f"{certified.serial:x}")
             await self._publish(request)
             self._is_revocation_asked = True
             yield f"the request {request.request_id} is published"
             await self._until_view(lambda view: views.revoked(view, request.request_id))
             yield "the case is revoked"
-            yield await self._listed(session, certified, wanted=True)
-            yield await self._answered(session, certified, OCSPCertStatus.REVOKED)
+            yield await self._listed(web, certified, wanted=True)
+            yield await self._answered(web, certified, OCSPCertStatus.REVOKED)
             yield await self._mailed(MailKind.CERTIFICATE_REVOKED)
 
     async def _open_account(self) -> str:
@@ -176,23 +178,29 @@ class Run:
         await self._until_view(lambda view: views.mailed(view, kind))
         return f"the mail {kind} is handed over"
 
-    async def _answered(self, session: ClientSession, certified: Certified, wanted: OCSPCertStatus) -> str:
+    async def _answered(self, web: ClientSession, certified: Certified, wanted: OCSPCertStatus) -> str:
         async def look() -> None:
             query = OcspQuery(certified.issuer, certified.serial, secrets.token_bytes(_NONCE_OCTETS))
-            answer = await network.ask_ocsp(session, certified.ocsp_url, query.request())
+            answer = await self._fetched(web, "OCSP", certified.ocsp_url, query.request())
             status.answered(query, answer, wanted, self._means.clock())
 
         await self._until(look, _PAUSE_SECONDS)
         return f"{certified.ocsp_url} says {wanted.name.lower()}"
 
-    async def _listed(self, session: ClientSession, certified: Certified, *, wanted: bool) -> str:
+    async def _listed(self, web: ClientSession, certified: Certified, *, wanted: bool) -> str:
         async def look() -> None:
-            content = await network.fetch_crl(session, certified.crl_url)
+            content = await self._fetched(web, "the CRL", certified.crl_url)
             await asyncio.to_thread(status.listed, content, certified, self._means.clock(), wanted=wanted)
 
         await self._until(look, _PAUSE_SECONDS)
         said = "lists the certificate" if wanted else "is valid and does not list the certificate"
         return f"{certified.crl_url} {said}"
+
+    async def _fetched(self, web: ClientSession, what: str, url: str, query: bytes | None = None) -> bytes:
+        try:
+            return await fetch(web, url, query)
+        except Unanswered as fault:
+            raise NotYet(f"{what} at {url} {fault}: see what serves it") from None
 
     async def _until_view(self, judge: Callable[[CaseChanged], T]) -> T:
         """Read on until the application is accepted, and the verdict on the case's view is no longer NotYet."""

@@ -1,7 +1,12 @@
-"""Looks at conditions, all at the same time. Each stands alone: one that fails, or takes too long, hides no other."""
+"""The conditions that the doctor looks at, all at the same time.
+
+Each look stands alone: one that fails, or takes too long, hides no other.
+"""
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import aclosing
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -13,12 +18,28 @@ from aiokafka.errors import (
 from pydantic_settings import BaseSettings
 from servicecert_worker.core.faults import error_summary, is_transient, operator_message
 
-from ..conditions import Severity
-from .catalogue import CATALOGUE, CAUSES, LOOKS
-from .domain.check import Check, Finding, first_things_first, result, skipped
-from .facts.database import READER, MayNotRead
-from .sources import Away, Look, Skip, Sources
+from ..conditions import CONDITIONS, Severity
+from .domain.check import Check, Finding, first_things_first, result, unknown
+from .facts import authority, books, database, figures, groups, kafka, machine, mail, web
+from .facts.database import READER
+from .sources import CORRECT, Look, Sources, Stopped, elsewhere
 
+_ALL = (figures, kafka, groups, database, books, authority, web, mail, machine)
+LOOKS: dict[str, Look[Any]] = {name: look for module in _ALL for name, look in module.LOOKS.items()}
+
+CATALOGUE = MappingProxyType({name: condition for name, condition in CONDITIONS.items() if name in LOOKS})
+"""The conditions that the doctor looks at by name, in the order in which they are shown."""
+
+_LATE = frozenset(
+    {"LagHigh", "DeadlinesLate", "IntentsStuck", "OutboxStuck", "AuditUnsigned", "MailsWait"}
+    | {"RevocationSlow", "RevocationNear", "RevocationLate", "DeliveryNear", "DeliveryLate", "LapseLate"}
+)
+_DECIDED = frozenset({"ServiceDown", "PartitionsUnread", "Owners", "Parked", "IssuingStopped", "Ocsp"})
+CAUSES = MappingProxyType({"Fence": _LATE | _DECIDED, "TableLocked": _LATE})
+"""What has to be mended first, and the conditions that then have no remedy of their own.
+
+On a restored database no worker may start, and what its tables say is not to be acted on.
+"""
 SECONDS = 8.0
 """After this time what is not done is unknown."""
 _REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
@@ -32,7 +53,7 @@ async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSetti
     that finds what has to be mended first.
     """
     chosen = [name for name in CATALOGUE if not names or name in names]
-    async with Sources(settings) as sources:
+    async with aclosing(Sources(settings)) as sources:
         until = asyncio.get_running_loop().time() + SECONDS
         made = await _made(sources, chosen, until)
         causes = {cause for _, cause in made.values() if cause is not None} - made.keys()
@@ -46,47 +67,37 @@ async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSetti
 
 async def _made(sources: Sources, names: Collection[str], until: float) -> dict[str, tuple[Check, str | None]]:
     """Return each check, and the name of another one that says why it could not be made."""
-    found = await asyncio.gather(*(_one(sources, LOOKS[name], until) for name in names))
+    found = await asyncio.gather(*(_one(sources, name, until) for name in names))
     return {name: (result(CATALOGUE[name], each), cause) for name, (each, cause) in zip(names, found, strict=True)}
 
 
-async def _one(sources: Sources, look: Look[Any], until: float) -> tuple[Finding, str | None]:
+async def _one(sources: Sources, name: str, until: float) -> tuple[Finding, str | None]:
+    look = LOOKS[name]
     try:
         async with asyncio.timeout_at(until):
-            return await look(sources), None
+            return look.judge(await look.ask(sources)), None
     except asyncpg.LockNotAvailableError:
-        return _away("TableLocked"), "TableLocked"
-    except Away as away:
-        return _away(away.check), away.check
+        stopped = elsewhere("TableLocked")
+    except Stopped as itself:
+        stopped = itself
     except Exception as error:
         return _finding(error), None
-
-
-def _away(check: str) -> Finding:
-    return skipped(f"Not possible: see `{check}`.")
+    if stopped.check is None or stopped.check == name:
+        return stopped.finding, None
+    return elsewhere(stopped.check).finding, stopped.check
 
 
 def _finding(error: Exception) -> Finding:
     match error:
-        case Skip():
-            return skipped(str(error), error.remedy)
-        case MayNotRead():
-            return _unknown(str(error), READER)
         case asyncpg.InsufficientPrivilegeError():
-            return _unknown("DATABASE_URL's role may not ask that.", READER)
+            return unknown("DATABASE_URL's role may not ask that.", READER)
         case TimeoutError():
-            return _unknown("No answer in time.", f"The doctor waits {SECONDS:.0f} s for everything: look at the load.")
+            return unknown("No answer in time.", f"The doctor waits {SECONDS:.0f} s for everything: look at the load.")
         case _ if isinstance(error, _REFUSED):
-            return _unknown(
-                "Kafka does not tell this user.", "Use the rights of `operator`: `servicecert topics acls`."
-            )
+            return unknown("Kafka does not tell this user.", "Use the rights of `operator`: `servicecert topics acls`.")
         case _ if (expected := operator_message(error)) is not None:
-            return _unknown(expected[0], "Correct it, then look again.")
+            return unknown(expected[0], CORRECT)
         case _ if is_transient(error):
-            return _unknown(f"The server stopped answering ({type(error).__name__}).", "Look again.")
+            return unknown(f"The server stopped answering ({type(error).__name__}).", "Look again.")
         case _:
-            return _unknown(f"The check failed: {error_summary(error)}.", "Report this to the developers.")
-
-
-def _unknown(text: str, remedy: str) -> Finding:
-    return Finding(Severity.UNKNOWN, text, remedy)
+            return unknown(f"The check failed: {error_summary(error)}.", "Report this to the developers.")

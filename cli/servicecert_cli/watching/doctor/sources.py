@@ -3,14 +3,12 @@
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from functools import partial, wraps
-from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from functools import wraps
+from typing import Any, Generic, TypeAlias, TypeVar
 
-import aiohttp
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -24,40 +22,39 @@ from servicecert_worker.storage import database
 from ...connections import kafka
 from ...connections.addresses import cluster, database_url
 from ...faults import UserError
-from .domain.check import Finding, fault
+from .domain.check import Finding, fault, skipped, unknown
 
 T = TypeVar("T")
 Reached: TypeAlias = tuple[str, float]
 """Where a server answered, and after how many seconds."""
 
+ANSWER_SECONDS = 6.0
+CORRECT = "Correct it, then look again."
 _OPEN_SECONDS = 4.0
 _CLOSE_SECONDS = 1.5
-_ANSWER_SECONDS = 6.0
 _CONNECTIONS = 3
 
 
-class Skip(Exception):
-    """A check cannot be made here, which is no fault. The message says why, `remedy` which setting is missing."""
+class Stopped(Exception):
+    """What a check asks has a finding by itself, so that nothing is judged.
 
-    def __init__(self, text: str, remedy: str = "") -> None:
-        super().__init__(text)
-        self.remedy = remedy
+    `check` names the one that reports it, where others cannot be made because of it.
+    """
 
-
-class Wrong(Exception):
-    """What a check asks says itself what is wrong: `finding`."""
-
-    def __init__(self, finding: Finding) -> None:
+    def __init__(self, finding: Finding, check: str | None = None) -> None:
         super().__init__(finding.text)
         self.finding = finding
-
-
-class Away(Exception):
-    """A check cannot be made because of a fault that another check reports: the one that is named `check`."""
-
-    def __init__(self, check: str) -> None:
-        super().__init__(check)
         self.check = check
+
+
+def skip(text: str, remedy: str = "") -> Stopped:
+    """Return that a check cannot be made here, which is no fault, and in `remedy` which setting is missing."""
+    return Stopped(skipped(text, remedy))
+
+
+def elsewhere(check: str) -> Stopped:
+    """Return that a check cannot be made because of a fault that another one reports."""
+    return Stopped(skipped(f"Not possible: see `{check}`."), check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,25 +72,21 @@ Ask = Callable[["Sources"], Coroutine[Any, Any, T]]
 class Sources:
     """The servers, each opened once. Facts that several checks need are asked once, see `shared`.
 
-    `settings` are those of the processes beside the services.
+    `settings` are those of the processes beside the services. What `stack` has is closed in the end.
     """
 
     def __init__(self, settings: Sequence[type[BaseSettings]] = ()) -> None:
         self.settings = settings
+        self.stack = AsyncExitStack()
         self._tasks: dict[object, asyncio.Task[Any]] = {}
-        self._stack = AsyncExitStack()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def aclose(self) -> None:
+        """End what is still asked, and close everything."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         with suppress(TimeoutError):
-            await with_timeout(_CLOSE_SECONDS, self._stack.aclose())
+            await with_timeout(_CLOSE_SECONDS, self.stack.aclose())
 
     async def once(self, ask: Ask[T]) -> T:
         """Return what `ask` returned or raise what it raised, at its first call."""
@@ -103,30 +96,16 @@ class Sources:
         return result
 
     async def kafka(self) -> Kafka:
-        """Return the clients of Kafka. Raises Away."""
-        return await self._opened(_open_kafka, "KafkaDown")
+        """Return the clients of Kafka."""
+        return (await self.once(_open_kafka))[0]
 
     async def database(self) -> "asyncpg.Pool[Any]":
-        """Return connections to PostgreSQL that change nothing. Raises Away."""
-        return await self._opened(_open_database, "DatabaseDown")
+        """Return connections to PostgreSQL that change nothing."""
+        return (await self.once(_open_database))[0]
 
     async def timed(self) -> None:
         """Return when both servers have answered, or have not in time."""
         await asyncio.gather(self.once(_open_kafka), self.once(_open_database), return_exceptions=True)
-
-    async def web(self) -> aiohttp.ClientSession:
-        """Return what asks web servers."""
-        return await self.once(_open_web)
-
-    async def _opened(self, open_: "Ask[tuple[T, Reached]]", check: str) -> T:
-        try:
-            return (await self.once(open_))[0]
-        except (UserError, Wrong):
-            raise Away(check) from None
-
-    def keep(self, close: Callable[[], Awaitable[object]]) -> None:
-        """Call this when all is done."""
-        self._stack.push_async_callback(close)
 
 
 def shared(ask: Ask[T]) -> Ask[T]:
@@ -141,82 +120,65 @@ def shared(ask: Ask[T]) -> Ask[T]:
 
 @dataclass(frozen=True, slots=True)
 class Look(Generic[T]):
-    """How the doctor sees a condition: what it asks, and how it judges the answer."""
+    """How the doctor sees a condition: what it asks, which may raise Stopped, and how it judges the answer."""
 
     ask: Ask[T]
     judge: Callable[[T], Finding]
 
-    async def __call__(self, sources: Sources) -> Finding:
-        """Raises Skip, Away, and what the servers' clients raise."""
-        try:
-            return self.judge(await self.ask(sources))
-        except Wrong as wrong:
-            return wrong.finding
-
 
 def setting(name: str) -> str:
-    """Return an environment variable. Raises Skip."""
+    """Return an environment variable. Raises Stopped where it is not set."""
     if value := os.environ.get(name, ""):
         return value
-    raise Skip(f"{name} is not set.", f"Set {name} to check it.")
+    raise skip(f"{name} is not set.", f"Set {name} to check it.")
 
 
 async def kafka_reached(sources: Sources) -> Reached:
-    """Return how Kafka answered. Raises Wrong, UserError."""
+    """Return how Kafka answered."""
     return (await sources.once(_open_kafka))[1]
 
 
 async def database_reached(sources: Sources) -> Reached:
-    """Return how PostgreSQL answered. Raises Wrong, UserError."""
+    """Return how PostgreSQL answered."""
     return (await sources.once(_open_database))[1]
 
 
 async def _open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
-    target = cluster()
-    admin = AIOKafkaAdminClient(**target.client, request_timeout_ms=int(_ANSWER_SECONDS * 1000))
-    reader = AIOKafkaConsumer(
-        **target.client, enable_auto_commit=False, request_timeout_ms=int(_ANSWER_SECONDS * 1000), fetch_max_wait_ms=100
-    )
-    for client in (admin, reader):
-        sources.keep(partial(stop, client))
+    options = {"request_timeout_ms": int(ANSWER_SECONDS * 1000)}
     before = time.perf_counter()
     try:
+        target = cluster()
+        admin = AIOKafkaAdminClient(**target.client, **options)
+        reader = AIOKafkaConsumer(**target.client, **options, enable_auto_commit=False, fetch_max_wait_ms=100)
+        for client in (admin, reader):
+            sources.stack.push_async_callback(stop, client)
         await with_timeout(_OPEN_SECONDS, admin.start())
         seconds = time.perf_counter() - before
         await with_timeout(_OPEN_SECONDS, reader.start())
+    except UserError as unset:
+        raise Stopped(unknown(str(unset), CORRECT), "KafkaDown") from None
     except (KafkaError, OSError, TimeoutError):
-        raise Wrong(fault(str(kafka.unanswered(target)))) from None
+        raise Stopped(fault(str(kafka.unanswered(target))), "KafkaDown") from None
     return Kafka(target, admin, reader), (target.bootstrap, seconds)
 
 
 async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]:
-    url = database_url()
     # Not the services' own settings, since the server's are checked.
     settings = {
         "application_name": "servicecert-doctor",
-        "statement_timeout": f"{_ANSWER_SECONDS:.0f}s",
+        "statement_timeout": f"{ANSWER_SECONDS:.0f}s",
         "lock_timeout": "1s",
         "default_transaction_read_only": "on",
     }
     before = time.perf_counter()
     try:
+        url = database_url()
         pool = await asyncpg.create_pool(
             url, min_size=1, max_size=_CONNECTIONS, timeout=_OPEN_SECONDS, server_settings=settings
         )
+    except UserError as unset:
+        raise Stopped(unknown(str(unset), CORRECT), "DatabaseDown") from None
     except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
-        raise Wrong(fault(str(database.database_refused(url, str(refused))))) from None
-    sources.keep(_terminating(pool))
+        raise Stopped(fault(str(database.database_refused(url, str(refused)))), "DatabaseDown") from None
+    sources.stack.callback(pool.terminate)
     return pool, (url.rpartition("@")[2].partition("?")[0], time.perf_counter() - before)
-
-
-def _terminating(pool: "asyncpg.Pool[Any]") -> Callable[[], Awaitable[None]]:
-    async def terminate() -> None:
-        pool.terminate()
-
-    return terminate
-
-
-async def _open_web(sources: Sources) -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ANSWER_SECONDS))
-    sources.keep(session.close)
-    return session

@@ -275,3 +275,9 @@ def packages_are_missing_and_old(it, patch, _) -> Iterator[None]:
 def a_check_has_a_defect(it, patch, _) -> Iterator[None]:
     patch.setattr(machine.metadata, "requires", lambda name: 1 // 0)
     yield
+
+
+@breaks("Europe/Helsinki does not load (ZoneInfoNotFoundError).", TimeZone=CRITICAL)
+def the_time_of_finland_is_unknown(it, patch, _) -> Iterator[None]:
+    patch.setattr(machine, "_ZONE", "Europe/Nowhere")
+    yield

@@ -1,8 +1,8 @@
 """What the tests of judgements share."""
 
 from servicecert_cli.watching.conditions import Severity
-from servicecert_cli.watching.doctor.catalogue import CATALOGUE, LOOKS
 from servicecert_cli.watching.doctor.domain.check import result
+from servicecert_cli.watching.doctor.examine import CATALOGUE, LOOKS
 
 OK, SKIPPED, UNKNOWN, WARNING, CRITICAL = Severity
 

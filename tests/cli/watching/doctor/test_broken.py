@@ -15,9 +15,8 @@ from cli.watching.doctor.installation import Installation
 from databases import new_database
 from servicecert_cli.connections import kafka
 from servicecert_cli.watching.conditions import Severity
-from servicecert_cli.watching.doctor.catalogue import CATALOGUE
 from servicecert_cli.watching.doctor.domain.check import Check
-from servicecert_cli.watching.doctor.examine import examine
+from servicecert_cli.watching.doctor.examine import CATALOGUE, examine
 from servicecert_cli.watching.doctor.facts import figures
 from servicecert_launcher import Parts
 from servicecert_worker.kafka.cluster import Cluster

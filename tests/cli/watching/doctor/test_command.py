@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from cli.watching.doctor.installation import MIGRATIONS
 from commandline import read_json
-from servicecert_cli.watching.doctor.catalogue import CATALOGUE
+from servicecert_cli.watching.doctor.examine import CATALOGUE
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database, schema
 

@@ -46,8 +46,8 @@ def test_settings_and_what_is_tolerated():
     holds(judged("Insecure", ("", False)), OK)
     holds(judged("Insecure", ("", True)), WARNING, "in the clear")
     holds(judged("Insecure", ("broker", False)), WARNING, "SERVICECERT_INSECURE=broker")
-    holds(judged("Trials", {}), OK)
-    holds(judged("Trials", {"SERVICECERT_CLOCK_AHEAD": "P1D"}), CRITICAL, "SERVICECERT_CLOCK_AHEAD=P1D is set.")
+    holds(judged("Trials", []), OK)
+    holds(judged("Trials", ["SERVICECERT_CLOCK_AHEAD=P1D"]), CRITICAL, "SERVICECERT_CLOCK_AHEAD=P1D is set.")
 
 
 def test_files_of_secrets_and_public_keys():
@@ -68,7 +68,6 @@ def test_files_of_secrets_and_public_keys():
         ({"release": None}, OK, "do not tell"),
         ({"release": "2023d"}, WARNING, "2023d"),
         ({"summer": 2.0}, WARNING, "UTC+2 in July"),
-        ({"fault": "ZoneInfoNotFoundError"}, CRITICAL, "does not load"),
     ],
 )
 def test_the_time_of_finland(changes, severity, words):

@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
 from servicecert_cli.watching.doctor.domain.check import first_things_first
-from servicecert_cli.watching.doctor.domain.database import (
-    Connections,
-    Migrations,
-)
+from servicecert_cli.watching.doctor.domain.database import Connections
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.core.unknown import Unknown
+from servicecert_worker.storage.schema import Difference
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])
 def test_the_release_of_postgresql(version, severity):
-    holds(judged("DatabaseVersion", version), severity, f"PostgreSQL {version}")
+    holds(judged("DatabaseVersion", {"version": version}), severity, f"PostgreSQL {version}")
 
 
 def test_the_connection_is_private():
@@ -27,8 +25,8 @@ def test_the_connection_is_private():
 
 
 def test_the_table_of_locks():
-    holds(judged("Locks", 256), OK)
-    holds(judged("Locks", 255), WARNING, "255")
+    holds(judged("Locks", {"locks": 256}), OK)
+    holds(judged("Locks", {"locks": 255}), WARNING, "255")
 
 
 @pytest.mark.parametrize(
@@ -100,19 +98,23 @@ def test_a_disk_of_no_size():
     holds(judged("DatabaseDisk", ("/data", 0, 0)), CRITICAL)
 
 
+def differs(missing="", unknown="", *, unusable=False):
+    return Difference(frozenset(missing), frozenset(unknown), unusable)
+
+
 @pytest.mark.parametrize(
     ("schema", "severity", "words"),
     [
-        (Migrations("issuer", True), OK, "All are applied."),
-        (Migrations("issuer", False, 9), CRITICAL, "No schema: issuer."),
-        (Migrations("issuer", True, 2), CRITICAL, "issuer lacks 2."),
-        (Migrations("issuer", True, 2, 1), CRITICAL, "issuer lacks 2."),
-        (Migrations("issuer", True, 0, 1), WARNING, "Of a newer version: issuer (1)."),
-        (Migrations("issuer", True, 0, 1, True), CRITICAL, "A newer version took away what this one uses: issuer."),
+        (differs(), OK, "All are applied."),
+        (None, CRITICAL, "No schema: issuer."),
+        (differs("ab"), CRITICAL, "issuer lacks 2."),
+        (differs("ab", "c"), CRITICAL, "issuer lacks 2."),
+        (differs("", "c"), WARNING, "Of a newer version: issuer (1)."),
+        (differs("", "c", unusable=True), CRITICAL, "A newer version took away what this one uses: issuer."),
     ],
 )
 def test_migrations(schema, severity, words):
-    holds(judged("Migrations", [Migrations("intake", True), schema]), severity, words)
+    holds(judged("Migrations", {"intake": differs(), "issuer": schema}), severity, words)
 
 
 def test_roles():
@@ -134,7 +136,7 @@ def test_locks_on_tables():
 
 def test_what_has_to_be_mended_first_is_the_only_remedy():
     fenced = judged("Fence", [("intake", [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)])])
-    restart, well = judged("Vacuum", (False, (), 1)), judged("Locks", 256)
+    restart, well = judged("Vacuum", (False, (), 1)), judged("Locks", {"locks": 256})
     causes = {"Fence": {"Vacuum", "Locks"}}
     assert first_things_first([fenced, restart, well], causes) == [
         fenced,

@@ -15,9 +15,8 @@ from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.system import System
 from servicecert_cli.terminal.printing import Printer
 from servicecert_cli.watching.conditions import Severity
-from servicecert_cli.watching.doctor.catalogue import CATALOGUE
 from servicecert_cli.watching.doctor.domain.check import Check
-from servicecert_cli.watching.doctor.examine import examine
+from servicecert_cli.watching.doctor.examine import CATALOGUE, examine
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from .check import Finding, critical, fault, listed, ok, warning, worst
+from .check import Finding, critical, listed, warning, worst
 
 WARN, CRITICAL = timedelta(days=180), timedelta(days=30)
 """Of a certificate's validity that is left: a new generation is planned for months."""
@@ -36,8 +36,3 @@ def check_ca_profiles(facts: tuple[Mapping[str, timedelta], Sequence[str]]) -> F
         if room < WARN
     ]
     return worst(findings, f"All {len(rooms)} types of certificates end before their CA.")
-
-
-def check_trial_ca(trials: Sequence[str]) -> Finding:
-    """Judge the production CAs that are for trials."""
-    return fault(f"For trials: {listed(trials)}.") if trials else ok("None is for trials.")

@@ -76,6 +76,16 @@ def skipped(text: str, remedy: str = "") -> Finding:
     return Finding(Severity.SKIPPED, text, remedy)
 
 
+def unknown(text: str, remedy: str) -> Finding:
+    """Return that nobody could look."""
+    return Finding(Severity.UNKNOWN, text, remedy)
+
+
+def naming(says: str, well: str, wrong: Sequence[str], separator: str = ", ") -> Finding:
+    """Return a fault that says what is wrong in place of {}, or that all is well."""
+    return fault(says.format(listed(wrong, separator))) if wrong else ok(well)
+
+
 def graded(value: float, warn_at: float, critical_at: float, text: str, remedy: str = "") -> Finding:
     """Return how bad a value is that is the worse the larger it is."""
     if value < warn_at:

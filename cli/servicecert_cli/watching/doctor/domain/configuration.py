@@ -7,43 +7,46 @@ from difflib import get_close_matches
 
 from servicecert_schemas.topics import SERVICES
 
-from .check import Finding, critical, fault, listed, ok, skipped, warning
+from .check import Finding, critical, fault, naming, ok, skipped, warning
 
 OURS = ("SERVICECERT_", "SMTP_")
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 OLD_ZONES_YEARS = 2
+OLD_LIST_DAYS = 90
 ENDS_SOON = timedelta(days=30)
 _NO_TIME = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class TimeZones:
-    """Europe/Helsinki's hours from UTC in January and July; `release` of the data as 2026a; why it does not load."""
+    """Europe/Helsinki's hours from UTC in January and July; `release` of the data as 2026a."""
 
     winter: float
     summer: float
     release: str | None
     today: date
-    fault: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LostKeys:
+    """A list of lost keys: its file, how many keys it holds, and its age in days."""
+
+    name: str
+    keys: int
+    days: float
 
 
 def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding:
     """Judge the names of the variables that are set, and those that some part of the system reads."""
     given, known = variables
-    unknown = sorted(name for name in given if name.startswith(OURS) and name not in known)
-    if unknown:
-        return fault(f"Nothing reads {listed([_suggested(name, known) for name in unknown])}.")
-    return ok(f"{sum(name.startswith(OURS) for name in given)} are set, all known.")
+    ours = sorted(name for name in given if name.startswith(OURS))
+    unknown = [_suggested(name, known) for name in ours if name not in known]
+    return naming("Nothing reads {}.", f"{len(ours)} are set, all known.", unknown)
 
 
 def _suggested(name: str, known: Collection[str]) -> str:
     close = get_close_matches(name, sorted(known), 1, 0.8)
     return f"{name} ({close[0]}?)" if close else name
-
-
-def check_settings(faults: Sequence[str]) -> Finding:
-    """Judge the faults, each with its variable's name and without its value."""
-    return fault(f"{listed(faults, '; ')}.") if faults else ok("All are.")
 
 
 def check_insecure(facts: tuple[str, bool]) -> Finding:
@@ -56,18 +59,10 @@ def check_insecure(facts: tuple[str, bool]) -> Finding:
     return ok("Nothing is.")
 
 
-def check_trials(given: Mapping[str, str]) -> Finding:
-    """Judge the variables for trials that are set."""
-    text = ", ".join(f"{name}={value}" for name, value in given.items())
-    return fault(f"{text} is set.") if given else ok("None is.")
-
-
 def check_secret_files(facts: tuple[int, Sequence[str]]) -> Finding:
     """Judge how many files settings name, and the faults, each with its variable's name."""
     number, faults = facts
-    if faults:
-        return fault(f"{listed(faults, '; ')}.")
-    return ok(f"{number} looked at.") if number else skipped("No setting names such a file.")
+    return naming("{}.", f"{number} looked at.", faults, "; ") if number else skipped("No setting names such a file.")
 
 
 def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
@@ -81,16 +76,13 @@ def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
 
 
 def check_time_zone(zones: TimeZones) -> Finding:
-    if zones.fault is not None:
-        return critical(f"Europe/Helsinki does not load ({zones.fault}).")
     if (zones.winter, zones.summer) != (2.0, 3.0):
         # As the law is today; where Finland gives up summer time, the rules of days change too.
         return warning(f"Helsinki is at UTC+{zones.winter:g} in January, UTC+{zones.summer:g} in July.")
     if zones.release is None:
         return ok("Europe/Helsinki loads; the data do not tell their release.")
-    if zones.today.year - int(zones.release[:4]) > OLD_ZONES_YEARS:
-        return warning(f"The data are of {zones.release}.")
-    return ok(f"The data are of {zones.release}.")
+    is_old = zones.today.year - int(zones.release[:4]) > OLD_ZONES_YEARS
+    return (warning if is_old else ok)(f"The data are of {zones.release}.")
 
 
 def check_python(version: tuple[int, int]) -> Finding:
@@ -104,4 +96,9 @@ def check_python(version: tuple[int, int]) -> Finding:
 def check_packages(packages: Mapping[str, str | None]) -> Finding:
     """Judge what is wrong with each required package."""
     wrong = [each for each in packages.values() if each is not None]
-    return fault(f"{listed(wrong, '; ')}.") if wrong else ok(f"{len(packages)} are.")
+    return naming("{}.", f"{len(packages)} are.", wrong, "; ")
+
+
+def check_key_lists_age(lists: Sequence[LostKeys]) -> Finding:
+    old = [f"{each.name} ({each.days:.0f} days)" for each in lists if each.days >= OLD_LIST_DAYS]
+    return naming("Old: {}.", "None is.", old)

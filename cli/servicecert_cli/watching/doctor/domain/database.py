@@ -1,14 +1,20 @@
 """PostgreSQL: its settings, its room, and what may keep it from its work."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.core.unknown import Unknown
 
-from .check import Finding, critical, fault, graded, listed, ok, period, skipped, warning
+from .check import Finding, critical, fault, graded, listed, naming, ok, period, skipped, warning
+
+if TYPE_CHECKING:
+    from servicecert_worker.storage.schema import Difference
 
 OLDEST, NEWEST = 16, 18
 CONNECTIONS_PER_WORKER = 8
@@ -37,21 +43,8 @@ class Connections:
     workers: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Migrations:
-    """A schema: whether it is there, how many migrations it lacks, and how many this version does not know.
-
-    `unusable`: one of those took away what this version uses.
-    """
-
-    service: str
-    exists: bool
-    missing: int = 0
-    unknown: int = 0
-    unusable: bool = False
-
-
-def check_database_version(version: int) -> Finding:
+def check_database_version(settings: Mapping[str, Any]) -> Finding:
+    version = settings["version"]
     if version < OLDEST:
         return critical(f"PostgreSQL {version}.", f"Upgrade to {OLDEST} to {NEWEST}.")
     if version > NEWEST:
@@ -67,9 +60,10 @@ def check_database_link(link: tuple[bool, bool]) -> Finding:
     return fault(f"Another machine is reached with {'TLS that does not verify it' if is_encrypted else 'no TLS'}.")
 
 
-def check_locks(locks: int) -> Finding:
-    text = f"max_locks_per_transaction is {locks}."
-    return ok(text) if locks >= LOCKS else fault(text, f"Set max_locks_per_transaction = {LOCKS}, restart PostgreSQL.")
+def check_locks(settings: Mapping[str, Any]) -> Finding:
+    text = f"max_locks_per_transaction is {settings['locks']}."
+    remedy = f"Set max_locks_per_transaction = {LOCKS}, restart PostgreSQL."
+    return ok(text) if settings["locks"] >= LOCKS else fault(text, remedy)
 
 
 def check_connections(connections: Connections) -> Finding:
@@ -156,16 +150,18 @@ def _described(lock: TableLock) -> str:
     return f"{lock.service}.{lock.table} is locked by {who}{since}, {lock.waiting} wait"
 
 
-def check_migrations(schemas: Sequence[Migrations]) -> Finding:
-    if absent := [each.service for each in schemas if not each.exists]:
+def check_migrations(schemas: Mapping[str, Difference | None]) -> Finding:
+    """Judge how each service's schema differs from this version's migrations, None where there is none."""
+    if absent := [service for service, each in schemas.items() if each is None]:
         remedy = "Run `servicecert db prepare`, then `servicecert db migrate`."
         return critical(f"No schema: {', '.join(absent)}.", remedy)
-    if newer := [each.service for each in schemas if each.unusable]:
+    there = {service: each for service, each in schemas.items() if each is not None}
+    if newer := [service for service, each in there.items() if each.unusable]:
         text = f"A newer version took away what this one uses: {', '.join(newer)}."
         return critical(text, "Use that version of servicecert.")
-    if behind := [f"{each.service} lacks {each.missing}" for each in schemas if each.missing]:
+    if behind := [f"{service} lacks {len(each.missing)}" for service, each in there.items() if each.missing]:
         return critical(f"{', '.join(behind)}.", "Run `servicecert db migrate` with the migrator's DATABASE_URL.")
-    if newer := [f"{each.service} ({each.unknown})" for each in schemas if each.unknown]:
+    if newer := [f"{service} ({len(each.unknown)})" for service, each in there.items() if each.unknown]:
         return warning(f"Of a newer version: {', '.join(newer)}.", "Use that version of servicecert.")
     return ok("All are applied.")
 
@@ -174,9 +170,8 @@ def check_database_rights(roles: Mapping[str, Sequence[str]]) -> Finding:
     """Judge in which ways each service's role has more rights than it needs."""
     if not roles:
         return skipped("There are no roles of services: see `Migrations`.")
-    if wide := [f"{role} {reason}" for role, wider in roles.items() for reason in wider]:
-        return fault(f"{listed(wide, '; ')}.")
-    return ok(f"{len(roles)} roles, each with its own schema.")
+    wide = [f"{role} {reason}" for role, wider in roles.items() for reason in wider]
+    return naming("{}.", f"{len(roles)} roles, each with its own schema.", wide, "; ")
 
 
 def check_fence(services: Sequence[tuple[str, Sequence[Unknown]]]) -> Finding:
@@ -186,4 +181,4 @@ def check_fence(services: Sequence[tuple[str, Sequence[Unknown]]]) -> Finding:
         for service, unknown in services
         for each in unknown
     ]
-    return fault(f"{listed(forgotten, '; ')}.") if forgotten else ok("Nothing that was published is unknown.")
+    return naming("{}.", "Nothing that was published is unknown.", forgotten, "; ")

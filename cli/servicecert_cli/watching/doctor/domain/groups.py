@@ -2,16 +2,16 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
-from .check import Finding, fault, listed, ok, skipped, warning, worst
+from .check import Finding, fault, listed, naming, ok, skipped, warning, worst
 
 
-@dataclass(frozen=True, slots=True)
-class Partition:
+class Partition(NamedTuple):
     """A partition of a topic."""
 
     topic: str
@@ -21,8 +21,7 @@ class Partition:
         return f"{self.topic}/{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A member of a group: its client id, and the partitions that it reads."""
 
     client: str
@@ -31,21 +30,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A service's group, the partitions that it should read, and how its workers' client ids begin."""
+    """A service's group, the partitions that it should read, and how its workers' client ids begin.
+
+    `lost` has how many records of a partition were deleted before the group read them: nobody will read them.
+    """
 
     service: str
     partitions: frozenset[Partition]
     members: tuple[Member, ...]
+    lost: Mapping[Partition, int] = field(default_factory=dict)
     prefix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Records between a group's committed offset and the first that the topic still has: nobody will read them."""
-
-    service: str
-    partition: Partition
-    records: int
 
 
 def check_assignment(groups: Sequence[Group]) -> Finding:
@@ -67,9 +61,8 @@ def check_owners(groups: Sequence[Group]) -> Finding:
     counts = Counter(
         (group.service, partition) for group in groups for member in group.members for partition in member.partitions
     )
-    if doubled := sorted(f"{service} {partition}" for (service, partition), count in counts.items() if count > 1):
-        return fault(f"Several workers read {listed(doubled)}.")
-    return ok("No partition has two owners.")
+    doubled = sorted(f"{service} {partition}" for (service, partition), count in counts.items() if count > 1)
+    return naming("Several workers read {}.", "No partition has two owners.", doubled)
 
 
 def check_idle_workers(groups: Sequence[Group]) -> Finding:
@@ -90,7 +83,7 @@ def check_group_clients(groups: Sequence[Group]) -> Finding:
         for member in group.members
         if not member.client.startswith(f"{group.prefix}{group.service}-")
     ]
-    return fault(f"Not ours: {listed(foreign)}.") if foreign else ok("All are workers.")
+    return naming("Not ours: {}.", "All are workers.", foreign)
 
 
 def check_worker_versions(facts: tuple[str, Sequence[tuple[str, str]]]) -> Finding:
@@ -98,18 +91,17 @@ def check_worker_versions(facts: tuple[str, Sequence[tuple[str, str]]]) -> Findi
     own, workers = facts
     if not workers:
         return skipped("No worker's version is known: none runs, or its audit names another machine.")
-    if other := [f"{place} has {version}" for place, version in workers if version != own]:
-        return fault(f"This command has {own}, but {listed(other)}.")
-    return ok(f"All have {own}.")
+    other = [f"{place} has {version}" for place, version in workers if version != own]
+    return naming(f"This command has {own}, but {{}}.", f"All have {own}.", other)
 
 
-def check_offsets(lost: Sequence[Lost]) -> Finding:
-    if lost:
-        total = sum(each.records for each in lost)
-        places = listed([f"{each.service} {each.partition}" for each in lost])
-        remedies = dict.fromkeys(_written_again(each.partition.topic) for each in lost)
-        return fault(f"{total} records were deleted unread: {places}.", " ".join(remedies))
-    return ok("All unread records are still there.")
+def check_offsets(groups: Sequence[Group]) -> Finding:
+    lost = {(group.service, part): records for group in groups for part, records in group.lost.items()}
+    if not lost:
+        return ok("All unread records are still there.")
+    places = listed([f"{service} {part}" for service, part in lost])
+    remedies = dict.fromkeys(_written_again(part.topic) for _, part in lost)
+    return fault(f"{sum(lost.values())} records were deleted unread: {places}.", " ".join(remedies))
 
 
 def _written_again(topic: str) -> str:
@@ -120,17 +112,3 @@ def _written_again(topic: str) -> str:
     if Principal.REGISTERS_LOADER in writers:
         return "Load the registers again."
     return f"Have the e-service send its {topic} again."
-
-
-def check_unreadable(places: Sequence[str]) -> Finding:
-    """Judge the partitions whose next record cannot be read, each with its service and offset."""
-    return fault(f"Cannot be read: {listed(places)}.") if places else ok("All that waits can be read.")
-
-
-def lost(service: str, committed: Mapping[Partition, int], first: Mapping[Partition, int]) -> list[Lost]:
-    """Return the records that were deleted before the service read them, by partition."""
-    return [
-        Lost(service, partition, first[partition] - offset)
-        for partition, offset in committed.items()
-        if partition in first and 0 <= offset < first[partition]
-    ]

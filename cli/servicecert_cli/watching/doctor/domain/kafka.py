@@ -1,7 +1,7 @@
 """The brokers: whether they answer, what they are, and what they allow."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 
 from servicecert_schemas.principals import Principal
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
@@ -41,9 +41,8 @@ class BrokerRights:
     """Rights that differ from the catalogue's, one phrase each; of all users, or of ours only (`whose`)."""
 
     whose: str
-    surplus: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
-    has_authorizer: bool = True
+    surplus: Sequence[str] = ()
+    missing: Sequence[str] = ()
 
 
 def check_reached(reached: tuple[str, float]) -> Finding:
@@ -79,9 +78,6 @@ def check_brokers(brokers: Brokers) -> Finding:
 
 
 def check_broker_rights(rights: BrokerRights) -> Finding:
-    if not rights.has_authorizer:
-        text = "The broker checks no rights: whoever reaches it may write to every topic."
-        return warning(text, "Set authorizer.class.name, then run `servicecert topics acls --apply`.")
     if rights.missing:
         text = f"{rights.whose}: missing {listed(rights.missing)}."
         return critical(text, "Run `servicecert topics acls --apply` as the broker's administrator.")
@@ -98,11 +94,11 @@ def compared(allowed: Iterable[Allowed], prefix: str, everything: Collection[str
     """
     wanted = acls(prefix=prefix)
     found = [each for each in allowed if _concerns(each, prefix, everything)]
-    surplus = []
-    for each in found:
-        principal = _principal(each.user)
-        if principal is None or not _is_wanted(each, wanted[principal]):
-            surplus.append(f"{each.user} {each.operation} on {each.name}")
+    surplus = [
+        f"{each.user} {each.operation} on {each.name}"
+        for each in found
+        if not _is_wanted(each, wanted[ours] if (ours := _principal(each.user)) else ())
+    ]
     missing = [
         f"{principal} {acl.operation} on {acl.name}"
         for principal, needed in wanted.items()
@@ -125,22 +121,14 @@ def _principal(user: str) -> Principal | None:
 
 
 def _is_wanted(allowed: Allowed, wanted: Collection[Acl]) -> bool:
-    same = [
-        acl
-        for acl in wanted
-        if (acl.resource, acl.name, acl.prefixed) == (allowed.resource, allowed.name, allowed.prefixed)
-    ]
-    operations = {acl.operation for acl in same}
-    if allowed.operation == AclOperation.DESCRIBE and operations & set(_IMPLY_DESCRIBE):
-        return True
-    return allowed.operation in operations
+    implied = {replace(acl, operation=AclOperation.DESCRIBE) for acl in wanted if acl.operation in _IMPLY_DESCRIBE}
+    return (allowed.resource, allowed.name, allowed.operation, allowed.prefixed) in map(astuple, implied.union(wanted))
 
 
 def _gives(allowed: Allowed, acl: Acl) -> bool:
-    if allowed.resource != acl.resource:
-        return False
-    covers = acl.name.startswith(allowed.name) if allowed.prefixed else allowed.name in ("*", acl.name)
-    if acl.prefixed and not allowed.prefixed:
-        covers = allowed.name == "*"
+    if allowed.prefixed:
+        covers = acl.name.startswith(allowed.name)
+    else:
+        covers = allowed.name == "*" or (allowed.name == acl.name and not acl.prefixed)
     operations = {acl.operation, _ALL, *(_IMPLY_DESCRIBE if acl.operation is AclOperation.DESCRIBE else ())}
-    return covers and allowed.operation in operations
+    return covers and allowed.resource == acl.resource and allowed.operation in operations

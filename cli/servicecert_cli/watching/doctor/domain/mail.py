@@ -1,4 +1,4 @@
-"""The mail server, and the mails that wait for it."""
+"""The mail servers, and the mails that wait for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """What relying parties get: CRLs, OCSP answers and CA certificates, from the addresses that certificates name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +12,7 @@ LIMIT_SECONDS = 60.0
 STALE = timedelta(minutes=5)
 CACHED = timedelta(minutes=1)
 """Caches may keep a CRL for half of it."""
+_SERVER = "Start the web server of the CRL folder, or correct the proxy."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,9 @@ class OcspAnswer:
     fault: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ServedCa:
-    """A CA's certificate at the address that certificates name: whether it is the one that signed them."""
-
-    address: str
-    fault: str | None = None
-    is_right: bool = False
-
-
 def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
     """Judge the fetched CRLs at a moment."""
     now, crls = facts
-    if not crls:
-        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
     first = min((each.next_update for each in crls if each.next_update is not None), default=now)
     return worst(
         [_crl(each, now) for each in crls], f"{len(crls)} fetched; the first is valid until {first:%F %H:%M} UTC."
@@ -60,10 +50,9 @@ def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
 
 
 def _crl(crl: FetchedCrl, now: datetime) -> Finding:
-    server = "Start the web server of the CRL folder, or correct the proxy. Lost files: `servicecert crl publish`."
     revoker = "Look at the revoker's log: it publishes no CRL."
     if crl.fault is not None:
-        return fault(f"{crl.address}: {crl.fault}.", server)
+        return fault(f"{crl.address}: {crl.fault}.", f"{_SERVER} Lost files: `servicecert crl publish`.")
     if not crl.is_signed:
         remedy = "Find out who wrote it; a running revoker replaces it within half a minute."
         return fault(f"{crl.address} is not signed by its CA.", remedy)
@@ -95,15 +84,14 @@ def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
     return worst(findings, f"{len(answers)} asked; the answers are as in the tables.")
 
 
-def check_aia(served: Sequence[ServedCa]) -> Finding:
-    if not served:
-        return skipped("No certificate is issued yet, and SERVICECERT_CRL_BASE_URL is not set.")
+def check_aia(served: Mapping[str, bool | str]) -> Finding:
+    """Judge by address whether the right certificate of a CA is served, or why there is none."""
     findings = [
-        fault(f"{each.address}: {each.fault}.", "Start the web server of the CRL folder, or correct the proxy.")
-        if each.fault is not None
-        else fault(f"{each.address} is another certificate.", "Restart the revoker: it publishes the right one.")
-        for each in served
-        if each.fault is not None or not each.is_right
+        fault(f"{address}: {answer}.", _SERVER)
+        if isinstance(answer, str)
+        else fault(f"{address} is another certificate.", "Restart the revoker: it publishes the right one.")
+        for address, answer in served.items()
+        if answer is not True
     ]
     return worst(findings, f"{len(served)} fetched.")
 

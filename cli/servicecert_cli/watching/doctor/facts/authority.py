@@ -19,27 +19,19 @@ from servicecert_pki.validity import start_of_validity, validity
 
 from ...conditions import CONDITIONS
 from ..domain import authority as judged
-from ..domain.check import fault, ok
-from ..domain.figures import Sample, check_figure
-from ..sources import Away, Look, Skip, Sources, Wrong, setting, shared
+from ..domain.check import fault, naming, ok
+from ..domain.figures import check_values
+from ..sources import Look, Sources, Stopped, setting, shared, skip
 
 
 @shared
-async def loaded(_: Sources) -> Authority:
-    """Return the CAs. Raises Skip, and Wrong where their folder cannot be used."""
+async def authority(_: Sources) -> Authority:
+    """Return the CAs. Raises Stopped where no folder is given, or it cannot be used."""
     folder = Path(setting("SERVICECERT_CA_DIR"))
     try:
         return await asyncio.to_thread(Authority.load, folder)
     except AuthorityRefused as refused:
-        raise Wrong(fault(str(refused))) from None
-
-
-async def authority(sources: Sources) -> Authority:
-    """Return the CAs. Raises Skip, and Away where their folder cannot be used."""
-    try:
-        return await loaded(sources)
-    except Wrong:
-        raise Away("Ca") from None
+        raise Stopped(fault(str(refused)), "Ca") from None
 
 
 async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
@@ -75,37 +67,28 @@ async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
 
 
 async def keys(sources: Sources) -> int:
-    """Return how many CA keys could be opened. Raises Skip, and Wrong where one could not."""
+    """Return how many CA keys could be opened. Raises Stopped where one could not, or no access to them is given."""
     found = await authority(sources)
     names = ("SERVICECERT_CA_PASSPHRASE_FILE", "SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE")
-    passphrases, module, pins = (os.environ.get(name) for name in names)
-    if not passphrases and not (module and pins):
-        raise Skip(f"{names[0]} is not set.", f"Set {names[0]}, or {names[1]} and {names[2]}, as the issuer has them.")
-
-    def opened() -> int:
-        paths = (Path(each) if each else None for each in (passphrases, module, pins))
-        return len(open_keys(found, *access(*paths)))
-
+    paths = [Path(each) if (each := os.environ.get(name)) else None for name in names]
+    if paths[0] is None and None in paths[1:]:
+        raise skip(f"{names[0]} is not set.", f"Set {names[0]}, or {names[1]} and {names[2]}, as the issuer has them.")
     # Decrypting holds the interpreter for most of a second, in which the servers' answers would seem late.
     await sources.timed()
     try:
-        return await asyncio.to_thread(opened)
+        return len(await asyncio.to_thread(lambda: open_keys(found, *access(*paths))))
     except KeyUnavailable as away:
-        raise Wrong(fault(str(away))) from None
+        raise Stopped(fault(str(away))) from None
 
 
-async def root_crls(sources: Sources) -> list[Sample]:
-    """Return how long the roots' CRLs in the folder are valid. Raises Skip where it has none."""
+async def root_crls(sources: Sources) -> list[tuple[dict[str, str], float]]:
+    """Return for how many seconds the roots' CRLs in the folder are valid. Raises Stopped where it has none."""
     found, now = await authority(sources), datetime.now(UTC)
-    known = [
-        (path.name, until) for id in found.roots if (until := _next_update(path := root_crl_file(found.directory, id)))
-    ]
+    files = [root_crl_file(found.directory, id) for id in found.roots]
+    known = [({"crl": file.name}, (until - now).total_seconds()) for file in files if (until := _next_update(file))]
     if not known:
-        raise Skip("The folder has no CRL of a root.")
-    return [
-        Sample("servicecert_root_crl_valid_seconds", {"crl": name}, (until - now).total_seconds())
-        for name, until in known
-    ]
+        raise skip("The folder has no CRL of a root.")
+    return known
 
 
 def _next_update(path: Path) -> datetime | None:
@@ -116,10 +99,12 @@ def _next_update(path: Path) -> datetime | None:
 
 
 LOOKS = {
-    "Ca": Look(loaded, lambda it: ok(f"{len(it.issuers)} issuing CAs under {len(it.roots)} roots; all chains verify.")),
+    "Ca": Look(
+        authority, lambda it: ok(f"{len(it.issuers)} issuing CAs under {len(it.roots)} roots; all chains verify.")
+    ),
     "CaValidity": Look(ends, judged.check_ca_validity),
     "CaProfiles": Look(promises, judged.check_ca_profiles),
     "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
-    "TrialCa": Look(trials, judged.check_trial_ca),
-    "RootCrlExpires": Look(root_crls, partial(check_figure, CONDITIONS["RootCrlExpires"])),
+    "TrialCa": Look(trials, partial(naming, "For trials: {}.", "None is for trials.")),
+    "RootCrlExpires": Look(root_crls, partial(check_values, CONDITIONS["RootCrlExpires"])),
 }

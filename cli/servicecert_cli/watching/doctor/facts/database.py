@@ -5,7 +5,7 @@ A reader's login sees all of it (`servicecert db reader`), an administrator's or
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -18,13 +18,13 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.storage import database as transport
 from servicecert_worker.storage.figures import held_locks
-from servicecert_worker.storage.schema import difference
+from servicecert_worker.storage.schema import Difference, difference
 
 from ....connections.addresses import database_url
 from ..domain import database
-from ..domain.database import Migrations
+from ..domain.check import unknown
 from ..domain.kafka import check_reached
-from ..sources import Away, Look, Skip, Sources, database_reached, setting, shared
+from ..sources import Look, Sources, Stopped, database_reached, elsewhere, setting, shared, skip
 from . import QUERIES
 
 LOCK_SECONDS = 2.0
@@ -33,40 +33,29 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
-class MayNotRead(Exception):
-    """DATABASE_URL's role may not read what a check needs."""
-
-    def __init__(self, schema: str) -> None:
-        super().__init__(f"DATABASE_URL's role may not read the tables of {schema}.")
-
-
 @asynccontextmanager
 async def readable(sources: Sources, schema: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
-    """Yield connections to read a schema. Raises Away where it is not prepared, MayNotRead."""
+    """Yield connections to read a schema. Raises Stopped where it is not prepared, or may not be read."""
     pool = await sources.database()
     try:
         yield pool
     except asyncpg.InsufficientPrivilegeError:
-        raise MayNotRead(schema) from None
+        is_usable = False
     except (asyncpg.UndefinedTableError, asyncpg.UndefinedFunctionError, asyncpg.InvalidSchemaNameError):
         # A schema that the role may not use looks like one without tables.
-        if await _may_use(pool, schema):
-            raise Away("Migrations") from None
-        raise MayNotRead(schema) from None
+        is_usable = await pool.fetchval(QUERIES["may_use"], schema)
+    else:
+        return
+    if is_usable:
+        raise elsewhere("Migrations")
+    raise Stopped(unknown(f"DATABASE_URL's role may not read the tables of {schema}.", READER))
 
 
 async def in_schema(sources: Sources, schema: str, query: str, *arguments: object) -> list[asyncpg.Record]:
-    """Return the rows of a query in a schema. Raises Away where it is not prepared, MayNotRead."""
+    """Return the rows of a query in a schema. Raises Stopped as `readable`."""
     async with readable(sources, schema) as pool, pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute("select set_config('search_path', $1, true)", schema)
         return await connection.fetch(query, *arguments)
-
-
-async def _may_use(pool: "asyncpg.Pool[Any]", schema: str) -> bool:
-    usable = await pool.fetchval(
-        "select bool_and(has_schema_privilege(oid, 'usage')) from pg_namespace where nspname = $1", schema
-    )
-    return usable is not False
 
 
 async def _row(sources: Sources, query: str, *arguments: object) -> asyncpg.Record:
@@ -76,20 +65,9 @@ async def _row(sources: Sources, query: str, *arguments: object) -> asyncpg.Reco
 
 
 @shared
-async def settings(sources: Sources) -> asyncpg.Record:
+async def settings(sources: Sources) -> Mapping[str, Any]:
     """Return the server's settings."""
-    row: asyncpg.Record = await _row(sources, QUERIES["settings"])
-    return row
-
-
-async def version(sources: Sources) -> int:
-    """Return the major version."""
-    return int((await settings(sources))["version"])
-
-
-async def locks(sources: Sources) -> int:
-    """Return max_locks_per_transaction."""
-    return int((await settings(sources))["locks"])
+    return dict(await _row(sources, QUERIES["settings"]))
 
 
 async def link(sources: Sources) -> tuple[bool, bool]:
@@ -117,10 +95,10 @@ async def vacuum(sources: Sources) -> tuple[bool, Sequence[str], int]:
 
 
 async def oldest_transaction(sources: Sources) -> tuple[float, str] | None:
-    """Return the oldest open transaction's seconds and user. Raises Skip."""
+    """Return the oldest open transaction's seconds and user, None where none is open."""
     pool = await sources.database()
     if not await pool.fetchval(QUERIES["sees_all"]):
-        raise Skip("DATABASE_URL's role does not see other users' transactions.", "Grant it pg_monitor.")
+        raise skip("DATABASE_URL's role does not see other users' transactions.", "Grant it pg_monitor.")
     row = await pool.fetchrow(QUERIES["oldest_transaction"])
     return None if row is None else (row["seconds"], row["whose"])
 
@@ -142,22 +120,22 @@ async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
 
 
 async def disk(sources: Sources) -> tuple[str, int, int]:
-    """Return the room of PostgreSQL's disk. Raises Skip where its files are elsewhere or it does not say where."""
+    """Return the room of PostgreSQL's disk, where its files are here and it says where."""
     folder = await (await sources.database()).fetchval(QUERIES["data_directory"])
     is_here = (urlsplit(database_url()).hostname or "") in _LOCAL
     with suppress(OSError):
         if folder and is_here:
             return space(folder)
-    raise Skip("PostgreSQL is on another machine, or does not tell this role where its files are.")
+    raise skip("PostgreSQL is on another machine, or does not tell this role where its files are.")
 
 
 async def crl_disk(_: Sources) -> tuple[str, int, int]:
-    """Return the room of the CRL folder. Raises Skip."""
+    """Return the room of the CRL folder."""
     folder = setting("SERVICECERT_CRL_DIR")
     try:
         return space(folder)
     except OSError as fault:
-        raise Skip(f"SERVICECERT_CRL_DIR cannot be read ({fault.strerror}).") from None
+        raise skip(f"SERVICECERT_CRL_DIR cannot be read ({fault.strerror}).") from None
 
 
 def space(folder: str) -> tuple[str, int, int]:
@@ -167,24 +145,25 @@ def space(folder: str) -> tuple[str, int, int]:
     return folder, usage.used + usage.free, usage.free
 
 
-@shared
-async def migrations(sources: Sources) -> list[Migrations]:
-    """Return how each schema differs from this version's migrations."""
+async def migrations(sources: Sources) -> dict[str, Difference | None]:
+    """Return how each service's schema differs from this version's migrations, None where there is none."""
     pool = await sources.database()
     present = {row["nspname"] for row in await pool.fetch(QUERIES["schemas"], list(SERVICES))}
-    found = []
+    found: dict[str, Difference | None] = dict.fromkeys(SERVICES)
     for service in SERVICES:
-        try:
-            rows = await in_schema(sources, service, QUERIES["applied"]) if service in present else []
-        except Away:
-            rows = []
-        folder = Path(str(files(f"servicecert_{service}.storage") / "migrations"))
-        applied = [row["migration_id"] for row in rows]
-        differs = await asyncio.to_thread(difference, applied, [folder])
-        found.append(
-            Migrations(service, service in present, len(differs.missing), len(differs.unknown), differs.unusable)
-        )
+        if service in present:
+            folder = Path(str(files(f"servicecert_{service}.storage") / "migrations"))
+            found[service] = await asyncio.to_thread(difference, await _applied(sources, service), [folder])
     return found
+
+
+async def _applied(sources: Sources, service: str) -> list[str]:
+    try:
+        return [row["migration_id"] for row in await in_schema(sources, service, QUERIES["applied"])]
+    except Stopped as stopped:
+        if stopped.check is None:
+            raise
+        return []
 
 
 async def roles(sources: Sources) -> dict[str, list[str]]:
@@ -195,9 +174,9 @@ async def roles(sources: Sources) -> dict[str, list[str]]:
 
 LOOKS = {
     "DatabaseDown": Look(database_reached, check_reached),
-    "DatabaseVersion": Look(version, database.check_database_version),
+    "DatabaseVersion": Look(settings, database.check_database_version),
     "DatabaseLink": Look(link, database.check_database_link),
-    "Locks": Look(locks, database.check_locks),
+    "Locks": Look(settings, database.check_locks),
     "Durability": Look(durability, database.check_durability),
     "Vacuum": Look(vacuum, database.check_vacuum),
     "TableLocked": Look(kept_locks, database.check_table_locks),

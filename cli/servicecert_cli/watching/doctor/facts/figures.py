@@ -14,27 +14,27 @@ from ...lag.groups import Groups
 from ...lag.tables import Tables
 from ...lag.tables import figures as of_services
 from ..domain.figures import Sample, check_figure, metric
-from ..sources import Away, Look, Sources, shared
+from ..sources import Look, Sources, elsewhere, shared
 from .database import readable
 from .groups import look
 
 
 @shared
 async def of_tables(sources: Sources) -> list[Sample]:
-    """Return the figures of the services' tables. Raises Away where they are not prepared or locked, MayNotRead."""
+    """Return the figures of the services' tables. Raises Stopped where they are not prepared, locked or not ours."""
     tables, now = Tables(), datetime.now(UTC)
     for service in SERVICES:
         async with readable(sources, service) as pool:
             samples, seconds = await figures.read(pool, service, now)
         if seconds is None:
-            raise Away("TableLocked")
+            raise elsewhere("TableLocked")
         tables.take(service, samples, seconds)
     return list(_samples(tables, ""))
 
 
 @shared
 async def of_groups(sources: Sources) -> list[Sample]:
-    """Return the figures of the services' groups, and of the brokers. Raises Away where no topic exists."""
+    """Return the figures of the services' groups, and of the brokers. Raises Stopped where no topic exists."""
     return list(_samples(_shown(await look(sources)), (await sources.kafka()).cluster.prefix))
 
 

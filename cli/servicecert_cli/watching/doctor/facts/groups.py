@@ -1,26 +1,28 @@
-"""What the coordinators say of the services' groups, and the audit of their workers."""
+"""What the coordinators say of the services' groups, the topics that they read, and the audit of their workers."""
 
 import asyncio
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from itertools import groupby
 from math import inf
 
 from aiokafka import TopicPartition
 from aiokafka.errors import TopicAuthorizationFailedError
-from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
+from servicecert_schemas.topics import CATALOGUE, REGISTERS, SERVICES
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.reading import part_reader
 
-from ....admin import groups as kafka_groups
 from ....admin import lag
 from ...conditions import CONDITIONS
 from ..domain import groups as judged
+from ..domain.check import fault, naming, ok
 from ..domain.database import Connections, check_connections
-from ..domain.groups import Group, Lost, Member, Partition, lost
-from ..sources import Away, Look, Sources, shared
+from ..domain.figures import check_values
+from ..domain.groups import Group, Member, Partition
+from ..sources import Look, Sources, Stopped, elsewhere, shared
 from . import QUERIES
 from .database import in_schema
 from .kafka import copies
@@ -30,37 +32,32 @@ _MOST_READ = 12
 
 
 @shared
-async def groups(sources: Sources) -> list[Group]:
-    """Return each service's group. Raises Away where no topic exists."""
+async def look(sources: Sources) -> lag.Look:
+    """Look at the services' groups and at all topics, as the exporter does. Raises Stopped where no topic exists."""
     kafka = await sources.kafka()
-    sizes = {each.topic: each.partitions for each in await copies(sources)}
-    if not sizes:
-        raise Away("Topics")
-    found = []
-    for service in SERVICES:
-        group = kafka.cluster.group(service)
-        members = [
-            Member(each.client_id, frozenset(_partition(kafka.cluster.prefix, part) for part in each.partitions))
-            for each in await kafka_groups.members(kafka.admin, group)
-        ]
-        read = {
-            Partition(topic.name, number)
-            for topic, count in sizes.items()
-            if service in topic.readers and topic not in FOLLOWED
-            for number in range(count)
-        }
-        found.append(Group(service, frozenset(read), tuple(members), kafka.cluster.prefix))
-    return found
+    await copies(sources)
+    meter = lag.LagMeter(kafka.admin, kafka.reader, kafka.cluster.prefix)
+    return await meter.look(lag.read_by(SERVICES), datetime.now(UTC), CATALOGUE)
 
 
 @shared
-async def look(sources: Sources) -> lag.Look:
-    """Look at the services' groups and at all topics, as the exporter does. Raises Away where no topic exists."""
-    kafka = await sources.kafka()
-    if not await copies(sources):
-        raise Away("Topics")
-    meter = lag.LagMeter(kafka.admin, kafka.reader, kafka.cluster.prefix)
-    return await meter.look(lag.read_by(SERVICES), datetime.now(UTC), CATALOGUE)
+async def groups(sources: Sources) -> list[Group]:
+    """Return each service's group. Raises Stopped where no topic exists."""
+    prefix = (await sources.kafka()).cluster.prefix
+
+    def named(part: TopicPartition | lag.PartitionLag) -> Partition:
+        return Partition(part.topic.removeprefix(prefix), part.partition)
+
+    return [
+        Group(
+            each.name.removeprefix(prefix),
+            frozenset(map(named, each.lags)),
+            tuple(Member(member.client_id, frozenset(map(named, member.partitions))) for member in each.members),
+            {named(part): records for part, records in each.lost.items()},
+            prefix,
+        )
+        for each in (await look(sources)).groups
+    ]
 
 
 async def connections(sources: Sources) -> Connections:
@@ -70,32 +67,14 @@ async def connections(sources: Sources) -> Connections:
     )
     try:
         workers = sum(len(group.members) for group in await groups(sources))
-    except Away:
+    except Stopped:
         workers = None
     return Connections(**row, workers=workers)
 
 
-async def offsets(sources: Sources) -> list[Lost]:
-    """Return the records that were deleted unread."""
-    kafka = await sources.kafka()
-    prefix, found = kafka.cluster.prefix, []
-    for service in SERVICES:
-        handled = await kafka_groups.committed(kafka.admin, kafka.cluster.group(service))
-        kept = {prefix + each.topic.name for each in await copies(sources)}
-        handled = {partition: offset for partition, offset in handled.items() if partition.topic in kept}
-        first = await kafka.reader.beginning_offsets(list(handled)) if handled else {}
-        found += lost(
-            service,
-            {_partition(prefix, partition): offset for partition, offset in handled.items()},
-            {_partition(prefix, partition): offset for partition, offset in first.items()},
-        )
-    return found
-
-
 async def unreadable(sources: Sources) -> list[str]:
     """Return the partitions of the oldest records that wait for long, if they cannot be read."""
-    lags = [lag for group in (await look(sources)).groups for lag in group.lags]
-    late = [each for each in lags if each.messages and CONDITIONS["LagHigh"].is_wrong(_age(each))]
+    late = [each for each in (await look(sources)).lags if each.messages and CONDITIONS["LagHigh"].is_wrong(_age(each))]
     tried = sorted(late, key=_age, reverse=True)[:_MOST_READ]
     kafka = await sources.kafka()
     readable = await asyncio.gather(*(_is_readable(kafka.cluster, each) for each in tried))
@@ -123,6 +102,20 @@ def _age(waiting: lag.PartitionLag) -> float:
     return inf if waiting.seconds is None else waiting.seconds
 
 
+@shared
+async def registers(sources: Sources) -> tuple[int, float]:
+    """Return how many records their topic has, and the age of the newest, without reading one, which few users may."""
+    kafka, seen = await sources.kafka(), await look(sources)
+    ends = {each: end for each, end in seen.ends.items() if each.topic == kafka.cluster.name(REGISTERS)}
+    if not ends:
+        raise elsewhere("Topics")
+    records = {each: end - seen.first[each] for each, end in ends.items() if end > seen.first[each]}
+    if not records:
+        raise Stopped(fault("The topic is empty: every application is sent back."), "RegistersEmpty")
+    moments = await lag.written(kafka.reader, {each: ends[each] - 1 for each in records})
+    return sum(records.values()), (datetime.now(UTC) - max(moments.values())).total_seconds()
+
+
 async def worker_versions(sources: Sources) -> tuple[str, list[tuple[str, str]]]:
     """Return our version, and those of running workers with their places, by the newest audit chains there."""
     found = []
@@ -145,9 +138,9 @@ def _machine(prefix: str, client: str) -> str:
     return client.removeprefix(prefix).rsplit("-", 2)[0]
 
 
-def _partition(prefix: str, partition: TopicPartition) -> Partition:
-    return Partition(partition.topic.removeprefix(prefix), partition.partition)
-
+_LOADED = (
+    "{} records, deletions among them. How many entries are left, intake's metric servicecert_followed_entries tells."
+)
 
 LOOKS = {
     "PartitionsUnread": Look(groups, judged.check_assignment),
@@ -155,7 +148,9 @@ LOOKS = {
     "IdleWorkers": Look(groups, judged.check_idle_workers),
     "GroupClients": Look(groups, judged.check_group_clients),
     "VersionsDiffer": Look(worker_versions, judged.check_worker_versions),
-    "RecordsLost": Look(offsets, judged.check_offsets),
-    "PartitionStalled": Look(unreadable, judged.check_unreadable),
+    "RecordsLost": Look(groups, judged.check_offsets),
+    "PartitionStalled": Look(unreadable, partial(naming, "Cannot be read: {}.", "All that waits can be read.")),
     "Connections": Look(connections, check_connections),
+    "RegistersEmpty": Look(registers, lambda found: ok(_LOADED.format(found[0]))),
+    "RegistersStale": Look(registers, lambda found: check_values(CONDITIONS["RegistersStale"], [({}, found[1])])),
 }

@@ -17,10 +17,11 @@ from ....admin.internals import controller_clock, metadata_level
 from ....admin.rights import ALLOW, PREFIXED, RESOURCES
 from ..domain import kafka as judged
 from ..domain import topics
+from ..domain.check import warning
 from ..domain.database import check_clock
 from ..domain.kafka import Allowed, BrokerRights, Brokers, compared
 from ..domain.topics import TopicCopy
-from ..sources import Away, Look, Skip, Sources, kafka_reached, shared
+from ..sources import Look, Sources, Stopped, kafka_reached, shared, skip
 
 _RESOURCES = {number: resource for resource, number in RESOURCES.items()}
 _OPERATIONS = dict(enumerate(("All", *broker_rights.OPERATIONS), 2))
@@ -28,15 +29,10 @@ _OPERATIONS = dict(enumerate(("All", *broker_rights.OPERATIONS), 2))
 
 async def levels(sources: Sources) -> dict[int, int | None]:
     """Return the newest metadata level of each broker that answers."""
-    kafka = await sources.kafka()
+    client = client_of((await sources.kafka()).admin)
     brokers = sorted(await _alive(sources))
-    return dict(
-        zip(
-            brokers,
-            await asyncio.gather(*(metadata_level(client_of(kafka.admin), each) for each in brokers)),
-            strict=True,
-        )
-    )
+    found = await asyncio.gather(*(metadata_level(client, each) for each in brokers))
+    return dict(zip(brokers, found, strict=True))
 
 
 async def brokers(sources: Sources) -> Brokers:
@@ -54,15 +50,14 @@ async def brokers(sources: Sources) -> Brokers:
 
 
 async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
-    """Return the controller's clock, between two readings of this machine's. Raises Skip."""
+    """Return the controller's clock, between two readings of this machine's, where Kafka tells it."""
     kafka = await sources.kafka()
     before = datetime.now(UTC)
     try:
         there = await controller_clock(client_of(kafka.admin))
     except ClusterAuthorizationFailedError:
-        raise Skip(
-            "Kafka does not tell this user.", "Only a user that may describe the cluster can ask, as an administrator."
-        ) from None
+        remedy = "Only a user that may describe the cluster can ask, as an administrator."
+        raise skip("Kafka does not tell this user.", remedy) from None
     return before, there, datetime.now(UTC)
 
 
@@ -73,16 +68,15 @@ async def rights(sources: Sources) -> BrokerRights:
     try:
         acls = await list_acls(client)
     except SecurityDisabled:
-        return BrokerRights("All users", has_authorizer=False)
+        text = "The broker checks no rights: whoever reaches it may write to every topic."
+        remedy = "Set authorizer.class.name, then run `servicecert topics acls --apply`."
+        raise Stopped(warning(text, remedy)) from None
     except ClusterAuthorizationFailedError:
         name = kafka.cluster.access.sasl_username or os.environ.get("USER", "")
         ours = next((each for each in Principal if each == name), Principal.OPERATOR)
         answers = await found(client, kafka.cluster)
-        return BrokerRights(
-            str(ours),
-            tuple(broker_rights.surplus(ours, prefix, answers)),
-            tuple(broker_rights.missing(ours, prefix, answers)),
-        )
+        surplus, missing = (of(ours, prefix, answers) for of in (broker_rights.surplus, broker_rights.missing))
+        return BrokerRights(str(ours), surplus, missing)
     allowed = [
         Allowed(user, _RESOURCES[kind], name, _OPERATIONS.get(operation, str(operation)), pattern == PREFIXED)
         for kind, name, pattern, user, _, operation, permission in acls
@@ -93,13 +87,14 @@ async def rights(sources: Sources) -> BrokerRights:
 
 @shared
 async def copies(sources: Sources) -> list[TopicCopy]:
-    """Return the topics of the catalogue that exist."""
+    """Return the topics of the catalogue that exist. Raises Stopped where there is none."""
     kafka = await sources.kafka()
     names = {kafka.cluster.name(topic): topic for topic in CATALOGUE}
-    described = await _described(sources)
+    if not (described := await _described(sources)):
+        raise Stopped(topics.check_topics([]), "Topics")
     resources = [ConfigResource(ConfigResourceType.TOPIC, each["topic"]) for each in described]
     settings = {}
-    for answer in await kafka.admin.describe_configs(resources) if resources else []:
+    for answer in await kafka.admin.describe_configs(resources):
         for code, _, _, name, entries in answer.resources:
             if code:
                 raise for_code(code)
@@ -114,13 +109,6 @@ async def copies(sources: Sources) -> list[TopicCopy]:
         )
         for each in described
     ]
-
-
-async def present_copies(sources: Sources) -> list[TopicCopy]:
-    """Return the same. Raises Away where no topic exists."""
-    if found := await copies(sources):
-        return found
-    raise Away("Topics")
 
 
 @shared
@@ -143,8 +131,8 @@ LOOKS = {
     "BrokerClock": Look(clock, check_clock),
     "BrokerRights": Look(rights, judged.check_broker_rights),
     "Topics": Look(copies, topics.check_topics),
-    "Partitions": Look(present_copies, topics.check_partitions),
-    "TopicSettings": Look(present_copies, topics.check_topic_settings),
-    "Replication": Look(present_copies, topics.check_replication),
-    "MinInSync": Look(present_copies, topics.check_min_in_sync),
+    "Partitions": Look(copies, topics.check_partitions),
+    "TopicSettings": Look(copies, topics.check_topic_settings),
+    "Replication": Look(copies, topics.check_replication),
+    "MinInSync": Look(copies, topics.check_min_in_sync),
 }

@@ -1,11 +1,14 @@
-"""This machine, its packages, and the environment of this process."""
+"""This machine, its packages and files, and the environment of this process."""
 
+import asyncio
 import os
 import re
 import sys
+import time
 import zoneinfo
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from pydantic_settings import BaseSettings
 from servicecert_intake.settings import Settings as IntakeSettings
 from servicecert_issuer.settings import Settings as IssuerSettings
 from servicecert_notifier.settings import Settings as NotifierSettings
+from servicecert_pki.key_lists import KeyListDamaged, load_key_lists
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
 from servicecert_schemas.topics import SERVICES
@@ -26,14 +30,15 @@ from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerS
 from servicecert_worker.storage import database
 
 from ..domain import configuration
-from ..domain.check import critical
-from ..domain.configuration import TimeZones
-from ..sources import Look, Sources, Wrong, setting
+from ..domain.check import critical, naming, ok
+from ..domain.configuration import LostKeys, TimeZones
+from ..sources import Look, Sources, Stopped, setting, shared
 
 _TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
 _OF_COMMANDS = frozenset({"SERVICECERT_OPERATOR", "SERVICECERT_EXAMPLE_MAILS", "SERVICECERT_DIE_AT"})
 _RELEASE = re.compile(r"# version (\d{4}[a-z]+)")
 _ZONE = "Europe/Helsinki"
+_DAY = 86_400.0
 
 
 def _all_settings(sources: Sources) -> Iterator[type[BaseSettings]]:
@@ -74,9 +79,9 @@ async def insecure(_: Sources) -> tuple[str, bool]:
     return os.environ.get("SERVICECERT_INSECURE", ""), "KAFKA_BOOTSTRAP_SERVERS" in os.environ and not over_tls()
 
 
-async def trials(_: Sources) -> Mapping[str, str]:
-    """Return the variables for trials that are set."""
-    return {name: os.environ[name] for name in _TRIALS if os.environ.get(name)}
+async def trials(_: Sources) -> list[str]:
+    """Return the variables for trials that are set, with their values."""
+    return [f"{name}={value}" for name in _TRIALS if (value := os.environ.get(name))]
 
 
 async def secret_files(_: Sources) -> tuple[int, list[str]]:
@@ -103,22 +108,22 @@ def _fault(path: Path) -> str | None:
 
 
 async def service_keys(_: Sources) -> Mapping[str, timedelta]:
-    """Return how long each service has a public key. Raises Skip, and Wrong where the folder cannot be read."""
+    """Return how long each service has a public key. Raises Stopped where no folder is given, or it cannot be read."""
     try:
         keys = read_public_keys(Path(setting("SERVICECERT_SERVICE_KEYS")))
     except OperatorError as refused:
-        raise Wrong(critical(str(refused), "Copy all *.pub of `servicecert service-keys` there.")) from None
+        raise Stopped(critical(str(refused), "Copy all *.pub of `servicecert service-keys` there.")) from None
     ends = sorted((key.not_after, service) for key in keys.values() for service in key.services)
     return {service: end - datetime.now(UTC) for end, service in ends}
 
 
 async def time_zones(_: Sources) -> TimeZones:
-    """Return what this machine's data say of Helsinki."""
+    """Return what this machine's data say of Helsinki. Raises Stopped where they do not have it."""
     today = datetime.now(UTC).date()
     try:
         zone = zoneinfo.ZoneInfo(_ZONE)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as fault:
-        return TimeZones(0, 0, None, today, type(fault).__name__)
+        raise Stopped(critical(f"Europe/Helsinki does not load ({type(fault).__name__}).")) from None
 
     def hours(month: int) -> float:
         offset = datetime(today.year, month, 1, 12, tzinfo=zone).utcoffset()
@@ -162,11 +167,30 @@ async def packages(_: Sources) -> dict[str, str | None]:
     return found
 
 
+@shared
+async def key_lists(_: Sources) -> list[LostKeys]:
+    """Return the lists of lost keys. Raises Stopped where no folder is given, or intake cannot start with it."""
+    folder = Path(setting("SERVICECERT_KEY_LISTS_DIR"))
+
+    def read() -> list[LostKeys]:
+        sizes, now = load_key_lists(folder).sizes(), time.time()
+        return [LostKeys(name, size, (now - (folder / name).stat().st_mtime) / _DAY) for name, size in sizes.items()]
+
+    try:
+        return await asyncio.to_thread(read)
+    except (KeyListDamaged, OSError) as refused:
+        raise Stopped(critical(str(refused)), "KeyListsMissing") from None
+
+
 LOOKS = {
+    "KeyListsMissing": Look(
+        key_lists, lambda lists: ok(", ".join(f"{each.name} has {each.keys} keys" for each in lists) + ".")
+    ),
+    "KeyListsOld": Look(key_lists, configuration.check_key_lists_age),
     "Variables": Look(variables, configuration.check_variables),
-    "Settings": Look(settings_faults, configuration.check_settings),
+    "Settings": Look(settings_faults, partial(naming, "{}.", "All are.", separator="; ")),
     "Insecure": Look(insecure, configuration.check_insecure),
-    "Trials": Look(trials, configuration.check_trials),
+    "Trials": Look(trials, partial(naming, "{} is set.", "None is.")),
     "SecretFiles": Look(secret_files, configuration.check_secret_files),
     "ServiceKeys": Look(service_keys, configuration.check_service_keys),
     "TimeZone": Look(time_zones, configuration.check_time_zone),

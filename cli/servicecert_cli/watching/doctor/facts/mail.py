@@ -1,6 +1,7 @@
 """What the mail servers say to a conversation without a mail, and the mails in the tables."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -26,13 +27,13 @@ _ANSWER_SECONDS = 5.0
 
 @shared
 async def conversations(_: Sources) -> list[Relay]:
-    """Open and end a conversation with each mail server. Raises Skip, UserError."""
+    """Open and end a conversation with each mail server. Raises Stopped, UserError."""
     setting("SMTP_HOST")
     setting("SERVICECERT_MAIL_FROM")
     try:
         settings = Settings()
-    except ValidationError as fault:
-        raise UserError(f"The mail server cannot be asked: {settings_fault(fault)}.") from None
+    except ValidationError as wrong:
+        raise UserError(f"The mail server cannot be asked: {settings_fault(wrong)}.") from None
     seconds = min(_ANSWER_SECONDS, settings.smtp_timeout_seconds)
     settings = settings.model_copy(update={"smtp_timeout_seconds": seconds})
     tls = tls_context(settings)
@@ -40,20 +41,21 @@ async def conversations(_: Sources) -> list[Relay]:
 
 
 async def _tried(relay: relays.Relay, settings: Settings, tls: Any) -> Relay:
-    has_login = settings.smtp_username is not None
-    encrypted = settings.smtp_tls.is_verified
+    tried = partial(
+        Relay, str(relay), has_login=settings.smtp_username is not None, is_encrypted=settings.smtp_tls.is_verified
+    )
     try:
         conversation = await open_conversation(relay, settings, tls)
-    except LoginRefused as fault:
-        return Relay(str(relay), None, str(fault), has_login, encrypted)
-    except ConversationFailed as fault:
-        return Relay(str(relay), str(fault), None, has_login, encrypted)
+    except LoginRefused as refused:
+        return tried(login_fault=str(refused))
+    except ConversationFailed as failed:
+        return tried(fault=str(failed))
     await conversation.close()
-    return Relay(str(relay), None, None, has_login, encrypted)
+    return tried()
 
 
 async def refused(sources: Sources) -> int:
-    """Return how many mails wait because a server refused us."""
+    """Return how many mails wait because a server refused us, whoever the recipient is."""
     (row,) = await in_schema(sources, "notifier", QUERIES["refused_mails"])
     return int(row["refused"])
 

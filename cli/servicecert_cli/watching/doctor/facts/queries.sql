@@ -48,6 +48,10 @@ select setting from pg_settings where name = 'data_directory' and setting <> ''
 -- name: schemas
 select nspname from pg_namespace where nspname = any($1::text[])
 
+-- name: may_use
+-- A schema that does not exist may be used: somebody else says so.
+select coalesce(bool_and(has_schema_privilege(oid, 'usage')), true) from pg_namespace where nspname = $1
+
 -- name: applied
 select migration_id from _yoyo_migration
 
