@@ -28,7 +28,7 @@ _RULE = """\
 
 def alert_rules() -> str:
     """Return the file of rules, a group for each subject."""
-    alerts = [each for each in CONDITIONS.values() if each.within]
+    alerts = [each for each in CONDITIONS.values() if each.when]
     groups = [
         f"  - name: servicecert-{subject.name.lower()}\n    rules:\n" + "".join(map(_rule, each))
         for subject, each in groupby(alerts, key=lambda condition: condition.subject)

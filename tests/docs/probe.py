@@ -179,8 +179,8 @@ def metrics() -> object:
 
 def condition(name: str, metric: str, value: str) -> object:
     """Return the rule of a condition, and what the doctor finds where a figure of intake has a value."""
+    from prometheus_client.samples import Sample
     from servicecert_cli.watching.doctor.domain.check import result
-    from servicecert_cli.watching.doctor.domain.figures import Sample
     from servicecert_cli.watching.doctor.examine import CATALOGUE, LOOKS
 
     check = result(CATALOGUE[name], LOOKS[name].judge([Sample(metric, {"service": "intake"}, float(value))]))

@@ -113,7 +113,7 @@ def conditions() -> list[str]:
                 f"[{name}](../runbook/{it.page})" if it.page else name,
                 it.subject,
                 it.severity or "",
-                it.within,
+                it.within if it.when else "",
                 it.text,
                 f"`{it.when}`" if it.when else "",
                 it.why,

@@ -41,7 +41,7 @@ def test_prometheus_gets_the_words_as_a_template():
         condition.summary
         == "{{ $labels.service }}: {{ $value | humanizeDuration }} of {{ $value | humanizePercentage }}."
     )
-    assert (condition.page, of("age > 60").page) == ("Late.md", None)
+    assert (condition.page, of("").page) == ("Late.md", None)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS.values(), ids=lambda condition: condition.name)
@@ -50,4 +50,4 @@ def test_a_condition_says_what_is_wrong_in_a_sentence(condition):
     assert condition.says.endswith(".")
     assert all(spec in ("", "period", "share") for _, name, spec, _ in Formatter().parse(condition.says) if name)
     # An alert has one severity; what only a look sees says why it matters.
-    assert condition.severity in (Severity.WARNING, Severity.CRITICAL) if condition.within else condition.why
+    assert condition.severity in (Severity.WARNING, Severity.CRITICAL) if condition.when else condition.why

@@ -2,40 +2,12 @@
 
 from types import MappingProxyType
 
-from . import (
-    audit,
-    authority,
-    configuration,
-    database,
-    kafka,
-    mail,
-    processes,
-    promises,
-    registers,
-    revocation,
-    topics,
-    work,
-    workers,
-)
+from . import authority, installation, kafka, mail, registers, work
 from .condition import Condition, Severity, Subject
 
-_ALL = (
-    kafka,
-    topics,
-    workers,
-    processes,
-    database,
-    authority,
-    revocation,
-    mail,
-    registers,
-    work,
-    audit,
-    promises,
-    configuration,
-)
+_ALL = [each for module in (authority, installation, kafka, mail, registers, work) for each in module.CONDITIONS]
 
-CONDITIONS = MappingProxyType({each.name: each for module in _ALL for each in module.CONDITIONS})
+CONDITIONS = MappingProxyType({each.name: each for subject in Subject for each in _ALL if each.subject is subject})
 """The conditions by name, subject by subject."""
 
 __all__ = ["CONDITIONS", "Condition", "Severity", "Subject"]

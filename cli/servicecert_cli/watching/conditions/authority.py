@@ -1,11 +1,11 @@
-"""The CAs, their keys, and what is signed."""
+"""The CAs, their keys, what is signed, and what relying parties get of it: CRLs and OCSP."""
 
-from .condition import Subject, conditions, counted
+from .condition import Subject, conditions, counted, unless_outage
 
 critical, warning, look = conditions(Subject.AUTHORITY)
 _VOIDED = 'servicecert_published_total{type="servicecert.certificate.voided.v1"}'
 
-CONDITIONS = (
+_AUTHORITY = (
     critical(
         "Ca",
         "The CAs' files are damaged, or a chain does not verify up to its root.",
@@ -41,7 +41,6 @@ CONDITIONS = (
         "RootCrlExpires",
         "{crl} expires in {value:period}: a ceremony is needed.",
         when="min by (crl) (servicecert_root_crl_valid_seconds) < 2592000",
-        within="1m",
         why="Relying parties that check a CA refuse all its certificates when the root's CRL has expired.",
         remedy="Make new ones in a ceremony: `servicecert ca root crl`, see docs/ceremony.md.",
     ),
@@ -49,7 +48,6 @@ CONDITIONS = (
         "IssuingStopped",
         "{value} certificates failed a check before signing (B3): the authority has to act.",
         when='max(servicecert_issuances_open{state="stopped"}) > 0',
-        within="1m",
         why="The applicant waits until an operator has decided; the reason is a defect in a profile or in the code.",
         remedy="See `servicecert ca status`, then `ca retry` or `ca void`; docs/lint.md.",
     ),
@@ -57,37 +55,31 @@ CONDITIONS = (
         "SerialVoided",
         "An intended certificate became void (B2): its customer has to apply again.",
         when=counted(_VOIDED, "1d"),
-        within="1m",
     ),
     critical(
         "SignedAfterVoid",
         "A certificate was signed after its serial number was void: it exists and nobody has it.",
         when="sum(servicecert_belated_results_total) > 0",
-        within="1m",
     ),
     critical(
         "SigningRefused",
         "An order was refused that would misuse a CA's key ({code}): an attack or a defect.",
         when="max by (code) (servicecert_signing_refused_total) > 0",
-        within="1m",
     ),
     critical(
         "InvalidRequestAccepted",
         "Intake accepted a request that the issuer finds invalid ({code}).",
         when="max by (code) (servicecert_invalid_requests_total) > 0",
-        within="1m",
     ),
     critical(
         "CertificateForged",
         "An event tells a certificate wrongly ({code}): an attack or a defect.",
         when="max by (code) (servicecert_certificate_alarms_total) > 0",
-        within="1m",
     ),
     critical(
         "SecondCertificate",
         "{value} cases have a second certificate (I3).",
         when="max(servicecert_second_certificates) > 0",
-        within="1m",
         why="One application leads to one certificate: somebody else had a CA sign.",
         remedy="Call whoever is responsible for security, and leave everything as it is.",
     ),
@@ -95,7 +87,6 @@ CONDITIONS = (
         "CertificateUnasked",
         "{value} certificates were signed for cases that intake does not know: somebody else has its key.",
         when="max(servicecert_unasked_certificates) > 0",
-        within="1m",
         why="Whoever has intake's key can order any certificate.",
         remedy="Call whoever is responsible for security, and leave everything as it is.",
     ),
@@ -103,6 +94,109 @@ CONDITIONS = (
         "LintWarning",
         "pkilint warns of certificates ({code}).",
         when="max by (code) (servicecert_lint_warnings_total) > 0",
-        within="1m",
     ),
 )
+
+critical, warning, look = conditions(Subject.REVOCATION)
+
+_REVOCATION = (
+    critical(
+        "Crl",
+        "A CRL is not served at its public address, not signed by its CA, not valid, or older than the published one.",
+        why="Relying parties refuse certificates, or accept revoked ones, without a valid CRL.",
+    ),
+    critical(
+        "CrlAges",
+        "{crl} expires in {value:period} and was not renewed.",
+        when="min by (crl) (servicecert_crl_valid_seconds) < 129600",
+        why="Relying parties refuse all certificates of a CA whose CRL has expired.",
+        remedy="Look at the revoker's log: it publishes no CRL.",
+    ),
+    critical(
+        "Aia",
+        "The certificate of a CA is not served where certificates say.",
+        why="Clients that lack the chain fetch it there, and fail without it.",
+    ),
+    look(
+        "CrlPasses",
+        "CRLs are made too slowly for a revocation to be on one within a minute.",
+        why="A revocation waits for the pass in progress, then for its own.",
+        remedy="More revokers do not help: a faster disk, storage or PostgreSQL, or a new CA.",
+    ),
+    look(
+        "CrlDisk",
+        "The disk of the CRL folder is almost full.",
+        why="No revocation is published when the disk of the CRL folder is full.",
+        remedy="Enlarge the disk, or move other files away.",
+    ),
+    critical(
+        "CrlGateFailed",
+        "The check `{gate}` stopped a CRL: the old one stays.",
+        when="sum by (gate) (increase(servicecert_crl_gate_failures_total[10m])) > 0",
+    ),
+    critical(
+        "CrlPublisherFails",
+        "CRLs do not arrive, or others are served ({publisher}): nobody sees new revocations.",
+        when="sum by (publisher) (increase(servicecert_crl_publisher_failures_total[5m])) > 1",
+        within="2m",
+    ),
+    critical(
+        "Ocsp",
+        "OCSP does not answer about the newest certificate, or not as the tables say.",
+        why="Relying parties ask it about each certificate; a wrong answer lets a revoked one in.",
+    ),
+    critical(
+        "OcspDown",
+        "No OCSP responder answers.",
+        when='(sum by (job) (up{job="ocsp"}) == 0) or absent(up{job="ocsp"})',
+        wait="30s",
+        within="1m30s",
+    ),
+    critical(
+        "OcspBehind",
+        "OCSP answers with what was true {value:period} ago.",
+        when="max(servicecert_ocsp_feed_age_seconds) > 120",
+        expr=unless_outage("$when"),
+        wait="1m",
+        within="4m",
+    ),
+    critical(
+        "OcspIncomplete",
+        "OCSP does not know all standings of {issuer} ({reason}).",
+        when="max by (issuer, reason) (servicecert_ocsp_incomplete) > 0",
+        expr=unless_outage("$when"),
+        wait="2m",
+        within="3m",
+    ),
+    warning(
+        "OcspErrors",
+        "OCSP answered {value} requests with {kind}.",
+        when='sum by (kind) (increase(servicecert_ocsp_answers_total{kind=~"try-later|internal-error"}[1m])) > 0',
+        expr=unless_outage("$when"),
+        wait="2m",
+        within="4m",
+    ),
+    critical(
+        "OcspCertificateExpires",
+        "A responder's certificate of {issuer} expires in {value:period}.",
+        when="min by (issuer) (servicecert_ocsp_certificate_left_seconds) < 86400",
+        wait="5m",
+        within="7m",
+    ),
+    warning(
+        "OcspFlood",
+        "Somebody floods OCSP; its limits hold.",
+        when='sum(increase(servicecert_ocsp_answers_total{kind="limited"}[5m])) > 1000 or '
+        'sum(increase(servicecert_ocsp_connections_closed_total{reason!="slow"}[5m])) > 1000',
+        within="2m",
+    ),
+    warning(
+        "TooManyResponders",
+        "{value} OCSP responders were certified within a day: half of the limit.",
+        when="max by (environment) (servicecert_responders_certified) > 100",
+        why="At the limit no further responder starts: responders restart again and again, or somebody else asks.",
+        remedy="See the responders' logs, and docs/runbook/TooManyResponders.md.",
+    ),
+)
+
+CONDITIONS = (*_AUTHORITY, *_REVOCATION)

@@ -45,7 +45,7 @@ _WORDS = {"": "N", "period": "TIME", "share": "N %"}
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What Prometheus alerts on if it has `within`; what `servicecert doctor` looks at says `why` it matters.
+    """What Prometheus alerts on if it has `when`; what `servicecert doctor` looks at says `why` it matters.
 
     `says` and `remedy` name labels in braces, and the figure as `{value}`, `{value:period}` (seconds) or
     `{value:share}`. `severity` is None where a look tells a fault that harms nobody yet from one that stops the
@@ -63,14 +63,14 @@ class Condition:
     when: str = ""
     expr: str = "$when"
     wait: str = ""
-    within: str = ""
+    within: str = "1m"
     why: str = ""
     remedy: str = ""
 
     @property
     def page(self) -> str | None:
         """The name of its page in the runbook: each alert has one."""
-        return f"{self.name}.md" if self.within else None
+        return f"{self.name}.md" if self.when else None
 
     @property
     def rule(self) -> str:

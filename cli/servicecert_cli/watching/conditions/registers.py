@@ -21,7 +21,6 @@ CONDITIONS = (
         "No change of the registers was loaded for {value:period}: they may be out of date.",
         when="time() - max(servicecert_followed_newest_timestamp_seconds"
         r'{service="intake",topic=~"(.*\\.)?registers"}) > 691200',
-        within="1m",
         why="An applicant who is not in the registers is sent away; one who has left them gets a certificate.",
         remedy=_LOAD,
     ),

@@ -1,10 +1,10 @@
-"""What the services have to do."""
+"""What the services have to do, its audit, and what customers are promised."""
 
 from .condition import Subject, conditions, counted, working
 
 critical, warning, _ = conditions(Subject.BACKLOG)
 
-CONDITIONS = (
+_BACKLOG = (
     warning(
         "Parked",
         "{value} records of {service} are parked: each holds up its case.",
@@ -64,7 +64,6 @@ CONDITIONS = (
         "ForgedRecords",
         "{topic} has records that none of its writers has signed: somebody else writes there.",
         when=counted("servicecert_untrusted_records_total", "10m", " by (service, topic)"),
-        within="1m",
     ),
     warning(
         "AccountFloods",
@@ -73,3 +72,111 @@ CONDITIONS = (
         within="2m",
     ),
 )
+
+critical, warning, _ = conditions(Subject.AUDIT)
+
+_AUDIT = (
+    warning(
+        "AuditUnsigned",
+        "The audit of {service} is not signed for {value:period}.",
+        when="servicecert_audit_unattested_seconds > 600",
+        expr=working("$when"),
+        wait="1m",
+        within="12m",
+        why="Rows that no checkpoint covers can be changed by who administers the database.",
+        remedy="No leader of {service} makes checkpoints: look at its workers' logs.",
+    ),
+    critical(
+        "AuditCheckpoints",
+        "The newest checkpoints do not follow each other, or the rows do not match them.",
+        why="A gap or a difference is an audit that somebody changed.",
+        remedy="Run `servicecert audit verify`, and find out who changed it: docs/audit.md.",
+    ),
+)
+
+critical, warning, _ = conditions(Subject.PROMISES)
+_DELIVERY = 'min(servicecert_clock_left_seconds{clock="delivery"})'
+_REVOCATION = "max(servicecert_revocation_oldest_seconds)"
+_REVOCATION_REMEDY = "See `Crl`, `Ocsp` and `IntentsStuck`, and the revoker's log."
+_DAY = 86_400
+
+_PROMISES = (
+    warning(
+        "DeliveryNear",
+        "A certificate that is promised within {value:period} is not delivered yet (A13).",
+        when=f"0 <= {_DELIVERY} < {_DAY}",
+        why="A customer is promised the certificate by the end of the fifth weekday.",
+        remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
+    ),
+    critical(
+        "DeliveryLate",
+        "A certificate was to be delivered and is not (A13).",
+        when=f"{_DELIVERY} < 0",
+        why="A customer was promised the certificate by the end of the fifth weekday.",
+        remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
+    ),
+    warning(
+        "LapseLate",
+        "An application should have lapsed and has not (A12).",
+        when='min(servicecert_clock_left_seconds{clock="completion"}) < -7200',
+        wait="5m",
+        within="7m",
+        why="The customer may still supplement it, and is not told that it ended.",
+        remedy="See `DeadlinesLate`, and intake's log.",
+    ),
+    warning(
+        "RevocationSlow",
+        "A revocation is not visible after {value:period}: the goal is a minute.",
+        when=f"600 < {_REVOCATION} <= {_DAY // 2}",
+        wait="1m",
+        within="12m",
+        why="A revocation takes effect within 24 hours; the goal is a minute.",
+        remedy=_REVOCATION_REMEDY,
+    ),
+    critical(
+        "RevocationNear",
+        "A revocation is not visible after {value:period}: the limit is 24 hours (D4).",
+        when=f"{_DAY // 2} < {_REVOCATION} <= {_DAY}",
+        why="A revocation takes effect within 24 hours; the goal is a minute.",
+        remedy=_REVOCATION_REMEDY,
+    ),
+    critical(
+        "RevocationLate",
+        "{value} revocations are not visible after 24 hours (D4).",
+        when='max(servicecert_revocations{state="late"}) > 0',
+        why="Whoever has the key is trusted for longer than was promised.",
+        remedy=_REVOCATION_REMEDY,
+    ),
+    critical(
+        "CascadeStopped",
+        "A compromised key has many certificates: their revocation waits for an operator (D6).",
+        when='max(servicecert_proposals{state="stopped"}) > 0',
+        why="Whoever has the key uses the other certificates until a person confirms.",
+        remedy="See `servicecert proposals list`, and confirm or drop it.",
+    ),
+    critical(
+        "CascadeLate",
+        "Certificates of a compromised key are not revoked after 24 hours (D6).",
+        when='max(servicecert_cascades{state="late"}) > 0',
+        why="Whoever has the key uses the other certificates until they are revoked.",
+        remedy="See `servicecert proposals list`, and confirm or drop it.",
+    ),
+    critical(
+        "CanaryFailing",
+        "The canary has had no success for {value:period}: customers cannot get or revoke certificates.",
+        # A canary that was restarted and has had no success since has no timestamp: its last one counts, or its start.
+        when="time() - (max(last_over_time(servicecert_canary_last_success_timestamp_seconds[1d])) "
+        'or min(process_start_time_seconds{job="canary"})) > 1800',
+        expr='($when) and on () servicecert:workers_up:sum{job="canary"} > 0',
+        within="35m",
+    ),
+    warning(
+        "CanaryDown",
+        "The canary does not run: nobody tries the whole way.",
+        when='absent(up{job="canary"} == 1)',
+        wait="5m",
+        within="7m",
+    ),
+)
+
+CONDITIONS = (*_BACKLOG, *_AUDIT, *_PROMISES)

@@ -4,8 +4,9 @@ import re
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, WARNING, holds, judged
+from prometheus_client.samples import Sample
 from servicecert_cli.watching.conditions import CONDITIONS
-from servicecert_cli.watching.doctor.domain.figures import Sample, metric
+from servicecert_cli.watching.doctor.domain.figures import metric
 from servicecert_cli.watching.doctor.facts import figures as facts
 from servicecert_cli.watching.lag.tables import figures
 

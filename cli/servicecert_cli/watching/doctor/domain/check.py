@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ...conditions import Condition, Severity, Subject
 
@@ -31,6 +32,19 @@ class Finding:
     remedy: str = ""
 
 
+ok = partial(Finding, Severity.OK)
+skipped = partial(Finding, Severity.SKIPPED)
+"""There is nothing to check."""
+unknown = partial(Finding, Severity.UNKNOWN)
+"""Nobody could look."""
+warning = partial(Finding, Severity.WARNING)
+"""It will become a fault, or is one that harms nobody yet."""
+critical = partial(Finding, Severity.CRITICAL)
+"""It is a fault that stops or endangers the service now."""
+fault = partial(Finding, None)
+"""The condition holds, which is as bad as it says."""
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """The result of one check."""
@@ -49,36 +63,6 @@ def result(condition: Condition, finding: Finding) -> Check:
     assert severity is not None, f"{condition.name} has no severity, and the look gave none"
     remedy = finding.remedy or (condition.remedy if severity in FAULTS else "")
     return Check(condition.name, condition.subject, severity, finding.text, condition.why, remedy)
-
-
-def ok(text: str) -> Finding:
-    """Return that all is well."""
-    return Finding(Severity.OK, text)
-
-
-def fault(text: str, remedy: str = "") -> Finding:
-    """Return that the condition holds, which is as bad as it says."""
-    return Finding(None, text, remedy)
-
-
-def warning(text: str, remedy: str = "") -> Finding:
-    """Return what will become a fault, or is one that harms nobody yet."""
-    return Finding(Severity.WARNING, text, remedy)
-
-
-def critical(text: str, remedy: str = "") -> Finding:
-    """Return a fault that stops or endangers the service now."""
-    return Finding(Severity.CRITICAL, text, remedy)
-
-
-def skipped(text: str, remedy: str = "") -> Finding:
-    """Return that there is nothing to check."""
-    return Finding(Severity.SKIPPED, text, remedy)
-
-
-def unknown(text: str, remedy: str) -> Finding:
-    """Return that nobody could look."""
-    return Finding(Severity.UNKNOWN, text, remedy)
 
 
 def naming(says: str, well: str, wrong: Sequence[str], separator: str = ", ") -> Finding:

@@ -3,22 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from prometheus_client.samples import Sample
 
 from ...conditions import Condition
 from .check import Finding, fault, listed, ok, period
 
 _FIGURE = re.compile(r'(?:(max|min|sum)(?: by \((.+?)\) )?\()?(\w+)(?:\{(\w+)="([^"]*)"\})?\)?')
 _TOTALS: Mapping[str, Callable[[Sequence[float]], float]] = {"": max, "max": max, "min": min, "sum": sum}
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A value of a metric, and its labels."""
-
-    metric: str
-    labels: Mapping[str, str]
-    value: float
 
 
 class _Figure(float):
@@ -65,7 +57,7 @@ def _values(figure: str, samples: Iterable[Sample]) -> Sequence[tuple[Mapping[st
     kept = by.split(", ") if by else []
     values: dict[tuple[tuple[str, str], ...], list[float]] = defaultdict(list)
     for each in samples:
-        if each.metric == name and (not label or each.labels.get(label) == wanted):
+        if each.name == name and (not label or each.labels.get(label) == wanted):
             labels = {key: each.labels[key] for key in kept} if total else each.labels
             values[tuple(labels.items())].append(each.value)
     return [(dict(labels), _TOTALS[total](each)) for labels, each in values.items()]

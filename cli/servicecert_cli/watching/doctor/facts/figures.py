@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import figures
 
@@ -13,7 +14,7 @@ from ...conditions import CONDITIONS
 from ...lag.groups import Groups
 from ...lag.tables import Tables
 from ...lag.tables import figures as of_services
-from ..domain.figures import Sample, check_figure, metric
+from ..domain.figures import check_figure, metric
 from ..sources import Look, Sources, elsewhere, shared
 from .database import readable
 from .groups import look
@@ -48,7 +49,7 @@ def _samples(collector: Collector, prefix: str) -> Iterator[Sample]:
     for each in (sample for family in collector.collect() for sample in family.samples):
         service = each.labels.get("group", "").removeprefix(prefix)
         # As the recording rules name the service of a group.
-        yield Sample(each.name, {"service": service, "job": service, **each.labels}, each.value)
+        yield each._replace(labels={"service": service, "job": service, **each.labels})
 
 
 _OF_TABLES = {each.name for each in of_services()}

@@ -1,4 +1,4 @@
-"""PostgreSQL."""
+"""PostgreSQL, the processes, whatever they do, and what is set on this machine, which only a look can see."""
 
 from .condition import Subject, conditions, unless_outage
 
@@ -6,7 +6,7 @@ critical, warning, look = conditions(Subject.DATABASE)
 LOCKED_SECONDS = 30
 """For so long nobody waits for a lock on a table that does no harm."""
 
-CONDITIONS = (
+_DATABASE = (
     critical(
         "DatabaseDown",
         "PostgreSQL does not answer: nothing is handled, and nothing is lost.",
@@ -109,3 +109,98 @@ CONDITIONS = (
         remedy="Stop all workers, and run `servicecert restore check`.",
     ),
 )
+
+critical, warning, _ = conditions(Subject.PROCESSES)
+
+_PROCESSES = (
+    warning(
+        "LagExporterDown",
+        "The exporter of lag does not answer: nobody sees what waits in topics and tables.",
+        when='absent(up{job="lag"} == 1)',
+        wait="1m",
+        within="2m",
+    ),
+    warning(
+        "WorkerDown",
+        "{instance}, a worker of {job}, does not answer; others do its work.",
+        when='(up{job=~"intake|issuer|revoker|notifier|ocsp"} == 0) and on (job) servicecert:workers_up:sum > 0',
+        wait="1m",
+        within="2m",
+    ),
+    warning(
+        "NotReady",
+        "{instance}, a worker of {service}, runs and does not work: its /ready says why.",
+        when=unless_outage(
+            '(servicecert_ready{service!~"lag|canary|ocsp"} == 0) unless on (instance) servicecert_clock_wrong == 1'
+        )
+        + f" unless on (service) servicecert_table_locked_seconds > {LOCKED_SECONDS}",
+        wait="3m",
+        within="4m30s",
+    ),
+    warning(
+        "FilesNearLimit",
+        "{instance} has opened {value:share} of the files and connections it may.",
+        when="process_open_fds / process_max_fds > 0.8",
+        wait="5m",
+        within="6m",
+    ),
+    critical(
+        "ClockAhead",
+        "{instance} works with a clock for trials: never in production.",
+        when="servicecert_clock_ahead_seconds > 0",
+    ),
+)
+
+critical, warning, look = conditions(Subject.CONFIGURATION)
+
+_CONFIGURATION = (
+    warning(
+        "Variables",
+        "One of our variables is set that nothing reads.",
+        why="A misspelt variable has no effect, and nobody is told.",
+        remedy="Correct or remove it: docs/reference/settings.md lists all settings.",
+    ),
+    critical(
+        "Settings",
+        "A setting has a value that is not allowed.",
+        why="A process with a wrong setting does not start.",
+        remedy="Correct it: docs/reference/settings.md lists all settings.",
+    ),
+    warning(
+        "Insecure",
+        "Something insecure is tolerated.",
+        why="In the clear, or with too many rights, others can forge orders for certificates.",
+    ),
+    critical(
+        "Trials",
+        "A setting for trials is on.",
+        why="A clock that runs ahead makes certificates and CRLs with wrong times; a crash point kills the process.",
+        remedy="Remove it in production.",
+    ),
+    critical(
+        "SecretFiles",
+        "Others can read a file of passwords or keys.",
+        why="Who reads them can act as the service, or sign as the CA.",
+        remedy="Close the file, and replace the secret that others may have read.",
+    ),
+    look(
+        "ServiceKeys",
+        "A public key of a service is missing, or ends within a month.",
+        why="Records of a service whose key is missing are parked as forged.",
+    ),
+    look(
+        "TimeZone",
+        "This machine does not know Finland's time, or by old data.",
+        why="Six months, weekdays and reminders are counted in Europe/Helsinki.",
+        remedy="Update the system's tzdata, or the Python package tzdata.",
+    ),
+    look("Python", "It is not a Python that we support.", why="Only these versions are tested."),
+    warning(
+        "Packages",
+        "A required package is missing, or of a version that does not fit.",
+        why="With other versions than those locked anything may behave differently.",
+        remedy="Install with pip install --require-hashes -r deploy/requirements.lock.",
+    ),
+)
+
+CONDITIONS = (*_DATABASE, *_PROCESSES, *_CONFIGURATION)
