@@ -20,11 +20,11 @@ from servicecert_worker.core.faults import error_summary, is_transient, operator
 
 from ..conditions import CONDITIONS, Severity
 from .domain.check import Check, Finding, first_things_first, result, unknown
-from .facts import authority, books, database, figures, groups, kafka, machine, mail, web
+from .facts import authority, database, figures, kafka, machine, mail, web
 from .facts.database import READER
 from .sources import CORRECT, Look, Sources, Stopped, elsewhere
 
-_ALL = (figures, kafka, groups, database, books, authority, web, mail, machine)
+_ALL = (figures, kafka, database, authority, web, mail, machine)
 LOOKS: dict[str, Look[Any]] = {name: look for module in _ALL for name, look in module.LOOKS.items()}
 
 CATALOGUE = MappingProxyType({name: condition for name, condition in CONDITIONS.items() if name in LOOKS})

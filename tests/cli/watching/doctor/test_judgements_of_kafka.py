@@ -5,11 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
-from servicecert_cli.watching.doctor.domain.groups import (
-    Group,
-    Member,
-    Partition,
-)
 from servicecert_cli.watching.doctor.domain.kafka import (
     Allowed,
     BrokerRights,
@@ -17,6 +12,9 @@ from servicecert_cli.watching.doctor.domain.kafka import (
     compared,
 )
 from servicecert_cli.watching.doctor.domain.topics import (
+    Group,
+    Member,
+    Partition,
     TopicCopy,
 )
 from servicecert_schemas.principals import Principal

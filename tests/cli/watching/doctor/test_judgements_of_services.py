@@ -5,12 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
-from servicecert_cli.watching.doctor.domain.audit import (
-    Checkpoints,
-    Link,
-)
 from servicecert_cli.watching.doctor.domain.configuration import (
     TimeZones,
+)
+from servicecert_cli.watching.doctor.domain.database import (
+    Checkpoints,
+    Link,
 )
 from servicecert_schemas.topics import SERVICES
 

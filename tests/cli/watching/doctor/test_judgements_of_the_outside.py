@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, UNKNOWN, WARNING, holds, judged
+from servicecert_cli.watching.doctor.domain.authority import FetchedCrl, OcspAnswer
 from servicecert_cli.watching.doctor.domain.check import exit_code, listed, period
 from servicecert_cli.watching.doctor.domain.configuration import LostKeys
 from servicecert_cli.watching.doctor.domain.mail import Relay
-from servicecert_cli.watching.doctor.domain.revocation import FetchedCrl, OcspAnswer
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: its settings, its room, and what may keep it from its work."""
+"""PostgreSQL: its settings, its room, what may keep it from its work, and what the services' tables hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.core.unknown import Unknown
 
-from .check import Finding, critical, fault, graded, listed, naming, ok, period, skipped, warning
+from .check import Finding, critical, fault, graded, listed, naming, ok, period, skipped, warning, worst
 
 if TYPE_CHECKING:
     from servicecert_worker.storage.schema import Difference
@@ -182,3 +182,45 @@ def check_fence(services: Sequence[tuple[str, Sequence[Unknown]]]) -> Finding:
         for each in unknown
     ]
     return naming("{}.", "Nothing that was published is unknown.", forgotten, "; ")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One of a service's newest checkpoints: its number, its fingerprint, and that of the one before by its text.
+
+    `is_signed` is None where no public key is given.
+    """
+
+    number: int
+    fingerprint: str
+    previous: str
+    is_signed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """A service's newest checkpoints in order, and chains whose rows are not as the last of them says."""
+
+    service: str
+    links: tuple[Link, ...]
+    changed: tuple[str, ...] = ()
+
+
+def check_audit_checkpoints(services: Sequence[Checkpoints]) -> Finding:
+    if not any(each.links for each in services):
+        return skipped("There is no checkpoint yet.")
+    findings = [fault(f"{each.service}: {found}.") for each in services for found in _faults(each)]
+    return worst(findings, f"The newest {sum(len(each.links) for each in services)} do.")
+
+
+def _faults(of: Checkpoints) -> list[str]:
+    faults = []
+    for before, link in zip(of.links, of.links[1:], strict=False):
+        if link.number != before.number + 1:
+            faults.append(f"checkpoint {before.number + 1} is missing")
+        elif link.previous != before.fingerprint:
+            faults.append(f"checkpoint {link.number} does not follow {before.number}")
+    faults += [f"checkpoint {link.number} is not signed by its service" for link in of.links if link.is_signed is False]
+    if of.changed:
+        faults.append(f"rows of {len(of.changed)} chains differ from checkpoint {of.links[-1].number}")
+    return faults

@@ -17,7 +17,7 @@ from ...lag.tables import figures as of_services
 from ..domain.figures import check_figure, metric
 from ..sources import Look, Sources, elsewhere, shared
 from .database import readable
-from .groups import look
+from .kafka import look
 
 
 @shared

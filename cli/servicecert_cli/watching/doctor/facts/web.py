@@ -20,8 +20,8 @@ from servicecert_pki.partitions import FULL, certificate_url, crl_url, partition
 from servicecert_pki.root_crl import root_crl_file
 
 from ...network import Unanswered, fetch, session
-from ..domain import revocation
-from ..domain.revocation import FetchedCrl, OcspAnswer
+from ..domain import authority as judged
+from ..domain.authority import FetchedCrl, OcspAnswer
 from ..sources import ANSWER_SECONDS, Look, Sources, Stopped, elsewhere, shared, skip
 from . import QUERIES
 from .authority import authority
@@ -219,8 +219,8 @@ async def passes(sources: Sources) -> list[tuple[str, int, float]]:
 
 
 LOOKS = {
-    "Crl": Look(crls, revocation.check_crl),
-    "Aia": Look(aia, revocation.check_aia),
-    "CrlPasses": Look(passes, revocation.check_crl_passes),
-    "Ocsp": Look(ocsp, revocation.check_ocsp),
+    "Crl": Look(crls, judged.check_crl),
+    "Aia": Look(aia, judged.check_aia),
+    "CrlPasses": Look(passes, judged.check_crl_passes),
+    "Ocsp": Look(ocsp, judged.check_ocsp),
 }
