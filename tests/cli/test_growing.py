@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError, PolicyViolationError, TopicAuthorizationFailedError
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json, run_process
-from servicecert_cli.admin.growing import GROWING, UnderWay, grow, require_idle, to_grow
+from servicecert_cli.admin.growing import GROWING, grow, require_idle, to_grow, under_way
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
@@ -55,10 +55,11 @@ def test_what_cannot_be_reached_is_refused_with_what_to_do(sizes, words, code):
 
 
 def test_what_is_under_way_is_told_by_service():
-    require_idle([UnderWay("intake"), UnderWay("issuer")])
-    busy = UnderWay("issuer", works=True, unhandled={"applications": 3, "revocations": 1}, unpublished=2)
+    require_idle([])
+    assert under_way("intake", 0, False, {}, 0) == ""
+    busy = under_way("issuer", 0, True, {"applications": 3, "revocations": 1}, 2)
     with pytest.raises(OperatorError) as refused:
-        require_idle([UnderWay("intake", workers=2, works=True), busy, UnderWay("revoker")])
+        require_idle([under_way("intake", 2, True, {}, 0), busy])
     assert (
         "2 workers of intake run; a worker of issuer holds its lock in PostgreSQL, issuer has not handled 3 records of "
         "applications, issuer has not handled 1 records of revocations, issuer has not published 2 events."

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
@@ -41,31 +40,6 @@ select exists (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class UnderWay:
-    """What a service still does: workers in its group, any process of its, records to handle by topic, unpublished."""
-
-    service: str
-    workers: int = 0
-    works: bool = False
-    unhandled: Mapping[str, int] = field(default_factory=dict)
-    unpublished: int = 0
-
-    def __str__(self) -> str:
-        """Return a phrase for each thing, or nothing."""
-        return ", ".join(self._phrases())
-
-    def _phrases(self) -> Iterator[str]:
-        if self.workers:
-            yield f"{self.workers} workers of {self.service} run"
-        elif self.works:
-            yield f"a worker of {self.service} holds its lock in PostgreSQL"
-        for topic, records in self.unhandled.items():
-            yield f"{self.service} has not handled {records} records of {topic}"
-        if self.unpublished:
-            yield f"{self.service} has not published {self.unpublished} events"
-
-
 def to_grow(sizes: Mapping[str, int | None], partitions: int) -> dict[str, int]:
     """Return the topics that have fewer partitions than they are to have, with their number. Raises OperatorError."""
     found: dict[str, int] = {}
@@ -81,22 +55,27 @@ def to_grow(sizes: Mapping[str, int | None], partitions: int) -> dict[str, int]:
     return found
 
 
-def require_idle(services: Sequence[UnderWay]) -> None:
+def under_way(service: str, workers: int, works: bool, unhandled: Mapping[str, int], unpublished: int) -> str:
+    """Return what a service still does: its workers, a lock of one, records to handle by topic, unpublished events."""
+    running = [f"{workers} workers of {service} run"] if workers else []
+    locking = [f"a worker of {service} holds its lock in PostgreSQL"] if works and not workers else []
+    handling = [f"{service} has not handled {records} records of {topic}" for topic, records in unhandled.items()]
+    publishing = [f"{service} has not published {unpublished} events"] if unpublished else []
+    return ", ".join(running + locking + handling + publishing)
+
+
+def require_idle(services: Sequence[str]) -> None:
     """Raise OperatorError if something is under way."""
-    if phrases := _phrases(services):
+    if services:
         raise OperatorError(
-            f"No partition can be added while something is under way: {phrases}. Pause what publishes, let the workers "
-            f"handle everything, stop them, and run this again. {gone_after()}",
+            f"No partition can be added while something is under way: {'; '.join(services)}. Pause what publishes, "
+            f"let the workers handle everything, stop them, and run this again. {gone_after()}",
             os.EX_TEMPFAIL,
         )
 
 
-def _phrases(services: Sequence[UnderWay]) -> str:
-    return "; ".join(filter(None, map(str, services)))
-
-
-async def look(cluster: Cluster, url: str) -> list[UnderWay]:
-    """Return what each service still does with the topics that can grow. Raises OperatorError.
+async def look(cluster: Cluster, url: str) -> list[str]:
+    """Return what each service that does something still does with the topics that can grow. Raises OperatorError.
 
     The database is asked first: once nobody holds a lock, and each event was acknowledged by Kafka, which is when it
     leaves the outbox, nothing comes into the topics any more but from outside.
@@ -110,8 +89,8 @@ async def look(cluster: Cluster, url: str) -> list[UnderWay]:
         unhandled: Counter[str] = Counter()
         for lag in group.lags:
             unhandled[lag.topic] += lag.messages
-        found.append(UnderWay(service, len(group.members), works, +unhandled, unpublished))
-    return found
+        found.append(under_way(service, len(group.members), works, +unhandled, unpublished))
+    return list(filter(None, found))
 
 
 async def _asked(url: str, service: str) -> tuple[bool, int]:
@@ -130,11 +109,11 @@ async def grow(cluster: Cluster, url: str, topics: Sequence[str], partitions: in
     require_idle(await look(cluster, url))
     await _add(cluster, topics, partitions)
     # A producer that was not silent may have written a case's later event beside an earlier one.
-    if meanwhile := _phrases(await look(cluster, url)):
+    if meanwhile := await look(cluster, url):
         raise OperatorError(
-            f"The partitions are added, but meanwhile something was under way: {meanwhile}. Events of a case may be "
-            "read in another order: pause what publishes until the workers have handled everything, then look at "
-            "those cases.",
+            f"The partitions are added, but meanwhile something was under way: {'; '.join(meanwhile)}. Events of a "
+            "case may be read in another order: pause what publishes until the workers have handled everything, then "
+            "look at those cases.",
             os.EX_DATAERR,
         )
 
