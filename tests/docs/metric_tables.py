@@ -11,8 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 from servicecert_cli.admin.lag import Look
 from servicecert_cli.watching.canary.metrics import Metrics as CanaryMetrics
-from servicecert_cli.watching.lag.groups import Groups
-from servicecert_cli.watching.lag.tables import Tables
+from servicecert_cli.watching.lag.metrics import Groups, Tables
 from servicecert_intake.operator import lost_keys
 from servicecert_intake.operator.sizes import Sizes
 from servicecert_issuer.operator.gauges import gauges

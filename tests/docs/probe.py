@@ -160,7 +160,7 @@ def too_early(last: str) -> object:
 def metrics() -> object:
     """Return the Prometheus metrics of a revoker's worker after a turn, and of the exporter with 7 for each figure."""
     from prometheus_client import CollectorRegistry, generate_latest
-    from servicecert_cli.watching.lag.tables import Tables, figures
+    from servicecert_cli.watching.lag.metrics import Tables, figures
     from servicecert_revoker.operator.trust_gauges import trust_gauges
     from servicecert_worker.runtime.metrics import Metrics
     from servicecert_worker.runtime.turn import TurnResult

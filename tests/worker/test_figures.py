@@ -9,7 +9,7 @@ import pytest
 from databases import administer, new_database
 from figures import figure, figures_of
 from servicecert_cli.operations.migrating import migrate
-from servicecert_cli.watching.lag.tables import figures
+from servicecert_cli.watching.lag.metrics import figures
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_revoker.domain.status import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES

@@ -33,7 +33,7 @@ from ..network import Unanswered, fetch, session
 from ..settings import CanarySettings
 from . import customer
 from .customer import CANARY, TYPE
-from .domain import certificate, status, views
+from .domain import certificate, views
 from .domain.certificate import Certified, Wanted
 from .domain.stages import NotYet, Stage, Step, Stuck
 from .feed import Feed
@@ -182,7 +182,7 @@ class Run:
         async def look() -> None:
             query = OcspQuery(certified.issuer, certified.serial, secrets.token_bytes(_NONCE_OCTETS))
             answer = await self._fetched(web, "OCSP", certified.ocsp_url, query.request())
-            status.answered(query, answer, wanted, self._means.clock())
+            certificate.answered(query, answer, wanted, self._means.clock())
 
         await self._until(look, _PAUSE_SECONDS)
         return f"{certified.ocsp_url} says {wanted.name.lower()}"
@@ -190,7 +190,7 @@ class Run:
     async def _listed(self, web: ClientSession, certified: Certified, *, wanted: bool) -> str:
         async def look() -> None:
             content = await self._fetched(web, "the CRL", certified.crl_url)
-            await asyncio.to_thread(status.listed, content, certified, self._means.clock(), wanted=wanted)
+            await asyncio.to_thread(certificate.listed, content, certified, self._means.clock(), wanted=wanted)
 
         await self._until(look, _PAUSE_SECONDS)
         said = "lists the certificate" if wanted else "is valid and does not list the certificate"

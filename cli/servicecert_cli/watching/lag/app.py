@@ -23,8 +23,7 @@ from servicecert_worker.storage.database import CONNECT_SECONDS
 from ...admin.lag import meter, read_by
 from ..process import Watching
 from ..settings import LagSettings
-from .groups import Groups
-from .tables import Tables
+from .metrics import Groups, Tables
 
 log = logging.getLogger(__name__)
 

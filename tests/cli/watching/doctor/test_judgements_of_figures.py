@@ -8,7 +8,7 @@ from prometheus_client.samples import Sample
 from servicecert_cli.watching.conditions import CONDITIONS
 from servicecert_cli.watching.doctor.domain.figures import metric
 from servicecert_cli.watching.doctor.facts import figures as facts
-from servicecert_cli.watching.lag.tables import figures
+from servicecert_cli.watching.lag.metrics import figures
 
 
 def of(name, value, **labels):

@@ -11,9 +11,8 @@ from servicecert_worker.storage import figures
 
 from ....admin import lag
 from ...conditions import CONDITIONS
-from ...lag.groups import Groups
-from ...lag.tables import Tables
-from ...lag.tables import figures as of_services
+from ...lag.metrics import Groups, Tables
+from ...lag.metrics import figures as of_services
 from ..domain.figures import check_figure, metric
 from ..sources import Look, Sources, elsewhere, shared
 from .database import readable
