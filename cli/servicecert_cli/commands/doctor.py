@@ -11,7 +11,6 @@ from ..terminal.output import as_json, escaped, print_json
 from ..watching.conditions import CONDITIONS, Severity
 from ..watching.doctor.domain.check import Check, exit_code
 from ..watching.doctor.examine import CATALOGUE, examine
-from ..watching.settings import CanarySettings, LagSettings
 
 COLOURS = {
     Severity.OK: "green",
@@ -65,7 +64,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
     if is_list:
         _list(as_json, names)
         return
-    found = interruption.run(examine(names, (CanarySettings, LagSettings)))
+    found = interruption.run(examine(names))
     if as_json:
         print_json(found)
     else:

@@ -4,7 +4,7 @@ Each look stands alone: one that fails, or takes too long, hides no other.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import aclosing
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,6 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     TopicAuthorizationFailedError,
 )
-from pydantic_settings import BaseSettings
 from servicecert_worker.core.faults import error_summary, is_transient, operator_message
 
 from ..conditions import CONDITIONS, Severity
@@ -45,15 +44,14 @@ SECONDS = 8.0
 _REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
-async def examine(names: Collection[str] = (), settings: Sequence[type[BaseSettings]] = ()) -> list[Check]:
+async def examine(names: Collection[str] = ()) -> list[Check]:
     """Make these checks, or all, and return the results in the catalogue's order.
 
-    `settings` are those of the processes beside the services.
     Where one of them could not be made because of a fault that another check reports, the other one is added; so is one
     that finds what has to be mended first.
     """
     chosen = [name for name in CATALOGUE if not names or name in names]
-    async with aclosing(Sources(settings)) as sources:
+    async with aclosing(Sources()) as sources:
         until = asyncio.get_running_loop().time() + SECONDS
         made = await _made(sources, chosen, until)
         causes = {cause for _, cause in made.values() if cause is not None} - made.keys()

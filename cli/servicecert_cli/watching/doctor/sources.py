@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -13,7 +13,6 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from pydantic_settings import BaseSettings
 from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
@@ -72,11 +71,10 @@ Ask = Callable[["Sources"], Coroutine[Any, Any, T]]
 class Sources:
     """The servers, each opened once. Facts that several checks need are asked once, see `shared`.
 
-    `settings` are those of the processes beside the services. What `stack` has is closed in the end.
+    What `stack` has is closed in the end.
     """
 
-    def __init__(self, settings: Sequence[type[BaseSettings]] = ()) -> None:
-        self.settings = settings
+    def __init__(self) -> None:
         self.stack = AsyncExitStack()
         self._tasks: dict[object, asyncio.Task[Any]] = {}
 

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module, metadata
@@ -29,6 +29,7 @@ from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings
 from servicecert_worker.storage import database
 
+from ...settings import CanarySettings, LagSettings
 from ..domain import configuration
 from ..domain.check import critical, naming, ok
 from ..domain.configuration import LostKeys, TimeZones
@@ -41,17 +42,15 @@ _ZONE = "Europe/Helsinki"
 _DAY = 86_400.0
 
 
-def _all_settings(sources: Sources) -> Iterator[type[BaseSettings]]:
-    yield from (ProcessSettings, WorkerSettings, ResponderSettings)
-    yield from (IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings)
-    yield from sources.settings
+_SETTINGS: tuple[type[BaseSettings], ...] = (
+    *(ProcessSettings, WorkerSettings, ResponderSettings, LagSettings, CanarySettings),
+    *(IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings),
+)
 
 
-async def variables(sources: Sources) -> tuple[frozenset[str], frozenset[str]]:
+async def variables(_: Sources) -> tuple[frozenset[str], frozenset[str]]:
     """Return the variables that are set, and those that a setting or a command reads."""
-    fields = {
-        field.alias or name.upper() for each in _all_settings(sources) for name, field in each.model_fields.items()
-    }
+    fields = {field.alias or name.upper() for each in _SETTINGS for name, field in each.model_fields.items()}
     passwords = {
         f"SERVICECERT_{name.upper()}_DATABASE_PASSWORD{end}"
         for name in (*SERVICES, database.MIGRATOR, database.ERASER)
@@ -60,10 +59,10 @@ async def variables(sources: Sources) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS)
 
 
-async def settings_faults(sources: Sources) -> list[str]:
+async def settings_faults(_: Sources) -> list[str]:
     """Return what is wrong with the settings that are set, by variable and without values."""
     found: dict[str, None] = {}
-    for kind in _all_settings(sources):
+    for kind in _SETTINGS:
         try:
             kind()
         except ValidationError as fault:
@@ -119,18 +118,15 @@ async def service_keys(_: Sources) -> Mapping[str, timedelta]:
 
 async def time_zones(_: Sources) -> TimeZones:
     """Return what this machine's data say of Helsinki. Raises Stopped where they do not have it."""
-    today = datetime.now(UTC).date()
+    year = datetime.now(UTC).year
     try:
         zone = zoneinfo.ZoneInfo(_ZONE)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as fault:
         raise Stopped(critical(f"Europe/Helsinki does not load ({type(fault).__name__}).")) from None
 
-    def hours(month: int) -> float:
-        offset = datetime(today.year, month, 1, 12, tzinfo=zone).utcoffset()
-        assert offset is not None
-        return offset.total_seconds() / 3600
-
-    return TimeZones(hours(1), hours(7), _release(), today)
+    noons = [(datetime(year, month, 1, 12, tzinfo=UTC), datetime(year, month, 1, 12, tzinfo=zone)) for month in (1, 7)]
+    winter, summer = ((utc - local) / timedelta(hours=1) for utc, local in noons)
+    return TimeZones(winter, summer, _release(), year)
 
 
 def _release() -> str | None:
