@@ -338,14 +338,13 @@ def test_a_condition(following: Callable[[str], Any]) -> None:
     with following("A condition") as copy:
         copy.edit(
             f"{watching}/conditions/work.py",
-            "CONDITIONS = (\n",
-            """CONDITIONS = (
+            "_BACKLOG = (\n",
+            """_BACKLOG = (
     warning(
         "OutboxLong",
         "{value} events of {service} are not published.",
         when="servicecert_outbox_events > 5000",
         expr=working("$when"),
-        within="1m",
         why="Others learn of them late.",
         remedy="See the log of {service}.",
     ),
