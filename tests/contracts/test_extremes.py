@@ -23,7 +23,7 @@ from contracts.test_newer_members import CASE, NOW, PROFILES, accounts, read_by,
 from identities import InMemory
 from pydantic import ValidationError
 from servicecert_intake.domain import decide as intake
-from servicecert_intake.domain.examine import application_parts, examine
+from servicecert_intake.domain.examine import examine
 from servicecert_intake.domain.knowledge import Knowledge as IntakeKnowledge
 from servicecert_intake.domain.knowledge import apply as apply_to_intake
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
@@ -87,7 +87,7 @@ def by_intake(case: Any, event: Event) -> Decided:
 
 
 def by_intake_with_a_good_request(case: Any, event: Event) -> Decided:
-    examined = Event(event.id, event.key, event.data, event.time, application_parts(event.data, JudgedCsr(der="MIIB")))
+    examined = Event(event.id, event.key, event.data, event.time, JudgedCsr(der="MIIB"))
     return intake.decide(PROFILES, case, examined, known_to_intake(), NOW)
 
 

@@ -25,7 +25,6 @@ from servicecert_cli.e_service.page import Page
 from servicecert_cli.terminal.printing import Printer
 from servicecert_intake.domain import decide as intake
 from servicecert_intake.domain.case import Case
-from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import Knowledge as IntakeKnowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
 from servicecert_intake.domain.rules.application import JudgedCsr
@@ -117,8 +116,7 @@ def intake_after(told: Story) -> tuple[Case, list[EventData]]:
     for each in read_by("intake", told):
         if each.key != str(CASE) or type(each.data) not in intake.HANDLERS:
             continue
-        facts = application_parts(each.data, JudgedCsr(der="MIIB"))
-        event = Event(each.id, each.key, each.data, each.time, facts)
+        event = Event(each.id, each.key, each.data, each.time, JudgedCsr(der="MIIB"))
         decision = intake.decide(PROFILES, case, event, known, NOW)
         assert decision.state is not None
         case = stored.validate_json(stored.dump_json(decision.state))

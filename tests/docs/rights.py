@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 from journeys.judged.table import Step, form_and_attachments
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.decide import ASK_AGAIN, decide
-from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN as NO_REGISTERS
 from servicecert_intake.domain.knowledge import apply as intake_knows
 from servicecert_pki.profiles import load_profiles
@@ -138,7 +137,7 @@ def _code_of(event: EventData) -> str:
 
 
 def _event(data: ApplicationEvent) -> Event:
-    return Event(uuid4(), data.key(), data, NOW, application_parts(data, None))
+    return Event(uuid4(), data.key(), data, NOW)
 
 
 def _application(person: Person, act: Act) -> ApplicationEvent:

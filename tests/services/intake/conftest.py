@@ -11,7 +11,6 @@ from hypothesis import settings
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.case import Case
 from servicecert_intake.domain.decide import decide
-from servicecert_intake.domain.examine import application_parts
 from servicecert_intake.domain.knowledge import Knowledge
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
 from servicecert_intake.domain.rules.application import JudgedCsr
@@ -96,13 +95,12 @@ Returns = Callable[..., CaseChanged]
 
 
 def event(data: EventData, csr: JudgedCsr | None = None, at: datetime = NOW, id: UUID | None = None) -> Event:
-    return Event(id or uuid4(), data.key(), data, at, application_parts(data, csr))
+    return Event(id or uuid4(), data.key(), data, at, csr)
 
 
 def with_form(sent: Event, form: Form) -> Event:
     """Return the event with another form."""
-    data = sent.data.model_copy(update={"form": form})
-    return replace(sent, data=data, facts=application_parts(data, sent.facts.csr))
+    return replace(sent, data=sent.data.model_copy(update={"form": form}))
 
 
 @pytest.fixture(scope="session")

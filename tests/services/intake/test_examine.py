@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from servicecert_intake.domain.examine import ApplicationParts, examine, judge_request
+from servicecert_intake.domain.examine import examine, judge_request
 from servicecert_schemas.application import CsrAttached
 from servicecert_schemas.event import Actor
 from servicecert_worker.core.decider import Event
@@ -50,5 +50,5 @@ def test_A3_events_are_examined_in_order_and_others_left_alone(good, happenings)
     event = Event(UUID(int=2), attached.key(), attached, datetime(2026, 11, 24, tzinfo=UTC))
     without = (happenings["withdrawn"], happenings["issued"])
     first, *others = examine([event, *without])
-    assert first.facts == ApplicationParts(csr=judge_request(pem))
+    assert first.facts == judge_request(pem)
     assert tuple(others) == without

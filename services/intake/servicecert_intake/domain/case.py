@@ -29,7 +29,7 @@ from servicecert_worker.core.decider import Deadline, Event
 from servicecert_worker.core.time_limits import Clock, marks_after
 
 from .deadlines import lapse_time
-from .examine import ApplicationParts, application_parts
+from .examine import csr_of
 from .rules.application import Followed, Grant, JudgedCsr, JudgedKey
 
 LAST_SECOND = timedelta(seconds=1)
@@ -64,14 +64,13 @@ class Waiting:
         data = event.data
         if not isinstance(data, ApplicationWithdrawn):
             data = data.model_copy(update={"csr": "" if isinstance(data, CsrAttached) else None})
-        csr = event.facts.csr if isinstance(event.facts, ApplicationParts) else None
-        return Waiting(event.id, data.TYPE, data.model_dump_json(), event.time, now, csr)
+        return Waiting(event.id, data.TYPE, data.model_dump_json(), event.time, now, csr_of(event))
 
     def event(self) -> tuple[Event, ApplicationEvent]:
         """Return the received event without the request's text, and its data."""
         data = stored(self.type, self.data)
         assert isinstance(data, ApplicationEvent)
-        return Event(self.id, data.key(), data, min(self.time, self.since), application_parts(data, self.csr)), data
+        return Event(self.id, data.key(), data, min(self.time, self.since), self.csr), data
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,12 @@ from servicecert_worker.core.decider import (
 from .account_limits import HOUR, Limits, Load
 from .answers import AnswerCode
 from .case import LAST_SECOND, Case, Waiting
+from .examine import csr_of
 from .key_search import SEARCH, Searched, SearchOrder, next_search
 from .knowledge import Knowledge
-from .moves import REASSESS, Judging, apply, judged, parts_of, transition, waits
+from .moves import REASSESS, Judging, apply, judged, transition, waits
 from .reports import handle_report
+from .rules.recipients import recipients
 from .rules.renewal import LookedUp
 from .view import case_changed
 
@@ -145,7 +147,6 @@ def _refusal(
 
 
 def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
-    parts = parts_of(happened)
     return Case(
         case_id=data.case_id,
         account_id=data.actor.account_id,
@@ -154,9 +155,9 @@ def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
         entered=(HistoryEntry(state=CaseState.SUBMITTED, at=happened.time),),
         received_at=happened.time,
         form=data.form,
-        recipients=parts.recipients,
+        recipients=recipients(data.form),
         attachments=data.attachments,
-        csr=parts.csr,
+        csr=csr_of(happened),
     )
 
 

@@ -1,44 +1,27 @@
-"""Read a customer's event before it is decided: recipients (C1), judged certificate request (A4)."""
+"""Judge the certificate request of a customer's event before it is decided (A4)."""
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.key_checks import KEY_CHECKS, KeyCheck
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
-from servicecert_schemas.certificate import Recipient
-from servicecert_schemas.event import EventData
-from servicecert_worker.core.decider import Event, Facts
+from servicecert_worker.core.decider import Event
 
 from .rules.application import JudgedCsr, JudgedKey
-from .rules.recipients import recipients
-
-
-@dataclass(frozen=True, slots=True)
-class ApplicationParts(Facts):
-    """What was read from an event: the recipients of its form, and its judged request."""
-
-    recipients: tuple[Recipient, ...] = ()
-    csr: JudgedCsr | None = None
 
 
 def examine(events: Sequence[Event], check: KeyCheck = KEY_CHECKS) -> Sequence[Event]:
-    """Return the events, in order, each with its application parts; `check` finds weak and leaked keys."""
+    """Return the events, in order, each with its judged request; `check` finds weak and leaked keys."""
     return [_examined(event, check) for event in events]
 
 
 def _examined(event: Event, check: KeyCheck) -> Event:
     data = event.data
-    if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented | CsrAttached):
+    if not isinstance(data, ApplicationSubmitted | ApplicationSupplemented | CsrAttached) or data.csr is None:
         return event
-    return replace(event, facts=application_parts(data, None if data.csr is None else judge_request(data.csr, check)))
-
-
-def application_parts(data: EventData, csr: JudgedCsr | None) -> ApplicationParts:
-    """Return the application parts of an event whose request was judged already."""
-    form = data.form if isinstance(data, ApplicationSubmitted | ApplicationSupplemented) else None
-    return ApplicationParts(() if form is None else recipients(form), csr)
+    return replace(event, facts=judge_request(data.csr, check))
 
 
 def judge_request(text: str, check: KeyCheck = KEY_CHECKS) -> JudgedCsr:
@@ -47,3 +30,8 @@ def judge_request(text: str, check: KeyCheck = KEY_CHECKS) -> JudgedCsr:
     if isinstance(result, Csr):
         return JudgedCsr(der=b64encode(result.der).decode(), key=JudgedKey(result.spki_sha256, str(result.family)))
     return JudgedCsr(faults=tuple(fault.code for fault in result))
+
+
+def csr_of(event: Event) -> JudgedCsr | None:
+    """Return the judged request of an examined event, if it has one."""
+    return event.facts if isinstance(event.facts, JudgedCsr) else None

@@ -17,12 +17,13 @@ from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 from .answers import TOO_LATE, AnswerCode
 from .case import PENDING, Case, Forwarded
 from .deadlines import day_of, due_time
-from .examine import ApplicationParts
+from .examine import csr_of
 from .knowledge import Knowledge
 from .rules.application import Application, Grant, JudgedCsr
 from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
 from .rules.intermediary import with_canonical_mark
 from .rules.judgement import is_final, judge
+from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp
 from .view import accepted_application
 
@@ -51,7 +52,7 @@ def apply(
         case CaseState.SUBMITTED, ApplicationSubmitted():
             return _judge_with(case, happened, judging), None
         case _, ApplicationSubmitted() as data:
-            return Decision(case), _answer_resubmission(case, data, parts_of(happened).csr)
+            return Decision(case), _answer_resubmission(case, data, csr_of(happened))
         case CaseState.ACCEPTED, ApplicationWithdrawn():
             return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
         case _, ApplicationWithdrawn() if state in PENDING:
@@ -64,11 +65,6 @@ def apply(
             return transition(case, CaseState.LAPSED, now, csr=None), TOO_LATE[CaseState.LAPSED]
         case _:
             return Decision(case), TOO_LATE[state]
-
-
-def parts_of(happened: Event) -> ApplicationParts:
-    assert isinstance(happened.facts, ApplicationParts)
-    return happened.facts
 
 
 def _answer_resubmission(case: Case, data: ApplicationSubmitted, csr: JudgedCsr | None) -> AnswerCode:
@@ -89,12 +85,12 @@ def _request_withdrawal(case: Case, happened: Event) -> Decision[Case]:
 
 
 def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]:
-    """Judge the case with the event's parts, after a lookup of the certificate that it follows (A14).
+    """Judge the case with what the event brings, after a lookup of the certificate that it follows (A14).
 
     A supplement without a request keeps the earlier one (A10).
     """
-    parts, data = parts_of(happened), happened.data
-    newer = replace(case, received_at=max(case.received_at, happened.time), csr=parts.csr or case.csr)
+    data = happened.data
+    newer = replace(case, received_at=max(case.received_at, happened.time), csr=csr_of(happened) or case.csr)
     if not isinstance(data, ApplicationSubmitted):
         newer = replace(newer, supplements=case.supplements + 1)
     if isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
@@ -103,7 +99,7 @@ def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]
             form=data.form,
             form_sent_at=happened.time,
             attachments=data.attachments,
-            recipients=parts.recipients,
+            recipients=recipients(data.form),
         )
     follows = newer.form.follows
     if follows and (newer.followed is None or newer.followed.typed != follows):

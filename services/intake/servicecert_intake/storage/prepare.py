@@ -21,7 +21,7 @@ from servicecert_worker.core.decider import Conflict, Connection, Event, Happene
 
 from ..domain.account_limits import Counted, Limits, Load, counted, loads
 from ..domain.case import Case
-from ..domain.examine import ApplicationParts
+from ..domain.examine import csr_of
 from ..domain.knowledge import Knowledge
 from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
@@ -109,8 +109,8 @@ async def record_keys(connection: Connection, changed: Sequence[Stored[Case]]) -
 def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -> Iterator[JudgedCsr]:
     """Yield the requests of this turn's events, and those of its cases that are not accepted yet."""
     for each in happened:
-        if isinstance(each, Event) and isinstance(each.facts, ApplicationParts) and each.facts.csr is not None:
-            yield each.facts.csr
+        if isinstance(each, Event) and (csr := csr_of(each)) is not None:
+            yield csr
     for entry in stored.values():
         if entry.state.csr is not None:
             yield entry.state.csr

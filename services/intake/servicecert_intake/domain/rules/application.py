@@ -8,6 +8,7 @@ from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
 from servicecert_schemas.values import CertificateType, SerialNumber, Text, Usage
+from servicecert_worker.core.decider import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class JudgedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedCsr:
+class JudgedCsr(Facts):
     """A judged certificate request: its DER in base64 and its key, or the codes of its faults (A4)."""
 
     der: str | None = None
