@@ -105,4 +105,4 @@ def _with_county(registers: Registers, entry: RegisterEntry) -> tuple[Registers,
         names = LongNames(fi=fi, sv=f"Enhet {number}")
         unit = of.model_copy(update={"oid": f"{organisation_oid(of.business_id)}.11.{number}", "names": names})
         units.append((f"county/{number}", RegisterEntry(entry_id=f"county/{number}", entry=unit)))
-    return (many := apply(registers, units)), many.units["county/0"]
+    return (many := apply(registers, units)), many.by_oid[f"{organisation_oid(of.business_id)}.11.0"][0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_cli.registers.changes import Changes, changes
-from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, apply
+from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
 from servicecert_schemas.register import RegisterEntry
 
 DAY = date(2026, 11, 24)
@@ -158,7 +158,7 @@ def test_A6_an_entry_whose_content_changed_and_that_has_ended_ends_yesterday():
 def test_A9_an_intermediary_that_is_no_more_listed_was_one_until_yesterday():
     others = [intermediary("Toinen Oy").model_copy(update={"entry_id": "intermediary/9900090-7/2021-03-01"})]
     after = snapshot(loaded(loaded({}, [intermediary("Unelmasilta Oy"), *others], DAY), others, DAY))
-    assert after.intermediaries["intermediary/9900066-7/2021-03-01"].valid_to == YESTERDAY
+    assert after.entries["intermediary/9900066-7/2021-03-01"].valid_to == YESTERDAY
 
 
 def test_A7_a_certificate_that_the_file_has_no_more_is_withdrawn_from_today():
@@ -213,11 +213,12 @@ def test_A6_whatever_is_loaded_past_days_stay_and_today_is_what_the_file_says(fi
         after, stated = snapshot(standing), snapshot({each.entry_id: each for each in file})
         if number:
             for past in (each for each in days if each < day):
-                new_row = row is not None and not any(name.startswith(row.entry_id) for name in before.units)
+                new_row = row is not None and not any(name.startswith(row.entry_id) for name in before.entries)
                 assert new_row or seen(after, past) == seen(before, past)
         for coming in (each for each in days if each >= day):
             assert seen(after, coming) == seen(stated, coming)
 
 
 def seen(registers: Registers, day: date) -> set[tuple[str, str]]:
-    return {(unit.name_fi, unit.business_id) for unit in registers.units.values() if unit.is_valid(day)}
+    units = (each for each in registers.entries.values() if isinstance(each, Unit))
+    return {(unit.name_fi, unit.business_id) for unit in units if unit.is_valid(day)}

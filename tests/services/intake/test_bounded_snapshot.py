@@ -22,11 +22,11 @@ def entry(number: int, name: str = "Unelmasilta") -> Change:
 
 def test_f5_a_full_register_takes_changes_and_no_more_entries():
     full = bounded(NOTHING_KNOWN, [entry(1), entry(2), entry(3)])
-    assert set(full.registers.intermediaries) == {"i-1", "i-2"}
+    assert set(full.registers.entries) == {"i-1", "i-2"}
     changed = bounded(full, [entry(2, "Uusi nimi"), entry(4)])
-    assert (changed.registers.size, changed.registers.intermediaries["i-2"].name) == (2, "Uusi nimi")
+    assert (len(changed.registers.entries), changed.registers.entries["i-2"].name) == (2, "Uusi nimi")
     room = bounded(changed, [Change("i-1", None, NOW), entry(5)])
-    assert set(room.registers.intermediaries) == {"i-2", "i-5"}
+    assert set(room.registers.entries) == {"i-2", "i-5"}
 
 
 def test_f5_no_more_accounts_are_known_than_fit():

@@ -14,9 +14,9 @@ CHANGES = [(entry.key(), entry) for entry in read_register(FICTITIOUS_REGISTERS)
 
 
 def parts(registers: Registers) -> list[dict[str, object]]:
-    """Return the maps of a snapshot; of an index the ids in any order."""
+    """Return the maps of a snapshot; of an index the entries in any order."""
     return [
-        {key: sorted(value) if isinstance(value, tuple) else value for key, value in part.items()}
+        {key: sorted(value, key=str) if isinstance(value, tuple) else value for key, value in part.items()}
         for part in vars(registers).values()
         if hasattr(part, "items")
     ]

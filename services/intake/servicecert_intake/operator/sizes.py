@@ -18,7 +18,7 @@ class Sizes:
         self._known = NOTHING_KNOWN
 
     def now(self) -> Mapping[str, int]:
-        return {"registers": self._known.registers.size, "accounts": len(self._known.accounts)}
+        return {"registers": len(self._known.registers.entries), "accounts": len(self._known.accounts)}
 
     def note(self, known: Knowledge) -> None:
         """Note the newest snapshot. Log an alarm for each part that is full: further records are left out."""
