@@ -4,8 +4,7 @@ import random
 from collections.abc import Iterator
 
 import pytest
-from servicecert_intake.domain.registers.name_index import MOST_ADDED, NameIndex, build_index, rank
-from servicecert_intake.domain.registers.spelling import spelling_of
+from servicecert_intake.domain.registers.name_index import MOST_ADDED, NameIndex, build_index, rank, spelling_of
 
 PLACES: tuple[str, ...] = (
     "Onnela",
