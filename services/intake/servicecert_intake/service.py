@@ -27,8 +27,8 @@ from .domain.account_limits import Limits
 from .domain.case import WAITS_FOR_TOPICS, Case
 from .domain.decide import HANDLERS, decide
 from .domain.examine import examine
-from .domain.key_search import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.rules.csr import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.rules.renewal import LOOK_UP, LookUp
 from .domain.view import stages
 from .effects.follow import Find

@@ -16,10 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from databases import administer
 from figures import figures_of
 from identities import any_signer
-from servicecert_intake.domain.key_search import SEARCH, SEARCH_KEY, Searched, SearchOrder, next_search
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN
 from servicecert_intake.domain.rules.application import Blocked, JudgedCsr, JudgedKey, KeyRecord
-from servicecert_intake.domain.rules.csr import key_faults
+from servicecert_intake.domain.rules.csr import SEARCH, SEARCH_KEY, Searched, SearchOrder, key_faults, next_search
 from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings

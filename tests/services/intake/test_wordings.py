@@ -12,9 +12,9 @@ from servicecert_intake.domain.rules.deficiencies import (
     SEVERITIES,
     SUPPLIER_CANNOT_APPLY,
     TEXTS,
+    WORDS,
     Severity,
 )
-from servicecert_intake.domain.rules.limits import WORDS
 from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_intake.domain.view import NEXT_STEPS
 from servicecert_pki.csr_faults import FAULTS

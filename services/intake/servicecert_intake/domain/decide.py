@@ -28,7 +28,7 @@ from servicecert_schemas.membership import Accounts, is_strongly_authenticated, 
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import CertificateRevoked, RevocationRefused, RevocationRegistered
 from servicecert_schemas.rights import may
-from servicecert_schemas.values import Language, Texts
+from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import (
     Deadline,
     Decision,
@@ -45,10 +45,11 @@ from .account_limits import HOUR, Limits, Load
 from .answers import AnswerCode
 from .case import LAST_SECOND, Case, Waiting
 from .examine import csr_of
-from .key_search import SEARCH, Searched, SearchOrder, next_search
 from .knowledge import Knowledge
 from .moves import REASSESS, Judging, apply, judged, transition, waits
 from .reports import handle_report
+from .rules.csr import SEARCH, Searched, SearchOrder, next_search
+from .rules.deficiencies import filled
 from .rules.recipients import recipients
 from .rules.renewal import LookedUp
 from .view import case_changed
@@ -121,15 +122,9 @@ def _too_much(load: Load, limits: Limits, *, opens: bool) -> AnswerCode | None:
 def _filled(texts: Texts, load: Load, limits: Limits) -> Texts:
     """Return the answer's text, with the limit and the time after which the event can be sent again."""
     again = (load.hour + HOUR).astimezone(HELSINKI)
-    filled = {
-        language: texts.in_language(language).format(
-            events=limits.events,
-            unfinished=limits.unfinished,
-            again=f"{again:%H:%M}" if language is Language.ENGLISH else f"{again:%-H.%M}",
-        )
-        for language in Language
-    }
-    return Texts(**filled)
+    nordic = f"{again:%-H.%M}"
+    time = Texts(sv=nordic, fi=nordic, en=f"{again:%H:%M}")
+    return filled(texts, events=str(limits.events), unfinished=str(limits.unfinished), again=time)
 
 
 def _refusal(

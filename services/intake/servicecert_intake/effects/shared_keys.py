@@ -11,7 +11,7 @@ import asyncpg
 from servicecert_pki.shared_primes import find_shared_primes, modulus_of
 from servicecert_worker.core.decider import Connection, Done, Outcome, Task
 
-from ..domain.key_search import Searched
+from ..domain.rules.csr import Searched
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)

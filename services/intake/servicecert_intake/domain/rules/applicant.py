@@ -1,4 +1,4 @@
-"""The applicant, and whether it may apply (A5, A8, A11)."""
+"""The applicant, and whether it may apply (A5, A8, A11); the canary may for the test environment (I11)."""
 
 from servicecert_pki.names import NameRefused, check_business_id
 from servicecert_schemas.application import ApplyingAs, Form
@@ -16,6 +16,13 @@ _REGISTERED_AS = {
     ApplyingAs.CARE_PROVIDER: OrganisationKind.CARE_PROVIDER,
     ApplyingAs.PHARMACY: OrganisationKind.PHARMACY,
 }
+
+
+def canary(application: Application) -> Deficiencies:
+    """Require the test environment in the canary's cases (I11): figures of the business leave them out."""
+    if application.of_canary and not application.form.type.is_test:
+        return (lacking.CANARY_FOR_PRODUCTION.deficiency(),)
+    return ()
 
 
 def business_id(form: Form, organisation: Unit | None) -> Deficiencies:

@@ -1,18 +1,21 @@
-"""Faults of the certificate request and its key (A4)."""
+"""Faults of the certificate request and its key, and the nightly search for keys that share a prime (A4)."""
 
 from base64 import b64decode
+from datetime import datetime, time, timedelta
 from types import MappingProxyType
 
+from pydantic import BaseModel
 from servicecert_pki import csr_faults
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.profile import Profile
-from servicecert_pki.spki import KeyFamily, family_of
+from servicecert_pki.spki import CURVES, KeyFamily, family_of
+from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import Deficiency
 
+from ..deadlines import day_of
 from ..registers.snapshot import Unit
-from . import limits
 from .application import Application, Blocked, KeyRecord
-from .deficiencies import CSR_FAULTS, CSR_REFUSED, Deficiencies
+from .deficiencies import CSR_FAULTS, CSR_REFUSED, Deficiencies, choice
 
 _BLOCKED = MappingProxyType({Blocked.COMPROMISED: "key-compromised", Blocked.SHARED_PRIME: "key-shared-prime"})
 _UNFIT = MappingProxyType({KeyFamily.RSA: csr_faults.KEY_SIZE.code, KeyFamily.EC: csr_faults.KEY_CURVE.code})
@@ -32,8 +35,9 @@ def request(application: Application, organisation: Unit | None, profile: Profil
 
 def deficiency(code: str, profile: Profile) -> Deficiency:
     """Return a fault's deficiency, with the limits of the certificate type. One without its own text gets a general."""
-    lack = CSR_FAULTS.get(code, CSR_REFUSED)
-    return lack.deficiency(sizes=limits.rsa_sizes(profile), curves=limits.curves(profile))
+    sizes = choice(map(str, profile.keys[KeyFamily.RSA].sizes))
+    curves = choice(CURVES[size] for size in profile.keys[KeyFamily.EC].sizes)
+    return CSR_FAULTS.get(code, CSR_REFUSED).deficiency(sizes=sizes, curves=curves)
 
 
 def unfit_key(spki: bytes, profile: Profile) -> tuple[str, ...]:
@@ -54,3 +58,28 @@ def key_faults(record: KeyRecord | None, business_id: str | None) -> tuple[str, 
     blocked = () if record.blocked is None else (_BLOCKED[record.blocked],)
     of_another = record.business_id is not None and business_id is not None and record.business_id != business_id
     return (*blocked, "key-of-another-organisation") if of_another else blocked
+
+
+SEARCH = "shared-primes"
+"""The kind of the deadline and of the intent."""
+
+SEARCH_KEY = "keys/shared-primes"
+"""The key under which it runs; no case has it."""
+
+_BEGINS = time(4)
+
+
+class SearchOrder(BaseModel):
+    """An order to search all keys ever seen."""
+
+
+class Searched(BaseModel):
+    """The number of RSA keys searched, and how many of them share a prime."""
+
+    keys: int
+    sharing: int
+
+
+def next_search(now: datetime) -> datetime:
+    """Return four o'clock in the next night, in Helsinki."""
+    return datetime.combine(day_of(now) + timedelta(days=1), _BEGINS, HELSINKI)

@@ -3,7 +3,7 @@
 The texts with what to do are in `domain/texts/`, by code.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.case import Deficiency
-from servicecert_schemas.values import Language, Texts
+from servicecert_schemas.values import Language, Texts, Usage
 from servicecert_worker.core.texts import read_texts
 
 Filling: TypeAlias = str | Texts | Sequence[str]
@@ -42,10 +42,11 @@ class Lack:
 
     def deficiency(self, field: str | None = None, **values: Filling) -> Deficiency:
         """Return the deficiency, with placeholders filled in; `field` names one of several, such as `names.dns[2]`."""
-        return Deficiency(code=self.code, field=field or self.field, texts=_filled(self.texts, values))
+        return Deficiency(code=self.code, field=field or self.field, texts=filled(self.texts, **values))
 
 
-def _filled(texts: Texts, values: Mapping[str, Filling]) -> Texts:
+def filled(texts: Texts, **values: Filling) -> Texts:
+    """Return a text with its placeholders filled in."""
     return Texts(
         **{
             language: texts.in_language(language).format(
@@ -61,6 +62,17 @@ def _in_language(value: Filling, language: Language) -> str:
         return value.in_language(language)
     opening = "“" if language is Language.ENGLISH else "”"
     return value if isinstance(value, str) else ", ".join(f"{opening}{each}”" for each in value)
+
+
+def choice(options: Iterable[str | Texts]) -> Texts:
+    """Return options as `a`, `a or b`, `a, b or c`, in each language."""
+    each = tuple(options)
+    return Texts(**{language: _joined(each, language) for language in Language})
+
+
+def _joined(options: tuple[str | Texts, ...], language: Language) -> str:
+    *most, last = (_in_language(option, language) for option in options)
+    return f"{', '.join(most)} {WORDS['or'].in_language(language)} {last}" if most else last
 
 
 _SHOWN = 60
@@ -160,3 +172,5 @@ SEVERITIES = MappingProxyType({lack.code: lack.severity for lack in LACKS})
 """The severity of each code."""
 
 TEXTS = read_texts("servicecert_intake.domain", "deficiencies", (lack.key or lack.code for lack in LACKS))
+WORDS = read_texts("servicecert_intake.domain", "limits", ("or", *Usage))
+"""The words of usages, and the conjunction of a choice."""

@@ -16,21 +16,7 @@ from servicecert_schemas.values import Usage
 from ..deadlines import day_of
 from ..registers.lookup import Registered, look_up
 from ..registers.snapshot import Registers
-from . import (
-    applicant,
-    canary,
-    csr,
-    intermediary,
-    letters,
-    names,
-    recipients,
-    renewal,
-    signatory,
-    subject,
-    system,
-    unit,
-    validity,
-)
+from . import applicant, csr, intermediary, names, recipients, renewal, signatory, subject, system, unit, validity
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -70,7 +56,7 @@ def _outcome(
     ou, unfit_ou = subject.unit_name(matched, profile)
     cn, unfit_cn = subject.common_name(form, organisation, server_names, registered.systems, profile)
     deficiencies = (
-        *canary.certificate_type(application),
+        *applicant.canary(application),
         *applicant.business_id(form, organisation),
         *applicant.of_account(application),
         *applicant.organisation_oid(form, registered),
@@ -78,7 +64,7 @@ def _outcome(
         *signatory.signatory(application),
         *intermediary.intermediary(form, is_listed=registered.is_intermediary),
         *wrong_unit,
-        *letters.typed_names(form, matched),
+        *unit.typed_names(form, matched),
         *unfit_o,
         *unfit_ou,
         *unfit_cn,

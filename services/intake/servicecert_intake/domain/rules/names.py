@@ -2,14 +2,14 @@
 
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
+from servicecert_pki.profile import Usage as ProfileUsage
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
 from . import deficiencies as lacking
-from . import limits
-from .deficiencies import Deficiencies, Lack, printable
+from .deficiencies import WORDS, Deficiencies, Lack, choice, printable
 
 
 def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Deficiencies]:
@@ -67,8 +67,9 @@ def usages(form: Form, profile: Profile) -> tuple[tuple[Usage, ...], Deficiencie
     chosen = tuple(usage for usage in Usage if usage in form.usages)
     if not profile.usages:
         return (), (lacking.USAGES_NOT_FOR_TYPE.deficiency(),) if chosen else ()
+    allowed = choice(WORDS[usage] for usage in ProfileUsage if usage in profile.usages)
     if not chosen:
-        return (), (lacking.USAGES_MISSING.deficiency(usages=limits.usages(profile)),)
+        return (), (lacking.USAGES_MISSING.deficiency(usages=allowed),)
     if {*map(str, chosen)} - {*map(str, profile.usages)}:
-        return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=limits.usages(profile)),)
+        return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=allowed),)
     return chosen, ()

@@ -11,8 +11,7 @@ from servicecert_schemas.register import RegisteredSystem
 from ..registers.snapshot import Unit
 from . import deficiencies as lacking
 from .deficiencies import Deficiencies, Lack
-from .letters import foreign
-from .unit import MatchedUnit
+from .unit import MatchedUnit, foreign
 
 Fitting = tuple[str | None, Deficiencies]
 
