@@ -46,5 +46,5 @@ def needs_conformity(unit: str | None, organisation: str | None, registers: Regi
         "applicant": {"business_id": "9900090-7"},
         "unit_long_name": "Koeasema",
     }
-    outcome = judge(Application(Form.model_validate({**SIGNATURE_FORM, **about})), changed, profiles, NOW).outcome
+    outcome, _ = judge(Application(Form.model_validate({**SIGNATURE_FORM, **about})), changed, profiles, NOW)
     return not isinstance(outcome, Grant) and [each.code for each in outcome] == ["conformity-certificate-missing"]

@@ -24,7 +24,7 @@ from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
 from .rules.intermediary import with_canonical_mark
 from .rules.judgement import is_final, judge
 from .rules.recipients import recipients
-from .rules.renewal import LOOK_UP, LookUp
+from .rules.renewal import LOOK_UP, LookUp, renewal
 from .view import accepted_application
 
 REASSESS = "recheck"
@@ -128,8 +128,8 @@ def judged(
         key=None if csr is None or csr.key is None else known.keys.get(csr.key.sha256),
         of_canary=is_canary(str(case.case_id)),
     )
-    judgement = judge(application, known.registers, profiles, as_of)
-    outcome, case = judgement.outcome, replace(case, form=judgement.form, renewal=judgement.renewal)
+    outcome, form = judge(application, known.registers, profiles, as_of)
+    case = replace(case, form=form, renewal=renewal(application, outcome) if isinstance(outcome, Grant) else None)
     if not isinstance(outcome, Grant):
         state = CaseState.REFUSED if is_final(outcome) else CaseState.RETURNED
         judged_by = known.registers.fingerprint if waits(state, outcome) else None

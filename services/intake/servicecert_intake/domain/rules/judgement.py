@@ -1,22 +1,19 @@
 """Apply all rules: an application is granted, or gets all its deficiencies at once (A10)."""
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
-from servicecert_pki.profile import KeyUsage, Profile
+from servicecert_pki.profile import KeyUsage, Profile, SubjectField
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.application import Form
-from servicecert_schemas.case import Renewal
 from servicecert_schemas.certificate import Subject
 from servicecert_schemas.values import Usage
 
 from ..deadlines import day_of
 from ..registers.lookup import Registered, look_up
 from ..registers.snapshot import Registers
-from . import applicant, csr, intermediary, names, recipients, renewal, signatory, subject, system, unit, validity
+from . import applicant, csr, intermediary, names, recipients, signatory, subject, system, validity
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -24,24 +21,14 @@ MOST_DEFICIENCIES = 50
 """How many deficiencies are reported at most, so that a case always fits an event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The outcome, the form with the canonical mark (A9), and the comparison of a granted renewal (A14)."""
-
-    outcome: Grant | Deficiencies
-    form: Form
-    renewal: Renewal | None = None
-
-
-def judge(application: Application, registers: Registers, profiles: Profiles, sent: datetime) -> Judgement:
-    """Judge the application as of the moment it was sent."""
+def judge(
+    application: Application, registers: Registers, profiles: Profiles, sent: datetime
+) -> tuple[Grant | Deficiencies, Form]:
+    """Judge the application as of the moment it was sent. Return the outcome, and the form with its mark (A9)."""
     form = application.form
     registered = look_up(registers, form, application.attachments, day_of(sent))
-    outcome = _outcome(application, registered, profiles[form.type], sent)
     marked = intermediary.with_canonical_mark(form) if registered.is_intermediary else form
-    if not isinstance(outcome, Grant):
-        return Judgement(outcome, marked)
-    return Judgement(outcome, marked, renewal.renewal(application, outcome))
+    return _outcome(application, registered, profiles[form.type], sent), marked
 
 
 def _outcome(
@@ -49,11 +36,11 @@ def _outcome(
 ) -> Grant | Deficiencies:
     """Return what is granted, or what lacks. A missing request is no deficiency: the case waits (A3)."""
     form, day, organisation = application.form, day_of(sent), registered.organisation
-    matched, wrong_unit = unit.matched_unit(form, registered)
+    matched, wrong_unit = subject.matched_units(registered)
     server_names, wrong_names = names.server_names(form, profile)
     usages, wrong_usages = names.usages(form, profile)
-    o, unfit_o = subject.organisation_name(organisation, profile)
-    ou, unfit_ou = subject.unit_name(matched, profile)
+    o, unfit_o = subject.organisation_name(organisation, profile.longest(SubjectField.ORGANISATION))
+    ou, unfit_ou = subject.unit_name(form, matched, profile.longest(SubjectField.UNIT))
     cn, unfit_cn = subject.common_name(form, organisation, server_names, registered.systems, profile)
     deficiencies = (
         *applicant.canary(application),
@@ -64,7 +51,7 @@ def _outcome(
         *signatory.signatory(application),
         *intermediary.intermediary(form, is_listed=registered.is_intermediary),
         *wrong_unit,
-        *unit.typed_names(form, matched),
+        *subject.typed_names(form, matched),
         *unfit_o,
         *unfit_ou,
         *unfit_cn,
@@ -91,11 +78,7 @@ def _outcome(
 def _key_usage(application: Application, profile: Profile, usages: tuple[Usage, ...]) -> tuple[KeyUsage, ...]:
     if application.csr is None or application.csr.key is None:
         return ()
-    return _in_order(profile.key_usage(KeyFamily(application.csr.key.family), usages))
-
-
-@cache
-def _in_order(usage: frozenset[KeyUsage]) -> tuple[KeyUsage, ...]:
+    usage = profile.key_usage(KeyFamily(application.csr.key.family), usages)
     return tuple(each for each in KeyUsage if each in usage)
 
 

@@ -1,5 +1,7 @@
 """The names and usages of a certificate (the table of the four types)."""
 
+from collections.abc import Callable, Mapping
+
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_pki.profile import Usage as ProfileUsage
@@ -17,10 +19,10 @@ def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Defi
     typed = form.names
     if not profile.dns_names:
         return (None, (lacking.NAMES_NOT_FOR_TYPE.deficiency(),)) if typed.dns or typed.ip else (ServerNames(), ())
-    dns, wrong_dns = _dns_names(typed.dns, profile)
-    ip, wrong_ip = _ip_addresses(typed.ip)
+    dns, wrong_dns = _checked(typed.dns, "names.dns", check_dns_name, lacking.DNS_NAMES)
+    ip, wrong_ip = _checked(typed.ip, "names.ip", check_ip_address, lacking.IP_ADDRESSES)
     wrong = (
-        *wrong_dns,
+        *(wrong_dns or _without_common_name(dns, profile)),
         *_too_many(dns, lacking.DNS_NAMES_TOO_MANY, profile),
         *wrong_ip,
         *_too_many(ip, lacking.IP_ADDRESSES_TOO_MANY, profile),
@@ -32,33 +34,28 @@ def _too_many(names: tuple[str, ...], lack: Lack, profile: Profile) -> Deficienc
     return (lack.deficiency(most=str(profile.most_names)),) if len(names) > profile.most_names else ()
 
 
-def _dns_names(typed: tuple[str, ...], profile: Profile) -> tuple[tuple[str, ...], Deficiencies]:
-    if not typed:
-        return (), (lacking.DNS_NAME_MISSING.deficiency(),)
+def _without_common_name(dns: tuple[str, ...], profile: Profile) -> Deficiencies:
+    if not dns:
+        return (lacking.DNS_NAME_MISSING.deficiency(),)
+    longest = profile.longest(SubjectField.COMMON_NAME)
+    try:
+        server_common_name(dns, longest)
+    except NameRefused:
+        return (lacking.COMMON_NAME_MISSING.deficiency(most=str(longest)),)
+    return ()
+
+
+def _checked(
+    typed: tuple[str, ...], field: str, check: Callable[[str], object], lacks: Mapping[str, Lack]
+) -> tuple[tuple[str, ...], Deficiencies]:
+    """Return the good ones among the names of a field, each once, and what the others lack."""
     good: list[str] = []
     wrong: list[Deficiency] = []
     for place, text in enumerate(typed):
         try:
-            good.append(check_dns_name(text))
+            good.append(str(check(text)))
         except NameRefused as refused:
-            wrong.append(lacking.DNS_NAMES[refused.code].deficiency(f"names.dns[{place}]", value=printable(text)))
-    if not wrong:
-        longest = profile.longest(SubjectField.COMMON_NAME)
-        try:
-            server_common_name(good, longest)
-        except NameRefused:
-            wrong.append(lacking.COMMON_NAME_MISSING.deficiency(most=str(longest)))
-    return tuple(dict.fromkeys(good)), tuple(wrong)
-
-
-def _ip_addresses(typed: tuple[str, ...]) -> tuple[tuple[str, ...], Deficiencies]:
-    good: list[str] = []
-    wrong: list[Deficiency] = []
-    for place, text in enumerate(typed):
-        try:
-            good.append(str(check_ip_address(text)))
-        except NameRefused as refused:
-            wrong.append(lacking.IP_ADDRESSES[refused.code].deficiency(f"names.ip[{place}]", value=printable(text)))
+            wrong.append(lacks[refused.code].deficiency(f"{field}[{place}]", value=printable(text)))
     return tuple(dict.fromkeys(good)), tuple(wrong)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.case import Difference, Renewal
+from servicecert_schemas.certificate import Subject
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.texts import read_texts
 
@@ -35,15 +36,8 @@ NOTES = read_texts(
     "servicecert_intake.domain",
     "renewal",
     (
-        "key-reused",
-        "type",
-        "subject.organisation",
-        "subject.organisational_unit",
-        "subject.business_id",
-        "subject.common_name",
-        "names",
-        "key_usage",
-        "extended_key_usage",
+        *("key-reused", "type", *(f"subject.{field}" for field in Subject.model_fields)),
+        *("names", "key_usage", "extended_key_usage"),
     ),
 )
 """The notes on a reused key and on each field that differs."""
@@ -54,8 +48,7 @@ def renewal(application: Application, grant: Grant) -> Renewal | None:
     earlier, csr = application.earlier, application.csr
     if earlier is None:
         return None
-    key = None if csr is None else csr.key
-    shared = key is not None and earlier.key is not None and key.sha256 == earlier.key.sha256
+    shared = csr is not None and csr.key is not None and csr.key == earlier.key
     return Renewal(
         serial=earlier.serial,
         differences=tuple(_differences(application.form.type, grant, earlier)),
@@ -65,13 +58,8 @@ def renewal(application: Application, grant: Grant) -> Renewal | None:
 
 def _differences(type: CertificateType, grant: Grant, earlier: Earlier) -> Iterator[Difference]:
     before, now = earlier.grant, grant
-    for field, old, new in (
-        ("type", earlier.type, type),
-        ("subject.organisation", before.subject.organisation, now.subject.organisation),
-        ("subject.organisational_unit", before.subject.organisational_unit, now.subject.organisational_unit),
-        ("subject.business_id", before.subject.business_id, now.subject.business_id),
-        ("subject.common_name", before.subject.common_name, now.subject.common_name),
-    ):
+    subjects = ((f"subject.{field}", old, getattr(now.subject, field)) for field, old in before.subject)
+    for field, old, new in (("type", earlier.type, type), *subjects):
         if old != new:
             yield Difference(field=field, before=old, now=new, texts=NOTES[field])
     yield from _difference("names", (*before.names.dns, *before.names.ip), (*now.names.dns, *now.names.ip))

@@ -1,40 +1,71 @@
-"""The subject's fields: from the registers and the form, never from the request. Their lengths are the profile's."""
+"""The subject's fields: from the registers and the form, never from the request. Their lengths are the profile's.
+
+OU is a long name of the code service, exactly as it is there on the day (A6). Names have only the letters of
+certificates, since other alphabets have letters that look the same (F5).
+"""
 
 from collections.abc import Mapping
 
+from servicecert_pki.characters import foreign_letters
 from servicecert_pki.names import NameRefused, fitting_text, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.register import RegisteredSystem
 
-from ..registers.snapshot import Unit
+from ..registers.lookup import Registered
+from ..registers.snapshot import Unit, normalised
 from . import deficiencies as lacking
-from .deficiencies import Deficiencies, Lack
-from .unit import MatchedUnit, foreign
+from .deficiencies import Deficiencies, Lack, printable
+from .intermediary import mark_of
 
 Fitting = tuple[str | None, Deficiencies]
 
+_SHOWN = 10
+"""How many foreign letters of a name a deficiency shows."""
 
-def organisation_name(organisation: Unit | None, profile: Profile) -> Fitting:
+
+def matched_units(registered: Registered) -> tuple[tuple[Unit, ...], Deficiencies]:
+    """Return the applicant's entries with exactly the typed long name, in the order of their OIDs."""
+    if not registered.named:
+        lack = lacking.UNIT_NOT_FOUND_BUT_CLOSE if registered.close else lacking.UNIT_NOT_FOUND
+        return (), (lack.deficiency(suggestions=registered.close),)
+    # Without a registered applicant the unit's owner cannot be checked: the business id has its own deficiency.
+    if registered.organisation is None:
+        return (), ()
+    own = [unit for unit in registered.named if unit.business_id == registered.organisation.business_id]
+    return tuple(sorted(own, key=lambda unit: unit.oid)), () if own else (lacking.UNIT_OF_ANOTHER.deficiency(),)
+
+
+def typed_names(form: Form, matched: tuple[Unit, ...]) -> Deficiencies:
+    """Require the letters of certificates in a unit's name that is not found (A6), and in what may be a mark (A9)."""
+    unit = () if matched else _foreign(lacking.NAME_LETTERS, "unit_long_name", form.unit_long_name)
+    contact = form.technical_contact.organisation
+    if mark_of(contact) is not None:
+        return unit
+    return (*unit, *_foreign(lacking.NAME_LETTERS, "technical_contact.organisation", contact))
+
+
+def _foreign(lack: Lack, field: str, name: str) -> Deficiencies:
+    """Return the deficiency of a name that has letters of another alphabet."""
+    found = foreign_letters(name)[:_SHOWN]
+    return (lack.deficiency(field, value=printable(name), letters=found),) if found else ()
+
+
+def organisation_name(organisation: Unit | None, longest: int) -> Fitting:
     """Return O: the registered name, or where it is too long the organisation's abbreviation."""
     if organisation is None:
         return None, ()
-    return _organisation(organisation, profile.longest(SubjectField.ORGANISATION))
-
-
-def _organisation(organisation: Unit, longest: int) -> Fitting:
     # A unit's abbreviation is not the organisation's.
     abbreviation = organisation.abbreviation if organisation.is_organisation else None
     return _fitting(organisation.registered_name, abbreviation, lacking.ORGANISATION_NAME_TOO_LONG, longest)
 
 
-def unit_name(matched: MatchedUnit | None, profile: Profile) -> Fitting:
-    """Return OU: the matched long name (A6), or where it is too long its abbreviation."""
-    if matched is None:
+def unit_name(form: Form, matched: tuple[Unit, ...], longest: int) -> Fitting:
+    """Return OU: the matched long name in its language (A6), or where it is too long its abbreviation."""
+    if not matched:
         return None, ()
-    longest = profile.longest(SubjectField.UNIT)
-    return _fitting(matched.long_name, matched.unit.abbreviation, lacking.UNIT_NAME_TOO_LONG, longest)
+    return _fitting(normalised(form.unit_long_name), matched[0].abbreviation, lacking.UNIT_NAME_TOO_LONG, longest)
 
 
 def common_name(
@@ -53,7 +84,7 @@ def common_name(
         return None if names is None else server_common_name(names.dns, longest), ()
     system = form.information_system
     if system is None:
-        return (None, ()) if organisation is None else _organisation(organisation, longest)
+        return organisation_name(organisation, longest)
     entry = systems.get(system.system_id)
     if entry is None or len(entry.name) > longest:
         return _fitting(system.name, None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
@@ -68,5 +99,5 @@ def _fitting(
         return fitting_text(name, abbreviation, lack.field, longest), ()
     except NameRefused as refused:
         if refused.code == "text-letters":
-            return None, foreign(letters, lack.field, abbreviation if abbreviation and len(name) > longest else name)
+            return None, _foreign(letters, lack.field, abbreviation if abbreviation and len(name) > longest else name)
         return None, (lack.deficiency(most=str(longest)),)

@@ -12,12 +12,9 @@ from ..registers.snapshot import Unit
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies, Lack
-from .unit import MatchedUnit
 
 
-def conformity(
-    application: Application, matched: MatchedUnit | None, registered: Registered, day: date
-) -> Deficiencies:
+def conformity(application: Application, matched: tuple[Unit, ...], registered: Registered, day: date) -> Deficiencies:
     """Require a conformity certificate, in force on `day`, for a system signature certificate of private care.
 
     The test type needs none.
@@ -34,19 +31,18 @@ def conformity(
     return unnamed if lack is None else (*unnamed, lack.deficiency())
 
 
-def _sectors(organisation: Unit | None, matched: MatchedUnit | None) -> frozenset[Sector]:
+def _sectors(organisation: Unit | None, matched: tuple[Unit, ...]) -> frozenset[Sector]:
     """Return the sectors that the code service states of the certified unit and of the organisation itself."""
-    entries = () if matched is None else matched.entries
     itself = () if organisation is None or not organisation.is_organisation else (organisation,)
-    return frozenset(entry.sector for entry in (*entries, *itself) if entry.sector is not None)
+    return frozenset(entry.sector for entry in (*matched, *itself) if entry.sector is not None)
 
 
-def _is_needed(sectors: frozenset[Sector], matched: MatchedUnit | None) -> bool:
+def _is_needed(sectors: frozenset[Sector], matched: tuple[Unit, ...]) -> bool:
     """Return whether the sectors require a conformity certificate: the stricter counts, also where none is stated.
 
     As long as the unit is not found, only a private organisation is known to need one.
     """
-    return Sector.PRIVATE in sectors or (matched is not None and not sectors)
+    return Sector.PRIVATE in sectors or (bool(matched) and not sectors)
 
 
 def _lack(
