@@ -1,8 +1,9 @@
-"""Days, months and due times in Europe/Helsinki, by Finnish weekdays (A12, A13)."""
+"""Days, nights, months and due times in Europe/Helsinki, by Finnish weekdays (A11 to A13)."""
 
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from uuid import UUID
 
 import holidays
 from servicecert_pki.validity import HELSINKI
@@ -13,11 +14,18 @@ PENDING_MONTHS = 6
 # Counts Midsummer Eve and Christmas Eve among the holidays, as A13 does.
 _HOLIDAYS = holidays.country_holidays("FI")
 _END_OF_DAY = time(23, 59, 59)
+_NIGHT_BEGINS = time(2)
+_NIGHT_MINUTES = 120
 
 
 def day_of(instant: datetime) -> date:
     """Return the date of a moment in Finland."""
     return instant.astimezone(HELSINKI).date()
+
+
+def in_helsinki(day: date, at: time) -> datetime:
+    """Return a moment of a day in Finland, in UTC."""
+    return datetime.combine(day, at, HELSINKI).astimezone(UTC)
 
 
 def is_weekday(day: date) -> bool:
@@ -38,7 +46,7 @@ def due_day(complete: date) -> date:
 
 def due_time(complete: datetime) -> datetime:
     """Return the last second, in UTC, of the fifth weekday after the day of `complete`. All of it counts (A13)."""
-    return datetime.combine(due_day(day_of(complete)), _END_OF_DAY, HELSINKI).astimezone(UTC)
+    return in_helsinki(due_day(day_of(complete)), _END_OF_DAY)
 
 
 def months_after(day: date, months: int) -> date:
@@ -50,5 +58,11 @@ def months_after(day: date, months: int) -> date:
 
 def lapse_time(submitted: datetime) -> datetime:
     """Return the last second, in UTC, of the day 6 months after submission. All of it counts, then it lapses (A12)."""
-    last = months_after(day_of(submitted), PENDING_MONTHS)
-    return datetime.combine(last, _END_OF_DAY, HELSINKI).astimezone(UTC)
+    return in_helsinki(months_after(day_of(submitted), PENDING_MONTHS), _END_OF_DAY)
+
+
+def next_night(case_id: UUID, now: datetime) -> datetime:
+    """Return the case's minute of the next night, in UTC. Cases are spread over two hours from 02:00 in Helsinki."""
+    minutes, today = timedelta(minutes=case_id.int % _NIGHT_MINUTES), day_of(now)
+    nights = (in_helsinki(day, _NIGHT_BEGINS) + minutes for day in (today, today + timedelta(days=1)))
+    return next(night for night in nights if night > now)

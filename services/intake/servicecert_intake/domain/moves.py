@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID, uuid5
 
 from servicecert_pki.profiles import Profiles
-from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn
 from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
@@ -16,7 +15,7 @@ from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
 from .answers import TOO_LATE, AnswerCode
 from .case import PENDING, Case, Forwarded
-from .deadlines import day_of, due_time
+from .deadlines import day_of, due_time, next_night
 from .examine import csr_of
 from .knowledge import Knowledge
 from .rules.application import Application, Grant, JudgedCsr
@@ -29,9 +28,6 @@ from .view import accepted_application
 
 REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
-
-_NIGHT_BEGINS = time(2)
-_NIGHT_MINUTES = 120
 
 MOST_SUPPLEMENTS = 500
 """How many supplements and requests of a case are judged at most (F5): each is a version of it for all readers."""
@@ -114,7 +110,7 @@ def judged(
 
     The decision's id follows from `cause`, so that a repeated decision has the same id.
     """
-    account, followed, csr = known.accounts.get(case.account_id), case.followed, case.csr
+    followed, csr = case.followed, case.csr
     # A lookup of another serial number does not count.
     earlier = followed.earlier if followed is not None and followed.typed == case.form.follows else None
     application = Application(
@@ -122,8 +118,7 @@ def judged(
         case.attachments,
         csr,
         sent_at=case.form_sent_at or case.received_at,
-        account_of=None if account is None else account.business_id,
-        account_opened_at=None if account is None else account.opened_at,
+        account=known.accounts.get(case.account_id),
         earlier=earlier,
         key=None if csr is None or csr.key is None else known.keys.get(csr.key.sha256),
         of_canary=is_canary(str(case.case_id)),
@@ -181,13 +176,3 @@ def moved(case: Case, state: CaseState, now: datetime, **parts: Any) -> Case:
 def waits(state: CaseState, deficiencies: Deficiencies) -> bool:
     """Return whether a case in this state, with these deficiencies, waits for the registers (A11)."""
     return state is CaseState.RETURNED and any(SEVERITIES[each.code] is Severity.REASSESSED for each in deficiencies)
-
-
-def next_night(case_id: UUID, now: datetime) -> datetime:
-    """Return the case's minute of the next night, in UTC. Cases are spread over two hours from 02:00 in Helsinki."""
-    after_two = timedelta(minutes=case_id.int % _NIGHT_MINUTES)
-    tonight = datetime.combine(day_of(now), _NIGHT_BEGINS, HELSINKI).astimezone(UTC) + after_two
-    if tonight > now:
-        return tonight
-    tomorrow = day_of(now) + timedelta(days=1)
-    return datetime.combine(tomorrow, _NIGHT_BEGINS, HELSINKI).astimezone(UTC) + after_two

@@ -39,35 +39,28 @@ _PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
 
 def handle_report(case: Case | None, event: Event, now: datetime) -> Decision[Case]:
     """Decide another service's report. Raise `Unanswerable` where there is no such case: an operator has to look."""
-    if isinstance(event.data, RevocationRefused) and not _shows(case, event.data):
-        return Decision(case, (_answer_outside_case(event.data, now),))
+    data = event.data
+    # A case shows that a revocation was refused only to users who may act in it (A2, D1).
+    if isinstance(data, RevocationRefused) and (case is None or not data.in_case or data.account_id != case.account_id):
+        answer = EventRefused(
+            event_id=data.request_id,
+            case_id=data.case_id,
+            account_id=data.account_id,
+            code=data.code,
+            texts=data.texts,
+            at=now,
+        )
+        return Decision(case, (answer,))
     if case is None:
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
     return Decision(_fold(case, event, now))
-
-
-def _shows(case: Case | None, refused: RevocationRefused) -> bool:
-    """Return whether the case may show that a revocation was refused: only to users who may act in it (D1)."""
-    return case is not None and refused.in_case and refused.account_id == case.account_id
-
-
-def _answer_outside_case(data: RevocationRefused, now: datetime) -> EventRefused:
-    """Return the answer to a revocation request of a user who may not act in the case (A2, D1)."""
-    return EventRefused(
-        event_id=data.request_id,
-        case_id=data.case_id,
-        account_id=data.account_id,
-        code=data.code,
-        texts=data.texts,
-        at=now,
-    )
 
 
 def _fold(case: Case, event: Event, now: datetime) -> Case:
     """Return the case with the reported fact, or the same object where a customer sees nothing new."""
     match event.data:
         case CertificateIssued() as data:
-            return _too_late(_issued(case, data, event.time), now)
+            return _issued(case, data, event.time, now)
         case IssuingRefused() as data if data.code != "withdrawn" and case.unissued_at is None:
             answer = _answer(event.id, data, now)
             return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
@@ -96,16 +89,8 @@ def _says(case: Case, data: IssuingStopped) -> bool:
     return case.answer is not None and case.answer.code == data.code
 
 
-def _too_late(case: Case, now: datetime) -> Case:
-    """Return the case, with the answer to a withdrawal that came after signing was intended (A15)."""
-    if case.withdrawal is None:
-        return case
-    code = TOO_LATE[CaseState.ISSUED]
-    answer = Answer(event_id=case.withdrawal, code=code, texts=code.texts, at=now)
-    return replace(case, withdrawal=None, answer=answer)
-
-
-def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
+def _issued(case: Case, data: CertificateIssued, at: datetime, now: datetime) -> Case:
+    """Return the case with its certificate, and with the answer to a withdrawal that came too late for it (A15)."""
     if case.certificate is not None:
         return case
     certificate = CaseCertificate(
@@ -118,7 +103,10 @@ def _issued(case: Case, data: CertificateIssued, at: datetime) -> Case:
         fingerprint=data.fingerprint,
     )
     answer = None if is_stopped(case) else case.answer
-    return replace(case, certificate=certificate, certified_at=at, answer=answer, forwarded=None)
+    if case.withdrawal is not None:
+        code = TOO_LATE[CaseState.ISSUED]
+        answer = Answer(event_id=case.withdrawal, code=code, texts=code.texts, at=now)
+    return replace(case, certificate=certificate, certified_at=at, answer=answer, withdrawal=None, forwarded=None)
 
 
 def _mailed(case: Case, data: MailEvent) -> Case:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from servicecert_schemas.case import NEXT_ACTORS, AppliedFor, CaseChanged, CaseState, NextActor
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_schemas.values import Texts
+from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.texts import read_texts
 
 from .case import Case, history, mails_ended, revocation_of
@@ -75,13 +76,8 @@ def _applied_for(case: Case) -> AppliedFor:
 
 def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
     """Return the first names that fit into this many characters."""
-    fitting: list[str] = []
-    for name in names:
-        characters -= len(name)
-        if characters < 0:
-            break
-        fitting.append(name)
-    return tuple(fitting)
+    lengths = accumulate(map(len, names))
+    return tuple(name for name, length in zip(names, lengths, strict=True) if length <= characters)
 
 
 def accepted_application(case: Case) -> ApplicationAccepted | None:
@@ -112,15 +108,15 @@ def next_step(case: Case, state: CaseState) -> Texts:
 
     It says so where a certificate is shorter than was accepted (B1), and what to do where a mail did not arrive (C3).
     """
-    undelivered = _is_undelivered(case, state)
-    step = NEXT_STEPS["undelivered"] if undelivered else _step(case, state)
+    steps = [NEXT_STEPS[_situation(case, state)]]
     if is_shortened(case) and state in _WITH_THE_SERVICE:
-        step = _both(step, NEXT_STEPS["shortened"])
-    if undelivered or not is_missed(case):
-        return step
-    if state in _SUPPLEMENTED:
-        return _both(step, NEXT_STEPS["correct-the-address"])
-    return _both(step, NEXT_STEPS["address-missed"]) if state in _WITH_THE_SERVICE else step
+        steps.append(NEXT_STEPS["shortened"])
+    if is_missed(case) and not _is_undelivered(case, state):
+        if state in _SUPPLEMENTED:
+            steps.append(NEXT_STEPS["correct-the-address"])
+        elif state in _WITH_THE_SERVICE:
+            steps.append(NEXT_STEPS["address-missed"])
+    return Texts(**{language: " ".join(step.in_language(language) for step in steps) for language in Language})
 
 
 def acts_next(case: Case, state: CaseState) -> NextActor:
@@ -134,16 +130,12 @@ def _is_undelivered(case: Case, state: CaseState) -> bool:
     return state is CaseState.ISSUED and mails_ended(case)
 
 
-def _step(case: Case, state: CaseState) -> Texts:
+def _situation(case: Case, state: CaseState) -> str:
+    if _is_undelivered(case, state):
+        return "undelivered"
     if state is CaseState.RETURNED and case.csr is None:
-        return NEXT_STEPS["returned-without-request"]
-    if state is CaseState.ACCEPTED and is_stopped(case):
-        return NEXT_STEPS["stopped"]
-    return NEXT_STEPS[state]
-
-
-def _both(first: Texts, second: Texts) -> Texts:
-    return Texts(sv=f"{first.sv} {second.sv}", fi=f"{first.fi} {second.fi}", en=f"{first.en} {second.en}")
+        return "returned-without-request"
+    return "stopped" if state is CaseState.ACCEPTED and is_stopped(case) else state
 
 
 def is_stopped(case: Case) -> bool:

@@ -39,8 +39,8 @@ def business_id(form: Form, organisation: Unit | None) -> Deficiencies:
 
 def of_account(application: Application) -> Deficiencies:
     """Require that the account's organisation is the applicant (A2), also for suppliers and intermediaries (A8, A9)."""
-    typed = application.form.applicant.business_id
-    if application.account_of in (None, typed) or not is_business_id(typed):
+    account, typed = application.account, application.form.applicant.business_id
+    if account is None or account.business_id == typed or not is_business_id(typed):
         return ()
     return (lacking.APPLICANT_OF_ANOTHER_ACCOUNT.deficiency(),)
 

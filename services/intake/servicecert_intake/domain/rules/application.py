@@ -7,6 +7,7 @@ from enum import StrEnum
 from servicecert_pki.profile import KeyUsage
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.certificate import ServerNames, Subject
+from servicecert_schemas.membership import Account
 from servicecert_schemas.values import CertificateType, SerialNumber, Text, Usage
 from servicecert_worker.core.decider import Facts
 
@@ -75,17 +76,15 @@ class Followed:
 class Application:
     """An application: the newest form and attachments, and the newest request, if any.
 
-    `sent_at` is when the form was sent. `account_of` is the business id of the account's organisation, where known, and
-    `account_opened_at` when the account was opened. `earlier` is the certificate that the form follows, where it was
-    found. `key` is the record of the request's key. `of_canary` is true where the case has an id of the canary.
+    `sent_at` is when the form was sent, `account` the applicant's, where known, `earlier` the certificate that the form
+    follows, where it was found, `key` the record of the request's key. `of_canary`: the case has an id of the canary.
     """
 
     form: Form
     attachments: tuple[Attachment, ...] = ()
     csr: JudgedCsr | None = None
     sent_at: datetime | None = None
-    account_of: str | None = None
-    account_opened_at: datetime | None = None
+    account: Account | None = None
     earlier: Earlier | None = None
     key: KeyRecord | None = None
     of_canary: bool = False

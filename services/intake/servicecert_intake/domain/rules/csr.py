@@ -9,10 +9,9 @@ from servicecert_pki import csr_faults
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.profile import Profile
 from servicecert_pki.spki import CURVES, KeyFamily, family_of
-from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import Deficiency
 
-from ..deadlines import day_of
+from ..deadlines import day_of, in_helsinki
 from ..registers.snapshot import Unit
 from .application import Application, Blocked, KeyRecord
 from .deficiencies import CSR_FAULTS, CSR_REFUSED, Deficiencies, choice
@@ -82,4 +81,4 @@ class Searched(BaseModel):
 
 def next_search(now: datetime) -> datetime:
     """Return four o'clock in the next night, in Helsinki."""
-    return datetime.combine(day_of(now) + timedelta(days=1), _BEGINS, HELSINKI)
+    return in_helsinki(day_of(now) + timedelta(days=1), _BEGINS)

@@ -34,8 +34,8 @@ def _without_letters(signed: Signatory) -> Iterator[Deficiency]:
 
 
 def _wrong_time(signed: Signatory, application: Application) -> Iterator[Deficiency]:
-    sent, opened = application.sent_at, application.account_opened_at
+    sent, account = application.sent_at, application.account
     if sent is not None and signed.signed_at > sent + CLOCKS_DIFFER:
         yield lacking.SIGNED_IN_FUTURE.deficiency()
-    if opened is not None and signed.signed_at < opened - CLOCKS_DIFFER:
+    if account is not None and signed.signed_at < account.opened_at - CLOCKS_DIFFER:
         yield lacking.SIGNED_BEFORE_ACCOUNT.deficiency()
