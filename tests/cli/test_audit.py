@@ -14,9 +14,9 @@ from commandline import do, one_sentence, read_json
 from identities import any_signer
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
-from servicecert_schemas import to_record
 from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import Record as CodecRecord
+from servicecert_schemas.codec import to_record
 from servicecert_schemas.export import stored_examples
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor, Checkpoint

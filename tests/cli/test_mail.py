@@ -4,7 +4,7 @@ from email import message_from_bytes, policy
 from html import unescape
 
 from commandline import one_sentence
-from servicecert_schemas import Language
+from servicecert_schemas.values import Language
 
 
 def test_every_mail_is_shown_in_every_language(servicecert, tmp_path):

@@ -18,7 +18,8 @@ from servicecert_notifier.service import MIGRATIONS
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
-from servicecert_schemas import CertificateIssued, Language
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Due, Result, Stored
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)

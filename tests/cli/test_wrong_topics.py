@@ -12,10 +12,9 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.e_service import cases
 from servicecert_cli.registers.loading import current_entries
 from servicecert_cli.stand.topic_reader import _seen
-from servicecert_schemas import decode
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.codec import EVENTS, Record
+from servicecert_schemas.codec import EVENTS, Record, decode
 from servicecert_schemas.event import Change
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.register import RegisterEntry

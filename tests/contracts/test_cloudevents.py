@@ -8,8 +8,10 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_kafka, to_binary
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from servicecert_schemas import EVENTS, TOPIC_OF, UPCASTERS, as_written, decode, stored, to_record, upcast
+from servicecert_schemas.codec import EVENTS, decode, stored, to_record
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.topics import TOPIC_OF
+from servicecert_schemas.upcasting import UPCASTERS, as_written, upcast
 
 FLOWING = sorted(TOPIC_OF)
 

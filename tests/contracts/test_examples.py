@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servicecert_schemas import EVENTS, TOPIC_OF, UPCASTERS, decode, encode
+from servicecert_schemas.codec import EVENTS, decode, encode
 from servicecert_schemas.export import EXPORTED, stored_examples
+from servicecert_schemas.topics import TOPIC_OF
+from servicecert_schemas.upcasting import UPCASTERS
 
 EXAMPLES = sorted((EXPORTED / "examples").glob("*.json"))
 

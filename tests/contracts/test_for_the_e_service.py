@@ -18,18 +18,11 @@ from contracts.members import NEWER
 from cryptography import x509
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Kafka
-from servicecert_schemas import (
-    ACCOUNTS,
-    APPLICATIONS,
-    CASES,
-    CATALOGUE,
-    ApplicationSubmitted,
-    CaseChanged,
-    CaseState,
-    decode,
-    to_record,
-)
+from servicecert_schemas.application import ApplicationSubmitted
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.codec import decode, to_record
 from servicecert_schemas.export import EXPORTED
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE
 from servicecert_worker.kafka.cluster import Cluster
 
 PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()

@@ -18,9 +18,10 @@ import pytest
 import released
 from docs.pages import CHECKOUT
 from released import Code
-from servicecert_schemas import EVENTS, UPCASTERS, stored, unversioned, written
+from servicecert_schemas.codec import EVENTS, stored, written
 from servicecert_schemas.export import stored_examples
-from servicecert_schemas.topics import SERVICES
+from servicecert_schemas.topics import SERVICES, unversioned
+from servicecert_schemas.upcasting import UPCASTERS
 from servicecert_worker.storage.database import ERASER
 from servicecert_worker.storage.schema import AFTER
 

@@ -132,7 +132,7 @@ def incompatible() -> object:
 
 def records(*paths: str) -> object:
     """Return the decoded data of stored records."""
-    from servicecert_schemas import decode
+    from servicecert_schemas.codec import decode
 
     def data(stored: Mapping[str, Any]) -> object:
         headers = [(name, text.encode()) for name, text in stored["headers"].items()]
@@ -144,7 +144,7 @@ def records(*paths: str) -> object:
 
 def written_types(*paths: str) -> object:
     """Return the types under which the events of stored records are written now."""
-    from servicecert_schemas import stored, written
+    from servicecert_schemas.codec import stored, written
 
     records = [json.loads(Path(path).read_text()) for path in paths]
     return [written(stored(each["headers"]["ce_type"], json.dumps(each["value"])))[0] for each in records]

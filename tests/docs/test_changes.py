@@ -251,12 +251,6 @@ def test_an_event(following: Callable[[str], Any]) -> None:
 
 class DeadlineWarned(CaseEvent):''',
         )
-        copy.edit(
-            f"{SCHEMAS}/__init__.py",
-            "from .deadline import DeadlineWarned as DeadlineWarned\n",
-            "from .deadline import DeadlineMoved as DeadlineMoved\n"
-            "from .deadline import DeadlineWarned as DeadlineWarned\n",
-        )
         copy.edit(f"{SCHEMAS}/topics.py", "import DeadlineWarned\n", "import DeadlineMoved, DeadlineWarned\n")
         copy.edit(f"{SCHEMAS}/topics.py", "events=(DeadlineWarned,),", "events=(DeadlineWarned, DeadlineMoved),")
         stored = (copy.folder / EXAMPLES / "servicecert.deadline.warned.v1.json").read_text()

@@ -19,8 +19,7 @@ from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_pki.ocsp_request import LONGEST_NONCE, MOST_CERTIFICATES, RequestMalformed, read_request
 from servicecert_pki.private_keys import without_private_keys
-from servicecert_schemas import decode
-from servicecert_schemas.codec import Undecodable
+from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.export import EXPORTED
 
 from pki import weak_keys

@@ -4,8 +4,9 @@ import json
 from itertools import product
 
 import pytest
-from servicecert_schemas import CATALOGUE, TOPICS, VERSIONS, Topic, Undecodable, decode, versions_on
+from servicecert_schemas.codec import VERSIONS, Undecodable, decode, versions_on
 from servicecert_schemas.export import Document, stored_examples
+from servicecert_schemas.topics import CATALOGUE, TOPICS, Topic
 
 PAIRS = [
     pytest.param(topic, example, id=f"{event_type.removeprefix('servicecert.')} on {topic.name}")

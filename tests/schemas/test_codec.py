@@ -6,16 +6,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_schemas import (
-    MAX_EVENT_BYTES,
+from servicecert_schemas.account import AccountOpened
+from servicecert_schemas.application import ApplicationSubmitted, CsrAttached
+from servicecert_schemas.codec import (
     MAX_HEADER_BYTES,
-    AccountOpened,
-    ApplicationSubmitted,
-    CsrAttached,
-    EventData,
     Headers,
     Record,
-    RegisterEntry,
     TooLarge,
     Undecodable,
     decode,
@@ -24,7 +20,10 @@ from servicecert_schemas import (
     structure_of,
     to_record,
 )
+from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.register import RegisterEntry
+from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 ID = UUID("996ffc53-4695-5702-a388-9f6e142f77ae")
 NOW = datetime(2026, 11, 24, 8, 15, 2, tzinfo=UTC)

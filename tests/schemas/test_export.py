@@ -13,8 +13,11 @@ from uuid import UUID
 import pytest
 import servicecert_schemas
 from jsonschema import Draft202012Validator
-from servicecert_schemas import CATALOGUE, SERVICES, VERSIONS, Envelope, headers_of, versions_on
+from servicecert_schemas.codec import VERSIONS, versions_on
+from servicecert_schemas.event import Envelope
 from servicecert_schemas.export import COMMAND, EXPORTED, differing, exported_files, main, stored_examples, write
+from servicecert_schemas.headers import headers_of
+from servicecert_schemas.topics import CATALOGUE, SERVICES
 
 with warnings.catch_warnings():
     # Two of its fields shadow names of pydantic's base class, and the import warns of that.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pydantic
 import pytest
 import servicecert_schemas
-from servicecert_schemas import EVENTS
+from servicecert_schemas.codec import EVENTS
 
 PROJECT = Path(servicecert_schemas.__file__).parents[1]
 

@@ -5,13 +5,12 @@ from datetime import timedelta
 from typing import Annotated, Any, ClassVar
 
 import pytest
-from servicecert_schemas import CASES, CATALOGUE, Topic
 from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailEvent
 from servicecert_schemas.personal import NAMES_NOBODY, personal_fields
-from servicecert_schemas.topics import ACCOUNTS, DEADLINES, REGISTERS
+from servicecert_schemas.topics import ACCOUNTS, CASES, CATALOGUE, DEADLINES, REGISTERS, Topic
 from servicecert_schemas.values import (
     AddressText,
     BusinessId,

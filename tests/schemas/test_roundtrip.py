@@ -10,10 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from servicecert_schemas import CATALOGUE, EVENTS, Envelope, EventData, decode, encode, is_business_id
 from servicecert_schemas.characters import cleaned
+from servicecert_schemas.codec import EVENTS, decode, encode
+from servicecert_schemas.event import Envelope, EventData
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.headers import dataschema
+from servicecert_schemas.topics import CATALOGUE
+from servicecert_schemas.values import is_business_id
 
 # The check digit is beyond a pattern: it is found by trying all ten.
 BUSINESS_IDS = (

@@ -1,5 +1,6 @@
 import pytest
-from servicecert_schemas import (
+from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.topics import (
     ACCOUNTS,
     APPLICATIONS,
     CASES,
@@ -8,7 +9,6 @@ from servicecert_schemas import (
     REGISTERS,
     SERVICES,
     TOPIC_OF,
-    RecordParked,
     Topic,
 )
 

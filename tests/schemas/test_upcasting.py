@@ -6,30 +6,15 @@ from typing import ClassVar
 from uuid import UUID
 
 import pytest
-from servicecert_schemas import (
-    NEXT_ACTORS,
-    CaseChanged,
-    CaseChangedV1,
-    CaseEvent,
-    CaseState,
-    Envelope,
-    EventData,
-    LongText,
-    NextActor,
-    Reader,
-    Text,
-    Topic,
-    Undecodable,
-    Upcasters,
-    as_written,
-    encode,
-    stored,
-    upcast,
-    upcasting,
-    written,
-)
+from servicecert_schemas import upcasting
+from servicecert_schemas.case import NEXT_ACTORS, CaseChanged, CaseChangedV1, CaseState, NextActor
+from servicecert_schemas.codec import Reader, Undecodable, encode, stored, written
+from servicecert_schemas.event import CaseEvent, Envelope, EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.headers import dataschema
+from servicecert_schemas.topics import Topic
+from servicecert_schemas.upcasting import Upcasters, as_written, upcast
+from servicecert_schemas.values import LongText, Text
 
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
-from servicecert_schemas import (
+from servicecert_schemas.values import (
     AddressText,
     AttributeText,
     Base64,

@@ -7,7 +7,8 @@ from importlib.resources import files
 from uuid import UUID
 
 import pytest
-from servicecert_schemas import CATALOGUE, versions_on
+from servicecert_schemas.codec import versions_on
+from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.runtime.publishing import Outgoing, send_all
 
 SENT_BY_SERVICES = [

@@ -26,17 +26,12 @@ from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.operator.samples import NOW, example
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.effects.handover import Mailer
-from servicecert_schemas import (
-    CaseChanged,
-    CertificateIssued,
-    CertificateRevoked,
-    DeadlineKind,
-    DeadlineMark,
-    DeadlineWarned,
-    EventData,
-    Language,
-    Recipient,
-)
+from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.certificate import CertificateIssued, Recipient
+from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
+from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import CertificateRevoked
+from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Event, Task
 
 

@@ -9,21 +9,12 @@ from servicecert_notifier.domain.decide import HANDLERS, MIN_RETRY_PERIOD, conce
 from servicecert_notifier.domain.ledger import RETRY_PERIOD, Ledger
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
-from servicecert_schemas import (
-    AnswerClass,
-    CaseState,
-    CrlPublished,
-    DeadlineKind,
-    DeadlineMark,
-    HistoryEntry,
-    Language,
-    MailGivenUp,
-    MailHandedOver,
-    MailKind,
-    MailRefused,
-    Recipient,
-    RecipientRole,
-)
+from servicecert_schemas.case import CaseState, HistoryEntry
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
+from servicecert_schemas.mail import AnswerClass, MailGivenUp, MailHandedOver, MailKind, MailRefused
+from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Due, Result
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")

@@ -10,7 +10,7 @@ from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language
+from servicecert_schemas.values import Language
 
 from .text_parts import sent_text, unflowed
 

@@ -13,7 +13,7 @@ import pytest
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language
+from servicecert_schemas.values import Language
 
 GOLDEN = Path(__file__).parent / "golden"
 

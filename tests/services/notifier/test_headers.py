@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, UnsendableAddress, compose
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.values import Language
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("Varmenteet <ca@example.fi>")

@@ -15,7 +15,8 @@ from servicecert_notifier.mail.domain.letters import pem, write
 from servicecert_notifier.mail.domain.wording import WORDING
 from servicecert_notifier.operator.samples import samples
 from servicecert_pki.serials import serial_readings
-from servicecert_schemas import CertificateType, Language, RevocationReason
+from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.values import CertificateType, Language
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))
 CONTACT = "help@example.fi"

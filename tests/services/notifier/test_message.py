@@ -21,8 +21,9 @@ from servicecert_notifier.mail.domain.message import (
     encoded,
     mailbox,
 )
-from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
+from servicecert_schemas.values import Language
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")

@@ -14,7 +14,11 @@ from servicecert_notifier.domain.owed import owed
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE
 from servicecert_notifier.domain.task import MailOutcome, MailState, Notice, NoticeKind
-from servicecert_schemas import CaseChanged, CertificateIssued, CertificateRevoked, DeadlineWarned, EventData
+from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.deadline import DeadlineWarned
+from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.core.decider import Due, Event, Result
 
 AsEvent = Callable[..., Event]

@@ -7,7 +7,7 @@ from importlib.resources import files
 import pytest
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language
+from servicecert_schemas.values import Language
 
 STYLE = (files("servicecert_notifier") / "mail" / "domain" / "texts" / "page.html.j2").read_text("utf-8")
 DAY, DARK = STYLE.split("@media (prefers-color-scheme: dark)")

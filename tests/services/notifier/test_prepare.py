@@ -13,7 +13,7 @@ from servicecert_notifier.domain.reminders import NOTHING_PREPARED, REMIND
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
-from servicecert_schemas import MailKind
+from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Due, Event, Stored
 
 STORE = LedgerStore()

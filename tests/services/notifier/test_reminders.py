@@ -24,15 +24,11 @@ from servicecert_notifier.domain.reminders import (
 )
 from servicecert_notifier.mail.domain.wording import HELSINKI
 from servicecert_notifier.operator.samples import example
-from servicecert_schemas import (
-    CaseChanged,
-    CaseState,
-    CertificateIssued,
-    CertificateType,
-    DeadlineMark,
-    HistoryEntry,
-    MailKind,
-)
+from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.deadline import DeadlineMark
+from servicecert_schemas.mail import MailKind
+from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.decider import Due, Event
 
 SIXTY, THIRTY, SEVEN = MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS

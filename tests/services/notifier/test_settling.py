@@ -10,15 +10,9 @@ from servicecert_notifier.domain.ledger import Ledger, with_superseded
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState, Notice, NoticeKind
-from servicecert_schemas import (
-    AnswerClass,
-    CaseState,
-    HistoryEntry,
-    MailBounced,
-    MailHandedOver,
-    MailKind,
-    RecipientRole,
-)
+from servicecert_schemas.case import CaseState, HistoryEntry
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.mail import AnswerClass, MailBounced, MailHandedOver, MailKind
 from servicecert_worker.core.decider import Deadline, Due, Result
 
 

@@ -12,8 +12,9 @@ from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
+from servicecert_schemas.values import Language
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")

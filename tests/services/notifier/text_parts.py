@@ -6,7 +6,8 @@ from email import message_from_bytes, policy
 from uuid import UUID
 
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
-from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.values import Language
 
 TO = Recipient(role=RecipientRole.ORDERER, email="maija@example.fi")
 
