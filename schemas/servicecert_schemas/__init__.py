@@ -56,11 +56,11 @@ from .event import Envelope as Envelope
 from .event import Role as Role
 from .mail import MailKind as MailKind
 from .open_list import UnknownMember as UnknownMember
-from .reasons import REASONS as REASONS
-from .reasons import reason_named as reason_named
+from .revocation import REASONS as REASONS
 from .revocation import Notify as Notify
 from .revocation import RevocationReason as RevocationReason
 from .revocation import RevocationRequested as RevocationRequested
+from .revocation import reason_named as reason_named
 from .rights import reasons_of as reasons_of
 from .values import CertificateType as CertificateType
 from .values import Language as Language

@@ -1,19 +1,27 @@
-"""The headers of our records, in their order: writers write from this list, and the AsyncAPI document names it."""
+"""The headers of our records, in their order: writers write from this list, and the AsyncAPI document names it.
 
-from collections.abc import Callable
+Of a record its writer signs exactly the bytes in Kafka, so that no reader encodes anew (F2).
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import UTC
 from typing import Any, NamedTuple
 
 from .event import Envelope
-from .signed_bytes import SIGNATURE, SIGNATURE_FORM
 
 CONTENT_TYPE = "application/json"
 SOURCE = r"[!-~]{1,200}"
 """A URI reference such as `/e-service`."""
 TRACEPARENT = r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
 """W3C Trace Context section 3.2."""
+SIGNATURE = "servicecert-signature"
+"""The header of the signature: 16 digits of the key's id, a colon, and the Ed25519 signature in base64 (RFC 8032)."""
+
+SIGNATURE_FORM = "^([0-9a-f]{16}):([A-Za-z0-9+/]{86}==)$"
+"""A regular expression for that header's value."""
 SEQUENCE = "servicecert-sequence"
 """The header with the place of an event among all of its service. It is not signed: only a replay reads it."""
+_PURPOSE = b"servicecert event v1"
 
 
 class Header(NamedTuple):
@@ -73,3 +81,17 @@ HEADERS = (
         services=True,
     ),
 )
+
+
+def signed_bytes(
+    topic: str, key: bytes | None, headers: Sequence[tuple[str, bytes | None]], value: bytes | None
+) -> bytes:
+    """Return the bytes to sign: purpose, topic (its catalogue name), key, value, and the headers `ce_*` in their order.
+
+    Each part follows its length in 4 octets, big-endian. A part that the record does not have is empty.
+    """
+    parts = [_PURPOSE, topic.encode(), key or b"", value or b""]
+    for name, raw in headers:
+        if name.startswith("ce_"):
+            parts += [name.encode(), raw or b""]
+    return b"".join(len(part).to_bytes(4) + part for part in parts)

@@ -1,6 +1,7 @@
-"""Revocation requests and their outcomes (topics `revocations` and `certificate-status`)."""
+"""Revocation requests and their outcomes, and compromised keys (topics `revocations` and `certificate-status`)."""
 
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
@@ -39,6 +40,42 @@ class RevocationReason(StrEnum):
     NO_LONGER_NEEDED = "no-longer-needed"
     PURPOSE_OR_DATA_CHANGED = "purpose-or-data-changed"
     PRIVILEGE_WITHDRAWN = "privilege-withdrawn"
+
+
+REASONS = MappingProxyType(
+    {
+        RevocationReason.KEY_EXPOSED: Texts(
+            sv="den privata nyckeln har avslöjats eller misstänks ha avslöjats",
+            fi="yksityinen avain on paljastunut tai sen epäillään paljastuneen",
+            en="the private key has been exposed or is suspected to have been exposed",
+        ),
+        RevocationReason.NO_LONGER_NEEDED: Texts(
+            sv="certifikatet behövs inte längre",
+            fi="varmennetta ei enää tarvita",
+            en="the certificate is no longer needed",
+        ),
+        RevocationReason.PURPOSE_OR_DATA_CHANGED: Texts(
+            sv="användningsändamålet eller uppgifterna har ändrats",
+            fi="käyttötarkoitus tai tiedot ovat muuttuneet",
+            en="the purpose of use or the data have changed",
+        ),
+        RevocationReason.PRIVILEGE_WITHDRAWN: Texts(
+            sv="myndigheten har återkallat rätten att använda certifikatet",
+            fi="viranomainen on peruuttanut oikeuden käyttää varmennetta",
+            en="the authority has withdrawn the right to use the certificate",
+        ),
+    }
+)
+"""The texts of the reasons, for forms, mails and commands."""
+
+
+def reason_named(text: str) -> RevocationReason | None:
+    """Return the reason with this code, or this text in one of the three languages, ignoring case and spacing."""
+    chosen = " ".join(text.casefold().split()).rstrip(".")
+    for reason, texts in REASONS.items():
+        if chosen in (reason.value, texts.sv.casefold(), texts.fi.casefold(), texts.en.casefold()):
+            return reason
+    return None
 
 
 def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -217,3 +254,19 @@ class CrlPublished(EventData):
 
     def key(self) -> str:
         return f"crl/{self.issuer}/{self.partition}"
+
+
+class KeyCompromised(EventData):
+    """A private key is exposed or suspected to be exposed: the key is blocked for ever (D6).
+
+    `key_sha256` is the SHA-256 of the SubjectPublicKeyInfo. The event is repeated if the key is reported again.
+    """
+
+    TYPE: ClassVar[str] = "servicecert.key.compromised.v1"
+    AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
+
+    key_sha256: Sha256
+    known_at: Instant
+
+    def key(self) -> str:
+        return f"key/{self.key_sha256}"

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
 from .application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn, CsrAttached
-from .audit import AuditCheckpoint
+from .broker import Principal, topic_settings
 from .case import CaseChanged, EventRefused
 from .certificate import (
     AcceptedWithdrawn,
@@ -18,25 +18,23 @@ from .certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from .compromise import KeyCompromised
 from .deadline import DeadlineWarned
 from .event import CaseEvent, EventData
 from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
-from .parked import RecordParked
+from .operators import AuditCheckpoint, RecordParked
 from .personal import personal_fields
-from .principals import Principal
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
 from .revocation import (
     CertificateRevoked,
     CrlPublished,
+    KeyCompromised,
     RevocationRefused,
     RevocationRegistered,
     RevocationRequested,
     StandingChanged,
     StandingsCounted,
 )
-from .topic_settings import topic_settings
 
 MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""

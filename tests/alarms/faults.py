@@ -17,8 +17,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from servicecert_cli.connections import kafka
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import APPLICATIONS, REGISTERS, Topic
 from servicecert_worker.kafka.cluster import Cluster
 

@@ -21,7 +21,7 @@ from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
 from servicecert_launcher.prometheus import Prometheus
 from servicecert_revoker.serving import crl_server
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.faults import OperatorError

@@ -24,7 +24,7 @@ from servicecert_schemas.certificate import (
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Standing, StandingChanged
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, REGISTERS

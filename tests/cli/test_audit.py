@@ -14,10 +14,10 @@ from commandline import do, one_sentence, read_json
 from identities import any_signer
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
-from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import Record as CodecRecord
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.audit.checkpoints import Attestor, Checkpoint
 from servicecert_worker.core.decider import Result

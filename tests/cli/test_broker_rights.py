@@ -5,7 +5,7 @@ import shlex
 import pytest
 import yaml
 from commandline import one_sentence
-from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
+from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 PREFIX = "trial."

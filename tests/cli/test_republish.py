@@ -24,9 +24,8 @@ from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.codec import Record
 from servicecert_schemas.event import Envelope
-from servicecert_schemas.headers import headers_of
+from servicecert_schemas.headers import SIGNATURE, headers_of
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
-from servicecert_schemas.signed_bytes import SIGNATURE
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Stored

@@ -7,7 +7,7 @@ import pytest
 from servicecert_cli.commands.up import write_environment, write_users
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 
 
 @pytest.fixture

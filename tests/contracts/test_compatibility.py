@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import servicecert_schemas
 from jsoncompat import check_compat
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS
 from servicecert_schemas.export import EXPORTED, json_schema
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
 Schema = dict[str, Any]

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from contracts.dear import Place, places
 from pydantic import ValidationError
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS, Undecodable, decode
 from servicecert_schemas.export import json_schema
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import MAX_EVENT_BYTES, TOPIC_OF
 
 SECONDS = 0.05

@@ -49,7 +49,6 @@ from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import EVENTS, decode
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
@@ -57,6 +56,7 @@ from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     RevocationReason,
     RevocationRegistered,
     RevocationRequested,

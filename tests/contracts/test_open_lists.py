@@ -16,11 +16,11 @@ import servicecert_schemas
 from contracts.members import NEWER, Place, places
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS, Undecodable, decode, encode
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import Open, UnknownMember, value_of
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import Value
 
 PLACES = places()

@@ -14,7 +14,7 @@ from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.operations import compose_secrets
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_launcher import Kafka
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.core.broker_acls import acls

@@ -11,7 +11,7 @@ import pytest
 from manifests import CHECKOUT, is_once_a_day, names, settings_of
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import TrialCa
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.runtime.settings import ReaderSettings

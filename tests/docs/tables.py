@@ -38,10 +38,10 @@ from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
-from servicecert_schemas.principals import Principal
-from servicecert_schemas.reasons import REASONS
+from servicecert_schemas.revocation import REASONS
 from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.runtime.settings import ProcessSettings, ReaderSettings, WorkerSettings

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from docs.pages import table
-from servicecert_schemas.principals import PRODUCER_BYTE_RATES
+from servicecert_schemas.broker import PRODUCER_BYTE_RATES
 from servicecert_schemas.topics import SERVICES
 
 

@@ -17,10 +17,10 @@ from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 
 C = TypeVar("C", bound=CaseEvent)

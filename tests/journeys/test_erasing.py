@@ -27,11 +27,11 @@ from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import LAG, System
 from servicecert_launcher import Parts
 from servicecert_notifier.operator import mail_requests
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Assurance
 from servicecert_schemas.mail import MailBounced, MailHandedOver, MailKind, MailRefused
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import SERVICES, parked_topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.service_keys import read_public_keys

@@ -39,8 +39,8 @@ from servicecert_cli.stand.system import OCSP, System
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspUnsound
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import Record
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import APPLICATIONS, CATALOGUE
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partition_for

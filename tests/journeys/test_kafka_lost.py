@@ -40,12 +40,12 @@ from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Record, to_record
 from servicecert_schemas.event import Assurance, EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_schemas.values import CertificateType

@@ -29,8 +29,8 @@ from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import Record, to_record
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]

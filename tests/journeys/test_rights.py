@@ -36,7 +36,7 @@ from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_launcher import Parts
-from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
+from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.kafka.cluster import Cluster

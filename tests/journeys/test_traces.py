@@ -21,12 +21,12 @@ from servicecert_cli.e_service.application import example
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
 from servicecert_schemas.topics import APPLICATIONS, SERVICES
 from servicecert_schemas.values import CertificateType

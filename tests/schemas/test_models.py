@@ -8,11 +8,11 @@ from typing import Any, get_args
 import pytest
 import servicecert_schemas
 from pydantic import BaseModel, Field, ValidationError
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import EventRefused
 from servicecert_schemas.codec import EVENTS, VERSIONS
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.export import json_schema
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.topics import CATALOGUE, unversioned
 from servicecert_schemas.values import MOST_COUNTED, MOST_PARTITIONS, Value
 

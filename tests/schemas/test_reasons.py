@@ -1,8 +1,7 @@
 """The texts of the revocation reasons (D2)."""
 
 import pytest
-from servicecert_schemas.reasons import REASONS, reason_named
-from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.revocation import REASONS, RevocationReason, reason_named
 
 
 @pytest.mark.parametrize("reason", RevocationReason)

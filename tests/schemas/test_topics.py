@@ -1,5 +1,5 @@
 import pytest
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.topics import (
     ACCOUNTS,
     APPLICATIONS,

@@ -23,9 +23,9 @@ from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
-from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_worker.audit.checkpoints import Signed
 from servicecert_worker.audit.verification import Verified, verify
 from servicecert_worker.core.service_keys import read_public_keys

@@ -17,7 +17,7 @@ from conftest import ServicePool
 from databases import administer, administrator_of
 from identities import any_signer
 from servicecert_cli.operations.forgotten_audit import ForgottenAudit, put_on_record
-from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor, Signed
 from servicecert_worker.audit.verification import Kind, Verified, forgotten_rows, verify

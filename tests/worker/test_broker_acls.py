@@ -1,7 +1,7 @@
 """The rights of the broker's users: exactly the catalogue's writers and readers, and what commands need (F4)."""
 
 import pytest
-from servicecert_schemas.principals import PRODUCER_BYTE_RATES, Principal
+from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 

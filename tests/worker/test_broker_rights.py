@@ -1,7 +1,7 @@
 """What a process may not do more than, and what it needs, from the broker's answers (F4)."""
 
 import pytest
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.broker_rights import Found, missing, named, shown, surplus
 

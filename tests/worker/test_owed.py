@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 from servicecert_schemas.case import CaseChanged, EventRefused
 from servicecert_schemas.certificate import CertificateIntended, CertificateIssued, IssuingRefused
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.responder import ResponderCertified, ResponderRequested
-from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, RevocationRefused, StandingsCounted
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    CrlPublished,
+    KeyCompromised,
+    RevocationRefused,
+    StandingsCounted,
+)
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.owed import Known, content_id, is_owed
 from services.handler import example

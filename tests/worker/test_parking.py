@@ -14,7 +14,7 @@ from databases import administer, operator
 from servicecert_cli.operations import refilling
 from servicecert_schemas.codec import decode, encode
 from servicecert_schemas.event import Envelope
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.topics import parked_topic
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster

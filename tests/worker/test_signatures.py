@@ -16,8 +16,8 @@ from servicecert_schemas import topics
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.codec import Undecodable, to_record
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.headers import SIGNATURE, signed_bytes
 from servicecert_schemas.revocation import RevocationRequested
-from servicecert_schemas.signed_bytes import SIGNATURE, signed_bytes
 from servicecert_schemas.topics import CATALOGUE, SERVICES, TOPIC_OF, TOPICS, Topic, unversioned
 from servicecert_worker.audit.checkpoints import is_signed
 from servicecert_worker.core.decider import Event

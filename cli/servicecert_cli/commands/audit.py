@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import click
-from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
 from servicecert_worker.core.service_keys import read_public_keys

@@ -6,8 +6,7 @@ from uuid import UUID
 
 import click
 from pydantic import ValidationError
-from servicecert_schemas.reasons import REASONS, reason_named
-from servicecert_schemas.revocation import Notify
+from servicecert_schemas.revocation import REASONS, Notify, reason_named
 from servicecert_schemas.values import Language
 
 from ..connections.addresses import cluster

@@ -3,7 +3,7 @@
 import os
 
 import click
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.broker_acls import acls as catalogued_acls
 

@@ -16,7 +16,7 @@ import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
 

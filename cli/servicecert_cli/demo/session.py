@@ -9,11 +9,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from servicecert_notifier.domain.ledger import addressed
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, Recipients
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.values import CertificateType
 
 from ..e_service.publishing import publish

@@ -14,11 +14,11 @@ from uuid import uuid4
 from cryptography import x509
 from servicecert_pki.partitions import crl_name
 from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 

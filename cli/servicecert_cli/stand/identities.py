@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from servicecert_launcher import DatabaseTls, Parts, Secured
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_worker.core.access import KafkaAccess, SecurityProtocol
 from servicecert_worker.core.broker_acls import acls
 from servicecert_worker.kafka.cluster import Cluster

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from servicecert_launcher import Parts, start_parts
 from servicecert_launcher.environment import DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.access import PLAINTEXT_ACCESS
 from servicecert_worker.core.faults import OperatorError

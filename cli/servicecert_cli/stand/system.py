@@ -29,7 +29,7 @@ from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_launcher.ports import HOST, free_port
 from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.serving import admission, crl_server
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.service_keys import make_keys
 from servicecert_worker.kafka.cluster import Cluster

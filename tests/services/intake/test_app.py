@@ -16,7 +16,7 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Change
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.open_list import UnknownMember
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_worker.core.clock import machine_clock
 from services.handler import example, handling
 

@@ -27,9 +27,8 @@ from servicecert_pki.key_lists import key_digest
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.application import ApplicationSubmitted, CsrAttached, Form
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, EventData
-from servicecert_schemas.revocation import RevocationRegistered
+from servicecert_schemas.revocation import KeyCompromised, RevocationRegistered
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.decider import Deadline, Due, Event, Intent, Result
 from servicecert_worker.core.faults import OperatorError

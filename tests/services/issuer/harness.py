@@ -24,7 +24,7 @@ from servicecert_issuer.storage.store import CertificateStore, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.decider import Done, Due, Effect, Event, Result, Rules, Service, Stored, Tables, Task

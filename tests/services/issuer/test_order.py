@@ -29,7 +29,7 @@ from servicecert_pki.profile import Environment
 from servicecert_pki.spki import KeyFamily, spki_sha256
 from servicecert_pki.token_key import generate_in_token
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
-from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_worker.core.clock import ClockWrong
 from servicecert_worker.core.decider import Due, Event, Result
 from services.issuer.harness import IssuerHarness

@@ -17,8 +17,8 @@ from servicecert_schemas.certificate import (
     CertificateVoided,
     IssuingRefused,
 )
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import Event, Examined, Task
 from servicecert_worker.core.published import PublishedEvent, PublishedEvents

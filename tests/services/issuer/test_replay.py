@@ -19,8 +19,8 @@ from servicecert_issuer.domain.issuance import Intended, SigningOrder
 from servicecert_issuer.settings import Settings
 from servicecert_pki.authority import Authority
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.published import PublishedEvent, PublishedEvents, announcement_id, intent_id
 from servicecert_worker.core.record import Record

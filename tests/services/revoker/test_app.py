@@ -8,7 +8,7 @@ from servicecert_revoker import service
 from servicecert_revoker.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import to_record
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.revocation import Standing, StandingChanged
 from services.handler import example, handling
 

@@ -14,9 +14,9 @@ from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Registered
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     RevocationReason,
     RevocationRefused,
     RevocationRequested,

@@ -13,9 +13,9 @@ from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Entered, Registered, Revocation, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued, IssuingRefused
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import (
+    KeyCompromised,
     RevocationReason,
     RevocationRefused,
     RevocationRegistered,

@@ -14,10 +14,10 @@ from servicecert_revoker.domain.owed import owed
 from servicecert_revoker.domain.status import Awaited, Registered, Revocation, Revoked
 from servicecert_revoker.operator.owing import BOOKS
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     Notify,
     RevocationReason,
     RevocationRegistered,

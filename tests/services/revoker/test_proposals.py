@@ -17,9 +17,9 @@ from servicecert_cli.operations import proposing
 from servicecert_revoker.domain.authority_requests import MOST_AT_ONCE, Item, Proposal, carry_out
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     RevocationReason,
     RevocationRefused,
     RevocationRequested,

@@ -20,7 +20,7 @@ from uuid import UUID, uuid5
 import asyncpg
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from servicecert_schemas.audit import AuditCheckpoint
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS
 
 from ..core.service_keys import TrustedKey, key_id

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 
 from .broker_acls import AclOperation, AclResource, acls
 

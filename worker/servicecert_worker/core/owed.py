@@ -11,7 +11,6 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID, uuid5
 
-from servicecert_schemas.audit import AuditCheckpoint
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import (
     AcceptedWithdrawn,
@@ -21,12 +20,13 @@ from servicecert_schemas.certificate import (
     IssuingRefused,
     IssuingStopped,
 )
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     RevocationRegistered,
     RevocationRequested,
     StandingChanged,

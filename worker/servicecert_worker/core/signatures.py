@@ -16,8 +16,7 @@ from nacl.bindings import crypto_sign_open
 from nacl.exceptions import BadSignatureError
 from servicecert_schemas.codec import Headers, Record, Undecodable
 from servicecert_schemas.event import Envelope
-from servicecert_schemas.headers import headers_of
-from servicecert_schemas.signed_bytes import SIGNATURE, SIGNATURE_FORM, signed_bytes
+from servicecert_schemas.headers import SIGNATURE, SIGNATURE_FORM, headers_of, signed_bytes
 from servicecert_schemas.topics import TOPICS
 
 from .clock import Clock, machine_clock

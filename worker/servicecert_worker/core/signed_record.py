@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 from servicecert_schemas.codec import Headers
-from servicecert_schemas.signed_bytes import SIGNATURE
+from servicecert_schemas.headers import SIGNATURE
 
 _PARTS: TypeAdapter[tuple[list[tuple[str, bytes]], bytes]] = TypeAdapter(tuple[list[tuple[str, bytes]], bytes])
 

@@ -1,7 +1,7 @@
 """Asks the broker what this process may do, so that one with too many or too few rights does not start (F4)."""
 
 from aiokafka.client import AIOKafkaClient
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
 from ..core.broker_rights import Found, missing, named, shown, surplus

@@ -20,7 +20,7 @@ from aiokafka.client import AIOKafkaClient
 from faststream import FastStream
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import Topic
 
 from ..core.clock import clock_ahead

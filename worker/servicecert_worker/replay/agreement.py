@@ -17,7 +17,7 @@ from uuid import UUID
 
 from asyncpg import Pool
 from servicecert_schemas.codec import written
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 
 from ..audit.chain import digest
 from ..core.decider import Event, Service

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 
 from ..core.published import PublishedEvent, PublishedEvents
 from ..runtime.parking import notice_id

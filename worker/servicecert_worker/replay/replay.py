@@ -18,7 +18,7 @@ from uuid import UUID
 from asyncpg import Pool
 from asyncpg import Record as Row
 from servicecert_schemas.codec import stored
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 
 from ..core.clock import machine_clock
 from ..core.decider import Done, Due, Event, FactsInvalid, Result, Service, Task

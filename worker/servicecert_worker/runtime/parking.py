@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from asyncpg import Record as Row
-from servicecert_schemas.parked import RecordParked
+from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.topics import parked_topic
 
 from ..core.decider import Connection, Service

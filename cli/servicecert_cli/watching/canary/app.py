@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from faststream import FastStream
 from pydantic import ValidationError
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_worker.process.application import settings_fault
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import standalone

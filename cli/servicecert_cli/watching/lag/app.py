@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import asyncpg
 from aiokafka.errors import KafkaError
 from faststream import FastStream
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.clock import clock_ahead
 from servicecert_worker.core.faults import OperatorError, Outage, backoff, error_summary, with_timeout

@@ -14,8 +14,7 @@ from uuid import UUID
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.case import CaseState
-from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.revocation import KeyCompromised, RevocationReason
 from servicecert_worker.core.clock import Clock
 from servicecert_worker.core.decider import Conflict, Connection, Event, Happened, Stored
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
-from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_worker.core.decider import (
     Decision,
     Due,

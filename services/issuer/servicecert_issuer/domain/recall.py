@@ -16,8 +16,8 @@ from servicecert_schemas.certificate import (
     CertificateIssued,
     CertificateVoided,
 )
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_worker.core.decider import Event, Examined, Facts, Recall, Task
 from servicecert_worker.core.published import PublishedEvents
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from servicecert_schemas.compromise import KeyCompromised
+from servicecert_schemas.revocation import KeyCompromised
 from servicecert_worker.core.decider import Connection, Event, Happened, Stored
 
 from ..domain.issuance import State

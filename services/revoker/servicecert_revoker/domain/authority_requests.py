@@ -11,10 +11,9 @@ from typing import ClassVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Actor, Assurance, EventData, Role
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRequested
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 from servicecert_worker.core.time_limits import Clock
 

@@ -11,11 +11,10 @@ from enum import StrEnum
 
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.membership import is_strongly_authenticated, role_or_wait
-from servicecert_schemas.revocation import RevocationReason, RevocationRefused, RevocationRequested
+from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRefused, RevocationRequested
 from servicecert_schemas.rights import may
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Intent

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from faststream import FastStream
 from servicecert_pki.serials import serial_hex
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Change, EventData
-from servicecert_schemas.principals import Principal
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged, StandingsCounted
 from servicecert_worker.core.clock import ClockGuard, ClockWrong, clock_ahead

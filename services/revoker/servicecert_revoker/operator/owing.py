@@ -9,8 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from asyncpg import Record
-from servicecert_schemas.compromise import KeyCompromised
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRequested
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATE_STATUS, REVOCATIONS
 from servicecert_worker.audit.owing import Books
 from servicecert_worker.core.decider import Connection

@@ -17,7 +17,7 @@ from servicecert_cli.watching.doctor.domain.topics import (
     Partition,
     TopicCopy,
 )
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, DEADLINES, REGISTERS
 from servicecert_worker.core.broker_acls import acls
 

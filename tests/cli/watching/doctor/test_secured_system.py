@@ -17,7 +17,7 @@ from servicecert_cli.terminal.printing import Printer
 from servicecert_cli.watching.conditions import Severity
 from servicecert_cli.watching.doctor.domain.check import Check
 from servicecert_cli.watching.doctor.examine import CATALOGUE, examine
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource
 from servicecert_worker.kafka.cluster import Cluster

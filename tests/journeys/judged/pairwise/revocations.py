@@ -28,10 +28,10 @@ from servicecert_revoker.domain.crl_orders import (
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.compromise import KeyCompromised
 from servicecert_schemas.event import Actor, Assurance, Change, EventData, Role
 from servicecert_schemas.revocation import (
     CertificateRevoked,
+    KeyCompromised,
     RevocationRefused,
     RevocationRegistered,
     RevocationRequested,

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 from .check import Finding, critical, listed, ok, warning

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES, Topic
 
 from .check import Finding, critical, fault, listed, naming, ok, skipped, warning, worst

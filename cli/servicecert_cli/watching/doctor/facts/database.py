@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from servicecert_schemas.principals import Principal
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.checkpoints import Checkpoint, Signed, fingerprint, signature_fault
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls

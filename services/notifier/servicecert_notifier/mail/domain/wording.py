@@ -11,8 +11,7 @@ from importlib.resources import files
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
-from servicecert_schemas.reasons import REASONS
-from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.revocation import REASONS, RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 
 
