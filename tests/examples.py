@@ -3,8 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from servicecert_schemas.export import Document
-from servicecert_schemas.export import stored_examples
+from servicecert_schemas.export import Document, stored_examples
 
 _OWNED = {'laakaritalo.example"': 'laakaritalo.example.fi"', '"192.0.2.': '"193.166.2.', '"2001:db8:': '"2a00:1450:'}
 

@@ -23,11 +23,10 @@ from servicecert_schemas.topics import (
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
-from .domain.account_limits import Limits
 from .domain.case import WAITS_FOR_TOPICS, Case
 from .domain.decide import HANDLERS, decide
 from .domain.examine import examine
-from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.knowledge import NOTHING_KNOWN, Knowledge, Limits, apply
 from .domain.rules.csr import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.rules.renewal import LOOK_UP, LookUp
 from .domain.view import stages

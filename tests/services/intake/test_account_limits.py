@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake.domain.account_limits import Counted, Limits, Load, counted, loads
+from servicecert_intake.domain.knowledge import Counted, Limits, Load, counted, loads
 from servicecert_intake.domain.moves import MOST_SUPPLEMENTS
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage.prepare import KEPT, prepare

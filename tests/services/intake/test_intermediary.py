@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_intake.domain.rules.intermediary import MARKS, mark_of, with_canonical_mark
+from servicecert_intake.domain.rules.applicant import MARKS, mark_of, with_canonical_mark
 from servicecert_schemas.application import ApplicationSubmitted, Form
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.characters import cleaned

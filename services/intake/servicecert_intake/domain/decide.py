@@ -40,11 +40,10 @@ from servicecert_worker.core.decider import (
     unchanged,
 )
 
-from .account_limits import HOUR, Limits, Load
 from .answers import AnswerCode
 from .case import LAST_SECOND, Case, Waiting
 from .examine import csr_of
-from .knowledge import Knowledge
+from .knowledge import HOUR, Knowledge, Limits, Load
 from .moves import REASSESS, Judging, apply, judged, transition, waits
 from .reports import handle_report
 from .rules.csr import SEARCH, Searched, SearchOrder, next_search

@@ -18,9 +18,9 @@ from .case import PENDING, Case, Forwarded
 from .deadlines import day_of, due_time, next_night
 from .examine import csr_of
 from .knowledge import Knowledge
+from .rules.applicant import with_canonical_mark
 from .rules.application import Application, Grant, JudgedCsr
 from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
-from .rules.intermediary import with_canonical_mark
 from .rules.judgement import is_final, judge
 from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp, renewal

@@ -18,10 +18,9 @@ from servicecert_schemas.revocation import KeyCompromised, RevocationReason
 from servicecert_worker.core.clock import Clock
 from servicecert_worker.core.decider import Conflict, Connection, Event, Happened, Stored
 
-from ..domain.account_limits import Counted, Limits, Load, counted, loads
 from ..domain.case import Case
 from ..domain.examine import csr_of
-from ..domain.knowledge import Knowledge
+from ..domain.knowledge import Counted, Knowledge, Limits, Load, counted, loads
 from ..domain.rules.application import Blocked, JudgedCsr, KeyRecord
 from . import QUERIES
 

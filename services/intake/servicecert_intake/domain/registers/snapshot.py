@@ -49,10 +49,7 @@ class Unit:
 
     def __str__(self) -> str:
         """Return all fields, one a line."""
-        return (
-            f"{self.oid}\n{self.business_id}\n{self.registered_name}\n{self.name_fi}\n{self.name_sv}\n{self.abbreviation}\n"
-            f"{self.sector}\n{self.kind}\n{self.valid_from}\n{self.valid_to}"
-        )
+        return "\n".join([str(getattr(self, name)) for name in self.__slots__])
 
     @property
     def is_organisation(self) -> bool:

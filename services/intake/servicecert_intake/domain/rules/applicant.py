@@ -1,7 +1,16 @@
-"""The applicant, and whether it may apply (A5, A8, A11); the canary may for the test environment (I11)."""
+"""The applicant: whether it may apply and in what capacity, and who signed for it (A2, A5, A8, A9, A11).
+
+The canary may apply for the test environment (I11).
+"""
+
+import unicodedata
+from collections.abc import Iterator
+from types import MappingProxyType
 
 from servicecert_pki.names import NameRefused, check_business_id
-from servicecert_schemas.application import ApplyingAs, Form
+from servicecert_schemas.application import ApplyingAs, Form, Signatory
+from servicecert_schemas.case import Deficiency
+from servicecert_schemas.membership import CLOCKS_DIFFER
 from servicecert_schemas.register import OrganisationKind
 from servicecert_schemas.values import is_business_id
 from servicecert_schemas.values import organisation_oid as derived_oid
@@ -10,12 +19,20 @@ from ..registers.lookup import Registered
 from ..registers.snapshot import Unit
 from . import deficiencies as lacking
 from .application import Application
-from .deficiencies import Deficiencies
+from .deficiencies import Deficiencies, printable
 
 _REGISTERED_AS = {
     ApplyingAs.CARE_PROVIDER: OrganisationKind.CARE_PROVIDER,
     ApplyingAs.PHARMACY: OrganisationKind.PHARMACY,
 }
+
+MARKS = ("Kanta-förmedlare", "Kanta-välittäjä")
+"""What the technical contact's organisation must read where a Kanta intermediary applies in its own name."""
+
+# Dashes outside the general category Pd.
+_MORE_DASHES = frozenset("\u02d7\u2043\u2053\u207b\u208b\u2212")
+
+_LETTERS = frozenset({"Lu", "Ll", "Lt", "Lo"})
 
 
 def canary(application: Application) -> Deficiencies:
@@ -70,3 +87,73 @@ def capacity(application: Application, registered: Registered) -> Deficiencies:
     if kind is None or registered.organisation is None or kind in kinds:
         return ()
     return (lacking.CAPACITY_MISMATCH.deficiency(),)
+
+
+def signatory(application: Application) -> Deficiencies:
+    """Require a signatory with name and title, who signed between the account's opening and the form's sending.
+
+    Registration and application may share one click, and each moment may be another clock's.
+    """
+    if application.form.type.is_server:
+        return ()
+    signed = application.form.signatory
+    if signed is None or not (signed.name and signed.title):
+        return (lacking.SIGNATORY_MISSING.deficiency(),)
+    return (*_without_letters(signed), *_wrong_time(signed, application))
+
+
+def _without_letters(signed: Signatory) -> Iterator[Deficiency]:
+    for field, typed in (("signatory.name", signed.name), ("signatory.title", signed.title)):
+        if not any(unicodedata.category(character) in _LETTERS for character in typed):
+            yield lacking.SIGNATORY_WITHOUT_LETTERS.deficiency(field, value=printable(typed))
+
+
+def _wrong_time(signed: Signatory, application: Application) -> Iterator[Deficiency]:
+    sent, account = application.sent_at, application.account
+    if sent is not None and signed.signed_at > sent + CLOCKS_DIFFER:
+        yield lacking.SIGNED_IN_FUTURE.deficiency()
+    if account is not None and signed.signed_at < account.opened_at - CLOCKS_DIFFER:
+        yield lacking.SIGNED_BEFORE_ACCOUNT.deficiency()
+
+
+def _letters(text: str) -> str:
+    """Return what counts in recognising a mark: its letters, whatever their case and Unicode form."""
+    return unicodedata.normalize("NFKC", "".join(each for each in text if not _separates(each))).casefold()
+
+
+def _separates(character: str) -> bool:
+    return character.isspace() or character in _MORE_DASHES or unicodedata.category(character) == "Pd"
+
+
+_BY_LETTERS = MappingProxyType({_letters(mark): mark for mark in MARKS})
+
+
+def mark_of(text: str) -> str | None:
+    """Return the mark that a typed text spells, in its canonical form, or None.
+
+    Case, Unicode form and blanks do not count; the hyphen may be of any kind, a blank, or missing.
+    """
+    return _BY_LETTERS.get(_letters(text))
+
+
+def with_canonical_mark(form: Form) -> Form:
+    """Return the form with a mark in its canonical form, or the same object."""
+    contact = form.technical_contact
+    mark = mark_of(contact.organisation)
+    if mark in (None, contact.organisation):
+        return form
+    return form.model_copy(update={"technical_contact": contact.model_copy(update={"organisation": mark})})
+
+
+def intermediary(form: Form, *, is_listed: bool) -> Deficiencies:
+    """Require that an applying Kanta intermediary is listed, and that listed ones, and no others, have the mark."""
+    typed = form.technical_contact.organisation
+    marked = mark_of(typed) is not None
+    if is_listed:
+        mark_is_needed = not (form.type.is_server or marked)
+        return (lacking.INTERMEDIARY_MARK_MISSING.deficiency(),) if mark_is_needed else ()
+    unlisted = (
+        (lacking.INTERMEDIARY_NOT_LISTED.deficiency(),) if form.applying_as is ApplyingAs.KANTA_INTERMEDIARY else ()
+    )
+    unfounded = (lacking.INTERMEDIARY_MARK_UNFOUNDED.deficiency(value=printable(typed)),) if marked else ()
+    return (*unlisted, *unfounded)

@@ -13,7 +13,7 @@ from servicecert_schemas.values import Usage
 from ..deadlines import day_of
 from ..registers.lookup import Registered, look_up
 from ..registers.snapshot import Registers
-from . import applicant, csr, intermediary, names, recipients, signatory, subject, system, validity
+from . import applicant, csr, names, recipients, subject, system, validity
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -27,7 +27,7 @@ def judge(
     """Judge the application as of the moment it was sent. Return the outcome, and the form with its mark (A9)."""
     form = application.form
     registered = look_up(registers, form, application.attachments, day_of(sent))
-    marked = intermediary.with_canonical_mark(form) if registered.is_intermediary else form
+    marked = applicant.with_canonical_mark(form) if registered.is_intermediary else form
     return _outcome(application, registered, profiles[form.type], sent), marked
 
 
@@ -48,8 +48,8 @@ def _outcome(
         *applicant.of_account(application),
         *applicant.organisation_oid(form, registered),
         *applicant.capacity(application, registered),
-        *signatory.signatory(application),
-        *intermediary.intermediary(form, is_listed=registered.is_intermediary),
+        *applicant.signatory(application),
+        *applicant.intermediary(form, is_listed=registered.is_intermediary),
         *wrong_unit,
         *subject.typed_names(form, matched),
         *unfit_o,

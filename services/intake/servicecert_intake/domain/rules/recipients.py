@@ -16,8 +16,7 @@ def recipients(form: Form) -> tuple[Recipient, ...]:
     """
     by_address: dict[str, Recipient] = {}
     for role, _, email, name in _addressees(form):
-        recipient = _recipient(role, email, name)
-        if recipient is not None:
+        if (recipient := _recipient(role, email, name)) is not None:
             by_address.setdefault(recipient.email, recipient)
     return tuple(by_address.values())
 
@@ -32,16 +31,11 @@ def addresses(form: Form) -> Deficiencies:
 
 def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
     """Return role, field, typed address and name of each addressee."""
+    orderer, contact, shared = form.orderer, form.technical_contact, form.shared_mailbox
     people = (
-        (RecipientRole.ORDERER, "orderer.email", form.orderer.email, form.orderer.name),
-        (
-            RecipientRole.TECHNICAL_CONTACT,
-            "technical_contact.email",
-            form.technical_contact.email,
-            form.technical_contact.name,
-        ),
+        (RecipientRole.ORDERER, "orderer.email", orderer.email, orderer.name),
+        (RecipientRole.TECHNICAL_CONTACT, "technical_contact.email", contact.email, contact.name),
     )
-    shared = form.shared_mailbox
     return (*people, (RecipientRole.SHARED_MAILBOX, "shared_mailbox", shared, None)) if shared else people
 
 

@@ -16,8 +16,8 @@ from servicecert_schemas.register import RegisteredSystem
 from ..registers.lookup import Registered
 from ..registers.snapshot import Unit, normalised
 from . import deficiencies as lacking
+from .applicant import mark_of
 from .deficiencies import Deficiencies, Lack, printable
-from .intermediary import mark_of
 
 Fitting = tuple[str | None, Deficiencies]
 
