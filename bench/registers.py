@@ -14,8 +14,7 @@ from servicecert_cli.registers import loading
 from servicecert_cli.registers.reading import read_register
 from servicecert_cli.stand.parts import open_place
 from servicecert_cli.stand.progress import Steps
-from servicecert_intake.domain.registers.lookup import suggested
-from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply
+from servicecert_intake.domain.registers.snapshot import NO_REGISTERS, Registers, Unit, apply, suggested
 from servicecert_schemas.register import LongNames, Organisation, RegisterEntry
 from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import is_business_id, organisation_oid

@@ -33,9 +33,9 @@ from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS
 from servicecert_cli.watching.doctor.examine import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
-from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
+from servicecert_intake.domain.view import ANSWERS
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.broker import Principal

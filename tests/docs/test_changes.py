@@ -70,7 +70,7 @@ def test_a_rule(following: Callable[[str], Any]) -> None:
             text = f'start-date-weekend = "{language}: {{day}} is no weekday."'
             copy.edit(f"{INTAKE_TEXTS}/{language}.toml", "\n[deficiencies]\n", f"\n[deficiencies]\n{text}\n")
         copy.edit(
-            f"{RULES}/validity.py",
+            f"{RULES}/contents.py",
             "\ndef validity_days(",
             '''
 def weekday(form: Form) -> Deficiencies:
@@ -84,8 +84,8 @@ def validity_days(''',
         )
         copy.edit(
             f"{RULES}/judgement.py",
-            "*validity.start_date(form, day),",
-            "*validity.start_date(form, day), *validity.weekday(form),",
+            "*contents.start_date(form, day),",
+            "*contents.start_date(form, day), *contents.weekday(form),",
         )
         returned, accepted = copy.probe("cases", '{"start_date": "2026-11-28"}', '{"start_date": "2026-11-27"}')
         assert returned["state"] == "returned"

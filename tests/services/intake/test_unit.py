@@ -4,8 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
-from servicecert_intake.domain.registers.lookup import suggested
-from servicecert_intake.domain.registers.snapshot import Registers, apply
+from servicecert_intake.domain.registers.snapshot import Registers, apply, suggested
 from servicecert_schemas.register import LongNames, RegisterEntry
 
 DAY = date(2026, 11, 24)

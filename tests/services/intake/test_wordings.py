@@ -5,7 +5,6 @@ import tomllib
 from importlib.resources import files
 
 import pytest
-from servicecert_intake.domain.answers import ANSWERS
 from servicecert_intake.domain.rules.deficiencies import (
     CSR_FAULTS,
     LACKS,
@@ -16,7 +15,7 @@ from servicecert_intake.domain.rules.deficiencies import (
     Severity,
 )
 from servicecert_intake.domain.rules.renewal import NOTES
-from servicecert_intake.domain.view import NEXT_STEPS
+from servicecert_intake.domain.view import ANSWERS, NEXT_STEPS
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.values import Language
 

@@ -40,7 +40,6 @@ from servicecert_worker.core.decider import (
     unchanged,
 )
 
-from .answers import AnswerCode
 from .case import LAST_SECOND, Case, Waiting
 from .examine import csr_of
 from .knowledge import HOUR, Knowledge, Limits, Load
@@ -50,7 +49,7 @@ from .rules.csr import SEARCH, Searched, SearchOrder, next_search
 from .rules.deficiencies import filled
 from .rules.recipients import recipients
 from .rules.renewal import LookedUp
-from .view import case_changed
+from .view import AnswerCode, case_changed
 
 ASK_AGAIN = "ask-again"
 """The deadline at which the first waiting event of a case is checked again."""

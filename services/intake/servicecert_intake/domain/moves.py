@@ -13,7 +13,6 @@ from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
-from .answers import TOO_LATE, AnswerCode
 from .case import PENDING, Case, Forwarded
 from .deadlines import day_of, due_time, next_night
 from .examine import csr_of
@@ -24,7 +23,7 @@ from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
 from .rules.judgement import is_final, judge
 from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp, renewal
-from .view import accepted_application
+from .view import TOO_LATE, AnswerCode, accepted_application
 
 REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""

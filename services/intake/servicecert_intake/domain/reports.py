@@ -21,10 +21,9 @@ from servicecert_schemas.mail import MailBounced, MailEvent, MailGivenUp, MailRe
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason, RevocationRefused, RevocationRegistered
 from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
-from .answers import TOO_LATE
 from .case import Case
 from .moves import moved
-from .view import is_stopped
+from .view import TOO_LATE, is_stopped
 
 MOST_DELIVERIES = 100
 

@@ -122,7 +122,6 @@ class NameIndex:
 
     names: Sequence[str]
     spellings: Sequence[str]
-    lengths: Sequence[int]
     added: tuple[str, ...] = ()
 
     def with_added(self, names: Iterable[str]) -> "NameIndex | None":
@@ -135,8 +134,9 @@ class NameIndex:
         target = corrected_spelling(typed).ordered
         # Texts whose lengths differ by a larger factor cannot reach the ratio.
         factor = (200 - _MIN_RATIO) / _MIN_RATIO
-        first = bisect_left(self.lengths, len(target) / factor)
-        candidates = self.spellings[first : bisect_right(self.lengths, len(target) * factor)]
+        first = bisect_left(self.spellings, len(target) / factor, key=len)
+        last = bisect_right(self.spellings, len(target) * factor, key=len)
+        candidates = self.spellings[first:last]
         matches = process.extract(target, candidates, scorer=fuzz.ratio, score_cutoff=_MIN_RATIO, limit=_MAX_RANKED)
         return rank(typed, {self.names[first + place] for _, _, place in matches}.union(self.added))
 
@@ -160,5 +160,4 @@ def build_index(names: Iterable[str]) -> NameIndex:
     """Return an index of names, in a second for 80,000, ordered by length and alphabet on all workers alike."""
     ordered = sorted(names, key=lambda name: (len(spelling_of(name).ordered), name))
     # Created in the order of reading, so that they are adjacent in memory: comparing them takes half the time.
-    spellings = [spelling_of(name).ordered for name in ordered]
-    return NameIndex(ordered, spellings, [len(spelling) for spelling in spellings])
+    return NameIndex(ordered, [spelling_of(name).ordered for name in ordered])

@@ -15,8 +15,7 @@ from servicecert_schemas.register import OrganisationKind
 from servicecert_schemas.values import is_business_id
 from servicecert_schemas.values import organisation_oid as derived_oid
 
-from ..registers.lookup import Registered
-from ..registers.snapshot import Unit
+from ..registers.snapshot import Registered, Unit
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies, printable

@@ -13,10 +13,9 @@ from servicecert_schemas.case import Deficiency
 
 from ..deadlines import day_of, in_helsinki
 from ..registers.snapshot import Unit
-from .application import Application, Blocked, KeyRecord
+from .application import Application, KeyRecord
 from .deficiencies import CSR_FAULTS, CSR_REFUSED, Deficiencies, choice
 
-_BLOCKED = MappingProxyType({Blocked.COMPROMISED: "key-compromised", Blocked.SHARED_PRIME: "key-shared-prime"})
 _UNFIT = MappingProxyType({KeyFamily.RSA: csr_faults.KEY_SIZE.code, KeyFamily.EC: csr_faults.KEY_CURVE.code})
 
 
@@ -54,7 +53,7 @@ def key_faults(record: KeyRecord | None, business_id: str | None) -> tuple[str, 
     """
     if record is None:
         return ()
-    blocked = () if record.blocked is None else (_BLOCKED[record.blocked],)
+    blocked = () if record.blocked is None else (f"key-{record.blocked}",)
     of_another = record.business_id is not None and business_id is not None and record.business_id != business_id
     return (*blocked, "key-of-another-organisation") if of_another else blocked
 

@@ -11,9 +11,8 @@ from servicecert_schemas.certificate import Subject
 from servicecert_schemas.values import Usage
 
 from ..deadlines import day_of
-from ..registers.lookup import Registered, look_up
-from ..registers.snapshot import Registers
-from . import applicant, csr, names, recipients, subject, system, validity
+from ..registers.snapshot import Registered, Registers, look_up
+from . import applicant, contents, csr, recipients, subject, system
 from .application import Application, Grant
 from .deficiencies import SEVERITIES, Deficiencies, Severity
 
@@ -37,8 +36,8 @@ def _outcome(
     """Return what is granted, or what lacks. A missing request is no deficiency: the case waits (A3)."""
     form, day, organisation = application.form, day_of(sent), registered.organisation
     matched, wrong_unit = subject.matched_units(registered)
-    server_names, wrong_names = names.server_names(form, profile)
-    usages, wrong_usages = names.usages(form, profile)
+    server_names, wrong_names = contents.server_names(form, profile)
+    usages, wrong_usages = contents.usages(form, profile)
     o, unfit_o = subject.organisation_name(organisation, profile.longest(SubjectField.ORGANISATION))
     ou, unfit_ou = subject.unit_name(form, matched, profile.longest(SubjectField.UNIT))
     cn, unfit_cn = subject.common_name(form, organisation, server_names, registered.systems, profile)
@@ -58,9 +57,9 @@ def _outcome(
         *wrong_names,
         *wrong_usages,
         *system.conformity(application, matched, registered, day),
-        *validity.start_date(form, day),
-        *validity.validity_days(form, profile, sent),
-        *validity.follows(application),
+        *contents.start_date(form, day),
+        *contents.validity_days(form, profile, sent),
+        *contents.follows(application),
         *recipients.addresses(form),
         *csr.request(application, organisation, profile),
     )

@@ -13,8 +13,7 @@ from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.register import RegisteredSystem
 
-from ..registers.lookup import Registered
-from ..registers.snapshot import Unit, normalised
+from ..registers.snapshot import Registered, Unit, normalised
 from . import deficiencies as lacking
 from .applicant import mark_of
 from .deficiencies import Deficiencies, Lack, printable

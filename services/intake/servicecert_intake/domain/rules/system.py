@@ -7,8 +7,7 @@ from servicecert_schemas.application import Attachment, AttachmentKind, Informat
 from servicecert_schemas.register import RegisteredSystem, Sector
 from servicecert_schemas.values import CertificateType
 
-from ..registers.lookup import Registered
-from ..registers.snapshot import Unit
+from ..registers.snapshot import Registered, Unit
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import Deficiencies, Lack

@@ -1,17 +1,23 @@
-"""The names and usages of a certificate (the table of the four types)."""
+"""What a certificate holds: names and usages (the table of the four types), start and length of validity (A14, B1)."""
 
 from collections.abc import Callable, Mapping
+from datetime import date, datetime, timedelta
 
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_pki.profile import Usage as ProfileUsage
+from servicecert_pki.validity import most_days
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
+from ..deadlines import day_of, due_time
 from . import deficiencies as lacking
+from .application import Application
 from .deficiencies import WORDS, Deficiencies, Lack, choice, printable
+
+LATEST_START = timedelta(days=60)
 
 
 def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Deficiencies]:
@@ -70,3 +76,32 @@ def usages(form: Form, profile: Profile) -> tuple[tuple[Usage, ...], Deficiencie
     if {*map(str, chosen)} - {*map(str, profile.usages)}:
         return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=allowed),)
     return chosen, ()
+
+
+def start_date(form: Form, day: date) -> Deficiencies:
+    """Require that a requested start date is today or at most 60 days ahead (A14)."""
+    if form.start_date is None:
+        return ()
+    if form.start_date < day:
+        return (lacking.START_DATE_PAST.deficiency(),)
+    if form.start_date > day + LATEST_START:
+        return (lacking.START_DATE_TOO_LATE.deficiency(days=str(LATEST_START.days)),)
+    return ()
+
+
+def validity_days(form: Form, profile: Profile, sent: datetime) -> Deficiencies:
+    """Require that the requested validity can be granted whenever the certificate is signed until it is due (B1, A13).
+
+    An invalid start date is ignored.
+    """
+    if form.validity_days is None:
+        return ()
+    start = None if start_date(form, day_of(sent)) else form.start_date
+    most = most_days(profile, start, sent, due_time(sent))
+    return () if form.validity_days <= most else (lacking.VALIDITY_TOO_LONG.deficiency(days=str(most)),)
+
+
+def follows(application: Application) -> Deficiencies:
+    """Require that the followed certificate is one of the account's (A14). Another account's is not disclosed."""
+    unknown = bool(application.form.follows) and application.earlier is None
+    return (lacking.FOLLOWS_UNKNOWN.deficiency(),) if unknown else ()
