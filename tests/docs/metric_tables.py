@@ -12,8 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from servicecert_cli.admin.lag import Look
 from servicecert_cli.watching.canary.metrics import Metrics as CanaryMetrics
 from servicecert_cli.watching.lag.metrics import Groups, Tables
-from servicecert_intake.operator import lost_keys
-from servicecert_intake.operator.sizes import Sizes
+from servicecert_intake.operator.memory import Sizes, gauge_of_lists
 from servicecert_issuer.operator.gauges import gauges
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
 from servicecert_pki.key_lists import NO_LISTS
@@ -68,7 +67,7 @@ def metrics() -> list[str]:
     for who, rows in (
         ("all", _families(Basics("").registry, HealthMetrics({}).registry)),
         ("services", _families(Metrics("").registry)),
-        ("intake", _rows(*lost_keys.gauges(NO_LISTS), *Sizes(1, 1).gauges())),
+        ("intake", _rows(gauge_of_lists(NO_LISTS), *Sizes(1, 1).gauges())),
         ("issuer", _rows(*gauges(_unread, _unread, _unread, _unread))),
         (
             "revoker",

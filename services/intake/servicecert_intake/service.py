@@ -32,8 +32,7 @@ from .domain.rules.renewal import LOOK_UP, LookUp
 from .domain.view import stages
 from .effects.follow import Find
 from .effects.shared_keys import Search
-from .operator import lost_keys
-from .operator.sizes import Sizes
+from .operator.memory import Sizes, gauge_of_lists, load_lists
 from .settings import Settings
 from .storage.prepare import prepare
 from .storage.store import CaseStore, wake
@@ -51,8 +50,7 @@ async def open_service(
     settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Case, Knowledge]]:
     """Yield the service. Raise `ProfileUnsafe`, or `OperatorError` for a damaged list of keys."""
-    lists = await asyncio.to_thread(lost_keys.load, settings.key_lists_dir)
-
+    lists = await asyncio.to_thread(load_lists, settings.key_lists_dir)
     sizes = Sizes(settings.most_entries, settings.most_accounts)
 
     async def settled(known: Knowledge) -> None:
@@ -75,7 +73,7 @@ async def open_service(
         tables=Tables(CaseStore(), prepare=partial(prepare, limits, clock), storable=without_private_keys),
         effects={LOOK_UP: Effect(LookUp, Find(pool), repeatable=True), SEARCH: Effect(SearchOrder, Search(pool))},
         deadlines=Deadlines(initial=((SEARCH_KEY, SEARCH),), wait_for_topics=WAITS_FOR_TOPICS),
-        oversight=Oversight(gauges=(*lost_keys.gauges(lists), *sizes.gauges())),
+        oversight=Oversight(gauges=(gauge_of_lists(lists), *sizes.gauges())),
         snapshot=TopicSnapshot(
             topics=(REGISTERS, ACCOUNTS),
             empty=NOTHING_KNOWN,

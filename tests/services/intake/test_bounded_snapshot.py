@@ -4,7 +4,7 @@ import logging
 from functools import partial
 
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN, apply
-from servicecert_intake.operator.sizes import Sizes
+from servicecert_intake.operator.memory import Sizes
 from servicecert_schemas import membership
 from servicecert_schemas.event import Change
 from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from pydantic import TypeAdapter
 from servicecert_pki.serials import serial_hex, serial_readings
 from servicecert_worker.core.decider import Done, Outcome, Task
 
@@ -13,8 +12,7 @@ from ..domain.case import Case
 from ..domain.rules.application import Earlier, Followed
 from ..domain.rules.renewal import LookedUp, LookUp
 from ..storage import QUERIES
-
-_CASE = TypeAdapter(Case)
+from ..storage.store import CASE
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Find:
     async def _find(self, order: LookUp) -> Earlier | None:
         serials = sorted(serial_hex(serial).lower() for serial in serial_readings(order.typed))
         body = await self.pool.fetchval(QUERIES["find_certificate"], serials, order.account_id)
-        return None if body is None else earlier_of(_CASE.validate_json(body))
+        return None if body is None else earlier_of(CASE.validate_json(body))
 
 
 def earlier_of(case: Case) -> Earlier | None:

@@ -44,8 +44,7 @@ async def prepare(
     events = [each for each in happened if isinstance(each, Event)]
     if items := list(counted(events, frozenset(stored), known.accounts, now)):
         known = replace(known, loads=await _count(connection, items, limits, now), limits=limits)
-    reports = (each.data for each in happened if isinstance(each, Event))
-    if keys := sorted({data.key_sha256 for data in reports if isinstance(data, KeyCompromised)}):
+    if keys := sorted({each.data.key_sha256 for each in events if isinstance(each.data, KeyCompromised)}):
         await connection.execute(QUERIES["keep_keys"], keys, [None] * len(keys), [Blocked.COMPROMISED] * len(keys))
     seen = {key: spki for csr in _pending(happened, stored) for key, spki in _key_of(csr)}
     if not seen:

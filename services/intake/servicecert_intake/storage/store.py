@@ -18,7 +18,7 @@ from ..domain.registers.snapshot import Registers
 from . import QUERIES
 from .prepare import record_keys
 
-_CASE = TypeAdapter(Case)
+CASE = TypeAdapter(Case)
 
 SPREAD = timedelta(seconds=30)
 AT_ONCE = 600
@@ -31,7 +31,7 @@ class CaseStore:
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Case]]:
         """Return the cases that exist among the keys."""
         rows = await connection.fetch(QUERIES["load"], list(keys))
-        return [Stored(row["case_id"], row["version"], _CASE.validate_json(row["body"])) for row in rows]
+        return [Stored(row["case_id"], row["version"], CASE.validate_json(row["body"])) for row in rows]
 
     async def save(self, connection: Connection, changed: Sequence[Stored[Case]]) -> None:
         """Store cases and keys. Raise `Conflict` where a case was changed since it was loaded, or two share a key."""
@@ -41,7 +41,7 @@ class CaseStore:
             [stored.version for stored in changed],
             [stored.state.state for stored in changed],
             [stored.state.account_id for stored in changed],
-            [_CASE.dump_json(stored.state).decode() for stored in changed],
+            [CASE.dump_json(stored.state).decode() for stored in changed],
         )
         written = int(status.rsplit(" ", 1)[-1])
         if written != len(changed):

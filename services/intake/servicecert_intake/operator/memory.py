@@ -1,13 +1,39 @@
-"""The sizes of what intake holds in memory of the topics that it follows, and their bounds (F5)."""
+"""What intake holds in memory: lists of leaked keys (A4), and the topics that it follows, with their bounds (F5)."""
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
+from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
 from servicecert_worker.core.decider import Gauge
+from servicecert_worker.core.faults import OperatorError
 
 from ..domain.knowledge import NOTHING_KNOWN, Knowledge
 
 log = logging.getLogger(__name__)
+
+
+def load_lists(folder: Path | None) -> KeyLists:
+    """Return the lists of a folder, or none, with a warning: leaked keys are then accepted. Raise `OperatorError`."""
+    if folder is None:
+        log.warning("No list of leaked and compromised keys is loaded: set SERVICECERT_KEY_LISTS_DIR")
+        return NO_LISTS
+    try:
+        lists = load_key_lists(folder)
+    except KeyListDamaged as damaged:
+        raise OperatorError(str(damaged)) from None
+    log.info("Loaded the lists of leaked and compromised keys", extra={"keys": dict(lists.sizes())})
+    return lists
+
+
+def gauge_of_lists(lists: KeyLists) -> Gauge:
+    """Return the gauge of the lists' sizes."""
+
+    async def sizes() -> Mapping[str, float]:
+        return dict(lists.sizes()) or {"none": 0}
+
+    text = "Keys in the lists of leaked and compromised keys, by file."
+    return Gauge("servicecert_key_list_records", text, "list", sizes)
 
 
 class Sizes:
