@@ -26,7 +26,6 @@ from .application import Names as Names
 from .application import Orderer as Orderer
 from .application import Signatory as Signatory
 from .application import TechnicalContact as TechnicalContact
-from .canary import is_canary as is_canary
 from .case import Answer as Answer
 from .case import AppliedFor as AppliedFor
 from .case import CaseCertificate as CaseCertificate
@@ -54,6 +53,7 @@ from .event import Actor as Actor
 from .event import Assurance as Assurance
 from .event import Envelope as Envelope
 from .event import Role as Role
+from .event import is_canary as is_canary
 from .mail import MailKind as MailKind
 from .open_list import UnknownMember as UnknownMember
 from .revocation import REASONS as REASONS

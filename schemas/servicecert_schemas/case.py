@@ -11,9 +11,9 @@ from .certificate import RecipientRole, Recipients
 from .event import CaseEvent, EventData
 from .mail import MailKind
 from .open_list import Open
-from .personal import NAMES_NOBODY
 from .revocation import RevocationReason
 from .values import (
+    NAMES_NOBODY,
     AddressText,
     CertificateType,
     Count,

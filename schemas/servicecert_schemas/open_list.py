@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_args
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from .personal import NAMES_NOBODY
+from .values import NAMES_NOBODY
 
 MEMBER = r"^[a-z0-9][a-z0-9-]{0,63}$"
 """The pattern of a member, known or not."""

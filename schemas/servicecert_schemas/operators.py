@@ -10,8 +10,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from .event import EventData
-from .personal import NAMES_NOBODY
-from .values import Count, Identifier, Instant, Number, Sha256
+from .values import NAMES_NOBODY, Count, Identifier, Instant, Number, Sha256
 
 
 class RecordParked(EventData):

@@ -22,7 +22,6 @@ from .deadline import DeadlineWarned
 from .event import CaseEvent, EventData
 from .mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
 from .operators import AuditCheckpoint, RecordParked
-from .personal import personal_fields
 from .register import RegisterEntry
 from .responder import ResponderCertified, ResponderRequested
 from .revocation import (
@@ -35,6 +34,7 @@ from .revocation import (
     StandingChanged,
     StandingsCounted,
 )
+from .values import personal_fields
 
 MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""

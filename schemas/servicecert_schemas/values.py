@@ -6,19 +6,23 @@ from the e-service itself, like keys, ids, hashes and references. They are as th
 before anything looks at them (A8, D5). They have only a length limit: intake's rules check them and explain faults, and
 the event is never refused for them.
 
-A text is personal data unless its type, or its field, says NAMES_NOBODY (E3).
+A text is personal data unless its type, or its field, says NAMES_NOBODY (E3). So a new field without it counts as
+personal, and a topic that would keep it for ever cannot be declared (see `topics`).
 """
 
 import re
 from datetime import UTC, date, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum
 from operator import mul
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from .characters import cleaned
-from .personal import NAMES_NOBODY
+
+NAMES_NOBODY = "names nobody"
+"""The mark of a text that holds no personal data."""
 
 # What the numbers of events can mean at most (F5): a service may work in proportion to any of them.
 MOST_PARTITIONS = 1_024
@@ -252,3 +256,24 @@ class Texts(Value):
 
     def in_language(self, language: Language) -> str:
         return {Language.SWEDISH: self.sv, Language.FINNISH: self.fi, Language.ENGLISH: self.en}[language]
+
+
+_NO_TEXTS = (bool, int, date, datetime, AwareDatetime, UUID, Enum, type(None))
+
+
+def personal_fields(model: type[BaseModel]) -> list[str]:
+    """Return the names of the fields that may hold personal data, themselves or in a model in them."""
+    return [name for name, field in model.model_fields.items() if _may_name(field.annotation, *field.metadata)]
+
+
+def _may_name(kind: Any, *marks: Any) -> bool:
+    """Return whether a value of this type may; a type that is not known here may, too."""
+    if NAMES_NOBODY in marks or kind is Ellipsis or get_origin(kind) is Literal:
+        return False
+    if get_origin(kind) is Annotated:
+        return _may_name(*get_args(kind))
+    if parts := get_args(kind):
+        return any(_may_name(part) for part in parts)
+    if issubclass(kind, BaseModel):
+        return bool(personal_fields(kind))
+    return not issubclass(kind, _NO_TEXTS)

@@ -18,9 +18,9 @@ from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_cli.watching.canary.domain.stages import Stage
 from servicecert_launcher import Parts
 from servicecert_schemas.account import AccountOpened
-from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import is_canary
 from servicecert_schemas.revocation import CertificateRevoked
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("measured_processes")]

@@ -3,7 +3,7 @@
 from uuid import RFC_4122, UUID, uuid1, uuid4, uuid5
 
 from servicecert_schemas.application import ApplicationWithdrawn
-from servicecert_schemas.canary import is_canary, new_case_id
+from servicecert_schemas.event import is_canary, new_case_id
 from servicecert_schemas.topics import APPLICATIONS, CASES
 
 

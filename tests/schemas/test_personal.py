@@ -9,9 +9,9 @@ from servicecert_schemas.application import Orderer
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailEvent
-from servicecert_schemas.personal import NAMES_NOBODY, personal_fields
 from servicecert_schemas.topics import ACCOUNTS, CASES, CATALOGUE, DEADLINES, REGISTERS, Topic
 from servicecert_schemas.values import (
+    NAMES_NOBODY,
     AddressText,
     BusinessId,
     Count,
@@ -24,6 +24,7 @@ from servicecert_schemas.values import (
     Text,
     Texts,
     UserId,
+    personal_fields,
 )
 
 

@@ -6,10 +6,9 @@ from uuid import uuid4
 
 import pytest
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, Form
-from servicecert_schemas.canary import new_case_id
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import ApplicationAccepted
-from servicecert_schemas.event import Actor
+from servicecert_schemas.event import Actor, new_case_id
 from services.intake.conftest import COLLEAGUE, GOOD_CSR, SERVER_FORM, SIGNATURE_FORM, Happen, from_own_account
 
 COLLEAGUE_OF = Actor.model_validate(COLLEAGUE)

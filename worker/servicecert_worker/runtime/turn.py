@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from asyncpg import Pool, PostgresError
-from servicecert_schemas.canary import is_canary
+from servicecert_schemas.event import is_canary
 from servicecert_schemas.topics import TOPIC_OF
 
 from ..audit.chain import Chain, Head

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_schemas.account import AccountOpened
-from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import Undecodable
-from servicecert_schemas.event import Change
+from servicecert_schemas.event import Change, is_canary
 from servicecert_schemas.topics import ACCOUNTS, CASES, CERTIFICATES
 from servicecert_worker.core.record import Record
 from servicecert_worker.core.signatures import Verifier

@@ -18,9 +18,8 @@ from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
 from servicecert_revoker.ocsp.effects.pinned import pinned
-from servicecert_schemas.canary import new_case_id
 from servicecert_schemas.case import CaseChanged
-from servicecert_schemas.event import EventData
+from servicecert_schemas.event import EventData, new_case_id
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.clock import Clock, clock_ahead
 from servicecert_worker.core.faults import OperatorError, error_summary, is_transient

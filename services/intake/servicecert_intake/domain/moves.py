@@ -8,9 +8,9 @@ from uuid import UUID, uuid5
 
 from servicecert_pki.profiles import Profiles
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn
-from servicecert_schemas.canary import is_canary
 from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
+from servicecert_schemas.event import is_canary
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
 from .case import PENDING, Case, Forwarded

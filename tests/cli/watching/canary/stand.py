@@ -21,9 +21,9 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.profile import Usage
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.spki import spki_of, spki_sha256
-from servicecert_schemas.canary import new_case_id
 from servicecert_schemas.case import CaseCertificate, CaseChanged, HistoryEntry
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.event import new_case_id
 
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 DAY = timedelta(days=1)
