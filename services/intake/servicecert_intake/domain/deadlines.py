@@ -3,6 +3,7 @@
 from calendar import monthrange
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import count, islice
 from uuid import UUID
 
 import holidays
@@ -36,12 +37,8 @@ def is_weekday(day: date) -> bool:
 @lru_cache(maxsize=64)
 def due_day(complete: date) -> date:
     """Return the fifth weekday after the day on which an application became complete."""
-    day = complete
-    for _ in range(DELIVERY_WEEKDAYS):
-        day += timedelta(days=1)
-        while not is_weekday(day):
-            day += timedelta(days=1)
-    return day
+    later = (complete + timedelta(days=number) for number in count(1))
+    return next(islice(filter(is_weekday, later), DELIVERY_WEEKDAYS - 1, None))
 
 
 def due_time(complete: datetime) -> datetime:

@@ -49,7 +49,7 @@ from .rules.csr import SEARCH, Searched, SearchOrder, next_search
 from .rules.deficiencies import filled
 from .rules.recipients import recipients
 from .rules.renewal import LookedUp
-from .view import AnswerCode, case_changed
+from .view import ANSWERS, AnswerCode, case_changed
 
 ASK_AGAIN = "ask-again"
 """The deadline at which the first waiting event of a case is checked again."""
@@ -96,7 +96,7 @@ def _receive(case: Case | None, sent: Event, known: Knowledge, judging: Judging,
     load = known.loads.get(happened.id)
     opens = case is None and isinstance(data, ApplicationSubmitted)
     if load is not None and (code := _too_much(load, known.limits, opens=opens)) is not None:
-        return Decision(case, (_refusal(happened, data, code, now, _filled(code.texts, load, known.limits)),))
+        return Decision(case, (_refusal(happened, data, code, now, _filled(ANSWERS[code], load, known.limits)),))
     if case is None and isinstance(data, ApplicationSubmitted):
         case = _opened(happened, data)
     if case is None or data.actor.account_id != case.account_id:
@@ -133,7 +133,7 @@ def _refusal(
         case_id=data.case_id,
         account_id=data.actor.account_id,
         code=code,
-        texts=texts or code.texts,
+        texts=texts or ANSWERS[code],
         at=now,
     )
 
@@ -213,7 +213,7 @@ def _process(
         held = replace(decision, state=replace(case, waiting=(Waiting.of(happened, since), *case.waiting)))
         return _with_view(held) if case.version == 0 else held
     assert decision.state is not None
-    answer = None if code is None else Answer(event_id=happened.id, code=code, texts=code.texts, at=now)
+    answer = None if code is None else Answer(event_id=happened.id, code=code, texts=ANSWERS[code], at=now)
     return _with_view(replace(decision, state=replace(decision.state, answer=answer)))
 
 

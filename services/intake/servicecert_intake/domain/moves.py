@@ -20,7 +20,7 @@ from .knowledge import Knowledge
 from .rules.applicant import with_canonical_mark
 from .rules.application import Application, Grant, JudgedCsr
 from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
-from .rules.judgement import is_final, judge
+from .rules.judgement import judge
 from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp, renewal
 from .view import TOO_LATE, AnswerCode, accepted_application
@@ -125,7 +125,9 @@ def judged(
     outcome, form = judge(application, known.registers, profiles, as_of)
     case = replace(case, form=form, renewal=renewal(application, outcome) if isinstance(outcome, Grant) else None)
     if not isinstance(outcome, Grant):
-        state = CaseState.REFUSED if is_final(outcome) else CaseState.RETURNED
+        # A supplement cannot correct it (A8).
+        is_final = any(SEVERITIES[each.code] is Severity.REFUSED for each in outcome)
+        state = CaseState.REFUSED if is_final else CaseState.RETURNED
         judged_by = known.registers.fingerprint if waits(state, outcome) else None
         # A lookup without a result is repeated with the next supplement (A10).
         kept = None if earlier is None else followed

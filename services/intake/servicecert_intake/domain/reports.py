@@ -23,7 +23,7 @@ from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
 from .case import Case
 from .moves import moved
-from .view import TOO_LATE, is_stopped
+from .view import ANSWERS, TOO_LATE, is_stopped
 
 MOST_DELIVERIES = 100
 
@@ -104,43 +104,36 @@ def _issued(case: Case, data: CertificateIssued, at: datetime, now: datetime) ->
     answer = None if is_stopped(case) else case.answer
     if case.withdrawal is not None:
         code = TOO_LATE[CaseState.ISSUED]
-        answer = Answer(event_id=case.withdrawal, code=code, texts=code.texts, at=now)
+        answer = Answer(event_id=case.withdrawal, code=code, texts=ANSWERS[code], at=now)
     return replace(case, certificate=certificate, certified_at=at, answer=answer, withdrawal=None, forwarded=None)
 
 
 def _mailed(case: Case, data: MailEvent) -> Case:
     problem = _PROBLEMS.get(type(data))
-    delivery = Delivery(
-        kind=data.kind, recipient=data.recipient, delivered=problem is None, at=data.at, problem=problem
-    )
-    if delivery in case.deliveries:
+    mail = Delivery(kind=data.kind, recipient=data.recipient, delivered=problem is None, at=data.at, problem=problem)
+    if mail in case.deliveries:
         return case
-    deliveries = sorted(
-        (*case.deliveries, delivery), key=lambda each: (each.at, each.kind, each.recipient, each.delivered)
-    )
+    deliveries = sorted((*case.deliveries, mail), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))
     kept = tuple(deliveries[-MOST_DELIVERIES:])
     return case if kept == case.deliveries else replace(case, deliveries=kept)
 
 
 def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | CertificateRevoked) -> Case:
-    times = {"requested_at": data.requested_at}
-    if isinstance(data, CertificateRevoked):
-        times |= {"revoked_at": data.revoked_at, "published_at": data.published_at}
-    revocation = CaseRevocation(state=state, reason=data.reason, **times)
-    after = revocation if case.revocation is None else _merged(case.revocation, revocation)
-    return case if after == case.revocation else replace(case, revocation=after)
-
-
-def _merged(one: CaseRevocation, other: CaseRevocation) -> CaseRevocation:
-    """Return the revocation after two reports in any order.
+    """Return the case with its revocation after two reports in any order.
 
     The reason is that of a published CRL, where there is one; of two, an exposed key overrides the other (D3). The
     times are the first ones, since revocation is never undone.
     """
-    stronger = max(one, other, key=_weight)
+    times = {"requested_at": data.requested_at}
+    if isinstance(data, CertificateRevoked):
+        times |= {"revoked_at": data.revoked_at, "published_at": data.published_at}
+    reported = CaseRevocation(state=state, reason=data.reason, **times)
+    before = case.revocation or reported
     names = ("requested_at", "revoked_at", "published_at")
-    times = {name: [at for each in (one, other) if (at := getattr(each, name)) is not None] for name in names}
-    return stronger.model_copy(update={name: min(each, default=None) for name, each in times.items()})
+    moments = {name: (getattr(before, name), getattr(reported, name)) for name in names}
+    first = {name: min(filter(None, both), default=None) for name, both in moments.items()}
+    after = max(before, reported, key=_weight).model_copy(update=first)
+    return case if after == case.revocation else replace(case, revocation=after)
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:

@@ -59,10 +59,6 @@ class AnswerCode(StrEnum):
     TOO_LATE_REFUSED = "too-late-refused"
     TOO_LATE_LAPSED = "too-late-lapsed"
 
-    @property
-    def texts(self) -> Texts:
-        return ANSWERS[self]
-
 
 ANSWERS = read_texts("servicecert_intake.domain", "answers", AnswerCode)
 

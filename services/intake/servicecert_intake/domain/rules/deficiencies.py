@@ -35,14 +35,10 @@ class Lack:
     severity: Severity = Severity.RETURNED
     key: str = ""
 
-    @property
-    def texts(self) -> Texts:
-        """The text with what to do, with placeholders such as `{value}`."""
-        return TEXTS[self.key or self.code]
-
     def deficiency(self, field: str | None = None, **values: Filling) -> Deficiency:
         """Return the deficiency, with placeholders filled in; `field` names one of several, such as `names.dns[2]`."""
-        return Deficiency(code=self.code, field=field or self.field, texts=filled(self.texts, **values))
+        texts = filled(TEXTS[self.key or self.code], **values)
+        return Deficiency(code=self.code, field=field or self.field, texts=texts)
 
 
 def filled(texts: Texts, **values: Filling) -> Texts:

@@ -14,7 +14,7 @@ from ..deadlines import day_of
 from ..registers.snapshot import Registered, Registers, look_up
 from . import applicant, contents, csr, recipients, subject, system
 from .application import Application, Grant
-from .deficiencies import SEVERITIES, Deficiencies, Severity
+from .deficiencies import Deficiencies
 
 MOST_DEFICIENCIES = 50
 """How many deficiencies are reported at most, so that a case always fits an event."""
@@ -90,8 +90,3 @@ def _limited(deficiencies: Deficiencies) -> Deficiencies:
         ranked.append((seen[deficiency.code], place))
     kept = sorted(place for _, place in sorted(ranked)[:MOST_DEFICIENCIES])
     return tuple(deficiencies[place] for place in kept)
-
-
-def is_final(deficiencies: Deficiencies) -> bool:
-    """Return whether one of them cannot be corrected by a supplement (A8)."""
-    return any(SEVERITIES[deficiency.code] is Severity.REFUSED for deficiency in deficiencies)
