@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping
 
+from servicecert_schemas.event import Envelope, EventData
 from servicecert_schemas.export import Document, stored_examples
+from servicecert_schemas.headers import headers_of
 
 _OWNED = {'laakaritalo.example"': 'laakaritalo.example.fi"', '"192.0.2.': '"193.166.2.', '"2001:db8:': '"2a00:1450:'}
 
@@ -22,3 +24,8 @@ def _owned(example: Document) -> Document:
         text = text.replace(reserved, owned)
     changed: Document = json.loads(text)
     return changed
+
+
+def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
+    """Return the headers and the value of an event's record, in the version of `data`."""
+    return headers_of(envelope), data.model_dump_json().encode()

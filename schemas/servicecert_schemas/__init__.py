@@ -55,13 +55,13 @@ from .event import Envelope as Envelope
 from .event import Role as Role
 from .event import is_canary as is_canary
 from .mail import MailKind as MailKind
+from .membership import reasons_of as reasons_of
 from .open_list import UnknownMember as UnknownMember
 from .revocation import REASONS as REASONS
 from .revocation import Notify as Notify
 from .revocation import RevocationReason as RevocationReason
 from .revocation import RevocationRequested as RevocationRequested
 from .revocation import reason_named as reason_named
-from .rights import reasons_of as reasons_of
 from .values import CertificateType as CertificateType
 from .values import Language as Language
 from .values import Texts as Texts

@@ -95,24 +95,15 @@ def versions_on(topic: Topic) -> list[type[EventData]]:
     return [event for event in VERSIONS.values() if unversioned(event.TYPE) in names]
 
 
-def encode(envelope: Envelope, data: EventData) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Return the headers and the value of an event's record, in the version of `data`. Raise `TooLarge`."""
-    return headers_of(envelope), _value(data)
-
-
 def written(data: EventData) -> tuple[str, bytes]:
     """Return the type and the value of an event's record, in the version that is written now. Raise `TooLarge`."""
     data = as_written(data)
-    return data.TYPE, _value(data)
-
-
-def _value(data: EventData) -> bytes:
     value = data.model_dump_json().encode()
     if len(value) > MAX_EVENT_BYTES:
         raise TooLarge(
             f"The data of {data.TYPE} have {len(value)} bytes, more than {MAX_EVENT_BYTES}: shorten lists or texts."
         )
-    return value
+    return data.TYPE, value
 
 
 def to_record(data: EventData, *, source: str, id: UUID, time: datetime, traceparent: str | None = None) -> Record:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servicecert_schemas.codec import EVENTS, decode, encode
+from examples import encode
+from servicecert_schemas.codec import EVENTS, decode
 from servicecert_schemas.export import EXPORTED, stored_examples
 from servicecert_schemas.topics import TOPIC_OF
 from servicecert_schemas.upcasting import UPCASTERS

@@ -20,6 +20,7 @@ import pytest
 from contracts.extremes import Extreme, TooMuchWork, extremes, limited
 from contracts.members import EXAMPLES
 from contracts.test_newer_members import CASE, NOW, PROFILES, accounts, read_by, story
+from examples import encode
 from identities import InMemory
 from pydantic import ValidationError
 from servicecert_intake.domain import decide as intake
@@ -46,7 +47,7 @@ from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
 from servicecert_revoker.domain.responders import Rejected
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
-from servicecert_schemas.codec import MAX_EVENT_BYTES, VERSIONS, encode
+from servicecert_schemas.codec import MAX_EVENT_BYTES, VERSIONS
 from servicecert_schemas.codec import Record as Made
 from servicecert_schemas.event import Change, Envelope
 from servicecert_schemas.responder import ResponderRequested

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 import servicecert_schemas
 from contracts.members import NEWER, Place, places
+from examples import encode
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from servicecert_schemas.broker import Principal
-from servicecert_schemas.codec import VERSIONS, Undecodable, decode, encode
+from servicecert_schemas.codec import VERSIONS, Undecodable, decode
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import Open, UnknownMember, value_of

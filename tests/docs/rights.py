@@ -29,9 +29,8 @@ from servicecert_schemas.application import (
 )
 from servicecert_schemas.case import CaseChanged, EventRefused
 from servicecert_schemas.event import Actor, Assurance, Change, EventData, Role
-from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after, refusals
+from servicecert_schemas.membership import NO_ACCOUNTS, Act, accounts_after, refusals
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_schemas.rights import Act
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Due, Event
 

@@ -41,8 +41,8 @@ from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
+from servicecert_schemas.membership import reasons_of
 from servicecert_schemas.revocation import REASONS
-from servicecert_schemas.rights import reasons_of
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.runtime.settings import ProcessSettings, ReaderSettings, WorkerSettings
 from services.intake.steps import TRANSITION_CAUSES

@@ -3,7 +3,7 @@
 import pytest
 from docs.rights import ACTS, PEOPLE, YES, Person, answer
 from servicecert_schemas.event import Role
-from servicecert_schemas.rights import MAY, Act
+from servicecert_schemas.membership import MAY, Act
 
 MEMBERS = {
     "colleague": Role.COLLEAGUE,

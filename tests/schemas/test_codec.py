@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from examples import encode
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_schemas.account import AccountOpened
@@ -15,7 +16,6 @@ from servicecert_schemas.codec import (
     TooLarge,
     Undecodable,
     decode,
-    encode,
     read_envelope,
     structure_of,
     to_record,

@@ -6,9 +6,9 @@ import pytest
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved
 from servicecert_schemas.application import ApplicationEvent, ApplicationWithdrawn, CsrAttached
 from servicecert_schemas.event import Actor, Role
+from servicecert_schemas.membership import MAY, Act, act_of, may, reasons_of
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
-from servicecert_schemas.rights import MAY, Act, act_of, may, reasons_of
 
 OUTSIDERS = (Role.TECHNICAL_PARTNER, Role.TECHNICAL_CONTACT)
 ACTOR = Actor(user_id="user-1", account_id="account-1", assurance="high", role=Role.COLLEAGUE)

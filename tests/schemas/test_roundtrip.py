@@ -7,11 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from examples import encode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from servicecert_schemas.characters import cleaned
-from servicecert_schemas.codec import EVENTS, decode, encode
+from servicecert_schemas.codec import EVENTS, decode
 from servicecert_schemas.event import Envelope, EventData
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.headers import dataschema

@@ -6,9 +6,10 @@ from typing import ClassVar
 from uuid import UUID
 
 import pytest
+from examples import encode
 from servicecert_schemas import upcasting
 from servicecert_schemas.case import NEXT_ACTORS, CaseChanged, CaseChangedV1, CaseState, NextActor
-from servicecert_schemas.codec import Reader, Undecodable, encode, stored, written
+from servicecert_schemas.codec import Reader, Undecodable, stored, written
 from servicecert_schemas.event import CaseEvent, Envelope, EventData
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.headers import dataschema

@@ -18,12 +18,13 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from examples import encode
 from identities import Identities
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Child, Parts
 from servicecert_schemas import topics
 from servicecert_schemas.application import ApplicationWithdrawn
-from servicecert_schemas.codec import decode, encode
+from servicecert_schemas.codec import decode
 from servicecert_schemas.event import Actor, Assurance, Envelope, EventData, Role
 from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_worker.audit.checkpoints import Signed

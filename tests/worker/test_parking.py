@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 
 import pytest
 from databases import administer, operator
+from examples import encode
 from servicecert_cli.operations import refilling
-from servicecert_schemas.codec import decode, encode
+from servicecert_schemas.codec import decode
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.operators import RecordParked
 from servicecert_schemas.topics import parked_topic

@@ -23,10 +23,9 @@ from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, I
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
-from servicecert_schemas.membership import Accounts, is_strongly_authenticated, role_or_wait
+from servicecert_schemas.membership import Accounts, is_strongly_authenticated, may, role_or_wait
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import CertificateRevoked, KeyCompromised, RevocationRefused, RevocationRegistered
-from servicecert_schemas.rights import may
 from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import (
     Deadline,

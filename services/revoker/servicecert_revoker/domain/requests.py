@@ -13,9 +13,8 @@ from servicecert_pki.serials import serial_readings
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.mailboxes import identity, mailbox
-from servicecert_schemas.membership import is_strongly_authenticated, role_or_wait
+from servicecert_schemas.membership import is_strongly_authenticated, may, role_or_wait
 from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRefused, RevocationRequested
-from servicecert_schemas.rights import may
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 from servicecert_worker.core.texts import read_texts
