@@ -153,25 +153,21 @@ def judged(
 
 
 def transition(case: Case, state: CaseState, now: datetime, **parts: Any) -> Decision[Case]:
-    """Return the decision that moves a case to a state. One that waits for the registers is judged again (A11)."""
-    after = moved(case, state, now, **parts)
-    if waits(after.state, after.deficiencies):
-        return Decision(after, deadlines=(Deadline(REASSESS, next_night(case.case_id, now)),))
-    was_waiting = waits(case.state, case.deficiencies)
-    return Decision(after, deadlines=(Deadline(REASSESS, None),) if was_waiting else ())
+    """Return the decision that moves a case to a state, with changed `parts` and without the last answer.
 
-
-def moved(case: Case, state: CaseState, now: datetime, **parts: Any) -> Case:
-    """Return the case in a state that intake decides, with changed `parts` and without the last answer.
-
-    Staying enters no state again. Of very many entered states the first and the newest are kept.
+    Staying enters no state again. Of very many entered states the first and the newest are kept. A case that waits for
+    the registers is judged again (A11).
     """
     entered = case.entered
     if case.filed is not state:
         first, *later = entered
         entered = (first, *later[2 - MOST_ENTERED :], HistoryEntry(state=state, at=max(now, entered[-1].at)))
     change: dict[str, Any] = {"answer": None, "judged_by": None, **parts}
-    return replace(case, filed=state, entered=entered, **change)
+    after = replace(case, filed=state, entered=entered, **change)
+    if waits(after.state, after.deficiencies):
+        return Decision(after, deadlines=(Deadline(REASSESS, next_night(case.case_id, now)),))
+    was_waiting = waits(case.state, case.deficiencies)
+    return Decision(after, deadlines=(Deadline(REASSESS, None),) if was_waiting else ())
 
 
 def waits(state: CaseState, deficiencies: Deficiencies) -> bool:

@@ -22,7 +22,7 @@ from servicecert_schemas.revocation import CertificateRevoked, RevocationReason,
 from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
 from .case import Case
-from .moves import moved
+from .moves import transition
 from .view import ANSWERS, TOO_LATE, is_stopped
 
 MOST_DELIVERIES = 100
@@ -52,6 +52,11 @@ def handle_report(case: Case | None, event: Event, now: datetime) -> Decision[Ca
         return Decision(case, (answer,))
     if case is None:
         raise Unanswerable("no-such-case", "No application of this case was ever submitted.")
+    if isinstance(data, IssuingRefused) and data.code == "withdrawn":
+        # Nothing was signed (A15).
+        if case.filed is CaseState.ACCEPTED:
+            return transition(case, CaseState.WITHDRAWN, event.time, withdrawal=None, forwarded=None)
+        return Decision(case)
     return Decision(_fold(case, event, now))
 
 
@@ -60,7 +65,7 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
     match event.data:
         case CertificateIssued() as data:
             return _issued(case, data, event.time, now)
-        case IssuingRefused() as data if data.code != "withdrawn" and case.unissued_at is None:
+        case IssuingRefused() as data if case.unissued_at is None:
             answer = _answer(event.id, data, now)
             return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
         case IssuingStopped() as data if case.state is CaseState.ACCEPTED and not _says(case, data):
@@ -73,9 +78,6 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
             return _revoked(case, RevocationState.REVOKED, data)
         case RevocationRefused() as data:
             return replace(case, answer=_answer(data.request_id, data, now))
-        case IssuingRefused(code="withdrawn") if case.filed is CaseState.ACCEPTED:
-            # Nothing was signed (A15).
-            return moved(case, CaseState.WITHDRAWN, event.time, withdrawal=None, forwarded=None)
         case _:
             return case
 
