@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
+import servicecert_schemas
 from examples import examples
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS
 from servicecert_schemas.event import EventData
 from servicecert_schemas.export import Document, json_schema
@@ -17,6 +22,20 @@ from servicecert_schemas.export import Document, json_schema
 NEWER = "a-newer-member"
 
 EXAMPLES = examples()
+
+
+def lists() -> dict[str, type[StrEnum]]:
+    """Return every enumeration of the package, by name, but the users of the broker: no event names them."""
+    modules = [
+        importlib.import_module(f"servicecert_schemas.{each.name}")
+        for each in pkgutil.iter_modules(servicecert_schemas.__path__)
+    ]
+    return {
+        name: each
+        for module in modules
+        for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, StrEnum) and each not in (StrEnum, Principal)
+    }
 
 
 @dataclass(frozen=True)

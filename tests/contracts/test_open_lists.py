@@ -5,19 +5,14 @@ What our readers do with such a member is in `test_newer_members.py`.
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
-from enum import StrEnum
 from typing import Any
 
 import pytest
-import servicecert_schemas
-from contracts.members import NEWER, Place, places
+from contracts.members import NEWER, Place, lists, places
 from examples import encode
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
-from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS, Undecodable, decode
 from servicecert_schemas.export import json_schema
 from servicecert_schemas.mail import MailKind
@@ -27,20 +22,6 @@ from servicecert_schemas.values import Value
 PLACES = places()
 OPEN = [pytest.param(place, id=str(place)) for place in PLACES if place.is_open]
 CLOSED = [pytest.param(place, id=str(place)) for place in PLACES if not place.is_open]
-
-
-def lists() -> dict[str, type[StrEnum]]:
-    """Return every enumeration of the package, by name, but the users of the broker: no event names them."""
-    modules = [
-        importlib.import_module(f"servicecert_schemas.{each.name}")
-        for each in pkgutil.iter_modules(servicecert_schemas.__path__)
-    ]
-    return {
-        name: each
-        for module in modules
-        for name, each in vars(module).items()
-        if isinstance(each, type) and issubclass(each, StrEnum) and each not in (StrEnum, Principal)
-    }
 
 
 def definitions() -> dict[str, list[dict[str, Any]]]:

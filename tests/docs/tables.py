@@ -13,7 +13,6 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from enum import StrEnum
 from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import click
-import servicecert_schemas
+from contracts.members import lists as enumerations
 from docs.metric_tables import metrics
 from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
@@ -38,7 +37,6 @@ from servicecert_intake.domain.rules.renewal import NOTES
 from servicecert_intake.domain.view import ANSWERS
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
-from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
 from servicecert_schemas.membership import reasons_of
@@ -166,7 +164,7 @@ def rights() -> list[str]:
 
 def lists() -> list[str]:
     """Return the open and the closed lists, with what a reader does with an unknown member, or why there is none."""
-    found = {each.__name__: each for each in vars(servicecert_schemas).values() if _is_list(each)}
+    found = enumerations()
     return table(
         ("list", "is", "members", "a reader that does not know a member; why it is closed"),
         (
@@ -176,10 +174,6 @@ def lists() -> list[str]:
             for standing, _, text in [about.strip().rstrip(".").partition(": ")]
         ),
     )
-
-
-def _is_list(it: object) -> bool:
-    return isinstance(it, type) and issubclass(it, StrEnum) and it is not Principal
 
 
 def codes() -> list[str]:
