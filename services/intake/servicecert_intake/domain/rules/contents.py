@@ -70,12 +70,10 @@ def usages(form: Form, profile: Profile) -> tuple[tuple[Usage, ...], Deficiencie
     chosen = tuple(usage for usage in Usage if usage in form.usages)
     if not profile.usages:
         return (), (lacking.USAGES_NOT_FOR_TYPE.deficiency(),) if chosen else ()
-    allowed = choice(WORDS[usage] for usage in ProfileUsage if usage in profile.usages)
-    if not chosen:
-        return (), (lacking.USAGES_MISSING.deficiency(usages=allowed),)
-    if {*map(str, chosen)} - {*map(str, profile.usages)}:
-        return (), (lacking.USAGES_NOT_ALLOWED.deficiency(usages=allowed),)
-    return chosen, ()
+    if chosen and {*map(str, chosen)} <= {*map(str, profile.usages)}:
+        return chosen, ()
+    lack = lacking.USAGES_NOT_ALLOWED if chosen else lacking.USAGES_MISSING
+    return (), (lack.deficiency(usages=choice(WORDS[each] for each in ProfileUsage if each in profile.usages)),)
 
 
 def start_date(form: Form, day: date) -> Deficiencies:
