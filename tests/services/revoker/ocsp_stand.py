@@ -24,6 +24,7 @@ from servicecert_schemas.revocation import RevocationReason, Standing, StandingC
 GOOD = 0x4A01
 REVOKED = 0x4A02
 NEVER_ISSUED = 0x4A03
+UNLIMITED = Budget(1e9, 1e9)
 
 
 def said(
@@ -73,7 +74,7 @@ def answering(
 ) -> Answering:
     """Answers for test-ec and test-rsa, where one certificate of test-ec is good and one revoked, as known `now`."""
     standings = Standings()
-    made = Answering(standings, timedelta(hours=4), most_kept, budget)
+    made = Answering(standings, timedelta(hours=4), most_kept, budget or UNLIMITED)
     for issuer in (authority.issuer("test-ec"), authority.issuer("test-rsa")):
         made.certified(issuer, signer(issuer, ca_keys[issuer.id], now))
         standings.cas[issuer.id].crl = FullCrl(1, now + timedelta(days=3))

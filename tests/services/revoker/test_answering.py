@@ -16,7 +16,17 @@ from servicecert_pki.ocsp_request import read_request
 from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
 from servicecert_revoker.ocsp.domain.standings import GRACE, FullCrl, Revoked, Standings
 from servicecert_schemas.revocation import RevocationReason
-from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request, revoked, said, signer
+from services.revoker.ocsp_stand import (
+    GOOD,
+    NEVER_ISSUED,
+    REVOKED,
+    UNLIMITED,
+    answering,
+    request,
+    revoked,
+    said,
+    signer,
+)
 
 NOW = datetime(2026, 11, 25, 12, 0, 0, 250_000, tzinfo=UTC)
 SECOND = NOW.replace(microsecond=0)
@@ -81,14 +91,13 @@ def test_D8_nothing_is_said_before_all_is_read_and_a_key_certified(
 ) -> None:
     standings = Standings()
     standings.cas[issuer.id].crl = FullCrl(1, NOW + 72 * HOUR)
-    made = Answering(standings, 4 * HOUR, 10)
+    made = Answering(standings, 4 * HOUR, 10, UNLIMITED)
     made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW) is TRY_LATER
     made.certified(issuer, signer(issuer, ca_keys[issuer.id], NOW))
     made.moment = None
     assert made.answer(request(issuer, GOOD), NOW) is TRY_LATER
     assert made.oldest() is None
-    assert not made.refresh(NOW, 10)
     made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW).kind is Kind.UNKNOWN
 
@@ -103,20 +112,32 @@ def test_D8_an_answer_is_signed_once_and_serves_all_who_ask_the_same(responder: 
     assert (responder.signed, len(responder)) == (3, 1)
 
 
-def test_D8_answers_are_signed_anew_ahead_of_time_where_anybody_asks(responder: Answering, issuer: IssuerInfo) -> None:
+def test_D8_answers_are_signed_anew_at_half_of_their_time_where_anybody_asks(
+    responder: Answering, issuer: IssuerInfo
+) -> None:
     asked, left = request(issuer, GOOD), request(issuer, REVOKED)
-    responder.answer(asked, NOW)
     responder.answer(left, NOW)
-    assert not responder.refresh(NOW, 10)
+    first = responder.answer(asked, NOW)
+    early = NOW + 2 * HOUR - timedelta(seconds=1)
+    responder.caught_up(early)
+    assert responder.answer(asked, early) is first
     for hours in (2, 4):
-        responder.caught_up(NOW + hours * HOUR)
-        assert responder.refresh(responder.moment, 1)
-        assert not responder.refresh(responder.moment, 10)
-        signed = responder.signed
-        again = responder.answer(asked, responder.moment)
+        later = NOW + hours * HOUR
+        responder.caught_up(later)
+        again = responder.answer(asked, later)
         assert again.this_update == SECOND + hours * HOUR
-        assert responder.signed == signed
-    assert len(responder) == 1
+        assert responder.answer(asked, later) is again
+    assert responder.signed == 4
+    assert len(responder) == 1, "one that has expired and nobody asked for makes room"
+
+
+def test_D8_an_answer_serves_to_its_end_while_the_standings_stand_still(
+    responder: Answering, issuer: IssuerInfo
+) -> None:
+    """Signing it again would make it no newer."""
+    first = responder.answer(request(issuer, GOOD), NOW)
+    assert responder.answer(request(issuer, GOOD), NOW + 3 * HOUR) is first
+    assert responder.signed == 1
 
 
 def test_I7_a_revocation_is_said_at_once(responder: Answering, issuer: IssuerInfo) -> None:
@@ -125,11 +146,17 @@ def test_I7_a_revocation_is_said_at_once(responder: Answering, issuer: IssuerInf
     standings = responder._standings
     later = NOW + timedelta(minutes=1)
     assert standings.take(revoked(GOOD, later), later)
-    responder.changed("test-ec", GOOD, later)
-    signed = responder.signed
     assert {responder.answer(each, later).kind for each in both} == {Kind.REVOKED}
-    assert responder.signed == signed
-    responder.changed("test-ec", NEVER_ISSUED, later)
+    assert responder.signed == len(responder) + 2 == 4
+
+
+def test_D3_an_earlier_date_of_suspicion_is_said_at_once(responder: Answering, issuer: IssuerInfo) -> None:
+    asked = request(issuer, REVOKED)
+    responder.answer(asked, NOW)
+    exposed = revoked(REVOKED, NOW - HOUR, RevocationReason.KEY_EXPOSED)
+    assert responder._standings.take(exposed, NOW)
+    read = ocsp.load_der_ocsp_response(responder.answer(asked, NOW).body)
+    assert read.revocation_reason is x509.ReasonFlags.key_compromise
 
 
 def test_D8_what_is_not_known_any_more_is_not_said_and_a_revocation_is_for_ever(

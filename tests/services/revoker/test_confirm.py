@@ -58,7 +58,6 @@ async def test_I7_only_a_responder_that_says_revoked_confirms(confirm: Confirm, 
     assert all(isinstance(other, Retry) for other in others)
     assert [other.reason.partition(" ")[2] for other in others[:1]] == [f"at {confirm.url} does not say revoked yet."]
     assert responder._standings.take(revoked(GOOD, NOW), NOW)
-    responder.changed("test-ec", GOOD, NOW)
     (done,) = await confirm([task(GOOD)])
     assert isinstance(done, Done)
 
@@ -68,7 +67,6 @@ async def test_D3_I7_a_changed_reason_is_confirmed_by_a_responder_that_says_this
 ) -> None:
     said = revoked(GOOD, NOW)
     responder._standings.take(said, NOW)
-    responder.changed("test-ec", GOOD, NOW)
     outcomes = await confirm([task(GOOD, reason=reason) for reason in RevocationReason])
     assert [reason for reason, each in zip(RevocationReason, outcomes, strict=True) if isinstance(each, Done)] == [
         said.reason

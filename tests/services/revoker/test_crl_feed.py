@@ -1,7 +1,7 @@
 """Which of the CRLs that are served a responder believes: its CA's own, full and newer (D8, F5)."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.extensions import extension
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.ocsp.domain.standings import FullCrl, Revoked
+from servicecert_revoker.ocsp.domain.standings import FullCrl, Revoked, Standings
 from servicecert_revoker.ocsp.effects.crls import CrlFeed
 from servicecert_revoker.serving.crl_server import serve
 
@@ -29,21 +29,29 @@ UNKNOWN_REASON = der.sequence(
 BARE = der.sequence(der.integer(7), der.time(NOW))
 
 
+class Taking(Standings):
+    """Standings that tell what was taken, and know only a revocation for a reason."""
+
+    def __init__(self, taken: list[tuple[str, FullCrl, Any]]) -> None:
+        super().__init__()
+        self._taken = taken
+
+    def take_crl(self, issuer: str, crl: FullCrl, entries: Iterable[tuple[int, Revoked]]) -> None:
+        self._taken.append((issuer, crl, told := list(entries)))
+        super().take_crl(issuer, crl, [each for each in told if each[1].reason])
+
+
 class Served:
     """The folder that CRLs are fetched from, and what a feed took from it."""
 
     def __init__(self, folder: Path, url: str, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> None:
         self.taken: list[tuple[str, FullCrl, Any]] = []
-        self.known: set[int] = set()
         self.session = aiohttp.ClientSession()
         self._folder = folder
         self._authority = authority
         self._keys = ca_keys
-        self.feed = CrlFeed(url, lambda _, serial: serial not in self.known, self._take, largest=2_000)
+        self.feed = CrlFeed(url, Taking(self.taken), largest=2_000)
         self.feed.watch(authority.issuer(CA))
-
-    def _take(self, issuer: str, crl: FullCrl, entries: Any) -> None:
-        self.taken.append((issuer, crl, list(entries)))
 
     def crl(self, number: int, *entries: bytes, issuer: str = CA, key: str = CA, url: str | None = None) -> bytes:
         return build_crl(self._keys[key], self._authority.issuer(issuer), NOW, UNTIL, entries, number, url)
@@ -67,7 +75,6 @@ async def served(authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_pa
 
 async def test_D8_a_newer_crl_is_taken_once_with_the_entries_that_are_new(served: Served) -> None:
     await served.look(served.crl(3, EXPOSED, UNKNOWN_REASON, BARE))
-    served.known = {5}
     for content in (None, served.crl(3, EXPOSED, UNKNOWN_REASON, BARE)):
         await served.look(content)
     await served.look(served.crl(4, EXPOSED, BARE))

@@ -42,8 +42,8 @@ from servicecert_revoker.ocsp.effects.enrolment import (
     UNANSWERED_AGAIN,
     CertificateMismatch,
     Enrolment,
+    pinned,
 )
-from servicecert_revoker.ocsp.effects.pinned import pinned
 from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested

@@ -17,7 +17,7 @@ from cryptography.x509.ocsp import OCSPCertStatus
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
-from servicecert_revoker.ocsp.effects.pinned import pinned
+from servicecert_revoker.ocsp.effects.enrolment import pinned
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import EventData, new_case_id
 from servicecert_schemas.mail import MailKind

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import resource
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.responder import ResponderCertified
 from servicecert_schemas.revocation import StandingChanged, StandingsCounted
+from servicecert_schemas.topics import CERTIFICATE_STANDINGS, OCSP_RESPONDERS
 from servicecert_worker.core.clock import ClockGuard, ClockWrong, clock_ahead
 from servicecert_worker.core.faults import OperatorError, Outage, guard_cancellation, with_timeout
 from servicecert_worker.core.service_keys import read_public_keys
@@ -31,11 +32,9 @@ from servicecert_worker.process.service import standalone
 
 from .domain.answering import TRY_LATER, Answer, Answering
 from .domain.budget import Budget
-from .domain.standings import FullCrl, Revoked, Standings
-from .effects.crls import CrlFeed, Entries
-from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest
-from .effects.feed import TOPICS, SameTopics
-from .effects.pinned import pinned
+from .domain.standings import Standings
+from .effects.crls import CrlFeed
+from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest, pinned
 from .effects.server import serve
 from .operator.metrics import Metrics
 from .settings import Settings
@@ -43,14 +42,13 @@ from .settings import Settings
 log = logging.getLogger(__name__)
 
 NAME = "ocsp"
+TOPICS = (CERTIFICATE_STANDINGS, OCSP_RESPONDERS)
 
 _POLL_SECONDS = 0.5
 # What is on its way arrives sooner.
 _SOON = timedelta(minutes=1)
 _MOST_NAMED = 5
 _PUBLISH_SECONDS = 10.0
-# How many answers are signed again at once: clients wait for some milliseconds.
-_AT_ONCE = 40
 # Some tenth of a core: who has many addresses gets no more signed than this.
 _SIGNED_PER_SECOND = 1_000
 
@@ -85,16 +83,13 @@ class Responder:
         else:
             self._enrolment = Enrolment(partial(pinned, settings.ocsp_ca_certificates))
         self._metrics = Metrics()
-        self._crls = CrlFeed(settings.ocsp_crl_url, self._is_new, self._take_crl)
+        self._crls = CrlFeed(settings.ocsp_crl_url, self._standings)
         self._alarmed: set[str] = set()
-        topics = [self._cluster.name(topic) for topic in TOPICS]
+        self._topic_ids: Mapping[str, str] = {}
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         self._feed = Follower(broker, TOPICS, self._apply, self._set_moment, verifier, clock)
         self._metrics.followed.of = self._feed
         self._metrics.followed.readers = (self._feed,)
-        self._origins = partial(
-            origins.watch, self._cluster, topics, SameTopics(), Outage("Kafka, for the topics' ids,")
-        )
         self._outage = Outage("Kafka, for the responder's certificates")
 
     @asynccontextmanager
@@ -105,7 +100,7 @@ class Responder:
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(guard_cancellation(part))
-                for part in (self._feed.watch(), self._origins(), self._enrol(), self._refresh(), self._fetch())
+                for part in (self._feed.watch(), self._watch_topics(), self._enrol(), self._fetch())
             ]
             yield
             for part in parts:
@@ -187,8 +182,7 @@ class Responder:
 
     def _apply_event(self, data: EventData, at: datetime) -> None:
         if isinstance(data, StandingChanged):
-            if self._standings.take(data, at) and self._answering.moment is not None:
-                self._answering.changed(data.issuer, int(data.serial, 16), self._clock())
+            self._standings.take(data, at)
         elif isinstance(data, StandingsCounted):
             self._standings.counted(data.issuer, data.count)
         elif isinstance(data, ResponderCertified):
@@ -235,14 +229,19 @@ class Responder:
                 },
             )
 
-    def _is_new(self, issuer: str, serial: int) -> bool:
-        return not isinstance(self._standings.of(issuer, serial), Revoked)
+    async def _watch_topics(self) -> None:
+        topics = [self._cluster.name(topic) for topic in TOPICS]
+        await origins.watch(self._cluster, topics, self._compare, Outage("Kafka, for the topics' ids,"))
 
-    def _take_crl(self, issuer: str, crl: FullCrl, entries: Entries) -> None:
-        for serial, listed in entries:
-            if self._standings.revoke(issuer, serial, listed):
-                self._answering.changed(issuer, serial, self._clock())
-        self._standings.cas[issuer].crl = crl
+    async def _compare(self, ids: Mapping[str, str]) -> None:
+        """Raise OperatorError if a topic was created again: it lacks records, and certificates would be unknown."""
+        before, self._topic_ids = self._topic_ids or ids, ids
+        if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:
+            raise OperatorError(
+                f"Topic {', '.join(changed)} was recreated; records may be missing: "
+                "run `servicecert republish revoker --yes`, then start the responder again.",
+                exit_code=65,
+            )
 
     async def _fetch(self) -> None:
         """Fetch the CRLs, once the topic is read: what both say needs no memory then."""
@@ -275,8 +274,3 @@ class Responder:
             self._outage.began(error)
         finally:
             await stop(producer)
-
-    async def _refresh(self) -> None:
-        while True:
-            more = self._answering.refresh(self._clock(), _AT_ONCE)
-            await asyncio.sleep(0.002 if more else _POLL_SECONDS)

@@ -62,14 +62,17 @@ _HASHES: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
 """The hashes of a CertID: SHA-1, which RFC 5019 requires, and SHA-256, which newer clients use (RFC 9654)."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _CachedAnswer:
-    """A signed answer. `asked`: a client requested it since it was signed."""
+    """A signed answer about a certificate of this status. It serves until the standings reach `due`, or until `until`.
+
+    So it is replaced at half of its time where anybody asks for it, and at once where the status changes.
+    """
 
     answer: Answer
-    cert_id: CertId
-    issuer: str
-    asked: bool = True
+    status: Revoked | SerialStatus
+    due: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Answering:
     cached. What cannot be cached is signed as far as the `budget` goes (F5).
     """
 
-    def __init__(self, standings: Standings, validity: timedelta, most_kept: int, budget: Budget | None = None) -> None:
+    def __init__(self, standings: Standings, validity: timedelta, most_kept: int, budget: Budget) -> None:
         self._budget = budget
         self.moment: datetime | None = None
         self.signed = 0
@@ -99,7 +102,6 @@ class Answering:
         self._issuers: dict[tuple[bytes, bytes, bytes], str] = {}
         self.signers: dict[str, Signer] = {}
         self._cache: dict[bytes, _CachedAnswer] = {}
-        self._cached_ids: dict[tuple[str, int], set[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._cache)
@@ -130,83 +132,40 @@ class Answering:
         if issuer is None or issuers:
             return UNAUTHORIZED
         first = request.certificates[0]
-        if request.nonce is None and len(request.certificates) == 1 and self._is_issued(issuer, first):
-            return self._cached_answer(first, issuer, now)
-        if self._budget is not None and not self._budget.take(client, now):
+        status = self._standings.of(issuer, first.serial)
+        if request.nonce is None and len(request.certificates) == 1 and status is not SerialStatus.NEVER_ISSUED:
+            return self._cached_answer(request, issuer, status, now)
+        if not self._budget.take(client, now):
             return LIMITED
         return self._sign(request, issuer, now)
-
-    def changed(self, issuer: str, serial: int, now: datetime) -> None:
-        """Sign the cached answers about a certificate again at once, since its standing changed."""
-        for encoded in tuple(self._cached_ids.get((issuer, serial), ())):
-            self._renew(self._forget(encoded), now)
 
     def forget_all(self) -> None:
         """Forget all cached answers: their times are wrong."""
         self._cache.clear()
-        self._cached_ids.clear()
-
-    def refresh(self, now: datetime, most: int) -> bool:
-        """Take up to `most` cached answers past half of their time: sign requested ones again, and drop the others.
-
-        Return whether there may be more of them.
-        """
-        for _ in range(most):
-            encoded = next(iter(self._cache), None)
-            if encoded is None or self.moment is None or not self._is_due(self._cache[encoded]):
-                return False
-            cached = self._forget(encoded)
-            if cached.asked:
-                cached.asked = False
-                self._renew(cached, now)
-        return True
 
     def oldest(self) -> datetime | None:
         return next((cached.answer.this_update for cached in self._cache.values()), None)
 
-    def _is_due(self, cached: _CachedAnswer) -> bool:
-        """Return whether half of the answer's time has passed, up to the moment of the standings."""
-        assert self.moment is not None
-        assert cached.answer.this_update is not None
-        return self.moment - cached.answer.this_update >= self._validity / 2
-
-    def _is_issued(self, issuer: str, cert_id: CertId) -> bool:
-        return self._standings.of(issuer, cert_id.serial) is not SerialStatus.NEVER_ISSUED
-
-    def _cached_answer(self, cert_id: CertId, issuer: str, now: datetime) -> Answer:
+    def _cached_answer(
+        self, request: OcspRequest, issuer: str, status: Revoked | SerialStatus, now: datetime
+    ) -> Answer:
         """Return the answer about one certificate without a nonce: signed once for all who ask the same."""
-        cached = self._cache.get(cert_id.encoded)
-        if cached is not None:
-            assert cached.answer.next_update is not None
-            if cached.answer.kind is not Kind.REVOKED and not self.vouches(issuer):
-                return TRY_LATER
-            if cached.answer.next_update > now:
-                cached.asked = True
-                return cached.answer
-            self._forget(cert_id.encoded)
-        answer = self._sign(OcspRequest((cert_id,), None), issuer, now)
-        self._keep(answer, cert_id, issuer, asked=True)
+        assert self.moment is not None
+        if isinstance(status, SerialStatus) and not self.vouches(issuer):
+            return TRY_LATER
+        encoded = request.certificates[0].encoded
+        cached = self._cache.get(encoded)
+        if cached is not None and cached.status == status and self.moment < cached.due and now < cached.until:
+            return cached.answer
+        answer = self._sign(request, issuer, now)
+        self._cache.pop(encoded, None)
+        if answer.this_update is not None and answer.next_update is not None:
+            oldest = next(iter(self._cache), None)
+            if oldest is not None and (len(self) >= self._most_kept or self._cache[oldest].until <= now):
+                del self._cache[oldest]
+            due = answer.this_update + self._validity / 2
+            self._cache[encoded] = _CachedAnswer(answer, status, due, answer.next_update)
         return answer
-
-    def _renew(self, cached: _CachedAnswer, now: datetime) -> None:
-        answer = self._sign(OcspRequest((cached.cert_id,), None), cached.issuer, now)
-        self._keep(answer, cached.cert_id, cached.issuer, asked=cached.asked)
-
-    def _keep(self, answer: Answer, cert_id: CertId, issuer: str, *, asked: bool) -> None:
-        if answer.etag is None:
-            return
-        if len(self._cache) >= self._most_kept:
-            self._forget(next(iter(self._cache)))
-        self._cache[cert_id.encoded] = _CachedAnswer(answer, cert_id, issuer, asked)
-        self._cached_ids.setdefault((issuer, cert_id.serial), set()).add(cert_id.encoded)
-
-    def _forget(self, encoded: bytes) -> _CachedAnswer:
-        cached = self._cache.pop(encoded)
-        place = cached.issuer, cached.cert_id.serial
-        self._cached_ids[place].discard(encoded)
-        if not self._cached_ids[place]:
-            del self._cached_ids[place]
-        return cached
 
     def _sign(self, request: OcspRequest, issuer: str, now: datetime) -> Answer:
         """Return an answer that is signed now."""

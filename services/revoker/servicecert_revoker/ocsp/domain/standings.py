@@ -5,7 +5,7 @@ ones again. So what the CA's own CRL lists is revoked in any case, and the revok
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -172,6 +172,12 @@ class Standings:
             return False
         ca.different.add(serial)
         return ca.revoke(serial, listed)
+
+    def take_crl(self, issuer: str, crl: FullCrl, entries: Iterable[tuple[int, Revoked]]) -> None:
+        """Apply those entries of the CA's newer CRL that are new."""
+        for serial, listed in entries:
+            self.revoke(issuer, serial, listed)
+        self.cas[issuer].crl = crl
 
     def look(self, now: datetime) -> None:
         """Judge each CA, now that all records are read that were there at this moment."""

@@ -5,8 +5,8 @@ CrlRefused      what was fetched is not a newer full CRL of the CA
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from time import monotonic
 
@@ -18,7 +18,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL, crl_url
 from servicecert_worker.core.faults import Outage
 
-from ..domain.standings import FullCrl, Revoked
+from ..domain.standings import FullCrl, Revoked, Standings
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ LARGEST_CRL = 64 << 20
 _EACH_SECONDS = 30.0
 _AGAIN_SECONDS = 2.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
-
-Entries = Iterable[tuple[int, Revoked]]
 
 
 class CrlRefused(Exception):
@@ -48,24 +46,17 @@ class _Fetched:
     due: float = 0.0
 
 
+@dataclass(eq=False, slots=True)
 class CrlFeed:
-    """Fetches the CRLs of `watch`ed CAs. `take` gets a new CRL with those of its entries that `is_new` selects."""
+    """Fetches the CRLs of `watch`ed CAs, and gives the standings their new entries."""
 
-    def __init__(
-        self,
-        base_url: str,
-        is_new: Callable[[str, int], bool],
-        take: Callable[[str, FullCrl, Entries], None],
-        largest: int = LARGEST_CRL,
-    ) -> None:
-        self._base_url = base_url
-        self._is_new = is_new
-        self._take = take
-        self._largest = largest
-        self._of: dict[str, _Fetched] = {}
+    base_url: str
+    standings: Standings
+    largest: int = LARGEST_CRL
+    _of: dict[str, _Fetched] = field(default_factory=dict, init=False)
 
     def watch(self, issuer: IssuerInfo) -> None:
-        self._of.setdefault(issuer.id, _Fetched(issuer, Outage(f"The CRL of {issuer.id} at {self._base_url}")))
+        self._of.setdefault(issuer.id, _Fetched(issuer, Outage(f"The CRL of {issuer.id} at {self.base_url}")))
 
     @property
     def has_looked(self) -> bool:
@@ -91,7 +82,7 @@ class CrlFeed:
     async def _renew(self, session: aiohttp.ClientSession, fetched: _Fetched) -> None:
         """Fetch a CRL, and take it unless it is the one in use."""
         headers = {"Cache-Control": "no-cache", **({"If-None-Match": fetched.etag} if fetched.etag else {})}
-        url = crl_url(self._base_url, fetched.issuer.id, FULL)
+        url = crl_url(self.base_url, fetched.issuer.id, FULL)
         async with session.get(url, headers=headers, timeout=_TIMEOUT) as response:
             if response.status == 304:
                 return
@@ -99,16 +90,16 @@ class CrlFeed:
             content = bytearray()
             async for part in response.content.iter_any():
                 content += part
-                if len(content) > self._largest:
-                    raise CrlRefused(f"It has more than {self._largest} octets.")
+                if len(content) > self.largest:
+                    raise CrlRefused(f"It has more than {self.largest} octets.")
         digest = sha256(content).digest()
         if digest != fetched.sha256:
             crl, entries = await asyncio.to_thread(self._read, fetched.issuer, bytes(content), fetched.number)
-            self._take(fetched.issuer.id, crl, entries)
+            self.standings.take_crl(fetched.issuer.id, crl, entries)
             fetched.number, fetched.sha256 = crl.number, digest
         fetched.etag = response.headers.get("ETag", "")
 
-    def _read(self, issuer: IssuerInfo, content: bytes, number: int) -> tuple[FullCrl, Entries]:
+    def _read(self, issuer: IssuerInfo, content: bytes, number: int) -> tuple[FullCrl, list[tuple[int, Revoked]]]:
         """Return a CRL that this CA signed, with its new entries. Raises CrlRefused."""
         try:
             crl = load(content)
@@ -121,7 +112,8 @@ class CrlFeed:
             raise CrlRefused("It is not a full one.")
         if fields.number <= number:
             raise CrlRefused(f"Its number {fields.number} is not greater than {number}, which was served before.")
-        entries = [_entry(entry) for entry in crl if self._is_new(issuer.id, entry.serial_number)]
+        status = partial(self.standings.of, issuer.id)
+        entries = [_entry(entry) for entry in crl if not isinstance(status(entry.serial_number), Revoked)]
         return FullCrl(fields.number, fields.next_update), entries
 
 

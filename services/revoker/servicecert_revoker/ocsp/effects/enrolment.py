@@ -8,6 +8,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID, uuid4
 
@@ -20,6 +21,7 @@ from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
+from servicecert_worker.core.faults import OperatorError
 
 ASK_AGAIN = timedelta(seconds=30)
 """An unanswered request is published again after this time, with the same id, so that it has one effect."""
@@ -55,6 +57,27 @@ class _Enrolled:
     published_at: datetime | None = None
     certified: set[str] = field(default_factory=set)
     renew_at: datetime | None = None
+
+
+def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> Mapping[str, bytes]:
+    """Return the DER certificates in the files `<CA>.cer` and `<CA>.pem` of a folder, by CA name; `setting` names it.
+
+    It is read at each use, so that a new CA needs no restart. Raises OperatorError.
+    """
+    try:
+        files = [file for file in sorted(folder.iterdir()) if file.suffix in (".cer", ".pem")]
+        return {file.stem: _certificate(file.read_bytes()) for file in files}
+    except (OSError, ValueError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else "a file is no certificate"
+        raise OperatorError(
+            f"The CAs' certificates in {folder} cannot be read ({reason}): correct {setting}.",
+            78,
+        ) from None
+
+
+def _certificate(content: bytes) -> bytes:
+    load = x509.load_pem_x509_certificate if content.startswith(b"-----") else x509.load_der_x509_certificate
+    return load(content).public_bytes(Encoding.DER)
 
 
 class CertificateMismatch(ValueError):

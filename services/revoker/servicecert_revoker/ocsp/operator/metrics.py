@@ -1,7 +1,7 @@
 """The responder's metrics for Prometheus."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 from prometheus_client import Counter, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -12,7 +12,6 @@ from servicecert_worker.runtime.metrics import Basics, Followed
 
 from ..domain.answering import Answering, Kind
 from ..domain.standings import Lack, Standings
-from ..effects.feed import age
 
 
 class Metrics(Basics, Collector):
@@ -68,11 +67,10 @@ class Metrics(Basics, Collector):
     def show(self, answering: Answering, standings: Standings, now: datetime, *, ready: bool, wrong: bool) -> None:
         """Set the gauges. `wrong` is the responder's clock."""
         self.clock_wrong.labels("ocsp").set(wrong)
-        oldest = answering.oldest()
         self._signed = answering.signed
         self.kept.set(len(answering))
-        self.oldest.set(0.0 if oldest is None else age(oldest, now))
-        self.feed.set(age(answering.moment, now))
+        self.oldest.set(_age(answering.oldest() or now, now))
+        self.feed.set(float("inf") if answering.moment is None else _age(answering.moment, now))
         self.certificates.set(len(standings))
         for issuer, signer in answering.signers.items():
             self.left.labels(issuer).set((signer.not_after - now).total_seconds())
@@ -80,3 +78,7 @@ class Metrics(Basics, Collector):
             for lack in Lack:
                 self.incomplete.labels(issuer, lack).set(lack in lacks)
         self.ready.labels("ocsp").set(ready)
+
+
+def _age(moment: datetime, now: datetime) -> float:
+    return max(0.0, (now - moment.astimezone(UTC)).total_seconds())
