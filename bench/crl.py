@@ -19,11 +19,11 @@ import aiohttp
 import asyncpg
 from servicecert_pki.authority import Authority
 from servicecert_pki.keyring import open_keys, read_passphrases
-from servicecert_revoker.crl.crl_pass import CrlRunner, Timing
+from servicecert_revoker.crl.crl_pass import CrlRunner
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.places import Distribution
+from servicecert_revoker.crl.places import Address, Distribution
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
@@ -86,13 +86,13 @@ async def _publishing(url: str, ca: Path) -> AsyncIterator[Publish]:
     pool = await database.open_pool(url, "revoker")
     authority = Authority.load(ca)
     keys = open_keys(authority, read_passphrases(ca.with_name(f"{ca.name}.passphrases")))
-    timing = Timing(timedelta(hours=24), timedelta(hours=72))
+    interval, validity = timedelta(hours=24), timedelta(hours=72)
     with tempfile.TemporaryDirectory() as folder:
         files = CrlFiles(Path(folder))
         files.prepare()
         async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-            distribution = Distribution(base, (), session)
-            runner = CrlRunner(files, distribution, PARTITIONS, timing, pool, lambda: datetime.now(UTC))
+            distribution = Distribution(base, (), Address(base, session))
+            runner = CrlRunner(files, distribution, PARTITIONS, interval, validity, pool, lambda: datetime.now(UTC))
             yield Publish(authority, keys, runner, CrlStats())
     pool.terminate()
 

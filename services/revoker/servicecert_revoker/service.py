@@ -18,7 +18,7 @@ from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, 
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Recall, Rules, Service, Tables, TopicSnapshot
 
-from .crl.crl_pass import CrlRunner, Timing
+from .crl.crl_pass import CrlRunner
 from .crl.files import CrlFiles
 from .crl.gauges import CrlStats, gauges
 from .crl.order_queue import Publish
@@ -76,16 +76,14 @@ async def open_service(
     authority, keys = await asyncio.to_thread(settings.open_authority)
     files = CrlFiles(settings.crl_dir)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        distribution = Distribution(
-            settings.crl_base_url, settings.publishers(), session, internal_url=settings.crl_internal_url
+        address = Address(settings.crl_internal_url or settings.crl_base_url, session)
+        distribution = Distribution(settings.crl_base_url, settings.publishers(), address)
+        runner = CrlRunner(
+            files, distribution, settings.crl_partitions, settings.interval, settings.validity, pool, clock
         )
-        timing = Timing(settings.interval, settings.validity)
-        runner = CrlRunner(files, distribution, settings.crl_partitions, timing, pool, clock)
         stats = CrlStats([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
-        fetched_from = settings.crl_internal_url or settings.crl_base_url
-        served = Served(runner, roots, Address(fetched_from, session))
         irregularities = Irregularities(pool)
         certify = Certify(authority, keys, partial(booked, pool), partial(count_standings, pool, clock), clock)
         yield Service(
@@ -127,16 +125,5 @@ async def open_service(
                 apply=apply,
                 refused=lambda known, changes: refusals(known.accounts, changes),
             ),
-            beside=partial(_publishing, served),
+            beside=Served(runner, roots).watching,
         )
-
-
-@asynccontextmanager
-async def _publishing(served: Served) -> AsyncIterator[None]:
-    """Publish the CAs' certificates and the roots' CRLs, and until the context ends what is served otherwise.
-
-    Raises FolderUnusable; the message tells what to do.
-    """
-    await served.start()
-    async with served.watching():
-        yield

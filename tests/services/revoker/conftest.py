@@ -26,11 +26,11 @@ from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import KeyFamily
-from servicecert_revoker.crl.crl_pass import CrlRunner, Timing
+from servicecert_revoker.crl.crl_pass import CrlRunner
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.places import Distribution
+from servicecert_revoker.crl.places import Address, Distribution
 from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
@@ -248,9 +248,10 @@ async def publish(
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
         runner = CrlRunner(
             files=files,
-            distribution=Distribution(base, (), session),
+            distribution=Distribution(base, (), Address(base, session)),
             partitions=3,
-            timing=Timing(timedelta(hours=24), timedelta(hours=72)),
+            interval=timedelta(hours=24),
+            validity=timedelta(hours=72),
             pool=pool,
             clock=clock,
         )

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-import aiohttp
 import asyncpg
 import pytest
 from cryptography import x509
@@ -14,9 +13,9 @@ from databases import administer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servicecert_pki.partitions import FULL, crl_name, partition_of
-from servicecert_revoker.crl import places
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Address
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_worker.core.decider import Done, Task
@@ -102,23 +101,22 @@ class History:
         """In a pass, before the CRL of that place is fetched back."""
         tasks, left = list(self.model.asked.values()), at
 
-        async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = 10.0) -> None:
+        async def fetch_back(address: Address, file: str, digest: str) -> None:
             nonlocal left
             left -= 1
             if left < 0:
                 raise Died
 
         if tasks:
-            kept, places.fetch_back = places.fetch_back, fetch_back
-            try:
-                await self.publish(tasks)
-            except Died:
-                pass
-            else:
-                self.model.reported |= set(self.model.asked)
-                self.model.asked.clear()
-            finally:
-                places.fetch_back = kept
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Address, "fetch_back", fetch_back)
+                try:
+                    await self.publish(tasks)
+                except Died:
+                    pass
+                else:
+                    self.model.reported |= set(self.model.asked)
+                    self.model.asked.clear()
 
     def check(self) -> None:
         """I7, I8: a reported certificate is on both CRLs until it expires; numbers grow."""

@@ -87,7 +87,7 @@ async def test_I8_publisher_that_dies_before_recording_repeats_no_number(
         await asyncio.Event().wait()
 
     with monkeypatch.context() as patch:
-        patch.setattr("servicecert_revoker.crl.places.fetch_back", never)
+        patch.setattr("servicecert_revoker.crl.places.Address.fetch_back", never)
         dying = asyncio.create_task(publish([task]))
         async with asyncio.timeout(120):
             await reached.wait()
@@ -108,7 +108,7 @@ async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_numb
         await pool.execute("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'")
 
     with monkeypatch.context() as patch:
-        patch.setattr("servicecert_revoker.crl.places.fetch_back", lose)
+        patch.setattr("servicecert_revoker.crl.places.Address.fetch_back", lose)
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)) as lost:
             await publish([task])
     assert is_transient(lost.value)
@@ -166,7 +166,7 @@ async def test_D7_orders_that_come_during_a_pass_share_the_next_one(
         reached.set()
         await go_on.wait()
 
-    monkeypatch.setattr("servicecert_revoker.crl.places.fetch_back", slow)
+    monkeypatch.setattr("servicecert_revoker.crl.places.Address.fetch_back", slow)
     first = asyncio.create_task(publish(tasks[:1]))
     async with asyncio.timeout(120):
         await reached.wait()

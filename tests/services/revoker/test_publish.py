@@ -44,10 +44,11 @@ def scheduled(issuer: str = "test-ec") -> Task:
     return Task(uuid4(), schedule_key(issuer), "publish", PublishOrder(issuer=issuer), NOW)
 
 
-def at(publish: Publish, base_url: str) -> Publish:
-    return replace(
-        publish, runner=replace(publish.runner, distribution=replace(publish.runner.distribution, base_url=base_url))
-    )
+def at(publish: Publish, url: str) -> Publish:
+    """The same, fetched back from another address."""
+    before = publish.runner.distribution
+    distribution = replace(before, address=replace(before.address, url=url))
+    return replace(publish, runner=replace(publish.runner, distribution=distribution))
 
 
 def done(outcome: Outcome) -> Published:
@@ -312,7 +313,8 @@ async def test_f5_i7_one_crl_that_cannot_be_fetched_holds_no_other_up_and_is_tri
         return web.Response(body=(files.folder / request.path[1:]).read_bytes())
 
     async with serving(answer) as address:
-        distribution = replace(publish.runner.distribution, internal_url=address, fetch_seconds=0.5)
+        before = publish.runner.distribution
+        distribution = replace(before, address=replace(before.address, url=address, seconds=0.5))
         runner = replace(publish.runner, distribution=distribution, partitions=3)
         publish = replace(publish, runner=runner)
         held, other, planned = await publish(
@@ -344,8 +346,7 @@ async def test_f5_a_scheduled_order_that_is_tried_again_makes_only_what_is_left(
         return web.Response(body=(files.folder / request.path[1:]).read_bytes())
 
     async with serving(answer) as address:
-        distribution = replace(publish.runner.distribution, internal_url=address)
-        publish = replace(publish, runner=replace(publish.runner, distribution=distribution))
+        publish = at(publish, address)
         (first,) = await publish([task := scheduled()])
         assert isinstance(first, Retry)
         missing.clear()
@@ -378,7 +379,7 @@ async def test_f5_a_pass_starts_nothing_more_when_its_time_is_over(publish: Publ
     (outcome,) = await replace(publish, runner=replace(publish.runner, most_seconds=-1))([await register(1)])
     assert isinstance(outcome, Retry)
     assert "the next goes on" in outcome.reason
-    assert (await publish.stats.failures())["address"] == 1
+    assert publish.stats.failures["address"] == 1
     (outcome,) = await publish([await register(2)])
     assert done(outcome).number == 2
 

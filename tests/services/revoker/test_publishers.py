@@ -18,7 +18,7 @@ from figures import figures_of
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats, gauges
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.places import CommandPublisher, NotPublished, Publisher, fetch_back
+from servicecert_revoker.crl.places import Address, CommandPublisher, NotPublished, Publisher
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
@@ -50,7 +50,9 @@ def command(program: str, *arguments: Path | str) -> CommandPublisher:
 
 def through(publish: Publish, publisher: Publisher, base_url: str | None = None) -> Publish:
     before = publish.runner.distribution
-    distribution = replace(before, publishers=(publisher,), base_url=base_url or before.base_url)
+    base_url = base_url or before.base_url
+    address = replace(before.address, url=base_url)
+    distribution = replace(before, publishers=(publisher,), base_url=base_url, address=address)
     runner = replace(publish.runner, distribution=distribution)
     return replace(publish, runner=runner, stats=CrlStats([publisher.name]))
 
@@ -70,7 +72,7 @@ async def test_D7_full_disk_leaves_the_old_crls_and_nothing_else(
         (outcome,) = await publish([task])
     assert "No space left" in stopped(outcome)
     assert served(files) == before
-    assert (await publish.stats.failures())["folder"] == 1
+    assert publish.stats.failures["folder"] == 1
     (outcome,) = await publish([task])
     assert isinstance(outcome, Done)
 
@@ -86,7 +88,7 @@ async def test_I7_what_the_database_forgot_is_not_taken_off_the_crl(
     (outcome,) = await publish([scheduled()])
     assert "gate vanished: 1 unexpired entries" in stopped(outcome)
     assert served(files) == before
-    assert (await publish.stats.gates())["vanished"] == 1
+    assert publish.stats.gates["vanished"] == 1
 
 
 async def test_D7_partition_that_somebody_changed_is_made_anew(
@@ -140,7 +142,7 @@ async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Regi
         cutting = through(publish, command(half, there), base)
         (outcome,) = await cutting([await register(1)])
     assert "Another CRL" in stopped(outcome)
-    assert (await cutting.stats.failures())["address"] == 1
+    assert cutting.stats.failures["address"] == 1
 
 
 async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arrives(
@@ -152,7 +154,7 @@ async def test_D7_truncated_upload_to_a_bucket_tells_nobody_and_the_next_one_arr
     (outcome,) = await into([task := await register(1, partition=2)])
     object_storage.gateway.heal()
     assert "Another CRL than the one put is read back from bucket" in stopped(outcome)
-    assert await into.stats.failures() == {"folder": 0, "s3": 1, "address": 0}
+    assert into.stats.failures == {"folder": 0, "s3": 1, "address": 0}
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
     (outcome,) = await into([task])
     assert isinstance(outcome, Done), outcome
@@ -174,7 +176,7 @@ async def test_D7_command_that_fails_is_tried_again_and_seen(
     (outcome,) = await failing([task := await register(1)])
     assert sentence in stopped(outcome)
     assert "SERVICECERT_CRL_PUBLISH_COMMAND" in stopped(outcome)
-    assert await failing.stats.failures() == {"folder": 0, "command": 1, "address": 0}
+    assert failing.stats.failures == {"folder": 0, "command": 1, "address": 0}
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
     (outcome,) = await publish([task])
     assert isinstance(outcome, Done)
@@ -191,8 +193,9 @@ async def test_I7_address_that_answers_500_is_not_published() -> None:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
         async with aiohttp.ClientSession() as session:
+            address = Address(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
             with pytest.raises(NotPublished, match="ClientResponseError"):
-                await fetch_back(session, f"http://127.0.0.1:{runner.addresses[0][1]}/x.crl", "0" * 64)
+                await address.fetch_back("x.crl", "0" * 64)
     finally:
         await runner.cleanup()
 

@@ -55,7 +55,7 @@ def secrets(passphrase_file: Path) -> Mapping[Environment, bytes]:
 @pytest.fixture
 async def roots(ca: Authority, files: CrlFiles) -> AsyncIterator[RootCrls]:
     async with serve(files.folder, "127.0.0.1", 0) as base, aiohttp.ClientSession() as session:
-        yield RootCrls(ca, files, Distribution(base, (), session), CrlStats(), lambda: LATER)
+        yield RootCrls(ca, files, Distribution(base, (), Address(base, session)), CrlStats(), lambda: LATER)
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ class Recording:
 
 def watched(roots: RootCrls, publish: Publish) -> Served:
     """A revoker's look at what is served, as often as it can."""
-    address = Address(roots.distribution.base_url, roots.distribution.session)
-    return Served(publish.runner, roots, address, every=0.01)
+    return Served(replace(publish.runner, distribution=roots.distribution), roots, every=0.01)
 
 
 def served(files: CrlFiles) -> x509.CertificateRevocationList:
@@ -101,7 +100,7 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     ca: Authority,
     secrets: Mapping[Environment, bytes],
 ) -> None:
-    await roots.start()
+    await roots.check()
     assert number(files) == 1
     valid = await roots.valid_seconds()
     assert valid["test-root-ec.crl"] == (LATER + timedelta(days=265) - roots.clock()).total_seconds()
@@ -110,11 +109,52 @@ async def test_D7_a_newer_crl_of_a_root_is_published_with_the_planned_ones_witho
     copy_root_crls(offline, ca.directory)
     planned = Task(uuid4(), "crl/test-ec/0", "publish", PublishOrder(issuer="test-ec"), LATER)
     await roots.publish_with_scheduled(publish)([planned])
+    await roots.check()
     assert number(files) == 2
     (entry,) = served(files)
     assert entry.serial_number == x509.load_der_x509_certificate(ca.issuer("test-ec").certificate_der).serial_number
-    assert not any((await roots.stats.gates()).values())
-    assert not any((await roots.stats.failures()).values())
+    assert not any(roots.stats.gates.values())
+    assert not any(roots.stats.failures.values())
+
+
+@dataclass(frozen=True)
+class Taking:
+    """A publisher that nobody can look into."""
+
+    name: str = "command"
+    took: list[str] = field(default_factory=list)
+
+    async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
+        self.took.append(file)
+
+
+async def test_D7_the_crls_of_roots_are_published_again_with_the_planned_ones(
+    roots: RootCrls, publish: Publish, offline: Path, ca: Authority
+) -> None:
+    taking = Taking()
+    roots = replace(roots, distribution=replace(roots.distribution, publishers=(taking,)), stats=CrlStats(["command"]))
+    for _ in range(2):
+        await roots.check()
+    assert set(taking.took) == {f"{id}.crl" for id in ca.roots}
+    assert len(taking.took) == len(ca.roots)
+    one, planned = (PublishOrder(issuer="test-ec", serial=serial) for serial in ("1", None))
+    for order, times in ((one, 1), (planned, 2)):
+        await roots.publish_with_scheduled(publish)([Task(uuid4(), "crl/test-ec/0", "publish", order, LATER)])
+        await roots.check()
+        assert len(taking.took) == times * len(ca.roots)
+
+
+async def test_D7_a_file_that_fails_a_gate_keeps_the_published_one_from_no_place(
+    roots: RootCrls, ca: Authority, files: CrlFiles
+) -> None:
+    await roots.check()
+    (ca.directory / "crls" / "test-root-ec.crl").write_bytes(b"no list")
+    taking = Taking()
+    again = replace(roots, distribution=replace(roots.distribution, publishers=(taking,)), stats=CrlStats(["command"]))
+    for _ in range(2):
+        await again.check()
+    assert set(taking.took) == {f"{id}.crl" for id in ca.roots}
+    assert again.stats.gates["readable"] == 1, "it is checked again when it changes"
 
 
 async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_which_gate(
@@ -128,12 +168,12 @@ async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_
     old = (ca.directory / "crls" / "test-root-ec.crl").read_bytes()
     make_root_crls(offline, secrets, LATER, 20)
     copy_root_crls(offline, ca.directory)
-    await roots.start()
+    await roots.check()
     assert "The CRL of root test-root-ec expires in 20 days" in caplog.text
     (ca.directory / "crls" / "test-root-ec.crl").write_bytes(old)
-    await roots.start()
+    await roots.check()
     assert number(files) == 2
-    assert (await roots.stats.gates())["number"] == 1
+    assert roots.stats.gates["number"] == 1
     assert "gate number" in caplog.text
 
 
@@ -151,7 +191,6 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     recording = Recording(bucket.publisher)
     served_from = replace(roots.distribution, publishers=(recording,))
     watching = watched(replace(roots, distribution=served_from), publish)
-    await watching.start()
     async with watching.watching(), timeout(120):
         await recording.of("test-root-ec.crl", 1)
         make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
@@ -180,7 +219,6 @@ async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
 ) -> None:
     failing = Failing(fault)
     watching = watched(replace(roots, distribution=replace(roots.distribution, publishers=(failing,))), publish)
-    await watching.start()
     async with watching.watching(), timeout(120):
         for _ in range(3):
             await failing.tries.get()
@@ -193,11 +231,10 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
     into = replace(
         roots, distribution=replace(roots.distribution, publishers=(bucket.publisher,)), stats=CrlStats(["s3"])
     )
-    await into.start()
     object_storage.gateway.fault = 500
     await into.check()
     object_storage.gateway.heal()
-    assert await into.stats.failures() == {"folder": 0, "s3": 4, "address": 0}
+    assert into.stats.failures == {"folder": 0, "s3": 4, "address": 0}
     assert "The CRL of test-root-ec is not published: The storage answers 500" in caplog.text
     await into.check()
     assert bucket.read("test-root-ec.crl") == (into.files.folder / "test-root-ec.crl").read_bytes()
@@ -209,16 +246,16 @@ async def test_D7_publisher_that_fails_is_seen_and_gets_the_roots_crls_at_the_ne
 async def test_I7_root_crl_that_is_not_fetched_back_is_seen_and_tried_again(roots: RootCrls, tmp_path: Path) -> None:
     (elsewhere := tmp_path / "elsewhere").mkdir()
     async with serve(elsewhere, "127.0.0.1", 0) as base:
-        astray = replace(roots, distribution=replace(roots.distribution, base_url=base))
-        await astray.start()
+        address = replace(roots.distribution.address, url=base)
+        astray = replace(roots, distribution=replace(roots.distribution, address=address))
         for looks in (1, 2):
             await astray.check()
-            assert (await astray.stats.failures())["address"] == 4 * looks
+            assert astray.stats.failures["address"] == 4 * looks
         for file in roots.files.folder.glob("*-root-*.crl"):
             shutil.copy(file, elsewhere)
         await astray.check()
         await astray.check()
-    assert (await astray.stats.failures())["address"] == 8
+    assert astray.stats.failures["address"] == 8
 
 
 async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
@@ -232,9 +269,9 @@ async def test_I8_same_crl_that_another_revoker_brings_meanwhile_is_no_failure(
             super().put_crl(issuer, partition, made, number)
 
     second = replace(roots, files=Busy(files.folder))
-    await second.start()
+    await second.check()
     assert number(files) == 1
-    assert not any((await second.stats.failures()).values())
+    assert not any(second.stats.failures.values())
 
 
 async def test_D7_file_that_cannot_be_read_is_a_gate_that_fails(
@@ -242,8 +279,8 @@ async def test_D7_file_that_cannot_be_read_is_a_gate_that_fails(
 ) -> None:
     (ca.directory / "crls" / "test-root-ec.crl").unlink()
     (ca.directory / "crls" / "test-root-ec.crl").mkdir()
-    await roots.start()
-    assert (await roots.stats.gates())["readable"] == 1
+    await roots.check()
+    assert roots.stats.gates["readable"] == 1
     assert (files.folder / "test-root-rsa.crl").exists()
 
 
@@ -255,11 +292,11 @@ async def test_D7_openssl_checks_an_issuing_ca_with_the_published_crl_of_its_roo
     secrets: Mapping[Environment, bytes],
     tmp_path: Path,
 ) -> None:
-    await roots.start()
+    await roots.check()
     assert await _openssl(files, ca, tmp_path) == (0, "OK")
     make_root_crls(offline, secrets, LATER, 200, [("test-ec", "ca-compromise")])
     copy_root_crls(offline, ca.directory)
-    await roots.start()
+    await roots.check()
     code, output = await _openssl(files, ca, tmp_path)
     assert (code, output) == (2, "certificate revoked")
 

@@ -19,7 +19,6 @@ from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.places import Address
 from servicecert_revoker.crl.root_crls import RootCrls
 from servicecert_revoker.crl.served import Served
 from servicecert_revoker.domain.crl_orders import Published, PublishOrder
@@ -78,7 +77,7 @@ class Watched:
 
     async def failures(self) -> dict[str, float]:
         """How often each place was found with other files than the published ones, or not at all."""
-        return {place: count for place, count in (await self.served.roots.stats.failures()).items() if count}
+        return {place: count for place, count in self.served.roots.stats.failures.items() if count}
 
     def numbers(self, folder: Path | None = None) -> set[int]:
         return {number_of(((folder or self.folder) / name).read_bytes()) for name in CRLS}
@@ -91,14 +90,14 @@ def watched(publish: Publish, pool: Pool, **changes: Any) -> Watched:
     runner = replace(publish.runner, distribution=distribution)
     publish = replace(publish, runner=runner, stats=stats)
     roots = RootCrls(publish.authority, runner.files, distribution, stats, runner.clock)
-    address = Address(distribution.internal_url or distribution.base_url, distribution.session)
-    return Watched(publish, pool, Served(runner, roots, address))
+    return Watched(publish, pool, Served(runner, roots))
 
 
 @pytest.fixture
 async def revoker(publish: Publish, pool: Pool) -> Watched:
     made = watched(publish, pool)
     await made.served.start()
+    await made.served.roots.check()
     return made
 
 
@@ -115,7 +114,7 @@ async def test_F7_what_is_served_as_it_was_published_is_left_alone(revoker: Watc
         assert await revoker.look() == set()
     assert {path.name: file_state(path) for path in revoker.folder.iterdir()} == before
     assert await revoker.failures() == {}
-    assert await revoker.served.roots.stats.served_numbers() == {
+    assert revoker.served.roots.stats.served == {
         **dict.fromkeys(CRLS, 1),
         **{f"{root}.crl": 1 for root in revoker.publish.authority.roots},
     }
@@ -258,11 +257,13 @@ async def test_F7_the_address_is_looked_at_too_and_one_that_does_not_answer_is_a
         revoker = watched(publish, pool)
         await revoker.served.start()
         await revoker.run()
-        astray = replace(revoker.served, address=Address(other, publish.runner.distribution.session))
-        revoker = replace(revoker, served=astray)
+        distribution = publish.runner.distribution
+        astray = replace(distribution, address=replace(distribution.address, url=other))
+        looking = replace(revoker.served.runner, distribution=astray)
+        revoker = replace(revoker, served=replace(revoker.served, runner=looking))
         assert await revoker.look() == {CA}, "a folder that nobody serves is not looked at"
         assert await revoker.failures() == {"address": 1}
-        numbers = await revoker.served.roots.stats.served_numbers()
+        numbers = revoker.served.roots.stats.served
         assert set(numbers.values()) == {0}
     assert await revoker.look() == set()
     assert await revoker.failures() == {"address": 2}
@@ -272,7 +273,7 @@ async def test_F7_the_address_is_looked_at_too_and_one_that_does_not_answer_is_a
 async def test_f5_what_has_not_changed_is_not_read_again_and_what_is_too_long_not_to_its_end(
     publish: Publish, files: CrlFiles, numbered: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address = Address(publish.runner.distribution.base_url, publish.runner.distribution.session)
+    address = publish.runner.distribution.address
     issuer, made = publish.authority.issuer(CA), numbered(4)
     assert await address.current(CRLS[0], issuer) is None
     shutil.copy(made, files.folder / CRLS[0])

@@ -17,6 +17,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Address
 from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering
@@ -144,7 +145,7 @@ async def test_f5_slow_readers_stop_no_revocation_no_crl_and_no_answer(
         ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, most_connections=places) as ocsp,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.77", 0))) as session,
     ):
-        distribution = replace(publish.runner.distribution, base_url=crls, session=session)
+        distribution = replace(publish.runner.distribution, base_url=crls, address=Address(crls, session))
         publish = replace(publish, runner=replace(publish.runner, distribution=distribution))
         async with under_attack([port_of(crls), port_of(ocsp)], count, addresses, ask):
             (outcome,) = await publish([task := await register(1, partition=2)])
@@ -174,15 +175,14 @@ async def test_f5_i7_the_revoker_fetches_back_from_behind_the_proxy_whatever_hap
     """The public address has no place left and gives none: as a proxy that somebody floods."""
     flooded = socket.create_server((HOST, 0), backlog=0)
     with flooded:
-        distribution = publish.runner.distribution
         public = f"http://{HOST}:{flooded.getsockname()[1]}"
-        inside = replace(distribution, base_url=public, internal_url=distribution.base_url, fetch_seconds=0.3)
+        inside = replace(publish.runner.distribution, base_url=public)
         (outcome,) = await replace(publish, runner=replace(publish.runner, distribution=inside))(
             [task := await register(1, partition=2)]
         )
         assert isinstance(outcome, Done)
         assert outcome.data.crl.url == f"{public}/test-ec.2.crl", "certificates and CRLs name the public address"
-        outside = replace(inside, internal_url=None)
+        outside = replace(inside, address=replace(inside.address, url=public, seconds=0.3))
         (outcome,) = await replace(publish, runner=replace(publish.runner, distribution=outside))([task])
         assert not isinstance(outcome, Done), "without an internal address it must be seen at the public one (I7)"
 

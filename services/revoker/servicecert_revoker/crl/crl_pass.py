@@ -34,14 +34,6 @@ _FETCHES_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """The time between scheduled CRLs, and from a CRL's this to its next update."""
-
-    interval: timedelta
-    validity: timedelta
-
-
-@dataclass(frozen=True, slots=True)
 class Pass:
     """The CRLs that a pass published, the full one last, and by partition why others are not published.
 
@@ -57,13 +49,15 @@ class Pass:
 class CrlRunner:
     """Publishes CRLs. `partitions` is the number of partitions that new certificates are spread over.
 
-    A pass starts no further copy or fetch after `most_seconds`.
+    `interval` is the time between scheduled CRLs, `validity` that from a CRL's this to its next update. A pass starts
+    no further copy or fetch after `most_seconds`.
     """
 
     files: CrlFiles
     distribution: Distribution
     partitions: int
-    timing: Timing
+    interval: timedelta
+    validity: timedelta
     pool: "asyncpg.Pool[Any]"
     clock: Callable[[], datetime]
     most_seconds: float = _MOST_SECONDS
@@ -108,7 +102,7 @@ class CrlRunner:
     def _heads(self, issuer: IssuerInfo, number: int, latest: datetime) -> Callable[[int], CrlHead]:
         """Return a function that gives the head of a pass's CRL by partition; its this update is `latest` or before."""
         this_update = min(self.clock(), latest).replace(microsecond=0)
-        next_update = this_update + self.timing.validity
+        next_update = this_update + self.validity
 
         def head(partition: int) -> CrlHead:
             url = None if partition == FULL else self.distribution.url(issuer.id, partition)
@@ -144,24 +138,26 @@ class CrlRunner:
         failed: dict[int, NotPublished] = {}
         at_once = asyncio.Semaphore(_FETCHES_AT_ONCE)
 
-        async def step(crl: CheckedCrl, act: Callable[[CrlVersion], Awaitable[None]]) -> None:
+        async def step(crl: CheckedCrl, act: Callable[[], Awaitable[None]]) -> None:
             try:
                 if monotonic() > until:
                     raise NotPublished(
                         ADDRESS,
                         f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on.",
                     )
-                await act(CrlVersion(crl.head.number, crl.sha256))
+                await act()
             except NotPublished as fault:
                 failed[crl.partition] = fault
 
         async def fetch(crl: CheckedCrl) -> None:
             async with at_once:
-                await step(crl, partial(self.distribution.fetch_back, issuer.id, crl.partition))
+                file = crl_name(issuer.id, crl.partition)
+                await step(crl, partial(self.distribution.address.fetch_back, file, crl.sha256))
 
         if self.distribution.publishers:
             for crl in crls:
                 await store.check_lock()
-                await step(crl, partial(self.distribution.copy, self.files.folder, issuer, crl.partition))
+                version = CrlVersion(crl.head.number, crl.sha256)
+                await step(crl, partial(self.distribution.copy, self.files.folder, issuer, crl.partition, version))
         await asyncio.gather(*(fetch(crl) for crl in crls if crl.partition not in failed))
         return failed

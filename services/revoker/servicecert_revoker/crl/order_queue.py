@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from uuid import UUID
 
 from servicecert_pki.authority import Authority, AuthorityMissing
@@ -101,11 +102,11 @@ class Publish:
 
         try:
             info = self.authority.issuer(issuer)
-            with self.stats.measured(issuer):
-                result = await self.runner.run(info, key_of(issuer, self.keys), take)
+            start = perf_counter()
+            result = await self.runner.run(info, key_of(issuer, self.keys), take)
+            self.stats.seconds[issuer] = perf_counter() - start
             faults = list(result.failed.values())
-            for publisher in {fault.publisher for fault in faults}:
-                self.stats.publisher_failed(publisher)
+            self.stats.failures.update({fault.publisher for fault in faults})
             if faults:
                 text, extra = "CRLs of %s are not published, and tried again: %s", {"crls": len(faults)}
                 log.error(text, issuer, faults[0], extra=extra)
@@ -131,7 +132,7 @@ class Publish:
                 issuer=order.issuer,
                 crl=crl,
                 announced=orders.announced.get(task.id, ()),
-                next_planned=crl.this_update + self.runner.timing.interval,
+                next_planned=crl.this_update + self.runner.interval,
                 published_at=self.runner.clock(),
                 request_id=order.request_id,
             ),
@@ -168,10 +169,10 @@ def _settle(queue: _Queue, result: Pass, tasks: Sequence[Task]) -> Mapping[UUID,
 def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:
     """Count and log a CRL that could not be published; the old one stays. Return the retry."""
     if isinstance(fault, GateFailed):
-        stats.gate_failed(fault.gate)
+        stats.gates[fault.gate] += 1
         log.error("alarm: the CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
         return Retry(f"gate {fault.gate}: {fault}")
     if isinstance(fault, CrlFilesError | NotPublished):
-        stats.publisher_failed(fault.publisher)
+        stats.failures[fault.publisher] += 1
     log.error("The CRL of %s is not published: %s", issuer, fault)
     return Retry(str(fault))

@@ -5,11 +5,12 @@ NotPublished    a CRL does not arrive at one of its places
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import aiohttp
 from servicecert_pki.issuer import IssuerInfo
@@ -56,22 +57,6 @@ class Publisher(Protocol):
         ...
 
 
-class Place(Protocol):
-    """Where files can be looked at. Metrics call it `name`."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
-        """Return a CA's file as it is there, None if there is none. Raises NotPublished where nothing can be told."""
-        ...
-
-
-@runtime_checkable
-class ReadablePublisher(Publisher, Place, Protocol):
-    """A publisher whose files can be looked at, and which takes the CAs' certificates too, with number 0."""
-
-
 @dataclass(frozen=True, slots=True)
 class CommandPublisher:
     """A command that gets the path of each CRL as its last argument, without a shell. Only its exit code counts.
@@ -116,37 +101,12 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith(ours)}
 
 
-async def fetch_back(session: aiohttp.ClientSession, url: str, digest: str, seconds: float = _FETCH_SECONDS) -> None:
-    """Raise NotPublished unless the address gives the bytes with exactly this SHA-256: published is fetchable (I7)."""
-    hashed = sha256()
-    limit = aiohttp.ClientTimeout(total=seconds)
-    try:
-        async with session.get(url, headers={"Cache-Control": "no-cache"}, timeout=limit) as response:
-            response.raise_for_status()
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                hashed.update(chunk)
-    except (aiohttp.ClientError, TimeoutError) as fault:
-        raise unfetched(url, fault) from None
-    if hashed.hexdigest() != digest:
-        raise NotPublished(
-            ADDRESS,
-            f"Another CRL than the published one is fetched from {url}: "
-            "serve SERVICECERT_CRL_DIR there, without a cache between.",
-        )
-
-
-def unfetched(url: str, fault: Exception) -> NotPublished:
-    """Return what to check where nothing can be fetched."""
-    return NotPublished(
-        ADDRESS,
-        f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
-        "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL.",
-    )
-
-
 @dataclass(frozen=True, repr=False)
 class Address:
-    """Where files are fetched from, at `url`. One that has the same ETag as before is not read again."""
+    """Where files are fetched from, each within `seconds`. One that has the same ETag as before is not read again.
+
+    `url` is best the server behind the proxy of the public address: nobody outside can keep the revoker from that.
+    """
 
     url: str
     session: aiohttp.ClientSession
@@ -157,39 +117,61 @@ class Address:
     async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
         """Return a CA's file as it is fetched, None if there is none. Raises NotPublished where nothing answers."""
         etag, version = self._cache.get(file, ("", None))
-        headers = {"Cache-Control": "no-cache", **({"If-None-Match": etag} if etag else {})}
-        content, limit = bytearray(), aiohttp.ClientTimeout(total=self.seconds)
-        try:
-            async with self.session.get(f"{self.url}/{file}", headers=headers, timeout=limit) as response:
-                if response.status == 304:
-                    return version
-                if response.status in _NOT_THERE:
-                    return None
-                response.raise_for_status()
-                async for chunk in response.content.iter_chunked(_CHUNK):
-                    content += chunk
-                    if len(content) > MOST_BYTES:
-                        return NOT_OURS
-        except (aiohttp.ClientError, TimeoutError) as fault:
-            raise unfetched(f"{self.url}/{file}", fault) from None
+        content = bytearray()
+        async with self._get(file, {"If-None-Match": etag} if etag else {}) as response:
+            if response.status == 304:
+                return version
+            if response.status in _NOT_THERE:
+                return None
+            response.raise_for_status()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                content += chunk
+                if len(content) > MOST_BYTES:
+                    return NOT_OURS
         version = await asyncio.to_thread(CrlVersion.of, bytes(content), issuer)
         self._cache[file] = response.headers.get("ETag", ""), version
         return version
 
+    async def fetch_back(self, file: str, digest: str) -> None:
+        """Raise NotPublished unless the bytes have exactly this SHA-256: published is fetchable (I7)."""
+        hashed = sha256()
+        async with self._get(file, {}) as response:
+            response.raise_for_status()
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                hashed.update(chunk)
+        if hashed.hexdigest() != digest:
+            raise NotPublished(
+                self.name,
+                f"Another CRL than the published one is fetched from {self.url}/{file}: "
+                "serve SERVICECERT_CRL_DIR there, without a cache between.",
+            )
+
+    @asynccontextmanager
+    async def _get(self, file: str, headers: Mapping[str, str]) -> AsyncIterator[aiohttp.ClientResponse]:
+        url, limit = f"{self.url}/{file}", aiohttp.ClientTimeout(total=self.seconds)
+        try:
+            async with self.session.get(
+                url, headers={"Cache-Control": "no-cache", **headers}, timeout=limit
+            ) as response:
+                yield response
+        except (aiohttp.ClientError, TimeoutError) as fault:
+            raise NotPublished(
+                self.name,
+                f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
+                "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL.",
+            ) from None
+
 
 @dataclass(frozen=True, repr=False)
 class Distribution:
-    """The places of a CRL besides the folder: the `publishers`, and `base_url`, where relying parties fetch it.
+    """The places of a CRL besides the folder: the `publishers`, and the `address` that it is fetched back from.
 
-    It is fetched back from `internal_url`, the server behind the proxy of `base_url`: nobody outside can keep the
-    revoker from that. Without one it is fetched from `base_url`.
+    Relying parties fetch it at `base_url`.
     """
 
     base_url: str
     publishers: Sequence[Publisher]
-    session: aiohttp.ClientSession
-    internal_url: str | None = None
-    fetch_seconds: float = _FETCH_SECONDS
+    address: Address
 
     def url(self, issuer: str, partition: int) -> str:
         """Return a CRL's address, which is its certificates' distribution point."""
@@ -198,15 +180,10 @@ class Distribution:
     async def deliver(self, folder: Path, issuer: IssuerInfo, partition: int, crl: CrlVersion) -> None:
         """Copy a CRL from the folder to all publishers, and fetch it back. Raises NotPublished."""
         await self.copy(folder, issuer, partition, crl)
-        await self.fetch_back(issuer.id, partition, crl)
+        await self.address.fetch_back(crl_name(issuer.id, partition), crl.sha256)
 
     async def copy(self, folder: Path, issuer: IssuerInfo, partition: int, crl: CrlVersion) -> None:
         """Copy a CRL from the folder to all publishers. Raises NotPublished."""
         name = crl_name(issuer.id, partition)
         for publisher in self.publishers:
             await publisher.put(name, folder / name, crl.number, issuer)
-
-    async def fetch_back(self, issuer: str, partition: int, crl: CrlVersion) -> None:
-        """Fetch a CRL from where it is served, within `fetch_seconds`. Raises NotPublished."""
-        url = crl_url(self.internal_url or self.base_url, issuer, partition)
-        await fetch_back(self.session, url, crl.sha256, self.fetch_seconds)

@@ -21,8 +21,9 @@ from ..storage.crls import in_force, publish_now
 from .crl_pass import CrlRunner
 from .files import CrlFilesError
 from .order_queue import report
-from .places import NotPublished, Place, ReadablePublisher
+from .places import Address, NotPublished
 from .root_crls import RootCrls
+from .s3_publisher import S3Publisher
 
 log = logging.getLogger(__name__)
 
@@ -32,27 +33,29 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, repr=False)
 class Served:
-    """The files of all CAs where they can be looked at: at publishers, and at the `address` that they are fetched from.
+    """The files of all CAs where they can be looked at: in a bucket, and at the address that they are fetched from.
 
     The folder is seen at the address that serves it. Where that is a bucket, revokers may have folders of their own.
     """
 
     runner: CrlRunner
     roots: RootCrls
-    address: Place
     every: float = _EVERY_SECONDS
-
-    async def start(self) -> None:
-        """Publish the CAs' certificates and newer CRLs of the roots. Raises FolderUnusable."""
-        await asyncio.to_thread(self.runner.files.prepare)
-        for ca in self._cas():
-            await asyncio.to_thread(self.runner.files.put_certificate, ca.id, ca.certificate_der)
-        await self.roots.start()
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
+        """Publish the CAs' certificates, and until the context ends what is served otherwise.
+
+        Raises FolderUnusable; the message tells what to do.
+        """
+        await self.start()
         async with background(self._watch()):
             yield
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.runner.files.prepare)
+        for ca in self._cas():
+            await asyncio.to_thread(self.runner.files.put_certificate, ca.id, ca.certificate_der)
 
     async def _watch(self) -> NoReturn:
         outage = Outage("PostgreSQL, for what is served,")
@@ -73,15 +76,16 @@ class Served:
         await self.roots.check()
         published = {ca: await self._published(ca) for ca in self._cas()}
         lacking: dict[IssuerInfo, set[str]] = {}
-        for place in (*self._publishers(), self.address):
+        places: Sequence[S3Publisher | Address] = (*self._buckets(), self.runner.distribution.address)
+        for place in places:
             try:
                 found = await self._lacking(place, published)
             except NotPublished as fault:
-                self.roots.stats.publisher_failed(place.name)
+                self.roots.stats.failures[place.name] += 1
                 log.error("What is served cannot be looked at: %s", fault)
                 continue
             if found:
-                self.roots.stats.publisher_failed(place.name)
+                self.roots.stats.failures[place.name] += 1
             for ca, files in found.items():
                 lacking.setdefault(ca, set()).update(files)
                 extra = {"place": place.name, "files": len(files), "first": min(files)}
@@ -92,8 +96,8 @@ class Served:
     def _cas(self) -> Iterable[IssuerInfo]:
         return (*self.roots.authority.roots.values(), *self.roots.authority.issuers.values())
 
-    def _publishers(self) -> Sequence[ReadablePublisher]:
-        return [it for it in self.runner.distribution.publishers if isinstance(it, ReadablePublisher)]
+    def _buckets(self) -> Sequence[S3Publisher]:
+        return [it for it in self.runner.distribution.publishers if isinstance(it, S3Publisher)]
 
     async def _published(self, ca: IssuerInfo) -> Mapping[str, CrlVersion]:
         """Return what was published last: a CA's CRLs by the books, a root's by the folder, and its certificate."""
@@ -106,7 +110,7 @@ class Served:
         return files
 
     async def _lacking(
-        self, place: Place, published: Mapping[IssuerInfo, Mapping[str, CrlVersion]]
+        self, place: S3Publisher | Address, published: Mapping[IssuerInfo, Mapping[str, CrlVersion]]
     ) -> Mapping[IssuerInfo, set[str]]:
         """Return the files that a place does not have as published. Raises NotPublished."""
         at_once = asyncio.Semaphore(_AT_ONCE)
@@ -114,8 +118,8 @@ class Served:
         async def lacks(file: str, ca: IssuerInfo, newest: int) -> bool:
             async with at_once:
                 current = await place.current(file, ca)
-            if place is self.address:
-                self.roots.stats.served(file, current.number if current else 0)
+            if isinstance(place, Address) and file.endswith(".crl"):
+                self.roots.stats.served[file] = current.number if current else 0
             return not is_served(current, published[ca][file], newest)
 
         found = {}
@@ -141,5 +145,5 @@ class Served:
     async def _copy_certificate(self, ca: IssuerInfo) -> None:
         folder, name = self.runner.files, f"{ca.id}.cer"
         await asyncio.to_thread(folder.put_certificate, ca.id, ca.certificate_der)
-        for publisher in self._publishers():
-            await publisher.put(name, folder.folder / name, 0, ca)
+        for bucket in self._buckets():
+            await bucket.put(name, folder.folder / name, 0, ca)
