@@ -40,11 +40,10 @@ from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import ResponderRefused, requested_key
 from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_revoker.domain.certificates import BoundedVoid, bound
+from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted, bound
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
-from servicecert_revoker.domain.responders import Rejected
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided
 from servicecert_schemas.codec import MAX_EVENT_BYTES, VERSIONS
@@ -96,7 +95,7 @@ def by_revoker(status: Any, event: Event) -> Decided:
     if isinstance(event.data, ResponderRequested):
         with pytest.raises(ResponderRefused) as refused:
             requested_key(event.data.request.encode())
-        event = Event(event.id, event.key, event.data, event.time, Rejected(str(refused.value)))
+        event = Event(event.id, event.key, event.data, event.time, Untrusted("responder-refused", str(refused.value)))
     return decide_revocation(status, as_examined_by_revoker(event), known_to_revoker(), NOW)
 
 

@@ -38,7 +38,7 @@ from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.crl import Reason
 from servicecert_pki.profiles import load_profiles
-from servicecert_revoker.domain.crl_entries import entry
+from servicecert_revoker.domain.crl_orders import entry
 from servicecert_revoker.domain.decide import HANDLERS
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge

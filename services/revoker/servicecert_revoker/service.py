@@ -33,18 +33,16 @@ from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.recall import recalled_facts, recalled_result
 from .domain.responders import CERTIFY, CertifyOrder
-from .domain.time_limits import ALARM, Late
+from .domain.status import ALARM, Late
 from .effects.cascade import Cascade
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
 from .effects.irregularity import Irregularities
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
-from .storage.crls import keep_announced
+from .storage.crls import count_standings, keep_announced
 from .storage.prepare import prepare
-from .storage.responders import booked
-from .storage.standings import count_standings
-from .storage.store import RevocationStore
+from .storage.store import RevocationStore, booked
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 

@@ -18,7 +18,7 @@ from servicecert_revoker.domain.certificates import IRREGULAR, BoundedVoid, Cert
 from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import HANDLERS, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.time_limits import ALARM, Late
+from servicecert_revoker.domain.status import ALARM, Late
 from servicecert_revoker.effects.cascade import Cascade
 from servicecert_revoker.effects.confirm import alarm
 from servicecert_revoker.effects.irregularity import Irregularities

@@ -12,6 +12,8 @@ from servicecert_revoker.domain.decide import State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import ANSWER, MOST_PENDING
 from servicecert_revoker.domain.status import (
+    CHANGE_CLOCK,
+    CLOCK,
     Awaited,
     Entered,
     Listed,
@@ -21,7 +23,6 @@ from servicecert_revoker.domain.status import (
     certificate_of,
     pending_of,
 )
-from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.event import Assurance, Role

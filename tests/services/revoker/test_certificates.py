@@ -226,5 +226,5 @@ def test_f2_the_event_of_a_certificate_that_no_ca_signed_is_parked(
     with pytest.raises(Unanswerable) as parked:
         decide(None, forged, known, NOW)
     assert parked.value.code == "certificate-signature"
-    with pytest.raises(TypeError):
+    with pytest.raises(AssertionError):
         decide(None, replace(forged, facts=None), known, NOW)

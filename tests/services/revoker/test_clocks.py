@@ -10,8 +10,7 @@ from figures import figure, figures_of
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Listed, Registered, Revoked, Valid
-from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
+from servicecert_revoker.domain.status import CHANGE_CLOCK, CLOCK, Listed, Registered, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 from databases import administer
-from servicecert_revoker.domain.authority_requests import CascadeFound, Item, cascade_requests
+from servicecert_revoker.domain.authority_requests import CascadeFound, Item, cascade_request
 from servicecert_revoker.domain.decide import decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import Registered
@@ -45,7 +45,7 @@ def test_D6_beyond_the_maximum_nothing_is_ordered_and_an_order_repeats_its_ids()
     assert CascadeFound.of(KEY, items, 3) == CascadeFound(key_sha256=KEY, others=items)
     assert CascadeFound.of(KEY, items, 2) == CascadeFound(key_sha256=KEY, stopped=True)
     found = CascadeFound.of(KEY, items, 3).others
-    first, again = (cascade_requests(KEY, found, NOW + timedelta(hours=hours)) for hours in (0, 1))
+    first, again = ([cascade_request(KEY, it, NOW + timedelta(hours=hours)) for it in found] for hours in (0, 1))
     assert [each.request_id for each in first] == [each.request_id for each in again]
     assert len({each.request_id for each in first}) == 3
 

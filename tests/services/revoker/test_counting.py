@@ -14,7 +14,7 @@ from servicecert_revoker.domain.crl_orders import Published
 from servicecert_revoker.domain.owed import owed
 from servicecert_revoker.domain.status import Awaited, Entered, Listed, Registered, Revocation, Revoked, Status, Valid
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Lack, Standings
-from servicecert_revoker.storage.standings import count_standings
+from servicecert_revoker.storage.crls import count_standings
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker.core.decider import Done, Stored

@@ -175,6 +175,7 @@ def test_proposal_goes_on_at_its_own_deadline_only(known: Knowledge, kind: str) 
         total=0,
         ordered=0,
         carried_at=None,
+        proposed_at=NOW,
         next=(),
     )
     assert decide(proposal, Due(uuid4(), proposal_key(proposal.id), kind, NOW), known, NOW) == Decision(proposal)

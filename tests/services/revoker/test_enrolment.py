@@ -21,7 +21,7 @@ from servicecert_pki.ocsp_response import ResponderKey
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.domain.certificates import BoundedVoid
+from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -31,7 +31,6 @@ from servicecert_revoker.domain.responders import (
     CertifyOrder,
     Drafted,
     EnrolledKey,
-    Rejected,
     Uncertified,
 )
 from servicecert_revoker.effects.certify import Certify
@@ -255,10 +254,10 @@ def test_D8_a_wrong_request_is_parked_for_an_operator(examine: Examine) -> None:
     assert isinstance(examine.facts(requested(key)), Drafted)
     for wrong in (requested(key, request=b64encode(b"none").decode()), requested(key, key_sha256="0" * 64)):
         (event,) = examine([Event(uuid4(), wrong.key(), wrong, NOW)])
-        assert isinstance(event.facts, Rejected)
+        assert isinstance(event.facts, Untrusted)
         with pytest.raises(Unanswerable):
             decide(None, event, NOTHING_KNOWN, NOW)
-    with pytest.raises(TypeError):
+    with pytest.raises(AssertionError):
         decide(None, Event(uuid4(), "ocsp/test/0", requested(key), NOW), NOTHING_KNOWN, NOW)
 
 
@@ -291,7 +290,7 @@ def test_f5_more_responders_than_are_allowed_are_parked(examine: Examine) -> Non
 
 def test_D8_without_a_ca_of_the_environment_nothing_is_drafted(examine: Examine) -> None:
     late = replace(examine, clock=lambda: datetime(2100, 1, 1, tzinfo=UTC))
-    assert isinstance(late.facts(requested(ResponderKey.draw())), Rejected)
+    assert isinstance(late.facts(requested(ResponderKey.draw())), Untrusted)
 
 
 def test_other_events_are_not_examined(examine: Examine) -> None:

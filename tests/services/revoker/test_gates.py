@@ -14,8 +14,14 @@ from servicecert_pki.crl_reading import OCTETS, SerialSet, crl_fields, load
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.domain import crl_gates as gates
 from servicecert_revoker.domain.crl_gates import Expected, GateFailed
-from servicecert_revoker.domain.crl_orders import PublishOrder
-from servicecert_revoker.domain.crl_plan import CrlVersion, Recorded, Size, is_late, partitions_to_publish
+from servicecert_revoker.domain.crl_orders import (
+    CrlVersion,
+    PublishOrder,
+    Recorded,
+    Size,
+    is_late,
+    partitions_to_publish,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=3)

@@ -269,6 +269,7 @@ def running(**changes: Any) -> Proposal:
         "total": 600,
         "ordered": 0,
         "carried_at": None,
+        "proposed_at": NOW,
         "next": items,
     }
     return Proposal(**{**about, **changes})

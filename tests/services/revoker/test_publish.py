@@ -23,8 +23,14 @@ from servicecert_revoker.crl import crl_pass
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate
-from servicecert_revoker.domain.crl_orders import Published, PublishedCrl, PublishOrder
-from servicecert_revoker.domain.crl_plan import by_urgency, covering, partitions_to_publish
+from servicecert_revoker.domain.crl_orders import (
+    Published,
+    PublishedCrl,
+    PublishOrder,
+    by_urgency,
+    covering,
+    partitions_to_publish,
+)
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.domain.status import Valid
 from servicecert_revoker.serving.crl_server import serve

@@ -15,7 +15,7 @@ from servicecert_revoker.domain.requests import (
     TEXTS,
     Code,
     Refused,
-    ask,
+    answer,
     judge,
     revocation,
 )
@@ -240,7 +240,7 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
     outcomes = []
     for typed in (theirs, nobodys):
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
-        outcomes.append(calls(lambda asked=asked: ask(Valid(certificate), asked, known, NOW)))  # type: ignore[misc]
+        outcomes.append(calls(lambda asked=asked: answer(Valid(certificate), (asked,), known, NOW)))  # type: ignore[misc]
     assert outcomes[0] == outcomes[1]
     assert [each.code for each in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
@@ -251,7 +251,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
 ) -> None:
     there = Valid(certificate) if kind is Valid else kind(certificate, registered.revocation)
     request = asked(account="account-2")
-    waits = [ask(status, request, known, NOW) for status in (there, None)]
+    waits = [answer(status, (request,), known, NOW) for status in (there, None)]
     assert waits[0].deadlines == waits[1].deadlines
     assert waits[0].events == waits[1].events == ()
     assert pending_of(waits[0].state) == pending_of(waits[1].state) == (request,)
@@ -275,7 +275,7 @@ def test_refusal_names_the_request_and_whose_it_is(
 ) -> None:
     request = requested(assurance=Assurance.LOW, user="stranger")
     asked = Asked(request, WRITTEN_AT, HERE)
-    assert ask(Valid(certificate), asked, known, NOW).events == (
+    assert answer(Valid(certificate), (asked,), known, NOW).events == (
         RevocationRefused(
             case_id=request.case_id,
             request_id=request.request_id,

@@ -11,8 +11,7 @@ from databases import administer
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
 from servicecert_revoker.domain.responders import Booked, EnrolledKey
 from servicecert_revoker.storage.prepare import prepare
-from servicecert_revoker.storage.responders import booked
-from servicecert_revoker.storage.store import RevocationStore
+from servicecert_revoker.storage.store import RevocationStore, booked
 from servicecert_schemas.responder import ResponderEnvironment, ResponderRequested
 from servicecert_worker.core.decider import Event, Stored
 

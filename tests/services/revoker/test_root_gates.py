@@ -16,8 +16,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.software_key import read_private_key
-from servicecert_revoker.domain.crl_gates import GateFailed
-from servicecert_revoker.domain.root_gates import check_root, days_left, read_root_crl
+from servicecert_revoker.domain.crl_gates import GateFailed, check_root, days_left, read_root_crl
 
 MADE = datetime(2026, 6, 1, tzinfo=UTC)
 NOW = MADE + timedelta(days=100)

@@ -21,8 +21,7 @@ from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.crl.root_crls import RootCrls
 from servicecert_revoker.crl.served import Served
-from servicecert_revoker.domain.crl_orders import Published, PublishOrder
-from servicecert_revoker.domain.crl_plan import CrlVersion, is_served
+from servicecert_revoker.domain.crl_orders import CrlVersion, Published, PublishOrder, is_served
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_worker.core.decider import Done, Task

@@ -13,8 +13,7 @@ from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import ConfirmOrder, PublishOrder
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import Asked, Awaited, Registered, Revoked, Valid
-from servicecert_revoker.domain.time_limits import CLOCK, clocks_of
+from servicecert_revoker.domain.status import CLOCK, Asked, Awaited, Registered, Revoked, Valid, clocks_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.event import EventData, Role

@@ -12,8 +12,7 @@ import pytest
 from databases import administer
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import MOST_REQUESTERS
-from servicecert_revoker.domain.status import Revoked
-from servicecert_revoker.domain.time_limits import CHANGE_CLOCK, CLOCK
+from servicecert_revoker.domain.status import CHANGE_CLOCK, CLOCK, Revoked
 from servicecert_revoker.ocsp.domain.standings import Standings
 from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
 from servicecert_schemas.codec import decode, to_record

@@ -14,8 +14,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 
 from ..domain import crl_gates as gates
-from ..domain.crl_orders import PublishOrder, is_scheduled
-from ..domain.crl_plan import CrlVersion, Size, partitions_to_publish
+from ..domain.crl_orders import CrlVersion, PublishOrder, Size, is_scheduled, partitions_to_publish
 from ..storage.crls import CrlStore, Listing, octets
 from .files import CrlFiles
 

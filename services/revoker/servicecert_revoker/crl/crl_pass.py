@@ -21,10 +21,8 @@ from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.core.clock import machine_clock
 
-from ..domain.crl_orders import PublishedCrl, PublishOrder, is_scheduled
-from ..domain.crl_plan import CrlVersion, by_urgency
-from ..storage.crls import CrlStore, open_crl_store
-from ..storage.standings import count_standings
+from ..domain.crl_orders import CrlVersion, PublishedCrl, PublishOrder, by_urgency, is_scheduled
+from ..storage.crls import CrlStore, count_standings, open_crl_store
 from .build import CheckedCrl, CrlBuilder
 from .files import CrlFiles
 from .places import ADDRESS, Distribution, NotPublished

@@ -19,7 +19,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import crl_name
 from servicecert_worker.core.faults import OperatorError
 
-from ..domain.crl_plan import CrlVersion
+from ..domain.crl_orders import CrlVersion
 from .places import FOLDER
 
 _TEMPORARY = ".making-"

@@ -16,8 +16,7 @@ from servicecert_pki.partitions import FULL
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 
 from ..domain.crl_gates import GateFailed
-from ..domain.crl_orders import Published, PublishedCrl, PublishOrder
-from ..domain.crl_plan import covering
+from ..domain.crl_orders import Published, PublishedCrl, PublishOrder, covering
 from .crl_pass import CrlRunner, Pass
 from .files import CrlFilesError
 from .gauges import CrlStats
@@ -96,9 +95,8 @@ class Publish:
         def take() -> list[PublishOrder]:
             batch.extend(queue.waiting)
             queue.waiting.clear()
-            return [
-                task.data.model_copy(update={"rest": task.id in queue.rest}) for each in batch for task in each.tasks
-            ]
+            # What a scheduled pass has left is outdated, and so made without an order.
+            return [task.data for each in batch for task in each.tasks if task.id not in queue.rest]
 
         try:
             info = self.authority.issuer(issuer)

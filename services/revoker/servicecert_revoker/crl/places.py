@@ -17,7 +17,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import crl_name, crl_url
 from servicecert_worker.core.faults import with_timeout
 
-from ..domain.crl_plan import CrlVersion
+from ..domain.crl_orders import CrlVersion
 
 _COMMAND_SECONDS = 60.0
 _CHUNK = 1 << 20

@@ -16,9 +16,8 @@ from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_worker.core.decider import Outcome, Task
 
-from ..domain.crl_gates import GateFailed
+from ..domain.crl_gates import GateFailed, RootCrl, check_root, days_left, read_root_crl
 from ..domain.crl_orders import is_scheduled
-from ..domain.root_gates import RootCrl, check_root, days_left, read_root_crl
 from .files import CrlFiles, CrlFilesError, Superseded, file_state, write
 from .gauges import CrlStats
 from .order_queue import Publish, report

@@ -23,7 +23,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 from servicecert_pki.issuer import IssuerInfo
 
-from ..domain.crl_plan import CrlVersion, is_late
+from ..domain.crl_orders import CrlVersion, is_late
 from ..serving.crl_server import CACHE, MEDIA_TYPES
 from .places import MOST_BYTES, NOT_OURS, NotPublished
 

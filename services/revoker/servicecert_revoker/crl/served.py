@@ -15,7 +15,7 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_worker.core.faults import Outage, background, guard_cancellation, is_transient
 
-from ..domain.crl_plan import CrlVersion, is_served
+from ..domain.crl_orders import CrlVersion, is_served
 from ..domain.decide import schedule_key
 from ..storage.crls import in_force, publish_now
 from .crl_pass import CrlRunner

@@ -17,8 +17,7 @@ from servicecert_schemas.revocation import KeyCompromised, RevocationReason, Rev
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 from servicecert_worker.core.time_limits import Clock
 
-from .status import TAKES_EFFECT_WITHIN
-from .time_limits import marked
+from .status import TAKES_EFFECT_WITHIN, check_marks
 
 CASCADE = "cascade"
 """The act that finds the other certificates of a compromised key."""
@@ -76,13 +75,10 @@ class CascadeFound(BaseModel):
         return cls(key_sha256=key_sha256, others=() if stopped else others, stopped=stopped)
 
 
-def cascade_requests(key_sha256: str, items: tuple[Item, ...], now: datetime) -> tuple[RevocationRequested, ...]:
-    """Return the requests that follow from a compromised key (D6). The same key and case give the same request id."""
-    reason = RevocationReason.KEY_EXPOSED
-    return tuple(
-        authority_request(uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}"), item, reason, _REVOKER, now)
-        for item in items
-    )
+def cascade_request(key_sha256: str, item: Item, now: datetime) -> RevocationRequested:
+    """Return the request that follows from a compromised key (D6). The same key and case give the same request id."""
+    id = uuid5(_FOLLOWING, f"{key_sha256}/{item.case_id}")
+    return authority_request(id, item, RevocationReason.KEY_EXPOSED, _REVOKER, now)
 
 
 def authority_request(id: UUID, item: Item, reason: RevocationReason, by: str, now: datetime) -> RevocationRequested:
@@ -98,19 +94,11 @@ def authority_request(id: UUID, item: Item, reason: RevocationReason, by: str, n
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """What waits for a person's confirmation, or for what it orders: since when, and the first case of it (D6)."""
-
-    since: datetime
-    case_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
 class Proposal:
     """A proposal and its progress. `rate` is certificates a minute, `next` the first of those left.
 
-    `operators` is None until a second one confirms it. `waiting` is set for a stopped cascade while some of its
-    certificates are valid and not revoked.
+    `operators` is None until a second one confirms it. `first_case` is set for a stopped cascade while some of its
+    certificates are valid and not revoked: it is the first one's.
     """
 
     id: UUID
@@ -121,9 +109,10 @@ class Proposal:
     total: int
     ordered: int
     carried_at: datetime | None
+    proposed_at: datetime
     next: tuple[Item, ...]
     done_at: datetime | None = None
-    waiting: Waiting | None = None
+    first_case: UUID | None = None
 
 
 def proposal_key(id: UUID) -> str:
@@ -192,10 +181,7 @@ def check_confirmation(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     (D6). Each mark looks at what is left: nothing of a dropped proposal, else the certificates that are not revoked and
     have not expired. So the clock ends by itself, however the rest is done.
     """
-    wait = proposal.waiting
-    if wait is None:
+    if proposal.first_case is None:
         return Decision(proposal)
-    clock = Clock(DeadlineKind.CONFIRMATION, wait.since, wait.since + TAKES_EFFECT_WITHIN)
-    warnings, alarms, again = marked(clock, CONFIRMATION_CLOCK, wait.case_id, now)
-    named = tuple(each.model_copy(update={"proposal_id": proposal.id}) for each in warnings)
-    return Decision(proposal, named, alarms, again)
+    clock = Clock(DeadlineKind.CONFIRMATION, proposal.proposed_at, proposal.proposed_at + TAKES_EFFECT_WITHIN)
+    return check_marks(proposal, clock, CONFIRMATION_CLOCK, proposal.first_case, now, proposal.id)

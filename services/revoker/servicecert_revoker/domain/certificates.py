@@ -109,7 +109,7 @@ class BoundedVoid(Facts):
 
 @dataclass(frozen=True, slots=True)
 class Untrusted(Facts):
-    """Why an event of a certificate is parked: a stable code and one sentence."""
+    """Why an event is parked: a stable code and one sentence for an operator."""
 
     code: str
     text: str

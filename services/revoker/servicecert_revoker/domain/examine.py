@@ -25,8 +25,8 @@ from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_worker.core.decider import Event
 
-from .certificates import bound, verify
-from .responders import CertifyOrder, Drafted, Rejected, ResponderFacts
+from .certificates import Untrusted, bound, verify
+from .responders import CertifyOrder, Drafted
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Examine:
                 return replace(event, facts=self.facts(request))
         return event
 
-    def facts(self, request: ResponderRequested) -> ResponderFacts:
+    def facts(self, request: ResponderRequested) -> Drafted | Untrusted:
         """Return the orders that follow from a request, or the reason why it is rejected."""
         try:
             spki = requested_key(b64decode(request.request))
@@ -64,7 +64,7 @@ class Examine:
             now = self.clock().replace(microsecond=0)
             return Drafted(tuple(self._draft(request, spki, issuer, now) for issuer in self._issuers(request, now)))
         except ResponderRefused as refused:
-            return Rejected(str(refused))
+            return Untrusted("responder-refused", str(refused))
 
     def _issuers(self, request: ResponderRequested, now: datetime) -> Sequence[IssuerInfo]:
         """Return the CAs of the environment, of every generation; never those of the other environment (I11)."""

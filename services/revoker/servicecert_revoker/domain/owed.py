@@ -10,8 +10,7 @@ from servicecert_schemas.revocation import RevocationRegistered
 from servicecert_worker.core.owed import Owed
 
 from .certificates import Certificate
-from .notices import notified, revoked, standing
-from .status import Entered, Listed, Registered, Revoked, Status, Valid, certificate_of
+from .status import Entered, Listed, Registered, Revoked, Status, Valid, certificate_of, notified, revoked, standing
 
 
 def owed(case_id: UUID, status: Status) -> Iterator[Owed]:

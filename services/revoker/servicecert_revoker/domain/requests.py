@@ -16,14 +16,13 @@ from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.membership import is_strongly_authenticated, may, role_or_wait
 from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRefused, RevocationRequested
 from servicecert_schemas.values import Language
-from servicecert_worker.core.decider import Deadline, Decision, Intent
+from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.core.texts import read_texts
 
 from .authority_requests import CASCADE, CascadeOrder
 from .certificates import Certificate
 from .crl_orders import publish_entry
 from .knowledge import Knowledge
-from .notices import registration, repetition
 from .status import (
     TAKES_EFFECT_WITHIN,
     Asked,
@@ -35,7 +34,9 @@ from .status import (
     Revoked,
     Status,
     certificate_of,
+    notified,
     pending_of,
+    revoked,
 )
 
 ANSWER = "answer"
@@ -76,15 +77,16 @@ class Refused:
     in_case: bool
 
 
-def ask(status: Status | None, asked: Asked, known: Knowledge, now: datetime) -> Decision[Status]:
+def ask(status: Status | None, event: Event, known: Knowledge, now: datetime) -> Decision[Status]:
     """Answer a request, after those that are pending. A repeated request changes nothing.
 
     Another actor's request with the same id is another one: ids of the authority's can be foreseen.
     """
-    pending, request = pending_of(status), asked.request
+    pending, request = pending_of(status), event.data
+    assert isinstance(request, RevocationRequested)
     if any((each.request.request_id, each.request.actor) == (request.request_id, request.actor) for each in pending):
         return Decision(status)
-    return answer(status, (*pending, asked), known, now)
+    return answer(status, (*pending, Asked(request, event.time, now)), known, now)
 
 
 def answer(status: Status | None, asked: Sequence[Asked], known: Knowledge, now: datetime) -> Decision[Status]:
@@ -224,13 +226,42 @@ def _grant(
         after: Entered = Registered(certificate, new, pending_of(status), requesters)
     elif entry is None:
         after = before if requesters == earlier else replace(before, requesters=requesters)
-        return Decision(after, repetition(request, certificate, after, earlier))
+        return Decision(after, _repetition(request, certificate, after, earlier))
     else:
         # The clock of an earlier change that is open goes on: its end is the earlier one.
         entry = entry if before.is_open else replace(entry, changed_at=new.requested_at)
         after = replace(before, revocation=entry, requesters=requesters)
         after = replace(after, changed=True) if isinstance(after, Revoked) else after
-    return Decision(after, (registration(request, certificate, new), *reports), (publish_entry(after), *cascade))
+    return Decision(after, (_registration(request, certificate, new), *reports), (publish_entry(after), *cascade))
+
+
+def _registration(request: RevocationRequested, certificate: Certificate, entry: Revocation) -> RevocationRegistered:
+    """Return the answer to a granted request: the result that it gave or found."""
+    requested_at = entry.changed_at or entry.requested_at
+    return RevocationRegistered(
+        case_id=request.case_id,
+        request_id=request.request_id,
+        serial=certificate.serial,
+        reason=entry.reason,
+        requested_at=requested_at,
+        due=requested_at + TAKES_EFFECT_WITHIN,
+    )
+
+
+def _repetition(
+    request: RevocationRequested, certificate: Certificate, status: Entered, before: Recipients
+) -> tuple[EventData, ...]:
+    """Return the answer with the first result, and the mail to an address that is not among the requesters of `before`.
+
+    It gets that only if relying parties see the entry already; else it gets the mail with the others.
+    """
+    answered = _registration(request, certificate, status.revocation)
+    known, to = (notified(certificate, each) for each in (before, status.requesters))
+    if not isinstance(status, Revoked) or status.is_open or status.listing is None or len(to) == len(known):
+        return (answered,)
+    new = to[len(known) :]
+    mailed = revoked(request.case_id, request.request_id, status.revocation, certificate, status.listing, new)
+    return (answered, mailed)
 
 
 def _with_requester(before: Recipients, request: RevocationRequested) -> Recipients:

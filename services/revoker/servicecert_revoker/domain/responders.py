@@ -7,12 +7,14 @@ from base64 import b64encode
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.core.decider import Decision, Facts, Intent, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Facts, Intent, Unanswerable
+
+from .knowledge import Knowledge
 
 CERTIFY = "certify"
 
@@ -107,37 +109,21 @@ class Drafted(Facts):
     orders: tuple[CertifyOrder, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected(Facts):
-    """The reason why a request is not certified: one sentence for an operator."""
-
-    text: str
-
-
-ResponderFacts: TypeAlias = Drafted | Rejected
-
-
-def enrol(
-    before: EnrolledKey | None, request: ResponderRequested, facts: Facts | None, *, over_limit: bool
-) -> Decision[EnrolledKey]:
+def enrol(before: EnrolledKey | None, event: Event, known: Knowledge, _: datetime) -> Decision[EnrolledKey]:
     """Intend a certificate of each CA of the environment. Raises Unanswerable for an operator.
 
     A key that was certified before gets nothing more.
     """
-    match facts:
-        case Rejected(text):
-            raise Unanswerable("responder-refused", text)
-        case Drafted() if before is not None:
-            return Decision(before)
-        case Drafted() if over_limit:
-            raise Unanswerable(
-                "responder-limit", "More responders asked for certificates in 24 hours than are allowed."
-            )
-        case Drafted(orders):
-            books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in orders)
-            after = EnrolledKey(request.environment, request.key_sha256, books) if books else None
-            return Decision(after, intents=tuple(Intent(CERTIFY, order) for order in orders))
-    raise TypeError("A responder's request is examined before it is decided.")
+    request, drafted = event.data, event.facts
+    assert isinstance(request, ResponderRequested)
+    assert isinstance(drafted, Drafted)
+    if before is not None:
+        return Decision(before)
+    if event.key in known.over_limit:
+        raise Unanswerable("responder-limit", "More responders asked for certificates in 24 hours than are allowed.")
+    books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in drafted.orders)
+    after = EnrolledKey(request.environment, request.key_sha256, books) if books else None
+    return Decision(after, intents=tuple(Intent(CERTIFY, order) for order in drafted.orders))
 
 
 def end(before: EnrolledKey, result: Certified | Uncertified) -> Decision[EnrolledKey]:

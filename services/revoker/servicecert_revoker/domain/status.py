@@ -1,17 +1,45 @@
-"""The status of a case's certificate: awaited, valid, registered, listed, revoked. It never goes back (D3)."""
+"""The status of a case's certificate: awaited, valid, registered, listed, revoked. It never goes back (D3). Pure.
 
+And what follows from a status: the events about the certificate (D5, D8) and its clocks (D4).
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias, TypeVar
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.certificate import Recipients
-from servicecert_schemas.revocation import RevocationReason, RevocationRequested
+from servicecert_schemas.deadline import DeadlineKind
+from servicecert_schemas.mailboxes import identity
+from servicecert_schemas.revocation import (
+    CertificateRevoked,
+    RevocationReason,
+    RevocationRequested,
+    Standing,
+    StandingChanged,
+)
+from servicecert_worker.core.decider import Deadline, Decision, Intent
+from servicecert_worker.core.time_limits import MARKS, Clock, marks_after
 
 from .certificates import Certificate, Void
 
+S = TypeVar("S")
+
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
 """The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
+
+CLOCK = "revocation-clock"
+"""The deadline at which the clock of the first request is checked next."""
+
+CHANGE_CLOCK = "change-clock"
+"""The deadline at which the clock of a request that changed the entry is checked next."""
+
+ALARM = "alarm"
+"""The act that logs an alarm about a late revocation or confirmation."""
+
+_MOST_RECIPIENTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +156,101 @@ def certificate_of(status: Status | None) -> Certificate | None:
 def pending_of(status: Status | None) -> tuple[Asked, ...]:
     """Return the pending requests, in their order."""
     return () if status is None else status.pending
+
+
+def notified(certificate: Certificate, requesters: Recipients) -> Recipients:
+    """Return who gets the mail about an entry: the certificate's recipients, then the others who asked (D5).
+
+    Each address is in it once; of a requester in that one's own language.
+    """
+    asked = {identity(each.email): each.language for each in requesters}
+    known = {identity(each.email) for each in certificate.recipients}
+    recipients = (
+        each.model_copy(update={"language": asked.get(identity(each.email), each.language)})
+        for each in certificate.recipients
+    )
+    others = (each for each in requesters if identity(each.email) not in known)
+    return (*recipients, *others)[:_MOST_RECIPIENTS]
+
+
+def revoked(
+    case_id: UUID, request_id: UUID, entry: Revocation, certificate: Certificate, listing: Listing, to: Recipients
+) -> CertificateRevoked:
+    """Return the event that causes the mail to `to`, because of a request."""
+    return CertificateRevoked(
+        case_id=case_id,
+        request_id=request_id,
+        issuer=certificate.issuer,
+        serial=certificate.serial,
+        serial_decimal=str(int(certificate.serial, 16)),
+        subject=certificate.subject,
+        reason=entry.reason,
+        requested_at=entry.changed_at or entry.requested_at,
+        revoked_at=entry.revoked_at,
+        invalid_since=entry.invalid_since,
+        crl_number=listing.crl_number,
+        crl_url=listing.crl_url,
+        published_at=listing.published_at,
+        language=certificate.language,
+        recipients=to,
+    )
+
+
+def standing(certificate: Certificate | Void, entry: Revocation | None = None) -> StandingChanged:
+    """Return the event that lets OCSP say good, or revoked by a listed entry."""
+    return StandingChanged(
+        issuer=certificate.issuer,
+        serial=certificate.serial,
+        standing=Standing.VALID if entry is None else Standing.REVOKED,
+        reason=entry and entry.reason,
+        revoked_at=entry and entry.revoked_at,
+        invalid_since=entry and entry.invalid_since,
+        not_after=certificate.not_after,
+    )
+
+
+class Late(BaseModel):
+    """A revocation that relying parties cannot see after 24 hours, or a confirmation that is not done (D6)."""
+
+    model_config = ConfigDict(frozen=True)
+    AUDITED: ClassVar[tuple[str, ...]] = ("due",)
+
+    due: datetime
+
+
+class Alarmed(BaseModel):
+    """The alarm was logged."""
+
+
+def clocks_of(status: Status | None) -> Mapping[str, Clock]:
+    """Return the running clocks by their deadlines: none where relying parties can see the entry."""
+    if not isinstance(status, Entered) or not status.is_open:
+        return {}
+    entry, clocks = status.revocation, dict[str, Clock]()
+    if not isinstance(status, Revoked):
+        clocks[CLOCK] = Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
+    if entry.changed_at is not None:
+        until = entry.changed_at + TAKES_EFFECT_WITHIN
+        clocks[CHANGE_CLOCK] = Clock(DeadlineKind.REVOCATION, entry.changed_at, until)
+    return clocks
+
+
+def clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
+    """Start each clock with its registration, however much time has passed, and stop it once its entry can be seen."""
+    was, now = clocks_of(before), clocks_of(after)
+    stopped = tuple(Deadline(kind, None) for kind in was if kind not in now)
+    started = tuple(Deadline(kind, clock.wakes(MARKS[0])) for kind, clock in now.items() if was.get(kind) != clock)
+    return stopped + started
+
+
+def check_marks(
+    state: S | None, clock: Clock, kind: str, case_id: UUID, now: datetime, proposal_id: UUID | None = None
+) -> Decision[S]:
+    """Warn of the last mark that has passed, alarm after the end, and wait for the next mark."""
+    mark = clock.reached(now)
+    left = marks_after(mark)
+    again = (Deadline(kind, clock.wakes(left[0])),) if left else ()
+    if mark is None:
+        return Decision(state, deadlines=again)
+    warning = clock.warning(case_id, mark).model_copy(update={"proposal_id": proposal_id})
+    return Decision(state, (warning,), () if left else (Intent(ALARM, Late(due=clock.until)),), again)

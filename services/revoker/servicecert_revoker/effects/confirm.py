@@ -13,9 +13,8 @@ from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
 
 from ..domain.authority_requests import proposal_of
-from ..domain.crl_entries import REASONS
-from ..domain.crl_orders import Confirmed, ConfirmOrder
-from ..domain.time_limits import Alarmed
+from ..domain.crl_orders import REASONS, Confirmed, ConfirmOrder
+from ..domain.status import Alarmed
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from servicecert_worker.audit.owing import Books
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.core.owed import Owed
 
-from ..domain.authority_requests import Item, Proposal, authority_request, cascade_requests, request_id
+from ..domain.authority_requests import Item, Proposal, authority_request, cascade_request, request_id
 from ..domain.owed import owed
 from ..domain.responders import EnrolledKey
 from ..storage import QUERIES
@@ -39,8 +39,7 @@ def _request(row: Record) -> RevocationRequested:
     """Return the request that follows from a compromised key, or from a proposal that two operators confirmed."""
     item = Item(UUID(row["key"]), row["account_id"], row["serial"])
     if row["proposal"] is None:
-        (request,) = cascade_requests(row["key_sha256"], (item,), row["at"])
-        return request
+        return cascade_request(row["key_sha256"], item, row["at"])
     id, reason = request_id(row["proposal"], item.case_id), RevocationReason(row["reason"])
     return authority_request(id, item, reason, row["operators"], row["at"])
 

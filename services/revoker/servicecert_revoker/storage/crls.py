@@ -1,6 +1,6 @@
-"""A CA's CRL numbers and the entries of its CRLs, in the database (D7, I8)."""
+"""A CA's CRL numbers, the entries of its CRLs, and the count of its standings, in the database (D7, D8, I8)."""
 
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +9,12 @@ from typing import Any
 import asyncpg
 from servicecert_pki.crl_reading import OCTETS
 from servicecert_pki.partitions import FULL, MOST_PARTITIONS
-from servicecert_schemas.revocation import CrlPublished
+from servicecert_schemas.revocation import CrlPublished, StandingsCount
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.core.published import PublishedEvents
 from servicecert_worker.storage import columns
 
-from ..domain.crl_orders import PUBLISH, PublishedCrl
-from ..domain.crl_plan import Recorded, Size
+from ..domain.crl_orders import PUBLISH, PublishedCrl, Recorded, Size
 from . import QUERIES
 
 
@@ -183,3 +182,15 @@ async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterato
         finally:
             if not connection.is_closed():
                 await connection.execute(QUERIES["unlock_crls"], issuer)
+
+
+async def count_standings(
+    of: "Connection | asyncpg.Pool[Any]", clock: Callable[[], datetime], issuer: str
+) -> StandingsCount:
+    """Return the count by which an OCSP responder knows that it has all standings.
+
+    What is committed later was decided later than `at`, or is a moment's work.
+    """
+    row = await of.fetchrow(QUERIES["count_standings"], issuer)
+    assert row is not None
+    return StandingsCount(at=clock(), **dict(row))

@@ -1,24 +1,29 @@
-"""Stores the statuses of certificates and the entries of CRLs, guarded by the database (migrations/)."""
+"""Stores the statuses of certificates and the entries of CRLs, the progress of proposals, and responders (F3).
+
+The database guards them, and has what operators may do with proposals (migrations/).
+"""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields, replace
 from typing import Annotated, Any
+from uuid import UUID
 
 import asyncpg
 from asyncpg import Record
 from pydantic import Field, TypeAdapter
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.certificate import Recipients
+from servicecert_schemas.responder import ResponderEnvironment
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Connection, Stored
 from servicecert_worker.storage import columns
 
-from ..domain.authority_requests import Proposal
+from ..domain.authority_requests import MOST_AT_ONCE, Item, Proposal, proposal_key, proposal_of
 from ..domain.certificates import Certificate, Void
-from ..domain.crl_entries import entry
+from ..domain.crl_orders import entry
 from ..domain.decide import State
-from ..domain.responders import EnrolledKey
+from ..domain.responders import Booked, EnrolledKey
 from ..domain.status import (
     Asked,
     Awaited,
@@ -33,8 +38,6 @@ from ..domain.status import (
     pending_of,
 )
 from . import QUERIES
-from .proposals import load_proposals, save_proposals
-from .responders import load_responders, save_responders
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +48,13 @@ _CERTIFICATE: TypeAdapter[Certificate | Void] = TypeAdapter(
 _ASKED = TypeAdapter(tuple[Asked, ...])
 _REQUESTERS = TypeAdapter(Recipients)
 _LISTING = TypeAdapter(Listing)
+_ITEMS = TypeAdapter(tuple[Item, ...])
 
 _STANDING: dict[type[Status], str] = {Valid: "valid", Registered: "registered", Listed: "listed", Revoked: "revoked"}
 _REVOCATION = tuple(each.name for each in fields(Revocation))
 """The columns of an entry, in the order of the table's."""
 _ENTERED: dict[str, type[Registered | Listed]] = {"registered": Registered, "listed": Listed}
+_RESPONDERS = "ocsp/"
 _STATUS_COLUMNS = 12
 _ENTRY_COLUMNS = 14
 
@@ -60,18 +65,18 @@ class RevocationStore:
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[State]]:
         rows = await connection.fetch(QUERIES["load"], keys)
         stored: list[Stored[State]] = [Stored(row["key"], row["version"], _status(row)) for row in rows]
-        stored += [Stored(*each) for each in await load_proposals(connection, keys)]
-        stored += [Stored(*each) for each in await load_responders(connection, keys)]
+        stored += await _load_proposals(connection, keys)
+        stored += await _load_responders(connection, keys)
         return stored
 
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Store changed states. Raises Conflict; asyncpg's constraint violations where a revocation would be undone."""
         proposals = [(each.version, each.state) for each in changed if isinstance(each.state, Proposal)]
         if proposals:
-            await save_proposals(connection, proposals)
+            await _save_proposals(connection, proposals)
         responders = [each.state for each in changed if isinstance(each.state, EnrolledKey)]
         if responders:
-            await save_responders(connection, responders)
+            await _save_responders(connection, responders)
         statuses = [
             (each.key, each.version, each.state)
             for each in changed
@@ -156,3 +161,68 @@ def _certificate(row: Record) -> Certificate | Void:
     if certificate != replace(stored, der=der):
         log.error("alarm: the certificate of %s is stored with other values than its own, which count", row["key"])
     return certificate
+
+
+async def _load_proposals(connection: Connection, keys: Sequence[str]) -> list[Stored[State]]:
+    """Return the proposals among the keys that are confirmed or stopped cascades."""
+    ids = [id for key in keys if (id := proposal_of(key)) is not None]
+    rows = await connection.fetch(QUERIES["load_proposals"], ids, MOST_AT_ONCE) if ids else []
+    return [Stored(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
+
+
+async def _save_proposals(connection: Connection, changed: Sequence[tuple[int, Proposal]]) -> None:
+    """Store the progress of proposals, each with the version that was loaded. Raises Conflict."""
+    saved = await connection.fetchval(
+        QUERIES["save_proposals"],
+        *columns([(it.id, version, it.ordered, it.carried_at, it.done_at) for version, it in changed], 5),
+    )
+    if saved != len(changed):
+        raise Conflict(f"{len(changed) - saved} of {len(changed)} proposals were changed by another worker.")
+
+
+def _proposal(row: Record) -> Proposal:
+    return Proposal(
+        id=row["id"],
+        reason=RevocationReason(row["reason"]),
+        operators=row["operators"],
+        key_sha256=row["key_sha256"],
+        rate=row["rate"],
+        total=row["total"],
+        ordered=row["ordered"],
+        carried_at=row["carried_at"],
+        proposed_at=row["proposed_at"],
+        next=_ITEMS.validate_json(row["next"]),
+        done_at=row["done_at"],
+        first_case=row["first_case"] and UUID(row["first_case"]),
+    )
+
+
+async def _load_responders(connection: Connection, keys: Sequence[str]) -> list[Stored[State]]:
+    digests = [key.rpartition("/")[2] for key in keys if key.startswith(_RESPONDERS)]
+    if not digests:
+        return []
+    found: dict[str, list[Record]] = {}
+    for row in await connection.fetch(QUERIES["load_responders"], digests):
+        found.setdefault(f"{_RESPONDERS}{row['environment']}/{row['key_sha256']}", []).append(row)
+    return [Stored(key, 1, _responder(rows)) for key, rows in found.items() if key in keys]
+
+
+def _responder(rows: Sequence[Record]) -> EnrolledKey:
+    first = rows[0]
+    return EnrolledKey(ResponderEnvironment(first["environment"]), first["key_sha256"], tuple(map(_booked, rows)))
+
+
+def _booked(row: Record) -> Booked:
+    return Booked(row["issuer"], row["serial"], row["tbs_sha256"], row["not_after"], row["fingerprint"], row["refusal"])
+
+
+async def _save_responders(connection: Connection, responders: Sequence[EnrolledKey]) -> None:
+    """Store what is intended and how it ended. The database refuses a second end."""
+    rows = [(each.environment.value, each.key_sha256, *astuple(it)) for each in responders for it in each.certificates]
+    await connection.executemany(QUERIES["save_responder"], rows)
+
+
+async def booked(pool: "asyncpg.Pool[Any]", orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Booked]:
+    """Return the entries of these certificates of responders, by issuer and serial number."""
+    rows = await pool.fetch(QUERIES["booked"], [issuer for issuer, _ in orders], [serial for _, serial in orders])
+    return {(row["issuer"], row["serial"]): _booked(row) for row in rows}

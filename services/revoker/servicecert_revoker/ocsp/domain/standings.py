@@ -14,7 +14,7 @@ from servicecert_pki.crl import Reason
 from servicecert_schemas.open_list import value_of
 from servicecert_schemas.revocation import Standing, StandingChanged, StandingsCount
 
-from ...domain.crl_entries import REASONS
+from ...domain.crl_orders import REASONS
 
 GRACE = timedelta(minutes=10)
 """How long a responder that knew everything vouches for a CA while something may be on its way."""
