@@ -20,7 +20,7 @@ from moto import settings as moto_settings
 from moto.server import DomainDispatcherApplication, create_backend_app
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_revoker.crl.s3_publisher import S3Publisher
-from servicecert_revoker.crl.settings import S3Settings
+from servicecert_revoker.settings import S3Settings
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 REGION = "eu-north-1"

@@ -19,7 +19,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl import s3_publisher
 from servicecert_revoker.crl.places import NotPublished
-from servicecert_revoker.crl.settings import S3Settings
+from servicecert_revoker.settings import S3Settings
 from services.revoker.bucket import Bucket, Gateway, Storage, serving
 from services.revoker.conftest import NOW
 
