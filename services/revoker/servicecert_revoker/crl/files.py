@@ -1,6 +1,6 @@
 """The folder that relying parties fetch from: `<issuer>.crl`, `<issuer>.<partition>.crl`, `<issuer>.cer`, each atomic.
 
-CrlFilesRefused
+NotPublished
 ├── FolderUnusable      the folder cannot be created or written
 └── Superseded          a CRL with a higher number is published already
 """
@@ -17,10 +17,9 @@ from pathlib import Path
 
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import crl_name
-from servicecert_worker.core.faults import OperatorError
 
 from ..domain.crl_orders import CrlVersion
-from .places import FOLDER
+from .places import FOLDER, NotPublished
 
 _TEMPORARY = ".making-"
 _ABANDONED_SECONDS = 3600.0
@@ -28,17 +27,13 @@ _PUBLIC = 0o644
 """Whatever the umask: the web server has an account of its own."""
 
 
-class CrlFilesError(Exception):
-    """The message is one sentence that names the folder or the CRL."""
+class FolderUnusable(NotPublished):
+    """The folder cannot be written."""
 
-    publisher = FOLDER
-
-
-class FolderUnusable(CrlFilesError, OperatorError):
-    """The folder cannot be written. The message tells what to do."""
+    exit_code = 78
 
 
-class Superseded(CrlFilesError):
+class Superseded(NotPublished):
     """A delayed revoker must not restore an older CRL, which would lack revoked serial numbers (I7, I8)."""
 
 
@@ -98,7 +93,7 @@ class CrlFiles:
             published = self.version(target.name, issuer)
             if published is not None and published.number >= number:
                 raise Superseded(
-                    f"CRL {number} of {issuer.id} is outdated: number {published.number} is published already."
+                    FOLDER, f"CRL {number} of {issuer.id} is outdated: number {published.number} is published already."
                 )
             # Last-Modified and ETag come from this time: it grows even if the clock goes back.
             changed = max(time.time_ns(), target.stat().st_mtime_ns + 1 if published else 0)
@@ -120,8 +115,9 @@ class CrlFiles:
             yield
         except OSError as fault:
             raise FolderUnusable(
+                FOLDER,
                 f"The folder {self.folder} cannot be used ({fault.strerror}): "
-                "give SERVICECERT_CRL_DIR a folder that the revoker may write."
+                "give SERVICECERT_CRL_DIR a folder that the revoker may write.",
             ) from None
 
     @contextmanager

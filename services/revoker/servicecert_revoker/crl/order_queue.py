@@ -18,7 +18,6 @@ from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from ..domain.crl_gates import GateFailed
 from ..domain.crl_orders import Published, PublishedCrl, PublishOrder, covering
 from .crl_pass import CrlRunner, Pass
-from .files import CrlFilesError
 from .gauges import CrlStats
 from .places import NotPublished
 
@@ -30,11 +29,10 @@ _PASSES = 2
 
 @dataclass(eq=False)
 class _Orders:
-    """Orders that wait for a pass, and its result."""
+    """Orders that wait for a pass, and what came of each order of that."""
 
     tasks: Sequence[Task]
-    result: Pass | Retry | None = None
-    announced: Mapping[UUID, tuple[PublishedCrl, ...]] = field(default_factory=dict)
+    outcomes: Mapping[UUID, Outcome] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -71,14 +69,14 @@ class Publish:
         for fault in await asyncio.gather(*passes, return_exceptions=True):
             if fault is not None:
                 raise fault
-        return [self._answer(orders[task.data.issuer], task) for task in tasks]
+        return [orders[task.data.issuer].outcomes[task.id] for task in tasks]
 
     async def _serve(self, issuer: str, orders: _Orders) -> None:
         """Wait for the pass that serves these orders, or run it."""
         queue = self._queues.setdefault(issuer, _Queue())
         queue.waiting.append(orders)
         async with queue.lock, self._passes:
-            if orders.result is not None:
+            if orders.outcomes:
                 return
             batch: list[_Orders] = []
             try:
@@ -87,9 +85,13 @@ class Publish:
                 queue.waiting += [each for each in batch if each is not orders]
                 raise
             tasks = [task for each in batch for task in each.tasks]
-            announced = {} if isinstance(result, Retry) else _settle(queue, result, tasks)
+            if isinstance(result, Retry):
+                outcomes: Mapping[UUID, Outcome] = {task.id: result for task in tasks}
+            else:
+                announced = _settle(queue, result, tasks)
+                outcomes = {task.id: self._outcome(result, task, announced.get(task.id, ())) for task in tasks}
             for each in batch:
-                each.result, each.announced = result, announced
+                each.outcomes = outcomes
 
     async def _pass(self, issuer: str, queue: _Queue, batch: list[_Orders]) -> Pass | Retry:
         def take() -> list[PublishOrder]:
@@ -109,17 +111,13 @@ class Publish:
                 text, extra = "CRLs of %s are not published, and tried again: %s", {"crls": len(faults)}
                 log.error(text, issuer, faults[0], extra=extra)
             return result
-        except (GateFailed, CrlFilesError, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
+        except (GateFailed, NotPublished, KeyUnavailable, AuthorityMissing) as fault:
             return report(self.stats, issuer, fault)
         finally:
             if not batch:
                 take()
 
-    def _answer(self, orders: _Orders, task: Task) -> Outcome:
-        result = orders.result
-        assert result is not None
-        if isinstance(result, Retry):
-            return result
+    def _outcome(self, result: Pass, task: Task, announced: tuple[PublishedCrl, ...]) -> Outcome:
         order: PublishOrder = task.data
         if fault := _fault(result, order):
             return Retry(str(fault))
@@ -129,7 +127,7 @@ class Publish:
             Published(
                 issuer=order.issuer,
                 crl=crl,
-                announced=orders.announced.get(task.id, ()),
+                announced=announced,
                 next_planned=crl.this_update + self.runner.interval,
                 published_at=self.runner.clock(),
                 request_id=order.request_id,
@@ -170,7 +168,7 @@ def report(stats: CrlStats, issuer: str, fault: Exception) -> Retry:
         stats.gates[fault.gate] += 1
         log.error("alarm: the CRL of %s is not published, the old one stays: gate %s: %s", issuer, fault.gate, fault)
         return Retry(f"gate {fault.gate}: {fault}")
-    if isinstance(fault, CrlFilesError | NotPublished):
+    if isinstance(fault, NotPublished):
         stats.failures[fault.publisher] += 1
     log.error("The CRL of %s is not published: %s", issuer, fault)
     return Retry(str(fault))

@@ -38,7 +38,7 @@ FOLDER, ADDRESS = "folder", "address"
 class NotPublished(Exception):
     """The message is one sentence that tells what to check; `publisher` is the metrics' name of the one that failed.
 
-    The CRL is not at the storage, or the command failed; or it is not fetched from its address, or not in time.
+    The CRL is not in the folder or the storage, or the command failed; or it is not fetched from its address in time.
     """
 
     def __init__(self, publisher: str, text: str) -> None:

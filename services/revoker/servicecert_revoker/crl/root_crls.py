@@ -18,7 +18,7 @@ from servicecert_worker.core.decider import Outcome, Task
 
 from ..domain.crl_gates import GateFailed, RootCrl, check_root, days_left, read_root_crl
 from ..domain.crl_orders import is_scheduled
-from .files import CrlFiles, CrlFilesError, Superseded, file_state, write
+from .files import CrlFiles, Superseded, file_state, write
 from .gauges import CrlStats
 from .order_queue import Publish, report
 from .places import Distribution, NotPublished
@@ -80,7 +80,7 @@ class RootCrls:
             published = await asyncio.to_thread(self.files.version, crl_name(root.id, FULL), root)
             if published is not None and published.number > 0:
                 await self.distribution.deliver(self.files.folder, root, FULL, published)
-        except (CrlFilesError, NotPublished) as fault:
+        except NotPublished as fault:
             report(self.stats, root.id, fault)
             return
         self._seen[root.id] = made, served

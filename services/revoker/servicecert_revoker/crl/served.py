@@ -19,7 +19,6 @@ from ..domain.crl_orders import CrlVersion, is_served
 from ..domain.decide import schedule_key
 from ..storage.crls import in_force, publish_now
 from .crl_pass import CrlRunner
-from .files import CrlFilesError
 from .order_queue import report
 from .places import Address, NotPublished
 from .root_crls import RootCrls
@@ -133,7 +132,7 @@ class Served:
         if f"{ca.id}.cer" in files:
             try:
                 await self._copy_certificate(ca)
-            except (CrlFilesError, NotPublished) as fault:
+            except NotPublished as fault:
                 report(self.roots.stats, ca.id, fault)
         if not any(file.endswith(".crl") for file in files):
             return
