@@ -16,8 +16,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.responder_certificate import build_responder_tbs
 from servicecert_pki.serials import serial_hex
-from servicecert_revoker.ocsp.domain.answering import Answering
-from servicecert_revoker.ocsp.domain.budget import Budget
+from servicecert_revoker.ocsp.domain.answering import Answering, Budget
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Standings
 from servicecert_schemas.revocation import RevocationReason, Standing, StandingChanged
 

@@ -184,7 +184,7 @@ def test_D8_where_standings_may_be_missing_no_answer_says_good_not_even_one_that
     signed = [responder.answer(each, NOW) for each in (good, bad)]
     standings = responder._standings
     later = NOW + GRACE
-    assert standings.revoke("test-ec", NEVER_ISSUED, Revoked(None, NOW, None))
+    standings.take_crl("test-ec", FullCrl(2, NOW + 72 * HOUR), [(NEVER_ISSUED, Revoked(None, NOW, None))])
     responder.caught_up(later)
     assert responder.answer(good, later) is TRY_LATER
     assert responder.answer(request(issuer, 5), later) is TRY_LATER

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from servicecert_revoker.ocsp.domain.budget import Budget
+from servicecert_revoker.ocsp.domain.answering import Budget
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -13,8 +13,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
-from servicecert_revoker.ocsp.domain.answering import Answering
-from servicecert_revoker.ocsp.domain.budget import Budget
+from servicecert_revoker.ocsp.domain.answering import Answering, Budget
 from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Done, Retry, Task

@@ -20,8 +20,7 @@ from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.crl.places import Address
 from servicecert_revoker.domain.crl_orders import ConfirmOrder
 from servicecert_revoker.effects.confirm import Confirm
-from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering
-from servicecert_revoker.ocsp.domain.budget import Budget
+from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering, Budget
 from servicecert_revoker.ocsp.effects import server as ocsp_server
 from servicecert_revoker.serving import crl_server
 from servicecert_worker.core.decider import Done, Task

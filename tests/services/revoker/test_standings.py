@@ -14,6 +14,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 CA = "test-ec"
+CRL = FullCrl(7, NOW + 3 * DAY)
 LISTED = Revoked(Reason.CESSATION_OF_OPERATION, NOW - DAY, None)
 
 
@@ -97,9 +98,9 @@ def test_D8_standings_are_counted_the_same_in_any_order() -> None:
 
 def test_D8_what_only_the_crl_lists_is_revoked_and_a_difference_until_the_topic_says_it() -> None:
     standings = whole()
-    assert standings.revoke(CA, GOOD, LISTED)
-    assert standings.revoke(CA, NEVER_ISSUED, LISTED)
-    assert not standings.revoke(CA, REVOKED, LISTED)
+    before = standings.of(CA, REVOKED)
+    standings.take_crl(CA, CRL, [(serial, LISTED) for serial in (GOOD, NEVER_ISSUED, REVOKED)])
+    assert standings.of(CA, REVOKED) == before
     assert standings.of(CA, GOOD) == standings.of(CA, NEVER_ISSUED) == LISTED
     assert lacks(standings) == {Lack.DIFFERENT}
     assert standings.cas[CA].different == {GOOD, NEVER_ISSUED}
@@ -143,7 +144,7 @@ def test_D8_a_crl_that_is_older_than_the_revoker_s_newest_is_not_enough() -> Non
 def test_D8_who_knew_everything_vouches_while_something_may_be_on_its_way() -> None:
     standings = whole()
     standings.look(NOW)
-    standings.revoke(CA, GOOD, LISTED)
+    standings.take_crl(CA, CRL, [(GOOD, LISTED)])
     assert lacks(standings, NOW + MINUTE) == {Lack.DIFFERENT}
     assert standings.cas[CA].lacks_since == NOW + MINUTE
     assert standings.vouched_until(CA, NOW + GRACE - MINUTE) is not None

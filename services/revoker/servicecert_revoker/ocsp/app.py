@@ -30,8 +30,7 @@ from servicecert_worker.kafka.follower import Follower
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import standalone
 
-from .domain.answering import TRY_LATER, Answer, Answering
-from .domain.budget import Budget
+from .domain.answering import TRY_LATER, Answer, Answering, Budget
 from .domain.standings import Standings
 from .effects.crls import CrlFeed
 from .effects.enrolment import CertificateMismatch, Enrolment, KeyRequest, pinned

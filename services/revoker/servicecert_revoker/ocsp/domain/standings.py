@@ -91,7 +91,7 @@ class _Tally:
 class CaStandings:
     """What is known of one CA. `different` are the serial numbers that only its CRL calls revoked.
 
-    `crl` is kept once its entries are given to `Standings.revoke`. `lacks` is what was missing at the last look, and
+    `crl` is kept once its entries are taken. `lacks` is what was missing at the last look, and
     `lacks_since` the first one at which something was that is still; None if nothing is.
     """
 
@@ -165,19 +165,14 @@ class Standings:
             ca.count = count
             ca.tally.extend(count.at + _SKEW)
 
-    def revoke(self, issuer: str, serial: int, listed: Revoked) -> bool:
-        """Apply an entry of the CA's CRL, and return whether the topic does not say so (yet)."""
-        ca = self.cas[issuer]
-        if isinstance(ca.of.get(serial), Revoked):
-            return False
-        ca.different.add(serial)
-        return ca.revoke(serial, listed)
-
     def take_crl(self, issuer: str, crl: FullCrl, entries: Iterable[tuple[int, Revoked]]) -> None:
-        """Apply those entries of the CA's newer CRL that are new."""
+        """Apply the entries of a CA's newer CRL. Those that the topic does not say (yet) are `different`."""
+        ca = self.cas[issuer]
         for serial, listed in entries:
-            self.revoke(issuer, serial, listed)
-        self.cas[issuer].crl = crl
+            if not isinstance(ca.of.get(serial), Revoked):
+                ca.different.add(serial)
+                ca.revoke(serial, listed)
+        ca.crl = crl
 
     def look(self, now: datetime) -> None:
         """Judge each CA, now that all records are read that were there at this moment."""

@@ -13,10 +13,9 @@ from typing import TypeAlias
 from uuid import UUID, uuid4
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_pki.issued import CertificateUntrusted, read_issued
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import verify_signature
 from servicecert_pki.ocsp_response import ResponderKey, Signer
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import spki_sha256
@@ -143,7 +142,7 @@ class Enrolment:
         if self._pins is not None:
             _check_pinned(event, self._pins())
         issuer, certificate = _issuer(event), b64decode(event.certificate)
-        _check(certificate, key, issuer)
+        _check(certificate, event.key_sha256, issuer)
         if of.asked is not None and event.key_sha256 == of.asked.data.key_sha256:
             of.certified.add(event.issuer)
             half = of.asked.at + (event.not_after - of.asked.at) / 2
@@ -168,12 +167,10 @@ def _issuer(event: ResponderCertified) -> IssuerInfo:
         raise CertificateMismatch(f"The certificate of {event.issuer} cannot be read.") from None
 
 
-def _check(encoded: bytes, key: ResponderKey, issuer: IssuerInfo) -> None:
+def _check(certificate: bytes, key_sha256: str, issuer: IssuerInfo) -> None:
     try:
-        certificate = x509.load_der_x509_certificate(encoded)
-        verify_signature(issuer.public_key, certificate.signature, certificate.tbs_certificate_bytes)
-    except (ValueError, InvalidSignature):
+        _, read = read_issued(certificate, [issuer])
+    except CertificateUntrusted:
         raise CertificateMismatch(f"The responder's certificate is not signed by {issuer.id}.") from None
-    spki = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    if spki != key.spki or certificate.issuer.public_bytes() != issuer.subject_der:
+    if read.key_sha256 != key_sha256:
         raise CertificateMismatch(f"The responder's certificate of {issuer.id} was not issued for its key.")

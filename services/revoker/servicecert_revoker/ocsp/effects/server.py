@@ -7,6 +7,7 @@ import logging
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import format_datetime
 from urllib.parse import unquote
@@ -58,20 +59,14 @@ async def serve(
         yield address
 
 
+@dataclass(frozen=True, slots=True)
 class Handler:
     """Answers HTTP requests. An OCSP error is an OCSP response with status 200."""
 
-    def __init__(
-        self,
-        respond: Respond,
-        clock: Callable[[], datetime],
-        cache_seconds: int,
-        proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
-    ) -> None:
-        self._proxies = proxies
-        self._respond = respond
-        self._clock = clock
-        self._cache_seconds = cache_seconds
+    respond: Respond
+    clock: Callable[[], datetime]
+    cache_seconds: int
+    proxies: Proxies
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method == "POST":
@@ -91,8 +86,8 @@ class Handler:
 
     def _answer(self, encoded: bytes, request: web.BaseRequest) -> Answer:
         try:
-            client = self._proxies.client(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
-            return self._respond(encoded, self._clock(), client)
+            client = self.proxies.client(request.remote or "", request.headers.getall("X-Forwarded-For", ()))
+            return self.respond(encoded, self.clock(), client)
         except Exception as error:
             log.error("An OCSP request failed because of a defect: %s", error_trace(error))
             return INTERNAL_ERROR
@@ -107,9 +102,9 @@ class Handler:
         assert answer.this_update is not None
         assert answer.next_update is not None
         assert answer.etag is not None
-        left = int((answer.next_update - self._clock()).total_seconds())
+        left = int((answer.next_update - self.clock()).total_seconds())
         return {
-            "Cache-Control": f"max-age={max(0, min(self._cache_seconds, left))}, public, no-transform, must-revalidate",
+            "Cache-Control": f"max-age={max(0, min(self.cache_seconds, left))}, public, no-transform, must-revalidate",
             "ETag": answer.etag,
             "Last-Modified": format_datetime(answer.this_update, usegmt=True),
             "Expires": format_datetime(answer.next_update, usegmt=True),
