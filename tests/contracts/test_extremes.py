@@ -40,7 +40,7 @@ from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import ResponderRefused, requested_key
 from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted, bound
+from servicecert_revoker.domain.certificates import Untrusted, Void, bound
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
@@ -231,8 +231,8 @@ def test_f5_the_partition_of_a_void_number_follows_from_the_number(partition: in
     """Whatever the event says, it is one of those that the settings name."""
     ca = Authority.load(authority)
     value = {**EXAMPLES[CertificateVoided.TYPE][0]["value"], "issuer": next(iter(ca.issuers)), "partition": partition}
-    bounds = bound(CertificateVoided.model_validate_json(json.dumps(value)), ca, 16)
-    assert isinstance(bounds, BoundedVoid)
+    bounds = bound(CertificateVoided.model_validate_json(json.dumps(value)), NOW, ca, 16)
+    assert isinstance(bounds, Void)
     assert bounds.partition == partition_of(int(value["serial"], 16), 16) <= 16
 
 

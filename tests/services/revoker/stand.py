@@ -14,7 +14,7 @@ from identities import any_signer
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.authority_requests import CASCADE, CascadeOrder
-from servicecert_revoker.domain.certificates import IRREGULAR, BoundedVoid, Certificate, Irregular, Verified
+from servicecert_revoker.domain.certificates import IRREGULAR, LONGEST_VOID, Certificate, Irregular, Verified, Void
 from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Published, PublishedCrl, PublishOrder
 from servicecert_revoker.domain.decide import HANDLERS, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
@@ -185,7 +185,8 @@ def examined(event: Event) -> Event:
         case CertificateIssued() as issued if event.facts is None:
             return replace(event, facts=verified(issued, event.time))
         case CertificateVoided() as voided if event.facts is None:
-            return replace(event, facts=BoundedVoid(voided.partition, voided.not_after))
+            not_after = voided.not_after or event.time + LONGEST_VOID
+            return replace(event, facts=Void(voided.issuer, voided.serial, not_after, voided.partition))
     return event
 
 

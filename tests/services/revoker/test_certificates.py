@@ -13,11 +13,12 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import partition_of
 from servicecert_revoker.domain.certificates import (
     IRREGULAR,
-    BoundedVoid,
+    LONGEST_VOID,
     Certificate,
     Irregular,
     Noted,
     Untrusted,
+    Void,
     bound,
     second_key,
     verify,
@@ -85,10 +86,11 @@ def test_f2_f5_the_values_of_a_void_serial_number_are_bounded(issued: Certificat
         case_id=CASE, issuer="test-ec", serial=issued.serial, serial_decimal=issued.serial_decimal, code="deadline"
     ).model_copy(update={"not_after": datetime(2999, 1, 1, tzinfo=UTC), "partition": 2**31 - 1})
     end = authority.issuer("test-ec").not_after
-    assert bound(voided, authority, 16) == BoundedVoid(partition_of(int(issued.serial, 16), 16), end)
+    partition = partition_of(int(issued.serial, 16), 16)
+    assert bound(voided, NOW, authority, 16) == Void("test-ec", issued.serial, end, partition)
     unsaid = voided.model_copy(update={"not_after": None})
-    assert bound(unsaid, authority, 16) == BoundedVoid(partition_of(int(issued.serial, 16), 16), None)
-    assert isinstance(bound(voided.model_copy(update={"issuer": "gone"}), authority, 16), Untrusted)
+    assert bound(unsaid, NOW, authority, 16) == Void("test-ec", issued.serial, NOW + LONGEST_VOID, partition)
+    assert isinstance(bound(voided.model_copy(update={"issuer": "gone"}), NOW, authority, 16), Untrusted)
 
 
 async def test_f2_both_certificates_of_a_case_can_be_revoked(

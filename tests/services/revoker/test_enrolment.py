@@ -21,7 +21,7 @@ from servicecert_pki.ocsp_response import ResponderKey
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.domain.certificates import BoundedVoid, Untrusted
+from servicecert_revoker.domain.certificates import LONGEST_VOID, Untrusted, Void
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -276,8 +276,10 @@ def test_f2_a_void_serial_number_is_bounded_before_it_is_decided(examine: Examin
         code="deadline",
         partition=1_000,
     )
-    (event,) = examine([Event(uuid4(), voided.key(), voided, NOW)])
-    assert event.facts == BoundedVoid(partition_of(int(issued.serial, 16), 16), None)
+    for at in (NOW, datetime.max.replace(tzinfo=UTC)):
+        (event,) = examine([Event(uuid4(), voided.key(), voided, at)])
+    partition = partition_of(int(issued.serial, 16), 16)
+    assert event.facts == Void(issued.issuer, issued.serial, NOW + LONGEST_VOID, partition)
 
 
 def test_f5_more_responders_than_are_allowed_are_parked(examine: Examine) -> None:

@@ -104,11 +104,11 @@ class CrlBuilder:
         size = sum(it.octets for it in sizes.values()) if partition == FULL else sizes.get(partition, Size()).octets
         body, serials, count = sha256(), sha256(), 0
         with CrlFile(path, head, size) as file:
-            async for part in listing.parts(partition):
-                await asyncio.to_thread(file.add, part.entries)
-                body.update(part.entries)
-                serials.update(part.serials)
-                count += len(part.serials) // OCTETS
+            async for entries, octets_of_serials in listing.parts(partition):
+                await asyncio.to_thread(file.add, entries)
+                body.update(entries)
+                serials.update(octets_of_serials)
+                count += len(octets_of_serials) // OCTETS
         return UnsignedCrl(partition, file, gates.Expected(head, count, body.hexdigest(), serials.hexdigest()))
 
     async def _check(self, crl: UnsignedCrl, listing: Listing) -> ReadBack[gates.Passed]:

@@ -6,7 +6,7 @@ tells of it. An event whose certificate no CA of ours signed is parked. A second
 
 from base64 import b64decode
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid5
 
@@ -22,6 +22,11 @@ IRREGULAR = "irregular"
 """The act that logs the alarm, and stores a second certificate."""
 
 _SECOND = UUID("3f4e0f3c-4f0a-4c57-a3a8-0d2f6f6f4b21")
+
+LONGEST_VOID = timedelta(days=3 * 366)
+"""CRL lifetime of a void serial number with unknown `not_after`: longer than the longest validity (B1) plus a later
+start (A14).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Void:
+class Void(Facts):
     """A void serial number, with what a CRL entry needs: its certificate may be signed, and nobody received it (B2)."""
 
     issuer: str
@@ -97,14 +102,6 @@ class Verified(Facts):
     certificate: Certificate
     fingerprint: str
     differ: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BoundedVoid(Facts):
-    """A void serial number of a known CA: the partition follows from the number, and the CA's end bounds its end."""
-
-    partition: int
-    not_after: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +172,16 @@ def verify(issued: CertificateIssued, issued_at: datetime, authority: Authority)
     return Verified(certificate, read.fingerprint, differ)
 
 
-def bound(voided: CertificateVoided, authority: Authority, partitions: int) -> BoundedVoid | Untrusted:
-    """Return the limits of a void serial number, of which there is no certificate to be read."""
+def bound(voided: CertificateVoided, at: datetime, authority: Authority, partitions: int) -> Void | Untrusted:
+    """Return a serial number that was void `at` that time. There is no certificate to be read.
+
+    The partition follows from the number, and the CA's end bounds its end.
+    """
     issuer = authority.issuers.get(voided.issuer)
     if issuer is None:
         return Untrusted("certificate-unknown-ca", "The void serial number is of a CA that is not ours.")
-    not_after = None if voided.not_after is None else min(voided.not_after, issuer.not_after)
-    return BoundedVoid(partition_of(int(voided.serial, 16), partitions), not_after)
+    not_after = at + LONGEST_VOID if voided.not_after is None else min(voided.not_after, issuer.not_after)
+    return Void(voided.issuer, voided.serial, not_after, partition_of(int(voided.serial, 16), partitions))
 
 
 def second_key(case: str, issuer: str, serial: str) -> UUID:

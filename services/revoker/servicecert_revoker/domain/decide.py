@@ -5,7 +5,7 @@ what follows.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID, uuid5
 
@@ -31,7 +31,6 @@ from . import authority_requests, requests, responders
 from .authority_requests import CascadeFound, Item, Proposal, cascade_request
 from .certificates import (
     IRREGULAR,
-    BoundedVoid,
     Certificate,
     Irregular,
     Noted,
@@ -68,11 +67,6 @@ from .status import (
 State: TypeAlias = Status | Proposal | EnrolledKey
 
 _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
-
-_LONGEST = timedelta(days=3 * 366)
-"""CRL lifetime of a void serial number with unknown `not_after`: longer than the longest validity (B1) plus a later
-start (A14).
-"""
 
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
@@ -172,18 +166,16 @@ def _void(before: Status | None, event: Event, _: Knowledge, now: datetime) -> D
 
     A case with a certificate keeps it (I3); another serial number than that one's is an alarm (F2).
     """
-    voided, bounded, since = event.data, event.facts, min(event.time, now)
-    assert isinstance(voided, CertificateVoided)
-    assert isinstance(bounded, BoundedVoid)
+    certificate, since = event.facts, min(event.time, now)
+    assert isinstance(certificate, Void)
     if isinstance(before, Numbered):
-        same = (before.certificate.issuer, before.certificate.serial) == (voided.issuer, voided.serial)
-        odd = Irregular(code="second-end", issuer=voided.issuer, serial=voided.serial)
+        same = (before.certificate.issuer, before.certificate.serial) == (certificate.issuer, certificate.serial)
+        odd = Irregular(code="second-end", issuer=certificate.issuer, serial=certificate.serial)
         return Decision(before, intents=() if same else (Intent(IRREGULAR, odd),))
-    certificate = Void(voided.issuer, voided.serial, bounded.not_after or since + _LONGEST, bounded.partition)
     if certificate.not_after < now:
         return Decision(before)
     revocation = Revocation(
-        request_id=uuid5(_VOIDED, f"{voided.issuer}/{voided.serial}"),
+        request_id=uuid5(_VOIDED, f"{certificate.issuer}/{certificate.serial}"),
         reason=RevocationReason.NO_LONGER_NEEDED,
         requested_at=since,
         due=since + TAKES_EFFECT_WITHIN,

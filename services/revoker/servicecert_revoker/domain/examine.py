@@ -50,7 +50,8 @@ class Examine:
             case CertificateIssued() as issued:
                 return replace(event, facts=verify(issued, event.time, self.authority))
             case CertificateVoided() as voided:
-                return replace(event, facts=bound(voided, self.authority, self.partitions))
+                at = min(event.time, self.clock())
+                return replace(event, facts=bound(voided, at, self.authority, self.partitions))
             case ResponderRequested() as request:
                 return replace(event, facts=self.facts(request))
         return event

@@ -88,10 +88,6 @@ class Booked:
     fingerprint: str | None = None
     refusal: str | None = None
 
-    def is_of(self, order: CertifyOrder) -> bool:
-        """Return whether an order has this certificate's bytes."""
-        return (self.issuer, self.serial, self.tbs_sha256) == (order.issuer, order.serial, order.tbs_sha256)
-
 
 @dataclass(frozen=True, slots=True)
 class EnrolledKey:

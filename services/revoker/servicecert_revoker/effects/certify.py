@@ -60,7 +60,7 @@ class Certify:
         order: CertifyOrder = task.data
         entry = books.get((order.issuer, order.serial))
         try:
-            if entry is None or not entry.is_of(order):
+            if entry is None or entry.tbs_sha256 != order.tbs_sha256:
                 raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")
             issuer = self.authority.issuer(order.issuer)
             if issuer.environment != order.environment.value:

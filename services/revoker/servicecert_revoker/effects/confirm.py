@@ -40,11 +40,7 @@ class Confirm:
     clock: Callable[[], datetime]
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        return await asyncio.gather(*(self._logged(task) for task in tasks))
-
-    async def _logged(self, task: Task) -> Outcome:
-        with about(task):
-            return await self._outcome(task)
+        return await asyncio.gather(*(self._outcome(task) for task in tasks))
 
     async def _outcome(self, task: Task) -> Outcome:
         order: ConfirmOrder = task.data
@@ -64,7 +60,8 @@ class Confirm:
         except (OcspUnsound, AuthorityMissing) as unsound:
             fault = f"OCSP at {self.url} gave an invalid answer: {unsound}"
         if task.tries == _ALARM_AFTER:
-            log.error("A revocation is on a CRL but OCSP does not confirm it, so nobody is notified: %s", fault)
+            with about(task):
+                log.error("A revocation is on a CRL but OCSP does not confirm it, so nobody is notified: %s", fault)
         return Retry(fault, min(_FIRST_PAUSE * 2 ** min(task.tries, 10), _LONGEST_PAUSE))
 
     async def _ask(self, url: str, request: bytes) -> bytes:

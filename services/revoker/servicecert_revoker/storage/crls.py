@@ -24,14 +24,6 @@ def octets(serial: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some entries of a CRL: their concatenated DER, and their serial numbers, 20 octets each."""
-
-    entries: bytes
-    serials: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """The entries of a CA's CRLs at one moment, read in one transaction.
 
@@ -55,26 +47,29 @@ class Listing:
         rows = await self.connection.fetch(QUERIES["asked"], self.issuer, self.ordered)
         return {row["octets"]: row["partition"] for row in rows}
 
-    def parts(self, partition: int) -> AsyncIterator[Part]:
-        """Return all entries of a CRL, the full one or a partition's, sorted by serial number."""
+    def parts(self, partition: int) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Yield the entries of a CRL, the full one or a partition's, sorted by serial number, in parts.
+
+        Each has their concatenated DER, and their serial numbers, 20 octets each.
+        """
         return self._parts("part_of_full") if partition == FULL else self._parts("part_of_partition", partition)
 
     async def uncovered(self) -> tuple[int, int]:
         """Return the count of the entries that no partition covers, and the sum of their serial numbers."""
         count = total = 0
         for kind, partition in (("part_of_partition", FULL), ("part_of_others", MOST_PARTITIONS)):
-            async for part in self._parts(kind, partition):
-                numbers = [int.from_bytes(part.serials[at : at + OCTETS]) for at in range(0, len(part.serials), OCTETS)]
+            async for _, serials in self._parts(kind, partition):
+                numbers = [int.from_bytes(serials[at : at + OCTETS]) for at in range(0, len(serials), OCTETS)]
                 count, total = count + len(numbers), total + sum(numbers)
         return count, total
 
-    async def _parts(self, kind: str, *more: int) -> AsyncIterator[Part]:
+    async def _parts(self, kind: str, *more: int) -> AsyncIterator[tuple[bytes, bytes]]:
         last = b""
         while True:
             row = await self.connection.fetchrow(QUERIES[kind], self.issuer, self.since, self.ordered, last, *more)
             if row is None or row["entries"] is None:
                 return
-            yield Part(row["entries"], row["serials"])
+            yield row["entries"], row["serials"]
             last = row["serials"][-OCTETS:]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 from prometheus_client import Counter, Gauge
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
@@ -20,30 +21,23 @@ class Metrics(Basics, Collector):
     def __init__(self) -> None:
         super().__init__("ocsp")
         self.followed = Followed("ocsp", self.registry)
+        gauge = partial(Gauge, registry=self.registry)
         self.answers = Counter(
             "servicecert_ocsp_answers", "Answers, by their content.", ["kind"], registry=self.registry
         )
-        self.kept = Gauge("servicecert_ocsp_kept", "Signed answers in the cache.", registry=self.registry)
-        self.oldest = Gauge(
-            "servicecert_ocsp_oldest_answer_seconds", "Age of the oldest answer in the cache.", registry=self.registry
-        )
-        self.feed = Gauge(
-            "servicecert_ocsp_feed_age_seconds", "Time since the standings were last caught up.", registry=self.registry
-        )
-        self.certificates = Gauge(
-            "servicecert_ocsp_certificates", "Certificates with a known status.", registry=self.registry
-        )
-        self.left = Gauge(
+        self.kept = gauge("servicecert_ocsp_kept", "Signed answers in the cache.")
+        self.oldest = gauge("servicecert_ocsp_oldest_answer_seconds", "Age of the oldest answer in the cache.")
+        self.feed = gauge("servicecert_ocsp_feed_age_seconds", "Time since the standings were last caught up.")
+        self.certificates = gauge("servicecert_ocsp_certificates", "Certificates with a known status.")
+        self.left = gauge(
             "servicecert_ocsp_certificate_left_seconds",
             "Time until the responder's own certificate expires, by issuing CA.",
             ["issuer"],
-            registry=self.registry,
         )
-        self.incomplete = Gauge(
+        self.incomplete = gauge(
             "servicecert_ocsp_incomplete",
             "1 where something is missing to know all standings of an issuing CA.",
             ["issuer", "reason"],
-            registry=self.registry,
         )
         self._counts = {kind: self.answers.labels(kind.value) for kind in Kind}
         self._closed: Mapping[Closed, int] = {}
