@@ -23,8 +23,7 @@ from .crl.files import CrlFiles
 from .crl.gauges import CrlStats, gauges
 from .crl.order_queue import Publish
 from .crl.places import Address, Distribution
-from .crl.root_crls import RootCrls
-from .crl.served import Served
+from .crl.served import RootCrls, Served
 from .domain.authority_requests import CASCADE, CascadeOrder
 from .domain.certificates import IRREGULAR, Irregular
 from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
@@ -34,10 +33,9 @@ from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
 from .domain.recall import recalled_facts, recalled_result
 from .domain.responders import CERTIFY, CertifyOrder
 from .domain.status import ALARM, Late
-from .effects.cascade import Cascade
+from .effects.certificates import Cascade, Irregularities
 from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
-from .effects.irregularity import Irregularities
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
 from .storage.crls import count_standings, keep_announced

@@ -19,9 +19,8 @@ from servicecert_revoker.domain.crl_orders import Confirmed, ConfirmOrder, Publi
 from servicecert_revoker.domain.decide import HANDLERS, State, decide
 from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.status import ALARM, Late
-from servicecert_revoker.effects.cascade import Cascade
+from servicecert_revoker.effects.certificates import Cascade, Irregularities
 from servicecert_revoker.effects.confirm import alarm
-from servicecert_revoker.effects.irregularity import Irregularities
 from servicecert_revoker.storage.prepare import prepare
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided

@@ -24,8 +24,7 @@ from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.crl.places import Address, Distribution, Publisher
-from servicecert_revoker.crl.root_crls import RootCrls
-from servicecert_revoker.crl.served import Served
+from servicecert_revoker.crl.served import RootCrls, Served
 from servicecert_revoker.domain.crl_orders import PublishOrder
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_worker.core.decider import Task

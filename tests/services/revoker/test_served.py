@@ -19,8 +19,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.root_crls import RootCrls
-from servicecert_revoker.crl.served import Served
+from servicecert_revoker.crl.served import RootCrls, Served
 from servicecert_revoker.domain.crl_orders import CrlVersion, Published, PublishOrder, is_served
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
