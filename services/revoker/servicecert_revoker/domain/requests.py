@@ -236,7 +236,6 @@ def _grant(
 
 
 def _registration(request: RevocationRequested, certificate: Certificate, entry: Revocation) -> RevocationRegistered:
-    """Return the answer to a granted request: the result that it gave or found."""
     requested_at = entry.changed_at or entry.requested_at
     return RevocationRegistered(
         case_id=request.case_id,

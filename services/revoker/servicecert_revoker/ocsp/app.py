@@ -154,7 +154,6 @@ class Responder:
         return True, f"Answering, but {stalled}" if stalled else "Answering."
 
     async def metrics(self) -> bytes:
-        """Return the metrics in Prometheus' text format."""
         ready, _ = self.ready()
         wrong = self._guard.fault() is not None
         self._metrics.show(self._answering, self._standings, self._clock(), ready=ready, wrong=wrong)
@@ -251,7 +250,6 @@ class Responder:
                 await asyncio.sleep(_POLL_SECONDS)
 
     async def _enrol(self) -> None:
-        """Publish the requests for certificates that are due."""
         while True:
             doubtful = self._guard.fault() is not None
             for request in self._enrolment.due(now := self._clock(), self._standings.issuers(now), doubtful=doubtful):

@@ -164,14 +164,12 @@ def _certificate(row: Record) -> Certificate | Void:
 
 
 async def _load_proposals(connection: Connection, keys: Sequence[str]) -> list[Stored[State]]:
-    """Return the proposals among the keys that are confirmed or stopped cascades."""
     ids = [id for key in keys if (id := proposal_of(key)) is not None]
     rows = await connection.fetch(QUERIES["load_proposals"], ids, MOST_AT_ONCE) if ids else []
     return [Stored(proposal_key(row["id"]), row["version"], _proposal(row)) for row in rows]
 
 
 async def _save_proposals(connection: Connection, changed: Sequence[tuple[int, Proposal]]) -> None:
-    """Store the progress of proposals, each with the version that was loaded. Raises Conflict."""
     saved = await connection.fetchval(
         QUERIES["save_proposals"],
         *columns([(it.id, version, it.ordered, it.carried_at, it.done_at) for version, it in changed], 5),

@@ -220,7 +220,6 @@ class Answering:
         return answer
 
     def _sign(self, request: OcspRequest, issuer: str, now: datetime) -> Answer:
-        """Return an answer that is signed now."""
         signer = self.signers[issuer]
         statements = [self._state(it, issuer, signer, now) for it in request.certificates]
         if min(it.next_update for it in statements) <= now:
