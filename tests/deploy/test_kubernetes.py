@@ -44,6 +44,7 @@ from manifests import (
 )
 from servicecert_cli.main import main
 from servicecert_revoker.serving import crl_server
+from servicecert_revoker.serving.admission import limits
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core import secret_files
 from servicecert_worker.core.access import KafkaAccess
@@ -331,7 +332,7 @@ def test_a_job_runs_each_night_also_when_clocks_are_changed(job: str) -> None:
 async def test_a_server_of_crls_lives_while_it_answers_or_is_full(tmp_path: Path, most_connections: int) -> None:
     (container,) = PODS["crl"]["containers"]
     _, option, script = container["livenessProbe"]["exec"]["command"]
-    async with crl_server.serve(tmp_path, "127.0.0.1", 0, most_connections=most_connections) as address:
+    async with crl_server.serve(tmp_path, "127.0.0.1", 0, limits=limits(most_connections)) as address:
         script = script.replace("8080", address.rpartition(":")[2])
         await asyncio.to_thread(run, sys.executable, option, script)
     with pytest.raises(subprocess.CalledProcessError):

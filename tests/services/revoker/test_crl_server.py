@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_revoker.crl.files import CrlFiles
-from servicecert_revoker.serving.admission import address
+from servicecert_revoker.serving.admission import address, limits
 from servicecert_revoker.serving.crl_server import serve
 from yarl import URL
 
@@ -178,7 +178,7 @@ async def connected(base: str, sent: bytes) -> tuple[asyncio.StreamReader, async
 async def test_D7_a_client_that_is_slow_to_ask_is_let_go_and_one_that_asks_is_kept(
     folder: Path, session: aiohttp.ClientSession
 ) -> None:
-    async with asyncio.timeout(120), serve(folder, "127.0.0.1", 0, patience_seconds=0.3) as base:
+    async with asyncio.timeout(120), serve(folder, "127.0.0.1", 0, limits=limits(90, 0.3)) as base:
         slow = [await connected(base, sent) for sent in (b"", b"GET /", b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n")]
         ends = asyncio.gather(*(reader.read() for reader, _ in slow), return_exceptions=True)
         while not ends.done():
@@ -192,7 +192,7 @@ async def test_D7_a_client_that_is_slow_to_ask_is_let_go_and_one_that_asks_is_ke
 
 async def test_D7_a_large_crl_may_take_longer_than_a_question(folder: Path) -> None:
     (folder / "test-ec.crl").write_bytes(LARGE)
-    async with asyncio.timeout(60), serve(folder, "127.0.0.1", 0, patience_seconds=0.1) as base:
+    async with asyncio.timeout(60), serve(folder, "127.0.0.1", 0, limits=limits(90, 0.1)) as base:
         reader, writer = await connected(base, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
         for _ in range(2):

@@ -19,6 +19,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_revoker.ocsp.domain.answering import INTERNAL_ERROR, MALFORMED, Answering
 from servicecert_revoker.ocsp.effects.server import serve
+from servicecert_revoker.serving.admission import limits
 from services.revoker.ocsp_stand import GOOD, NEVER_ISSUED, REVOKED, answering, request
 
 POST = {"Content-Type": "application/ocsp-request"}
@@ -233,7 +234,7 @@ async def test_D8_a_defect_is_an_internal_error(session: aiohttp.ClientSession, 
 async def test_D8_a_client_that_is_slow_is_let_go_and_one_that_asks_is_kept(
     responder: Answering, session: aiohttp.ClientSession, issuer: IssuerInfo, now: datetime
 ) -> None:
-    async with serve(responder.answer, lambda: now, 30, "127.0.0.1", 0, patience_seconds=0.3) as url:
+    async with serve(responder.answer, lambda: now, 30, "127.0.0.1", 0, limits=limits(90, 0.3)) as url:
         slow = [await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2])) for _ in range(3)]
         for (_, writer), sent in zip(
             slow,

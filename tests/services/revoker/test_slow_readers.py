@@ -23,6 +23,7 @@ from servicecert_revoker.effects.confirm import Confirm
 from servicecert_revoker.ocsp.domain.answering import LIMITED, Answering, Budget
 from servicecert_revoker.ocsp.effects import server as ocsp_server
 from servicecert_revoker.serving import crl_server
+from servicecert_revoker.serving.admission import limits
 from servicecert_worker.core.decider import Done, Task
 from servicecert_worker.core.faults import backoff
 from servicecert_worker.process.connections import Proxies, raise_file_limit
@@ -139,9 +140,9 @@ async def test_f5_slow_readers_stop_no_revocation_no_crl_and_no_answer(
     async with (
         asyncio.timeout(300),
         crl_server.serve(
-            publish.runner.files.folder, HOST, 0, most_connections=places, most_per_client=max(5, places // 8)
+            publish.runner.files.folder, HOST, 0, limits=replace(limits(places), most_per_client=max(5, places // 8))
         ) as crls,
-        ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, most_connections=places) as ocsp,
+        ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, limits=limits(places)) as ocsp,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(local_addr=("127.0.0.77", 0))) as session,
     ):
         distribution = replace(publish.runner.distribution, base_url=crls, address=Address(crls, session))
@@ -190,7 +191,7 @@ async def test_f5_who_does_not_read_a_crl_loses_its_place(tmp_path: Path) -> Non
     (tmp_path / "test-ec.crl").write_bytes(LARGE)
     async with (
         asyncio.timeout(120),
-        crl_server.serve(tmp_path, HOST, 0, patience_seconds=0.3, octets_per_second=1e9) as base,
+        crl_server.serve(tmp_path, HOST, 0, limits=limits(90, 0.3), octets_per_second=1e9) as base,
     ):
         client = await attacker(port_of(base), 2, b"GET /test-ec.crl HTTP/1.1\r\nHost: x\r\n\r\n")
         with client:
@@ -227,9 +228,9 @@ async def test_f5_what_is_no_request_leaves_no_trace_and_no_traceback(
     caplog.set_level(logging.DEBUG)
     (tmp_path / "test-ec.crl").write_bytes(LARGE[:600_000])
     serving = (
-        crl_server.serve(tmp_path, HOST, 0, patience_seconds=0.5)
+        crl_server.serve(tmp_path, HOST, 0, limits=limits(90, 0.5))
         if kind == "crl"
-        else ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, patience_seconds=0.5)
+        else ocsp_server.serve(responder.answer, lambda: now, 30, HOST, 0, limits=limits(90, 0.5))
     )
     async with asyncio.timeout(120), serving as base, aiohttp.ClientSession() as session:
         reset = socket.create_connection((HOST, port_of(base)))

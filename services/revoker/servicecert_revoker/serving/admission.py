@@ -12,15 +12,13 @@ from servicecert_worker.process.connections import Connections, Limits, Proxies,
 
 log = logging.getLogger(__name__)
 
-MOST_CONNECTIONS = 900
-"""Below the 1,024 open files that most systems allow a process by default."""
 PATIENCE_SECONDS = 10.0
 _SHARE = 8
 """The part of the connections that one client may hold."""
 
 
-def limits(most: int, patience_seconds: float, most_per_client: int | None = None) -> Limits:
-    return Limits(most, max(1, most // _SHARE) if most_per_client is None else most_per_client, patience_seconds)
+def limits(most: int, patience_seconds: float = PATIENCE_SECONDS) -> Limits:
+    return Limits(most, max(1, most // _SHARE), patience_seconds)
 
 
 class Admission(web.Server):

@@ -10,14 +10,14 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from servicecert_worker.process.connections import Proxies
+from servicecert_worker.process.connections import Limits, Proxies
 
-from .admission import PATIENCE_SECONDS, Admission, limits, serving
+from .admission import Admission, limits, serving
 
 MEDIA_TYPES = MappingProxyType({".crl": "application/pkix-crl", ".cer": "application/pkix-cert"})
 """RFC 2585, 4."""
 
-MOST_CONNECTIONS = 450
+LIMITS = limits(450)
 """Each may have a file open too: together below the 1,024 that most systems allow a process by default."""
 OCTETS_PER_SECOND = 64 * 1024
 """How fast a client must read, on the average: a CRL of a million entries, some 40 MB, within 10 minutes."""
@@ -36,19 +36,15 @@ async def serve(
     host: str | None,
     port: int,
     *,
-    most_connections: int = MOST_CONNECTIONS,
-    patience_seconds: float = PATIENCE_SECONDS,
+    limits: Limits = LIMITS,
     octets_per_second: float = OCTETS_PER_SECOND,
     proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
-    most_per_client: int | None = None,
 ) -> AsyncIterator[str]:
     """Serve the folder until the context ends, and yield the address, `http://host:port`, without a final slash.
 
     GET and HEAD of `/<issuer>.crl`, `/<issuer>.<partition>.crl` and `/<issuer>.cer`, with ETag and, once unambiguous,
-    Last-Modified. A connection without a complete request is closed after `patience_seconds`, one that reads its file
-    more slowly than `octets_per_second` after that time and the patience; where all places are taken, or its eighth by
-    a client that is no proxy, the oldest. Port 0 takes a free one. Raises OSError where the address is in use or not
-    this machine's.
+    Last-Modified. A connection is closed that does not read its file by the patience of the `limits`, and at
+    `octets_per_second` then. Port 0 takes a free one. Raises OSError where the address is in use or not this machine's.
     """
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
@@ -58,9 +54,9 @@ async def serve(
             return web.Response(status=404, text="Not found.\n")
         if request.method not in _METHODS:
             return web.Response(status=405, text="Ask by GET.\n", headers={"Allow": ", ".join(_METHODS)})
-        return _File(path, server, patience_seconds, octets_per_second)
+        return _File(path, server, limits.patience_seconds, octets_per_second)
 
-    server = Admission(answer, limits(most_connections, patience_seconds, most_per_client), proxies)
+    server = Admission(answer, limits, proxies)
     async with serving(server, host, port) as address:
         yield address
 

@@ -15,13 +15,15 @@ from urllib.parse import unquote
 from aiohttp import web
 from servicecert_pki.ocsp_request import LARGEST_REQUEST
 from servicecert_worker.core.faults import error_trace
-from servicecert_worker.process.connections import Closed, Proxies
+from servicecert_worker.process.connections import Closed, Limits, Proxies
 
-from ...serving.admission import MOST_CONNECTIONS, PATIENCE_SECONDS, Admission, let_continue, limits, serving
+from ...serving.admission import Admission, let_continue, limits, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
 
 log = logging.getLogger(__name__)
 
+LIMITS = limits(900)
+"""Below the 1,024 open files that most systems allow a process by default."""
 REQUEST_TYPE = "application/ocsp-request"
 RESPONSE_TYPE = "application/ocsp-response"
 
@@ -40,20 +42,17 @@ async def serve(
     host: str,
     port: int,
     *,
-    most_connections: int = MOST_CONNECTIONS,
-    patience_seconds: float = PATIENCE_SECONDS,
+    limits: Limits = LIMITS,
     proxies: Proxies = Proxies(),  # noqa: B008  -- it is frozen
-    most_per_client: int | None = None,
     closed: Callable[[Mapping[Closed, int]], None] = lambda _: None,
 ) -> AsyncIterator[str]:
     """Serve until the context ends, and yield the address, `http://host:port`.
 
-    Any number of processes may serve at one port. A connection without a complete request is closed after
-    `patience_seconds`; where all places are taken, or its eighth by a client that is no proxy, the oldest. `closed` is
-    given the counts of closed connections, once. Raises OSError where the address is in use or not this machine's.
+    Any number of processes may serve at one port. `closed` is given the counts of closed connections, once. Raises
+    OSError where the address is in use or not this machine's.
     """
     handler = Handler(respond, clock, cache_seconds, proxies)
-    server = Admission(handler, limits(most_connections, patience_seconds, most_per_client), proxies)
+    server = Admission(handler, limits, proxies)
     closed(server.limited.closed)
     async with serving(server, host, port, reuse_port=True) as address:
         yield address
