@@ -14,7 +14,13 @@ from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.event import EventData, Role
 from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.membership import is_strongly_authenticated, may, role_or_wait
-from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRefused, RevocationRequested
+from servicecert_schemas.revocation import (
+    KeyCompromised,
+    RevocationReason,
+    RevocationRefused,
+    RevocationRegistered,
+    RevocationRequested,
+)
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.core.texts import read_texts
