@@ -14,10 +14,9 @@ from servicecert_schemas.values import CertificateType
 from ..faults import UserError
 from ..operations import proposing, selection
 from ..operations.files import file_errors
-from ..operations.proposing import Proposal
 from ..terminal.output import as_json, print_json
 from .options import FILE, MOMENT, one_of
-from .proposals import RATE, count_or_propose, print_counts, report_proposal
+from .proposals import RATE, count_or_propose, print_counts, report_proposal, show
 from .schema import in_schema
 
 FASTEST = 20_000
@@ -33,6 +32,9 @@ def command() -> None:
     recipients get a mail once the CRL is published and OCSP answers `revoked`.
     DATABASE_URL names the operator's own login.
     """
+
+
+command.add_command(show)
 
 
 @command.command()
@@ -121,52 +123,6 @@ def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bo
     minutes = len(cases) / rate
     sentence = f"Would propose to revoke {len(cases)} certificates in {minutes:.0f} minutes; add --yes to do it."
     report_proposal(stored, as_json, {"certificates": len(cases), "counts": counts}, sentence)
-
-
-@command.command()
-@click.argument("proposal", type=click.UUID)
-@as_json
-def show(proposal: UUID, as_json: bool) -> None:
-    """Show the progress of an incident, and its result at the end.
-
-    \b
-    Example:
-      servicecert incident show 3f2b8c1e-…
-    """
-
-    async def work(connection: Any) -> tuple[Proposal, Any]:
-        return await proposing.proposal(connection, proposal), await proposing.status_counts(connection, proposal)
-
-    proposed, status_counts = in_schema("revoker", work)
-    revoked = status_counts.get("revoked", 0)
-    in_progress = status_counts.get("registered", 0) + status_counts.get("listed", 0)
-    minutes = round((proposed.total - proposed.ordered) / proposed.rate, 1)
-    report = {
-        "state": proposed.state,
-        "certificates": proposed.total,
-        "requested": proposed.ordered,
-        "in_progress": in_progress,
-        "revoked": revoked,
-        "minutes_until_all_requested": minutes,
-        **{name: getattr(proposed, name) for name in ("proposed_by", "confirmed_by", "confirmed_at", "done_at")},
-    }
-    if proposed.state == "done":
-        report["not_revoked"] = proposed.total - revoked - in_progress
-    if as_json:
-        print_json(report)
-        return
-    click.echo(
-        f"{proposed.state}: revocation requested for {proposed.ordered} of {proposed.total} certificates:"
-        f" {in_progress} in progress, {revoked} revoked and published."
-    )
-    if proposed.state == "running":
-        click.echo(f"At {proposed.rate} a minute, all are requested in {minutes} minutes.")
-    if proposed.state == "done":
-        click.echo(
-            f"Proposed by {proposed.proposed_by}, confirmed by {proposed.confirmed_by} at"
-            f" {proposed.confirmed_at:%Y-%m-%d %H:%M:%S}, all requested at {proposed.done_at:%Y-%m-%d %H:%M:%S} (UTC)."
-            f" {report['not_revoked']} are not revoked: they had expired, or are still pending."
-        )
 
 
 def _cases(plan: Path) -> list[str]:

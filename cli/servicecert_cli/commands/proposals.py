@@ -86,15 +86,27 @@ def show(proposal: UUID, as_json: bool) -> None:
       servicecert proposals show 3f2b8c1e-…
     """
 
-    async def work(connection: Any) -> tuple[Proposal, list[Any], Any]:
+    async def work(connection: Any) -> tuple[Proposal, list[Any], Mapping[str, int]]:
         stored = await proposing.proposal(connection, proposal)
         cases = await proposing.cases_of(connection, proposal)
         return stored, await proposing.counts(connection, cases), await proposing.status_counts(connection, proposal)
 
     stored, counts, status_counts = in_schema("revoker", work)
+    in_progress = status_counts.get("registered", 0) + status_counts.get("listed", 0)
+    progress = {
+        "certificates": stored.total,
+        "requested": stored.ordered,
+        "in_progress": in_progress,
+        "revoked": status_counts.get("revoked", 0),
+        "minutes_until_all_requested": round((stored.total - stored.ordered) / stored.rate, 1),
+    }
+    if stored.state == "done":
+        progress["not_revoked"] = stored.total - progress["revoked"] - in_progress
     if as_json:
-        print_json({**facts(stored), "concerns": counts, "standings": status_counts})
+        print_json({**facts(stored), **progress, "concerns": counts, "standings": status_counts})
         return
+    if stored.login is None:
+        _print_progress(stored, progress)
     print_facts(facts(stored))
     if counts:
         click.echo()
@@ -210,6 +222,17 @@ def operators(as_json: bool) -> None:
     rows = in_schema("revoker", proposing.operators)
     table = ((it["login"], f"{it['since']:%Y-%m-%d}", it["proposal"], f"{it['removed_at'] or '-':.10}") for it in rows)
     print_rows(as_json, rows, ("login", "since", "by proposal", "removed"), table)
+
+
+def _print_progress(stored: Proposal, progress: Mapping[str, float]) -> None:
+    click.echo(
+        f"{stored.state}: revocation requested for {stored.ordered} of {stored.total} certificates:"
+        f" {progress['in_progress']} in progress, {progress['revoked']} revoked and published."
+    )
+    if stored.state == "running":
+        click.echo(f"At {stored.rate} a minute, all are requested in {progress['minutes_until_all_requested']} minutes.")
+    if stored.state == "done":
+        click.echo(f"{progress['not_revoked']} are not revoked: they had expired, or are still pending.")
 
 
 def _about_certificates(stored: Proposal, done: bool) -> str:
