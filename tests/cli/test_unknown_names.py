@@ -21,7 +21,7 @@ TABLES = {"intake": [INTAKE], "issuer": [ISSUER], "revoker": [REVOKER], "notifie
 NAME = "no-such-name"
 FREE = (type(click.UUID), type(click.STRING))
 
-TEXTS = frozenset({"why", "explanation", "user", "notify", "address", "operator", "token_prefix"})
+TEXTS = frozenset({"why", "explanation", "user", "notify", "address", "operator"})
 """What is written down, and selects nothing."""
 
 MADE_OR_ASKED: Mapping[str, str] = {

@@ -1,7 +1,6 @@
 """`servicecert ca`: the certificate authority's keys and certificates."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,17 @@ from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority, AuthorityExists
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.encrypted_key import ROUNDS
-from servicecert_pki.keyring import TokenAccess
+from servicecert_pki.key_store import TokenStore
 from servicecert_pki.manifest import MANIFEST, TokenPlace
 from servicecert_pki.protocol import place_text
 from servicecert_pki.software_key import weak_files
 
 from ..faults import UserError
 from ..operations.authority import make_authority
-from ..terminal.output import as_json, print_json, print_rows
+from ..terminal.output import as_json, print_rows, say
 from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
-from .ca_issuing import reconcile, retry, status, void
-from .ca_recheck import recheck
-from .options import FILE
+from .ca_issuing import recheck, reconcile, retry, status, void
 
 
 @click.group()
@@ -44,15 +41,15 @@ for step in (root, request, install, activate, status, reconcile, retry, void, r
 @command.command()
 @options.directory
 @options.passphrase_file
-@options.key_place
+@options.new_keys
 @options.crl_base_url
 @options.operator
 @options.dry_run
 @as_json
 def init(
-    directory: Path,
-    passphrase_file: Path | None,
-    place: options.KeyPlaces,
+    folder: Path,
+    passphrase_file: Path,
+    tokens: TokenStore | None,
     crl_base_url: str | None,
     operator: str,
     dry_run: bool,
@@ -70,48 +67,46 @@ def init(
       servicecert ca init ca --dry-run
       servicecert ca init ca --crl-base-url http://crl.example.fi
     """
-    file = options.default_passphrase_file(directory, passphrase_file)
-    if (directory / MANIFEST).exists():
-        raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
+    offline = offline_folder(folder)
+    if (folder / MANIFEST).exists():
+        raise AuthorityExists(f"There is a CA in {folder} already; name another directory for a new one.")
     if dry_run:
-        where = f"with the passphrases in {file}" if file.exists() else f"with new passphrases, written to {file}"
-        click.echo(f"Would make 4 roots in {offline_folder(directory)}, {where}.")
-        click.echo(f"Would make 4 issuing CAs in {directory}, their keys in {place}.")
+        new = "the" if passphrase_file.exists() else "new"
+        where = f"with {new} passphrases in {passphrase_file}"
+        click.echo(f"Would make 4 roots in {offline}, {where}.")
+        click.echo(f"Would make 4 issuing CAs in {folder}, their keys in {options.place_of(tokens)}.")
         options.warn_without_address(crl_base_url)
         return
-    store = place.store(directory, file) if place.kind == "pkcs11" else None
-    make_authority(directory, file, store, operator, crl_base_url)
+    authority = make_authority(folder, passphrase_file, tokens, operator, crl_base_url)
     options.warn_without_address(crl_base_url)
-    authority = Authority.load(directory)
-    (protocol,) = (directory / "protocols").iterdir()
-    if as_json:
-        print_json(
-            {
-                "directory": str(directory),
-                "offline": str(offline_folder(directory)),
-                "passphrases": str(file),
-                "protocol": str(protocol),
-                "issuing": _facts(authority),
-            }
-        )
-        return
-    click.echo(protocol.read_text())
-    click.echo(f"{len(authority.issuers)} issuing CAs, each under a root of its own, are in {directory}.")
-    click.echo(f"The roots' keys are in {offline_folder(directory)}: take it off this machine.")
-    click.echo(f"The passphrases are in {file}: keep it apart from the keys.")
+    (protocol,) = (folder / "protocols").iterdir()
+    facts = {
+        "directory": str(folder),
+        "offline": str(offline),
+        "passphrases": str(passphrase_file),
+        "protocol": str(protocol),
+        "issuing": _facts(authority),
+    }
+    sentences = (
+        protocol.read_text(),
+        f"{len(authority.issuers)} issuing CAs, each under a root of its own, are in {folder}.",
+        f"The roots' keys are in {offline}: take it off this machine.",
+        f"The passphrases are in {passphrase_file}: keep it apart from the keys.",
+    )
+    say(as_json, facts, "\n".join(sentences))
 
 
 @command.command()
 @options.directory
 @as_json
-def show(directory: Path, as_json: bool) -> None:
+def show(folder: Path, as_json: bool) -> None:
     """Show the issuing CAs of a directory: each generation, where its key is, and when it starts to issue.
 
     \b
     Example:
       servicecert ca show ca
     """
-    authority = Authority.load(directory)
+    authority = Authority.load(folder)
     facts = _facts(authority)
     rows = (
         (
@@ -125,20 +120,14 @@ def show(directory: Path, as_json: bool) -> None:
         for file, rounds in weak_files(authority)
     )
     head = ("CA", "name", "issues from", "until", "key in", "SHA-256")
-    print_rows(as_json, {"directory": str(directory), "issuing": facts}, head, rows, "\n".join(weak))
+    print_rows(as_json, {"directory": str(folder), "issuing": facts}, head, rows, "\n".join(weak))
 
 
 @command.command()
 @options.directory
-@click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, required=True, help="The PKCS#11 library.")
-@click.option(
-    "--pin-file",
-    envvar="SERVICECERT_PKCS11_PIN_FILE",
-    type=FILE,
-    required=True,
-    help="Two lines, production=<PIN> and test=<PIN>.",
-)
-def login(directory: Path, module: Path, pin_file: Path) -> None:
+@options.module
+@options.pin_file
+def login(folder: Path, module: Path | None, pin_file: Path | None) -> None:
     """Log in once at the token of each CA, after a wrong PIN was corrected.
 
     No service tries a PIN while the token remembers a wrong one, so that restarts do
@@ -148,7 +137,7 @@ def login(directory: Path, module: Path, pin_file: Path) -> None:
     Example:
       servicecert ca login ca
     """
-    authority, access = Authority.load(directory), TokenAccess(module, pin_file)
+    authority, access = Authority.load(folder), options.token_access(module, pin_file)
     places = {
         (place.token, authority.issuer(id).environment)
         for id, place in authority.places.items()
@@ -158,16 +147,14 @@ def login(directory: Path, module: Path, pin_file: Path) -> None:
         access.token(token, environment, insists=True).login()
         click.echo(f"The token {token} accepts its PIN.")
     if not places:
-        raise UserError(f"No CA in {directory} has its key in a token.")
+        raise UserError(f"No CA in {folder} has its key in a token.")
 
 
 def _facts(authority: Authority) -> list[Mapping[str, Any]]:
-    def when(moment: datetime | None) -> str | None:
-        return moment.isoformat() if moment else None
-
     facts: list[Mapping[str, Any]] = []
     for id, issuer in authority.issuers.items():
         certificate = x509.load_der_x509_certificate(issuer.certificate_der)
+        active_from = authority.active_from[id]
         facts.append(
             {
                 "id": id,
@@ -177,7 +164,7 @@ def _facts(authority: Authority) -> list[Mapping[str, Any]]:
                 "serial": f"{certificate.serial_number:x}",
                 "not_before": certificate.not_valid_before_utc.isoformat(),
                 "not_after": certificate.not_valid_after_utc.isoformat(),
-                "active_from": when(authority.active_from[id]),
+                "active_from": active_from.isoformat() if active_from else None,
                 "key": place_text(authority.places[id]),
                 "sha256": sha256(issuer.certificate_der).hexdigest(),
             }

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from servicecert_pki import ceremony
 from servicecert_pki.ceremony import make_roots, next_ids, request_cas, sign_requests
+from servicecert_pki.key_store import PemStore, TokenStore
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.profiles import load_profiles
@@ -35,19 +36,18 @@ def root() -> None:
 @options.passphrase_file
 @options.operator
 @options.dry_run
-def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_run: bool) -> None:
+def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool) -> None:
     """Make the four roots: production and test, RSA 4096 and EC P-384.
 
     \b
     Example:
       servicecert ca root init roots --operator "A. Operator" --dry-run
     """
-    file = options.default_passphrase_file(offline, passphrase_file)
     if dry_run:
-        click.echo(f"Would make 4 roots in {offline}, encrypted with the passphrases of {file}.")
+        click.echo(f"Would make 4 roots in {folder}, encrypted with the passphrases of {passphrase_file}.")
         return
-    draw_passphrases(file)
-    _report(offline, "root init", operator, make_roots(offline, read_passphrases(file), datetime.now(UTC)))
+    draw_passphrases(passphrase_file)
+    _report(folder, "root init", operator, make_roots(folder, read_passphrases(passphrase_file), datetime.now(UTC)))
 
 
 @root.command("sign")
@@ -58,10 +58,10 @@ def root_init(offline: Path, passphrase_file: Path | None, operator: str, dry_ru
 @options.operator
 @options.dry_run
 def root_sign(
-    offline: Path,
+    folder: Path,
     requests: tuple[Path, ...],
     crl_base_url: str | None,
-    passphrase_file: Path | None,
+    passphrase_file: Path,
     operator: str,
     dry_run: bool,
 ) -> None:
@@ -75,13 +75,13 @@ def root_sign(
       servicecert ca root sign roots production-ec.csr --operator "A. Operator"
     """
     if dry_run:
-        click.echo(f"Would certify {_names(requests)} by the roots in {offline}.")
+        click.echo(f"Would certify {_names(requests)} by the roots in {folder}.")
         return
-    passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
+    passphrases = read_passphrases(passphrase_file)
     actions = sign_requests(
-        offline, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=crl_base_url
+        folder, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=crl_base_url
     )
-    _report(offline, "root sign", operator, actions)
+    _report(folder, "root sign", operator, actions)
     options.warn_without_address(crl_base_url)
 
 
@@ -102,10 +102,10 @@ def root_sign(
 @options.operator
 @options.dry_run
 def root_crl(
-    offline: Path,
+    folder: Path,
     revoked: tuple[tuple[str, str], ...],
     days: int,
-    passphrase_file: Path | None,
+    passphrase_file: Path,
     operator: str,
     dry_run: bool,
 ) -> None:
@@ -121,25 +121,24 @@ def root_crl(
     """
     if dry_run:
         which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
-        click.echo(f"Would make the next CRLs of the roots in {offline}, valid for {days} days, and revoke {which}.")
+        click.echo(f"Would make the next CRLs of the roots in {folder}, valid for {days} days, and revoke {which}.")
         return
-    passphrases = read_passphrases(options.default_passphrase_file(offline, passphrase_file))
-    actions = make_root_crls(offline, passphrases, datetime.now(UTC), days, revoked)
-    _report(offline, "root crl", operator, actions)
+    actions = make_root_crls(folder, read_passphrases(passphrase_file), datetime.now(UTC), days, revoked)
+    _report(folder, "root crl", operator, actions)
 
 
 @click.command()
 @options.directory
 @click.argument("kinds", metavar="[KIND]...", nargs=-1, type=click.Choice(_KINDS))
 @options.passphrase_file
-@options.key_place
+@options.new_keys
 @options.operator
 @options.dry_run
 def request(
-    directory: Path,
+    folder: Path,
     kinds: tuple[str, ...],
-    passphrase_file: Path | None,
-    place: options.KeyPlaces,
+    passphrase_file: Path,
+    tokens: TokenStore | None,
     operator: str,
     dry_run: bool,
 ) -> None:
@@ -153,16 +152,15 @@ def request(
       servicecert ca request ca
       servicecert ca request ca production-ec --keys pkcs11
     """
-    ids = next_ids(directory, [kind_of(kind)[:2] for kind in kinds or _KINDS])
-    file = options.default_passphrase_file(directory, passphrase_file)
+    ids = next_ids(folder, [kind_of(kind)[:2] for kind in kinds or _KINDS])
     if dry_run:
-        click.echo(f"Would make the keys of {', '.join(ids)} in {place}, and requests in {directory / 'requests'}.")
+        where = f"{options.place_of(tokens)}, and requests in {folder / 'requests'}"
+        click.echo(f"Would make the keys of {', '.join(ids)} in {where}.")
         return
-    if place.kind == "pem":
-        draw_passphrases(file)
-    store = place.store(directory, file)
-    assert store is not None
-    _report(directory, "request", operator, request_cas(directory, ids, store))
+    if tokens is None:
+        draw_passphrases(passphrase_file)
+    store = tokens or PemStore(folder, read_passphrases(passphrase_file))
+    _report(folder, "request", operator, request_cas(folder, ids, store))
 
 
 @click.command()
@@ -170,7 +168,7 @@ def request(
 @click.argument("certificates", metavar="CERTIFICATE...", nargs=-1, required=True, type=_FILES)
 @options.operator
 @options.dry_run
-def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_run: bool) -> None:
+def install(folder: Path, certificates: tuple[Path, ...], operator: str, dry_run: bool) -> None:
     """Install certificates that the roots signed, next to their keys.
 
     The first generation of a kind issues at once, a later one waits for `activate`.
@@ -181,9 +179,9 @@ def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_
       servicecert ca install ca production-ec-2.pem
     """
     if dry_run:
-        click.echo(f"Would install {_names(certificates)} in {directory}.")
+        click.echo(f"Would install {_names(certificates)} in {folder}.")
         return
-    _report(directory, "install", operator, ceremony.install(directory, certificates, datetime.now(UTC)))
+    _report(folder, "install", operator, ceremony.install(folder, certificates, datetime.now(UTC)))
 
 
 @click.command()
@@ -192,7 +190,7 @@ def install(directory: Path, certificates: tuple[Path, ...], operator: str, dry_
 @click.option("--from", "since", required=True, metavar="DATE", help="A day (Finnish time), or a time with its zone.")
 @options.operator
 @options.dry_run
-def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool) -> None:
+def activate(folder: Path, id: str, since: str, operator: str, dry_run: bool) -> None:
     """Let a later generation issue from DATE on; the previous one keeps its CRLs.
 
     Restart the issuers before DATE: they read it when they start.
@@ -202,11 +200,11 @@ def activate(directory: Path, id: str, since: str, operator: str, dry_run: bool)
       servicecert ca activate ca production-ec-2 --from 2027-03-01
     """
     moment = _moment(since)
-    actions = ceremony.activate(directory, id, moment, datetime.now(UTC), dry_run=dry_run)
+    actions = ceremony.activate(folder, id, moment, datetime.now(UTC), dry_run=dry_run)
     if dry_run:
         click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
         return
-    _report(directory, "activate", operator, actions)
+    _report(folder, "activate", operator, actions)
 
 
 def _moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""`servicecert ca status`, `reconcile`, `retry` and `void`: the state of issuing, and the way out of its faults."""
+"""`servicecert ca status`, `reconcile`, `recheck`, `retry`, `void`: the state of issuing, and the way out of faults."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import click
+from servicecert_issuer.effects.recheck import BadCertificate, next_part
 from servicecert_issuer.operator import reconciliation, requests
 from servicecert_issuer.operator.reconciliation import Difference, PublishedOutcomes, Serials
 from servicecert_issuer.operator.requests import StoppedCase
@@ -21,10 +22,12 @@ from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
-from ..connections.addresses import cluster
+from ..connections.addresses import cluster, database_url
+from ..connections.schema import connected
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, fields_of, print_json, print_table, print_text, say
+from ..terminal.output import as_json, fields_of, print_json, print_rows, print_table, print_text, say
+from .ceremony_options import directory
 from .options import FOLDER, yes
 from .schema import in_schema
 
@@ -51,10 +54,11 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
         return serials, await reconciliation.count_refused(connection), await requests.find_stopped(connection)
 
     serials, refused, stopped = in_schema("issuer", read, snapshot=True)
-    until = _valid_until(ca_dir)
+    cas = {} if ca_dir is None else Authority.load(ca_dir).issuers
+    until = {id: issuer.not_after for id, issuer in cas.items()}
     if as_json:
-        cas = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
-        print_json({"cas": cas, "refused": refused, "stopped": stopped})
+        facts = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
+        print_json({"cas": facts, "refused": refused, "stopped": stopped})
         return
     _show_cas(serials, until)
     codes = ", ".join(f"{count} {code}" for code, count in refused.items())
@@ -96,10 +100,10 @@ def reconcile(published: bool, as_json: bool) -> None:
             found += await topics.differences(connection)
         return await reconciliation.count_serials(connection), found
 
-    serials, differences = in_schema("issuer", compare, snapshot=True)
+    serials, found = in_schema("issuer", compare, snapshot=True)
     readable = in_schema("issuer", _may_read_revoker)
     signatures, others = in_schema("revoker", compare_revoker, snapshot=True) if readable else ([], [])
-    differences += [Difference(**fields_of(each)) for each in others]
+    differences: list[Difference | Discrepancy] = [*found, *others]
     if as_json:
         print_json(
             {
@@ -119,11 +123,40 @@ def reconcile(published: bool, as_json: bool) -> None:
             click.echo("This login cannot read the revoker's books: responders and CRLs are not compared.")
         if topics is not None:
             click.echo(f"{topics.count} results of cases are published.")
-        for line in reconciliation.sentences(differences):
-            print_text(line)
+        for difference in differences:
+            print_text(f"{difference.key} {difference.words}")
         click.echo(f"{len(differences)} differences.")
     if differences:
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@directory
+@click.option(
+    "--part", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Certificates at a time."
+)
+@as_json
+def recheck(folder: Path, part: int, as_json: bool) -> None:
+    """Verify and lint every issued certificate, as the issuer does each night.
+
+    DATABASE_URL names the issuer's role or an operator. Continues a run that was
+    stopped, also one of the issuer. The exit code is 1 if a certificate is bad.
+
+    \b
+    Examples:
+      servicecert ca recheck ca
+      servicecert ca recheck ca --json
+    """
+    good, bad, bad_certificates = interruption.run(_check_all(Authority.load(folder), part, quiet=as_json))
+    found = [
+        {"issuer": it.issuer, "serial": it.serial, "case_id": it.key, "codes": list(it.codes)}
+        for it in bad_certificates
+    ]
+    rows = ((it.issuer, it.serial, " ".join(it.codes)) for it in bad_certificates)
+    facts, sentence = {"good": good, "bad": bad, "found": found}, f"{good} certificates are good, {bad} bad."
+    print_rows(as_json, facts, ("CA", "serial number", "findings"), rows, sentence)
+    if bad:
+        raise SystemExit(1)
 
 
 @click.command()
@@ -184,6 +217,19 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
         say(as_json, {"void": None}, f"Would give up the intent of {case_id}; add --yes to do it.")
         return
     say(as_json, {"void": str(case_id)}, f"Gave up the intent of {case_id}, unless it is being signed at this moment.")
+
+
+async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[int, int, list[BadCertificate]]:
+    """Return the counts of the whole run, and the bad certificates among those checked now."""
+    bad_certificates: list[BadCertificate] = []
+    async with connected(database_url(), "issuer") as connection:
+        while True:
+            progress = await next_part(connection, authority, part)
+            bad_certificates += progress.found
+            if progress.ended:
+                return progress.good, progress.bad, bad_certificates
+            if not quiet:
+                click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
 
 
 _READABLE = """
@@ -258,9 +304,3 @@ def _age(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
-
-
-def _valid_until(ca_dir: Path | None) -> Mapping[str, datetime]:
-    if ca_dir is None:
-        return {}
-    return {id: issuer.not_after for id, issuer in Authority.load(ca_dir).issuers.items()}

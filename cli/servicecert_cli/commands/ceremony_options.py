@@ -3,13 +3,12 @@
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
-from servicecert_pki.keyring import TokenAccess, read_passphrases
+from servicecert_pki.key_store import TokenStore
+from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.signing_settings import http_url
 
 from ..faults import UserError
@@ -18,14 +17,23 @@ from .options import FILE, FOLDER
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-directory = click.argument("directory", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=FOLDER)
+directory = click.argument("folder", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=FOLDER)
 
-offline = click.argument("offline", metavar="OFFLINE", type=FOLDER)
+offline = click.argument("folder", metavar="OFFLINE", type=FOLDER)
+
+
+def _beside_folder(context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path:
+    if file is not None:
+        return file
+    folder: Path = context.params["folder"]
+    return folder.with_name(f"{folder.name}.passphrases")
+
 
 passphrase_file = click.option(
     "--passphrase-file",
     envvar="SERVICECERT_CA_PASSPHRASE_FILE",
     type=FILE,
+    callback=_beside_folder,
     help="Two lines, production=<passphrase> and test=<passphrase>; new ones are written if the file does not exist. "
     "Default: the folder's name and .passphrases.",
 )
@@ -68,36 +76,29 @@ def warn_without_address(crl_base_url: str | None) -> None:
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")
 
 
-@dataclass(frozen=True)
-class KeyPlaces:
-    """Where new keys of issuing CAs go."""
+module = click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, help="The token's PKCS#11 library.")
 
-    kind: str
-    module: Path | None
-    pin_file: Path | None
-    prefix: str
-
-    def __str__(self) -> str:
-        return "encrypted files" if self.kind == "pem" else f"tokens whose labels begin with {self.prefix}-"
-
-    def store(self, directory: Path, passphrase_file: Path) -> KeyStore | None:
-        """Return the store for `directory`, None for files whose passphrases do not exist yet.
-
-        Raises UserError and KeyUnavailable.
-        """
-        if self.kind == "pkcs11":
-            if not (self.module and self.pin_file):
-                raise UserError(
-                    "Keys in a token need a PKCS#11 library and PINs: set SERVICECERT_PKCS11_MODULE and"
-                    " SERVICECERT_PKCS11_PIN_FILE.",
-                    os.EX_CONFIG,
-                )
-            return TokenStore(TokenAccess(self.module, self.pin_file), self.prefix)
-        return PemStore(directory, read_passphrases(passphrase_file)) if passphrase_file.exists() else None
+pin_file = click.option(
+    "--pin-file",
+    envvar="SERVICECERT_PKCS11_PIN_FILE",
+    type=FILE,
+    help="Two lines, production=<PIN> and test=<PIN>.",
+)
 
 
-def key_place(function: F) -> F:
-    """Add the options for where new keys go, as one argument `place`."""
+def token_access(module: Path | None, pin_file: Path | None) -> TokenAccess:
+    """Return how tokens are opened. Raises UserError if one of the two is not given."""
+    if not (module and pin_file):
+        raise UserError(
+            "Keys in a token need a PKCS#11 library and PINs: set SERVICECERT_PKCS11_MODULE and"
+            " SERVICECERT_PKCS11_PIN_FILE.",
+            os.EX_CONFIG,
+        )
+    return TokenAccess(module, pin_file)
+
+
+def new_keys(function: F) -> F:
+    """Add the options for where new keys of issuing CAs go, as one argument `tokens`: None is encrypted files."""
 
     @click.option(
         "--keys",
@@ -106,28 +107,14 @@ def key_place(function: F) -> F:
         show_default=True,
         help="Where the issuing CAs' keys go.",
     )
-    @click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, help="The token's PKCS#11 library.")
-    @click.option(
-        "--pin-file",
-        envvar="SERVICECERT_PKCS11_PIN_FILE",
-        type=FILE,
-        help="Two lines, production=<PIN> and test=<PIN>.",
-    )
-    @click.option(
-        "--token-prefix",
-        default="servicecert",
-        show_default=True,
-        help="Before -production and -test in the tokens' labels.",
-    )
+    @module
+    @pin_file
     @functools.wraps(function)
-    def with_place(
-        *args: Any, keys: str, module: Path | None, pin_file: Path | None, token_prefix: str, **more: Any
-    ) -> Any:
-        return function(*args, place=KeyPlaces(keys, module, pin_file, token_prefix), **more)
+    def with_tokens(*args: Any, keys: str, module: Path | None, pin_file: Path | None, **more: Any) -> Any:
+        return function(*args, tokens=TokenStore(token_access(module, pin_file)) if keys == "pkcs11" else None, **more)
 
-    return with_place  # type: ignore[return-value]  # click calls it by keywords
+    return with_tokens  # type: ignore[return-value]  # click calls it by keywords
 
 
-def default_passphrase_file(folder: Path, file: Path | None) -> Path:
-    """Return `file`, or the passphrase file beside the folder."""
-    return file or folder.with_name(f"{folder.name}.passphrases")
+def place_of(tokens: TokenStore | None) -> str:
+    return "encrypted files" if tokens is None else f"tokens whose labels begin with {tokens.prefix}-"

@@ -82,8 +82,9 @@ def show(proposal: UUID, as_json: bool) -> None:
     """Show one proposal, its certificates, and how many of them are revoked.
 
     \b
-    Example:
+    Examples:
       servicecert proposals show 3f2b8c1e-…
+      servicecert incident show 3f2b8c1e-…
     """
 
     async def work(connection: Any) -> tuple[Proposal, list[Any], Mapping[str, int]]:
@@ -230,7 +231,9 @@ def _print_progress(stored: Proposal, progress: Mapping[str, float]) -> None:
         f" {progress['in_progress']} in progress, {progress['revoked']} revoked and published."
     )
     if stored.state == "running":
-        click.echo(f"At {stored.rate} a minute, all are requested in {progress['minutes_until_all_requested']} minutes.")
+        click.echo(
+            f"At {stored.rate} a minute, all are requested in {progress['minutes_until_all_requested']} minutes."
+        )
     if stored.state == "done":
         click.echo(f"{progress['not_revoked']} are not revoked: they had expired, or are still pending.")
 

@@ -6,7 +6,6 @@ checkpoints. So a row that another program than a worker added, changed or delet
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -119,7 +118,3 @@ class PublishedOutcomes:
                     Difference("void-valid", row["key"], "has been void for 24 hours, but is not revoked")
                 )
         return self._differences
-
-
-def sentences(differences: list[Difference]) -> Iterator[str]:
-    return (f"{each.key} {each.words}" for each in differences)
