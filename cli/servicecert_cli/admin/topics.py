@@ -98,7 +98,7 @@ class TopicState:
             "events": [event.TYPE for event in topic.events],
         }
 
-    def row(self) -> tuple[str, str, str, str]:
+    def row(self) -> tuple[str, str | int, str, str]:
         """Return the topic as a row of a table."""
         topic = self.topic
         kept = (
@@ -108,8 +108,7 @@ class TopicState:
             if topic.retention is None
             else f"{topic.retention.days} days"
         )
-        partitions = "missing" if self.partitions is None else str(self.partitions)
-        return self.name, partitions, kept, ", ".join(topic.readers)
+        return self.name, self.partitions or "missing", kept, ", ".join(topic.readers)
 
 
 async def survey(cluster: Cluster) -> list[TopicState]:

@@ -295,7 +295,7 @@ def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
         for each in serials
     ]
     if rows:
-        print_table(head, rows, right={3})
+        print_table(head, rows)
         click.echo("A CA that has issued nothing is not listed.\n")
 
 

@@ -15,7 +15,7 @@ from ..faults import UserError
 from ..operations import migrating
 from ..operations.files import write_private
 from ..operations.operators import add_login, add_operator, add_reader, prepare_logins, read_verifier
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json, say
 from .options import FILE
 
 _LOGINS = (*SERVICES, *database.LOGINS)
@@ -53,14 +53,12 @@ def prepare(out: Path | None, as_json: bool) -> None:
     if out is not None:
         lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
         write_private(out, "".join(lines).encode(), replace=True)
-    if as_json:
-        print_json({"services": list(SERVICES), "urls": None if out is None else str(out)})
-        return
-    click.echo(f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`.")
+    sentences = [f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`."]
     if out is not None:
-        click.echo(f"Their database URLs are in {out}.")
+        sentences.append(f"Their database URLs are in {out}.")
     elif new := [service for service, password in configured.items() if password is None]:
-        click.echo(f"New passwords of {', '.join(new)} were not written anywhere: run again with --out FILE.")
+        sentences.append(f"New passwords of {', '.join(new)} were not written anywhere: run again with --out FILE.")
+    say(as_json, {"services": SERVICES, "urls": out}, "\n".join(sentences))
 
 
 @command.command()
@@ -79,13 +77,12 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
     """
     chosen = services or SERVICES
     newer = migrating.migrate(database_url(), chosen)
-    if as_json:
-        print_json({"services": list(chosen), "newer": newer})
-        return
+    sentences = []
     if migrated := [service for service in chosen if service not in newer]:
-        click.echo(f"The schemas of {', '.join(migrated)} are of this version.")
+        sentences.append(f"The schemas of {', '.join(migrated)} are of this version.")
     if newer:
-        click.echo(f"The schemas of {', '.join(newer)} stay as a newer version made them: this one can use them.")
+        sentences.append(f"The schemas of {', '.join(newer)} stay as a newer version made them: this one can use them.")
+    say(as_json, {"services": chosen, "newer": newer}, "\n".join(sentences))
 
 
 @command.command()

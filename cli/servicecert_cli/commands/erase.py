@@ -9,9 +9,8 @@ import click
 from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import erasing
-from ..operations.erasing import next_night
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_text
+from ..terminal.output import as_json, say
 
 
 @click.command()
@@ -52,7 +51,7 @@ def command(case: UUID | None, everything: bool, nightly: bool, again: bool, dry
         _report(*await _erase(case, again=again, dry_run=dry_run), dry_run=dry_run, as_json=as_json)
         while nightly:
             now = datetime.now(UTC)
-            await asyncio.sleep((next_night(now) - now).total_seconds())
+            await asyncio.sleep((erasing.next_night(now) - now).total_seconds())
             _report(*await _erase(None), dry_run=False, as_json=as_json)
 
     interruption.run(work(), is_end=nightly)
@@ -71,13 +70,7 @@ async def _erase(case: UUID | None, *, again: bool = False, dry_run: bool = Fals
 
 
 def _report(due: list[str], skipped: list[str], *, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        print_json({"cases": due, "left": skipped, "erased": 0 if dry_run else len(due) - len(skipped)})
-    elif dry_run:
-        for case in due:
-            print_text(case)
-        click.echo(f"Due: {len(due)}.")
-    else:
-        for case in skipped:
-            print_text(f"Skipped {case}: it still has something to publish or to do. Try again later.")
-        click.echo(f"Erased: {len(due) - len(skipped)}.")
+    erased = 0 if dry_run else len(due) - len(skipped)
+    lines = [f"Skipped {case}: it still has something to publish or to do. Try again later." for case in skipped]
+    lines = [*due, f"Due: {len(due)}."] if dry_run else [*lines, f"Erased: {erased}."]
+    say(as_json, {"cases": due, "left": skipped, "erased": erased}, "\n".join(lines))

@@ -4,12 +4,10 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.cluster import Cluster
@@ -19,8 +17,13 @@ from ..admin.domain.lag_verdicts import Sample, Verdict, verdict
 from ..admin.lag import Look, PartitionLag, meter, read_by
 from ..connections.addresses import cluster
 from ..terminal import interruption
-from ..terminal.output import as_json, console, escaped, print_json, print_table
+from ..terminal.output import as_json, console, print_rows, table_lines
 
+_Place = tuple[str, str]
+"""A service and a topic that it reads."""
+_Partition = tuple[str, str, int]
+
+_HEAD: tuple[str, ...] = ("service", "topic", "messages", "seconds")
 _WATCH_SECONDS = 2.0
 _WINDOW = 30
 _COLOURS = {Verdict.OK: "green", Verdict.BEHIND: "yellow", Verdict.STALLED: "red", Verdict.STOPPED: "red"}
@@ -64,37 +67,16 @@ def command(
         interruption.run(_watched(cluster(), services or SERVICES), is_end=True)
         return
     lags = interruption.run(_looked(cluster(), services or SERVICES)).lags
-    if as_json:
-        print_json(
-            {
-                "partitions": lags,
-                "messages": sum(each.messages for each in lags),
-                "seconds": _oldest(lags),
-            }
-        )
-    elif partitions:
-        behind = [each for each in lags if each.messages]
-        rows = [
-            (each.group, each.topic, str(each.partition), str(each.messages), _shown(each.seconds)) for each in behind
-        ]
-        print_table(("service", "topic", "partition", "messages", "seconds"), rows, right=frozenset({2, 3, 4}))
-    else:
-        sums = [(*row.place, str(row.messages), _shown(row.seconds)) for row in _rows(lags)]
-        print_table(("service", "topic", "messages", "seconds"), sums, right=frozenset({2, 3}))
-    if not as_json:
-        click.echo(_sentence(lags))
-    if max_seconds is not None and _is_beyond(lags, max_seconds):
+    head, rows = _HEAD, [_row(place, parts) for place, parts in _by_topic(lags).items()]
+    if partitions:
+        head = ("service", "topic", "partition", "messages", "seconds")
+        rows = [(each.group, each.topic, each.partition, each.messages, each.seconds) for each in lags if each.messages]
+    oldest = _oldest(lags)
+    facts = {"partitions": lags, "messages": sum(each.messages for each in lags), "seconds": oldest}
+    print_rows(as_json, facts, head, rows, _sentence(lags))
+    # A message of unknown age is beyond any limit.
+    if max_seconds is not None and (oldest is None or oldest > max_seconds):
         sys.exit(1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """The lag of a service in one topic."""
-
-    place: tuple[str, str]
-    messages: int
-    seconds: float | None
-    handled: int
 
 
 async def _looked(target: Cluster, services: Sequence[str]) -> Look:
@@ -104,89 +86,61 @@ async def _looked(target: Cluster, services: Sequence[str]) -> Look:
 
 async def _watched(target: Cluster, services: Sequence[str]) -> None:
     """Show the board until cancelled."""
-    samples: dict[tuple[str, str, int], deque[Sample]] = {}
-    before: tuple[float, Mapping[tuple[str, str], int]] = (0.0, {})
+    samples: dict[_Partition, deque[Sample]] = {}
+    before, handled = 0.0, dict[_Place, int]()
     now = asyncio.get_running_loop().time
     async with meter(target) as looking:
         with Live(console=console(), auto_refresh=False) as live:
             while True:
                 look = await looking.look(read_by(services), datetime.now(UTC))
-                lags = look.lags
-                for each in lags:
+                for each in look.lags:
                     window = samples.setdefault((each.group, each.topic, each.partition), deque(maxlen=_WINDOW))
                     window.append(Sample(each.offset, each.end, each.member is not None))
-                rows = _rows(lags)
-                at, handled = before
-                rates = {row.place: (row.handled - handled.get(row.place, row.handled)) / (now() - at) for row in rows}
-                before = now(), {row.place: row.handled for row in rows}
-                live.update(_board(look, lags, rows, rates, samples), refresh=True)
+                at, after = (
+                    now(),
+                    {place: sum(it.offset for it in parts) for place, parts in _by_topic(look.lags).items()},
+                )
+                rates = {
+                    place: (offset - handled.get(place, offset)) / (at - before) for place, offset in after.items()
+                }
+                before, handled = at, after
+                live.update(_board(look, rates, samples), refresh=True)
                 await asyncio.sleep(_WATCH_SECONDS)
 
 
-def _board(
-    look: Look,
-    lags: Sequence[PartitionLag],
-    rows: Sequence[_Row],
-    rates: Mapping[tuple[str, str], float],
-    samples: Mapping[tuple[str, str, int], Sequence[Sample]],
-) -> Table:
+def _board(look: Look, rates: Mapping[_Place, float], samples: Mapping[_Partition, Sequence[Sample]]) -> Text:
     """Return the table; a verdict is the worst of the topic's partitions."""
     members = {lag.group: len(group.members) for group in look.groups for lag in group.lags}
-    order = list(Verdict)
-    table = Table(box=None, pad_edge=False, header_style="dim", caption=_sentence(lags), caption_justify="left")
-    table.add_column("service")
-    table.add_column("workers", justify="right")
-    table.add_column("topic")
-    for title in ("handled/s", "messages", "seconds"):
-        table.add_column(title, justify="right")
-    table.add_column("verdict")
-    shown = ""
-    for row in rows:
-        service, topic = row.place
-        found = [
-            verdict(samples[service, topic, each.partition]) for each in lags if (each.group, each.topic) == row.place
-        ]
-        worst = max(found, key=order.index)
-        first = service != shown
-        shown = service
-        table.add_row(
-            service if first else "",
-            Text(str(members[service]), style="" if members[service] else "red") if first else "",
-            escaped(topic),
-            f"{rates[row.place]:.1f}",
-            str(row.messages),
-            _shown(row.seconds),
-            Text(worst, style=_COLOURS[worst]),
-        )
-    return table
+    rows = []
+    for place, parts in _by_topic(look.lags).items():
+        found = [verdict(samples[each.group, each.topic, each.partition]) for each in parts]
+        worst = max(found, key=list(Verdict).index)
+        rows.append((*_row(place, parts), members[place[0]], rates[place], worst))
+    board = Text("\n".join([*table_lines((*_HEAD, "workers", "handled/s", "verdict"), rows), _sentence(look.lags)]))
+    for word, colour in _COLOURS.items():
+        board.highlight_words([f" {word}\n"], colour)
+    return board
 
 
-def _rows(lags: Iterable[PartitionLag]) -> list[_Row]:
-    by_topic: dict[tuple[str, str], list[PartitionLag]] = {}
+def _by_topic(lags: Iterable[PartitionLag]) -> dict[_Place, list[PartitionLag]]:
+    by_topic: dict[_Place, list[PartitionLag]] = {}
     for each in lags:
         by_topic.setdefault((each.group, each.topic), []).append(each)
-    return [
-        _Row(place, sum(each.messages for each in parts), _oldest(parts), sum(each.offset for each in parts))
-        for place, parts in by_topic.items()
-    ]
+    return by_topic
+
+
+def _row(place: _Place, parts: Sequence[PartitionLag]) -> tuple[object, ...]:
+    return (*place, sum(each.messages for each in parts), _oldest(parts))
 
 
 def _sentence(lags: Sequence[PartitionLag]) -> str:
-    messages = sum(each.messages for each in lags)
-    return f"{messages} messages wait, the oldest for {_shown(_oldest(lags))} s." if messages else "No message waits."
-
-
-def _is_beyond(lags: Iterable[PartitionLag], seconds: float) -> bool:
-    """Return whether a message waits for longer. One of unknown age does."""
-    oldest = _oldest(lags)
-    return oldest is None or oldest > seconds
+    messages, oldest = sum(each.messages for each in lags), _oldest(lags)
+    if not messages:
+        return "No message waits."
+    return f"{messages} messages wait, the oldest for {'?' if oldest is None else f'{oldest:.1f}'} s."
 
 
 def _oldest(lags: Iterable[PartitionLag]) -> float | None:
     """Return the greatest age in seconds, None if that of a lagging partition is unknown."""
     ages = [each.seconds for each in lags]
     return None if None in ages else max((age for age in ages if age is not None), default=0.0)
-
-
-def _shown(seconds: float | None) -> str:
-    return "?" if seconds is None else f"{seconds:.1f}"

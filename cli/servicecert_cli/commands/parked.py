@@ -13,7 +13,7 @@ from servicecert_worker.runtime.parking import ParkedRecord
 from ..connections.addresses import cluster
 from ..faults import unknown
 from ..operations import refilling
-from ..terminal.output import as_json, escaped, fields_of, print_json, print_rows, print_table, print_text
+from ..terminal.output import as_json, escaped, fields_of, print_facts, print_json, print_rows, print_text
 from .options import MOMENT, yes
 from .schema import in_schema
 
@@ -98,7 +98,7 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**facts, "value": text})
         return
-    print_table(("", ""), [(name, str(fact)) for name, fact in facts.items()])
+    print_facts(facts)
     click.echo()
     if not records[0].kept:
         text = "(not kept: too many records are parked; `servicecert parked replay` reads it from its topic)"
@@ -172,14 +172,12 @@ def _act(
         return records, await act(connection, [each.event_id for each in records]) if yes else 0
 
     records, count = in_schema(service, work)
-    if as_json:
-        print_json({"selected": [str(each.event_id) for each in records], done: count})
-    elif yes:
-        click.echo(f"{count} records are {done}.")
-    else:
-        for each in records:
-            print_text(f"{each.event_id}  {each.reason}  {each.waiting} behind it")
-        click.echo(f"{len(records)} records would be {done}; add --yes to do it.")
+    sentence = f"{len(records)} records would be {done}; add --yes to do it."
+    if yes:
+        sentence = f"{count} records are {done}."
+    rows = [] if yes else [(each.event_id, each.reason, each.waiting) for each in records]
+    facts = {"selected": [each.event_id for each in records], done: count}
+    print_rows(as_json, facts, ("event", "reason", "behind"), rows, sentence)
 
 
 def _readable(text: str) -> str:

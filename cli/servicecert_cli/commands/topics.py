@@ -10,7 +10,7 @@ from servicecert_worker.core.broker_acls import acls as catalogued_acls
 from ..admin import growing, rights, topics
 from ..connections.addresses import cluster, database_url
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_table
+from ..terminal.output import as_json, print_rows, say
 from .options import one_of, yes
 
 
@@ -48,10 +48,8 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
         raise click.UsageError("--min-in-sync must not exceed --replication: nothing could be written.")
     target = cluster()
     created = interruption.run(topics.create(target, CATALOGUE, replication, min_in_sync))
-    if as_json:
-        print_json({"made": created, "there": [target.name(topic) for topic in CATALOGUE]})
-        return
-    click.echo(f"Created {len(created)} topics; {len(CATALOGUE) - len(created)} existed already.")
+    facts = {"made": created, "there": [target.name(topic) for topic in CATALOGUE]}
+    say(as_json, facts, f"Created {len(created)} topics; {len(CATALOGUE) - len(created)} existed already.")
 
 
 @command.command("list")
@@ -66,10 +64,8 @@ def list_topics(as_json: bool) -> None:
       servicecert topics list
     """
     found = interruption.run(topics.survey(cluster()))
-    if as_json:
-        print_json([each.facts() for each in found])
-    else:
-        print_table(("topic", "partitions", "kept", "read by"), [each.row() for each in found], right=frozenset({1}))
+    head = ("topic", "partitions", "kept", "read by")
+    print_rows(as_json, [each.facts() for each in found], head, [each.row() for each in found])
     if any(each.partitions is None for each in found):
         raise SystemExit(1)
 
@@ -103,18 +99,14 @@ async def _grow(partitions: int, *, act: bool, as_json: bool) -> None:
     if not as_json:
         for topic, size in small.items():
             click.echo(f"{topic}: {size} partitions, to be {partitions}")
+    sentence = f"Each of the {len(sizes)} topics has {partitions} partitions"
     if small and act:
         await growing.grow(target, database_url(), list(small), partitions)
+        sentence += " now: start the workers"
     elif small:
         growing.require_idle(await growing.look(target, database_url()))
-    if as_json:
-        print_json({"partitions": partitions, "before": small, "done": act})
-    elif not small:
-        click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions.")
-    elif act:
-        click.echo(f"Each of the {len(sizes)} topics has {partitions} partitions now: start the workers.")
-    else:
-        click.echo("Nothing is under way; add --yes to do it.")
+        sentence = "Nothing is under way; add --yes to do it"
+    say(as_json, {"partitions": partitions, "before": small, "done": act}, f"{sentence}.")
 
 
 @command.command()
@@ -160,12 +152,11 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
     if apply_:
         created = interruption.run(rights.apply(cluster(), chosen, user))
         click.echo(f"Gave {created} rights to {len(chosen)} users, and set their quotas; the other rights were there.")
-    elif strimzi is not None:
-        for line in rights.strimzi(chosen, strimzi, authentication, user):
-            click.echo(line)
-    else:
-        for line in rights.commands(chosen, user):
-            click.echo(line)
+        return
+    lines = rights.commands(chosen, user)
+    if strimzi is not None:
+        lines = rights.strimzi(chosen, strimzi, authentication, user)
+    click.echo("\n".join(lines))
 
 
 @command.command()
@@ -186,9 +177,7 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
       servicecert topics accept intake --yes
     """
     partitions = interruption.run(topics.accept(cluster(), database_url(), service, act=yes))
-    if as_json:
-        print_json({"service": service, "partitions": partitions, "done": yes})
-    elif yes:
-        click.echo(f"{service} will start at the first record of {partitions} partitions, and keep to these topics.")
-    else:
-        click.echo(f"{service} would start at the first record of {partitions} partitions; add --yes to do it.")
+    sentence = f"{service} would start at the first record of {partitions} partitions; add --yes to do it."
+    if yes:
+        sentence = f"{service} will start at the first record of {partitions} partitions, and keep to these topics."
+    say(as_json, {"service": service, "partitions": partitions, "done": yes}, sentence)

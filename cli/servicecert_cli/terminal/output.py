@@ -7,7 +7,7 @@ could move the cursor, hide a line or type a command.
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -60,27 +60,36 @@ def print_text(text: str) -> None:
     click.echo(escaped(text))
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[int] = ()) -> None:
-    """Print a table without rules, its head dim on a terminal. None is a dash, a moment has its minute.
-
-    Columns of numbers are right-aligned, and those of `right`.
-    """
+def table_lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return a table without rules. None is a dash, a moment has its minute; columns of numbers are right-aligned."""
     found = list(rows)
     table = [tuple(head), *(tuple(map(_cell, row)) for row in found)]
-    aligned = {*right, *(column for row in found for column, cell in enumerate(row) if isinstance(cell, int))}
+    right = {column for row in found for column, cell in enumerate(row) if isinstance(cell, int | float)}
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for number, row in enumerate(table):
-        cells = [
-            cell.rjust(width) if column in aligned else cell.ljust(width)
+    return [
+        "   ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        click.secho("   ".join(cells).rstrip(), dim=number == 0)
+        ).rstrip()
+        for row in table
+    ]
 
 
 def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:%Y-%m-%d %H:%M}" if isinstance(value, datetime) else escaped(str(value), keep="")
+    match value:
+        case None:
+            return "-"
+        case float():
+            return f"{value:.1f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}"
+    return escaped(str(value), keep="")
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table, its head dim on a terminal."""
+    for number, line in enumerate(table_lines(head, rows)):
+        click.secho(line, dim=number == 0)
 
 
 def print_rows(
