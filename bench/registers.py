@@ -43,8 +43,7 @@ async def measure(share: float) -> None:
         async with open_place(None, Steps(), apart=True) as place:
             await create_topics(place.cluster, CATALOGUE)
             started = perf_counter()
-            with loading.collector_paused():
-                await loading.load(place.cluster, list(read_register(path)), DAY, 100.0)
+            await loading.load(place.cluster, list(read_register(path)), DAY, 100.0)
             seconds = perf_counter() - started
         keep("registers-load", seconds, "s", "limit", LOAD_SECONDS)
         entries = list(read_register(path))

@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable
 from itertools import islice
 
-import click
-
 _MOST_NAMED = 20
 
 
@@ -28,14 +26,3 @@ def unknown(what: str, names: Iterable[object], known: Collection[object] | None
 def _listed(names: Collection[object]) -> str:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
     return ", ".join(map(str, islice(names, _MOST_NAMED))) + more
-
-
-def user_error(error: BaseException) -> UserError | None:
-    """Return an expected error as a sentence, None for any other."""
-    from servicecert_worker.core.faults import operator_message
-
-    # click prints its own.
-    if isinstance(error, click.ClickException | click.exceptions.Exit):
-        return None
-    sentence = operator_message(error)
-    return None if sentence is None else UserError(*sentence)

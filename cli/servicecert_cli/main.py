@@ -7,8 +7,6 @@ from types import MappingProxyType
 
 import click
 
-from .faults import user_error
-
 SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "See it": {
@@ -79,14 +77,18 @@ class Commands(click.Group):
         gc.set_threshold(20_000, 20, 100)
         try:
             return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
         except Exception as error:
-            fault = user_error(error)
-            if fault is None:
-                raise
+            from servicecert_worker.core.faults import operator_message
+
             from .terminal.output import escaped
 
-            click.echo(f"servicecert: {escaped(str(fault))}", err=True)
-            ctx.exit(fault.exit_code)
+            if (fault := operator_message(error)) is None:
+                raise
+            sentence, code = fault
+            click.echo(f"servicecert: {escaped(sentence)}", err=True)
+            ctx.exit(code)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})

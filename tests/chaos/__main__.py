@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from servicecert_cli.faults import user_error
 from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_cli.terminal import interruption
 from servicecert_cli.terminal.output import console
 from servicecert_launcher import start_parts
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.core.faults import operator_message
 
 from chaos import plan, report, testbed
 from chaos.run import Outcome, run
@@ -36,9 +36,9 @@ def main() -> int:
     try:
         outcome = interruption.run(_run(arguments.applications, seed, arguments.keep, token=arguments.token))
     except Exception as error:
-        if (fault := user_error(error)) is None:
+        if (fault := operator_message(error)) is None:
             raise
-        print(f"chaos: {fault} Play it again with SEED={seed}.", file=sys.stderr)
+        print(f"chaos: {fault[0]} Play it again with SEED={seed}.", file=sys.stderr)
         return 1
     _show(outcome)
     return 0 if outcome.verdict.is_clean else 1

@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-from servicecert_cli.faults import user_error
 from servicecert_cli.stand.folders import empty_folder
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.terminal import interruption
 from servicecert_launcher import start_parts
+from servicecert_worker.core.faults import operator_message
 
 from soak import report
 from soak.run import BEGIN, Outcome, changed_processes, open_soak, run
@@ -35,9 +35,9 @@ def main() -> int:
     try:
         outcome = interruption.run(_soak(given.minutes * 60, seed, given.pause, empty_folder(given.folder)))
     except Exception as error:
-        if (fault := user_error(error)) is None:
+        if (fault := operator_message(error)) is None:
             raise
-        print(f"soak: {fault} Play it again with SEED={seed}.", file=sys.stderr)
+        print(f"soak: {fault[0]} Play it again with SEED={seed}.", file=sys.stderr)
         return 1
     text = "\n".join(report.lines(outcome))
     (given.folder / "report.md").write_text(text + "\n")

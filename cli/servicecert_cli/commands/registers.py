@@ -54,9 +54,8 @@ def load(
     if (path is None) is not fictitious:
         raise click.UsageError("Name a FILE, or use --fictitious.")
     today = datetime.now(HELSINKI).date() if day is None else day.date()
-    with loading.collector_paused():
-        entries = list(read_register(path or FICTITIOUS_REGISTERS))
-        changes = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
+    entries = list(read_register(path or FICTITIOUS_REGISTERS))
+    changes = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
     if as_json:
         print_json({"entries": len(entries), **_counts(changes), "published": 0 if dry_run else len(changes.entries)})
     elif dry_run:

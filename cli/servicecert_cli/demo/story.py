@@ -21,11 +21,12 @@ from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason
 from servicecert_schemas.values import CertificateType, Language
+from servicecert_worker.core.faults import operator_message
 
 from ..e_service.application import example, read_csr
 from ..e_service.cases import of_account
 from ..e_service.customer import Customer
-from ..faults import UserError, user_error
+from ..faults import UserError
 from ..operations.mail_preview import write_preview
 from ..stand.parts import given
 from ..stand.progress import Steps
@@ -62,9 +63,9 @@ async def run_story(folder: Path, narrator: Narrator) -> None:
                 await asyncio.to_thread(write_preview, folder / "preview")
                 await stack.aclose()
     except Exception as error:
-        if (fault := user_error(error)) is None:
+        if (fault := operator_message(error)) is None:
             raise
-        raise UserError(f"the demonstration failed at {step}: {fault}") from None
+        raise UserError(f"the demonstration failed at {step}: {fault[0]}") from None
     _end(folder, narrator, len(events))
 
 

@@ -1,9 +1,7 @@
 """Loads register files: publishes their changes to the topic `registers`."""
 
-import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from itertools import islice
 from uuid import UUID, uuid5
@@ -68,15 +66,3 @@ async def publish_entries(cluster: Cluster, entries: Iterable[RegisterEntry]) ->
 def event_id(entry: RegisterEntry) -> UUID:
     """Return the event id of an entry: the same for the same content, so that a repeated load repeats its events."""
     return uuid5(_EVENT_IDS, entry.model_dump_json())
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Disable garbage collection: with the 80,000 entries of a register it takes as long as reading them."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
