@@ -4,29 +4,26 @@ For trials. An authority's own Kafka has a CA of its own, or Strimzi's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from servicecert_pki.ca_certificate import KEY_USAGE
 
 ADMINISTRATOR = "administrator"
 """The user who may do everything: creates topics, users and rights."""
 BROKER = "broker"
 """The broker's own name, as a client of itself."""
 
-_NAME = "Service certificates: servers and their users"
 _VALID = timedelta(days=825)
 _SLACK = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A certificate and its unencrypted key, in PEM."""
 
     certificate: str
@@ -38,40 +35,41 @@ class TrialCa:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        own = ((x509.BasicConstraints(ca=True, path_length=0), True), (KEY_USAGE, True))
-        self.certificate = self._sign(_NAME, self._key, own)
+        self._name = _named("Service certificates: servers and their users")
+        self.certificate = self._signed(self._name, self._key.public_key(), is_ca=True)
         """The CA's certificate in PEM."""
 
     def issue(self, name: str, hosts: Sequence[str] = ()) -> Identity:
         """Return a new key with a certificate for a user; `hosts` make it also a server's."""
         key = ec.generate_private_key(ec.SECP256R1())
-        usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.BasicConstraints(ca=False, path_length=None), True)]
+        extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])]
         if hosts:
-            usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
-            extensions.append((x509.SubjectAlternativeName([_host(each) for each in hosts]), False))
-        certificate = self._sign(name, key, [*extensions, (x509.ExtendedKeyUsage(usages), False)])
+            usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
+            extensions = [usages, x509.SubjectAlternativeName([_host(each) for each in hosts])]
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Identity(certificate, private.decode())
+        return Identity(self._signed(_named(name), key.public_key(), *extensions, is_ca=False), private.decode())
 
-    def _sign(
-        self, name: str, key: ec.EllipticCurvePrivateKey, extensions: Sequence[tuple[x509.ExtensionType, bool]]
+    def _signed(
+        self, name: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType, is_ca: bool
     ) -> str:
         now = datetime.now(UTC)
-        own, issuers = (x509.SubjectKeyIdentifier.from_public_key(each.public_key()) for each in (key, self._key))
         builder = (
             x509.CertificateBuilder()
-            .subject_name(_named(name))
-            .issuer_name(_named(_NAME))
-            .public_key(key.public_key())
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - _SLACK)
             .not_valid_after(now + _VALID)
-            .add_extension(own, critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(issuers), critical=False)
+            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None), critical=True)
+            .add_extension(_usage(signs_certificates=is_ca), critical=True)
         )
-        for extension, is_critical in extensions:
-            builder = builder.add_extension(extension, is_critical)
+        for extension in (
+            x509.SubjectKeyIdentifier.from_public_key(key),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
+            *extensions,
+        ):
+            builder = builder.add_extension(extension, critical=False)
         return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
@@ -84,3 +82,17 @@ def _host(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
+    )
