@@ -9,10 +9,9 @@ from servicecert_schemas.register import Organisation, RegisteredSystem, Registe
 
 from ..connections.addresses import cluster
 from ..registers import loading
-from ..registers.changes import Changes
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_text
+from ..terminal.output import as_json, say
 
 _SHOWN = 20
 
@@ -56,31 +55,17 @@ def load(
     today = datetime.now(HELSINKI).date() if day is None else day.date()
     entries = list(read_register(path or FICTITIOUS_REGISTERS))
     changes = interruption.run(loading.load(cluster(), entries, today, None if dry_run else end_at_most))
-    if as_json:
-        print_json({"entries": len(entries), **_counts(changes), "published": 0 if dry_run else len(changes.entries)})
-    elif dry_run:
-        _show(changes)
-    else:
-        click.echo(f"{_summary(changes)}: {len(changes.entries)} entries are published.")
-
-
-def _counts(changes: Changes) -> dict[str, int]:
     lists = {"added": changes.added, "changed": changes.changed, "ended": changes.ended}
-    return {**{name: len(entries) for name, entries in lists.items()}, "unchanged": changes.unchanged}
-
-
-def _summary(changes: Changes) -> str:
-    """Return the counts as text. A changed entry counts twice if one record ends and another follows it."""
-    return ", ".join(f"{count} {name}" for name, count in _counts(changes).items())
-
-
-def _show(changes: Changes) -> None:
-    for sign, entries in (("+", changes.added), ("~", changes.changed), ("-", changes.ended)):
-        for entry in entries[:_SHOWN]:
-            print_text(f"{sign} {entry.entry_id} {_described(entry)}")
-        if len(entries) > _SHOWN:
-            click.echo(f"{sign} and {len(entries) - _SHOWN} more")
-    click.echo(f"{_summary(changes)}: nothing is published.")
+    # A changed entry counts twice if one record ends and another follows it.
+    counts = {**{name: len(each) for name, each in lists.items()}, "unchanged": changes.unchanged}
+    published = 0 if dry_run else len(changes.entries)
+    lines = []
+    for sign, listed in zip("+~-", lists.values(), strict=True) if dry_run else ():
+        lines += [f"{sign} {entry.entry_id} {_described(entry)}" for entry in listed[:_SHOWN]]
+        lines += [f"{sign} and {len(listed) - _SHOWN} more"] if len(listed) > _SHOWN else []
+    done = "nothing is published" if dry_run else f"{published} entries are published"
+    lines.append(f"{', '.join(f'{count} {name}' for name, count in counts.items())}: {done}.")
+    say(as_json, {"entries": len(entries), **counts, "published": published}, "\n".join(lines))
 
 
 def _described(entry: RegisterEntry) -> str:

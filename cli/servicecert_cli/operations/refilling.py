@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.kafka.cluster import Cluster
@@ -29,35 +29,35 @@ async def replay(
         places.remove(many)
         event_ids = [each for each in event_ids if each != many.event_id]
         tell(f"{many.event_id} stands for {many}: see docs/runbook/parked-records.md.")
-    if places:
-        gone = await refill(connection, cluster(), places)
-        for event_id in gone:
-            tell(f"{event_id} is in its topic no longer, or too large: it can only be discarded.")
-        if stored := len(places) - len(gone):
-            tell(f"{stored} values are stored: run this again with an operator's DATABASE_URL.")
-            return 0
+    if not places:
+        return await parking.replay(connection, event_ids)
+    stored = 0
+    async with kafka.reader(cluster()) as consumer:
+        for place in places:
+            if await _refill(connection, consumer, place):
+                stored += 1
+            else:
+                tell(f"{place.event_id} is in its topic no longer, or too large: it can only be discarded.")
+    if stored:
+        tell(f"{stored} values are stored: run this again with an operator's DATABASE_URL.")
+        return 0
     return await parking.replay(connection, event_ids)
 
 
-async def refill(connection: Any, cluster: Cluster, places: Sequence[Place]) -> list[UUID]:
-    """Store the values of parked records again. Return those that their topics no longer have. Raises OperatorError."""
-    gone: list[UUID] = []
-    async with kafka.reader(cluster) as consumer:
-        for place in places:
-            partition = TopicPartition(place.topic, place.partition)
-            consumer.assign([partition])
-            (first,) = (await consumer.beginning_offsets([partition])).values()
-            (end,) = (await consumer.end_offsets([partition])).values()
-            if not first <= place.offset < end:
-                gone.append(place.event_id)
-                continue
-            # Before it reads: an operator's user of the broker may not.
-            await parking.require_refilling(connection)
-            consumer.seek(partition, place.offset)
-            found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
-            if found.offset != place.offset or found.fault is not None:
-                gone.append(place.event_id)
-                continue
-            # No service stores a private key that somebody sent.
-            await parking.refill(connection, place.event_id, found, without_private_keys)
-    return gone
+async def _refill(connection: Any, consumer: AIOKafkaConsumer, place: Place) -> bool:
+    """Store the value of a parked record again. Return whether its topic still has it. Raises OperatorError."""
+    partition = TopicPartition(place.topic, place.partition)
+    consumer.assign([partition])
+    (first,) = (await consumer.beginning_offsets([partition])).values()
+    (end,) = (await consumer.end_offsets([partition])).values()
+    if not first <= place.offset < end:
+        return False
+    # Before it reads: an operator's user of the broker may not.
+    await parking.require_refilling(connection)
+    consumer.seek(partition, place.offset)
+    found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
+    if found.offset != place.offset or found.fault is not None:
+        return False
+    # No service stores a private key that somebody sent.
+    await parking.refill(connection, place.event_id, found, without_private_keys)
+    return True
