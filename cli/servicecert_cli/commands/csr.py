@@ -1,6 +1,5 @@
 """`servicecert csr`: certificate requests, judged without applying."""
 
-import os
 from pathlib import Path
 
 import click
@@ -8,7 +7,7 @@ from servicecert_intake.domain.rules.csr import deficiency, unfit_key
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import CsrFault
 from servicecert_pki.key_checks import KeyChecks
-from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
+from servicecert_pki.key_lists import NO_LISTS, load_key_lists
 from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.values import CertificateType, Language
@@ -53,7 +52,8 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
       servicecert csr check server.csr
       servicecert csr check server.csr --type test-server --language fi --json
     """
-    lists, profile = _lists(lists_dir), load_profiles()[type_id]
+    lists = NO_LISTS if lists_dir is None else load_key_lists(lists_dir)
+    profile = load_profiles()[type_id]
     judged = judge_csr(_read(path), KeyChecks(lists))
     faults = _faults(judged, profile, Language(language))
     if as_json:
@@ -83,15 +83,6 @@ def _read(path: Path) -> bytes:
     except OSError as fault:
         raise UserError(f"{path} cannot be read: {fault.strerror}.", UNREADABLE) from None
     return content
-
-
-def _lists(folder: Path | None) -> KeyLists:
-    if folder is None:
-        return NO_LISTS
-    try:
-        return load_key_lists(folder)
-    except KeyListDamaged as damaged:
-        raise UserError(str(damaged), os.EX_CONFIG) from None
 
 
 def _faults(judged: Csr | tuple[CsrFault, ...], profile: Profile, language: Language) -> dict[str, str]:

@@ -105,16 +105,15 @@ async def verified(
 ) -> dict[str, Verified]:
     """Return the result by service. Later checkpoints are read from `topic`; None if `checkpoints` are from a file."""
 
-    async def later(service: str) -> list[Signed]:
-        return [] if topic is None else (await exported(topic, keys)).of(service)
+    async def later(topic: Cluster, service: str) -> list[Signed]:
+        return (await exported(topic, keys)).of(service)
 
     results: dict[str, Verified] = {}
     for service in services:
-        read_later = None if topic is None else partial(later, service)
+        read_later = None if topic is None else partial(later, topic, service)
+        signed, tell = checkpoints.of(service), partial(progress, service)
         async with connected(url, service) as connection:
-            results[service] = await verify(
-                connection, service, keys, checkpoints.of(service), partial(progress, service), read_later
-            )
+            results[service] = await verify(connection, service, keys, signed, tell, read_later)
     return results
 
 
@@ -132,12 +131,13 @@ async def history(url: str, what: str) -> list[HistoryRow]:
             )
         ]
         cases = await _cases(connection, what)
-        rows = await _decided_by_operators(connection, cases) if "revoker" in services else []
-        for key in cases:
-            for service in services:
-                query = f"select at, entry from {service}.audit where key = $1 order by at, chain, seq"  # noqa: S608
-                entries = await connection.fetch(query, key)
-                rows += [HistoryRow(row["at"], service, json.loads(row["entry"])) for row in entries]
+        found = []
+        if "revoker" in services:
+            found += [("revoker", row) for row in await connection.fetch(_BY_OPERATORS, cases)]
+        for service in services:
+            query = f"select at, entry from {service}.audit where key = any($1::text[]) order by at, chain, seq"  # noqa: S608
+            found += [(service, row) for row in await connection.fetch(query, cases)]
+    rows = [HistoryRow(row["at"], service, json.loads(row["entry"])) for service, row in found]
     return sorted(rows, key=lambda row: row.at)
 
 
@@ -146,14 +146,7 @@ async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
     serials = [serial_hex(serial).lower() for serial in serial_readings(cleaned(what))]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):
         return [what]
-    rows = await connection.fetch(CASES, serials)
-    return [what, *(row["key"] for row in rows)]
-
-
-async def _decided_by_operators(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[HistoryRow]:
-    """Return what operators did with the proposals of these cases (D2)."""
-    rows = await connection.fetch(_BY_OPERATORS, cases)
-    return [HistoryRow(row["at"], "revoker", json.loads(row["entry"])) for row in rows]
+    return [what, *(row["key"] for row in await connection.fetch(CASES, serials))]
 
 
 def described(row: HistoryRow) -> Iterator[tuple[str, str]]:

@@ -77,12 +77,8 @@ def fingerprint(verifier: str) -> str:
     return sha256(verifier.encode()).hexdigest()
 
 
-def login_of(database_name: str, name: str) -> str:
-    """Return an operator's database role. Raises UserError."""
-    return _named(database_name, "operator", name)
-
-
-def _named(database_name: str, kind: str, name: str) -> str:
+def login_of(database_name: str, name: str, kind: str = "operator") -> str:
+    """Return an operator's or a reader's database role. Raises UserError."""
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name):
         raise UserError(f"{name!r} is not a valid name: use up to 31 lower-case letters, digits and hyphens.", 2)
     login = f"{database_name}_{kind}_{name}"
@@ -102,7 +98,7 @@ def add_reader(admin_url: str, name: str) -> str:
     password = database.new_password()
     with _administering(admin_url) as connection:
         name_of_database = connection.info.dbname
-        login = _named(name_of_database, "reader", name)
+        login = login_of(name_of_database, name, "reader")
         role = sql.Identifier(login)
         if connection.execute("select 1 from pg_roles where rolname = %s", (login,)).fetchone() is None:
             connection.execute(sql.SQL("create role {} login").format(role))

@@ -23,7 +23,7 @@ from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.csr import public_key_info
-from servicecert_pki.key_lists import key_digest
+from servicecert_pki.key_lists import KeyListDamaged, key_digest
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.application import ApplicationSubmitted, CsrAttached, Form
 from servicecert_schemas.codec import to_record
@@ -31,7 +31,6 @@ from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.revocation import KeyCompromised, RevocationRegistered
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.core.decider import Deadline, Due, Event, Intent, Result
-from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.record import Arrival, Record, arrive
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.runtime.loop import Loop
@@ -293,7 +292,7 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
         assert await service.oversight.gauges[0].read() == {"none": 0}
     assert "No list of leaked and compromised keys is loaded" in caplog.text
     (tmp_path / "ours.dat").write_bytes(b"x")
-    with pytest.raises(OperatorError, match="sorted records"):
+    with pytest.raises(KeyListDamaged, match="sorted records"):
         async with open_service(Settings(key_lists_dir=tmp_path), pool):
             pass
 
