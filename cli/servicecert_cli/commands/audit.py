@@ -14,7 +14,8 @@ from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, escaped, print_json, print_json_text, print_table, print_text
+from ..terminal.output import as_json, console, print_json, print_json_text, print_table, print_text
+from ..terminal.printing import Printer
 from .options import FILE, PUBLIC_KEYS
 
 
@@ -62,7 +63,8 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     else:
         _print(results)
         if ignored:
-            click.echo(f"\n{_ignored(ignored)}")
+            about = f"Ignored {ignored.total()} records that are no checkpoints signed by the service they name"
+            click.echo(f"\n{about}: {_counted(ignored)}.")
     if any(result.findings for result in results.values()):
         sys.exit(1)
 
@@ -86,12 +88,6 @@ def _print(results: dict[str, Verified]) -> None:
             )
     count = sum(len(result.findings) for result in results.values())
     click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")
-
-
-def _ignored(ignored: Counter[str]) -> str:
-    """Return a sentence on the records that are no checkpoints, or not those of the service that they name."""
-    about = f"Ignored {ignored.total()} records that are no checkpoints signed by the service they name"
-    return f"{about}: {_counted(ignored)}."
 
 
 def _counted(ignored: Counter[str]) -> str:
@@ -121,19 +117,12 @@ def show(what: str, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    out = console()
+    printer = Printer(console())
     for row in rows:
         (happened, facts), *effects = auditing.described(row)
-        out.print(
-            f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {row.service:<9} {escaped(happened)}",
-            markup=False,
-            soft_wrap=True,
-        )
+        printer.line(f"{row.at:%Y-%m-%d %H:%M:%S.%f}"[:-3], Text(f"  {row.service:<9} {happened}"))
         for text in filter(None, (facts, *(f"{text}: {facts}" if facts else text for text, facts in effects))):
-            for line in out.render_str(escaped(text), markup=False, emoji=False, highlight=False).wrap(
-                out, out.width - 27
-            ):
-                out.print(" " * 25, line, soft_wrap=True)
+            printer.wrapped(" " * 25, Text(text))
 
 
 @command.command()

@@ -1,6 +1,5 @@
 """`servicecert ca status`, `reconcile`, `recheck`, `retry`, `void`: the state of issuing, and the way out of faults."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from ..connections.addresses import cluster, database_url
 from ..connections.schema import connected
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, fields_of, print_json, print_rows, print_table, print_text, say
+from ..terminal.output import as_json, fields_of, print_json, print_rows, print_text, say
 from .ceremony_options import directory
 from .options import FOLDER, yes
 from .schema import in_schema
@@ -56,16 +55,28 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
     serials, refused, stopped = in_schema("issuer", read, snapshot=True)
     cas = {} if ca_dir is None else Authority.load(ca_dir).issuers
     until = {id: issuer.not_after for id, issuer in cas.items()}
-    if as_json:
-        facts = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
-        print_json({"cas": facts, "refused": refused, "stopped": stopped})
-        return
-    _show_cas(serials, until)
+    facts = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
+    rows = [
+        (
+            each.issuer,
+            until[each.issuer].date() if each.issuer in until else None,
+            each.open,
+            _age(each.open_since),
+            each.issued,
+            each.void,
+            each.last_issued and each.last_issued.date(),
+        )
+        for each in serials
+    ]
     codes = ", ".join(f"{count} {code}" for code, count in refused.items())
-    click.echo(f"{sum(refused.values())} applications are refused{f': {codes}' if codes else ''}.")
-    click.echo(f"{len(stopped)} applications are stopped.")
-    for each in stopped:
-        print_text(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}")
+    sentences = [
+        *(["A CA that has issued nothing is not listed.\n"] if rows else []),
+        f"{sum(refused.values())} applications are refused{f': {codes}' if codes else ''}.",
+        f"{len(stopped)} applications are stopped.",
+        *(f"  {each.key}  {each.since:%Y-%m-%d %H:%M}  {each.findings}" for each in stopped),
+    ]
+    head = ("CA", "until", "open", "oldest", "issued", "void", "last issued")
+    print_rows(as_json, {"cas": facts, "refused": refused, "stopped": stopped}, head, rows, "\n".join(sentences))
 
 
 @click.command()
@@ -279,27 +290,10 @@ async def _published(kafka_cluster: Cluster) -> tuple[PublishedOutcomes, Publish
     return published, responders
 
 
-def _show_cas(serials: list[Serials], until: Mapping[str, datetime]) -> None:
-    now = datetime.now(UTC)
-    head = ("CA", "until", "open", "oldest", "issued", "void", "last issued")
-    rows = [
-        (
-            each.issuer,
-            f"{until[each.issuer]:%Y-%m-%d}" if each.issuer in until else None,
-            each.open,
-            None if each.open_since is None else _age((now - each.open_since).total_seconds()),
-            each.issued,
-            each.void,
-            None if each.last_issued is None else f"{each.last_issued:%Y-%m-%d}",
-        )
-        for each in serials
-    ]
-    if rows:
-        print_table(head, rows)
-        click.echo("A CA that has issued nothing is not listed.\n")
-
-
-def _age(seconds: float) -> str:
+def _age(since: datetime | None) -> str | None:
+    if since is None:
+        return None
+    seconds = (datetime.now(UTC) - since).total_seconds()
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"

@@ -44,8 +44,7 @@ def command(context: click.Context, account: str | None, language: str | None, a
     if as_json:
         print_json([case.model_dump(mode="json") for case in cases])
         return
-    newest = cases[0].language if cases else Language.ENGLISH
-    Page(console(), newest if language is None else Language(language)).listed(account, cases)
+    Page(console(), cases[0].language if language is None else Language(language)).listed(account, cases)
 
 
 @command.command("open")

@@ -12,7 +12,7 @@ from ..connections.schema import connected
 from ..operations import proposing, selection
 from ..operations.proposing import Proposal
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json, print_rows, print_table
+from ..terminal.output import as_json, print_rows
 from .options import FILE
 from .proposals import RATE, count_or_propose, report_proposal
 from .schema import in_schema
@@ -39,19 +39,16 @@ def shared_primes(as_json: bool) -> None:
       servicecert keys shared-primes --json
     """
     shared, cases = interruption.run(_search())
-    if as_json:
-        groups = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in shared.groups]
-        print_json({"searched": shared.searched, "groups": groups})
-    else:
-        click.echo(f"Searched {shared.searched} RSA keys; {len(shared.keys)} share a prime.")
-        if shared.groups:
-            rows = [
-                (str(number), key[:16], ", ".join(cases.get(key, [])) or "none accepted")
-                for number, group in enumerate(shared.groups, 1)
-                for key in group
-            ]
-            print_table(("group", "key (SHA-256)", "cases"), rows)
-    if shared.groups:
+    groups = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in shared.groups]
+    rows = [
+        (str(number), each["key_sha256"][:16], ", ".join(each["cases"]) or "none accepted")
+        for number, group in enumerate(groups, 1)
+        for each in group
+    ]
+    sentence = f"Searched {shared.searched} RSA keys; {len(shared.keys)} share a prime."
+    facts = {"searched": shared.searched, "groups": groups}
+    print_rows(as_json, facts, ("group", "key (SHA-256)", "cases"), rows, sentence)
+    if groups:
         raise SystemExit(1)
 
 

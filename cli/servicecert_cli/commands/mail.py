@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,20 +16,23 @@ from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mail_rows
 from servicecert_notifier.operator.mail_requests import request
 from servicecert_notifier.operator.mail_rows import MailRow
+from servicecert_notifier.operator.refused_mails import RefusedMail, refused_mails
+from servicecert_notifier.operator.refused_mails import resend as resend_mails
 from servicecert_schemas.mail import MailKind
 
 from ..connections.addresses import database_url
+from ..connections.schema import connected
 from ..faults import UserError, unknown
 from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
-from ..operations.mail_resending import Resending, resend_refused
 from ..terminal import interruption
-from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
+from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, say
 from .options import FOLDER, MOMENT, one_of, yes
 from .schema import in_schema
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
+_MOST = 10_000
 _LIST = "`servicecert mail list`"
 
 
@@ -149,25 +154,41 @@ def resend(
     else:
         if address is not None:
             raise click.UsageError("--to needs one MAIL.")
-        work = resend_refused(database_url(), refused_since, relay, reason.strip(), yes=yes)
-        _report(interruption.run(work), yes=yes, as_json=as_json)
+        mails, requested = interruption.run(_resend_refused(refused_since, relay, reason.strip(), yes=yes))
+        _report(mails, requested, yes=yes, as_json=as_json)
 
 
-def _report(resending: Resending, *, yes: bool, as_json: bool) -> None:
+async def _resend_refused(
+    since: datetime, relay: str | None, reason: str, *, yes: bool
+) -> tuple[Sequence[RefusedMail], int]:
+    """Return the refused mails, and with `yes` how many of them are requested again."""
+    async with connected(database_url(), "notifier") as connection:
+        mails = await refused_mails(connection, since, relay)
+        if relay is not None and not mails:
+            refused = await mail_rows.find(connection, state="refused", limit=_MOST)
+            servers = {str(row.relay) for row in refused}
+            if not any(relay in (server, server.rpartition(":")[0]) for server in servers):
+                raise unknown("mail server that refused a mail", [relay], sorted(servers))
+        sendable = [mail for mail in mails if mail.obstacle is None]
+        return mails, await resend_mails(connection, sendable, reason) if yes else 0
+
+
+def _report(mails: Sequence[RefusedMail], requested: int, *, yes: bool, as_json: bool) -> None:
     """Print what is or would be sent, by kind and domain, without local parts (E3)."""
-    if as_json:
-        counts = [{"kind": kind, "to": domain, "mails": mails} for kind, domain, mails in resending.counts]
-        print_json({"selected": counts, "left": resending.obstacles, "requested": resending.requested})
-        return
-    if resending.counts:
-        print_table(("kind", "to", "mails"), resending.counts)
-    for obstacle, mails in resending.obstacles.items():
-        click.echo(f"{mails} mails are left out: {obstacle}.")
+    counts = Counter((mail.kind, f"***@{mail.domain}") for mail in mails if mail.obstacle is None)
+    obstacles = Counter(str(mail.obstacle) for mail in mails if mail.obstacle is not None)
+    facts = {
+        "selected": [{"kind": kind, "to": to, "mails": number} for (kind, to), number in sorted(counts.items())],
+        "left": obstacles,
+        "requested": requested,
+    }
+    sentences = [f"{number} mails are left out: {obstacle}." for obstacle, number in obstacles.items()]
     if yes:
-        click.echo(f"{resending.requested} mails will be sent again: see `servicecert mail list`.")
+        sentences.append(f"{requested} mails will be sent again: see `servicecert mail list`.")
     else:
-        selected = sum(mails for _, _, mails in resending.counts)
-        click.echo(f"{selected} mails would be sent again; add --yes to do it.")
+        sentences.append(f"{counts.total()} mails would be sent again; add --yes to do it.")
+    rows = ((*about, number) for about, number in sorted(counts.items()))
+    print_rows(as_json, facts, ("kind", "to", "mails"), rows, "\n".join(sentences))
 
 
 def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: bool) -> None:

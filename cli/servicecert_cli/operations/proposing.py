@@ -10,13 +10,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+from servicecert_worker.storage.operator_requests import permitted
 
 from ..faults import UserError, unknown
-
-NO_LOGIN = (
-    "This needs an operator's own login in DATABASE_URL: the first two are made with `servicecert db operator NAME`, "
-    "the others with `servicecert proposals operator`."
-)
 
 _LIST = """
     select id, kind, reason, why, login, verifier_sha256, key_sha256, rate, total, proposed_by, proposed_at,
@@ -95,14 +91,6 @@ async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
     return rows[0]
 
 
-async def _ask(connection: asyncpg.Connection[Any], query: str, *arguments: object) -> object:
-    """Call one of the schema's functions as the session's user. Raises UserError if that is no operator."""
-    try:
-        return await connection.fetchval(query, *arguments)
-    except asyncpg.InsufficientPrivilegeError:
-        raise UserError(NO_LOGIN, os.EX_NOPERM) from None
-
-
 async def propose(
     connection: asyncpg.Connection[Any],
     kind: str,
@@ -113,11 +101,11 @@ async def propose(
     rate: int,
     key_sha256: str | None = None,
 ) -> Proposal:
-    """Store a proposal of the session's user, with the valid certificates of `cases`. Raises UserError."""
+    """Store a proposal of the session's user, with the valid certificates of cases. Raises UserError, OperatorError."""
     id = uuid4()
     try:
         query = "select propose($1, $2, $3, $4, $5, $6, $7)"
-        await _ask(connection, query, id, kind, reason, why, key_sha256, rate, list(cases))
+        await permitted(connection.fetchval(query, id, kind, reason, why, key_sha256, rate, list(cases)))
     except asyncpg.ProgramLimitExceededError:
         raise UserError("You have 50 undecided proposals: have some confirmed, or drop them first.") from None
     return await proposal(connection, id)
@@ -126,10 +114,11 @@ async def propose(
 async def propose_operator(
     connection: asyncpg.Connection[Any], change: str, name: str, verifier: str | None, why: str
 ) -> Proposal:
-    """Propose to make, reset or remove an operator's login, as the session's user. Raises UserError."""
+    """Propose to make, reset or remove an operator's login, as the session's user. Raises UserError, OperatorError."""
     id = uuid4()
     try:
-        await _ask(connection, "select propose_operator($1, $2, $3, $4, $5)", id, change, name, verifier, why)
+        query = "select propose_operator($1, $2, $3, $4, $5)"
+        await permitted(connection.fetchval(query, id, change, name, verifier, why))
     except asyncpg.InvalidParameterValueError:
         raise UserError(
             f"{name!r} cannot be that operator: a new one takes a name that was never used, a reset or removed one is "
@@ -150,9 +139,9 @@ async def operators(connection: asyncpg.Connection[Any]) -> list[Mapping[str, An
 
 
 async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError."""
+    """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError, OperatorError."""
     try:
-        return bool(await _ask(connection, "select confirm($1)", id))
+        return bool(await permitted(connection.fetchval("select confirm($1)", id)))
     except asyncpg.CheckViolationError as fault:
         if fault.constraint_name == "proposals_four_eyes":
             raise UserError("You proposed this yourself: ask another operator to confirm it.", os.EX_NOPERM) from None
@@ -160,8 +149,8 @@ async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
 
 
 async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
-    """Drop an unconfirmed proposal; return False if there is none. Raises UserError."""
-    return bool(await _ask(connection, "select drop_proposal($1)", id))
+    """Drop an unconfirmed proposal; return False if there is none. Raises UserError, OperatorError."""
+    return bool(await permitted(connection.fetchval("select drop_proposal($1)", id)))
 
 
 async def status_counts(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:

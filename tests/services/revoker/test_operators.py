@@ -22,6 +22,7 @@ from servicecert_cli.operations.operators import (
 from servicecert_revoker.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_worker.audit.verification import verify
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.storage import database, schema
 from services.revoker.conftest import FIRST_TWO, Login
 from services.revoker.stand import Stand, another
@@ -122,7 +123,7 @@ async def test_D2_F4_a_second_login_of_one_person_decides_nothing_unless_another
             proposing.propose_operator(again, "operator-added", "anna4", VERIFIER, "x"),
             proposing.drop(again, made.id),
         ):
-            with pytest.raises(UserError, match="operator's own login"):
+            with pytest.raises(OperatorError, match="use an operator's own"):
                 await attempt
     with pytest.raises(UserError, match="ask another operator"):
         await confirmed(login, await changed(login, "added", "anna3", VERIFIER), by="anna")
@@ -237,7 +238,7 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
 ) -> None:
     id = await changed(login, "added", "carla", VERIFIER)
     await administer(stand.pool, "select forget_operators('both lost')")
-    with pytest.raises(UserError, match="operator's own login"):
+    with pytest.raises(OperatorError, match="use an operator's own"):
         await confirmed(login, id)
     dora, elsa = [add_operator(admin_url, name) for name in ("dora", "elsa")]
     with pytest.raises(UserError, match="There are two operators already"):

@@ -25,6 +25,7 @@ from servicecert_schemas.revocation import (
     RevocationRequested,
 )
 from servicecert_worker.audit.verification import verify
+from servicecert_worker.core.faults import OperatorError
 from services.revoker.conftest import Login
 from services.revoker.stand import Stand, another, renewed
 
@@ -136,7 +137,7 @@ async def test_D2_database_refuses_what_is_not_two_peoples(
         async with stand.pool.acquire() if by is None else login(by) as connection:
             with pytest.raises((asyncpg.CheckViolationError, asyncpg.InsufficientPrivilegeError)):
                 await connection.execute(statement)
-    with pytest.raises(UserError, match="operator's own login"):
+    with pytest.raises(OperatorError, match="use an operator's own"):
         async with stand.pool.acquire() as service:
             await proposing.propose(service, "incident", "key-exposed", "x", [], rate=1)
     async with login("bertil") as connection:
