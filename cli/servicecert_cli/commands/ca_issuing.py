@@ -22,13 +22,12 @@ from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
 from ..connections.addresses import cluster, database_url
-from ..connections.schema import connected
+from ..connections.schema import connected, in_schema
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_json, print_rows, print_text, say
 from .ceremony_options import directory
 from .options import FOLDER, yes
-from .schema import in_schema
 
 
 @click.command()

@@ -10,10 +10,10 @@ from servicecert_revoker.operator.crl_requests import publish_now, published_cas
 from servicecert_revoker.serving import crl_server
 from servicecert_worker.process.connections import Proxies
 
+from ..connections.schema import in_schema
 from ..faults import UserError, unknown
 from ..terminal import interruption
 from ..terminal.output import as_json, say
-from .schema import in_schema
 
 
 @click.group()

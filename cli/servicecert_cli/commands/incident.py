@@ -11,13 +11,13 @@ import click
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
 
+from ..connections.schema import in_schema
 from ..faults import UserError
 from ..operations import proposing, selection
 from ..operations.files import file_errors
 from ..terminal.output import as_json, print_json
 from .options import FILE, MOMENT, one_of
 from .proposals import RATE, count_or_propose, print_counts, report_proposal, show
-from .schema import in_schema
 
 FASTEST = 20_000
 """Certificates a minute: the revoker's highest rate (500 a turn, about one turn a second)."""

@@ -8,14 +8,13 @@ from servicecert_intake.effects import shared_keys
 from servicecert_intake.effects.shared_keys import SharedKeys
 
 from ..connections.addresses import database_url
-from ..connections.schema import connected
+from ..connections.schema import connected, in_schema
 from ..operations import proposing, selection
 from ..operations.proposing import Proposal
 from ..terminal import interruption
 from ..terminal.output import as_json, print_rows
 from .options import FILE
 from .proposals import RATE, count_or_propose, report_proposal
-from .schema import in_schema
 
 
 @click.group()

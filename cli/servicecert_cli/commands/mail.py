@@ -21,14 +21,13 @@ from servicecert_notifier.operator.refused_mails import resend as resend_mails
 from servicecert_schemas.mail import MailKind
 
 from ..connections.addresses import database_url
-from ..connections.schema import connected
+from ..connections.schema import connected, in_schema
 from ..faults import UserError, unknown
 from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, say
 from .options import FOLDER, MOMENT, one_of, yes
-from .schema import in_schema
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500

@@ -11,11 +11,11 @@ from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
 from ..connections.addresses import cluster
+from ..connections.schema import in_schema
 from ..faults import unknown
 from ..operations import refilling
 from ..terminal.output import as_json, escaped, fields_of, print_facts, print_json, print_rows, print_text
 from .options import MOMENT, yes
-from .schema import in_schema
 
 _IDS = ("event_id", "key")
 F = TypeVar("F", bound=Callable[..., Any])

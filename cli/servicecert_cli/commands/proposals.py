@@ -10,6 +10,7 @@ import click
 from servicecert_worker.storage import database
 
 from ..connections.addresses import database_url
+from ..connections.schema import in_schema
 from ..faults import UserError
 from ..operations import proposing
 from ..operations.files import write_private
@@ -17,7 +18,6 @@ from ..operations.operators import Credential, fingerprint, login_of, read_verif
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
 from .options import FILE
-from .schema import in_schema
 
 RATE = 600
 """Certificates a minute, unless the operator sets another rate."""

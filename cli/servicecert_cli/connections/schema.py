@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.storage import database
+
+from ..terminal import interruption
+from .addresses import database_url
+
+T = TypeVar("T")
+
+
+def in_schema(
+    service: str | None,
+    work: Callable[[Any], Coroutine[None, None, T]],
+    *,
+    patient: bool = False,
+    snapshot: bool = False,
+) -> T:
+    """Run `work` in one transaction on a connection to the service's schema, and return its result.
+
+    A `service` of None is the one whose role DATABASE_URL names. `patient` work reads whole tables, without a time
+    limit; a `snapshot` reads them at one moment. Raises OperatorError.
+    """
+    kind: dict[str, Any] = {"isolation": "repeatable_read", "readonly": True} if snapshot else {}
+
+    async def run() -> T:
+        async with (
+            connected(database_url(), service, patient=patient or snapshot) as connection,
+            connection.transaction(**kind),
+        ):
+            return await work(connection)
+
+    return interruption.run(run())
 
 
 @asynccontextmanager
