@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import click
+from rich.text import Text
 from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified

@@ -4,9 +4,8 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from servicecert_pki.key_lists import NO_LISTS, KeyListDamaged, KeyLists, load_key_lists
+from servicecert_pki.key_lists import NO_LISTS, KeyLists, load_key_lists
 from servicecert_worker.core.decider import Gauge
-from servicecert_worker.core.faults import OperatorError
 
 from ..domain.knowledge import NOTHING_KNOWN, Knowledge
 
@@ -14,14 +13,11 @@ log = logging.getLogger(__name__)
 
 
 def load_lists(folder: Path | None) -> KeyLists:
-    """Return the lists of a folder, or none, with a warning: leaked keys are then accepted. Raise `OperatorError`."""
+    """Return the lists of a folder, or none, with a warning: leaked keys are then accepted. Raises KeyListDamaged."""
     if folder is None:
         log.warning("No list of leaked and compromised keys is loaded: set SERVICECERT_KEY_LISTS_DIR")
         return NO_LISTS
-    try:
-        lists = load_key_lists(folder)
-    except KeyListDamaged as damaged:
-        raise OperatorError(str(damaged)) from None
+    lists = load_key_lists(folder)
     log.info("Loaded the lists of leaked and compromised keys", extra={"keys": dict(lists.sizes())})
     return lists
 
