@@ -35,7 +35,7 @@ _PROMISES = Row(
     Stat(
         "Alerts that fire",
         {"alerts": 'count(ALERTS{alertstate="firing"}) or vector(0)'},
-        about="Each has a page in the runbook.",
+        about="Each has a section in the runbook.",
         limits=(Limit(1, colour=Colour.RED),),
     ),
     Stat(

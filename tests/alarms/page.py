@@ -1,4 +1,4 @@
-"""The commands of an alert's page of the runbook, run while its fault lasts, as the operator runs them."""
+"""The commands of the runbook's page of an alert, run while its fault lasts, as the operator runs them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shlex import quote
 from docs.pages import CHECKOUT
 from servicecert_cli.commands.up import write_environment, write_users
 from servicecert_cli.stand.system import System
+from servicecert_cli.watching.conditions import CONDITIONS
 
 from docs import pages
 
@@ -26,7 +27,7 @@ async def failed_commands(system: System, alert: str, output: Path) -> tuple[str
     They may end with a code of what they found, such as 2 of the doctor or 69 for a server that is away. `output` gets
     what they print.
     """
-    page = CHECKOUT / "docs" / "runbook" / f"{alert}.md"
+    page = CHECKOUT / "docs" / "runbook" / (CONDITIONS[alert].page or "").partition("#")[0]
     commands = [block.text for block in pages.blocks(page) if "fault" in block.words]
     environment, users = write_environment(system), write_users(system)
     before = f". {quote(str(environment))}; . {quote(str(users / 'operator'))}"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from servicecert_cli.watching.conditions import CONDITIONS
+
 from alarms import rules
 from alarms.faults import Fault
 from alarms.page import failed_commands
@@ -48,7 +50,7 @@ class Outcome:
         """Return the row of the table of faults."""
         fired = "never" if self.fired is None else f"{self.fired:.0f}"
         over = "never" if self.over is None else f"{self.over:.0f}"
-        page = f"[page](runbook/{self.fault.alert}.md)"
+        page = f"[page](runbook/{CONDITIONS[self.fault.alert].page})"
         others = f" and {', '.join(sorted(self.others))}" if self.others else ""
         return f"| {self.fault.name} | `{self.fault.alert}`{others} | {fired} | {self.within:.0f} | {over} | {page} |"
 

@@ -9,12 +9,18 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from servicecert_cli.watching.conditions import CONDITIONS
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = (
     CHECKOUT / "README.md",
     CHECKOUT / "schemas" / "README.md",
     *sorted((CHECKOUT / "docs").rglob("*.md")),
 )
+
+README = CHECKOUT / "docs" / "runbook" / "README.md"
+ALERTS = tuple(sorted({README.parent / it.page.partition("#")[0] for it in CONDITIONS.values() if it.page}))
+"""The pages of the runbook that alerts lead to."""
 
 METRICS = CHECKOUT / "docs" / "reference" / "metrics.md"
 SETTINGS = CHECKOUT / "docs" / "reference" / "settings.md"

@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/docs/tables.py       rewrites them, as `make format` does
 
-A table is between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is generated.
+A table is between `<!-- NAME -->` and `<!-- end -->`. In a table of rules only the last column is generated. A heading
+that is an alert's name is followed by what the catalogue says of it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from servicecert_cli.main import main
-from servicecert_cli.watching.conditions import CONDITIONS
+from servicecert_cli.watching.conditions import CONDITIONS, Condition, Subject
 from servicecert_cli.watching.doctor.examine import CATALOGUE as CHECKS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
@@ -48,6 +49,7 @@ from services.intake.steps import TRANSITION_CAUSES
 DOCS = CHECKOUT / "docs"
 LANGUAGES = ("svenska", "suomi", "English")
 _TEST = re.compile(r"^ *(?:async )?def test((?:_[A-FIf]\d+)+)_", re.MULTILINE)
+_HEAD = re.compile(r"^## (\w+)\n\n(?:\*\*(?:Critical|Warning)\*\*(?:.+\n)+\n)?", re.MULTILINE)
 _MARK = re.compile(r"mark\.rule\(\"([A-F]\d+)\"\)")
 
 
@@ -103,33 +105,35 @@ def _commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, 
 
 
 def conditions() -> list[str]:
-    """Return all conditions, each with a link to its page if it is an alert, and whether the doctor looks at it."""
+    """Return the conditions that are no alerts: only the doctor looks at them."""
     return table(
-        ("condition", "about", "severity", "within", "what is wrong", "when", "because", "the doctor looks"),
-        (
-            (
-                f"[{name}](../runbook/{it.page})" if it.page else name,
-                it.subject,
-                it.severity or "",
-                it.within if it.when else "",
-                it.text,
-                f"`{it.when}`" if it.when else "",
-                it.why,
-                "yes" if name in CHECKS else "",
-            )
-            for name, it in CONDITIONS.items()
-        ),
+        ("condition", "about", "severity", "what is wrong", "because"),
+        ((name, it.subject, it.severity or "", it.text, it.why) for name, it in CONDITIONS.items() if not it.page),
     )
 
 
-def head(page: Path) -> list[str]:
-    """Return what the catalogue says of the condition of a page of the runbook."""
-    it = CONDITIONS[page.stem]
-    looks = f" `servicecert doctor --only {it.name}` looks too." if it.name in CHECKS else ""
-    return [
-        f"**{str(it.severity).capitalize()}**, within {it.within} of its cause: {it.text}",
-        f"When `{it.when}`.{looks}",
-    ]
+def alerts() -> list[str]:
+    """Return the pages of the runbook, each with its alerts."""
+    found: dict[Subject, list[str]] = defaultdict(list)
+    for name, it in CONDITIONS.items():
+        if it.page:
+            found[it.subject].append(f"[{name}]({it.page})")
+    return table(("about", "alerts"), ((subject, ", ".join(links)) for subject, links in found.items()))
+
+
+def head(it: Condition) -> str:
+    """Return what the catalogue says of an alert, for its heading in the runbook."""
+    says = f"says: {it.advice}" if it.remedy else "looks too."
+    return (
+        f"**{str(it.severity).capitalize()}**, within {it.within} of its cause: {it.text} {it.why}".rstrip()
+        + f"\nWhen `{it.when}`."
+        + (f" `servicecert doctor --only {it.name}` {says}" if it.name in CHECKS else "")
+    )
+
+
+def _with_head(match: re.Match[str]) -> str:
+    it = CONDITIONS.get(match[1])
+    return f"## {it.name}\n\n{head(it)}\n\n" if it and it.page else match[0]
 
 
 def reasons() -> list[str]:
@@ -258,13 +262,13 @@ def _named() -> Mapping[str, Counter[Path]]:
 def written(page: Path) -> str:
     """Return a page with its tables generated."""
     text = page.read_text()
-    made: dict[str, Callable[[], list[str]]] = {**WHOLE, "head": partial(head, page)}
-    for name, lines in made.items():
+    for name, lines in WHOLE.items():
         begin = f"<!-- {name} -->\n"
         if begin in text:
             before, _, rest = text.partition(begin)
             _, end, after = rest.partition("<!-- end -->")
             text = "".join((before, begin, *(f"{line}\n" for line in lines()), end, after))
+    text = _HEAD.sub(_with_head, text)
     return re.sub(r"<!-- rules -->\n.*?<!-- end -->", lambda match: _with_tests(match[0]), text, flags=re.DOTALL)
 
 
@@ -297,6 +301,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "commands": commands,
     "metrics": metrics,
     "conditions": conditions,
+    "alerts": alerts,
     "codes": codes,
     "reasons": reasons,
     "rights": rights,

@@ -14,7 +14,7 @@ from uuid import uuid4
 import aiohttp
 import asyncpg
 import pytest
-from docs.pages import CHECKOUT, PAGES, Block
+from docs.pages import ALERTS, CHECKOUT, PAGES, README, Block
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.commands.up import write_environment
 from servicecert_cli.stand.system import System
@@ -24,7 +24,7 @@ from docs import pages
 
 OPERATIONS = CHECKOUT / "docs" / "operations.md"
 REGISTERS = CHECKOUT / "docs" / "registers.md"
-RUNBOOK = sorted((CHECKOUT / "docs" / "runbook").glob("[A-Z]*.md"))
+RUNBOOK = (README, *ALERTS)
 PROCEDURES = [
     CHECKOUT / "docs" / "runbook" / f"{name}.md"
     for name in ("operators", "service-keys", "parked-records", "erasing", "recreated-topics")

@@ -1,4 +1,4 @@
-"""Each alert has a page in the runbook, each page the same headings, and what it names and quotes exists."""
+"""Each alert has a section in the runbook, each section the same parts, and what it names and quotes exists."""
 
 from __future__ import annotations
 
@@ -13,44 +13,48 @@ import click
 import pytest
 import yaml
 from docs.metrics import is_metric, names_in, rules
-from docs.pages import CHECKOUT
+from docs.pages import ALERTS, README
 from docs.sentences import is_said
 from servicecert_cli.main import main
 
 from docs import pages
 
-RUNBOOK = CHECKOUT / "docs" / "runbook"
-README = RUNBOOK / "README.md"
-PAGES = tuple(sorted(set(RUNBOOK.glob("[A-Z]*.md")) - {README}))
-LOOK = "Look here"
-HEADINGS = [LOOK, "Do this"]
-AFFECTED, OVER = "\n**Affected:**", "\n\n**Over** when"
-FEWEST_LINES, MOST_LINES = 10, 36
+AFFECTED, OVER = "**Affected:**", "**Over** when"
+MOST_LINES = 36
 MARKS = ("run", "await", "fault")
 OPERATORS = frozenset("();<>|&")
 
 
-def alerts() -> list[str]:
-    return [rule["alert"] for rule in rules("alerts.yml")]
+def sections(page: Path) -> dict[str, str]:
+    """Return the text below each heading of the second level: its head, and what it shares with those that follow."""
+    _, *parts = re.split(r"^## ", page.read_text(), flags=re.MULTILINE)
+    found, shared = {}, ""
+    for part in reversed(parts):
+        heading, head, text = (*part.split("\n\n", 2), "")[:3]
+        shared = text or shared
+        found[heading] = f"{head}\n\n{shared}"
+    return found
 
 
-def expressions(page: Path, heading: str | None = None) -> list[str]:
-    """Return the PromQL expressions of a page or of one of its parts, one a line."""
-    text = page.read_text()
-    if heading is not None:
-        text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    return [line for block in pages.blocks_in(text) if block.words == ("promql",) for line in block.text.splitlines()]
+ALL = {heading: text for page in ALERTS for heading, text in sections(page).items()}
 
 
-def ends(page: Path) -> list[str]:
+def expressions(page: Path) -> list[str]:
+    """Return the PromQL expressions of a page: one a line of its blocks, and those between backticks."""
+    blocks = [line for block in pages.blocks(page) if block.words == ("promql",) for line in block.text.splitlines()]
+    return blocks + [each for each in re.findall(r"`([^`]+)`", pages.prose(page)) if names_in(each)]
+
+
+def ends(section: str) -> list[str]:
     """Return the PromQL expressions that say whether it is over."""
-    code = re.findall(r"`([^`]+)`", page.read_text().partition(OVER)[2])
+    code = re.findall(r"`([^`]+)`", section.partition(OVER)[2])
     return [each for each in code if names_in(each) or "up{" in each]
 
 
-def log_lines(page: Path) -> list[str]:
-    """Return the log lines that a page quotes."""
-    return re.findall(r"^ *> (.+)$", page.read_text(), re.MULTILINE)
+def quotations(page: Path) -> list[str]:
+    """Return what a page quotes: lines of the log and other sentences of ours."""
+    text = re.sub(r"`[^`]*`", lambda code: "" if '"' in code[0] else code[0], " ".join(pages.prose(page).split()))
+    return re.findall(r'"([^"]+)"', text)
 
 
 def commands(page: Path) -> Iterator[list[str]]:
@@ -100,36 +104,35 @@ def parsed(words: list[str]) -> None:
                 parameter.type.convert(each, parameter, context)
 
 
-def test_each_alert_has_a_page_and_each_page_an_alert() -> None:
-    assert sorted(page.stem for page in PAGES) == sorted(alerts())
+def test_each_alert_leads_to_its_section_and_each_section_has_an_alert() -> None:
+    assert sorted(ALL) == sorted(rule["alert"] for rule in rules("alerts.yml"))
     for rule in rules("alerts.yml"):
-        link = rule["annotations"]["runbook_url"]
-        assert link.endswith(f"/{rule['alert']}.md")
+        file, _, anchor = rule["annotations"]["runbook_url"].rpartition("/")[2].partition("#")
+        assert anchor in pages.anchors(README.parent / file)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_short_and_has_the_headings(page: Path) -> None:
+@pytest.mark.parametrize("alert", ALL)
+def test_a_section_is_short_and_has_its_parts(alert: str) -> None:
     # The head is made from the catalogue of conditions.
-    head, _, text = page.read_text().partition("<!-- end -->\n")
-    assert head.startswith(f"# {page.stem}\n\n<!-- head -->\n**")
-    assert re.findall(r"^##+ (.+)$", text, re.MULTILINE) == HEADINGS
+    head, _, text = ALL[alert].partition("\n\n")
+    assert head.startswith(("**Critical**", "**Warning**"))
     assert (text.count(AFFECTED), text.count(OVER)) == (1, 1)
-    assert FEWEST_LINES <= sum(map(bool, text.splitlines())) <= MOST_LINES
+    assert re.search(r"^1\. ", text, re.MULTILINE)
+    assert sum(map(bool, text.splitlines())) <= MOST_LINES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_says_when_it_is_over(page: Path) -> None:
-    assert ends(page)
-    assert re.search(r"\bfor\s+(\d+|an)\s+(minute|hour|day)", page.read_text().partition(OVER)[2])
+@pytest.mark.parametrize("alert", ALL)
+def test_a_section_says_when_it_is_over(alert: str) -> None:
+    assert ends(ALL[alert])
+    assert re.search(r"\bfor\s+(\d+|an)\s+(minute|hour|day)", ALL[alert].partition(OVER)[2])
 
 
-@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
-def test_log_lines_are_what_the_code_says(page: Path) -> None:
-    for line in log_lines(page):
-        assert is_said(line), f"no such text in the code: {line}"
+@pytest.mark.parametrize("page", ALERTS, ids=lambda page: page.stem)
+def test_what_is_quoted_is_what_the_code_says(page: Path) -> None:
+    assert [each for each in quotations(page) if not is_said(each)] == []
 
 
-@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*ALERTS, README], ids=lambda page: page.stem)
 def test_commands_can_be_parsed(page: Path) -> None:
     for words in commands(page):
         try:
@@ -138,9 +141,13 @@ def test_commands_can_be_parsed(page: Path) -> None:
             pytest.fail(f"servicecert {shlex.join(words)}: {fault.format_message()}")
 
 
-@pytest.mark.parametrize("page", [*PAGES, README], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*ALERTS, README], ids=lambda page: page.stem)
 def test_shell_blocks_have_known_marks(page: Path) -> None:
     assert all(set(block.words[1:]) <= set(MARKS) for block in pages.blocks(page) if block.words[:1] == ("sh",))
+
+
+def _all_expressions() -> list[tuple[Path, str]]:
+    return [(page, expression) for page in (*ALERTS, README) for expression in expressions(page)]
 
 
 def test_metrics_exist() -> None:
@@ -148,8 +155,7 @@ def test_metrics_exist() -> None:
         f"{rule.get('alert') or rule['record']}": rule["expr"]
         for rule in (*rules("alerts.yml"), *rules("recording.yml"))
     }
-    for page in (*PAGES, README):
-        files |= {f"{page.stem}: {expression}": expression for expression in [*expressions(page), *ends(page)]}
+    files |= {f"{page.stem}: {expression}": expression for page, expression in _all_expressions()}
     unknown = {place: {name for name in names_in(text) if not is_metric(name)} for place, text in files.items()}
     assert {place: names for place, names in unknown.items() if names} == {}
 
@@ -158,7 +164,7 @@ def test_expressions_are_promql(tmp_path: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed")
-    found = [(page, expression) for page in (*PAGES, README) for expression in [*expressions(page), *ends(page)]]
+    found = _all_expressions()
     recorded = [
         {"record": f"runbook:{number}", "expr": expression, "labels": {"page": page.stem}}
         for number, (page, expression) in enumerate(found)

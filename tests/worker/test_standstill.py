@@ -42,7 +42,7 @@ from worker.test_source import Reading
 
 from docs import pages
 
-PAGE = CHECKOUT / "docs" / "runbook" / "PartitionStalled.md"
+PAGE = CHECKOUT / "docs" / "runbook" / "groups.md"
 GROUPS, RECORDS, DUMP = "kafka-consumer-groups.sh", "kafka-delete-records.sh", "kafka-dump-log.sh"
 HERE, THERE = ("applications", 0), ("applications", 1)
 

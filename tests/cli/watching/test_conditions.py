@@ -41,7 +41,7 @@ def test_prometheus_gets_the_words_as_a_template():
         condition.summary
         == "{{ $labels.service }}: {{ $value | humanizeDuration }} of {{ $value | humanizePercentage }}."
     )
-    assert (condition.page, of("").page) == ("Late.md", None)
+    assert (condition.page, of("").page) == ("backlog.md#late", None)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS.values(), ids=lambda condition: condition.name)

@@ -56,40 +56,6 @@ _AUTHORITY = (
         "An intended certificate became void (B2): its customer has to apply again.",
         when=counted(_VOIDED, "1d"),
     ),
-    critical(
-        "SignedAfterVoid",
-        "A certificate was signed after its serial number was void: it exists and nobody has it.",
-        when="sum(servicecert_belated_results_total) > 0",
-    ),
-    critical(
-        "SigningRefused",
-        "An order was refused that would misuse a CA's key ({code}): an attack or a defect.",
-        when="max by (code) (servicecert_signing_refused_total) > 0",
-    ),
-    critical(
-        "InvalidRequestAccepted",
-        "Intake accepted a request that the issuer finds invalid ({code}).",
-        when="max by (code) (servicecert_invalid_requests_total) > 0",
-    ),
-    critical(
-        "CertificateForged",
-        "An event tells a certificate wrongly ({code}): an attack or a defect.",
-        when="max by (code) (servicecert_certificate_alarms_total) > 0",
-    ),
-    critical(
-        "SecondCertificate",
-        "{value} cases have a second certificate (I3).",
-        when="max(servicecert_second_certificates) > 0",
-        why="One application leads to one certificate: somebody else had a CA sign.",
-        remedy="Call whoever is responsible for security, and leave everything as it is.",
-    ),
-    critical(
-        "CertificateUnasked",
-        "{value} certificates were signed for cases that intake does not know: somebody else has its key.",
-        when="max(servicecert_unasked_certificates) > 0",
-        why="Whoever has intake's key can order any certificate.",
-        remedy="Call whoever is responsible for security, and leave everything as it is.",
-    ),
     warning(
         "LintWarning",
         "pkilint warns of certificates ({code}).",

@@ -32,7 +32,7 @@ class Subject(StrEnum):
     MAIL = "mail"
     REGISTERS = "registers"
     BACKLOG = "parked and late"
-    AUDIT = "audit"
+    SECURITY = "security"
     PROMISES = "promises"
     CONFIGURATION = "configuration"
 
@@ -69,8 +69,8 @@ class Condition:
 
     @property
     def page(self) -> str | None:
-        """The name of its page in the runbook: each alert has one."""
-        return f"{self.name}.md" if self.when else None
+        """Its place in the runbook: each alert has one, on the page of its subject."""
+        return f"{self.subject.name.lower()}.md#{self.name.lower()}" if self.when else None
 
     @property
     def rule(self) -> str:
@@ -80,16 +80,19 @@ class Condition:
     @property
     def summary(self) -> str:
         """What it says, as a template of Prometheus."""
-        return self._filled(lambda name, unit: f"{{{{ {_VALUE[unit] if name == 'value' else f'$labels.{name}'} }}}}")
+        return _filled(
+            self.says, lambda name, unit: f"{{{{ {_VALUE[unit] if name == 'value' else f'$labels.{name}'} }}}}"
+        )
 
     @property
     def text(self) -> str:
         """What it says, with words in capitals for what differs."""
-        return self._filled(lambda name, unit: _WORDS[unit] if name == "value" else name.upper())
+        return _worded(self.says)
 
-    def _filled(self, fill: Callable[[str, str], str]) -> str:
-        parts = Formatter().parse(self.says)
-        return "".join(text + ("" if name is None else fill(name, unit or "")) for text, name, unit, _ in parts)
+    @property
+    def advice(self) -> str:
+        """The remedy, with words in capitals for what differs."""
+        return _worded(self.remedy)
 
     @property
     def limit(self) -> float:
@@ -119,6 +122,15 @@ class Condition:
             raise ValueError(f"{self.name} compares nothing with a limit.")
         least, first, figure, second, most = found.groups(default="")
         return least, first, figure, second, most
+
+
+def _worded(template: str) -> str:
+    return _filled(template, lambda name, unit: _WORDS[unit] if name == "value" else name.upper())
+
+
+def _filled(template: str, fill: Callable[[str, str], str]) -> str:
+    parts = Formatter().parse(template)
+    return "".join(text + ("" if name is None else fill(name, unit or "")) for text, name, unit, _ in parts)
 
 
 def conditions(subject: Subject) -> tuple[partial[Condition], ...]:

@@ -2,7 +2,7 @@
 
 from .condition import Subject, conditions, counted, unless_outage, working
 
-critical, _, look = conditions(Subject.KAFKA)
+critical, warning, look = conditions(Subject.KAFKA)
 
 _KAFKA = (
     critical(
@@ -23,6 +23,16 @@ _KAFKA = (
         "Brokers",
         "A broker that holds our topics is down, or nobody leads a partition.",
         why="A partition whose brokers are down can be neither read nor written.",
+    ),
+    warning(
+        "CopiesMissing",
+        "{value} partitions lack a copy: a broker is down or behind.",
+        when="max(servicecert_partitions_out_of_sync) > 0",
+        expr=unless_outage("$when"),
+        wait="5m",
+        within="7m",
+        why="With one more broker away records cannot be written, or are lost.",
+        remedy="Start the broker that is down, or wait until it has caught up.",
     ),
     look(
         "BrokerClock",
@@ -56,16 +66,6 @@ _TOPICS = (
         "TopicSettings",
         "A topic has other settings than the catalogue's.",
         why="A wrong retention or compaction loses records, or keeps what is to be erased.",
-    ),
-    warning(
-        "CopiesMissing",
-        "{value} partitions lack a copy: a broker is down or behind.",
-        when="max(servicecert_partitions_out_of_sync) > 0",
-        expr=unless_outage("$when"),
-        wait="5m",
-        within="7m",
-        why="With one more broker away records cannot be written, or are lost.",
-        remedy="Start the broker that is down, or wait until it has caught up.",
     ),
     look(
         "Replication",

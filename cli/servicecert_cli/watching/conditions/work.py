@@ -1,6 +1,6 @@
-"""What the services have to do, its audit, and what customers are promised."""
+"""What the services have to do, and what customers are promised."""
 
-from .condition import Subject, conditions, counted, working
+from .condition import Subject, conditions, working
 
 critical, warning, _ = conditions(Subject.BACKLOG)
 
@@ -59,38 +59,6 @@ _BACKLOG = (
         when="sum by (service) (servicecert_stuck) > 0",
         wait="2m",
         within="3m30s",
-    ),
-    critical(
-        "ForgedRecords",
-        "{topic} has records that none of its writers has signed: somebody else writes there.",
-        when=counted("servicecert_untrusted_records_total", "10m", " by (service, topic)"),
-    ),
-    warning(
-        "AccountFloods",
-        "{value} events of the e-service were refused within an hour: somebody tries cases or floods.",
-        when='sum(increase(servicecert_published_total{type="servicecert.event.refused.v1"}[1h])) > 1000',
-        within="2m",
-    ),
-)
-
-critical, warning, _ = conditions(Subject.AUDIT)
-
-_AUDIT = (
-    warning(
-        "AuditUnsigned",
-        "The audit of {service} is not signed for {value:period}.",
-        when="servicecert_audit_unattested_seconds > 600",
-        expr=working("$when"),
-        wait="1m",
-        within="12m",
-        why="Rows that no checkpoint covers can be changed by who administers the database.",
-        remedy="No leader of {service} makes checkpoints: look at its workers' logs.",
-    ),
-    critical(
-        "AuditCheckpoints",
-        "The newest checkpoints do not follow each other, or the rows do not match them.",
-        why="A gap or a difference is an audit that somebody changed.",
-        remedy="Run `servicecert audit verify`, and find out who changed it: docs/audit.md.",
     ),
 )
 
@@ -179,4 +147,4 @@ _PROMISES = (
     ),
 )
 
-CONDITIONS = (*_BACKLOG, *_AUDIT, *_PROMISES)
+CONDITIONS = (*_BACKLOG, *_PROMISES)

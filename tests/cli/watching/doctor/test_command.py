@@ -110,7 +110,7 @@ def test_people_read_what_why_and_what_to_do(servicecert, no_broker):
     assert lines[0] == "Kafka"
     assert lines[1].startswith("critical  KafkaDown")
     assert lines[2] == f"why: {CATALOGUE['KafkaDown'].why}"
-    assert lines[3:5] == ["-> Start Kafka, or correct the KAFKA_ settings.", "docs/runbook/KafkaDown.md"]
+    assert lines[3:5] == ["-> Start Kafka, or correct the KAFKA_ settings.", "docs/runbook/kafka.md#kafkadown"]
     assert lines[5:7] == ["skipped", "Not possible: see `KafkaDown`. (Topics)"]
     assert lines[-2:] == ["1 critical, 1 skipped.", "critical: KafkaDown"]
 
