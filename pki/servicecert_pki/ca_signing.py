@@ -12,13 +12,11 @@ CrlUnsound              the same for a list
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from . import der
 from .certificate import CertificateRefused, Contents, build_tbs, sign_tbs, verify_certificate
 from .crl import CrlUnsound, ReadBack
 from .crl_reading import is_signed, load
@@ -120,13 +118,10 @@ def sign_crl(crl: ReadBack[T], key: SigningKey) -> bytes:
 
     Raises KeyUnavailable, OSError, or CrlUnsound (D7).
     """
-    issuer = crl.file.head.issuer
+    issuer = crl.head.issuer
     _check_key(issuer, key)
-    crl.file.sign(key)
-    content = crl.file.path.read_bytes()
-    tbs = next(der.members(content, der.read(content)))
-    if sha256(memoryview(content)[tbs.start : tbs.end]).digest() != crl.tbs_sha256:
-        raise CrlUnsound("It was changed between its check and its signature.")
+    crl.sign(key)
+    content = crl.path.read_bytes()
     if not is_signed(content, load(content), issuer):
         raise CrlUnsound(f"It is not signed by {issuer.id}.")
     return content

@@ -2,12 +2,10 @@
 
 CrlUnsound          an encoded entry differs from the revocation, or a signed list from the checked one (D7)
 
-A list is written to its file entry by entry, so a million of them need no more memory than a few. The total size of
-the entries is known at the start, and with it every header but the outermost. That one depends on the signature's
-size: a gap is left for it, and the rest of the file is moved in the rare case that the gap does not fit.
+A list is written to a file entry by entry: the total size of the entries is known at the start, and with it every
+header. So the lists of a pass wait for their checks on disk. Each is in memory while it is checked and signed.
 """
 
-import mmap
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -146,27 +144,28 @@ class CrlHead:
 
 
 class CrlFile:
-    """A list that is written to `path`: `add` all `size` octets of entries, leave the context, then `read_back`.
+    """A list with an empty signature in a file: `add` all `size` octets of entries, leave the context, then `read_back`.
 
-    `sign` is called by `ca_signing` only. All raise OSError, for instance when the disk is full.
+    All raise OSError, for instance when the disk is full.
     """
 
     def __init__(self, path: Path, head: CrlHead, size: int) -> None:
         self.path = path
         self.head = head
-        self._before, self._after = head.around(size)
+        before, after = head.around(size)
+        self._after = after + head.algorithm + der.bit_string(b"")
+        self._before = der.header(der.SEQUENCE, len(before) + size + len(self._after)) + before
         self._left = size
-        self._tbs_size = len(self._before) + size + len(self._after)
-        self._gap = len(self._outer(self._unsigned))
         self._file: BinaryIO
 
     def __enter__(self) -> Self:
         self._file = self.path.open("wb")
-        self._file.write(bytes(self._gap) + self._before)
+        self._file.write(self._before)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with self._file:
+            self._file.write(self._after)
 
     def add(self, entries: bytes) -> None:
         """Write encoded entries. Raises ValueError beyond the announced size."""
@@ -176,74 +175,41 @@ class CrlFile:
         self._file.write(entries)
 
     def read_back(self, check: Callable[[bytes], T]) -> "ReadBack[T]":
-        """Have `check` read the whole list, DER with an empty signature, and return what may be signed (F3).
+        """Have `check` read the whole list, and return what may be signed (F3).
 
         `check` raises for any list that is not the expected one. Raises ValueError if entries are missing.
         """
         if self._left:
             raise ValueError("the entries are smaller than the announced size")
-        with self.path.open("r+b") as file:
-            self._complete(file, self._after, self._unsigned)
-        content = self.path.read_bytes()
-        with memoryview(content) as whole, whole[self._gap : self._gap + self._tbs_size] as tbs:
-            digest = sha256(tbs).digest()
-        passed = check(content)
-        os.truncate(self.path, self._gap + self._tbs_size)
-        return ReadBack(self, digest, passed)
-
-    def sign(self, key: SigningKey) -> None:
-        """Sign the list and flush it to disk. Raises KeyUnavailable."""
-        with self.path.open("r+b") as file:
-            signature = self._signed(file, key)
-            outer = self._outer(signature)
-            if len(outer) != self._gap:
-                _move(file, self._gap, len(outer))
-            self._complete(file, b"", signature)
-            file.flush()
-            os.fsync(file.fileno())
-
-    def _complete(self, file: BinaryIO, after: bytes, signature: bytes) -> None:
-        """Write what follows the entries and the signature's field, and the outermost header before them."""
-        file.seek(0, os.SEEK_END)
-        file.write(after + self.head.algorithm + der.bit_string(signature))
-        file.seek(0)
-        file.write(self._outer(signature))
-
-    @property
-    def _unsigned(self) -> bytes:
-        """An empty signature of the size for which the gap is left."""
-        return bytes(self.head.issuer.public_key.key_size // 8)
-
-    def _outer(self, signature: bytes) -> bytes:
-        size = self._tbs_size + len(self.head.algorithm) + len(der.bit_string(signature))
-        return der.header(der.SEQUENCE, size)
-
-    def _signed(self, file: BinaryIO, key: SigningKey) -> bytes:
-        with (
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
-            memoryview(mapped) as whole,
-            whole[self._gap :] as tbs,
-        ):
-            # Hashing takes any buffer, so the list is not copied.
-            return key.sign(cast(bytes, tbs))
+        unsigned = self.path.read_bytes()
+        return ReadBack(self.path, self.head, sha256(unsigned).digest(), check(unsigned))
 
 
 @dataclass(frozen=True, slots=True)
 class ReadBack(Generic[T]):
-    """A complete list that passed its check: the SHA-256 of its bytes to be signed, and what the check returned."""
+    """A list that passed its check: its SHA-256 with an empty signature, and what the check returned."""
 
-    file: CrlFile
-    tbs_sha256: bytes
+    path: Path
+    head: CrlHead
+    unsigned_sha256: bytes
     passed: T
 
+    def sign(self, key: SigningKey) -> None:
+        """Put the signature into the file, and flush it to disk. Only `ca_signing` calls it.
 
-def _move(file: BinaryIO, old: int, new: int) -> None:
-    """Move the content after a gap of `old` octets so that it follows one of `new`."""
-    file.seek(old)
-    content = file.read()
-    file.seek(new)
-    file.write(content)
-    file.truncate()
+        Raises KeyUnavailable, OSError, or CrlUnsound if it is not what was checked.
+        """
+        unsigned = self.path.read_bytes()
+        if sha256(unsigned).digest() != self.unsigned_sha256:
+            raise CrlUnsound("It was changed between its check and its signature.")
+        member = next(der.members(unsigned, der.read(unsigned)))
+        tbs = memoryview(unsigned)[member.start : member.end]
+        # Hashing takes any buffer, so the list is not copied.
+        after = self.head.algorithm + der.bit_string(key.sign(cast(bytes, tbs)))
+        with self.path.open("wb") as file:
+            file.writelines((der.header(der.SEQUENCE, len(tbs) + len(after)), tbs, after))
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def revoked_certificate(entry: x509.RevokedCertificate) -> RevokedCertificate:

@@ -29,8 +29,7 @@ def header(tag: int, size: int) -> bytes:
 
 def tlv(tag: int, *parts: bytes) -> bytes:
     """Encode the concatenated `parts` under `tag`."""
-    content = b"".join(parts)
-    return header(tag, len(content)) + content
+    return b"".join((header(tag, sum(map(len, parts))), *parts))
 
 
 def sequence(*parts: bytes) -> bytes:

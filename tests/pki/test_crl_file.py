@@ -58,8 +58,7 @@ def written(path: Path, head: CrlHead, key: SigningKey, parts: list[bytes]) -> b
     with CrlFile(path, head, sum(map(len, parts))) as file:
         for part in parts:
             file.add(part)
-    file.read_back(bytes)
-    file.sign(key)
+    file.read_back(bytes).sign(key)
     return path.read_bytes()
 
 
@@ -91,7 +90,7 @@ def test_D7_a_file_is_the_list_made_in_memory(
 def test_D7_the_outer_header_fits_whatever_the_signatures_size(
     authority: Authority, ca_keys: Mapping[str, SigningKey], tmp_path: Path
 ) -> None:
-    """65,535 octets need a header of four octets, one more a header of five: the content after the gap is moved."""
+    """65,535 octets need a header of four octets, one more a header of five."""
     meant = head(authority)
     bare = len(written(tmp_path / "bare", meant, Fixed(ca_keys["test-ec"], 40), [bytes(60_000)])) - 60_000
     for size in range(20, 130, 7):

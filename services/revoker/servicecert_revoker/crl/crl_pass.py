@@ -130,7 +130,7 @@ class CrlBuilder:
             content = sign_crl(crl, self.key)
         except CrlUnsound as fault:
             raise gates.GateFailed("signature", str(fault)) from None
-        return CheckedCrl(partition, crl.file.path, crl.file.head, crl.passed.listed, sha256(content).hexdigest())
+        return CheckedCrl(partition, crl.path, crl.head, crl.passed.listed, sha256(content).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
