@@ -144,7 +144,7 @@ class CrlHead:
 
 
 class CrlFile:
-    """A list with an empty signature in a file: `add` all `size` octets of entries, leave the context, then `read_back`.
+    """A list without its signature, in a file: `add` all `size` octets of entries, leave the context, `read_back`.
 
     All raise OSError, for instance when the disk is full.
     """

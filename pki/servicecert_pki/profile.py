@@ -1,11 +1,19 @@
-"""The profile of one certificate type. `profiles.py` reads it from a file, `profile_safety.py` checks its safety."""
+"""The profile of one certificate type. `profiles.py` reads it from a file, `profile_safety.py` checks its safety.
+
+The parts that are annotated for pydantic are validated as they stand in a file, and not if code makes them.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr, with_config
 
 from .spki import KeyFamily, family_of, key_size
+
+_STRICT = ConfigDict(extra="forbid")
 
 
 class Environment(StrEnum):
@@ -70,12 +78,13 @@ class ExtensionName(StrEnum):
     AUTHORITY_INFORMATION_ACCESS = "authority-information-access"
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True)
 class LongestValidity:
     """A limit in whole years for certificates that start on `since` or later."""
 
-    years: int
-    since: date = date.min
+    years: StrictInt
+    since: Annotated[date, Field(alias="from")] = date.min
 
 
 @dataclass(frozen=True)
@@ -90,23 +99,25 @@ class KeyRules:
     usage: Mapping[KeyUsage, Usage | None]
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True)
 class SubjectAttribute:
     """One attribute of the subject: a fixed text, or the value of `field`, of at most `longest` characters."""
 
     attribute: Attribute
     string: StringType
-    field: SubjectField | None = None
-    text: str = ""
-    longest: int = 0
+    field: Annotated[SubjectField | None, Field(alias="from")] = None
+    text: StrictStr = ""
+    longest: StrictInt = 0
 
 
+@with_config(_STRICT)
 @dataclass(frozen=True)
 class ExtensionRule:
     """One extension of the certificate."""
 
     name: ExtensionName
-    critical: bool = False
+    critical: StrictBool = False
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,10 @@
-"""Certificate profiles, read from one TOML file for each certificate type.
-
-ProfileUnsafe       a profile that would break a rule; raised when profiles are loaded
-"""
+"""Certificate profiles, read from one TOML file for each certificate type."""
 
 import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -15,17 +12,13 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from .profile import (
-    Attribute,
     Environment,
-    ExtensionName,
     ExtensionRule,
     KeyRules,
     KeyUsage,
     LongestValidity,
     Profile,
-    StringType,
     SubjectAttribute,
-    SubjectField,
     Usage,
 )
 from .profile_safety import ProfileUnsafe, check_alone, check_together
@@ -93,13 +86,8 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class _Limit(_Table):
-    years: StrictInt
-    since: Annotated[date, Field(alias="from")] = date.min
-
-
 class _Validity(_Table):
-    longest: tuple[_Limit, ...]
+    longest: tuple[LongestValidity, ...]
     backdated_minutes: StrictInt
 
 
@@ -107,19 +95,6 @@ class _Names(_Table):
     dns: StrictBool
     most: Annotated[StrictInt, Field(ge=0)]
     extended_key_usage: tuple[Usage, ...]
-
-
-class _Attribute(_Table):
-    attribute: Attribute
-    string: StringType
-    field: Annotated[SubjectField | None, Field(alias="from")] = None
-    text: StrictStr = ""
-    longest: StrictInt = 0
-
-
-class _Extension(_Table):
-    name: ExtensionName
-    critical: StrictBool = False
 
 
 class _UsageWith(_Table):
@@ -144,8 +119,8 @@ class _File(_Table):
     version: Annotated[StrictInt, Field(ge=1)]
     environment: Environment
     policy: StrictStr
-    subject: tuple[_Attribute, ...]
-    extensions: tuple[_Extension, ...]
+    subject: tuple[SubjectAttribute, ...]
+    extensions: tuple[ExtensionRule, ...]
     names: _Names
     validity: _Validity
     keys: Mapping[KeyFamily, _Keys]
@@ -157,13 +132,13 @@ class _File(_Table):
             version=self.version,
             environment=self.environment,
             policy=self.policy,
-            longest_validity=tuple(LongestValidity(limit.years, limit.since) for limit in self.validity.longest),
+            longest_validity=self.validity.longest,
             backdating=timedelta(minutes=self.validity.backdated_minutes),
             keys={family: keys.rules() for family, keys in self.keys.items()},
             dns_names=self.names.dns,
             most_names=self.names.most,
             usages=frozenset(self.names.extended_key_usage),
-            subject=tuple(SubjectAttribute(**vars(attribute)) for attribute in self.subject),
-            extensions=tuple(ExtensionRule(extension.name, extension.critical) for extension in self.extensions),
+            subject=self.subject,
+            extensions=self.extensions,
             digest=sha256(content).hexdigest(),
         )
