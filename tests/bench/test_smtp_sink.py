@@ -15,28 +15,24 @@ SINK = Path(__file__).parents[2] / "bench" / "smtp_sink.py"
 def sink():
     with subprocess.Popen([sys.executable, SINK], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield process, int(process.stdout.readline().removeprefix("port "))
+        yield int(process.stdout.readline().removeprefix("port "))
         process.kill()
 
 
-def test_mails_are_accepted_and_counted(sink):
-    process, port = sink
-    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
+def test_mails_are_accepted(sink):
+    with smtplib.SMTP("127.0.0.1", sink, timeout=10) as client:
         for body in ("short", ".\n.x\n", "long " * 100_000):
             assert client.sendmail("a@example.fi", ["b@example.fi", "c@example.fi"], body) == {}
         assert client.has_extn("pipelining")
         assert client.docmd("TURN")[0] == 500
         assert client.rset()[0] == 250
-    process.terminate()
-    assert process.stdout.read() == "accepted 3\n"
 
 
 @pytest.mark.parametrize("piece", [1, 7, 10_000])
 def test_pipelined_commands_may_arrive_in_any_pieces(sink, piece):
-    _, port = sink
     mail = b"MAIL FROM:<a@x.fi>\r\nRCPT TO:<b@x.fi>\r\nDATA\r\n"
     talk = b"EHLO x\r\n" + mail + b"hello\r\n..\r\n.\r\n" + mail + b".\r\nQUIT\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", sink), timeout=10) as connection:
         for at in range(0, len(talk), piece):
             connection.sendall(talk[at : at + piece])
         answer = b""
