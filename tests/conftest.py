@@ -166,8 +166,7 @@ def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def authority_of_a_ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority with production keys, like `authority`."""
     from servicecert_pki.ceremony import install, make_roots, offline_folder, request_cas, sign_requests
-    from servicecert_pki.key_store import PemStore
-    from servicecert_pki.keyring import read_passphrases
+    from servicecert_pki.keyring import PemStore, read_passphrases
     from servicecert_pki.profiles import load_profiles
 
     def make(folder: Path) -> None:

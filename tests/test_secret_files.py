@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from servicecert_issuer.settings import Settings as IssuerSettings
 from servicecert_notifier.settings import Settings as NotifierSettings
-from servicecert_pki import secret_files as of_pki
+from servicecert_pki import software_key as of_pki
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.software_key import open_key

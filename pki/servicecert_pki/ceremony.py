@@ -24,8 +24,7 @@ from pydantic import TypeAdapter
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
 from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
-from .encrypted_key import WEAK, encrypted_pem, is_weak
-from .key_store import KeyStore, PemStore
+from .keyring import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
     KINDS,
@@ -45,7 +44,7 @@ from .profiles import Profiles
 from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .serials import draw_serial
-from .software_key import generate
+from .software_key import WEAK, encrypted_pem, generate, is_weak
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]

@@ -14,7 +14,6 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
 from . import der
-from .extensions import distribution_point_name, extension, uri
 from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
 from .names import (
@@ -115,7 +114,7 @@ def build_tbs(contents: Contents) -> bytes:
         subject_name(contents.profile, contents.subject),
         contents.spki,
         *(
-            extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
+            der.extension(_EXTENSION_OID[it.name], _extension_value(it.name, contents), critical=it.critical)
             for it in contents.profile.extensions
         ),
     )
@@ -144,7 +143,7 @@ def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
         case ExtensionName.AUTHORITY_KEY_IDENTIFIER:
             return contents.issuer.authority_key_identifier
         case ExtensionName.SUBJECT_KEY_IDENTIFIER:
-            return der.tlv(der.OCTET_STRING, key_identifier(contents.spki))
+            return der.octet_string(key_identifier(contents.spki))
         case ExtensionName.KEY_USAGE:
             bits = profile.key_usage(contents.issuer.family, contents.usages)
             return der.named_bits(*(_KEY_USAGE_BIT[it] for it in bits))
@@ -163,8 +162,17 @@ def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
         case ExtensionName.AUTHORITY_INFORMATION_ACCESS:
             methods = (("1.3.6.1.5.5.7.48.1", contents.ocsp_url), ("1.3.6.1.5.5.7.48.2", contents.ca_issuers_url))
             return der.sequence(
-                *(der.sequence(der.oid(method), uri(url)) for method, url in methods if url is not None)
+                *(der.sequence(der.oid(method), _uri(url)) for method, url in methods if url is not None)
             )
+
+
+def distribution_point_name(url: str) -> bytes:
+    """Return the DistributionPointName of a list at one URL (RFC 5280, 4.2.1.13)."""
+    return der.tlv(0xA0, der.tlv(0xA0, _uri(url)))
+
+
+def _uri(url: str) -> bytes:
+    return der.tlv(0x86, url.encode("ascii"))
 
 
 def subject_name(profile: Profile, subject: Subject) -> bytes:

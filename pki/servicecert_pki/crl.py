@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Generic, Self, TypeVar, cast
@@ -19,7 +20,7 @@ from typing import BinaryIO, Generic, Self, TypeVar, cast
 from cryptography import x509
 
 from . import der
-from .extensions import extension, issuing_distribution_point
+from .certificate import distribution_point_name
 from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, SigningKey
 from .spki import KeyFamily
@@ -57,9 +58,9 @@ class RevokedCertificate:
 
 def entry_der(serial: int, revoked_at: datetime, reason: Reason, invalidity_date: datetime | None = None) -> bytes:
     """Return one DER entry of ``revokedCertificates``; it is made at revocation, stored, and later only copied."""
-    extensions = [extension("2.5.29.21", der.tlv(0x0A, bytes((reason,))))]
+    extensions = [der.extension("2.5.29.21", der.tlv(0x0A, bytes((reason,))))]
     if invalidity_date is not None:
-        extensions.append(extension("2.5.29.24", der.generalized_time(invalidity_date)))
+        extensions.append(der.extension("2.5.29.24", der.generalized_time(invalidity_date)))
     return der.sequence(der.integer(serial), der.time(revoked_at), der.sequence(*extensions))
 
 
@@ -137,10 +138,16 @@ class CrlHead:
         return der.header(der.SEQUENCE, whole) + head + body_header, tail
 
     def _extensions(self) -> Iterator[bytes]:
-        yield extension("2.5.29.35", self.issuer.authority_key_identifier)
+        yield der.extension("2.5.29.35", self.issuer.authority_key_identifier)
         if self.url is not None:
-            yield extension("2.5.29.28", issuing_distribution_point(self.url), critical=True)
-        yield extension("2.5.29.20", der.integer(self.number))
+            yield der.extension("2.5.29.28", issuing_distribution_point(self.url), critical=True)
+        yield der.extension("2.5.29.20", der.integer(self.number))
+
+
+@lru_cache(maxsize=1024)
+def issuing_distribution_point(url: str) -> bytes:
+    """RFC 5280, 5.2.5; the URL that a partition's certificates name, and that the list covers no CA certificates."""
+    return der.sequence(distribution_point_name(url), der.tlv(0x81, b"\xff"))
 
 
 class CrlFile:

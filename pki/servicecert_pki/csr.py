@@ -20,9 +20,8 @@ from . import csr_faults as fault
 from . import der
 from .csr_faults import CsrFault, CsrRefused, Stop
 from .csr_forms import ends_early, unwrapped
-from .ec_signatures import EcHash, is_signed
 from .key_checks import KEY_CHECKS, KeyCheck
-from .keys import PublicKey, family_of_key
+from .keys import EcHash, PublicKey, family_of_key, is_signed
 from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
 
 log = logging.getLogger(__name__)

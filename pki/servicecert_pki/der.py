@@ -64,10 +64,20 @@ def bit_string(content: bytes) -> bytes:
     return tlv(BIT_STRING, b"\0", content)
 
 
+def octet_string(content: bytes) -> bytes:
+    return tlv(OCTET_STRING, content)
+
+
 def named_bits(*positions: int) -> bytes:
     """Encode a named-bit list of at most eight bits: trailing zeros removed (X.690, 11.2.2)."""
     unused = 7 - max(positions)
     return tlv(BIT_STRING, bytes((unused, sum(0x80 >> position for position in positions))))
+
+
+def extension(dotted: str, value: bytes, *, critical: bool = False) -> bytes:
+    """Wrap the DER `value` of an extension (RFC 5280, 4.1); ``critical`` FALSE is the default and is not written."""
+    flag = b"\x01\x01\xff" if critical else b""
+    return sequence(oid(dotted), flag, octet_string(value))
 
 
 def time(when: datetime) -> bytes:

@@ -8,15 +8,15 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from .authority import Authority
 from .keys import KeyUnavailable, SigningKey
-from .manifest import KeyPlace, PemPlace
+from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
 from .pkcs11_module import load_module
 from .profile import Environment
-from .secret_files import check_mode
-from .software_key import open_key
-from .token_key import Token, open_token_key
+from .software_key import WEAK, SoftwareKey, check_mode, encrypted_pem, generate, is_weak, open_key
+from .token_key import Token, generate_in_token, open_token_key
 
 
 @dataclass(frozen=True)
@@ -104,3 +104,53 @@ def access(
     """Return the arguments of `open_keys` from a service's settings; raises KeyUnavailable if a file cannot be read."""
     passphrases = read_passphrases(passphrase_file) if passphrase_file else None
     return passphrases, TokenAccess(module, pin_file) if module and pin_file else None
+
+
+class KeyStore(Protocol):
+    """Makes and stores new keys."""
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """Make the key of an issuing CA; raises KeyUnavailable or OSError."""
+        ...
+
+
+@dataclass(frozen=True, repr=False)
+class PemStore:
+    """Encrypted files in the authority's directory, with one passphrase for each environment.
+
+    Only for a `trial` are they encrypted for a quick start, and with any passphrase.
+    """
+
+    directory: Path
+    passphrases: Mapping[Environment, bytes]
+    trial: bool = False
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """See `KeyStore.make`."""
+        environment, family, _ = kind_of(id)
+        place = PemPlace(file=f"keys/{id}.pem")
+        passphrase = self.passphrases[environment]
+        if not self.trial and is_weak(passphrase):
+            raise KeyUnavailable(WEAK.format(environment))
+        key = generate(family)
+        pem = encrypted_pem(key, passphrase, trial=self.trial)
+        write_whole(self.directory / place.file, pem, mode=0o600)
+        return SoftwareKey(key), place
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """A token for each environment: `servicecert-production` and `servicecert-test` with the default prefix."""
+
+    access: TokenAccess
+    prefix: str = "servicecert"
+
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
+        """See `KeyStore.make`; a label that is in use raises KeyUnavailable."""
+        environment, family, _ = kind_of(id)
+        place = TokenPlace(token=token_label(self.prefix, environment), label=id)
+        return generate_in_token(self.access.token(place.token, environment), id, family), place
+
+
+def token_label(prefix: str, environment: Environment) -> str:
+    return f"{prefix}-{environment}"

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from . import der
 from .crl import Reason
-from .extensions import extension
 from .spki import key_bits, spki_of
 
 _BASIC = der.oid("1.3.6.1.5.5.7.48.1.1")
@@ -57,7 +56,7 @@ def single_response(
     """Return the SingleResponse for one certificate. `cert_id` is the request's DER."""
     extensions: tuple[bytes, ...] = ()
     if invalidity_date is not None:
-        invalid = extension("2.5.29.24", der.generalized_time(invalidity_date))
+        invalid = der.extension("2.5.29.24", der.generalized_time(invalidity_date))
         extensions = (der.tlv(0xA1, der.sequence(invalid)),)
     until = der.tlv(0xA0, der.generalized_time(next_update))
     return der.sequence(cert_id, status, der.generalized_time(this_update), until, *extensions)
@@ -75,7 +74,7 @@ class ResponderKey:
         spki = spki_of(self.private.public_key())
         name = sha1(key_bits(spki), usedforsecurity=False).digest()
         object.__setattr__(self, "spki", spki)
-        object.__setattr__(self, "responder_id", der.tlv(0xA2, der.tlv(der.OCTET_STRING, name)))
+        object.__setattr__(self, "responder_id", der.tlv(0xA2, der.octet_string(name)))
 
     @classmethod
     def draw(cls) -> "ResponderKey":
@@ -100,7 +99,7 @@ class Signer:
         """Return the signed DER OCSPResponse. `nonce` is the request's, in DER."""
         extensions: Sequence[bytes] = ()
         if nonce is not None:
-            extensions = (der.tlv(0xA1, der.sequence(extension(_NONCE, nonce))),)
+            extensions = (der.tlv(0xA1, der.sequence(der.extension(_NONCE, nonce))),)
         tbs = der.sequence(
             self.key.responder_id, der.generalized_time(produced_at), der.sequence(*responses), *extensions
         )
@@ -108,5 +107,5 @@ class Signer:
         basic = der.sequence(
             tbs, _ALGORITHM, der.bit_string(signature), der.tlv(0xA0, der.sequence(self.certificate_der))
         )
-        whole = der.tlv(0xA0, der.sequence(_BASIC, der.tlv(der.OCTET_STRING, basic)))
+        whole = der.tlv(0xA0, der.sequence(_BASIC, der.octet_string(basic)))
         return der.sequence(der.tlv(_ENUMERATED, b"\0"), whole)

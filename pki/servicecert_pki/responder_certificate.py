@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from . import der
 from .certificate import sign_tbs, tbs_of
-from .extensions import extension
 from .issuer import IssuerInfo
 from .keys import SigningKey
 from .pkix_lint import lint_certificate
@@ -21,7 +20,7 @@ from .spki import key_identifier, spki_of
 _DIGITAL_SIGNATURE = der.named_bits(0)
 _OCSP_SIGNING = der.sequence(der.oid("1.3.6.1.5.5.7.3.9"))
 # id-pkix-ocsp-nocheck: relying parties do not check its revocation, so the certificate is valid for days only.
-_NO_CHECK = extension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
+_NO_CHECK = der.extension("1.3.6.1.5.5.7.48.1.5", b"\x05\x00")
 
 LIFE = timedelta(days=4)
 """How long a responder's certificate is valid. It cannot be revoked, so its key is renewed at half of this time."""
@@ -65,12 +64,12 @@ def build_responder_tbs(
         (not_before, not_after),
         der.sequence(der.tlv(der.SET, der.sequence(der.oid("2.5.4.3"), common_name))),
         spki,
-        extension("2.5.29.35", issuer.authority_key_identifier),
-        extension("2.5.29.14", der.tlv(der.OCTET_STRING, key_identifier(spki))),
-        extension("2.5.29.15", _DIGITAL_SIGNATURE, critical=True),
-        extension("2.5.29.37", _OCSP_SIGNING),
+        der.extension("2.5.29.35", issuer.authority_key_identifier),
+        der.extension("2.5.29.14", der.octet_string(key_identifier(spki))),
+        der.extension("2.5.29.15", _DIGITAL_SIGNATURE, critical=True),
+        der.extension("2.5.29.37", _OCSP_SIGNING),
         _NO_CHECK,
-        extension("2.5.29.19", der.sequence(), critical=True),
+        der.extension("2.5.29.19", der.sequence(), critical=True),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
-from servicecert_pki.characters import LETTERS, foreign_letters
+from servicecert_pki.names import LETTERS, foreign_letters
 from servicecert_pki.profile import Usage
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily

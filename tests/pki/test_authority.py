@@ -16,14 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityExists, AuthorityMissing, AuthorityRefused
 from servicecert_pki.ceremony import make_authority, make_roots, offline_folder
-from servicecert_pki.encrypted_key import ROUNDS, rounds_of
-from servicecert_pki.key_store import PemStore
-from servicecert_pki.keyring import open_keys
+from servicecert_pki.keyring import PemStore, open_keys
 from servicecert_pki.keys import KeyRefused, KeyUnavailable
 from servicecert_pki.manifest import PemPlace
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import Profiles
-from servicecert_pki.software_key import open_key
+from servicecert_pki.software_key import ROUNDS, open_key, rounds_of
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]

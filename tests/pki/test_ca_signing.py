@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from servicecert_pki import der, extensions
+from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.ca_signing import (
     Checked,
@@ -82,8 +82,8 @@ def _with(contents: Contents, *, drop: int | None = None, add: bytes = b"", swap
 
 def test_f3_anything_that_the_profile_does_not_build_is_refused(every_contents: list[Contents]) -> None:
     contents = every_contents[0]
-    ca_true = extensions.extension("2.5.29.19", der.sequence(b"\x01\x01\xff"), critical=True)
-    unknown = extensions.extension("1.2.3.4", b"\x05\x00")
+    ca_true = der.extension("2.5.29.19", der.sequence(b"\x01\x01\xff"), critical=True)
+    unknown = der.extension("1.2.3.4", b"\x05\x00")
     tbs = build_tbs(contents)
     for attack in (
         b"",

@@ -1,6 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_pki.characters import LETTERS, foreign_letters
+from servicecert_pki.names import LETTERS, foreign_letters
 
 
 @given(st.text(st.sampled_from(sorted(LETTERS))))

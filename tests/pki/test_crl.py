@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import CrlHead, CrlUnsound, Reason, RevokedCertificate, check_entry, entry_der
-from servicecert_pki.extensions import extension
+from servicecert_pki.der import extension
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.serials import LARGEST_SERIAL
 

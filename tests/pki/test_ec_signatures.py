@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from servicecert_pki import ec_signatures
-from servicecert_pki.ec_signatures import is_signed, verify_digest
+from servicecert_pki import keys
+from servicecert_pki.keys import is_signed, verify_digest
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
 CONTENT = b"what is signed"
@@ -107,7 +107,7 @@ def test_other_hashes_and_curves(curve, algorithm):
 
 
 def test_where_aws_lc_refuses_openssl_decides(monkeypatch, caplog):
-    monkeypatch.setattr(ec_signatures, "_accepts", lambda *_: False)
+    monkeypatch.setattr(keys, "_accepts", lambda *_: False)
     verify_digest(KEY.public_key(), SIGNATURE, hashes.SHA384(), DIGEST)
     assert "alarm: AWS-LC refuses a signature that OpenSSL accepts" in caplog.text
     with pytest.raises(InvalidSignature):

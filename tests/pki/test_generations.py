@@ -24,8 +24,7 @@ from servicecert_pki.ceremony import (
 )
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.crl import Reason, entry_der
-from servicecert_pki.key_store import PemStore
-from servicecert_pki.keyring import open_keys
+from servicecert_pki.keyring import PemStore, open_keys
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.manifest import read_manifest, write_manifest
 from servicecert_pki.profile import Environment

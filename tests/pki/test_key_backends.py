@@ -19,8 +19,7 @@ from pki.conftest import CEREMONY, PASSPHRASES
 from servicecert_launcher import SoftHsm
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
-from servicecert_pki.key_store import KeyStore, PemStore, TokenStore
-from servicecert_pki.keyring import TokenAccess, open_keys
+from servicecert_pki.keyring import KeyStore, PemStore, TokenAccess, TokenStore, open_keys
 from servicecert_pki.keys import KeyRefused, KeyUnavailable, SigningKey, family_of_key, verify_signature
 from servicecert_pki.manifest import PemPlace, TokenPlace
 from servicecert_pki.profile import Environment

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from servicecert_pki.encrypted_key import encrypted_pem
 from servicecert_pki.keys import KeyUnavailable, SigningKey, verify_signature
-from servicecert_pki.software_key import SoftwareKey, open_key
+from servicecert_pki.software_key import SoftwareKey, encrypted_pem, open_key
 from servicecert_pki.spki import KeyFamily
 
 

@@ -26,7 +26,7 @@ from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import sign_tbs, verify_certificate
 from servicecert_pki.crl import Reason
-from servicecert_pki.extensions import extension
+from servicecert_pki.der import extension
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import throw_away_keys

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from servicecert_pki import ceremony
 from servicecert_pki.authority import Authority
-from servicecert_pki.key_store import KeyStore
-from servicecert_pki.keyring import read_passphrases
+from servicecert_pki.keyring import KeyStore, read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.protocol import Action, protocol, store_protocol

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from servicecert_launcher import SoftHsm
-from servicecert_pki.key_store import token_label
+from servicecert_pki.keyring import token_label
 from servicecert_pki.profile import Environment
 
 from ..faults import UserError

@@ -12,7 +12,7 @@ from crls import build_crl
 from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
-from servicecert_pki.extensions import extension
+from servicecert_pki.der import extension
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Revoked, Standings
 from servicecert_revoker.ocsp.effects.crls import CrlFeed

@@ -19,8 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import activate, install, offline_folder, request_cas, sign_requests
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.key_store import PemStore
-from servicecert_pki.keyring import open_keys, read_passphrases
+from servicecert_pki.keyring import PemStore, open_keys, read_passphrases
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import copy_root_crls, make_root_crls
 from servicecert_revoker.service import MIGRATIONS, Settings, open_service

@@ -2,7 +2,7 @@
 
 Nobody but the process may read such a file. A group may in two cases: it is the user's private one (it has the user's
 number, as in our containers), or root gives the file to a group of the process (as Kubernetes and packages do).
-`servicecert_pki.secret_files` has the same rule for the files of a CA.
+`servicecert_pki.software_key` has the same rule for the files of a CA.
 """
 
 import os

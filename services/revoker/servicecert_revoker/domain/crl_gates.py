@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from cryptography import x509
 from servicecert_pki import der
-from servicecert_pki.crl import CrlHead, are_entries
+from servicecert_pki.crl import CrlHead, are_entries, issuing_distribution_point
 from servicecert_pki.crl_reading import (
     CrlFields,
     OutOfOrder,
