@@ -22,9 +22,8 @@ from .crl import CrlUnsound, ReadBack
 from .crl_reading import is_signed, load
 from .issuer import IssuerInfo
 from .keys import KeyUnavailable, SigningKey
-from .pkix_lint import lint_certificate
-from .read_back import read_contents, read_unsigned, unsigned
-from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs
+from .read_back import read_contents, read_unsigned
+from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs, lint_responder
 from .spki import spki_of, spki_sha256
 
 T = TypeVar("T")
@@ -100,8 +99,10 @@ def check_responder(
         raise SigningRefused("life", "The certificate of an OCSP responder would be valid for longer than 4 days.")
     if (read.serial_number, spki_sha256(spki), ends) != (serial, key_sha256, not_after.replace(microsecond=0)):
         raise SigningRefused("books", "The bytes have another serial number, validity or key than was ordered.")
-    if findings := lint_certificate(unsigned(tbs, issuer)):
-        raise SigningRefused("lint", f"The linter finds {', '.join(it.code for it in findings)}.")
+    try:
+        lint_responder(tbs, issuer)
+    except ResponderRefused as refused:
+        raise SigningRefused("lint", str(refused)) from None
     return Checked(issuer, tbs)
 
 

@@ -64,7 +64,9 @@ class Linter:
 
     @classmethod
     def with_new_keys(cls, setting: LintSetting) -> "Linter":
-        return cls(setting, throw_away_keys())
+        """Draw new keys. RSA 2048 is generated faster than a CA's key and signs by the same algorithm."""
+        keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
+        return cls(setting, {(key := SoftwareKey(each)).family: key for each in keys})
 
     def __call__(self, contents: Contents, tbs: bytes) -> Sequence[str]:
         """Return the codes of the findings of error level or worse; a certificate with any must not be signed."""
@@ -102,12 +104,6 @@ class Linter:
         if len(self._shapes) >= _MAX_SHAPES:
             self._shapes.pop(next(iter(self._shapes)), None)
         self._shapes[shape] = findings
-
-
-def throw_away_keys() -> dict[KeyFamily, SigningKey]:
-    """Return a new key of each family. RSA 2048 is generated faster than a CA's key and signs by the same algorithm."""
-    keys = (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP384R1()))
-    return {(key := SoftwareKey(each)).family: key for each in keys}
 
 
 def shape_of(contents: Contents) -> Shape:

@@ -29,7 +29,6 @@ from servicecert_pki.crl import Reason
 from servicecert_pki.der import extension
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.ocsp_request import (
     LARGEST_REQUEST,
@@ -259,7 +258,7 @@ def test_D8_I10_a_responder_s_certificate_is_sound_and_for_ocsp_only(
     assert requested_key(key.request()) == key.spki
     assert "private" not in repr(key)
     tbs = build_responder_tbs(issuer, key.spki, 77, NOW, ENDS)
-    lint_responder(tbs, throw_away_keys()[issuer.family])
+    lint_responder(tbs, issuer)
     signed = sign_tbs(tbs, ca_keys[issuer.id])
     verify_certificate(signed, tbs, issuer.public_key)
     read = x509.load_der_x509_certificate(signed)
@@ -293,7 +292,7 @@ def test_D8_nothing_is_certified_beyond_the_ca_s_own_validity(issuer: IssuerInfo
     with pytest.raises(ResponderRefused, match="not valid any more"):
         build_responder_tbs(issuer, key.spki, 77, issuer.not_after, issuer.not_after + timedelta(days=4))
     with pytest.raises(ResponderRefused, match="finding"):
-        lint_responder(build_responder_tbs(issuer, key.spki, 1 << 200, NOW, ENDS), throw_away_keys()[issuer.family])
+        lint_responder(build_responder_tbs(issuer, key.spki, 1 << 200, NOW, ENDS), issuer)
 
 
 def answered(

@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-from servicecert_pki.lint import throw_away_keys
 from servicecert_schemas.membership import refusals
 from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
@@ -87,9 +86,7 @@ async def open_service(
             reads=READS,
             rules=Rules(
                 decide,
-                examine=Examine(
-                    authority, await asyncio.to_thread(throw_away_keys), os.urandom, clock, settings.crl_partitions
-                ),
+                examine=Examine(authority, os.urandom, clock, settings.crl_partitions),
                 handlers=HANDLERS,
             ),
             tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=settings.ocsp_most_responders)),

@@ -18,7 +18,6 @@ from servicecert_launcher.ports import HOST
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_revoker.domain.decide import decide
@@ -80,9 +79,7 @@ class Revoker:
         return self.counts[issuer]
 
     async def answer(self) -> None:
-        examine = Examine(
-            self.authority, throw_away_keys(), lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC), 16
-        )
+        examine = Examine(self.authority, lambda size: uuid4().bytes[:size], lambda: datetime.now(UTC), 16)
         books: dict[tuple[str, str], Booked] = {}
 
         async def booked(_: object) -> Mapping[tuple[str, str], Booked]:

@@ -16,7 +16,6 @@ from identities import Identities
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import throw_away_keys
 from servicecert_pki.ocsp_response import ResponderKey
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
@@ -57,7 +56,7 @@ CAS = {"production-ec", "production-rsa", "test-ec", "test-rsa"}
 
 @pytest.fixture(scope="module")
 def examine(authority: Authority) -> Examine:
-    return Examine(authority, throw_away_keys(), os.urandom, lambda: NOW, 16)
+    return Examine(authority, os.urandom, lambda: NOW, 16)
 
 
 class Books:

@@ -4,13 +4,12 @@ Serial numbers and times are drawn here. Nothing drawn here counts before it is 
 """
 
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.keys import SigningKey
 from servicecert_pki.responder_certificate import (
     BACKDATING,
     LIFE,
@@ -20,7 +19,7 @@ from servicecert_pki.responder_certificate import (
     requested_key,
 )
 from servicecert_pki.serials import draw_serial, serial_hex
-from servicecert_pki.spki import KeyFamily, spki_sha256
+from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderRequested
 from servicecert_worker.core.decider import Event
@@ -33,11 +32,10 @@ from .responders import CertifyOrder, Drafted
 class Examine:
     """Adds facts to each certificate, void serial number and responder's request in a batch.
 
-    `throw_away` keys sign the copies that are linted. `partitions` is the number that new certificates are spread over.
+    `partitions` is the number that new certificates are spread over.
     """
 
     authority: Authority
-    throw_away: Mapping[KeyFamily, SigningKey]
     random: Callable[[int], bytes]
     clock: Callable[[], datetime]
     partitions: int
@@ -82,7 +80,7 @@ class Examine:
         serial = draw_serial(self.random)
         not_after = min(now + LIFE, issuer.not_after)
         tbs = build_responder_tbs(issuer, spki, serial, now - BACKDATING, not_after)
-        lint_responder(tbs, self.throw_away[issuer.family])
+        lint_responder(tbs, issuer)
         return CertifyOrder(
             environment=request.environment,
             key_sha256=request.key_sha256,
