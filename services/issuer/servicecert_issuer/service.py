@@ -25,7 +25,7 @@ from .domain.decide import EXAMINE, HANDLERS, SIGN, Decide, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recall import RECALL
-from .domain.recheck_plan import INITIAL_DEADLINE, RECHECK, RecheckOrder
+from .domain.recheck import INITIAL_DEADLINE, RECHECK, RecheckOrder
 from .effects.accepted import AcceptedApplications
 from .effects.announce import Announce
 from .effects.recheck import Recheck

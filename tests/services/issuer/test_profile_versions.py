@@ -9,11 +9,11 @@ from servicecert_issuer.domain.act import check_order
 from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Intended, Linted, Signed, SigningOrder, Stopped
+from servicecert_issuer.domain.recheck import StoredCertificate, recheck
 from servicecert_issuer.domain.unissuable import Unissuable
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.profile import Attribute, LongestValidity, Profile
 from servicecert_pki.profiles import Profiles
-from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted, IssuingRefused, IssuingStopped
 from servicecert_schemas.values import Usage
 from servicecert_worker.core.decider import Event

@@ -9,7 +9,7 @@ from servicecert_issuer.domain.decide import EXAMINE, SIGN
 from servicecert_issuer.domain.events import announcement
 from servicecert_issuer.domain.issuance import Intended, Linted, Recorded, Signed, SigningOrder, Unsigned
 from servicecert_issuer.domain.recall import RECALL
-from servicecert_issuer.domain.recheck_plan import RECHECK
+from servicecert_issuer.domain.recheck import RECHECK
 from servicecert_schemas.certificate import (
     AcceptedWithdrawn,
     CertificateIntended,

@@ -12,14 +12,13 @@ import asyncpg
 import pytest
 from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext, contents_of
-from servicecert_issuer.domain.recheck_plan import RECHECK, Rechecked, RecheckOrder, plan
+from servicecert_issuer.domain.recheck import RECHECK, Rechecked, RecheckOrder, StoredCertificate, plan, recheck
 from servicecert_issuer.effects.recheck import Recheck, next_part
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Deadline, Due, Intent, Result, Task

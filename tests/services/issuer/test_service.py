@@ -13,7 +13,7 @@ import pytest
 from identities import Identities
 from pydantic import ValidationError
 from servicecert_issuer.domain.issuance import Intended
-from servicecert_issuer.domain.recheck_plan import Rechecked
+from servicecert_issuer.domain.recheck import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_issuer.storage.store import _begun
 from servicecert_pki.authority import Authority, AuthorityMissing

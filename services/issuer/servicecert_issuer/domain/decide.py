@@ -21,7 +21,7 @@ from servicecert_worker.core.decider import (
 )
 from servicecert_worker.core.signed_record import SignedRecord
 
-from . import recheck_plan
+from . import recheck
 from .events import issued, refused, stopping, voided
 from .issuance import (
     Intended,
@@ -72,8 +72,8 @@ class Decide:
                 # Its serial number will be revoked, signed or not, and the applicant is refused (B2).
                 void, case_id = Voided(state, unsigned.code), UUID(happened.key)
                 return Decision(void, events=(voided(case_id, void), refused(case_id, VOIDED)))
-            case Due(kind=recheck_plan.RECHECK) | Result(data=recheck_plan.Rechecked()):
-                return recheck_plan.plan(happened, now)
+            case Due(kind=recheck.RECHECK) | Result(data=recheck.Rechecked()):
+                return recheck.plan(happened, now)
             case _:
                 return Decision(state)
 

@@ -9,10 +9,9 @@ from typing import Any
 import asyncpg
 from asyncpg import Record
 from servicecert_pki.authority import Authority
-from servicecert_pki.recheck import StoredCertificate, recheck
 from servicecert_worker.core.decider import Done, Outcome, Task
 
-from ..domain.recheck_plan import Rechecked
+from ..domain.recheck import Rechecked, StoredCertificate, recheck
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
@@ -65,10 +64,10 @@ async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZ
 def _check(rows: Sequence[Record], authority: Authority) -> tuple[BadCertificate, ...]:
     bad = []
     for row in rows:
-        stocked = StoredCertificate(**{**row, "serial": int(row["serial"], 16)})
-        codes = recheck(stocked, authority.issuers.get(stocked.issuer))
+        stored = StoredCertificate(**{**row, "serial": int(row["serial"], 16)})
+        codes = recheck(stored, authority.issuers.get(stored.issuer))
         if codes:
-            bad.append(BadCertificate(stocked.key, stocked.issuer, row["serial"], codes))
+            bad.append(BadCertificate(stored.key, stored.issuer, row["serial"], codes))
     return tuple(bad)
 
 
