@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from servicecert_issuer.domain.issuance import Intended
 from servicecert_issuer.domain.recheck import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
-from servicecert_issuer.storage.store import _begun
+from servicecert_issuer.storage.store import _row
 from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
@@ -59,7 +59,7 @@ async def test_application_becomes_a_certificate(
         intended = service.rules.decide(None, examined, None, NOW)
         (intent,) = intended.intents
         stored = Stored(arrival.key, 0, cast("Intended", intended.state))
-        pool.recorded = [{**_begun(stored), "unwanted": False}]
+        pool.recorded = [{**_row(stored), "unwanted": False}]
         (outcome,) = await service.effects[intent.kind].do(
             [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
         )

@@ -161,9 +161,9 @@ with states as (
     select *
     from unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::int[], $9::int[], $10::timestamptz[],
                 $11::timestamptz[], $12::text[], $13::text[], $14::timestamptz[], $15::text[], $16::text[], $17::text[], $18::text[],
-                $19::text[], $20::text[])
+                $19::text[], $20::text[], $21::bytea[])
         as b (key, version, state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256, business_id,
-              sign_by, "grant", refusal, application, findings, application_sha256, record)
+              sign_by, "grant", refusal, application, findings, application_sha256, record, certificate)
     order by key_sha256
 ),
 begun as (
@@ -172,7 +172,7 @@ begun as (
     select key, 1, state::certificate_state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
            coalesce(business_id, ''), coalesce(sign_by, now()), "grant"::jsonb, refusal, application::jsonb, findings::jsonb,
            application_sha256, record
-    from states where version = 0
+    from states where version = 0 and state not in ('issued', 'voided')
     on conflict (key) do nothing
     returning 1
 ),
@@ -184,14 +184,14 @@ resumed as (
         sign_by = coalesce(g.sign_by, now()), "grant" = g."grant"::jsonb, refusal = g.refusal,
         application = g.application::jsonb, findings = g.findings::jsonb, begun_at = now()
     from states as g
-    where g.version > 0 and c.key = g.key and c.version = g.version
+    where g.version > 0 and g.state not in ('issued', 'voided') and c.key = g.key and c.version = g.version
     returning 1
 ),
 ended as (
     update certificates as c
     set version = c.version + 1, state = i.state::certificate_state, certificate = i.certificate, refusal = i.refusal, ended_at = now()
-    from unnest($21::text[], $22::int[], $23::text[], $24::bytea[], $25::text[]) as i (key, version, state, certificate, refusal)
-    where c.key = i.key and c.version = i.version
+    from states as i
+    where i.state in ('issued', 'voided') and c.key = i.key and c.version = i.version
     returning 1
 )
 select (select count(*) from begun) + (select count(*) from resumed) + (select count(*) from ended)

@@ -21,11 +21,10 @@ from . import QUERIES
 
 _GRANT = TypeAdapter(Grant)
 _LINTED = tuple(it.name for it in fields(Linted))
-_BEGUN = (
+_COLUMNS = (
     *("key", "version", "state", *_LINTED, "sign_by", "grant", "refusal"),
-    *("application", "findings", "application_sha256", "record"),
+    *("application", "findings", "application_sha256", "record", "certificate"),
 )
-_ENDED = ("key", "version", "state", "certificate", "refusal")
 
 
 class CertificateStore:
@@ -38,10 +37,9 @@ class CertificateStore:
     async def save(self, connection: Connection, changed: Sequence[Stored[State]]) -> None:
         """Store the states. Raise Conflict; FactsInvalid where a serial number is taken or a key may not be certified;
         asyncpg's constraint violations where the order of issuing would be broken."""
-        begun = [_begun(each) for each in changed if not isinstance(each.state, Recorded | Voided)]
-        ended = [_ended(each) for each in changed if isinstance(each.state, Recorded | Voided)]
+        rows = [_row(each) for each in changed]
         try:
-            saved = await connection.fetchval(QUERIES["save"], *_columns(begun, _BEGUN), *_columns(ended, _ENDED))
+            saved = await connection.fetchval(QUERIES["save"], *([row.get(name) for row in rows] for name in _COLUMNS))
         except asyncpg.UniqueViolationError as violation:
             raise _invalid_facts(violation) from None
         if saved != len(changed):
@@ -77,11 +75,7 @@ async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
     return {row[0] for row in rows}
 
 
-def _columns(rows: list[Mapping[str, Any]], names: Sequence[str]) -> list[Sequence[Any]]:
-    return [[row.get(name) for row in rows] for name in names]
-
-
-def _begun(entry: Stored[State]) -> Mapping[str, Any]:
+def _row(entry: Stored[State]) -> Mapping[str, Any]:
     row: dict[str, Any] = {"key": entry.key, "version": entry.version}
     match entry.state:
         case Refused(code=code, application_sha256=digest):
@@ -94,7 +88,7 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "application": stopped.application.model_dump_json(),
                 "findings": json.dumps(stopped.findings),
                 "application_sha256": stopped.application.application_sha256,
-                "record": _text(stopped.record),
+                "record": stopped.record and stopped.record.text,
             }
         case Intended() as intended:
             return {
@@ -104,21 +98,12 @@ def _begun(entry: Stored[State]) -> Mapping[str, Any]:
                 "sign_by": intended.sign_by,
                 "grant": _GRANT.dump_json(intended.grant).decode(),
                 "application_sha256": intended.application_sha256,
-                "record": _text(intended.record),
+                "record": intended.record and intended.record.text,
             }
-    raise TypeError(f"A case does not begin as {type(entry.state).__name__}.")
-
-
-def _text(record: SignedRecord | None) -> str | None:
-    return None if record is None else record.text
-
-
-def _ended(entry: Stored[State]) -> Mapping[str, Any]:
-    row = {"key": entry.key, "version": entry.version}
-    if isinstance(entry.state, Voided):
-        return {**row, "state": "voided", "refusal": entry.state.code}
-    assert isinstance(entry.state, Recorded)
-    return {**row, "state": "issued", "certificate": entry.state.certificate}
+        case Voided(code=code):
+            return {**row, "state": "voided", "refusal": code}
+        case Recorded(certificate=certificate):
+            return {**row, "state": "issued", "certificate": certificate}
 
 
 def _state(row: Record) -> State:
