@@ -26,11 +26,9 @@ from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
 from .domain.recall import RECALL
 from .domain.recheck import INITIAL_DEADLINE, RECHECK, RecheckOrder
-from .effects.accepted import AcceptedApplications
-from .effects.announce import Announce
+from .effects.accepted import AcceptedApplications, RequestAlarm
 from .effects.recheck import Recheck
-from .effects.request_alarm import RequestAlarm
-from .effects.sign import ExamineStopped, Sign
+from .effects.sign import Announce, ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare

@@ -11,7 +11,7 @@ import pytest
 from servicecert_issuer.domain.events import announcement
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Linted, SigningOrder
-from servicecert_issuer.effects.announce import Announce
+from servicecert_issuer.effects.sign import Announce
 from servicecert_issuer.storage.store import announced, states
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended

@@ -15,7 +15,7 @@ from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.examine import Examine, IssuingContext, request_faults
 from servicecert_issuer.domain.issuance import Stopped
 from servicecert_issuer.domain.unissuable import STOPPED_REQUEST, Unissuable
-from servicecert_issuer.effects.request_alarm import RequestAlarm
+from servicecert_issuer.effects.accepted import RequestAlarm
 from servicecert_schemas.certificate import ApplicationAccepted, IssuingStopped
 from services.issuer.conftest import NOW, SIGN_BY
 

@@ -83,7 +83,9 @@ class Decide:
         if state is None:
             signed = None if record is None else SignedRecord.of(record.headers, record.value)
             return self._begin(None, application, event.facts, now, signed)
-        if is_another(application, state):
+        known = accepted_digest(state)
+        if known is not None and known != application.application_sha256:
+            # Intake signs one application for each case (F2, I3).
             raise Unanswerable("second-application", "Another application was accepted for this case before.")
         return Decision(state)
 
@@ -132,12 +134,6 @@ def late_result_code(state: State | None, result: Result) -> str | None:
     A second signature of a recorded certificate is dropped: it is equivalent.
     """
     return "signed-after-void" if isinstance(state, Voided) and isinstance(result.data, Signed) else None
-
-
-def is_another(application: ApplicationAccepted, state: State | None) -> bool:
-    """Return whether a case began with another application: intake signs one for each (F2, I3)."""
-    known = None if state is None else accepted_digest(state)
-    return known is not None and known != application.application_sha256
 
 
 def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:

@@ -30,28 +30,15 @@ def announcement(key: str, order: SigningOrder, state: State | None) -> Certific
 
 def issued(case_id: UUID, intended: Intended, signed: Signed) -> CertificateIssued:
     """Return the event that a certificate was signed as intended."""
-    linted, grant = intended.linted, intended.grant
     return CertificateIssued(
         case_id=case_id,
-        account_id=grant.account_id,
-        decision_id=grant.decision_id,
-        type=grant.type,
-        issuer=linted.issuer,
-        serial=linted.serial,
-        serial_decimal=str(int(linted.serial, 16)),
+        **vars(intended.grant),
+        **vars(intended.linted),
+        serial_decimal=str(int(intended.linted.serial, 16)),
         subject=signed.subject,
-        not_before=linted.not_before,
-        not_after=linted.not_after,
         fingerprint=signed.fingerprint,
-        key_sha256=linted.key_sha256,
-        profile=linted.profile,
-        profile_version=linted.profile_version,
-        partition=linted.partition,
         certificate=b64encode(signed.certificate).decode(),
         chain=tuple(b64encode(certificate).decode() for certificate in signed.chain),
-        due=grant.due,
-        language=grant.language,
-        recipients=grant.recipients,
     )
 
 

@@ -11,7 +11,7 @@ LintFailed      the certificate to be signed has findings (B3)
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from hashlib import sha256
 from typing import ClassVar, TypeAlias
@@ -88,7 +88,7 @@ class Linted(Facts):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grant:
     """The parts of the application in the issued event: account, decision, due time and recipients."""
 
@@ -101,14 +101,7 @@ class Grant:
 
     @classmethod
     def of(cls, application: ApplicationAccepted) -> "Grant":
-        return cls(
-            account_id=application.account_id,
-            decision_id=application.decision_id,
-            type=application.type,
-            due=application.due,
-            language=application.language,
-            recipients=application.recipients,
-        )
+        return cls(**{it.name: getattr(application, it.name) for it in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)

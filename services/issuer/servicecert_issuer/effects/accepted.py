@@ -1,7 +1,9 @@
 """The applications that intake has signed, verified in the act that a CA's key is used for (F2, F3)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from servicecert_schemas.certificate import ApplicationAccepted
@@ -10,6 +12,8 @@ from servicecert_schemas.topics import ACCEPTED_APPLICATIONS
 from servicecert_worker.core.record import Record
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.core.signed_record import SignedRecord
+
+log = logging.getLogger(__name__)
 
 _TOPIC = ACCEPTED_APPLICATIONS.name
 _FEW = 4
@@ -56,3 +60,24 @@ class AcceptedApplications:
         except ValueError:
             return None
         return data if isinstance(data, ApplicationAccepted) else None
+
+
+class RequestAlarm:
+    """Logs each application whose request intake should not have accepted, and counts the findings (F2).
+
+    Intake is faulty, older than the issuer, or compromised.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def __call__(self, application: ApplicationAccepted, findings: Sequence[str]) -> None:
+        self._counts.update(findings)
+        log.error(
+            "alarm: intake accepted an invalid certificate request: nothing is signed; check intake and its key",
+            extra={"key": application.key(), "findings": " ".join(findings)},
+        )
+
+    async def gauge(self) -> Mapping[str, float]:
+        """Return how often each finding occurred."""
+        return dict(self._counts)
