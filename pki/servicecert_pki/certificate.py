@@ -1,8 +1,4 @@
-"""Service certificates: the exact bytes to be signed, the signature, and the check of the result.
-
-CertificateRefused      the contents break the profile; nothing is built
-CertificateUnsound      a signed certificate differs from what was to be signed (B4)
-"""
+"""Service certificates: the exact bytes to be signed, the signature, and the check of the result."""
 
 import re
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Certificate revocation lists (RFC 5280, 5): entries, encoded and checked once, the fields around them, and the file.
 
-CrlUnsound          an encoded entry differs from the revocation, or a signed list from the checked one (D7)
-
 A list is written to a file entry by entry: the total size of the entries is known at the start, and with it every
 header. So the lists of a pass wait for their checks on disk. Each is in memory while it is checked and signed.
 """

@@ -18,7 +18,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 
 from . import csr_faults as fault
 from . import der
-from .csr_faults import CsrFault, CsrRefused, Stop
+from .csr_faults import CsrFault, Stop
 from .csr_forms import ends_early, unwrapped
 from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import EcHash, PublicKey, family_of_key, is_signed
@@ -51,14 +51,6 @@ class Csr:
     family: KeyFamily
     key: str
     spki_sha256: str
-
-
-def read_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr:
-    """Return the accepted request; raises CsrRefused with all its faults."""
-    judged = judge_csr(source, check)
-    if isinstance(judged, Csr):
-        return judged
-    raise CsrRefused(judged)
 
 
 def judge_csr(source: str | bytes, check: KeyCheck = KEY_CHECKS) -> Csr | tuple[CsrFault, ...]:

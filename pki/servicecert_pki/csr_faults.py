@@ -1,7 +1,4 @@
-"""Every fault for which a certificate request is refused (A4), each with a stable code and what to do.
-
-CsrRefused          what `csr.read_csr` raises; carries the same faults that `csr.judge_csr` returns
-"""
+"""Every fault for which a certificate request is refused (A4), each with a stable code and what to do."""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,14 +16,6 @@ class CsrFault:
 
     code: str
     message: str = field(compare=False)
-
-
-class CsrRefused(ValueError):
-    """A request with at least one fault; the message holds nothing of the request's bytes."""
-
-    def __init__(self, faults: tuple[CsrFault, ...]) -> None:
-        super().__init__(" ".join(fault.message for fault in faults))
-        self.faults = faults
 
 
 class Stop(Exception):

@@ -1,7 +1,4 @@
-"""What a certificate says of itself, for those who act on what an event says of it (F2).
-
-CertificateUntrusted    not a certificate of these CAs: a stable `code` and one sentence
-"""
+"""What a certificate says of itself, for those who act on what an event says of it (F2)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ _CHAINS = 64
 
 
 class CertificateUntrusted(Exception):
-    """`code` is `unreadable`, `unknown-ca`, `signature` or `chain`."""
+    """Not a certificate of these CAs: `code` is `unreadable`, `unknown-ca`, `signature` or `chain`."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

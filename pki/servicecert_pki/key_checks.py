@@ -76,8 +76,3 @@ def _prime(key: PublicKey) -> tuple[CsrFault, ...]:
 
 def _modulus(key: PublicKey) -> int | None:
     return key.public_numbers().n if isinstance(key, rsa.RSAPublicKey) and key.key_size <= LARGEST_RSA else None
-
-
-def no_check(_: PublicKey) -> tuple[CsrFault, ...]:
-    """Return no faults: used to measure the cost of the checks."""
-    return ()

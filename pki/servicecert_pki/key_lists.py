@@ -2,8 +2,6 @@
 
 A record is the first 15 octets of the SHA-256 of an RSA modulus or of an elliptic point's x, then the number of its
 list (badkeys, docs/BLOCKLISTFORMAT.md). Files are memory-mapped: processes share them, and they may exceed memory.
-
-    KeyListDamaged      a file is not such a list; the message is one sentence that says what to do
 """
 
 import json

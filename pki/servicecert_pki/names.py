@@ -1,7 +1,4 @@
-"""Checks of a certificate's subject and alternative names.
-
-NameRefused         a name, number or address that cannot be certified; names the field and the reason
-"""
+"""Checks of a certificate's subject and alternative names."""
 
 import re
 import unicodedata

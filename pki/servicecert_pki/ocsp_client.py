@@ -1,7 +1,4 @@
-"""An OCSP client (RFC 6960) that checks a response as a relying party does.
-
-OcspUnsound         a response that no relying party would accept
-"""
+"""An OCSP client (RFC 6960) that checks a response as a relying party does."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -1,7 +1,4 @@
-"""A parser of OCSP requests (RFC 6960, 4.1). Anyone can send one, so all sizes are limited and only DER is accepted.
-
-RequestMalformed    the bytes are not a request, or one that the RFCs say to refuse
-"""
+"""A parser of OCSP requests (RFC 6960, 4.1). Anyone can send one, so all sizes are limited and only DER is accepted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,4 @@
-"""Safety checks of profiles: each alone, all together, and all with the installed CAs.
-
-ProfileUnsafe       a profile that would break a rule; raised before anything is issued with it
-"""
+"""Safety checks of profiles: each alone, all together, and all with the installed CAs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

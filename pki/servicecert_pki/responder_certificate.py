@@ -1,7 +1,4 @@
-"""Certificates by which a CA delegates OCSP to a responder (RFC 6960, 4.2.2.2): short-lived, and for OCSP only.
-
-ResponderRefused    a request that is not certified, or contents with a linter finding
-"""
+"""Certificates by which a CA delegates OCSP to a responder (RFC 6960, 4.2.2.2): short-lived, and for OCSP only."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256

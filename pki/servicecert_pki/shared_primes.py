@@ -3,8 +3,6 @@
 The batch method of Bernstein ("How to find smooth parts of integers", 2004): each modulus is compared with the product
 of all. The product of 100,000 moduli of 2048 bits has 25 MB; the trees below it are built for some thousands of moduli
 at a time, so memory stays within a few such products.
-
-    Stopped             `find_shared_primes` was stopped by its caller
 """
 
 from collections.abc import Callable, Sequence

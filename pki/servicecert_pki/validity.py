@@ -8,8 +8,6 @@ them, else 730. Unless a later day is asked for, that second is known only at th
 The rule: a number of days is accepted if it can be granted whenever the certificate is signed, from when the
 application was sent until delivery is due (A13). What was accepted is granted. Only a certificate that is signed after
 it was due, when the number has become too long, is valid as long as its type allows then; its case says so.
-
-ValidityRefused     the requested validity is longer than the type allows, or less than a day
 """
 
 from collections.abc import Iterator

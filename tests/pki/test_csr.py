@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_pki import der
-from servicecert_pki.csr import Csr, judge_csr, read_csr
-from servicecert_pki.csr_faults import FAULTS, LARGEST_CSR, CsrRefused
+from servicecert_pki.csr import Csr, judge_csr
+from servicecert_pki.csr_faults import FAULTS, LARGEST_CSR
 from servicecert_pki.spki import KeyFamily
 
 Run = Callable[..., CompletedProcess[bytes]]
@@ -62,6 +62,12 @@ def requests(openssl: Run, tmp_path_factory: pytest.TempPathFactory) -> Requests
     return Requests(openssl, tmp_path_factory.mktemp("requests"))
 
 
+def accepted(source: str | bytes) -> Csr:
+    judged = judge_csr(source)
+    assert isinstance(judged, Csr)
+    return judged
+
+
 def codes(source: str | bytes) -> tuple[str, ...]:
     result = judge_csr(source)
     assert not isinstance(result, Csr)
@@ -71,7 +77,7 @@ def codes(source: str | bytes) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("kind", ["RSA 2048", "RSA 3072", "RSA 4096", "EC P-384"])
 def test_A4_the_allowed_keys_are_accepted(requests: Requests, openssl: Run, kind: str) -> None:
-    csr = read_csr(requests.pem(kind))
+    csr = accepted(requests.pem(kind))
     assert csr.key == kind
     assert csr.family is (KeyFamily.EC if kind.startswith("EC") else KeyFamily.RSA)
     assert csr.der == requests.der(kind)
@@ -102,16 +108,16 @@ def test_A4_every_form_a_person_sends_is_read(requests: Requests) -> None:
         re.sub(rb"(?m)^([A-Za-z0-9+/=]{3})([A-Za-z0-9+/=]+)$", rb"\1\n\2", pem),
         b"0\n" + pem,
     ):
-        assert read_csr(form).der == encoded
+        assert accepted(form).der == encoded
 
 
 @pytest.mark.parametrize("digest", ["-sha256", "-sha384", "-sha512"])
 def test_A4_sha2_signatures_are_accepted(requests: Requests, digest: str) -> None:
-    assert read_csr(requests.pem("RSA 2048", digest)).key == "RSA 2048"
+    assert accepted(requests.pem("RSA 2048", digest)).key == "RSA 2048"
 
 
 def test_A4_pss_signatures_of_an_rsa_key_are_accepted(requests: Requests) -> None:
-    assert read_csr(requests.pem("RSA 2048", "-sigopt", "rsa_padding_mode:pss")).key == "RSA 2048"
+    assert accepted(requests.pem("RSA 2048", "-sigopt", "rsa_padding_mode:pss")).key == "RSA 2048"
 
 
 @pytest.mark.parametrize(
@@ -232,11 +238,11 @@ def test_I10_a_private_key_is_recognised_and_never_echoed(
         ),
         *(pem.decode().encode("utf-16-le"), base64.b64encode(pem.decode().encode("utf-16")).decode()),
     ):
-        with pytest.raises(CsrRefused, match="must never be sent") as refused:
-            read_csr(source)
-        assert [fault.code for fault in refused.value.faults] == ["csr-is-private-key"]
-        assert refused.value.__cause__ is None
-        assert not any(secret[at : at + 16] in str(refused.value) for at in range(0, len(secret) - 16, 16))
+        faults = judge_csr(source)
+        assert not isinstance(faults, Csr)
+        assert [fault.code for fault in faults] == ["csr-is-private-key"]
+        assert "must never be sent" in faults[0].message
+        assert not any(secret[at : at + 16] in str(faults) for at in range(0, len(secret) - 16, 16))
 
 
 def test_A4_several_requests_in_one_file_are_refused(requests: Requests) -> None:

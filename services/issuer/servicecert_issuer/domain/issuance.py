@@ -6,8 +6,6 @@ intent is signed, as its `SigningOrder`, and only a certificate with the intende
 An intent is signed, with the same bytes and serial number, as soon as its CA's key is available until `sign_by`. After
 that, or on an operator's request, its serial number is void, and nothing more is signed for its case. The single result
 of the intent decides which, so it is never both.
-
-LintFailed      the certificate to be signed has findings (B3)
 """
 
 from collections.abc import Callable, Sequence
