@@ -7,7 +7,7 @@ header. So the lists of a pass wait for their checks on disk. Each is in memory 
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import lru_cache
@@ -46,7 +46,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class RevokedCertificate:
-    """One entry of a list; times are aware, in whole seconds."""
+    """One entry of a list; times are aware, and encoded in whole seconds."""
 
     serial: int
     revoked_at: datetime
@@ -88,9 +88,15 @@ def check_entry(encoded: bytes, expected: RevokedCertificate) -> None:
     """
     algorithm, issuer = SIGNATURE_ALGORITHM[KeyFamily.EC], der.sequence()
     tbs = der.sequence(der.integer(1), algorithm, issuer, der.time(_EPOCH), der.sequence(encoded))
+    since = expected.invalidity_date
+    in_seconds = replace(
+        expected,
+        revoked_at=expected.revoked_at.replace(microsecond=0),
+        invalidity_date=since and since.replace(microsecond=0),
+    )
     try:
         (entry,) = x509.load_der_x509_crl(der.sequence(tbs, algorithm, der.bit_string(b"")))
-        same = _in_seconds(revoked_certificate(entry)) == _in_seconds(expected)
+        same = revoked_certificate(entry) == in_seconds
     except (ValueError, x509.ExtensionNotFound):
         same = False
     if not same:
@@ -226,15 +232,4 @@ def revoked_certificate(entry: x509.RevokedCertificate) -> RevokedCertificate:
         entry.revocation_date_utc,
         Reason(int.from_bytes(reason.public_bytes()[2:])),
         invalid[0].invalidity_date_utc if invalid else None,
-    )
-
-
-def _in_seconds(revoked: RevokedCertificate) -> tuple[int, int, int, int]:
-    """Return an entry's values with times in whole seconds, as they are encoded."""
-    invalid = revoked.invalidity_date
-    return (
-        revoked.serial,
-        int(revoked.revoked_at.timestamp()),
-        revoked.reason,
-        -1 if invalid is None else int(invalid.timestamp()),
     )

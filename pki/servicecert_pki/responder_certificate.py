@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from . import der
 from .certificate import tbs_of
 from .issuer import IssuerInfo
-from .pkix_lint import lint_certificate
+from .lint import lint_certificate
 from .read_back import unsigned
 from .spki import key_identifier, spki_of
 

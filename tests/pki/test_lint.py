@@ -13,11 +13,10 @@ import servicecert_pki.lint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pki.drawn import TYPES, contents
-from servicecert_pki import der, pkix_lint
+from servicecert_pki import der, lint
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import Linter, LintSetting, shape_of
-from servicecert_pki.pkix_lint import Finding, Severity, lint_certificate, lint_crl
+from servicecert_pki.lint import Finding, Linter, LintSetting, Severity, lint_certificate, lint_crl, shape_of
 from servicecert_pki.profile import Attribute, ExtensionName, StringType, Usage
 from servicecert_pki.read_back import difference
 from servicecert_pki.spki import KeyFamily
@@ -227,10 +226,10 @@ def name_of(meant: Contents) -> str:
 
 
 def everything(certificate: bytes) -> list[tuple[str, str]]:
-    document = pkix_lint._CERTIFICATES.load_der_document(certificate)
+    document = lint._CERTIFICATES.load_der_document(certificate)
     return sorted(
         (result.node.path.rsplit(".", 1)[-1], description.finding.code)
-        for result in pkix_lint._CERTIFICATE.validate(document.root)
+        for result in lint._CERTIFICATE.validate(document.root)
         for description in result.finding_descriptions
     )
 
@@ -276,7 +275,7 @@ def test_the_rules_of_pkilint_are_those_that_the_shape_was_made_for() -> None:
 
     Then GOLDEN=write .venv/bin/pytest tests/pki/test_lint.py.
     """
-    rules = sorted({f"{it.severity.name} {it.code}" for it in pkix_lint._CERTIFICATE.validations})
+    rules = sorted({f"{it.severity.name} {it.code}" for it in lint._CERTIFICATE.validations})
     text = "".join(f"{rule}\n" for rule in rules)
     if os.environ.get("GOLDEN") == "write":
         VALIDATORS.write_text(text)

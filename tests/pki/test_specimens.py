@@ -18,9 +18,8 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.certificate import build_tbs
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.lint import Linter
+from servicecert_pki.lint import Linter, lint_certificate, lint_crl
 from servicecert_pki.partitions import FULL, crl_name
-from servicecert_pki.pkix_lint import lint_certificate, lint_crl
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.root_crl import make_root_crls
 from specimens import Specimen

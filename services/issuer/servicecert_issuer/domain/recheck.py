@@ -9,7 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from pydantic import BaseModel
 from servicecert_pki.certificate import CertificateUnsound, verify_certificate
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.pkix_lint import lint_certificate
+from servicecert_pki.lint import lint_certificate
 from servicecert_pki.spki import spki_of, spki_sha256
 from servicecert_pki.validity import HELSINKI
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
