@@ -111,7 +111,6 @@ async def _alone(system: System, service: str, output: Topic, count: int) -> Mea
 
 
 async def _revocations(system: System, cases: set[bytes]) -> list[Record]:
-    """Return requests to revoke the certificates of these cases."""
     requests = []
     async for record in kafka.records(system.cluster, topics.CERTIFICATES):
         if record.key in cases:

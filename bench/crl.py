@@ -98,7 +98,6 @@ async def _publishing(url: str, ca: Path) -> AsyncIterator[Publish]:
 
 
 async def _published(publish: Publish, order: PublishOrder) -> float:
-    """Return the seconds until what is ordered is published."""
     started = perf_counter()
     key = schedule_key(order.issuer) if order.serial is None else order.serial
     (outcome,) = await publish([Task(uuid4(), key, "publish", order, datetime.now(UTC))])

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import Application, example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import E_SERVICE
@@ -72,44 +73,29 @@ def _case_ids(partitions: int) -> Iterator[UUID]:
 
 
 class Watch:
-    """A topic's first record of each key, and when it arrived, in seconds of `perf_counter`."""
+    """A topic's first record of each key, and when the last one arrived, in seconds of `perf_counter`."""
 
-    def __init__(self) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
         self.first: dict[bytes, Fetched] = {}
         self.latest_at = 0.0
-        self._more = asyncio.Condition()
+        self._consumer = consumer
 
-    async def read(self, consumer: AIOKafkaConsumer) -> None:
-        while True:
-            batches = await consumer.getmany(timeout_ms=500)
-            async with self._more:
-                for batch in batches.values():
+    async def until(self, count: int, seconds: float = 600.0) -> None:
+        """Read until there are that many keys. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while len(self.first) < count:
+                for batch in (await self._consumer.getmany(timeout_ms=500)).values():
                     self.latest_at = perf_counter()
                     for record in batch:
                         self.first.setdefault(record.key, record)
-                self._more.notify_all()
-
-    async def until(self, count: int, seconds: float = 600.0) -> None:
-        """Wait for that many keys. Raises TimeoutError."""
-        async with asyncio.timeout(seconds), self._more:
-            await self._more.wait_for(lambda: len(self.first) >= count)
 
 
 @asynccontextmanager
 async def watching(cluster: Cluster, topic: Topic) -> AsyncIterator[Watch]:
-    """Watch the new records of a topic."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=cluster.bootstrap, group_id=None, auto_offset_reset="latest")
-    await consumer.start()
-    partitions = [TopicPartition(cluster.name(topic), n) for n in range(topic.partitions)]
-    consumer.assign(partitions)
-    await consumer.seek_to_end(*partitions)
-    for partition in partitions:
-        await consumer.position(partition)
-    watch = Watch()
-    reading = asyncio.create_task(watch.read(consumer))
-    try:
-        yield watch
-    finally:
-        reading.cancel()
-        await asyncio.wait([reading])
-        await consumer.stop()
+    async with kafka.reader(cluster) as consumer:
+        partitions = [TopicPartition(cluster.name(topic), n) for n in range(topic.partitions)]
+        consumer.assign(partitions)
+        await consumer.seek_to_end(*partitions)
+        for partition in partitions:
+            await consumer.position(partition)
+        yield Watch(consumer)

@@ -89,7 +89,6 @@ async def print_speeds(system: System) -> None:
 
 
 async def print_sizes(system: System) -> None:
-    """Print the sizes of the tables that have many rows."""
     async with connected(system.backends.admin_url) as connection:
         for name, octets, indexes, rows in await connection.fetch(_SIZES, list(SERVICES)):
             sizes = f"{octets / 1e6:>9.0f} MB, of it indexes {indexes / 1e6:>6.0f} MB"

@@ -36,7 +36,6 @@ _TYPED = {"slip": "Onelan terveysasema Aino 17", "words": "laakariasema hopeajar
 
 
 async def measure(share: float) -> None:
-    """Measure everything of the registers."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "organisations.csv"
         path.write_text("\n".join((COLUMNS, *_rows(scaled(ROWS, share)), "")), encoding="utf-8")

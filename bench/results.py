@@ -1,14 +1,18 @@
-"""Stores a measurement in `var/bench/NAME.json`, and prints it as a line."""
+"""Stores a measurement in `var/bench/NAME.json`, prints it as a line, and compares costs with the recorded budget."""
 
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import quantiles
 
 FOLDER = Path("var/bench")
+RECORD = Path(__file__).with_name("budget.json")
+"""What a certificate may cost at most: the ratios of the last recorded run, and some tolerance."""
+
+TOLERANCE = 1.15
 
 
 def keep(name: str, value: float, unit: str, against: str, reference: float) -> None:
@@ -30,6 +34,17 @@ def keep(name: str, value: float, unit: str, against: str, reference: float) -> 
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float]:
-    """Return the median and the 99th percentile."""
     hundredths = quantiles(values, n=100)
     return {"p50": hundredths[49], "p99": hundredths[98]}
+
+
+def exceeded(measured: Mapping[str, float], recorded: Mapping[str, float]) -> list[str]:
+    """Return a sentence for each ratio that is too high, or of which there is no record."""
+    faults: list[str] = []
+    for name, ratio in measured.items():
+        if (limit := recorded.get(name, 0.0) * TOLERANCE) < ratio:
+            faults.append(
+                f"{name}: {ratio:.2f} pieces of work a certificate, and {limit:.2f} are allowed."
+                " Find what costs more, or record it by `python -m bench.whole_way --record`."
+            )
+    return faults

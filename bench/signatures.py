@@ -43,7 +43,6 @@ KEYS: dict[str, Callable[[], Any]] = {
 
 
 async def measure(share: float) -> None:
-    """Measure each beside a bare signature."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "keys"
         make_keys(place, ["intake", "revoker"])

@@ -205,7 +205,6 @@ def _parts(costs: dict[str, float], grown: list[float], relay: float, wal: float
 
 
 def _keep(name: str, growth: Mapping[str, Measured]) -> None:
-    """Keep each point beside the first one."""
     (first, (first_rate, first_costs)), *_ = growth.items()
     for point, (rate, costs) in growth.items():
         keep(f"size-{name}-{point}", rate, "per second", first, first_rate)

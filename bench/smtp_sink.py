@@ -23,7 +23,6 @@ _REPLIES = {
 
 
 async def talk(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-    """Answer one client's commands until it leaves."""
     answers.write(b"220 sink ESMTP\r\n")
     verb = b""
     while verb != b"QUIT" and (line := await client.readline()):

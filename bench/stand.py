@@ -104,7 +104,6 @@ async def idle(system: System, services: Sequence[str] = SERVICES) -> None:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """Connect to a database."""
     connection = await asyncpg.connect(url)
     try:
         yield connection
@@ -125,7 +124,6 @@ def database_server() -> Iterator[Postgres]:
 
 @contextmanager
 def frozen(children: Iterable[Child]) -> Iterator[None]:
-    """Freeze processes meanwhile."""
     stopped = list(children)
     try:
         for child in stopped:
@@ -205,7 +203,6 @@ def processor_seconds(pid: int) -> float:
 
 
 def family(pid: int) -> list[psutil.Process]:
-    """Return a process and all its descendants."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 

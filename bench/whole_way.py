@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from hashlib import sha384
 from time import perf_counter
@@ -29,9 +30,7 @@ from servicecert_schemas.topics import NOTIFICATIONS
 from servicecert_worker.core.record import Record as Fetched
 
 from bench import load, raw
-from bench.limits import RECORD, exceeded
-from bench.mail_window import watched_window
-from bench.results import keep, percentiles
+from bench.results import RECORD, exceeded, keep, percentiles
 from bench.stand import (
     Measured,
     connected,
@@ -53,6 +52,24 @@ LATENCY_LIMITS = {"p50": 40.0, "p99": 200.0}
 MEMORY_LIMIT = 150.0
 PIECES = 200
 PAUSE_SECONDS = 0.005
+WINDOW_LIMITS = {"p50": 50.0, "p99": 250.0}
+
+_NOTE = """
+create unlogged table if not exists public.mail_window (ms double precision not null);
+grant insert on public.mail_window to public;
+create or replace function public.note_mail_window() returns trigger language plpgsql as $$
+begin
+    insert into public.mail_window values (
+        1000 * extract(epoch from clock_timestamp() - (convert_from(new.result, 'UTF8')::json ->> 'at')::timestamptz)
+    );
+    return null;
+end
+$$;
+-- A deferred constraint is checked when the transaction is about to be committed.
+drop trigger if exists mail_window on notifier.intents;
+create constraint trigger mail_window after update on notifier.intents deferrable initially deferred
+    for each row when (new.result is not null) execute function public.note_mail_window();
+"""
 
 
 async def measure(share: float, *, record: bool = False) -> None:
@@ -122,6 +139,17 @@ async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) ->
             )
         await watch.until(len(records))
     return [(_accepted_at(watch.first[key]) - at) / timedelta(milliseconds=1) for key, at in sent.items()]
+
+
+@asynccontextmanager
+async def watched_window(system: System, rate: int) -> AsyncIterator[None]:
+    """Measure for each mail the time from the server's answer to the commit: a crash within sends it twice (C3, I9)."""
+    async with connected(system.backends.admin_url) as connection:
+        await connection.execute(_NOTE)
+        yield
+        times = await connection.fetch("delete from public.mail_window returning ms")
+    for name, value in percentiles(row["ms"] for row in times).items():
+        keep(f"mail-window-{rate}-{name}", value, "ms", "limit at 50/s", WINDOW_LIMITS[name])
 
 
 def _accepted_at(record: Fetched) -> datetime:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from bench import load, raw
 from bench.alone import PATIENT, carried
-from bench.peers import cfssl, step_ca
 from bench.peers.measured import PEERS, Work, by_library, by_server
+from bench.peers.servers import cfssl, step_ca
 from bench.results import keep
 from bench.stand import Measured, measured_system
 from bench.whole_way import backlog
@@ -38,8 +38,8 @@ def main(count: int) -> None:
             fewer = replace(work, count=count // RSA_SHARE) if family == "rsa" else work
             measured["django-ca"] = by_library(fewer)
             if (PEERS / "bin").exists():
-                measured["cfssl"] = by_server(work, cfssl.prepare)
-                measured["step-ca"] = by_server(work, step_ca.prepare)
+                measured["cfssl"] = by_server(work, cfssl)
+                measured["step-ca"] = by_server(work, step_ca)
         signature = (os.cpu_count() or 1) * 1000 / signing[family]
         for name, (rate, costs) in measured.items():
             keep(f"peers-{name}-{key}", rate, "per second", f"raw {key} signing", signing[family])

@@ -53,7 +53,6 @@ def main() -> None:
 
 @cache
 def authority() -> tuple[Any, Any]:
-    """Return the CA, and what uses its key."""
     # Models can be imported only after the settings.
     from django_ca.models import CertificateAuthority
 
@@ -62,7 +61,6 @@ def authority() -> tuple[Any, Any]:
 
 
 def issue(number: int) -> str:
-    """Issue a certificate, as PEM."""
     from cryptography import x509
     from django_ca.models import Certificate
     from django_ca.profiles import profiles

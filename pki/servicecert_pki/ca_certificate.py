@@ -55,13 +55,11 @@ def issuing_name(id: str, *, trial: bool = False) -> x509.Name:
 
 
 def is_trial(ca: x509.Certificate) -> bool:
-    """Return whether a root or an issuing CA is one for trials."""
     names = ca.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return any(str(name.value).startswith(f"{TRIAL} ") for name in names)
 
 
 def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x509.Certificate:
-    """Sign a root's certificate with its own key."""
     builder = _builder(key.public_key(), name, now, _ROOT_YEARS, serial).issuer_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, signature_hash(key))

@@ -64,7 +64,6 @@ def check_service_certificate(
 
 
 def _difference(tbs: bytes, contents: Contents) -> SigningRefused:
-    """Return why the certificate is not the one with these contents."""
     read, profile = read_contents(tbs, contents.issuer, contents.profile), contents.profile
     if read is None or not _is_rebuilt(read, tbs):
         return SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")

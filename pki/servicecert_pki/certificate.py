@@ -119,7 +119,6 @@ def build_tbs(contents: Contents) -> bytes:
 def tbs_of(
     issuer: IssuerInfo, serial: int, valid: tuple[datetime, datetime], subject: bytes, spki: bytes, *extended: bytes
 ) -> bytes:
-    """Return the DER TBSCertificate made of DER parts."""
     return der.sequence(
         der.tlv(0xA0, der.integer(2)),
         der.integer(serial),

@@ -115,7 +115,6 @@ def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: Issue
 
 
 def serials(crl: x509.CertificateRevocationList) -> Iterator[int]:
-    """Return the serial numbers in the order of the list."""
     return (entry.serial_number for entry in crl)
 
 

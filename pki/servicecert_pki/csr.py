@@ -113,7 +113,6 @@ def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
 
 
 def _misread(encoded: bytes) -> CsrFault:
-    """Return the fault of DER that is not a request."""
     if ends_early(encoded):
         return fault.CUT
     try:
@@ -149,7 +148,6 @@ def _has_explicit_curve(spki: bytes) -> bool:
 
 
 def _kind_faults(key: PublicKey, spki: bytes) -> tuple[CsrFault, ...]:
-    """Return the faults of the key's size, exponent or curve."""
     if isinstance(key, ec.EllipticCurvePublicKey):
         return () if _is_on_known_curve(spki) else (fault.KEY_CURVE,)
     size = () if key.key_size in KEY_SIZES[KeyFamily.RSA] else (fault.KEY_SIZE,)
@@ -187,7 +185,6 @@ def _signature_faults(request: x509.CertificateSigningRequest, key: PublicKey | 
 
 
 def _proves(request: x509.CertificateSigningRequest, key: PublicKey) -> bool:
-    """Return whether the request's signature is its key's."""
     algorithm = _ECDSA.get(request.signature_algorithm_oid)
     if isinstance(key, ec.EllipticCurvePublicKey) and algorithm is not None:
         return is_signed(key, request.signature, algorithm, request.tbs_certrequest_bytes)

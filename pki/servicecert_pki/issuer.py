@@ -65,7 +65,6 @@ class IssuerInfo:
 
     @cached_property
     def is_for_production(self) -> bool:
-        """Whether it issues for production, and is none for trials."""
         return self.environment is Environment.PRODUCTION and not is_trial(
             x509.load_der_x509_certificate(self.certificate_der)
         )

@@ -63,7 +63,6 @@ class KeyLists:
     lists: tuple[KeyList, ...] = ()
 
     def faults(self, key: PublicKey) -> tuple[CsrFault, ...]:
-        """Return the faults of a listed key, each once."""
         if not self.lists:
             return ()
         digest = key_digest(key)
@@ -71,7 +70,6 @@ class KeyLists:
         return tuple(dict.fromkeys(fault for fault in faults if fault is not None))
 
     def sizes(self) -> Mapping[str, int]:
-        """Return the number of keys in each list, by file name."""
         return {each.name: len(each) for each in self.lists}
 
 

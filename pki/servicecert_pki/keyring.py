@@ -109,9 +109,7 @@ def access(
 class KeyStore(Protocol):
     """Makes and stores new keys."""
 
-    def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
-        """Make the key of an issuing CA; raises KeyUnavailable or OSError."""
-        ...
+    def make(self, id: str) -> tuple[SigningKey, KeyPlace]: ...
 
 
 @dataclass(frozen=True, repr=False)
@@ -126,7 +124,7 @@ class PemStore:
     trial: bool = False
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
-        """See `KeyStore.make`."""
+        """Make the key of an issuing CA; raises KeyUnavailable, also for a label in use in a token, or OSError."""
         environment, family, _ = kind_of(id)
         place = PemPlace(file=f"keys/{id}.pem")
         passphrase = self.passphrases[environment]
@@ -146,7 +144,6 @@ class TokenStore:
     prefix: str = "servicecert"
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
-        """See `KeyStore.make`; a label that is in use raises KeyUnavailable."""
         environment, family, _ = kind_of(id)
         place = TokenPlace(token=token_label(self.prefix, environment), label=id)
         return generate_in_token(self.access.token(place.token, environment), id, family), place

@@ -55,9 +55,7 @@ class SigningKey(Protocol):
         """The key's family, which decides the signature algorithm."""
         return family_of_key(self.public_key())
 
-    def public_key(self) -> PublicKey:
-        """Return the public half."""
-        ...
+    def public_key(self) -> PublicKey: ...
 
     def sign(self, *parts: bytes) -> bytes:
         """Return the signature of the concatenated `parts`: RSA with SHA-512 and PKCS#1 v1.5, EC with SHA-384.
@@ -113,7 +111,6 @@ def verify_digest(key: ec.EllipticCurvePublicKey, signature: bytes, algorithm: E
 
 
 def is_signed(key: ec.EllipticCurvePublicKey, signature: bytes, algorithm: EcHash, content: bytes) -> bool:
-    """Return whether `signature` is the key's for the content."""
     try:
         verify_digest(key, signature, algorithm, new(algorithm.name, content).digest())
     except InvalidSignature:

@@ -29,7 +29,6 @@ _HEAD = 64
 
 
 def holds_private_key(source: str | bytes) -> bool:
-    """Return whether a text or file holds a private key."""
     return _holds(source, _NESTED)
 
 

@@ -25,7 +25,6 @@ class Action:
 
     @classmethod
     def certified(cls, what: str, id: str, certificate: x509.Certificate, *more: tuple[str, str]) -> "Action":
-        """Return the record of a certificate, with `more` details."""
         der = certificate.public_bytes(Encoding.DER)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         return cls(
@@ -59,7 +58,6 @@ class Action:
 
     @classmethod
     def listed(cls, id: str, number: int, crl: x509.CertificateRevocationList) -> "Action":
-        """Return the record of a root's CRL and the certificates that it revokes."""
         return cls(
             "root CRL",
             id,
@@ -97,7 +95,6 @@ def store_protocol(directory: Path, step: str, when: datetime, text: str) -> Pat
 
 
 def place_text(place: KeyPlace) -> str:
-    """Return the location of a key in words."""
     if isinstance(place, PemPlace):
         return f"the encrypted file {place.file}"
     return f"the token {place.token}, as {place.label}"

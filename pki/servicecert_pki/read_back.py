@@ -88,7 +88,6 @@ def read_unsigned(tbs: bytes, issuer: IssuerInfo) -> x509.Certificate | None:
 
 
 def unsigned(tbs: bytes, issuer: IssuerInfo) -> bytes:
-    """Return a certificate with an empty signature."""
     return der.sequence(tbs, SIGNATURE_ALGORITHM[issuer.family], der.bit_string(bytes(64)))
 
 

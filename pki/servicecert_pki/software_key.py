@@ -52,7 +52,6 @@ class SoftwareKey(SigningKey):
         return self._key.public_key()
 
     def sign(self, *parts: bytes) -> bytes:
-        """See `SigningKey.sign`."""
         algorithm, digest = digest_of(self.family, parts)
         if isinstance(self._key, rsa.RSAPrivateKey):
             return self._key.sign(digest, padding.PKCS1v15(), Prehashed(algorithm))
@@ -126,7 +125,6 @@ def is_open_to_others(status: os.stat_result, user: int, groups: Collection[int]
 
 
 def encrypted_pem(key: PrivateKey, passphrase: bytes, *, trial: bool = False) -> bytes:
-    """Return `key` as PKCS#8 PEM encrypted with `passphrase`."""
     encoding, form = serialization.Encoding, serialization.PrivateFormat.PKCS8
     if trial:
         return key.private_bytes(encoding.PEM, form, serialization.BestAvailableEncryption(passphrase))

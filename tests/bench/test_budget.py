@@ -5,7 +5,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 # To pytest, `bench` is the folder of these tests, so the module is loaded from its file.
-_spec = spec_from_file_location("limits", Path(__file__).parents[2] / "bench" / "limits.py")
+_spec = spec_from_file_location("results", Path(__file__).parents[2] / "bench" / "results.py")
 assert _spec is not None
 assert _spec.loader is not None
 _module = module_from_spec(_spec)

@@ -29,7 +29,6 @@ def announcement(key: str, order: SigningOrder, state: State | None) -> Certific
 
 
 def issued(case_id: UUID, intended: Intended, signed: Signed) -> CertificateIssued:
-    """Return the event that a certificate was signed as intended."""
     return CertificateIssued(
         case_id=case_id,
         **vars(intended.grant),
@@ -61,6 +60,5 @@ def refused(case_id: UUID, reason: Unissuable) -> IssuingRefused:
 
 
 def stopping(stopped: Stopped) -> IssuingStopped:
-    """Return the event that issuing is stopped by findings (B3, F2)."""
     reason = STOPPED_REQUEST if stopped.is_by_request else STOPPED
     return IssuingStopped(case_id=stopped.application.case_id, code=reason.code, texts=reason.texts)

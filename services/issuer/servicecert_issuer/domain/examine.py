@@ -82,7 +82,6 @@ class Examine:
         ]
 
     def facts(self, application: ApplicationAccepted) -> ApplicationFacts:
-        """Return the facts that the case is decided with."""
         facts = examine_application(self.context, application, draw_serial(self.random), self.clock())
         if isinstance(facts, Stopped) and facts.is_by_request:
             self.alarm(application, facts.findings)

@@ -71,7 +71,6 @@ class Linted(Facts):
 
     @classmethod
     def of(cls, contents: Contents, tbs: bytes) -> "Linted":
-        """Return what is to be signed, with these contents."""
         return cls(
             issuer=contents.issuer.id,
             serial=serial_hex(contents.serial).lower(),
@@ -172,7 +171,6 @@ class Signed(BaseModel):
 
     @classmethod
     def read(cls, certificate: bytes, chain: tuple[bytes, ...]) -> "Signed":
-        """Return what a certificate says itself."""
         return cls(
             certificate=certificate,
             chain=chain,

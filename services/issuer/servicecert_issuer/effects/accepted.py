@@ -79,5 +79,4 @@ class RequestAlarm:
         )
 
     async def gauge(self) -> Mapping[str, float]:
-        """Return how often each finding occurred."""
         return dict(self._counts)

@@ -128,7 +128,6 @@ class Sign:
         return signed
 
     def _refuse(self, task: Task, refused: SigningRefused) -> Outcome:
-        """Alarm, and end the intent without a signature."""
         _alarm(self.refused, task, task.data.issuer, refused.code, str(refused))
         return Done(Unsigned(code=refused.code))
 
@@ -169,7 +168,6 @@ class ExamineStopped:
 
 
 def _alarm(counts: Counter[str], task: Task, issuer: str, code: str, text: str) -> None:
-    """Count and log that nothing is signed for a task."""
     counts[code] += 1
     fields = {"key": task.key, "issuer": issuer, "code": code}
     log.error("alarm: refused to sign: %s Run `servicecert ca reconcile`", text, extra=fields)

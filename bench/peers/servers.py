@@ -1,12 +1,14 @@
-"""step-ca: its API, with a single-use token of a JWK provisioner for each request, and its records in PostgreSQL."""
+"""Servers that issue certificates and record them in PostgreSQL: cfssl and step-ca. Each function writes its files."""
 
+import hmac
 import json
 import secrets
 import ssl
 import time
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 
+import psycopg
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -14,10 +16,46 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from bench.peers.measured import PEERS, Server, Work, host
 
 _PROVISIONER = "bench"
+_CFSSL_PROFILE = {
+    "usages": ["digital signature", "server auth", "client auth"],
+    "expiry": "9528h",
+    "crl_url": "http://ca.bench.example/ca.crl",
+    "ocsp_url": "http://ca.bench.example/ocsp",
+    "issuer_urls": ["http://ca.bench.example/ca.cer"],
+    "auth_key": "bench",
+}
 
 
-def prepare(work: Work, folder: Path, port: int, database: str) -> Server:
-    """Write its configuration."""
+def cfssl(work: Work, folder: Path, port: int, url: str) -> Server:
+    """Serve by `cfssl serve`, with authenticated requests; its migrations are left to the tool goose, and applied here.
+
+    1.6.5 is the last version for Go before 1.27; it signs as 1.7.1 does.
+    """
+    with psycopg.connect(url) as connection:
+        for file in sorted((PEERS / "cfssl").glob("*.sql")):
+            connection.execute(file.read_text().partition("-- +goose Down")[0].encode())
+    key = secrets.token_bytes(16)
+    database, config = folder / "database.json", folder / "config.json"
+    database.write_text(json.dumps({"driver": "postgres", "data_source": url}))
+    keys = {"bench": {"type": "standard", "key": key.hex()}}
+    config.write_text(json.dumps({"signing": {"default": _CFSSL_PROFILE}, "auth_keys": keys}))
+
+    def body(number: int) -> bytes:
+        request = json.dumps({"certificate_request": work.csr(number), "hosts": [host(number)]}).encode()
+        parts = {"token": hmac.digest(key, request, "sha256"), "request": request}
+        return json.dumps({name: b64encode(value).decode() for name, value in parts.items()}).encode()
+
+    files = ("-ca", work.ca_certificate, "-ca-key", work.ca_key, "-config", config, "-db-config", database)
+    return Server(
+        [PEERS / "bin" / "cfssl", "serve", "-address", "127.0.0.1", "-port", str(port), *files],
+        f"http://127.0.0.1:{port}/api/v1/cfssl/authsign",
+        body,
+        lambda answer: str(answer["result"]["certificate"]),
+    )
+
+
+def step_ca(work: Work, folder: Path, port: int, database: str) -> Server:
+    """Serve by step-ca's API, with a single-use token of a JWK provisioner for each request."""
     url = f"https://127.0.0.1:{port}/1.0/sign"
     key = ec.generate_private_key(ec.SECP256R1())
     point = key.public_key().public_numbers()
