@@ -223,6 +223,10 @@ class ReadBack(Generic[T]):
             os.fsync(file.fileno())
 
 
+def reason_code(reason: x509.CRLReason) -> int:
+    return int.from_bytes(reason.public_bytes()[2:])
+
+
 def revoked_certificate(entry: x509.RevokedCertificate) -> RevokedCertificate:
     """Return one decoded entry. Raises ValueError for an unknown reason, ExtensionNotFound for none."""
     reason = entry.extensions.get_extension_for_class(x509.CRLReason).value
@@ -230,6 +234,6 @@ def revoked_certificate(entry: x509.RevokedCertificate) -> RevokedCertificate:
     return RevokedCertificate(
         entry.serial_number,
         entry.revocation_date_utc,
-        Reason(int.from_bytes(reason.public_bytes()[2:])),
+        Reason(reason_code(reason)),
         invalid[0].invalidity_date_utc if invalid else None,
     )

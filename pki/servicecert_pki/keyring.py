@@ -5,12 +5,14 @@ one environment cannot open the other's keys (I11).
 """
 
 import resource
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from .authority import Authority
+from .issuer import IssuerInfo
 from .keys import KeyUnavailable, SigningKey
 from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
 from .pkcs11_module import load_module
@@ -60,41 +62,34 @@ def open_keys(
     dumps of this process, because they would contain keys.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    opened: dict[tuple[str, Environment], Token] = {}
-    return {
-        issuer.id: _open(authority, issuer.id, authority.places[issuer.id], passphrases, tokens, opened)
-        for issuer in authority.issuers.values()
-    }
+    # All keys of a token share it.
+    token = cache(tokens.token) if tokens else None
+    return {issuer.id: _open(authority, issuer, passphrases, token) for issuer in authority.issuers.values()}
 
 
 def _open(
     authority: Authority,
-    id: str,
-    place: KeyPlace,
+    issuer: IssuerInfo,
     passphrases: Mapping[Environment, bytes] | None,
-    tokens: TokenAccess | None,
-    opened: dict[tuple[str, Environment], Token],
+    token: Callable[[str, Environment], Token] | None,
 ) -> SigningKey:
-    issuer = authority.issuer(id)
+    place = authority.places[issuer.id]
     key: SigningKey
     if isinstance(place, PemPlace):
         if passphrases is None:
             raise KeyUnavailable(
-                f"The key of {id} is in a file: name its passphrases in SERVICECERT_CA_PASSPHRASE_FILE."
+                f"The key of {issuer.id} is in a file: name its passphrases in SERVICECERT_CA_PASSPHRASE_FILE."
             )
         key = open_key(authority.directory / place.file, passphrases[issuer.environment])
+    elif token is None:
+        raise KeyUnavailable(
+            f"The key of {issuer.id} is in the token {place.token}: "
+            "set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
+        )
     else:
-        if tokens is None:
-            raise KeyUnavailable(
-                f"The key of {id} is in the token {place.token}: "
-                "set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
-            )
-        token = (place.token, issuer.environment)
-        if token not in opened:
-            opened[token] = tokens.token(*token)
-        key = open_token_key(opened[token], place.label)
+        key = open_token_key(token(place.token, issuer.environment), place.label)
     if key.public_key() != issuer.public_key:
-        raise KeyUnavailable(f"The key of {id} in {authority.directory} belongs to another certificate.")
+        raise KeyUnavailable(f"The key of {issuer.id} in {authority.directory} belongs to another certificate.")
     return key
 
 

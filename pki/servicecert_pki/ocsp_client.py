@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -12,21 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from .crl import Reason
+from .crl import Reason, reason_code
 from .issuer import IssuerInfo
 from .keys import verify_signature
 
 # How far the clocks of client and responder may differ.
 _SKEW = timedelta(minutes=1)
-
-_FLAGS = MappingProxyType(
-    {
-        Reason.KEY_COMPROMISE: x509.ReasonFlags.key_compromise,
-        Reason.AFFILIATION_CHANGED: x509.ReasonFlags.affiliation_changed,
-        Reason.CESSATION_OF_OPERATION: x509.ReasonFlags.cessation_of_operation,
-        Reason.PRIVILEGE_WITHDRAWN: x509.ReasonFlags.privilege_withdrawn,
-    }
-)
 
 
 class OcspUnsound(Exception):
@@ -65,7 +55,8 @@ class OcspQuery:
         read = self._read(answer, now)
         if read.certificate_status is not ocsp.OCSPCertStatus.REVOKED:
             return False
-        return reason is None or read.revocation_reason is _FLAGS[reason]
+        found = read.revocation_reason
+        return reason is None or (found is not None and reason_code(x509.CRLReason(found)) == reason)
 
     def _read(self, answer: bytes, now: datetime) -> ocsp.OCSPResponse:
         try:
