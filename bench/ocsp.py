@@ -4,18 +4,15 @@ import asyncio
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
-from hashlib import sha1
 from itertools import cycle
 from typing import cast
 from urllib.parse import quote, urlsplit
 
 import uvloop
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import ocsp
 from servicecert_cli.connections.kafka import records
 from servicecert_cli.stand.system import System
 from servicecert_pki.authority import Authority
+from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.codec import decode
 from servicecert_schemas.topics import CERTIFICATES
@@ -52,10 +49,8 @@ async def _paths(system: System) -> list[str]:
     async for record in records(system.cluster, CERTIFICATES):
         _, issued = decode(CERTIFICATES.name, record.key, record.headers, record.value)
         assert isinstance(issued, CertificateIssued)
-        issuer = authority.issuer(issued.issuer)
-        name, key = sha1(issuer.subject_der).digest(), sha1(issuer.key_bits).digest()
-        request = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, int(issued.serial, 16), hashes.SHA1())
-        paths.append("/" + quote(b64encode(request.build().public_bytes(Encoding.DER)).decode(), safe=""))
+        request = OcspQuery(authority.issuer(issued.issuer), int(issued.serial, 16)).request()
+        paths.append("/" + quote(b64encode(request).decode(), safe=""))
     return paths
 
 

@@ -4,15 +4,13 @@ import os
 from collections.abc import Callable
 from functools import partial
 from itertools import cycle
-from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from servicecert_pki.authority import Authority
-from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.manifest import issuer_id
 from servicecert_pki.profile import Environment
+from servicecert_pki.signing_settings import SigningSettings
 from servicecert_pki.spki import KeyFamily
 
 from bench.stand import in_processes, rate_of
@@ -53,11 +51,7 @@ def _sign(family: str) -> float:
 
 def _sign_in_token(environment: dict[str, str], family: str) -> float:
     os.environ.update(environment)
-    authority = Authority.load(Path(environment["SERVICECERT_CA_DIR"]))
-    named = (
-        environment.get(f"SERVICECERT_{name}") for name in ("CA_PASSPHRASE_FILE", "PKCS11_MODULE", "PKCS11_PIN_FILE")
-    )
-    keys = open_keys(authority, *access(*(Path(path) if path else None for path in named)))
+    _, keys = SigningSettings().open_authority()
     key = keys[issuer_id(Environment.TEST, KeyFamily(family))]
     return rate_of(lambda: key.sign(_TO_BE_SIGNED))
 

@@ -196,11 +196,7 @@ def shape_of(contents: Contents) -> Shape:
 @lru_cache(maxsize=4096)
 def _characters(text: str) -> frozenset[str]:
     """Return the categories of the characters in a text, each with its size in UTF-8."""
-    return frozenset(_categories(text))
-
-
-def _categories(text: str) -> Iterable[str]:
-    return (f"{unicodedata.category(it)}{len(it.encode())}" for it in set(text))
+    return frozenset(f"{unicodedata.category(it)}{len(it.encode())}" for it in set(text))
 
 
 def _pattern(name: str) -> str:
