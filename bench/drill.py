@@ -12,6 +12,7 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from time import monotonic
+from unittest.mock import patch
 from uuid import UUID
 
 import asyncpg
@@ -21,10 +22,15 @@ from servicecert_cli.operations import proposing, selection
 from servicecert_cli.operations.operators import add_operator
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Child
+from servicecert_revoker import service
+from servicecert_revoker.app import subscribe
 from servicecert_schemas.codec import decode
 from servicecert_schemas.deadline import DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.topics import CERTIFICATE_STATUS, DEADLINES
+from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.process import service as process
+from servicecert_worker.process.application import run
 
 from bench import load, stored
 from bench.stand import connected, measured_system
@@ -51,7 +57,7 @@ async def drill(certificates: int, factor: float, within: timedelta) -> tuple[fl
         # The responder has another clock, so that it is not asked.
         del environment["SERVICECERT_OCSP_URL"]
         started, at = monotonic(), datetime.now(UTC)
-        command = [sys.executable, "-m", "bench.drill_worker", at.isoformat(), str(factor)]
+        command = [sys.executable, "-m", "bench.drill", "--since", at.isoformat(), "--factor", str(factor)]
         workers = [Child(command, log=system.log("first"), environment=environment)]
         proposal = await _propose(system.backends.admin_url, certificates, within)
         try:
@@ -127,14 +133,23 @@ async def _faults(system: System, n: int, standings: dict[str, int], hours: floa
     return [fault for fault, holds in conditions.items() if not holds]
 
 
+def work(since: datetime, factor: float) -> int:
+    """Be a revoker whose clock was right at `since` and has run `factor` times too fast from then on."""
+    with patch.object(process, "clock_ahead", lambda _: lambda: since + (machine_clock() - since) * factor):
+        return run(process.application(service, subscribe))
+
+
 def main() -> int:
     """Play the drill and print its result; return 1 if a condition is not met."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--certificates", type=int, default=100_000)
     options.add_argument("--factor", type=float, default=180.0, help="how many times faster the clock runs")
     options.add_argument("--hours", type=float, default=_WITHIN / timedelta(hours=1), help="until all is requested")
+    options.add_argument("--since", type=datetime.fromisoformat, help="be a revoker by a clock that was right then")
     chosen = options.parse_args()
     n, factor = chosen.certificates, chosen.factor
+    if chosen.since is not None:
+        return work(chosen.since, factor)
     seconds, faults = asyncio.run(drill(n, factor, timedelta(hours=chosen.hours)))
     print(
         f"{n} certificates are revoked and published in {seconds * factor / 3600:.1f} hours by a clock {factor:g} times"

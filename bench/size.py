@@ -222,9 +222,7 @@ def _keep_reads(cases: int, empty: Reads, filled: Reads) -> None:
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--share", type=float, default=1.0, help="of every count, for a short trial")
-    options.add_argument(
-        "--only", nargs="+", choices=("workers", *LOADS, "cases"), default=["workers", *LOADS, "cases"]
-    )
+    options.add_argument("--only", nargs="+", choices=GROWTHS, default=GROWTHS)
     options.add_argument("--cases", nargs="+", type=int, default=CASES, help="numbers of stored cases")
     given = options.parse_args()
     asyncio.run(measure(given.share, given.only, given.cases))

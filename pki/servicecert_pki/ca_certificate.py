@@ -17,6 +17,7 @@ from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
 from .manifest import kind_of, root_id
 from .partitions import FULL, certificate_url, crl_url
 from .profile import Environment
+from .serials import draw_serial
 from .spki import KeyFamily, spki_of
 
 TRIAL = "Demonstration"
@@ -59,8 +60,8 @@ def is_trial(ca: x509.Certificate) -> bool:
     return any(str(name.value).startswith(f"{TRIAL} ") for name in names)
 
 
-def make_root(key: PrivateKey, name: x509.Name, now: datetime, serial: int) -> x509.Certificate:
-    builder = _builder(key.public_key(), name, now, _ROOT_YEARS, serial).issuer_name(name)
+def make_root(key: PrivateKey, name: x509.Name, now: datetime) -> x509.Certificate:
+    builder = _builder(key.public_key(), name, now, _ROOT_YEARS).issuer_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, signature_hash(key))
 
@@ -79,7 +80,6 @@ def make_issuing(
     id: str,
     policies: tuple[str, ...],
     now: datetime,
-    serial: int,
     crl_base_url: str | None = None,
 ) -> x509.Certificate:
     """Sign an issuing CA's certificate, limited to the environment's policies.
@@ -89,7 +89,7 @@ def make_issuing(
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
-        _builder(key, issuing_name(id, trial=is_trial(root)), now, _ISSUING_YEARS, serial)
+        _builder(key, issuing_name(id, trial=is_trial(root)), now, _ISSUING_YEARS)
         .issuer_name(root.subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.CertificatePolicies(information), critical=False)
@@ -107,14 +107,14 @@ def make_issuing(
     return builder.sign(root_key, signature_hash(root_key))
 
 
-def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int, serial: int) -> x509.CertificateBuilder:
+def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int) -> x509.CertificateBuilder:
     """Return a builder with the fields that roots and issuing CAs share; 29 February counts as the 28th."""
     day = 28 if (now.month, now.day) == (2, 29) else now.day
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .public_key(key)
-        .serial_number(serial)
+        .serial_number(draw_serial())
         .not_valid_before(now)
         .not_valid_after(now.replace(year=now.year + years, day=day))
         .add_extension(KEY_USAGE, critical=True)

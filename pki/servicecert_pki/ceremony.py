@@ -11,8 +11,7 @@
 All raise AuthorityRefused or a subclass, and KeyUnavailable. Nothing is overwritten.
 """
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,12 +42,10 @@ from .profile import Environment
 from .profiles import Profiles
 from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
-from .serials import draw_serial
 from .software_key import WEAK, encrypted_pem, generate, is_weak
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
-Random = Callable[[int], bytes]
 
 _PLACE: TypeAdapter[KeyPlace] = TypeAdapter(KeyPlace)
 
@@ -63,27 +60,24 @@ def make_authority(
     passphrases: Passphrases,
     profiles: Profiles,
     now: datetime,
-    random: Random = os.urandom,
     store: KeyStore | None = None,
     crl_base_url: str | None = None,
 ) -> list[Action]:
     """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
-    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `random` draws the serial
-    numbers; `crl_base_url` as in `sign_requests`. The manifest is written last, so an interrupted run can be repeated.
+    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `crl_base_url` as in
+    `sign_requests`. The manifest is written last, so an interrupted run can be repeated.
     """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
     with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
-        actions = make_roots(offline, passphrases, now, random, again=True, trial=True)
+        actions = make_roots(offline, passphrases, now, again=True, trial=True)
         actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
-        actions += sign_requests(
-            offline, requests, passphrases, profiles, now, random, again=True, crl_base_url=crl_base_url
-        )
+        actions += sign_requests(offline, requests, passphrases, profiles, now, again=True, crl_base_url=crl_base_url)
         actions += make_root_crls(offline, passphrases, now)
         copy_root_crls(offline, directory)
         return actions + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
@@ -93,7 +87,6 @@ def make_roots(
     offline: Path,
     passphrases: Passphrases,
     now: datetime,
-    random: Random = os.urandom,
     *,
     again: bool = False,
     trial: bool = False,
@@ -116,7 +109,7 @@ def make_roots(
             else:
                 key = generate(family)
                 name = root_name(environment, family, trial=trial)
-                certificate = make_root(key, name, second(now), draw_serial(random))
+                certificate = make_root(key, name, second(now))
                 pem = encrypted_pem(key, passphrases[environment], trial=trial)
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
@@ -164,7 +157,6 @@ def sign_requests(
     passphrases: Passphrases,
     profiles: Profiles,
     now: datetime,
-    random: Random = os.urandom,
     *,
     again: bool = False,
     crl_base_url: str | None = None,
@@ -187,8 +179,7 @@ def sign_requests(
             root, root_key = open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            serial = draw_serial(random)
-            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), serial, crl_base_url)
+            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), crl_base_url)
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             actions.append(Action.certified("issuing CA", id, certificate))
     return actions
