@@ -14,7 +14,7 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject
+from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.key_checks import weaknesses
@@ -28,18 +28,22 @@ from servicecert_pki.validity import ValidityRefused, granted
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Event
 
-from .issuance import REQUEST_FINDING, Lint, Linted, LintFailed, Stopped
+from .issuance import REQUEST_FINDING, Linted, Stopped
 from .unissuable import Unissuable, unissuable
 
 
 @dataclass(frozen=True)
 class IssuingContext:
-    """What certificates are built with. `base_url` is that of CRLs and CA certificates, `lint` checks drafts (B3)."""
+    """What certificates are built with. `base_url` is that of CRLs and CA certificates.
+
+    `lint` checks the DER bytes to be signed against the contents (B3). It returns the codes of findings of error level
+    or worse, which quote nothing of the certificate.
+    """
 
     authority: Authority
     profiles: Profiles
     base_url: str
-    lint: Lint
+    lint: Callable[[Contents, bytes], Sequence[str]]
     partitions: int
     ocsp_url: str | None = None
 
@@ -97,9 +101,11 @@ def examine_application(
     try:
         if faults := request_faults(b64decode(application.csr)):
             return Stopped(application, _issuer_for(context, application, moment).id, faults)
-        return Linted.by(contents_of(context, application, serial, moment), context.lint)
-    except LintFailed as failed:
-        return Stopped(application, _issuer_for(context, application, moment).id, failed.findings)
+        contents = contents_of(context, application, serial, moment)
+        tbs = build_tbs(contents)
+        if findings := tuple(context.lint(contents, tbs)):
+            return Stopped(application, contents.issuer.id, findings)
+        return Linted.of(contents, tbs)
     except ValidityRefused:
         return _refused(context, application, "validity", moment)
     except (CertificateRefused, NameRefused) as refused:

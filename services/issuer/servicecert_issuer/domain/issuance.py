@@ -8,7 +8,6 @@ that, or on an operator's request, its serial number is void, and nothing more i
 of the intent decides which, so it is never both.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from hashlib import sha256
@@ -19,7 +18,7 @@ from cryptography import x509
 from pydantic import BaseModel, ConfigDict
 from servicecert_pki import der
 from servicecert_pki.ca_signing import Checked, sign_certificate
-from servicecert_pki.certificate import CertificateUnsound, Contents, build_tbs
+from servicecert_pki.certificate import CertificateUnsound, Contents
 from servicecert_pki.issued import subject_text
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, partition_in
@@ -30,20 +29,8 @@ from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Facts
 from servicecert_worker.core.signed_record import SignedRecord
 
-Lint: TypeAlias = Callable[[Contents, bytes], Sequence[str]]
-"""Checks the DER bytes to be signed against the contents. Returns the codes of findings of error level or worse."""
-
-
 REQUEST_FINDING = "request."
 """What the findings about a certificate request begin with."""
-
-
-class LintFailed(Exception):
-    """The certificate to be signed has findings: codes that quote nothing of the certificate."""
-
-    def __init__(self, findings: tuple[str, ...]) -> None:
-        super().__init__(f"{len(findings)} findings")
-        self.findings = findings
 
 
 @dataclass(frozen=True)
@@ -60,14 +47,6 @@ class Linted(Facts):
     not_after: datetime
     key_sha256: str
     business_id: str
-
-    @classmethod
-    def by(cls, contents: Contents, lint: Lint) -> "Linted":
-        """Build and lint the certificate with these contents. Raise CertificateRefused, or LintFailed."""
-        tbs = build_tbs(contents)
-        if findings := tuple(lint(contents, tbs)):
-            raise LintFailed(findings)
-        return cls.of(contents, tbs)
 
     @classmethod
     def of(cls, contents: Contents, tbs: bytes) -> "Linted":
