@@ -22,7 +22,16 @@ from pydantic import TypeAdapter
 
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
-from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, read_request, second
+from .ceremony_files import (
+    Action,
+    alone_in,
+    kind_of_file,
+    open_root,
+    place_text,
+    read_certificate,
+    read_request,
+    second,
+)
 from .keyring import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
@@ -40,7 +49,6 @@ from .manifest import (
 )
 from .profile import Environment
 from .profiles import Profiles
-from .protocol import Action, place_text
 from .root_crl import copy_root_crls, make_root_crls
 from .software_key import WEAK, encrypted_pem, generate, is_weak
 from .spki import KeyFamily

@@ -14,11 +14,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from .authority import AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import signature_hash
-from .ceremony_files import alone_in, kind_of_file, open_root, read_certificate, second
+from .ceremony_files import Action, alone_in, kind_of_file, open_root, read_certificate, second
 from .crl_reading import Unreadable, crl_fields, load
 from .manifest import KINDS, root_id, write_whole
 from .profile import Environment
-from .protocol import Action
 
 DAYS = 365
 """Default number of days from a root's CRL to its next update."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from journeys.judged.table import request
 from servicecert_cli.commands import csr
-from servicecert_pki.key_lists import key_digest
+from servicecert_pki.key_checks import key_digest
 from servicecert_pki.profiles import Profiles, load_profiles
 from servicecert_pki.spki import KeyFamily
 

@@ -15,7 +15,7 @@ from servicecert_cli.watching.lag.metrics import Groups, Tables
 from servicecert_intake.operator.memory import Sizes, gauge_of_lists
 from servicecert_issuer.operator.gauges import gauges
 from servicecert_notifier.operator.gauges import gauges as mail_gauges
-from servicecert_pki.key_lists import NO_LISTS
+from servicecert_pki.key_checks import NO_LISTS
 from servicecert_revoker.crl import gauges as crl_gauges
 from servicecert_revoker.ocsp.operator.metrics import Metrics as ResponderMetrics
 from servicecert_revoker.operator.trust_gauges import trust_gauges

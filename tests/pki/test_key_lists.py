@@ -5,8 +5,7 @@ from hashlib import sha256
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from servicecert_pki.key_checks import KeyChecks
-from servicecert_pki.key_lists import KeyListDamaged, key_digest, load_key_lists
+from servicecert_pki.key_checks import KeyChecks, KeyListDamaged, key_digest, load_key_lists
 
 from pki import weak_keys
 

@@ -13,7 +13,6 @@ from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.encrypted_key import ROUNDS
 from servicecert_pki.key_store import TokenStore
 from servicecert_pki.manifest import MANIFEST, TokenPlace
-from servicecert_pki.protocol import place_text
 from servicecert_pki.software_key import ROUNDS, weak_files
 
 from ..faults import UserError

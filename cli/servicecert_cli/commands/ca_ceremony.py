@@ -10,7 +10,6 @@ from servicecert_pki.key_store import PemStore, TokenStore
 from servicecert_pki.keyring import read_passphrases
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.profiles import load_profiles
-from servicecert_pki.protocol import Action
 from servicecert_pki.root_crl import make_root_crls
 from servicecert_pki.validity import HELSINKI
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from servicecert_pki import ceremony
 from servicecert_pki.authority import Authority
+from servicecert_pki.ceremony_files import Action, protocol, store_protocol
 from servicecert_pki.keyring import KeyStore, read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
-from servicecert_pki.protocol import Action, protocol, store_protocol
 
 from .files import write_private
 
