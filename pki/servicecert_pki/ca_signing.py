@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-
 from .certificate import CertificateRefused, Contents, build_tbs, sign_tbs, verify_certificate
 from .crl import CrlUnsound, ReadBack
 from .crl_reading import is_signed, load
@@ -24,7 +21,7 @@ from .issuer import IssuerInfo
 from .keys import KeyUnavailable, SigningKey
 from .read_back import read_contents, read_unsigned
 from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs, lint_responder
-from .spki import spki_of, spki_sha256
+from .spki import spki_in, spki_sha256
 
 T = TypeVar("T")
 
@@ -65,7 +62,11 @@ def check_service_certificate(
 
 def _difference(tbs: bytes, contents: Contents) -> SigningRefused:
     read, profile = read_contents(tbs, contents.issuer, contents.profile), contents.profile
-    if read is None or not _is_rebuilt(read, tbs):
+    try:
+        is_of_profile = read is not None and build_tbs(read) == tbs
+    except CertificateRefused:
+        is_of_profile = False
+    if read is None or not is_of_profile:
         return SigningRefused("profile", f"The bytes are no certificate of the profile {profile.type_id}.")
     if _addresses(read) != _addresses(contents):
         return SettingsDiffer("addresses", "The bytes name other addresses than this worker's settings.")
@@ -84,7 +85,7 @@ def check_responder(
     `tbs` is DER, `now` aware. Its life is at most LONGEST_LIFE, because it cannot be revoked. Raises SigningRefused.
     """
     read = read_unsigned(tbs, issuer)
-    spki = _spki(read) if read is not None else None
+    spki = spki_in(read) if read is not None else None
     if read is None or spki is None:
         raise SigningRefused("profile", "The bytes are no certificate of an OCSP responder.")
     not_before, ends = read.not_valid_before_utc, read.not_valid_after_utc
@@ -130,17 +131,3 @@ def sign_crl(crl: ReadBack[T], key: SigningKey) -> bytes:
 def _check_key(issuer: IssuerInfo, key: SigningKey) -> None:
     if key.public_key() != issuer.public_key:
         raise KeyUnavailable(f"The key at hand is not that of {issuer.id}.")
-
-
-def _is_rebuilt(contents: Contents, tbs: bytes) -> bool:
-    try:
-        return build_tbs(contents) == tbs
-    except CertificateRefused:
-        return False
-
-
-def _spki(read: x509.Certificate) -> bytes | None:
-    try:
-        return spki_of(read.public_key())
-    except (ValueError, UnsupportedAlgorithm):
-        return None

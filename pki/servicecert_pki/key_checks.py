@@ -1,8 +1,8 @@
 """All checks of a public key: visible weaknesses, and lists of keys that are publicly known or compromised (A4).
 
-The lists have badkeys' format: sorted records of 16 octets, each the first 15 octets of the SHA-256 of an RSA modulus or
-of an elliptic point's x, then the number of its list (badkeys, docs/BLOCKLISTFORMAT.md). Files are memory-mapped:
-processes share them, and they may exceed memory.
+The lists have the format of badkeys: sorted records of 16 octets, each the first 15 octets of the SHA-256 of an RSA
+modulus or of an elliptic point's x, then the number of its list (badkeys, docs/BLOCKLISTFORMAT.md). Files are
+memory-mapped: processes share them, and they may exceed memory.
 """
 
 import json

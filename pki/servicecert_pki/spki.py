@@ -5,6 +5,8 @@ from enum import StrEnum
 from hashlib import sha1, sha256
 from types import MappingProxyType
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -35,6 +37,14 @@ _ALGORITHM = {
 
 def spki_of(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def spki_in(holder: x509.Certificate | x509.CertificateSigningRequest) -> bytes | None:
+    """Return the DER SubjectPublicKeyInfo of a certificate or request, None if its key cannot be read."""
+    try:
+        return spki_of(holder.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def family_of(spki: bytes) -> KeyFamily:

@@ -5,12 +5,11 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from pydantic import BaseModel
 from servicecert_pki.certificate import CertificateUnsound, verify_certificate
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.lint import lint_certificate
-from servicecert_pki.spki import spki_of, spki_sha256
+from servicecert_pki.spki import spki_in, spki_sha256
 from servicecert_pki.validity import HELSINKI
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
@@ -72,11 +71,8 @@ def recheck(stored: StoredCertificate, issuer: IssuerInfo | None) -> tuple[str, 
     except CertificateUnsound:
         return ("recheck.unsound",)
     read = x509.load_der_x509_certificate(stored.certificate)
-    try:
-        key = spki_sha256(spki_of(read.public_key()))
-    except (ValueError, UnsupportedAlgorithm):
-        key = ""
-    certified = (read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc, key)
+    key = spki_in(read)
+    certified = (read.serial_number, read.not_valid_before_utc, read.not_valid_after_utc, key and spki_sha256(key))
     wrong = {
         "record-differs": certified != (stored.serial, stored.not_before, stored.not_after, stored.key_sha256),
         "issuer-differs": read.issuer.public_bytes() != issuer.subject_der,

@@ -10,6 +10,7 @@ import asyncpg
 from asyncpg import Record
 from servicecert_pki.authority import Authority
 from servicecert_worker.core.decider import Done, Outcome, Task
+from servicecert_worker.storage import columns
 
 from ..domain.recheck import Rechecked, StoredCertificate, recheck
 from ..storage import QUERIES
@@ -53,11 +54,10 @@ async def next_part(connection: Any, authority: Authority, size: int = _PART_SIZ
         bad = await asyncio.to_thread(_check, rows, authority)
         ended, good = len(rows) < size, len(rows) - len(bad)
         position = rows[-1]["key"] if rows else run["position"]
-        columns = [[it.key for it in bad], [it.issuer for it in bad], [it.serial for it in bad]]
-        codes = [" ".join(it.codes) for it in bad]
+        found = columns([(it.key, it.issuer, it.serial, " ".join(it.codes)) for it in bad], 4)
         part = (run["id"], run["position"], position, good, len(bad), ended)
         # Nothing is stored where another process stored the same part first.
-        if await connection.fetchval(QUERIES["recheck_store"], *part, *columns, codes):
+        if await connection.fetchval(QUERIES["recheck_store"], *part, *found):
             return Progress(run["good"] + good, run["bad"] + len(bad), ended, bad)
 
 
