@@ -16,7 +16,6 @@ from .names import (
     NameRefused,
     check_business_id,
     check_dns_name,
-    check_printable,
     check_subject_text,
     server_common_name,
 )
@@ -245,8 +244,7 @@ def _check_names(contents: Contents) -> None:
     for it in contents.profile.subject:
         if it.field is not None:
             check_subject_text(values[it.field], it.field.replace("-", "_"), it.longest)
-    longest = contents.profile.longest
-    check_printable(check_business_id(subject.business_id), "business_id", longest(SubjectField.BUSINESS_ID))
+    check_business_id(subject.business_id)
     if not contents.profile.dns_names:
         if names.dns or names.ip:
             raise NameRefused("names", "names", "This certificate type has no alternative names.")
@@ -257,7 +255,7 @@ def _check_names(contents: Contents) -> None:
         raise NameRefused("names", "names", "A name is given twice.")
     if any(check_dns_name(name) != name for name in names.dns):
         raise NameRefused("names", "names", "DNS names are written in lower case.")
-    most = longest(SubjectField.COMMON_NAME)
+    most = contents.profile.longest(SubjectField.COMMON_NAME)
     if subject.common_name != server_common_name(names.dns, most, "names"):
         raise NameRefused(
             "names", "common_name", f"The common name is the first DNS name of at most {most} characters."

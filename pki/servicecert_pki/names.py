@@ -37,7 +37,6 @@ _SPECIAL_PURPOSE = tuple(
 
 _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+")
 
 
 class NameRefused(ValueError):
@@ -194,16 +193,6 @@ def fitting_text(name: str, abbreviation: str | None, field: str, longest: int) 
     Raises NameRefused like `check_subject_text`.
     """
     return check_subject_text(abbreviation if abbreviation and len(name) > longest else name, field, longest)
-
-
-def check_printable(text: str, field: str, longest: int) -> str:
-    """Return a text of 1 to `longest` PrintableString characters (X.680, 41.4); raises NameRefused."""
-    check_subject_text(text, field, longest)
-    if _PRINTABLE.fullmatch(text) is None:
-        raise NameRefused(
-            "printable-characters", field, "Only letters a to z, digits, blanks and '()+,-./:=? may stand here."
-        )
-    return text
 
 
 def server_common_name(dns_names: Iterable[str], longest: int, field: str = "dns") -> str:

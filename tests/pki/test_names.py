@@ -11,7 +11,6 @@ from servicecert_pki.names import (
     check_business_id,
     check_dns_name,
     check_ip_address,
-    check_printable,
     check_subject_text,
     fitting_text,
     server_common_name,
@@ -251,14 +250,6 @@ def test_the_abbreviation_stands_in_for_a_name_that_is_too_long() -> None:
         with pytest.raises(NameRefused) as refused:
             fitting_text(name, abbreviation, "unit", 64)
         assert (refused.value.code, refused.value.field) == ("text-too-long", "unit")
-
-
-def test_printable_strings_have_their_own_alphabet() -> None:
-    assert check_printable("0204819-8 (a)", "business_id", 13)
-    for wrong in ("ö", "a@b", "a_b", "a*"):
-        with pytest.raises(NameRefused) as refused:
-            check_printable(wrong, "business_id", 64)
-        assert refused.value.code == "printable-characters"
 
 
 def test_the_common_name_is_the_first_host_name_that_fits() -> None:

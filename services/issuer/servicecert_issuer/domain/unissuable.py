@@ -33,9 +33,7 @@ _BY_CODE = MappingProxyType(
         )
     }
 )
-_BY_PREFIX = MappingProxyType(
-    {"text-": "subject", "printable-": "subject", "business-id-": "subject", "dns-name-": "names"}
-)
+_BY_PREFIX = MappingProxyType({"text-": "subject", "business-id-": "subject", "dns-name-": "names"})
 _FAULT_OF_AUTHORITY = "authority"
 _TEXTS = read_texts(__package__, "refusals", sorted({*_BY_CODE.values(), *_BY_PREFIX.values(), _FAULT_OF_AUTHORITY}))
 
