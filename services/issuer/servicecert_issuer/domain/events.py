@@ -45,13 +45,7 @@ def voided(case_id: UUID, void: Voided) -> CertificateVoided:
     """Return the event that an intended certificate became void (B2)."""
     linted = void.intended.linted
     return CertificateVoided(
-        case_id=case_id,
-        issuer=linted.issuer,
-        serial=linted.serial,
-        serial_decimal=str(int(linted.serial, 16)),
-        code=void.code,
-        not_after=linted.not_after,
-        partition=linted.partition,
+        case_id=case_id, **vars(linted), serial_decimal=str(int(linted.serial, 16)), code=void.code
     )
 
 
