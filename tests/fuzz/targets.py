@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509 import ocsp
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import FAULTS
-from servicecert_pki.ocsp_request import LONGEST_NONCE, MOST_CERTIFICATES, RequestMalformed, read_request
+from servicecert_pki.ocsp_messages import LONGEST_NONCE, MOST_CERTIFICATES, RequestMalformed, read_request
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_schemas.codec import Undecodable, decode
 from servicecert_schemas.export import EXPORTED

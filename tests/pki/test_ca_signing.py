@@ -26,7 +26,7 @@ from servicecert_pki.certificate import CertificateRefused, Contents, build_tbs,
 from servicecert_pki.crl import CrlFile, CrlHead, CrlUnsound, ReadBack, Reason, entry_der
 from servicecert_pki.crl_reading import is_signed, load
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
-from servicecert_pki.ocsp_response import ResponderKey
+from servicecert_pki.ocsp_messages import ResponderKey
 from servicecert_pki.profile import Usage
 from servicecert_pki.responder_certificate import LIFE, build_responder_tbs
 from servicecert_pki.spki import KeyFamily, spki_sha256
@@ -246,11 +246,11 @@ DOORS = {
         "ca_signing.py",
         "software_key.py",
         "token_key.py",
-        "ocsp_response.py",
+        "ocsp_messages.py",
     },
 }
 """Who may call what: in pki the named files, in issuer and revoker nobody. `lint` signs with throw-away keys,
-`ca_certificate` with roots' keys in ceremonies, `ocsp_response` with a responder's own."""
+`ca_certificate` with roots' keys in ceremonies, `ocsp_messages` with a responder's own."""
 
 
 def _calls(file: Path) -> set[str]:

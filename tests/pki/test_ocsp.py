@@ -30,20 +30,18 @@ from servicecert_pki.der import extension
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
-from servicecert_pki.ocsp_request import (
+from servicecert_pki.ocsp_messages import (
+    GOOD,
     LARGEST_REQUEST,
     LONGEST_NONCE,
     MOST_CERTIFICATES,
-    RequestMalformed,
-    read_request,
-)
-from servicecert_pki.ocsp_response import (
-    GOOD,
     UNKNOWN,
     Fault,
+    RequestMalformed,
     ResponderKey,
     Signer,
     fault_response,
+    read_request,
     revoked,
     single_response,
 )

@@ -13,7 +13,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import sign_tbs
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.ocsp_response import ResponderKey, Signer
+from servicecert_pki.ocsp_messages import ResponderKey, Signer
 from servicecert_pki.responder_certificate import build_responder_tbs
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.ocsp.domain.answering import Answering, Budget

@@ -12,7 +12,7 @@ from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.ocsp_request import read_request
+from servicecert_pki.ocsp_messages import read_request
 from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
 from servicecert_revoker.ocsp.domain.standings import GRACE, FullCrl, Revoked, Standings
 from servicecert_schemas.revocation import RevocationReason

@@ -16,7 +16,7 @@ from identities import Identities
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.ocsp_response import ResponderKey
+from servicecert_pki.ocsp_messages import ResponderKey
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
-from servicecert_pki.ocsp_request import LARGEST_REQUEST
+from servicecert_pki.ocsp_messages import LARGEST_REQUEST
 from servicecert_revoker.ocsp.domain.answering import INTERNAL_ERROR, MALFORMED, Answering
 from servicecert_revoker.ocsp.effects.server import serve
 from servicecert_revoker.serving.admission import limits

@@ -13,8 +13,19 @@ from hashlib import sha1, sha256
 
 from servicecert_pki import der
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.ocsp_request import CertId, OcspRequest, RequestMalformed, read_request
-from servicecert_pki.ocsp_response import GOOD, UNKNOWN, Fault, Signer, fault_response, revoked, single_response
+from servicecert_pki.ocsp_messages import (
+    GOOD,
+    UNKNOWN,
+    CertId,
+    Fault,
+    OcspRequest,
+    RequestMalformed,
+    Signer,
+    fault_response,
+    read_request,
+    revoked,
+    single_response,
+)
 
 from .standings import Revoked, SerialStatus, Standings
 

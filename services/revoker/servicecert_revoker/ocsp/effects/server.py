@@ -13,7 +13,7 @@ from email.utils import format_datetime
 from urllib.parse import unquote
 
 from aiohttp import web
-from servicecert_pki.ocsp_request import LARGEST_REQUEST
+from servicecert_pki.ocsp_messages import LARGEST_REQUEST
 from servicecert_worker.core.faults import error_trace
 from servicecert_worker.process.connections import Closed, Limits, Proxies
 
