@@ -5,6 +5,7 @@ TRIAL before its names: the root's certificate says it, and the root says it in 
 can be neither taken from a CA nor given to one afterwards.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography import x509
@@ -63,7 +64,7 @@ def is_trial(ca: x509.Certificate) -> bool:
 def make_root(key: PrivateKey, name: x509.Name, now: datetime) -> x509.Certificate:
     builder = _builder(key.public_key(), name, now, _ROOT_YEARS).issuer_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return builder.sign(key, signature_hash(key))
+    return builder.sign(key, _hash(key))
 
 
 def make_request(key: SigningKey, id: str) -> bytes:
@@ -104,7 +105,30 @@ def make_issuing(
         )
         builder = builder.add_extension(x509.CRLDistributionPoints([point]), critical=False)
         builder = builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False)
-    return builder.sign(root_key, signature_hash(root_key))
+    return builder.sign(root_key, _hash(root_key))
+
+
+def sign_root_crl(
+    root: x509.Certificate,
+    root_key: PrivateKey,
+    number: int,
+    this_update: datetime,
+    next_update: datetime,
+    entries: Iterable[x509.RevokedCertificate],
+) -> x509.CertificateRevocationList:
+    """Sign a root's CRL. Times are aware and in whole seconds."""
+    root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(root.subject)
+        .last_update(this_update)
+        .next_update(next_update)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for entry in entries:
+        builder = builder.add_revoked_certificate(entry)
+    return builder.sign(root_key, _hash(root_key))
 
 
 def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int) -> x509.CertificateBuilder:
@@ -132,5 +156,5 @@ def _name(common_name: str, trial: bool) -> x509.Name:
     )
 
 
-def signature_hash(key: PrivateKey) -> hashes.SHA384 | hashes.SHA512:
+def _hash(key: PrivateKey) -> hashes.SHA384 | hashes.SHA512:
     return hashes.SHA512() if isinstance(key, rsa.RSAPrivateKey) else hashes.SHA384()

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from .authority import AuthorityExists, AuthorityMissing, AuthorityRefused
-from .ca_certificate import signature_hash
+from .ca_certificate import sign_root_crl
 from .ceremony_files import Action, alone_in, kind_of_file, open_root, read_certificate, second
 from .crl_reading import Unreadable, crl_fields, load
 from .manifest import KINDS, root_id, write_whole
@@ -105,15 +105,5 @@ def _next(
         if entry.serial_number in entries:
             raise AuthorityExists(f"One of the CAs is on {file} already: leave it out, revoked it stays.")
         entries[entry.serial_number] = entry
-    root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(root.subject)
-        .last_update(now)
-        .next_update(now + timedelta(days=days))
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
-        .add_extension(x509.CRLNumber(number + 1), critical=False)
-    )
-    for serial in sorted(entries):
-        builder = builder.add_revoked_certificate(entries[serial])
-    return builder.sign(key, signature_hash(key))
+    ordered = [entries[serial] for serial in sorted(entries)]
+    return sign_root_crl(root, key, number + 1, now, now + timedelta(days=days), ordered)
