@@ -60,6 +60,8 @@ _SAMPLES = 100_000
 class KeyListDamaged(Exception):
     """A file is not a list of keys; the message is one sentence that names the file and what to do."""
 
+    exit_code = 78
+
 
 @dataclass(frozen=True, eq=False)
 class KeyList:

@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority, AuthorityExists
 from servicecert_pki.ceremony import offline_folder
-from servicecert_pki.encrypted_key import ROUNDS
-from servicecert_pki.key_store import TokenStore
+from servicecert_pki.ceremony_files import place_text
+from servicecert_pki.keyring import TokenStore
 from servicecert_pki.manifest import MANIFEST, TokenPlace
 from servicecert_pki.software_key import ROUNDS, weak_files
 

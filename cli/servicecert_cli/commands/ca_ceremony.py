@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 from servicecert_pki import ceremony
 from servicecert_pki.ceremony import make_roots, next_ids, request_cas, sign_requests
-from servicecert_pki.key_store import PemStore, TokenStore
-from servicecert_pki.keyring import read_passphrases
+from servicecert_pki.ceremony_files import Action
+from servicecert_pki.keyring import PemStore, TokenStore, read_passphrases
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import make_root_crls

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from servicecert_pki.key_store import TokenStore
-from servicecert_pki.keyring import TokenAccess
+from servicecert_pki.keyring import TokenAccess, TokenStore
 from servicecert_pki.signing_settings import http_url
 
 from ..faults import UserError

@@ -6,8 +6,7 @@ import click
 from servicecert_intake.domain.rules.csr import deficiency, unfit_key
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.csr_faults import CsrFault
-from servicecert_pki.key_checks import KeyChecks
-from servicecert_pki.key_lists import NO_LISTS, load_key_lists
+from servicecert_pki.key_checks import NO_LISTS, KeyChecks, load_key_lists
 from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.values import CertificateType, Language

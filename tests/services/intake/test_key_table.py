@@ -23,7 +23,7 @@ from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.csr import public_key_info
-from servicecert_pki.key_lists import KeyListDamaged, key_digest
+from servicecert_pki.key_checks import KeyListDamaged, key_digest
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.application import ApplicationSubmitted, CsrAttached, Form
 from servicecert_schemas.codec import to_record

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from servicecert_pki.key_lists import NO_LISTS, KeyLists, load_key_lists
+from servicecert_pki.key_checks import NO_LISTS, KeyLists, load_key_lists
 from servicecert_worker.core.decider import Gauge
 
 from ..domain.knowledge import NOTHING_KNOWN, Knowledge

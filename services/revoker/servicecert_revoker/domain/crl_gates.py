@@ -25,9 +25,8 @@ from servicecert_pki.crl_reading import (
     load,
     serials,
 )
-from servicecert_pki.extensions import issuing_distribution_point
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.pkix_lint import lint_crl
+from servicecert_pki.lint import lint_crl
 
 GATES = MappingProxyType(
     {

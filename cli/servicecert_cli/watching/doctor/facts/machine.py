@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings
 from servicecert_intake.settings import Settings as IntakeSettings
 from servicecert_issuer.settings import Settings as IssuerSettings
 from servicecert_notifier.settings import Settings as NotifierSettings
-from servicecert_pki.key_lists import KeyListDamaged, load_key_lists
+from servicecert_pki.key_checks import KeyListDamaged, load_key_lists
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
 from servicecert_schemas.topics import SERVICES

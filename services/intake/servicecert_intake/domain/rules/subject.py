@@ -6,8 +6,7 @@ certificates, since other alphabets have letters that look the same (F5).
 
 from collections.abc import Mapping
 
-from servicecert_pki.characters import foreign_letters
-from servicecert_pki.names import NameRefused, fitting_text, server_common_name
+from servicecert_pki.names import NameRefused, fitting_text, foreign_letters, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import ServerNames

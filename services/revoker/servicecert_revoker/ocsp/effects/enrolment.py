@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.issued import CertificateUntrusted, read_issued
 from servicecert_pki.issuer import IssuerInfo
-from servicecert_pki.ocsp_response import ResponderKey, Signer
+from servicecert_pki.ocsp_messages import ResponderKey, Signer
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
