@@ -78,7 +78,12 @@ def environment() -> list[str]:
     return table(
         ("variable", "read by", "default", "meaning"),
         (
-            (f"`{variable}`", ", ".join(readers[variable]), _default(field), field.description or "")
+            (
+                f"`{variable}`",
+                ", ".join(readers[variable]),
+                _default(field),
+                " ".join((field.description or "").split()),
+            )
             for variable, field in fields.items()
         ),
     )

@@ -8,7 +8,7 @@ import ssl
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -42,39 +42,27 @@ class SaslMechanism(StrEnum):
 
 
 class KafkaAccess(BaseSettings):
-    """The settings, by environment variable (alias). Raises pydantic's `ValidationError`, which says what to do."""
+    """The settings, by environment variable (alias). Raises pydantic's `ValidationError`, which says what to do.
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+    What stands below a setting is its meaning in the reference.
+    """
 
-    security_protocol: Annotated[
-        SecurityProtocol,
-        Field(alias="KAFKA_SECURITY_PROTOCOL", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"),
-    ] = SecurityProtocol.PLAINTEXT
-    kafka_ca_file: Annotated[
-        FilePath | None,
-        Field(alias="KAFKA_CA_FILE", description="the CAs that verify the brokers, in PEM; the system's without it"),
-    ] = None
-    sasl_mechanism: Annotated[
-        SaslMechanism,
-        Field(alias="KAFKA_SASL_MECHANISM", description="PLAIN (with SASL_SSL only), SCRAM-SHA-256 or SCRAM-SHA-512"),
-    ] = SaslMechanism.SCRAM_SHA_512
-    sasl_username: Annotated[
-        str | None, Field(alias="KAFKA_SASL_USERNAME", min_length=1, description="for SASL: the user")
-    ] = None
-    sasl_password_file: Annotated[
-        FilePath | None,
-        Field(alias="KAFKA_SASL_PASSWORD_FILE", description="for SASL: a file whose first line is the password"),
-    ] = None
-    certificate_file: Annotated[
-        FilePath | None,
-        Field(
-            alias="KAFKA_CERTIFICATE_FILE", description="for mutual TLS: the client's certificate and its CAs, in PEM"
-        ),
-    ] = None
-    key_file: Annotated[
-        FilePath | None,
-        Field(alias="KAFKA_KEY_FILE", description="for mutual TLS: the key of that certificate, unencrypted, in PEM"),
-    ] = None
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", use_attribute_docstrings=True)
+
+    security_protocol: SecurityProtocol = Field(SecurityProtocol.PLAINTEXT, alias="KAFKA_SECURITY_PROTOCOL")
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"""
+    kafka_ca_file: FilePath | None = Field(None, alias="KAFKA_CA_FILE")
+    """the CAs that verify the brokers, in PEM; the system's without it"""
+    sasl_mechanism: SaslMechanism = Field(SaslMechanism.SCRAM_SHA_512, alias="KAFKA_SASL_MECHANISM")
+    """PLAIN (with SASL_SSL only), SCRAM-SHA-256 or SCRAM-SHA-512"""
+    sasl_username: str | None = Field(None, alias="KAFKA_SASL_USERNAME", min_length=1)
+    """for SASL: the user"""
+    sasl_password_file: FilePath | None = Field(None, alias="KAFKA_SASL_PASSWORD_FILE")
+    """for SASL: a file whose first line is the password"""
+    certificate_file: FilePath | None = Field(None, alias="KAFKA_CERTIFICATE_FILE")
+    """for mutual TLS: the client's certificate and its CAs, in PEM"""
+    key_file: FilePath | None = Field(None, alias="KAFKA_KEY_FILE")
+    """for mutual TLS: the key of that certificate, unencrypted, in PEM"""
 
     @model_validator(mode="after")
     def _is_whole_and_safe(self) -> Self:

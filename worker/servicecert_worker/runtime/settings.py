@@ -33,18 +33,6 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-InsecureSetting = Annotated[
-    frozenset[Insecure],
-    NoDecode,
-    BeforeValidator(_listed),
-    Field(
-        alias="SERVICECERT_INSECURE",
-        description="for trials only, any of broker, database, rights: what is tolerated, of a broker or a database "
-        "in the clear, and of rights wider than needed. Without it such a process refuses to start",
-    ),
-]
-
-
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""
 
@@ -57,48 +45,34 @@ def _seconds(duration: object) -> object:
 class ProcessSettings(KafkaAccess):
     """The settings of every process, by environment variable (alias)."""
 
-    bootstrap_servers: Annotated[str, Field(alias="KAFKA_BOOTSTRAP_SERVERS", description="the brokers, as host:port,…")]
-    topic_prefix: Annotated[
-        str,
-        Field(
-            alias="SERVICECERT_TOPIC_PREFIX",
-            pattern=r"^[a-zA-Z0-9._-]{0,40}$",
-            description="before the name of every topic and group, so that installations share a cluster",
-        ),
-    ] = ""
-    health_host: Annotated[
-        str, Field(alias="SERVICECERT_HEALTH_HOST", description="the address that serves /live, /ready and /metrics")
-    ] = "127.0.0.1"
-    health_port: Annotated[
-        int, Field(alias="SERVICECERT_HEALTH_PORT", ge=0, le=65_535, description="its port; 0 takes any free one")
-    ] = 0
-    health_file: Annotated[
-        Path | None, Field(alias="SERVICECERT_HEALTH_FILE", description="a file that the bound host:port is written to")
-    ] = None
-    log_format: Annotated[
-        Literal["auto", "json", "text"],
-        Field(alias="SERVICECERT_LOG_FORMAT", description="json, text, or auto: text on a terminal, json elsewhere"),
-    ] = "auto"
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Field(alias="SERVICECERT_LOG_LEVEL", description="debug, info, warning or error"),
-    ] = "info"
-    patience_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_PATIENCE_SECONDS", ge=0, description="seconds to wait for broker and database at start"
-        ),
-    ] = 30.0
-    insecure: InsecureSetting = frozenset()
+    bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+    """the brokers, as host:port,…"""
+    topic_prefix: str = Field("", alias="SERVICECERT_TOPIC_PREFIX", pattern=r"^[a-zA-Z0-9._-]{0,40}$")
+    """before the name of every topic and group, so that installations share a cluster"""
+    health_host: str = Field("127.0.0.1", alias="SERVICECERT_HEALTH_HOST")
+    """the address that serves /live, /ready and /metrics"""
+    health_port: int = Field(0, alias="SERVICECERT_HEALTH_PORT", ge=0, le=65_535)
+    """its port; 0 takes any free one"""
+    health_file: Path | None = Field(None, alias="SERVICECERT_HEALTH_FILE")
+    """a file that the bound host:port is written to"""
+    log_format: Literal["auto", "json", "text"] = Field("auto", alias="SERVICECERT_LOG_FORMAT")
+    """json, text, or auto: text on a terminal, json elsewhere"""
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="SERVICECERT_LOG_LEVEL")
+    """debug, info, warning or error"""
+    patience_seconds: float = Field(30.0, alias="SERVICECERT_PATIENCE_SECONDS", ge=0)
+    """seconds to wait for broker and database at start"""
+    insecure: Annotated[frozenset[Insecure], NoDecode, BeforeValidator(_listed)] = Field(
+        frozenset(), alias="SERVICECERT_INSECURE"
+    )
+    """for trials only, any of broker, database, rights: what is tolerated, of a broker or a database in the clear, and
+    of rights wider than needed. Without it such a process refuses to start
+    """
     clock_ahead: Annotated[
-        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None,
-        BeforeValidator(_seconds),
-        Field(
-            alias="SERVICECERT_CLOCK_AHEAD",
-            description="for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, "
-            "as an ISO 8601 duration such as P184D, or in seconds",
-        ),
-    ] = None
+        Annotated[timedelta, Field(ge=timedelta(), le=timedelta(days=36_500))] | None, BeforeValidator(_seconds)
+    ] = Field(None, alias="SERVICECERT_CLOCK_AHEAD")
+    """for tests and demonstrations only: how far the worker's clock runs ahead of the machine's, as an ISO 8601
+    duration such as P184D, or in seconds
+    """
 
     @property
     def cluster(self) -> Cluster:
@@ -108,23 +82,14 @@ class ProcessSettings(KafkaAccess):
 class ReaderSettings(ProcessSettings):
     """The settings of every process that acts on what it reads from Kafka."""
 
-    service_keys: Annotated[
-        Path,
-        Field(
-            alias="SERVICECERT_SERVICE_KEYS",
-            description="the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what "
-            "none of a writer's keys has signed is parked",
-        ),
-    ]
-    clock_limit_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_CLOCK_LIMIT_SECONDS",
-            ge=1,
-            description="seconds that the machine's clock may differ from PostgreSQL's, or an OCSP responder's from "
-            "the revoker's, until nothing is decided or signed",
-        ),
-    ] = 60
+    service_keys: Path = Field(alias="SERVICECERT_SERVICE_KEYS")
+    """the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what none of a writer's
+    keys has signed is parked
+    """
+    clock_limit_seconds: float = Field(60, alias="SERVICECERT_CLOCK_LIMIT_SECONDS", ge=1)
+    """seconds that the machine's clock may differ from PostgreSQL's, or an OCSP responder's from the revoker's, until
+    nothing is decided or signed
+    """
 
 
 PasswordFile = Annotated[
@@ -150,54 +115,25 @@ class WorkerSettings(ReaderSettings):
 
     model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
-    database_url: Annotated[
-        SecretStr,
-        Field(
-            alias="DATABASE_URL",
-            description="the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full"
-            "&sslrootcert=FILE",
-        ),
-    ]
+    database_url: SecretStr = Field(alias="DATABASE_URL")
+    """the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE"""
     database_password_file: PasswordFile = None
-    batch: Annotated[
-        int, Field(alias="SERVICECERT_BATCH", ge=1, le=500, description="the most records that one turn takes")
-    ] = 200
-    session_seconds: Annotated[
-        float,
-        Field(alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60, description="Kafka session timeout in seconds"),
-    ] = 6.0
-    inbox_days: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_INBOX_DAYS",
-            ge=1,
-            description="days that handled event ids are kept: longer than any topic is kept or replayed",
-        ),
-    ] = 100
-    parked_most: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_PARKED_MOST",
-            ge=0,
-            description="the most parked records that are kept whole; of further ones the value stays in Kafka only",
-        ),
-    ] = MOST_KEPT
-    service_key_file: Annotated[
-        Path,
-        Field(
-            alias="SERVICECERT_SERVICE_KEY_FILE",
-            description="the service's own Ed25519 key (`servicecert service-keys`), which signs its events and the "
-            "audit's checkpoints: for this service only, and out of reach for the database's administrators",
-        ),
-    ]
-    audit_seconds: Annotated[
-        float,
-        Field(alias="SERVICECERT_AUDIT_SECONDS", gt=0, le=3600, description="seconds between two such checkpoints"),
-    ] = 60.0
-    stall_seconds: Annotated[
-        float,
-        Field(alias="SERVICECERT_STALL_SECONDS", ge=1, description="seconds without progress until the process ends"),
-    ] = 60.0
+    batch: int = Field(200, alias="SERVICECERT_BATCH", ge=1, le=500)
+    """the most records that one turn takes"""
+    session_seconds: float = Field(6.0, alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60)
+    """Kafka session timeout in seconds"""
+    inbox_days: int = Field(100, alias="SERVICECERT_INBOX_DAYS", ge=1)
+    """days that handled event ids are kept: longer than any topic is kept or replayed"""
+    parked_most: int = Field(MOST_KEPT, alias="SERVICECERT_PARKED_MOST", ge=0)
+    """the most parked records that are kept whole; of further ones the value stays in Kafka only"""
+    service_key_file: Path = Field(alias="SERVICECERT_SERVICE_KEY_FILE")
+    """the service's own Ed25519 key (`servicecert service-keys`), which signs its events and the audit's checkpoints:
+    for this service only, and out of reach for the database's administrators
+    """
+    audit_seconds: float = Field(60.0, alias="SERVICECERT_AUDIT_SECONDS", gt=0, le=3600)
+    """seconds between two such checkpoints"""
+    stall_seconds: float = Field(60.0, alias="SERVICECERT_STALL_SECONDS", ge=1)
+    """seconds without progress until the process ends"""
 
     @model_validator(mode="after")
     def _password_is_readable(self) -> Self:
