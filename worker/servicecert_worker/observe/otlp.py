@@ -25,7 +25,6 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     SpanContext,
-    SpanKind,
     Status,
     StatusCode,
     TraceFlags,
@@ -160,7 +159,7 @@ class OtlpTelemetry(Telemetry):
         started = self._tracer.start_span(
             span.name,
             None if parent is None else set_span_in_context(parent),
-            SpanKind[span.kind.name],
+            span.kind,
             span.attributes,
             [Link(_context(each)) for each in span.links[:_MOST_LINKS]],
             span.began,

@@ -1,4 +1,4 @@
-"""The spans of a worker: of each handled item, each act on the world and each published event. Values, without an SDK.
+"""The spans of a worker: of each handled item, each act on the world and each published event. Values, without the SDK.
 
 Names and attributes follow OpenTelemetry's semantic conventions for messaging and for Kafka. What is not in them begins
 with `servicecert.`. A span holds ids, kinds, codes and times, and no text of an event (E3).
@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, auto
 from typing import Any
 from uuid import UUID, uuid5
+
+from opentelemetry.trace import SpanKind
 
 from ..core import traces
 from ..core.decider import Due, Event, Outcome, Retry, Task
@@ -19,14 +20,6 @@ from ..core.fold import Decided, Item, TurnResult
 from ..core.record import Arrival
 
 Attributes = Mapping[str, str | int | float]
-
-
-class Kind(Enum):
-    """The side of a message that a span is on."""
-
-    CONSUMER = auto()
-    PRODUCER = auto()
-    INTERNAL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +30,7 @@ class Span:
     """
 
     name: str
-    kind: Kind
+    kind: SpanKind
     context: str
     cause: str
     began: int
@@ -82,10 +75,10 @@ def _repeated(group: str, item: Arrival, began: int, ended: int) -> Span:
     return Span(*_name(item), context or "", cause, began, ended, attributes)
 
 
-def _name(item: Item) -> tuple[str, Kind]:
+def _name(item: Item) -> tuple[str, SpanKind]:
     if isinstance(item, Arrival):
-        return f"process {item.record.topic}", Kind.CONSUMER
-    return f"{item.kind} {'due' if isinstance(item, Due) else 'result'}", Kind.INTERNAL
+        return f"process {item.record.topic}", SpanKind.CONSUMER
+    return f"{item.kind} {'due' if isinstance(item, Due) else 'result'}", SpanKind.INTERNAL
 
 
 def _about(item: Item, group: str) -> dict[str, str | int | float]:
@@ -125,15 +118,15 @@ def acted(kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: 
         attributes = {**_case(task.key), "servicecert.tries": task.tries, "servicecert.batch": len(tasks)}
         if isinstance(outcome, Retry):
             failed = traces.child(cause, uuid5(task.id, str(began))) or ""
-            yield Span(kind, Kind.INTERNAL, failed, cause, began, ended, attributes, "retry")
+            yield Span(kind, SpanKind.INTERNAL, failed, cause, began, ended, attributes, "retry")
             continue
         context = traces.child(cause, task.id) or ""
-        yield Span(kind, Kind.INTERNAL, context, cause, began, ended, attributes)
+        yield Span(kind, SpanKind.INTERNAL, context, cause, began, ended, attributes)
         since = began
         for step, at in outcome.steps:
             below = traces.child(context, uuid5(task.id, step)) or ""
             until = max(since, nanoseconds(at))
-            yield Span(step, Kind.INTERNAL, below, context, since, until, _case(task.key))
+            yield Span(step, SpanKind.INTERNAL, below, context, since, until, _case(task.key))
             since = until
 
 
@@ -156,7 +149,7 @@ def sent(prefix: str, rows: Sequence[Any], places: Sequence[tuple[int, int]], re
                 **_case(row["key"]),
             }
             context = traces.child(cause, row["event_id"]) or ""
-            yield Span(f"send {topic}", Kind.PRODUCER, context, cause, began, ended, attributes)
+            yield Span(f"send {topic}", SpanKind.PRODUCER, context, cause, began, ended, attributes)
 
 
 def nanoseconds(at: datetime) -> int:

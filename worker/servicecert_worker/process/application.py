@@ -14,7 +14,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from hashlib import sha256
-from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from faststream import FastStream
@@ -196,11 +195,7 @@ def exit_at_once_until_it_runs() -> None:
     Otherwise the first process of a container would ignore them, and a supervisor would see a failure.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit_at_once)
-
-
-def _exit_at_once(_number: int = 0, _frame: FrameType | None = None) -> NoReturn:
-    os._exit(0)
+        signal.signal(number, lambda *_: os._exit(0))
 
 
 async def collect_garbage(settled: float = _SETTLED_SECONDS, pause: float = _COLLECT_SECONDS) -> NoReturn:

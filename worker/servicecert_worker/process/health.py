@@ -60,22 +60,15 @@ class _Shared:
 
     def __init__(self, read: Callable[[], Awaitable[bytes]]) -> None:
         self._read = read
-        self._reading: asyncio.Future[tuple[bytes, float]] | None = None
+        self._reading = asyncio.Lock()
+        self._text, self._fresh_until = b"", 0.0
 
     async def __call__(self) -> bytes:
-        if self._reading is None or self._is_over(self._reading):
-            self._reading = asyncio.ensure_future(self._timed())
-        text, _ = await asyncio.shield(self._reading)
-        return text
-
-    async def _timed(self) -> tuple[bytes, float]:
-        return await self._read(), monotonic()
-
-    @staticmethod
-    def _is_over(reading: "asyncio.Future[tuple[bytes, float]]") -> bool:
-        if not reading.done():
-            return False
-        return reading.cancelled() or bool(reading.exception()) or monotonic() - reading.result()[1] > _FRESH_SECONDS
+        async with self._reading:
+            if monotonic() > self._fresh_until:
+                self._text = await self._read()
+                self._fresh_until = monotonic() + _FRESH_SECONDS
+            return self._text
 
 
 class Metrics(Collector):
