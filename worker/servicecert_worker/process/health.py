@@ -18,11 +18,12 @@ import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.specification.base import SpecificationFactory
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..core.faults import OperatorError, background, error_summary, guard_cancellation
+from ..runtime.metrics import family
 from ..runtime.settings import ProcessSettings
 from .connections import Closed, Connections, Limits, raise_file_limit
 
@@ -86,10 +87,7 @@ class Metrics(Collector):
 def closed_connections(name: str, to: str, closed: Mapping[Closed, int]) -> Metric:
     """Return the counter of connections that were closed because of a limit."""
     text = f"Connections to {to} that were closed because of a limit, by reason."
-    family = CounterMetricFamily(name, text, labels=["reason"])
-    for reason in Closed:
-        family.add_metric([str(reason)], closed.get(reason, 0))
-    return family
+    return family(name, text, ["reason"], ((reason, closed.get(reason, 0)) for reason in Closed), counts=True)
 
 
 def routes(checked: HealthSource, connections: Connections) -> list[tuple[str, Any]]:

@@ -1,7 +1,7 @@
 """A worker's Prometheus metrics: what is true of this process. Numbers of the tables are the exporter's (`figures`)."""
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
@@ -28,8 +28,16 @@ _STAGES = (1, 5, 15, 30, _MINUTE, 5 * _MINUTE, _HOUR, 6 * _HOUR, 12 * _HOUR, *(n
 within five weekdays, which are up to nine days (A13)."""
 NO_TYPE = "none"
 """The type of a record that is no event."""
-Family: TypeAlias = type[CounterMetricFamily] | type[GaugeMetricFamily]
-Samples: TypeAlias = Iterable[tuple[tuple[Any, ...], float]]
+Samples: TypeAlias = Iterable[tuple[Any, float]]
+"""Values, each after that of the one label, or those of several."""
+
+
+def family(name: str, text: str, labels: Sequence[str], samples: Samples, *, counts: bool = False) -> Metric:
+    """Return a metric with its samples; a counter, whose name `_total` follows, where it `counts`."""
+    made = (CounterMetricFamily if counts else GaugeMetricFamily)(name, text, labels=labels)
+    for of, value in samples:
+        made.add_metric([*map(str, of)] if isinstance(of, tuple) else [str(of)], value)
+    return made
 
 
 class Basics:
@@ -71,53 +79,41 @@ class Followed(Collector):
         """Yield each metric with its samples."""
         of = self.of
         yield self._family(
-            CounterMetricFamily,
             "servicecert_skipped_records",
             "Records of followed topics that are no events, or whose actors may not cause them, by topic and reason.",
             ("topic", "reason"),
             () if of is None else of.skipped.items(),
+            counts=True,
         )
         yield self._family(
-            GaugeMetricFamily,
             "servicecert_followed_offset",
             "The next record that this process reads of a topic that it follows; see kafka_partition_latest_offset.",
             ("topic", "partition"),
             () if of is None else of.offsets.items(),
         )
         yield self._family(
-            GaugeMetricFamily,
             "servicecert_followed_newest_timestamp_seconds",
             "When the newest record was written that this process has read of a topic that it follows.",
             ("topic",),
             () if of is None else (((topic,), written) for topic, written in of.newest.items()),
         )
         yield self._family(
-            GaugeMetricFamily,
             "servicecert_stalled_offset",
             "The next record of a partition that this process cannot read; none while it reads all.",
             ("topic", "partition"),
             (stalled for each in self.readers for stalled in each.standstill.offsets.items()),
         )
         yield self._family(
-            CounterMetricFamily,
             "servicecert_lost_records",
             "Records that were deleted from a topic before this process read them.",
             ("topic",),
             (((topic,), count) for each in self.readers for topic, count in each.positions.lost.items()),
+            counts=True,
         )
 
-    def _family(
-        self,
-        kind: Family,
-        name: str,
-        text: str,
-        labels: Sequence[str],
-        samples: Iterable[tuple[tuple[Any, ...], float]],
-    ) -> Metric:
-        family = kind(name, text, labels=["service", *labels])
-        for values, value in samples:
-            family.add_metric([self._service, *map(str, values)], value)
-        return family
+    def _family(self, name: str, text: str, labels: Sequence[str], samples: Samples, *, counts: bool = False) -> Metric:
+        own = (((self._service, *values), value) for values, value in samples)
+        return family(name, text, ("service", *labels), own, counts=counts)
 
 
 class Metrics(Basics):
@@ -238,21 +234,15 @@ class Own(Collector):
     """A service's own metrics of a process, as a collector: what `read` found last."""
 
     def __init__(self, gauges: Sequence[ServiceGauge]) -> None:
-        self._families = {gauge: _family(gauge) for gauge in gauges}
+        self._samples: dict[ServiceGauge, Mapping[Any, float]] = {gauge: {} for gauge in gauges}
 
     async def read(self) -> None:
         """Read all; one that cannot be read has no samples."""
-        for gauge in self._families:
-            family = _family(gauge)
+        for gauge in self._samples:
+            self._samples[gauge] = {}
             with suppress(Exception):
-                for label, value in (await gauge.read()).items():
-                    family.add_metric([label] if isinstance(label, str) else list(label), value)
-            self._families[gauge] = family
+                self._samples[gauge] = await gauge.read()
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._families.values()
-
-
-def _family(gauge: ServiceGauge) -> CounterMetricFamily | GaugeMetricFamily:
-    kind = CounterMetricFamily if gauge.counts else GaugeMetricFamily
-    return kind(gauge.name, gauge.text, labels=gauge.labels)
+        for gauge, samples in self._samples.items():
+            yield family(gauge.name, gauge.text, gauge.labels, samples.items(), counts=gauge.counts)
