@@ -5,8 +5,9 @@ docs/decisions/faststream.md says what FastStream's defaults do instead, and wha
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from heapq import merge
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -101,25 +102,34 @@ class Broker(KafkaBroker):
     async def start(self) -> None:
         """Start all subscribers; retry until Kafka answers, or until `stop`."""
         self._starting = asyncio.current_task()
-        outage = Outage("Kafka")
         try:
-            async for _ in backoff():
-                if self.is_stopped:
-                    return
-                try:
-                    await with_timeout(_START_SECONDS, super().start())
-                    break
-                except (KafkaError, OSError, TimeoutError) as error:
-                    outage.began(error)
-                    await self._stop_subscribers()
+            await self._started(super().start, self._stop_subscribers, Outage("Kafka"))
         except asyncio.CancelledError:
             # FastStream starts in a task group that must not be cancelled as a whole: its shutdown runs in it.
             if not self.is_stopped:
                 raise
-        else:
-            outage.ended()
         finally:
             self._starting = None
+
+    async def _started(
+        self, start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]], outage: Outage
+    ) -> None:
+        """Start, and after each failure stop; retry until Kafka answers, or until the broker is stopped."""
+        async for _ in backoff():
+            if self.is_stopped:
+                return
+            try:
+                await with_timeout(_START_SECONDS, start())
+            except (KafkaError, OSError, TimeoutError) as error:
+                outage.began(error)
+                await stop()
+            except asyncio.CancelledError:
+                # A consumer that nobody stops stays a member of its group.
+                await stop()
+                raise
+            else:
+                outage.ended()
+                return
 
     async def stop(self, *error: Any) -> None:
         """Stop all subscribers for good, whatever their state and Kafka's."""
@@ -136,20 +146,7 @@ class Broker(KafkaBroker):
         log.info("A subscriber has stopped reading; reopening it")
         await stop_subscriber(subscriber)
         await asyncio.sleep(1)
-        async for _ in backoff():
-            if self.is_stopped:
-                return
-            try:
-                await with_timeout(_START_SECONDS, subscriber.start())
-                break
-            except (KafkaError, OSError, TimeoutError) as error:
-                outage.began(error)
-                await stop_subscriber(subscriber)
-            except asyncio.CancelledError:
-                # A consumer that nobody stops stays a member of its group.
-                await stop_subscriber(subscriber)
-                raise
-        outage.ended()
+        await self._started(subscriber.start, partial(stop_subscriber, subscriber), outage)
         if self.is_stopped:
             await stop_subscriber(subscriber)
 
