@@ -10,8 +10,7 @@ from shlex import quote
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
-from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource
-from servicecert_worker.core.broker_rights import number_of
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, number_of
 from servicecert_worker.core.faults import OperatorError, backoff
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls

@@ -1,21 +1,26 @@
-"""Reads chosen parts of topics, without a group: what a look at a topic needs, in one connection."""
+"""Reads chosen parts of topics, without a group, in one connection, and compares them with what a group has handled."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 from servicecert_schemas.topics import Topic
 
-from ..core.faults import with_timeout
+from ..core.faults import error_summary, with_timeout
 from ..core.record import Record
 from .clients import stop
 from .cluster import Cluster
 from .internals import client_of, committed_offsets, partitions_of, position_of
 
+log = logging.getLogger(__name__)
+
 _START_SECONDS = 15.0
+_CAUGHT_UP_SECONDS = 45.0
 _SILENT_SECONDS = 15.0
 _POLL_MS = 200
 _MOST = 500
@@ -113,3 +118,28 @@ async def read_whole(cluster: Cluster, topic: Topic, take: Callable[[Record], No
             for record in await reader.read(parts):
                 take(record)
             starts = {each: end for each, (_, end) in parts.items() if end < ends[each]}
+
+
+async def is_caught_up(cluster: Cluster, service: str, reads: Sequence[Topic], until: datetime) -> bool:
+    """Return whether a service has handled every record of the topics that it reads with a timestamp up to `until`.
+
+    A deadline must not overtake events sent in time. Return False if the broker does not answer.
+    """
+    try:
+        return await with_timeout(_CAUGHT_UP_SECONDS, _has_handled(cluster, service, reads, until))
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.info("Lag unknown; deadlines that wait for topics stay open", extra={"error": error_summary(error)})
+        return False
+
+
+async def _has_handled(cluster: Cluster, service: str, reads: Sequence[Topic], until: datetime) -> bool:
+    async with part_reader(cluster) as reader:
+        partitions = await reader.partitions([cluster.name(topic) for topic in reads])
+        handled = await reader.committed(cluster.group(service), partitions)
+        first = await reader.at(dict.fromkeys(partitions, 0))
+        later = await reader.at(dict.fromkeys(partitions, int(until.timestamp() * 1000) + 1))
+        ends = await reader.ends(partitions)
+    # A partition without records has no first one. What was deleted waits no more.
+    return all(
+        max(handled.get(each, 0), first.get(each, ends[each])) >= later.get(each, ends[each]) for each in partitions
+    )

@@ -4,7 +4,7 @@ from aiokafka.client import AIOKafkaClient
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 
-from ..core.broker_rights import Found, missing, named, shown, surplus
+from ..core.broker_acls import Found, missing, named, shown, surplus
 from ..core.faults import OperatorError
 from .cluster import Cluster
 from .internals import authorized_operations, may_describe_group, may_list_acls

@@ -25,10 +25,10 @@ from ..core.faults import Outage, backoff, first_of, is_transient, run_together,
 from ..core.record import Arrival
 from ..core.signatures import Verifier
 from ..core.traces import admitted
-from ..kafka.caught_up import is_caught_up
 from ..kafka.clients import stop
 from ..kafka.fence import Fence
 from ..kafka.internals import client_of
+from ..kafka.reading import is_caught_up
 from ..observe.telemetry import Telemetry
 from ..storage import QUERIES
 from ..storage.database import connection_options

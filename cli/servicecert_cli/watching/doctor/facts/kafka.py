@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled, TopicAuthorizationFailedError, for_code
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, REGISTERS, SERVICES
-from servicecert_worker.core import broker_rights
+from servicecert_worker.core import broker_acls
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls
 from servicecert_worker.kafka.reading import part_reader
@@ -38,7 +38,7 @@ from . import QUERIES
 from .database import in_schema
 
 _RESOURCES = {number: resource for resource, number in RESOURCES.items()}
-_OPERATIONS = dict(enumerate(("All", *broker_rights.OPERATIONS), 2))
+_OPERATIONS = dict(enumerate(("All", *broker_acls.OPERATIONS), 2))
 
 
 async def levels(sources: Sources) -> dict[int, int | None]:
@@ -89,7 +89,7 @@ async def rights(sources: Sources) -> BrokerRights:
         name = kafka.cluster.access.sasl_username or os.environ.get("USER", "")
         ours = next((each for each in Principal if each == name), Principal.OPERATOR)
         answers = await found(client, kafka.cluster)
-        surplus, missing = (of(ours, prefix, answers) for of in (broker_rights.surplus, broker_rights.missing))
+        surplus, missing = (of(ours, prefix, answers) for of in (broker_acls.surplus, broker_acls.missing))
         return BrokerRights(str(ours), surplus, missing)
     allowed = [
         Allowed(user, _RESOURCES[kind], name, _OPERATIONS.get(operation, str(operation)), pattern == PREFIXED)
