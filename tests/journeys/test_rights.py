@@ -39,8 +39,9 @@ from servicecert_launcher import Parts
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.process.service import broker_fault
+from servicecert_worker.process.service import require_broker
 from servicecert_worker.runtime.settings import ProcessSettings
 
 asynchronous = pytest.mark.asyncio(loop_scope="module")
@@ -235,9 +236,9 @@ def settings_of(cluster: Cluster, **tolerated: str) -> ProcessSettings:
 
 async def fault(service: str, cluster: Cluster, **tolerated: str) -> tuple[int, str]:
     """Return with what exit code and sentence a service refuses to start so."""
-    found = await broker_fault(settings_of(cluster, **tolerated), service)
-    assert found is not None
-    return found.exit_code, str(found)
+    with pytest.raises(OperatorError) as refused:
+        await require_broker(settings_of(cluster, **tolerated), service)
+    return refused.value.exit_code, str(refused.value)
 
 
 def test_f4_a_service_does_not_start_at_a_broker_in_the_clear(tmp_path: Path) -> None:
@@ -269,8 +270,10 @@ async def test_f4_a_service_does_not_start_with_more_rights_than_its_own(broker:
     assert "more than it needs, Read on rights.registers, Write on rights.registers: give its user" in sentence
     for service in SERVICES:
         for user in Principal:
-            refused = await broker_fault(settings_of(broker.cluster(user)), service)
-            assert (refused is None) == (service == user), (service, user)
+            if service == user:
+                await require_broker(settings_of(broker.cluster(user)), service)
+            else:
+                assert await fault(service, broker.cluster(user)), (service, user)
 
 
 @asynchronous

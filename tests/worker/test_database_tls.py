@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_launcher import Child, DatabaseTls, Postgres, free_port, tls_front
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.process.service import _database_fault
 from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.database import is_private
 from toy.service import MIGRATIONS, NAME
@@ -44,8 +44,9 @@ def url(secure: Postgres) -> str:
 
 async def refusals(url: str) -> set[str]:
     """Return what both libraries say of a URL."""
-    fault = await _database_fault(url)
-    assert fault is not None
+    with pytest.raises((OSError, asyncpg.PostgresError)) as raised:
+        await asyncpg.connect(url)
+    fault = database.database_refused(url, str(raised.value))
     with pytest.raises(OperatorError) as caught:
         schema.check(url, NAME, [MIGRATIONS])
     assert fault.exit_code == caught.value.exit_code

@@ -21,18 +21,17 @@ async def found(client: AIOKafkaClient, cluster: Cluster) -> Found:
     )
 
 
-async def rights_fault(client: AIOKafkaClient, cluster: Cluster, principal: Principal) -> OperatorError | None:
-    """Return the error for the operator if the rights differ from the principal's. Raises what aiokafka raises."""
+async def require_rights(client: AIOKafkaClient, cluster: Cluster, principal: Principal) -> None:
+    """Raise `OperatorError` if the rights differ from the principal's, and what aiokafka raises."""
     answers = await found(client, cluster)
     if wider := surplus(principal, cluster.prefix, answers):
-        return OperatorError(
+        raise OperatorError(
             f"The broker allows {principal} more than it needs, {shown(wider)}: give its user exactly the rights of "
             "`servicecert topics acls`, or for a trial set SERVICECERT_INSECURE=rights."
         )
     if lacking := missing(principal, cluster.prefix, answers):
-        return OperatorError(
+        raise OperatorError(
             f"The broker does not allow {principal} what it needs, {shown(lacking)}: give its user the rights of "
             "`servicecert topics acls`.",
             exit_code=77,
         )
-    return None

@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol, TypeVar
@@ -29,7 +30,7 @@ from ..core.decider import Service
 from ..core.faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
 from ..kafka.broker import Broker
 from ..kafka.gathering import Gathering
-from ..kafka.rights import rights_fault
+from ..kafka.rights import require_rights
 from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings, check_secret_files
@@ -40,6 +41,7 @@ from .application import Application, Runnable, Unusable, configuration, exit_at
 
 log = logging.getLogger(__name__)
 S = TypeVar("S", bound=ProcessSettings)
+T = TypeVar("T")
 
 _BROKER_SECONDS = 5.0
 
@@ -94,7 +96,7 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
         clock = clock_ahead(ahead)
         check_secret_files(settings, own)
         known = KnownDatabase()
-        pool = await _prepared(module, settings, known)
+        pool = await waited_for(settings, partial(_prepared, module, settings, known))
         try:
             async with module.open_service(own, pool, clock) as service:
                 if service.oversight.holds_production_keys:
@@ -109,39 +111,38 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
 
 
 async def _prepared(module: ServiceModule, settings: WorkerSettings, known: KnownDatabase) -> asyncpg.Pool[Any]:
-    """Return the database pool once Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
+    """Return the database pool if Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
     url = settings.dsn
+    await require_broker(settings, module.NAME)
+    try:
+        await asyncio.to_thread(schema.check, url, module.NAME, [module.MIGRATIONS])
+        if Insecure.RIGHTS not in settings.insecure:
+            await asyncio.to_thread(database.require_least_rights, url, module.NAME)
+        return await database.open_pool(url, module.NAME, known=known)
+    except Exception as error:
+        if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
+            raise
+        log.debug("PostgreSQL failed during the start", extra={"error": error_summary(error)})
+        raise database.database_refused(url, str(error)) from None
+
+
+async def waited_for(settings: ProcessSettings, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Return what `attempt` returns. Raises its `OperatorError` if waiting does not help, or patience has an end."""
     until = monotonic() + settings.patience_seconds
     async for number in backoff(first=0.2, longest=2.0):
-        fault = await broker_fault(settings, module.NAME) or await _database_fault(url)
-        if fault is None:
-            try:
-                await asyncio.to_thread(schema.check, url, module.NAME, [module.MIGRATIONS])
-                if Insecure.RIGHTS not in settings.insecure:
-                    await asyncio.to_thread(database.require_least_rights, url, module.NAME)
-                return await database.open_pool(url, module.NAME, known=known)
-            except OperatorError as error:
-                fault = error
-            except Exception as error:
-                if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
-                    raise
-                log.debug("PostgreSQL failed during the start", extra={"error": error_summary(error)})
-                fault = database.database_refused(url, "")
-        if fault.exit_code != 69 or monotonic() > until:
-            raise fault
-        if number == 0:
-            log.warning("Waiting: %s", fault)
+        try:
+            return await attempt()
+        except OperatorError as fault:
+            if fault.exit_code != 69 or monotonic() > until:
+                raise
+            if number == 0:
+                log.warning("Waiting: %s", fault)
     raise AssertionError("The pauses never end.")
 
 
-async def wait_for_broker(settings: ProcessSettings, principal: str) -> None:
+async def wait_for_broker(settings: ProcessSettings, principal: Principal) -> None:
     """Return once a broker answers and is safe. Raises `OperatorError` if none answers within `patience_seconds`."""
-    until = monotonic() + settings.patience_seconds
-    async for _ in backoff(first=0.2, longest=2.0):
-        if (fault := await broker_fault(settings, principal)) is None:
-            return
-        if fault.exit_code != 69 or monotonic() > until:
-            raise fault
+    await waited_for(settings, partial(require_broker, settings, principal))
 
 
 def standalone(
@@ -172,11 +173,12 @@ def standalone(
     return Application(name, settings, broker, opened)
 
 
-async def broker_fault(settings: ProcessSettings, principal: str) -> OperatorError | None:
-    """Return the error for the operator if no broker answers, or if it is not safe; None if all is well (F4)."""
+async def require_broker(settings: ProcessSettings, principal: str) -> None:
+    """Raise `OperatorError` if no broker answers, with exit code 69, or if it is not safe (F4)."""
     cluster, tolerated = settings.cluster, settings.insecure
-    if not cluster.access.security_protocol.is_encrypted and Insecure.BROKER not in tolerated:
-        return OperatorError(
+    is_encrypted = cluster.access.security_protocol.is_encrypted
+    if not is_encrypted and Insecure.BROKER not in tolerated:
+        raise OperatorError(
             f"Kafka would be reached in the clear ({cluster.access.security_protocol}), where others can forge orders: "
             "set KAFKA_SECURITY_PROTOCOL=SASL_SSL or SSL, or for a trial SERVICECERT_INSECURE=broker."
         )
@@ -184,25 +186,14 @@ async def broker_fault(settings: ProcessSettings, principal: str) -> OperatorErr
     try:
         await with_timeout(_BROKER_SECONDS, client.bootstrap())
         # In the clear nobody has an identity, and so nobody has rights of its own.
-        if Insecure.RIGHTS in tolerated or not cluster.access.security_protocol.is_encrypted:
-            return None
-        return await with_timeout(_BROKER_SECONDS, rights_fault(client, cluster, Principal(principal)))
+        if is_encrypted and Insecure.RIGHTS not in tolerated:
+            await with_timeout(_BROKER_SECONDS, require_rights(client, cluster, Principal(principal)))
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise
-        return no_broker(cluster.bootstrap, cluster.access)
+        raise no_broker(cluster.bootstrap, cluster.access) from None
     finally:
         await client.close()
-
-
-async def _database_fault(url: str) -> OperatorError | None:
-    try:
-        connection = await asyncpg.connect(url, timeout=database.CONNECT_SECONDS)
-    except Exception as error:
-        log.debug("PostgreSQL does not answer", extra={"error": error_summary(error)})
-        return database.database_refused(url, str(error))
-    connection.terminate()
-    return None
 
 
 def refuse_trials(settings: ProcessSettings) -> None:

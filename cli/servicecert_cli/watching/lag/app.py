@@ -16,7 +16,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.clock import clock_ahead
 from servicecert_worker.core.faults import OperatorError, Outage, backoff, error_summary, with_timeout
 from servicecert_worker.process.health import Check
-from servicecert_worker.process.service import broker_fault, standalone
+from servicecert_worker.process.service import require_broker, standalone
 from servicecert_worker.storage import figures
 from servicecert_worker.storage.database import CONNECT_SECONDS
 
@@ -38,9 +38,11 @@ def app() -> FastStream:
 
 
 async def _require_admission(settings: LagSettings, principal: Principal) -> None:
-    fault = await broker_fault(settings, principal)
-    if fault is not None and fault.exit_code != os.EX_UNAVAILABLE:
-        raise fault
+    try:
+        await require_broker(settings, principal)
+    except OperatorError as fault:
+        if fault.exit_code != os.EX_UNAVAILABLE:
+            raise
 
 
 class Exporter(Watching):
