@@ -33,48 +33,25 @@ class SigningSettings(BaseSettings):
     it at the revoker first.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        frozen=True, populate_by_name=True, validate_default=True, extra="ignore", use_attribute_docstrings=True
+    )
 
-    ca_dir: Annotated[Path, Field(alias="SERVICECERT_CA_DIR", description="the folder of the CA")]
-    ca_passphrase_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_CA_PASSPHRASE_FILE",
-            description="for keys in files: two lines, production=<passphrase> and test=<passphrase>",
-        ),
-    ] = None
-    pkcs11_module: Annotated[
-        Path | None,
-        Field(alias="SERVICECERT_PKCS11_MODULE", description="for keys in a token: the path of its PKCS#11 library"),
-    ] = None
-    pkcs11_pin_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_PKCS11_PIN_FILE",
-            description="for keys in a token: two lines, production=<PIN> and test=<PIN>",
-        ),
-    ] = None
-    crl_base_url: Annotated[
-        HttpUrl,
-        Field(alias="SERVICECERT_CRL_BASE_URL", description="where the folder of the CRLs is served, as http://host"),
-    ]
-    crl_partitions: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CRL_PARTITIONS",
-            ge=1,
-            le=MOST_PARTITIONS,
-            description="over how many partitioned CRLs each CA's new certificates are spread",
-        ),
-    ] = 16
+    ca_dir: Path = Field(alias="SERVICECERT_CA_DIR")
+    """the folder of the CA"""
+    ca_passphrase_file: Path | None = Field(None, alias="SERVICECERT_CA_PASSPHRASE_FILE")
+    """for keys in files: two lines, production=<passphrase> and test=<passphrase>"""
+    pkcs11_module: Path | None = Field(None, alias="SERVICECERT_PKCS11_MODULE")
+    """for keys in a token: the path of its PKCS#11 library"""
+    pkcs11_pin_file: Path | None = Field(None, alias="SERVICECERT_PKCS11_PIN_FILE")
+    """for keys in a token: two lines, production=<PIN> and test=<PIN>"""
+    crl_base_url: HttpUrl = Field(alias="SERVICECERT_CRL_BASE_URL")
+    """where the folder of the CRLs is served, as http://host"""
+    crl_partitions: int = Field(16, alias="SERVICECERT_CRL_PARTITIONS", ge=1, le=MOST_PARTITIONS)
+    """over how many partitioned CRLs each CA's new certificates are spread"""
 
-    ocsp_url: Annotated[
-        HttpUrl | None,
-        Field(
-            alias="SERVICECERT_OCSP_URL",
-            description="the OCSP responder that certificates name; it says revoked before any other party is notified",
-        ),
-    ] = None
+    ocsp_url: HttpUrl | None = Field(None, alias="SERVICECERT_OCSP_URL")
+    """the OCSP responder that certificates name; it says revoked before any other party is notified"""
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
         """Return the CAs and their keys by CA name, in about a second.

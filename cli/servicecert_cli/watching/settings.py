@@ -16,40 +16,21 @@ class LagSettings(ProcessSettings):
 
     model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
 
-    database_url: Annotated[
-        SecretStr | None,
-        Field(
-            alias="DATABASE_URL",
-            description="the login MONITORING of `servicecert db prepare`; without it the tables are not looked at",
-        ),
-    ] = None
+    database_url: SecretStr | None = Field(None, alias="DATABASE_URL")
+    """the login MONITORING of `servicecert db prepare`; without it the tables are not looked at"""
     database_password_file: PasswordFile = None
-    seconds: Annotated[
-        float,
-        Field(alias="SERVICECERT_LAG_SECONDS", ge=0.5, le=300, description="seconds between two looks"),
-    ] = 10.0
-    window: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_LAG_WINDOW",
-            ge=2,
-            le=1_000,
-            description="how many looks a verdict on a partition is about (ok, behind, stalled, stopped)",
-        ),
-    ] = 30
-    groups: Annotated[
-        re.Pattern[str] | None,
-        BeforeValidator(lambda text: text or None),
-        Field(
-            alias="SERVICECERT_LAG_GROUPS",
-            description="a regular expression of whole names of consumer groups of others that are looked at, too, at "
-            "most 50; the login needs Describe on them",
-        ),
-    ] = None
-    cluster_name: Annotated[
-        str,
-        Field(alias="SERVICECERT_CLUSTER_NAME", description="the label cluster_name of the lag's metrics"),
-    ] = "servicecert"
+    seconds: float = Field(10.0, alias="SERVICECERT_LAG_SECONDS", ge=0.5, le=300)
+    """seconds between two looks"""
+    window: int = Field(30, alias="SERVICECERT_LAG_WINDOW", ge=2, le=1_000)
+    """how many looks a verdict on a partition is about (ok, behind, stalled, stopped)"""
+    groups: Annotated[re.Pattern[str] | None, BeforeValidator(lambda text: text or None)] = Field(
+        None, alias="SERVICECERT_LAG_GROUPS"
+    )
+    """a regular expression of whole names of consumer groups of others that are looked at, too, at most 50; the login
+    needs Describe on them
+    """
+    cluster_name: str = Field("servicecert", alias="SERVICECERT_CLUSTER_NAME")
+    """the label cluster_name of the lag's metrics"""
 
     @cached_property
     def dsn(self) -> str | None:
@@ -65,45 +46,18 @@ class LagSettings(ProcessSettings):
 class CanarySettings(ReaderSettings):
     """The organisation of the defaults is in the fictitious registers."""
 
-    mail: Annotated[
-        EmailAddress,
-        Field(
-            alias="SERVICECERT_CANARY_MAIL",
-            description="the address that gets the canary's mails, such as canary@authority.example: a mailbox of its "
-            "own, which nobody reads",
-        ),
-    ]
-    ca_certificates: Annotated[
-        Path,
-        Field(
-            alias="SERVICECERT_CANARY_CA_CERTIFICATES",
-            description="a folder of the issuing CAs' certificates, `<CA>.cer` or `<CA>.pem`: the canary's must be "
-            "signed by one of them",
-        ),
-    ]
-    seconds: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CANARY_SECONDS",
-            ge=10,
-            le=86_400,
-            description="seconds from the start of one run to that of the next",
-        ),
-    ] = 300
-    stage_seconds: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CANARY_STAGE_SECONDS",
-            ge=1,
-            le=3_600,
-            description="the longest that a stage of a run may take; then the run has failed",
-        ),
-    ] = 120
-    business_id: Annotated[
-        BusinessId,
-        Field(alias="SERVICECERT_CANARY_BUSINESS_ID", description="the organisation that the canary applies for"),
-    ] = "9900099-0"
-    unit: Annotated[
-        Text,
-        Field(alias="SERVICECERT_CANARY_UNIT", description="the long name of its unit, as the registers have it"),
-    ] = "Varmennepalvelun kanarialintu"
+    mail: EmailAddress = Field(alias="SERVICECERT_CANARY_MAIL")
+    """the address that gets the canary's mails, such as canary@authority.example: a mailbox of its own, which nobody
+    reads
+    """
+    ca_certificates: Path = Field(alias="SERVICECERT_CANARY_CA_CERTIFICATES")
+    """a folder of the issuing CAs' certificates, `<CA>.cer` or `<CA>.pem`: the canary's must be signed by one of them
+    """
+    seconds: int = Field(300, alias="SERVICECERT_CANARY_SECONDS", ge=10, le=86_400)
+    """seconds from the start of one run to that of the next"""
+    stage_seconds: int = Field(120, alias="SERVICECERT_CANARY_STAGE_SECONDS", ge=1, le=3_600)
+    """the longest that a stage of a run may take; then the run has failed"""
+    business_id: BusinessId = Field("9900099-0", alias="SERVICECERT_CANARY_BUSINESS_ID")
+    """the organisation that the canary applies for"""
+    unit: Text = Field("Varmennepalvelun kanarialintu", alias="SERVICECERT_CANARY_UNIT")
+    """the long name of its unit, as the registers have it"""

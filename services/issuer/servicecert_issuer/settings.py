@@ -1,7 +1,5 @@
 """The issuer's settings, read from environment variables."""
 
-from typing import Annotated
-
 from pydantic import Field
 from servicecert_pki.lint import LintSetting
 from servicecert_pki.signing_settings import SigningSettings
@@ -11,19 +9,9 @@ from servicecert_worker.runtime.settings import ReaderSettings
 class Settings(SigningSettings, ReaderSettings):
     """The issuer's own settings, beside those of every signing service. Its acts read and verify as its turns do."""
 
-    lint: Annotated[
-        LintSetting,
-        Field(
-            alias="SERVICECERT_LINT",
-            description="which certificates pkilint checks before they are signed: every (all of them), or shape (the "
-            "first of each shape, in each process)",
-        ),
-    ] = LintSetting.SHAPE
-    sign_within_hours: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_SIGN_WITHIN_HOURS",
-            gt=0,
-            description="hours that an intended certificate waits for its CA's key until its serial number is void",
-        ),
-    ] = 168
+    lint: LintSetting = Field(LintSetting.SHAPE, alias="SERVICECERT_LINT")
+    """which certificates pkilint checks before they are signed: every (all of them), or shape (the first of each shape,
+    in each process)
+    """
+    sign_within_hours: float = Field(168, alias="SERVICECERT_SIGN_WITHIN_HOURS", gt=0)
+    """hours that an intended certificate waits for its CA's key until its serial number is void"""
