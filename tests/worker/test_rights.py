@@ -299,6 +299,7 @@ def test_f4_a_service_refuses_rights_that_are_wider_than_it_needs(installed, wid
         ("postgresql://u:p@db.example.fi/d?sslmode=verify-full&sslrootcert=ca.pem", True),
         ("postgresql://u:p@127.0.0.1,db.example.fi/d", False),
         ("postgresql://u:p@localhost/d?host=db.example.fi", False),
+        ("postgresql://u:p@localhost/d?hostaddr=192.0.2.1", False),
         ("postgresql://u:p@127.0.0.1.example.fi/d", False),
     ],
 )

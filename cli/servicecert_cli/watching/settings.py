@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 from servicecert_schemas.values import BusinessId, EmailAddress, Text
-from servicecert_worker.runtime.settings import SECRETS, PasswordFile, ProcessSettings, ReaderSettings, dsn_of
+from servicecert_worker.runtime.settings import SECRETS, ProcessSettings, ReaderSettings, dsn_of
 
 
 class LagSettings(ProcessSettings):
@@ -18,7 +18,8 @@ class LagSettings(ProcessSettings):
 
     database_url: SecretStr | None = Field(None, alias="DATABASE_URL")
     """the login MONITORING of `servicecert db prepare`; without it the tables are not looked at"""
-    database_password_file: PasswordFile = None
+    database_password_file: Path | None = Field(None, alias="DATABASE_PASSWORD_FILE")
+    """a file whose first line is the password, for a DATABASE_URL without one"""
     seconds: float = Field(10.0, alias="SERVICECERT_LAG_SECONDS", ge=0.5, le=300)
     """seconds between two looks"""
     window: int = Field(30, alias="SERVICECERT_LAG_WINDOW", ge=2, le=1_000)

@@ -92,15 +92,6 @@ class ReaderSettings(ProcessSettings):
     """
 
 
-PasswordFile = Annotated[
-    Path | None,
-    Field(
-        alias="DATABASE_PASSWORD_FILE",
-        description="a file whose first line is the password, for a DATABASE_URL without one",
-    ),
-]
-
-
 def dsn_of(url: SecretStr, password_file: Path | None) -> str:
     """Return a database's URL with its password. Raises ValueError for a file that cannot be read."""
     plain = url.get_secret_value()
@@ -117,7 +108,8 @@ class WorkerSettings(ReaderSettings):
 
     database_url: SecretStr = Field(alias="DATABASE_URL")
     """the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE"""
-    database_password_file: PasswordFile = None
+    database_password_file: Path | None = Field(None, alias="DATABASE_PASSWORD_FILE")
+    """a file whose first line is the password, for a DATABASE_URL without one"""
     batch: int = Field(200, alias="SERVICECERT_BATCH", ge=1, le=500)
     """the most records that one turn takes"""
     session_seconds: float = Field(6.0, alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60)

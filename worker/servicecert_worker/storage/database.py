@@ -20,6 +20,7 @@ import asyncpg
 import psycopg
 from asyncpg.pool import PoolConnectionProxy
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from ..core.faults import OperatorError
 from . import rights
@@ -254,13 +255,10 @@ def unreadable_file(url: str) -> str | None:
 
 def is_private(url: str) -> bool:
     """Return whether TLS verifies the server and its name, or the server is on this machine."""
-    parts = urlsplit(url)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if query.get("sslmode") == "verify-full":
+    options = conninfo_to_dict(url)
+    if options.get("sslmode") == "verify-full":
         return True
-    addresses = parts.netloc.rpartition("@")[2].split(",")
-    hosts = [query["host"]] if "host" in query else [urlsplit(f"//{each}").hostname or "" for each in addresses]
-    return all(_is_local(unquote(host)) for each in hosts for host in each.split(","))
+    return all(_is_local(host) for name in ("host", "hostaddr") for host in str(options.get(name) or "").split(","))
 
 
 def require_private(url: str) -> None:
