@@ -41,7 +41,8 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
             await with_timeout(_ANSWER_SECONDS, client.bootstrap())
             while True:
                 ids = await with_timeout(_ANSWER_SECONDS, fetch_ids(client, topics))
-                require_topics(ids, topics)
+                if missing := sorted(set(topics) - set(ids)):
+                    raise OperatorError(f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`.")
                 outage.ended()
                 await _compare_or_wait(compare, ids)
                 await asyncio.sleep(_LOOK_SECONDS)
@@ -69,13 +70,6 @@ async def fetch_ids(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, 
     """Return the ids of the cluster and of the topics that exist, by name. Raises what aiokafka raises."""
     cluster, ids = await topic_ids(client, list(topics))
     return {CLUSTER: cluster, **ids}
-
-
-def require_topics(ids: Mapping[str, str], topics: Sequence[str]) -> None:
-    """Raise `OperatorError` if a topic is missing."""
-    missing = sorted(set(topics) - set(ids))
-    if missing:
-        raise OperatorError(f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`.", exit_code=78)
 
 
 async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from hashlib import sha256
 from typing import Any, NoReturn, Protocol
 
+import uvloop
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
 from pydantic import ValidationError
@@ -92,7 +93,8 @@ class Application(FastStream):
         except Exception as error:
             self._code = report_exit(self.name, error)
             # Leave the consumer group, so that the others need not wait for the session timeout.
-            await self._stop_brokers()
+            with suppress(Exception):
+                await asyncio.gather(*(broker.stop() for broker in self.brokers))
         if over_tls() and "uvloop" in type(asyncio.get_running_loop()).__module__:
             # FastStream's command line uses uvloop, where a TLS connection can keep the loop from ending for minutes.
             sys.stderr.flush()
@@ -106,10 +108,6 @@ class Application(FastStream):
             os._exit(self._code)
         self._is_ending = True
         super().exit()
-
-    async def _stop_brokers(self) -> None:
-        with suppress(Exception):
-            await asyncio.gather(*(broker.stop() for broker in self.brokers))
 
     async def _report_ready(self) -> None:
         """Report to the service manager that the process works, once its subscribers read and `/ready` is true.
@@ -143,7 +141,7 @@ class Unusable(FastStream):
 def run(application: FastStream) -> int:
     """Run an application in this process and return its exit code, 0 after an orderly shutdown."""
     try:
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=None if over_tls() else uvloop.new_event_loop) as runner:
             runner.run(application.run())
     except SystemExit as end:
         return int(end.code or 0)
@@ -178,15 +176,6 @@ def configuration(*settings: BaseSettings) -> Mapping[str, object]:
         for name, field in type(of).model_fields.items()
     }
     return {"settings": {name: sha256(str(value).encode()).hexdigest()[:16] for name, value in sorted(values.items())}}
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return the event loop to run on; None for asyncio's own."""
-    if sys.platform == "win32" or over_tls():
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
 
 
 def exit_at_once_until_it_runs() -> None:

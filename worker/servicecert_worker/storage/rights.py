@@ -72,10 +72,6 @@ def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def may_use(connection: psycopg.Connection[Any], schema: str) -> bool:
-    return connection.execute("select has_schema_privilege(%s, 'usage')", (schema,)).fetchone() == (True,)
-
-
 def apply(
     connection: psycopg.Connection[Any],
     schema: str,

@@ -103,7 +103,8 @@ def check(url: str, service: str, folders: Sequence[Path]) -> None:
         if rights.owner(connection, service) is None:
             raise OperatorError(_unprepared(service), 69)
         applied = _applied(connection, service)
-        if not applied and not rights.may_use(connection, service):
+        may_use = connection.execute("select has_schema_privilege(%s, 'usage')", (service,)).fetchone() == (True,)
+        if not applied and not may_use:
             raise OperatorError(
                 f"The role {connection.info.user!r} may not use the schema {service!r}: run `servicecert db migrate`, "
                 f"and set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}.",
