@@ -42,14 +42,13 @@ class Acl:
     prefixed: bool = False
 
 
-def acls(catalogue: Iterable[Topic] = CATALOGUE, prefix: str = "") -> Mapping[Principal, frozenset[Acl]]:
+def acls(prefix: str = "") -> Mapping[Principal, frozenset[Acl]]:
     """Return the exact rights of each principal; `prefix` is before the name of every topic and group."""
-    topics = tuple(catalogue)
 
     def of(principal: Principal) -> frozenset[Acl]:
         on_topics = (
             Acl(AclResource.TOPIC, prefix + topic.name, operation)
-            for topic in topics
+            for topic in CATALOGUE
             for operation in _on_topic(principal, topic)
         )
         return frozenset((*on_topics, *_on_groups(principal, prefix)))

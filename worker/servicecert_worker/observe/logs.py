@@ -26,19 +26,11 @@ def about(it: Traced) -> AbstractContextManager[Any]:
 
 
 def configure(service: str, form: Literal["auto", "json", "text"], level: str) -> None:
-    """Send the records of structlog and of the standard library through one chain to standard error.
+    """Send all log records to standard error.
 
     aiokafka's and asyncpg's lines are dropped: some 65 a second while a broker is down; the worker logs an outage once.
     """
     readable = form == "text" or (form == "auto" and sys.stderr.isatty())
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.stdlib.ExtraAdder(),
-    ]
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
         if readable
@@ -47,7 +39,13 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.stdlib.ExtraAdder(),
+            ],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
@@ -56,11 +54,4 @@ def configure(service: str, form: Literal["auto", "json", "text"], level: str) -
     root.setLevel(level.upper())
     for noisy in ("aiokafka", "aiohttp.access", "asyncpg", "yoyo", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
-    structlog.configure(
-        # Drop records below the level first.
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     structlog.contextvars.bind_contextvars(service=service)

@@ -23,11 +23,6 @@ from typing import Any, NoReturn, cast
 _CACHED = 4096
 
 
-def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return networks from a text such as `10.0.0.0/8, fd00::/8`. Raises ValueError."""
-    return tuple(ip_network(part) for part in re.split(r"[,\s]+", text.strip()) if part)
-
-
 @lru_cache(_CACHED)
 def client_of(address: str) -> str:
     """Return the client that limits count: an IPv4 address, or the /64 network of an IPv6 one; else the text itself."""
@@ -51,8 +46,8 @@ class Proxies:
 
     @classmethod
     def of(cls, text: str) -> "Proxies":
-        """Return the proxies of these networks. Raises ValueError."""
-        return cls(networks(text))
+        """Return the proxies of networks in a text such as `10.0.0.0/8, fd00::/8`. Raises ValueError."""
+        return cls(tuple(ip_network(part) for part in re.split(r"[,\s]+", text.strip()) if part))
 
     def include(self, address: str) -> bool:
         parsed = _parsed(address) if self.networks else None
