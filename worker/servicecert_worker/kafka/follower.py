@@ -100,29 +100,25 @@ class Follower:
             read = [self._read(each) for each in slices]
         else:
             read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
-        for slice_read in read:
-            self._take([change for change in map(self._change, slice_read) if change is not None])
+        for changes, faults in read:
+            for record, fault in faults:
+                if self._is_logged(self._topics[record.topic].name, fault.code):
+                    log_skipped(record, fault)
+            self._take(changes)
         for record in new:
             self.offsets[_partition(record)] = record.next_offset
             self.newest[record.topic] = max(record.written.timestamp(), self.newest.get(record.topic, 0.0))
 
-    def _read(self, records: Sequence[Record]) -> list[Change | tuple[Record, Undecodable]]:
-        return [self._read_one(record) for record in records]
-
-    def _read_one(self, record: Record) -> Change | tuple[Record, Undecodable]:
-        try:
-            return change_of(self._topics[record.topic], record, self._verifier)
-        except Undecodable as fault:
-            return record, fault
-
-    def _change(self, read: Change | tuple[Record, Undecodable]) -> Change | None:
-        """Return a record's change; count and log one that is not an event, and return None."""
-        if isinstance(read, Change):
-            return read
-        record, fault = read
-        if self._is_logged(self._topics[record.topic].name, fault.code):
-            log_skipped(record, fault)
-        return None
+    def _read(self, records: Sequence[Record]) -> tuple[list[Change], list[tuple[Record, Undecodable]]]:
+        """Return the changes of records, and those that are not events, each with why."""
+        changes: list[Change] = []
+        faults: list[tuple[Record, Undecodable]] = []
+        for record in records:
+            try:
+                changes.append(change_of(self._topics[record.topic], record, self._verifier))
+            except Undecodable as fault:
+                faults.append((record, fault))
+        return changes, faults
 
     def refuse(self, change: Change, reason: str) -> None:
         """Count and log an event that changes nothing since its actor may not cause it."""

@@ -30,9 +30,6 @@ from .health import Contract, HealthSource, serve
 
 log = logging.getLogger(__name__)
 
-EX_SOFTWARE = 70
-EX_CONFIG = 78
-
 _SWITCH_SECONDS = 0.0005
 _SETTLED_SECONDS, _COLLECT_SECONDS = 60.0, 60.0
 _READY_SECONDS = 0.1
@@ -131,7 +128,7 @@ class Unusable(FastStream):
     def __init__(self, name: str, fault: ValidationError | OperatorError) -> None:
         super().__init__(KafkaBroker(), logger=None, specification=Contract())
         self._name = name
-        self._fault = fault if isinstance(fault, OperatorError) else OperatorError(settings_fault(fault), EX_CONFIG)
+        self._fault = fault if isinstance(fault, OperatorError) else OperatorError(settings_fault(fault))
 
     async def run(self, *_: Any, **__: Any) -> None:
         """Print the fault and raise SystemExit."""
@@ -155,7 +152,7 @@ def report_exit(name: str, error: BaseException) -> int:
         print(f"{name}: {sentence}", file=sys.stderr, flush=True)
         return code
     print(f"{name}: ended by a defect: {error_trace(error)}", file=sys.stderr, flush=True)
-    return EX_SOFTWARE
+    return os.EX_SOFTWARE
 
 
 def settings_fault(error: ValidationError) -> str:

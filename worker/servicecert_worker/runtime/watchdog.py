@@ -12,13 +12,11 @@ from time import monotonic
 
 log = logging.getLogger(__name__)
 
-EX_SOFTWARE = 70
-
 
 def give_up(why: str) -> None:
     """End the process at once. Its successor repeats the work in progress."""
     log.critical("No progress: %s; the process exits so that a supervisor restarts it", why)
-    os._exit(EX_SOFTWARE)
+    os._exit(os.EX_SOFTWARE)
 
 
 @contextmanager
