@@ -80,11 +80,12 @@ class Gathering:
     def _pause(self, consumer: AIOKafkaConsumer, now: float) -> None:
         """Pause all or none, so that of two topics none gets ahead of the other."""
         patient = [partition for partition in consumer.assignment() if partition.topic in self._patient]
-        if not any(_is_behind(consumer, partition) for partition in patient):
+        if not any(is_behind(consumer, partition) for partition in patient):
             consumer.pause(*patient)
             self._paused_until = now + self._patient_seconds
 
 
-def _is_behind(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+def is_behind(consumer: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+    """Return whether a partition has more to fetch, as far as the consumer knows."""
     position, end = position_of(consumer, partition), consumer.highwater(partition)
     return position is not None and end is not None and position < end

@@ -5,7 +5,7 @@ Offsets are committed after the transaction that handled their records: at least
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -16,8 +16,7 @@ from aiokafka.errors import KafkaError
 from ..core.faults import Outage, error_summary, with_timeout
 from ..core.record import Record
 from .broker import Broker, Subscriber, is_stuck, octets_of, stop_subscriber
-from .gathering import Gathering
-from .internals import position_of
+from .gathering import Gathering, is_behind
 from .positions import Positions, Standstill
 
 log = logging.getLogger(__name__)
@@ -128,18 +127,13 @@ class Source(ConsumerRebalanceListener):
             self._handled[partition] = max(record.next_offset, self._handled.get(partition, 0))
         self._has_room.set()
 
-    def lag(self) -> dict[tuple[str, int], int]:
-        """Return the lag of each assigned partition, in messages, as far as the consumer knows."""
+    def is_behind(self) -> bool:
+        """Return whether records of assigned partitions wait, here or, as far as the consumer knows, at the broker."""
         if (consumer := self._consumer) is None:
-            return {}
-        waiting = Counter((record.topic, record.partition) for record in (*self._in_turn, *self._records))
-        lags: dict[tuple[str, int], int] = {}
-        for partition in consumer.assignment():
-            end, position = consumer.highwater(partition), position_of(consumer, partition)
-            if end is not None and position is not None:
-                place = (partition.topic, partition.partition)
-                lags[place] = max(0, end - position) + waiting[place]
-        return lags
+            return False
+        ours = consumer.assignment()
+        waiting = {TopicPartition(record.topic, record.partition) for record in (*self._in_turn, *self._records)}
+        return not waiting.isdisjoint(ours) or any(is_behind(consumer, partition) for partition in ours)
 
     def assigned(self) -> int:
         return 0 if self._consumer is None else len(self._consumer.assignment())

@@ -295,7 +295,7 @@ class Worker(Generic[S, K]):
     def live(self) -> tuple[bool, str]:
         """Return whether the worker makes progress. Time without work, or in an outage, counts as progress."""
         idle = monotonic() - self._loop.progressed
-        waiting = bool(len(self._source) or self._loop.waiting or any(self._source.lag().values()))
+        waiting = bool(len(self._source) or self._loop.waiting or self._source.is_behind())
         outside = self._guard.fault() or self._loop.unavailable or self._kafka_outage.since is not None
         if not waiting or outside or self._room() <= 0:
             self._loop.progressed = monotonic()
