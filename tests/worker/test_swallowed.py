@@ -64,11 +64,11 @@ async def test_the_comparison_of_topics_ends(monkeypatch: pytest.MonkeyPatch) ->
 
         async def close(self) -> None: ...
 
-    async def fetch_ids(*_: object) -> Mapping[str, str]:
-        return {"topic": "id"}
+    async def topic_ids(*_: object) -> tuple[str, Mapping[str, str]]:
+        return "cluster", {"topic": "id"}
 
     monkeypatch.setattr(origins, "AIOKafkaClient", Client)
-    monkeypatch.setattr(origins, "fetch_ids", fetch_ids)
+    monkeypatch.setattr(origins, "topic_ids", topic_ids)
     async with asyncio.timeout(60):
         task = asyncio.create_task(origins.watch(Cluster("nowhere:1"), ["topic"], deaf, Outage("Kafka")))
         for _ in range(20):

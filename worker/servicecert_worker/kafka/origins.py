@@ -40,11 +40,11 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
         try:
             await with_timeout(_ANSWER_SECONDS, client.bootstrap())
             while True:
-                ids = await with_timeout(_ANSWER_SECONDS, fetch_ids(client, topics))
+                cluster_id, ids = await with_timeout(_ANSWER_SECONDS, topic_ids(client, list(topics)))
                 if missing := sorted(set(topics) - set(ids)):
                     raise OperatorError(f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`.")
                 outage.ended()
-                await _compare_or_wait(compare, ids)
+                await _compare_or_wait(compare, {CLUSTER: cluster_id, **ids})
                 await asyncio.sleep(_LOOK_SECONDS)
         except Exception as error:
             if not is_transient(error):
@@ -64,12 +64,6 @@ async def _compare_or_wait(compare: Compare, ids: Mapping[str, str]) -> None:
         if not is_transient(error):
             raise
         end_if_cancelled()
-
-
-async def fetch_ids(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, str]:
-    """Return the ids of the cluster and of the topics that exist, by name. Raises what aiokafka raises."""
-    cluster, ids = await topic_ids(client, list(topics))
-    return {CLUSTER: cluster, **ids}
 
 
 async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None:

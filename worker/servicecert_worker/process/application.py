@@ -40,11 +40,9 @@ class Runnable(HealthSource, Protocol):
 
     def working(self) -> AbstractAsyncContextManager[None]:
         """Run all background tasks until the context ends. The error of one that fails ends the application."""
-        ...
 
     async def finish(self) -> None:
         """Finish work in progress, before the subscribers stop."""
-        ...
 
 
 OpenRunnable = Callable[[], AbstractAsyncContextManager[Runnable]]

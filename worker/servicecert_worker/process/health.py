@@ -45,15 +45,12 @@ class HealthSource(Protocol):
 
     def live(self) -> Check:
         """Return whether it makes progress; if not, the process should be restarted."""
-        ...
 
     def ready(self) -> Check:
         """Return whether it works."""
-        ...
 
     async def metrics(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
-        ...
 
 
 class _Shared:
