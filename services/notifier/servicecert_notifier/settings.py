@@ -60,75 +60,44 @@ def _selector(text: str | None) -> str | None:
 class Settings(BaseSettings):
     """The environment names are the field names in capitals. Raise `ValidationError`; its messages say what to do."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
-    smtp_host: Annotated[
-        str,
-        AfterValidator(_hosts),
-        Field(
-            min_length=1,
-            description="the mail server, as host or host:port, or several with commas between: "
-            "the first that answers is used",
-        ),
-    ]
-    smtp_port: Annotated[int, Field(ge=1, le=65_535, description="the port of servers without one in SMTP_HOST")] = 587
-    smtp_tls: Annotated[
-        Tls,
-        Field(
-            description="starttls (verified), implicit (verified; from the first byte on, as on port 465), "
-            "opportunistic (unverified, where offered) or off"
-        ),
-    ] = Tls.STARTTLS
-    smtp_ca_file: Annotated[
-        FilePath | None, Field(description="the CAs that verify the mail server; default: the system's")
-    ] = None
-    smtp_username: Annotated[str | None, Field(description="needs SMTP_TLS=starttls or implicit")] = None
-    smtp_password_file: Annotated[
-        FilePath | None, Field(description="a file whose first line is the password; goes with SMTP_USERNAME")
-    ] = None
-    smtp_connections: Annotated[int, Field(ge=1, le=8, description="open conversations at most, for each worker")] = 2
-    smtp_timeout_seconds: Annotated[
-        float, Field(gt=0, le=600, description="seconds to wait for each answer of the mail server")
-    ] = 60
-    smtp_end_timeout_seconds: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=3_600,
-            description="seconds to wait for the answer to a whole mail: "
-            "a shorter time than the server's sends mails twice",
-        ),
-    ] = 600
-    servicecert_mail_from: Annotated[
-        str, AfterValidator(_sender), Field(description="the sender, as Name <address> or an address")
-    ]
-    servicecert_mail_contact: Annotated[
-        str | None, Field(description="the contact that the mails name; default: the sender's address")
-    ] = None
-    servicecert_reminders_per_hour: Annotated[
-        int, Field(ge=60, le=1_000_000, description="the most reminders an hour, by all workers")
-    ] = 3_600
-    servicecert_reminders_per_hour_to_a_domain: Annotated[
-        int, Field(ge=1, le=1_000_000, description="the most reminders an hour to one recipient domain")
-    ] = 240
-    servicecert_mail_bounces_to: Annotated[
-        str | None,
-        AfterValidator(_bounces_to),
-        Field(description="the envelope sender, which gets the bounces; default: the sender's address"),
-    ] = None
-    servicecert_bounce_maildir: Annotated[
-        DirectoryPath | None,
-        Field(description="the Maildir that bounces are delivered to; without it, bounces are not read"),
-    ] = None
-    servicecert_dkim_key_file: Annotated[
-        FilePath | None,
-        Field(
-            description="the private key (PEM; RSA or Ed25519) that signs mails with DKIM; without it, none is signed"
-        ),
-    ] = None
-    servicecert_dkim_selector: Annotated[
-        str | None, AfterValidator(_selector), Field(description="the DKIM selector; goes with the key")
-    ] = None
+    smtp_host: Annotated[str, AfterValidator(_hosts)] = Field(min_length=1)
+    """the mail server, as host or host:port, or several with commas between: the first that answers is used"""
+    smtp_port: int = Field(587, ge=1, le=65_535)
+    """the port of servers without one in SMTP_HOST"""
+    smtp_tls: Tls = Tls.STARTTLS
+    """starttls (verified), implicit (verified; from the first byte on, as on port 465), opportunistic (unverified,
+    where offered) or off
+    """
+    smtp_ca_file: FilePath | None = None
+    """the CAs that verify the mail server; default: the system's"""
+    smtp_username: str | None = None
+    """needs SMTP_TLS=starttls or implicit"""
+    smtp_password_file: FilePath | None = None
+    """a file whose first line is the password; goes with SMTP_USERNAME"""
+    smtp_connections: int = Field(2, ge=1, le=8)
+    """open conversations at most, for each worker"""
+    smtp_timeout_seconds: float = Field(60, gt=0, le=600)
+    """seconds to wait for each answer of the mail server"""
+    smtp_end_timeout_seconds: float = Field(600, gt=0, le=3_600)
+    """seconds to wait for the answer to a whole mail: a shorter time than the server's sends mails twice"""
+    servicecert_mail_from: Annotated[str, AfterValidator(_sender)]
+    """the sender, as Name <address> or an address"""
+    servicecert_mail_contact: str | None = None
+    """the contact that the mails name; default: the sender's address"""
+    servicecert_reminders_per_hour: int = Field(3_600, ge=60, le=1_000_000)
+    """the most reminders an hour, by all workers"""
+    servicecert_reminders_per_hour_to_a_domain: int = Field(240, ge=1, le=1_000_000)
+    """the most reminders an hour to one recipient domain"""
+    servicecert_mail_bounces_to: Annotated[str | None, AfterValidator(_bounces_to)] = None
+    """the envelope sender, which gets the bounces; default: the sender's address"""
+    servicecert_bounce_maildir: DirectoryPath | None = None
+    """the Maildir that bounces are delivered to; without it, bounces are not read"""
+    servicecert_dkim_key_file: FilePath | None = None
+    """the private key (PEM; RSA or Ed25519) that signs mails with DKIM; without it, none is signed"""
+    servicecert_dkim_selector: Annotated[str | None, AfterValidator(_selector)] = None
+    """the DKIM selector; goes with the key"""
 
     @model_validator(mode="after")
     def _password_is_readable(self) -> Self:

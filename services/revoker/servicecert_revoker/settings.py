@@ -39,7 +39,7 @@ class S3Settings(BaseSettings):
     Raises pydantic's ValidationError, whose messages tell what to do.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", use_attribute_docstrings=True)
 
     crl_s3_endpoint: Annotated[
         str | None,
@@ -47,71 +47,36 @@ class S3Settings(BaseSettings):
             r"https?://[A-Za-z0-9.\-\[\]:]+",
             "give scheme, host and, where it is not the scheme's, port, such as https://s3.example.fi",
         ),
-        Field(
-            alias="SERVICECERT_CRL_S3_ENDPOINT",
-            description="S3-compatible storage that each published file is put to, as https://host; none without it",
-        ),
-    ] = None
+    ] = Field(None, alias="SERVICECERT_CRL_S3_ENDPOINT")
+    """S3-compatible storage that each published file is put to, as https://host; none without it"""
     crl_s3_bucket: Annotated[
         str | None,
         _matching(
             r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
             "give the bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens",
         ),
-        Field(alias="SERVICECERT_CRL_S3_BUCKET", description="the bucket there; it must exist"),
-    ] = None
+    ] = Field(None, alias="SERVICECERT_CRL_S3_BUCKET")
+    """the bucket there; it must exist"""
     crl_s3_prefix: Annotated[
         str,
         _matching(
             r"(?:[A-Za-z0-9][A-Za-z0-9._-]*/)*",
             "give folders of letters, digits, dots, hyphens, each with a slash at its end, such as pki/crl/",
         ),
-        Field(
-            alias="SERVICECERT_CRL_S3_PREFIX",
-            max_length=200,
-            description="what stands before a file's name, as pki/crl/",
-        ),
-    ] = ""
-    crl_s3_region: Annotated[
-        str,
-        Field(
-            alias="SERVICECERT_CRL_S3_REGION",
-            pattern=r"^[a-z0-9-]{1,63}$",
-            description="the region that requests are signed for",
-        ),
-    ] = "us-east-1"
-    crl_s3_access_key_id: Annotated[
-        str | None, Field(alias="SERVICECERT_CRL_S3_ACCESS_KEY_ID", description="the name of the access key")
-    ] = None
-    crl_s3_secret_access_key_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE",
-            description="a file whose first line is the secret of that key",
-        ),
-    ] = None
-    crl_s3_ca_file: Annotated[
-        Path | None,
-        Field(
-            alias="SERVICECERT_CRL_S3_CA_FILE", description="CAs, in PEM, that verify the storage beside the system's"
-        ),
-    ] = None
-    crl_s3_timeout_seconds: Annotated[
-        float,
-        Field(
-            alias="SERVICECERT_CRL_S3_TIMEOUT_SECONDS",
-            gt=0,
-            le=600,
-            description="seconds for each request to the storage",
-        ),
-    ] = 30
-    crl_s3_conditional: Annotated[
-        bool,
-        Field(
-            alias="SERVICECERT_CRL_S3_CONDITIONAL",
-            description="puts are conditional: no older CRL replaces a newer one; false if the storage has no If-Match",
-        ),
-    ] = True
+    ] = Field("", alias="SERVICECERT_CRL_S3_PREFIX", max_length=200)
+    """what stands before a file's name, as pki/crl/"""
+    crl_s3_region: str = Field("us-east-1", alias="SERVICECERT_CRL_S3_REGION", pattern=r"^[a-z0-9-]{1,63}$")
+    """the region that requests are signed for"""
+    crl_s3_access_key_id: str | None = Field(None, alias="SERVICECERT_CRL_S3_ACCESS_KEY_ID")
+    """the name of the access key"""
+    crl_s3_secret_access_key_file: Path | None = Field(None, alias="SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE")
+    """a file whose first line is the secret of that key"""
+    crl_s3_ca_file: Path | None = Field(None, alias="SERVICECERT_CRL_S3_CA_FILE")
+    """CAs, in PEM, that verify the storage beside the system's"""
+    crl_s3_timeout_seconds: float = Field(30, alias="SERVICECERT_CRL_S3_TIMEOUT_SECONDS", gt=0, le=600)
+    """seconds for each request to the storage"""
+    crl_s3_conditional: bool = Field(True, alias="SERVICECERT_CRL_S3_CONDITIONAL")
+    """puts are conditional: no older CRL replaces a newer one; false if the storage has no If-Match"""
 
     @model_validator(mode="after")
     def _bucket_is_whole(self) -> Self:
@@ -175,73 +140,28 @@ class Settings(SigningSettings, S3Settings):
     CRLs are scheduled every `crl_interval_hours`; their next update is `crl_validity_hours` ahead.
     """
 
-    crl_dir: Annotated[
-        Path, Field(alias="SERVICECERT_CRL_DIR", description="the folder that the CRLs are published to")
-    ]
-    crl_interval_hours: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CRL_INTERVAL_HOURS",
-            ge=1,
-            le=24 * 7,
-            description="hours between scheduled CRLs; a revocation publishes one at once",
-        ),
-    ] = 24
-    crl_validity_hours: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CRL_VALIDITY_HOURS",
-            ge=2,
-            le=24 * 30,
-            description="hours until a CRL's next update: at least twice the interval",
-        ),
-    ] = 72
+    crl_dir: Path = Field(alias="SERVICECERT_CRL_DIR")
+    """the folder that the CRLs are published to"""
+    crl_interval_hours: int = Field(24, alias="SERVICECERT_CRL_INTERVAL_HOURS", ge=1, le=24 * 7)
+    """hours between scheduled CRLs; a revocation publishes one at once"""
+    crl_validity_hours: int = Field(72, alias="SERVICECERT_CRL_VALIDITY_HOURS", ge=2, le=24 * 30)
+    """hours until a CRL's next update: at least twice the interval"""
 
-    crl_internal_url: Annotated[
-        HttpUrl | None,
-        Field(
-            alias="SERVICECERT_CRL_INTERNAL_URL",
-            description="where the revoker fetches each published CRL back: the server behind the proxy of the public "
-            "address, so that nobody outside can keep it from that; the public address without it",
-        ),
-    ] = None
-    ocsp_internal_url: Annotated[
-        HttpUrl | None,
-        Field(
-            alias="SERVICECERT_OCSP_INTERNAL_URL",
-            description="where the revoker asks OCSP whether it says revoked, behind the proxy; the public address "
-            "without it",
-        ),
-    ] = None
+    crl_internal_url: HttpUrl | None = Field(None, alias="SERVICECERT_CRL_INTERNAL_URL")
+    """where the revoker fetches each published CRL back: the server behind the proxy of the public address, so that
+    nobody outside can keep it from that; the public address without it
+    """
+    ocsp_internal_url: HttpUrl | None = Field(None, alias="SERVICECERT_OCSP_INTERNAL_URL")
+    """where the revoker asks OCSP whether it says revoked, behind the proxy; the public address without it"""
 
-    cascade_most: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_CASCADE_MOST",
-            ge=0,
-            le=1_000,
-            description="how many other certificates of a compromised key are revoked without an operator",
-        ),
-    ] = 20
+    cascade_most: int = Field(20, alias="SERVICECERT_CASCADE_MOST", ge=0, le=1_000)
+    """how many other certificates of a compromised key are revoked without an operator"""
 
-    ocsp_most_responders: Annotated[
-        int,
-        Field(
-            alias="SERVICECERT_OCSP_MOST_RESPONDERS",
-            ge=1,
-            le=10_000,
-            description="how many OCSP responders' keys are certified in 24 hours, for each environment; further "
-            "requests are parked",
-        ),
-    ] = MOST_RESPONDERS
+    ocsp_most_responders: int = Field(MOST_RESPONDERS, alias="SERVICECERT_OCSP_MOST_RESPONDERS", ge=1, le=10_000)
+    """how many OCSP responders' keys are certified in 24 hours, for each environment; further requests are parked"""
 
-    crl_publish_command: Annotated[
-        str | None,
-        Field(
-            alias="SERVICECERT_CRL_PUBLISH_COMMAND",
-            description="a command that gets the path of each published CRL, without a shell, such as rsync",
-        ),
-    ] = None
+    crl_publish_command: str | None = Field(None, alias="SERVICECERT_CRL_PUBLISH_COMMAND")
+    """a command that gets the path of each published CRL, without a shell, such as rsync"""
 
     @field_validator("crl_publish_command")
     @classmethod
