@@ -89,8 +89,6 @@ class Row:
     state: MailState = MailState.PLANNED
     attempts: int = 0
     answer: str | None = None
-    relay: str | None = None
-    refused_since: datetime | None = None
     first_tried_at: datetime | None = None
     tried_at: datetime | None = None
     next_try_at: datetime | None = None
@@ -100,6 +98,8 @@ class Row:
     superseded_by: UUID | None = None
     bounce: str | None = None
     bounced_at: datetime | None = None
+    relay: str | None = None
+    refused_since: datetime | None = None
     order: MailTask | None = field(default=None, compare=False, repr=False)
 
 

@@ -1,22 +1,25 @@
 """The mail ledger in PostgreSQL. The rows of a case are loaded and saved together, with one version."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from uuid import UUID
 
 from asyncpg import Record
 from pydantic import TypeAdapter
-from servicecert_schemas.certificate import RecipientRole
-from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Conflict, Connection, Stored
+from servicecert_worker.storage import columns
 
 from ..domain.case_facts import NO_FACTS, CaseFacts
 from ..domain.ledger import Ledger, Row
-from ..domain.task import MailState
 from . import QUERIES
 
 _FACTS = TypeAdapter(CaseFacts)
+_ROW = TypeAdapter(Row)
+_COLUMNS = tuple(each.name for each in fields(Row) if each.name != "order")
+"""The columns of a mail, in the order of the statement's arrays."""
+_VALUES = attrgetter(*_COLUMNS)
 
 
 class LedgerStore:
@@ -36,34 +39,9 @@ class LedgerStore:
         orders = [row.order for _, row in rows if row.order is not None]
         saved = await connection.fetchval(
             QUERIES["save"],
-            [stored.state.case_id for stored in changed],
-            [stored.version for stored in changed],
-            [_facts_json(stored.state.facts) for stored in changed],
-            [case_id for case_id, _ in rows],
-            [row.mail_id for _, row in rows],
-            [row.kind for _, row in rows],
-            [row.occasion for _, row in rows],
-            [row.recipient for _, row in rows],
-            [row.place for _, row in rows],
-            [row.planned_at for _, row in rows],
-            [row.copy for _, row in rows],
-            [row.give_up_at for _, row in rows],
-            [row.state for _, row in rows],
-            [row.attempts for _, row in rows],
-            [row.answer for _, row in rows],
-            [row.first_tried_at for _, row in rows],
-            [row.tried_at for _, row in rows],
-            [row.next_try_at for _, row in rows],
-            [row.settled_at for _, row in rows],
-            [row.resends for _, row in rows],
-            [row.reason for _, row in rows],
-            [row.superseded_by for _, row in rows],
-            [row.bounce for _, row in rows],
-            [row.bounced_at for _, row in rows],
-            [row.relay for _, row in rows],
-            [row.refused_since for _, row in rows],
-            [order.mail_id for order in orders],
-            [order.model_dump_json().encode() for order in orders],
+            *columns(((each.state.case_id, each.version, _facts_json(each.state.facts)) for each in changed), 3),
+            *columns(((case_id, *_VALUES(row)) for case_id, row in rows), 1 + len(_COLUMNS)),
+            *columns(((order.mail_id, order.model_dump_json().encode()) for order in orders), 2),
         )
         if saved != len(changed):
             raise Conflict(f"{len(changed) - saved} mail ledgers changed after they were loaded.")
@@ -88,31 +66,8 @@ def facts_of(text: str | None) -> CaseFacts:
 
 def _rows(records: Iterable[Record]) -> tuple[Row, ...]:
     """Return the rows of a case, none if no mail was planned yet."""
-    return tuple(_row(record) for record in records if record["mail_id"] is not None)
-
-
-def _row(record: Record) -> Row:
-    return Row(
-        mail_id=record["mail_id"],
-        kind=MailKind(record["kind"]),
-        occasion=record["occasion"],
-        recipient=RecipientRole(record["recipient"]),
-        place=record["place"],
-        planned_at=record["planned_at"],
-        copy=record["copy"],
-        give_up_at=record["give_up_at"],
-        state=MailState(record["state"]),
-        attempts=record["attempts"],
-        answer=record["answer"],
-        first_tried_at=record["first_tried_at"],
-        tried_at=record["tried_at"],
-        next_try_at=record["next_try_at"],
-        settled_at=record["settled_at"],
-        resends=record["resends"],
-        reason=record["reason"],
-        superseded_by=record["superseded_by"],
-        bounce=record["bounce"],
-        bounced_at=record["bounced_at"],
-        relay=record["relay"],
-        refused_since=record["refused_since"],
+    return tuple(
+        _ROW.validate_python({name: record[name] for name in _COLUMNS})
+        for record in records
+        if record["mail_id"] is not None
     )
