@@ -4,7 +4,7 @@ Anybody can send a report. Only the mail's id and the status are taken from it; 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
@@ -16,7 +16,7 @@ MAX_BYTES = 262_144
 
 _MAX_PARTS = 50
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_STATUS = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +33,16 @@ def read(content: bytes, domain: str) -> Bounce | None:
         return None
     try:
         report = message_from_bytes(content, policy=compat32)
-        status = next(filter(None, map(_failure_status, _parts(report, "message/delivery-status"))), None)
-        if status is None:
+        groups = [group for part in _parts(report, "message/delivery-status") for group in _groups(part)]
+        failed = next((group for group in groups if _field(group, "Action").lower() == "failed"), None)
+        identity = _by_envelope(groups) or _by_message_id(report, domain)
+        if failed is None or identity is None:
             return None
-        identity = _by_envelope(report) or _by_message_id(report, domain)
+        status = _STATUS.match(_field(failed, "Status"))
     except Exception:
         # Hostile input makes the parser raise undocumented exceptions.
         return None
-    return None if identity is None else Bounce(identity, status)
+    return Bounce(identity, status[0] if status else "5.0.0")
 
 
 def _parts(message: Message, *kinds: str) -> Iterator[Message]:
@@ -57,35 +59,25 @@ def _groups(status_part: Message) -> list[Message]:
     return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
 
 
-def _failure_status(status_part: Message) -> str | None:
-    """Return the status of the first recipient with a permanent failure."""
-    for group in _groups(status_part):
-        if str(group.get("Action", "")).strip().lower() == "failed":
-            status = _STATUS.match(str(group.get("Status", "")))
-            return status[1] if status else "5.0.0"
-    return None
+def _field(message: Message, name: str) -> str:
+    return str(message.get(name, "")).strip()
 
 
-def _by_envelope(report: Message) -> UUID | None:
+def _by_envelope(groups: Sequence[Message]) -> UUID | None:
     """Return the mail's id from the envelope id that we sent (RFC 3461 section 4.4)."""
-    for part in _parts(report, "message/delivery-status"):
-        for group in _groups(part):
-            if match := re.fullmatch(_UUID, str(group.get("Original-Envelope-Id", "")).strip()):
-                return UUID(match[0])
-    return None
+    ids = (re.fullmatch(_UUID, _field(group, "Original-Envelope-Id")) for group in groups)
+    return next((UUID(match[0]) for match in ids if match), None)
 
 
 def _by_message_id(report: Message, domain: str) -> UUID | None:
     """Return the mail's id from the Message-ID of the returned mail."""
     ours = re.compile(rf"<({_UUID})@{re.escape(domain)}>")
     for part in _parts(report, "message/rfc822", "text/rfc822-headers"):
-        payload = part.get_payload()
+        payload, decoded = part.get_payload(), part.get_payload(decode=True)
         if isinstance(payload, list) and payload and isinstance(payload[0], Message):
-            returned = str(payload[0].get("Message-ID", ""))
+            returned = payload[0]
         else:
-            decoded = part.get_payload(decode=True)
-            headers = message_from_bytes(decoded if isinstance(decoded, bytes) else b"", policy=compat32)
-            returned = str(headers.get("Message-ID", ""))
-        if match := ours.fullmatch(returned.strip()):
+            returned = message_from_bytes(decoded if isinstance(decoded, bytes) else b"", policy=compat32)
+        if match := ours.fullmatch(_field(returned, "Message-ID")):
             return UUID(match[1])
     return None
