@@ -26,7 +26,7 @@ from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import LAG, System
 from servicecert_launcher import Parts
-from servicecert_notifier.operator import mail_requests
+from servicecert_notifier.operator.mails import request
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
@@ -207,8 +207,8 @@ async def fail_mails(client: CustomerClient, case_id: UUID) -> None:
     report.write_bytes(people.bounce(handed_over.mail_id))
     connection = await asyncpg.connect(client.system.backends.admin_url, server_settings={"search_path": "notifier"})
     try:
-        again = [(uuid4(), case_id, refused.mail_id, uuid4())]
-        assert await mail_requests.request(connection, again, person("reason"), people.address("resent"))
+        again = [(uuid4(), case_id, refused.mail_id)]
+        assert await request(connection, again, person("reason"), people.address("resent"))
     finally:
         connection.terminate()
     await client.latest(case_id, MailBounced)

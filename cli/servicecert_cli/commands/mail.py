@@ -13,11 +13,9 @@ import click
 from email_validator import EmailNotValidError, validate_email
 from servicecert_notifier.domain.ledger import resend_id
 from servicecert_notifier.domain.task import MailState
-from servicecert_notifier.operator import mail_rows
-from servicecert_notifier.operator.mail_requests import request
-from servicecert_notifier.operator.mail_rows import MailRow
-from servicecert_notifier.operator.refused_mails import RefusedMail, refused_mails
-from servicecert_notifier.operator.refused_mails import resend as resend_mails
+from servicecert_notifier.operator import mails as ledger
+from servicecert_notifier.operator.mails import MailRow, RefusedMail, refused_mails, request
+from servicecert_notifier.operator.mails import resend as resend_mails
 from servicecert_schemas.mail import MailKind
 
 from ..connections.addresses import database_url
@@ -63,9 +61,7 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
       servicecert mail list --state deferred
       servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
     """
-    mails = in_schema(
-        "notifier", lambda connection: mail_rows.find(connection, limit=limit, **conditions), patient=True
-    )
+    mails = in_schema("notifier", lambda connection: ledger.find(connection, limit=limit, **conditions), patient=True)
     if not mails and conditions["case_id"] is not None:
         raise unknown("such mail of the case", [conditions["case_id"]], see=_LIST)
     rows = (
@@ -89,7 +85,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
     Example:
       servicecert mail show 3f2b8c1e-…
     """
-    mails = in_schema("notifier", lambda connection: mail_rows.find(connection, mail_id=mail_id))
+    mails = in_schema("notifier", lambda connection: ledger.find(connection, mail_id=mail_id))
     if not mails:
         raise unknown("mail", [mail_id], see=_LIST)
     if as_json:
@@ -164,7 +160,7 @@ async def _resend_refused(
     async with connected(database_url(), "notifier") as connection:
         mails = await refused_mails(connection, since, relay)
         if relay is not None and not mails:
-            refused = await mail_rows.find(connection, state="refused", limit=_MOST)
+            refused = await ledger.find(connection, state="refused", limit=_MOST)
             servers = {str(row.relay) for row in refused}
             if not any(relay in (server, server.rpartition(":")[0]) for server in servers):
                 raise unknown("mail server that refused a mail", [relay], sorted(servers))
@@ -195,8 +191,8 @@ def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: boo
         address = _checked(sys.stdin.readline() if address == _STANDARD_INPUT else address)
     identity = uuid4()
 
-    async def work(connection: Any) -> MailRow:
-        mails = await mail_rows.find(connection, mail_id=mail_id)
+    async def work(connection: Any) -> ledger.MailRow:
+        mails = await ledger.find(connection, mail_id=mail_id)
         if not mails:
             raise unknown("mail", [mail_id], see=_LIST)
         (mail,) = mails
@@ -209,7 +205,7 @@ def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: boo
                 f"The mail {mail_id} cannot be sent again: its content was erased, or is of an older version."
                 " Contact the customer another way."
             )
-        await request(connection, [(identity, mail.case_id, mail_id, resend_id(identity))], reason, address)
+        await ledger.request(connection, [(identity, mail.case_id, mail_id)], reason, address)
         return mail
 
     mail = in_schema("notifier", work)

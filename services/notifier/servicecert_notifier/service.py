@@ -3,13 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import asyncpg
 from servicecert_schemas.topics import CASES, CERTIFICATE_STATUS, CERTIFICATES, DEADLINES
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables
+from servicecert_worker.core.faults import background
 
 from .domain.decide import HANDLERS, concerns, decide
 from .domain.examine import examine
@@ -17,7 +17,7 @@ from .domain.ledger import INTENT, Ledger
 from .domain.recall import RECALL
 from .domain.reminders import Prepared
 from .domain.task import MailOutcome, MailTask
-from .effects.bounce_reader import read_bounces
+from .effects.bounce_reader import BounceReader
 from .operator.gauges import gauges
 from .settings import Settings
 from .smtp.effects.handover import Mailer
@@ -51,7 +51,9 @@ async def open_service(
             },
             oversight=Oversight(gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections)),
             recall=replace(RECALL, books=supersede_outdated),
-            beside=nullcontext if folder is None else partial(read_bounces, folder, domain, pool, clock),
+            beside=nullcontext
+            if folder is None
+            else lambda: background(BounceReader(folder, domain, pool, clock).run()),
         )
     finally:
         await mailer.close()

@@ -23,7 +23,7 @@ from servicecert_notifier.effects.bounce_reader import BounceReader
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.core.decider import Result, Stored
-from servicecert_worker.core.faults import UnexpectedCancellation
+from servicecert_worker.core.faults import UnexpectedCancellation, background
 from toy.stand import assert_cancelled
 
 MAIL = UUID("b873d513-c8e0-52db-8e8d-5cbe4b2db14a")
@@ -243,7 +243,7 @@ async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_
     monkeypatch.setattr(BounceReader, "poll", dies)
     async with asyncio.timeout(120):
         with pytest.raises(UnexpectedCancellation):
-            async with bounce_reader.read_bounces(tmp_path, "example.fi", None, lambda: now):
+            async with background(BounceReader(tmp_path, "example.fi", AsyncMock(), lambda: now).run()):
                 await asyncio.Event().wait()
 
 

@@ -12,7 +12,7 @@ from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import MailState, Notice, NoticeKind
-from servicecert_notifier.operator.mail_requests import notify
+from servicecert_notifier.effects.bounce_reader import notify
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore

@@ -9,19 +9,20 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import uuid4
 
 import asyncpg
 from servicecert_worker.core.clock import Clock
-from servicecert_worker.core.faults import background, end_if_cancelled, error_summary
+from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.faults import end_if_cancelled, error_summary
 
 from ..domain import bounces
+from ..domain.settling import NOTICE
 from ..domain.task import Notice, NoticeKind
-from ..operator.mail_requests import notify
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
@@ -131,10 +132,18 @@ def _read(path: Path) -> tuple[bytes, float]:
         return file.read(bounces.MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
 
 
-@asynccontextmanager
-async def read_bounces(
-    maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock
-) -> AsyncIterator[None]:
-    """Read bounces until the context ends."""
-    async with background(BounceReader(maildir, domain, pool, clock).run()):
-        yield
+async def notify(connection: Connection | asyncpg.Connection[Any], notice: Notice) -> bool:
+    """Store a notice and set its deadline, in the current transaction. Return whether it was new."""
+    await connection.execute("select pg_advisory_xact_lock(lock_of('key/' || $1))", str(notice.case_id))
+    stored = await connection.fetchval(
+        QUERIES["notify"],
+        notice.id,
+        notice.case_id,
+        notice.mail_id,
+        notice.kind,
+        notice.text,
+        notice.at,
+        notice.address,
+        NOTICE,
+    )
+    return bool(stored)
