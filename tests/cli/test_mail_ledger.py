@@ -8,11 +8,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from commandline import do, one_sentence, read_json
-from servicecert_notifier.domain import contents
 from servicecert_notifier.domain.ledger import Ledger, Mailing, planned
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.settling import settled, woken
-from servicecert_notifier.domain.task import MailOutcome, MailState
+from servicecert_notifier.domain.task import IssuedContent, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS
 from servicecert_notifier.storage.prepare import Prepare
@@ -41,9 +40,8 @@ def ledger(place, admin_url, as_operator):
     """The environment names an operator. The notifier's ledger has a refused mail and one that is being sent."""
     url = place.urls["notifier"]
     as_operator()
-    occasion = Mailing(
-        contents.of_issued(ISSUED), "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1)
-    )
+    content = IssuedContent.model_validate(ISSUED, from_attributes=True)
+    occasion = Mailing(content, "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1))
     found, intents, _ = planned(Ledger(ISSUED.case_id), occasion)
     outcome = MailOutcome(
         mail_id=intents[0].data.mail_id,

@@ -126,31 +126,18 @@ def test_a_kind_of_mail(following: Callable[[str], Any]) -> None:
         copy.export()
         copy.edit(
             f"{NOTIFIER}/domain/task.py",
-            "class RefusedContent(Value):",
-            '''class WithdrawnContent(Value):
+            "class RefusedContent(",
+            '''class WithdrawnContent(ApplicationContent):
     """What a mail about a withdrawn application tells (A15)."""
 
     kind: Literal[MailKind.APPLICATION_WITHDRAWN] = MailKind.APPLICATION_WITHDRAWN
-    type: CertificateType
-    applied_for: str
-    customer_reference: str | None
 
 
-class RefusedContent(Value):''',
+class RefusedContent(''',
         )
         copy.edit(
             f"{NOTIFIER}/domain/task.py", "    | RefusedContent\n", "    | RefusedContent\n    | WithdrawnContent\n"
         )
-        filling = f"{NOTIFIER}/mail/domain/filling.py"
-        copy.edit(filling, "    RevokedContent,\n)", "    RevokedContent,\n    WithdrawnContent,\n)")
-        copy.edit(
-            filling,
-            "        case RefusedContent():",
-            "        case WithdrawnContent():\n"
-            "            return _applied(content, wording)\n"
-            "        case RefusedContent():",
-        )
-        copy.edit(filling, "| LapsedContent | RefusedContent,", "| LapsedContent | RefusedContent | WithdrawnContent,")
         for language in LANGUAGES:
             template = "Subject: Withdrawn: {{ name }}\n# Withdrawn\n\nNothing is issued of the {{ type }}.\n"
             copy.add(f"{MAIL_TEXTS}/{language}/application-withdrawn.j2", template)

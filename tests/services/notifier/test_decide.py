@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.domain.decide import HANDLERS, MIN_RETRY_PERIOD, concerns, decide
+from servicecert_notifier.domain.contents import MIN_RETRY_PERIOD
+from servicecert_notifier.domain.decide import HANDLERS, concerns, decide
 from servicecert_notifier.domain.ledger import RETRY_PERIOD, Ledger
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_notifier.mail.domain import markup
-from servicecert_notifier.mail.domain.filling import common_name, file_stem, fingerprint_of
+from servicecert_notifier.mail.domain.filling import WORDING, common_name, file_stem, fingerprint_of
 from servicecert_notifier.mail.domain.letters import pem, write
-from servicecert_notifier.mail.domain.wording import WORDING
 from servicecert_notifier.operator.samples import samples
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.revocation import RevocationReason
@@ -95,7 +94,7 @@ def test_D5_a_revocation_names_reason_moment_and_list(planned, revoked, language
     for reason in RevocationReason:
         letter = write(planned(revoked.model_copy(update={"reason": reason}), language), CONTACT)
         facts = (
-            WORDING[language].reasons[reason],
+            WORDING[language].names[reason],
             str(revoked.crl_number),
             revoked.crl_url,
             revoked.serial,
@@ -151,7 +150,7 @@ def test_a_returned_application_is_known_by_its_name(planned, returned, changes,
 @pytest.mark.parametrize("kind", list(CertificateType))
 def test_installing_and_testing_follow_the_type(planned, issued, language, kind):
     text = write(planned(issued.model_copy(update={"type": kind}), language), CONTACT).text
-    assert WORDING[language].types[kind] in text
+    assert WORDING[language].names[kind] in text
     assert bool(re.search("testcertifikat\\.|testivarmenne\\.|test certificate\\.", text)) is kind.is_test
     assert bool(re.search("nginx", text)) is kind.is_server
 

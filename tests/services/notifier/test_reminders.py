@@ -22,7 +22,7 @@ from servicecert_notifier.domain.reminders import (
     other_certificate,
     wake_at,
 )
-from servicecert_notifier.mail.domain.wording import HELSINKI
+from servicecert_notifier.mail.domain.filling import HELSINKI
 from servicecert_notifier.operator.samples import example
 from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
 from servicecert_schemas.certificate import CertificateIssued

@@ -1,16 +1,39 @@
-"""The content of each mail, made from the event that it reports (C1, C4, D5). Pure."""
+"""The mails that an event causes: their content, made from it, and what they are about (C1, C4, D5). Pure."""
 
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
+from servicecert_worker.core.decider import Event
 
 from .case_facts import application_name, sentences
+from .ledger import RETRY_PERIOD, Mailing
 from .task import Content, InvitedContent, IssuedContent, LapsedContent, RefusedContent, ReturnedContent, RevokedContent
 
+MIN_RETRY_PERIOD = timedelta(days=1)
+"""How long a certificate is tried at least, also if its delivery is due sooner or is overdue."""
 
-def occasion_of(case: CaseChanged) -> str:
+
+def mailing_of(event: Event, now: datetime) -> Mailing | None:
+    """Return the mails that an event causes, None if it causes none now."""
+    content: Content | None
+    give_up_at = now + RETRY_PERIOD
+    match event.data:
+        case CertificateIssued() as data:
+            content, about = IssuedContent.model_validate(data, from_attributes=True), data.serial
+            give_up_at = max(data.due, now + MIN_RETRY_PERIOD)
+        case CertificateRevoked() as data:
+            content, about = RevokedContent.model_validate(data, from_attributes=True), str(data.request_id)
+        case CaseChanged() as data:
+            content, about = _of_view(data), _arrival(data)
+        case _:
+            return None
+    return None if content is None else Mailing(content, about, data.language, data.recipients, event.time, give_up_at)
+
+
+def _arrival(case: CaseChanged) -> str:
     """Return what identifies a case's arrival in a state: a hash of the time and the deficiencies.
 
     The version does not identify it: it also grows when a delivery enters the view, so each mail would cause the next.
@@ -20,7 +43,7 @@ def occasion_of(case: CaseChanged) -> str:
     return sha256(f"{since}\n{lacking}".encode()).hexdigest()[:32]
 
 
-def of_view(case: CaseChanged) -> Content | None:
+def _of_view(case: CaseChanged) -> Content | None:
     """Return the content for a case's new state, None for a state that needs no mail."""
     name, reference = application_name(case), case.applied_for.customer_reference
     match case.state:
@@ -56,11 +79,3 @@ def _reasons(case: CaseChanged) -> tuple[str, ...]:
     """Return why an application is refused: its deficiencies, else the issuer's answer."""
     answer = (case.answer.texts.in_language(case.language),) if case.answer else ()
     return sentences(case.deficiencies, case.language) or answer
-
-
-def of_issued(event: CertificateIssued) -> Content:
-    return IssuedContent.model_validate(event, from_attributes=True)
-
-
-def of_revoked(event: CertificateRevoked) -> Content:
-    return RevokedContent.model_validate(event, from_attributes=True)

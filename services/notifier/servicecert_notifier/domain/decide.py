@@ -1,7 +1,7 @@
 """The notifier's decisions: which mails are due, each sent once (C1, C3, C4, D5). Pure."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
@@ -19,15 +19,12 @@ from servicecert_worker.core.decider import (
     unchanged,
 )
 
-from . import contents
 from .case_facts import with_event
+from .contents import mailing_of
 from .examine import Unfitting
-from .ledger import RETRY_PERIOD, Ledger, Mailing, Planned, planned
+from .ledger import Ledger, Planned, planned
 from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
-
-MIN_RETRY_PERIOD = timedelta(days=1)
-"""How long a certificate is tried at least, also if its delivery is due sooner or is overdue."""
 
 
 def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
@@ -76,29 +73,13 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     facts = with_event(before.facts, data, now)
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
-    occasion = _occasion(event, now)
-    after, intents, held = Planned(informed) if occasion is None else planned(informed, occasion)
+    mailing = mailing_of(event, now)
+    after, intents, held = Planned(informed) if mailing is None else planned(informed, mailing)
     if after is before:
         return Decision(state)
     at = wake_at(after, now) if is_new else None
     unchanged = at == (wake_at(before, now) if is_new else None)
     return Decision(after, intents=intents, deadlines=held if unchanged else (*held, Deadline(REMIND, at)))
-
-
-def _occasion(event: Event, now: datetime) -> Mailing | None:
-    match event.data:
-        case CertificateIssued() as issued:
-            give_up_at = max(issued.due, now + MIN_RETRY_PERIOD)
-            content = contents.of_issued(issued)
-            return Mailing(content, issued.serial, issued.language, issued.recipients, event.time, give_up_at)
-        case CertificateRevoked() as revoked:
-            content, about = contents.of_revoked(revoked), str(revoked.request_id)
-            return Mailing(content, about, revoked.language, revoked.recipients, event.time, now + RETRY_PERIOD)
-        case CaseChanged() as case if (view := contents.of_view(case)) is not None:
-            about = contents.occasion_of(case)
-            return Mailing(view, about, case.language, case.recipients, event.time, now + RETRY_PERIOD)
-        case _:
-            return None
 
 
 HANDLERS: Handlers = dict.fromkeys((CertificateIssued, CertificateRevoked, CaseChanged, DeadlineWarned), _apply_event)

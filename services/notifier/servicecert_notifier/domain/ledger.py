@@ -28,7 +28,7 @@ from servicecert_worker.core.decider import Deadline, Decision, Intent
 
 from .case_facts import NO_FACTS, CaseFacts
 from .kinds import ALL_ROLES, AUDIENCES, LIMITED, SUPERSEDES
-from .task import NO_ANSWER, AddressRefusedContent, Content, MailState, MailTask
+from .task import NO_ANSWER, AddressRefusedContent, ApplicationContent, Content, MailState, MailTask
 
 _MAILS = UUID("6f0b1f0e-6c0e-5d52-9d1c-5f1f6d9f3a51")
 
@@ -204,9 +204,8 @@ def _is_too_soon(ledger: Ledger, new: Row) -> bool:
 
 def for_role(content: Content, role: RecipientRole) -> Content:
     """Return the content for a recipient of this role (E3): only the orderer reads the customer's reference."""
-    if role is RecipientRole.ORDERER or getattr(content, "customer_reference", None) is None:
-        return content
-    return content.model_copy(update={"customer_reference": None})
+    hidden = role is not RecipientRole.ORDERER and isinstance(content, ApplicationContent)
+    return content.model_copy(update={"customer_reference": None}) if hidden else content
 
 
 def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:

@@ -14,14 +14,19 @@ from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Instant, Language, Value
 
 
-class IssuedContent(Value):
+class CertificateContent(Value):
+    """What all mails about a certificate tell: its serial number, in both forms, and its subject (RFC 4514)."""
+
+    serial: str
+    serial_decimal: str
+    subject: str
+
+
+class IssuedContent(CertificateContent):
     """A new certificate (C1, C2). `certificate` and `chain` are base64 of DER; the other fields are as in the event."""
 
     kind: Literal[MailKind.CERTIFICATE_ISSUED] = MailKind.CERTIFICATE_ISSUED
     type: CertificateType
-    serial: str
-    serial_decimal: str
-    subject: str
     not_before: Instant
     not_after: Instant
     fingerprint: str
@@ -29,30 +34,25 @@ class IssuedContent(Value):
     chain: tuple[str, ...]
 
 
-class ReturnedContent(Value):
-    """A returned application (A10), with the deficiencies as sentences in the mail's language. `lapses` is its end."""
-
-    kind: Literal[MailKind.APPLICATION_RETURNED] = MailKind.APPLICATION_RETURNED
-    type: CertificateType
-    applied_for: str
-    customer_reference: str | None
-    deficiencies: tuple[str, ...]
-    lapses: Instant | None
-
-
-class RevokedContent(Value):
+class RevokedContent(CertificateContent):
     """A revoked certificate (D5)."""
 
     kind: Literal[MailKind.CERTIFICATE_REVOKED] = MailKind.CERTIFICATE_REVOKED
-    serial: str
-    serial_decimal: str
-    subject: str
     reason: Open[RevocationReason]
     requested_at: Instant
     revoked_at: Instant
     invalid_since: Instant | None
     crl_number: int
     crl_url: str
+
+
+class ExpiringContent(CertificateContent):
+    """A certificate that ends soon (C4)."""
+
+    kind: Literal[MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS]
+    type: CertificateType
+    not_after: Instant
+    days_left: int
 
 
 class InvitedContent(Value):
@@ -66,49 +66,44 @@ class InvitedContent(Value):
     lapses: Instant | None
 
 
-class NearsLapseContent(Value):
-    """An application that lapses soon (A12, E2). `lacking` are sentences in the mail's language."""
+class ApplicationContent(Value):
+    """What mails about an application tell. The reference is for the orderer's eyes only (E3)."""
 
-    kind: Literal[MailKind.APPLICATION_NEARS_LAPSE] = MailKind.APPLICATION_NEARS_LAPSE
     type: CertificateType
     applied_for: str
     customer_reference: str | None
+
+
+class ReturnedContent(ApplicationContent):
+    """A returned application (A10), with the deficiencies as sentences in the mail's language. `lapses` is its end."""
+
+    kind: Literal[MailKind.APPLICATION_RETURNED] = MailKind.APPLICATION_RETURNED
+    deficiencies: tuple[str, ...]
+    lapses: Instant | None
+
+
+class NearsLapseContent(ApplicationContent):
+    """An application that lapses soon (A12, E2). `lacking` are sentences in the mail's language."""
+
+    kind: Literal[MailKind.APPLICATION_NEARS_LAPSE] = MailKind.APPLICATION_NEARS_LAPSE
     waits_for_csr: bool
     lacking: tuple[str, ...]
     since: Instant
     lapses: Instant
 
 
-class LapsedContent(Value):
+class LapsedContent(ApplicationContent):
     """A lapsed application (A12). `since` is when it was submitted."""
 
     kind: Literal[MailKind.APPLICATION_LAPSED] = MailKind.APPLICATION_LAPSED
-    type: CertificateType
-    applied_for: str
-    customer_reference: str | None
     since: Instant
 
 
-class RefusedContent(Value):
+class RefusedContent(ApplicationContent):
     """A refused application, with the reasons as sentences in the mail's language."""
 
     kind: Literal[MailKind.APPLICATION_REFUSED] = MailKind.APPLICATION_REFUSED
-    type: CertificateType
-    applied_for: str
-    customer_reference: str | None
     reasons: tuple[str, ...]
-
-
-class ExpiringContent(Value):
-    """A certificate that ends soon (C4)."""
-
-    kind: Literal[MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS]
-    type: CertificateType
-    serial: str
-    serial_decimal: str
-    subject: str
-    not_after: Instant
-    days_left: int
 
 
 class AddressRefusedContent(Value):

@@ -1,27 +1,32 @@
-"""The values of the templates: a task's content in one language. No text from outside is used unchanged. Pure."""
+"""The values of the templates: a task's content in the words of one language. No text from outside is used unchanged.
+
+Words are in `texts/<language>/words.toml`, those of the revocation reasons in the schemas. Pure.
+"""
 
 import re
+import tomllib
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from enum import StrEnum
+from importlib.resources import files
 
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.characters import one_line
-from servicecert_schemas.open_list import value_of
+from servicecert_schemas.mail import MailKind
+from servicecert_schemas.revocation import REASONS
+from servicecert_schemas.values import CertificateType, Language
 
 from ...domain.task import (
     AddressRefusedContent,
+    CertificateContent,
     Content,
     ExpiringContent,
-    InvitedContent,
     IssuedContent,
-    LapsedContent,
-    NearsLapseContent,
-    RefusedContent,
-    ReturnedContent,
     RevokedContent,
 )
-from .wording import Wording
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _DOTS = re.compile(r"\.{2,}")
@@ -30,111 +35,89 @@ _RDN = re.compile(r"(?:\\.|[^,+\\])+", re.DOTALL)
 _NEXT_RDN = re.compile(r"(?<!\\),")
 _ESCAPED = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
 
+_NAMED = {"types": CertificateType, "recipients": RecipientRole, "told": MailKind}
+"""The members that each table of `words.toml` names."""
+_DAYS = ("since", "lapses")
+"""The fields of which people read the day only."""
+_FILES = {"certificate", "chain"}
+"""The fields that become attachments."""
+
 TemplateValues = dict[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The words of one language: forms of times, months as they follow a day's number, and the members' names."""
+
+    day: str
+    moment: str
+    months: tuple[str, ...]
+    names: Mapping[str, str]
+
+    def day_of(self, instant: datetime) -> str:
+        local = instant.astimezone(HELSINKI)
+        return self.day.format(at=local, month=self.months[local.month - 1])
+
+    def moment_of(self, instant: datetime) -> str:
+        """Return the time to the second in Finland, with its offset from UTC."""
+        local = instant.astimezone(HELSINKI)
+        hours = "+3" if local.dst() else "+2"
+        return self.moment.format(at=local, month=self.months[local.month - 1], hours=hours)
+
+
+def _read(language: Language) -> Wording:
+    words = tomllib.loads((files(__package__) / "texts" / language / "words.toml").read_text("utf-8"))
+    names = {str(reason): texts.in_language(language) for reason, texts in REASONS.items()}
+    names |= {str(member): words[table][member] for table, members in _NAMED.items() for member in members}
+    return Wording(words["day"], words["moment"], tuple(words["months"]), names)
+
+
+WORDING = {language: _read(language) for language in Language}
+"""The words of every language, read once."""
+
+
 def template_values(content: Content, wording: Wording, date: datetime) -> TemplateValues:
+    """Return each field of a content as people read it, and what its template needs besides."""
+    values = {name: _shown(name, value, wording) for name, value in content if name not in _FILES}
+    if isinstance(content, CertificateContent):
+        values |= _certificate(content)
     match content:
         case IssuedContent():
-            return _certificate(content) | _typed(content, wording) | _issued(content, wording, date)
+            fingerprint = fingerprint_of(content.fingerprint)
+            return (
+                values | _typed(content.type) | {"starts_later": content.not_before > date, "fingerprint": fingerprint}
+            )
         case RevokedContent():
-            return _certificate(content) | _revoked(content, wording)
+            return values | {"key_exposed": content.reason == "key-exposed"}
         case ExpiringContent():
-            return _certificate(content) | _typed(content, wording) | _expiring(content, wording)
-        case InvitedContent():
-            return _typed(content, wording) | {
-                "name": one_line(content.applied_for),
-                "unit": one_line(content.unit),
-                "dns": ", ".join(_lines(content.dns)),
-                "lapses": wording.day_of(content.lapses) if content.lapses else None,
-            }
-        case ReturnedContent():
-            return _applied(content, wording) | {
-                "deficiencies": _lines(content.deficiencies),
-                "lapses": wording.day_of(content.lapses) if content.lapses else None,
-            }
-        case NearsLapseContent():
-            return _applied(content, wording) | {
-                "waits_for_csr": content.waits_for_csr,
-                "lacking": _lines(content.lacking),
-                "since": wording.day_of(content.since),
-                "lapses": wording.day_of(content.lapses),
-            }
-        case LapsedContent():
-            return _applied(content, wording) | {"since": wording.day_of(content.since)}
-        case RefusedContent():
-            return _applied(content, wording) | {"reasons": _lines(content.reasons)}
+            return values | _typed(content.type) | {"end_day": wording.day_of(content.not_after)}
         case AddressRefusedContent():
-            return {
-                "refused": wording.recipients[content.refused],
-                "told": wording.kinds[content.told],
-                "name": common_name(content.subject) if content.subject else None,
-                "serial": content.serial,
-            }
-        case _:  # pragma: no cover
-            assert_never(content)
+            return values | {"name": common_name(content.subject) if content.subject else None}
+        case _:
+            return values | {"name": values["applied_for"]}
 
 
-def _lines(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(map(one_line, texts))
+def _shown(name: str, value: object, wording: Wording) -> object:
+    match value:
+        case datetime():
+            return wording.day_of(value) if name in _DAYS else wording.moment_of(value)
+        case StrEnum():
+            return wording.names[value]
+        case str():
+            return one_line(value)
+        case tuple():
+            return tuple(map(one_line, value))
+        case _:
+            return value
 
 
-def _applied(
-    content: ReturnedContent | NearsLapseContent | LapsedContent | RefusedContent, wording: Wording
-) -> TemplateValues:
-    return {
-        "type": wording.types[content.type],
-        "name": one_line(content.applied_for),
-        "reference": one_line(content.customer_reference or ""),
-    }
-
-
-def _certificate(content: IssuedContent | RevokedContent | ExpiringContent) -> TemplateValues:
+def _certificate(content: CertificateContent) -> TemplateValues:
     name = common_name(content.subject)
-    return {
-        "name": name,
-        "file": file_stem(name, content.serial),
-        "subject": shown_subject(content.subject),
-        "serial": content.serial,
-        "serial_decimal": content.serial_decimal,
-    }
+    return {"name": name, "file": file_stem(name, content.serial), "subject": shown_subject(content.subject)}
 
 
-def _typed(content: IssuedContent | ExpiringContent | InvitedContent, wording: Wording) -> TemplateValues:
-    return {
-        "type": wording.types[content.type],
-        "is_server": content.type.is_server,
-        "is_test": content.type.is_test,
-    }
-
-
-def _issued(content: IssuedContent, wording: Wording, date: datetime) -> TemplateValues:
-    return {
-        "starts_later": content.not_before > date,
-        "not_before": wording.moment_of(content.not_before),
-        "not_after": wording.moment_of(content.not_after),
-        "fingerprint": fingerprint_of(content.fingerprint),
-    }
-
-
-def _expiring(content: ExpiringContent, wording: Wording) -> TemplateValues:
-    return {
-        "not_after": wording.moment_of(content.not_after),
-        "end_day": wording.day_of(content.not_after),
-        "days_left": content.days_left,
-    }
-
-
-def _revoked(content: RevokedContent, wording: Wording) -> TemplateValues:
-    return {
-        "reason": value_of(wording.reasons, content.reason, content.reason),
-        "key_exposed": content.reason == "key-exposed",
-        "requested_at": wording.moment_of(content.requested_at),
-        "revoked_at": wording.moment_of(content.revoked_at),
-        "invalid_since": wording.moment_of(content.invalid_since) if content.invalid_since else None,
-        "crl_number": str(content.crl_number),
-        "crl_url": content.crl_url,
-    }
+def _typed(type: CertificateType) -> TemplateValues:
+    return {"is_server": type.is_server, "is_test": type.is_test}
 
 
 def common_name(subject: str) -> str:

@@ -13,9 +13,8 @@ from servicecert_schemas.values import Language
 from ...domain.kinds import REMINDERS
 from ...domain.task import Content, IssuedContent, MailTask
 from . import markup
-from .filling import TemplateValues, template_values
+from .filling import WORDING, TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
-from .wording import WORDING
 
 
 @dataclass(frozen=True, slots=True)
