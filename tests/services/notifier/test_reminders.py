@@ -14,12 +14,9 @@ from servicecert_notifier.domain.reminders import (
     NOTHING_PREPARED,
     REMIND,
     SOON,
-    OtherCertificate,
     Prepared,
     due_reminder,
-    has_successor,
     next_wake_at,
-    other_certificate,
     wake_at,
 )
 from servicecert_notifier.mail.domain.filling import HELSINKI
@@ -185,8 +182,11 @@ def test_C4_a_moment_that_is_as_good_as_now_is_now(notifier):
 
 
 def other(**changes):
-    same = OtherCertificate(ISSUED.type, ISSUED.subject, None, False, before_end(80), END + timedelta(days=300))
-    return replace(same, **changes)
+    """Another case of the account, with a certificate of the same name that replaces the one that ends."""
+    new = {"not_before": before_end(80), "not_after": END + timedelta(days=300), "serial": "bb"}
+    facts = {name: changes.pop(name) for name in ("follows", "revoked") if name in changes}
+    data = ISSUED.model_copy(update={**new, **changes})
+    return replace(Notifier().receives(data, data.not_before).ledger.facts, **facts)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,7 @@ def other(**changes):
         (other(type=CertificateType.TEST_SERVER), False),
         (other(revoked=True), False),
         (other(not_after=END), False),
+        (NO_FACTS, False),
     ],
     ids=[
         "same name, new",
@@ -210,6 +211,7 @@ def other(**changes):
         "other type",
         "revoked",
         "ends first",
+        "unknown",
     ],
 )
 def test_A14_a_successor_ends_the_reminders(notifier, another, succeeds):
@@ -218,14 +220,6 @@ def test_A14_a_successor_ends_the_reminders(notifier, another, succeeds):
     # It is looked at again at the next reminder: a successor may be revoked.
     notifier.prepared = NOTHING_PREPARED
     assert THIRTY in notifier.checks(before_end(29)).sent
-
-
-def test_a_certificate_of_which_nothing_is_known_has_no_successor():
-    facts = Notifier().receives(ISSUED, ISSUED.not_before).ledger.facts
-    assert not has_successor(replace(facts, correspondence=None), facts.certificate, [other()])
-    assert other_certificate(NO_FACTS) is None
-    assert other_certificate(replace(facts, correspondence=None)) is None
-    assert other_certificate(facts).subject == ISSUED.subject
 
 
 def test_C4_cases_alone_tell_a_notifier_that_lost_everything_what_to_remind_of():

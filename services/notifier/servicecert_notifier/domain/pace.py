@@ -30,16 +30,13 @@ class Paces:
     minutes: Mapping[datetime, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """The slots by key, and the changed part of the limits' use."""
+def allocate(
+    requests: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits: Limits, now: datetime
+) -> tuple[Mapping[str, datetime], Paces]:
+    """Return a slot for each key, in the given order, and the changed part of the limits' use.
 
-    slots: Mapping[str, datetime]
-    paces: Paces
-
-
-def allocate(requests: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits: Limits, now: datetime) -> Allocation:
-    """Return a slot for each key, in the given order. `requests` are keys with the domain of each of their mails."""
+    `requests` are keys with the domain of each of their mails.
+    """
     filled, minutes, slots = dict(paces.filled), dict(paces.minutes), {}
     for key, domains in requests:
         free = max((now, *(filled[domain] - MINUTE for domain in domains if domain in filled)))
@@ -52,7 +49,7 @@ def allocate(requests: Sequence[tuple[str, Sequence[str]]], paces: Paces, limits
         {domain: until for domain, until in filled.items() if until != paces.filled.get(domain)},
         {minute: mails for minute, mails in minutes.items() if mails != paces.minutes.get(minute)},
     )
-    return Allocation(slots, changed)
+    return slots, changed
 
 
 def _first_minute(free: datetime, mails: int, minutes: Mapping[datetime, int], limits: Limits) -> datetime:

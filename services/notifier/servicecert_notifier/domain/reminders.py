@@ -13,7 +13,6 @@ from uuid import UUID
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
-from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.decider import Deadline, Decision
 
 from .case_facts import Application, CaseFacts, Certificate, Correspondence, LapseWarning
@@ -39,25 +38,13 @@ RENEWED_WITHIN = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class OtherCertificate:
-    """Another certificate of the same account. `follows` is the serial number that its application names (A14)."""
-
-    type: CertificateType
-    subject: str
-    follows: str | None
-    revoked: bool
-    not_before: datetime
-    not_after: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the tables hold for a turn, by case: other certificates of the account, slots of reminders, notices.
+    """What the tables hold for a turn, by case: others of its account, slots of reminders, notices.
 
     `orders` are the tasks, by mail, of the mails to retry or to send again.
     """
 
-    others: Mapping[str, Sequence[OtherCertificate]] = field(default_factory=lambda: MappingProxyType({}))
+    others: Mapping[str, Sequence[CaseFacts]] = field(default_factory=lambda: MappingProxyType({}))
     slots: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
     notices: Mapping[str, tuple[Notice, ...]] = field(default_factory=lambda: MappingProxyType({}))
     orders: Mapping[UUID, MailTask] = field(default_factory=lambda: MappingProxyType({}))
@@ -89,18 +76,8 @@ def _after_reminder(ledger: Ledger, now: datetime) -> Decision[Ledger]:
     return Decision(ledger, deadlines=() if wake_at is None else (Deadline(REMIND, wake_at),))
 
 
-def other_certificate(facts: CaseFacts) -> OtherCertificate | None:
-    """Return a case's certificate as another case sees it, None if it has none."""
-    correspondence, own = facts.correspondence, facts.certificate
-    if correspondence is None or own is None:
-        return None
-    return OtherCertificate(
-        correspondence.type, own.subject, facts.follows, facts.revoked, own.not_before, own.not_after
-    )
-
-
-def due_reminder(ledger: Ledger, others: Iterable[OtherCertificate], now: datetime) -> Mailing | None:
-    """Return the reminder that is due now. `others` are the certificates that may have replaced this one."""
+def due_reminder(ledger: Ledger, others: Iterable[CaseFacts], now: datetime) -> Mailing | None:
+    """Return the reminder that is due now. `others` are cases whose certificates may have replaced this one."""
     facts = ledger.facts
     to, certificate = facts.correspondence, facts.certificate
     if to is None:
@@ -110,7 +87,9 @@ def due_reminder(ledger: Ledger, others: Iterable[OtherCertificate], now: dateti
     if certificate is None or facts.revoked or now >= certificate.not_after:
         return None
     kind = next((kind for kind, at in reversed(_schedule(certificate)) if at <= now), None)
-    if kind is None or kind in _planned_kinds(ledger, certificate) or has_successor(facts, certificate, others):
+    if kind is None or any((row.kind, row.occasion) == (kind, certificate.serial) for row in ledger.rows):
+        return None
+    if any(_succeeds(other, to, certificate) for other in others):
         return None
     content = ExpiringContent(
         kind=kind,
@@ -139,24 +118,19 @@ def next_wake_at(ledger: Ledger, now: datetime) -> datetime | None:
     return next((at for _, at in _schedule(facts.certificate) if at > now), None)
 
 
-def has_successor(facts: CaseFacts, certificate: Certificate, others: Iterable[OtherCertificate]) -> bool:
-    """Return whether another certificate replaces this one.
+def _succeeds(other: CaseFacts, to: Correspondence, certificate: Certificate) -> bool:
+    """Return whether the certificate of another case replaces this one.
 
     It is valid, of the same type and ends later. Its application names this one (A14), or it names none, has the same
     subject and begins in the last 90 days of this one. So several servers of one name each get their reminders, if the
     renewals name what they follow.
     """
-    own_type = facts.correspondence.type if facts.correspondence else None
-    return any(
-        other.follows == certificate.serial
-        or (
-            other.follows is None
-            and other.subject == certificate.subject
-            and other.not_before >= certificate.not_after - RENEWED_WITHIN
-        )
-        for other in others
-        if other.type is own_type and not other.revoked and other.not_after > certificate.not_after
-    )
+    new = other.certificate
+    if new is None or other.revoked or new.not_after <= certificate.not_after:
+        return False
+    has_its_name = new.subject == certificate.subject and new.not_before >= certificate.not_after - RENEWED_WITHIN
+    is_renewal = has_its_name if other.follows is None else other.follows == certificate.serial
+    return is_renewal and other.correspondence is not None and other.correspondence.type is to.type
 
 
 def day_of(moment: datetime) -> date:
@@ -187,7 +161,3 @@ def _schedule(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
     half = certificate.not_before + (certificate.not_after - certificate.not_before) / 2
     times = [(kind, datetime.combine(last - timedelta(days=days), MORNING, HELSINKI)) for kind, days in DAYS.items()]
     return [(kind, at) for kind, at in times if at >= half]
-
-
-def _planned_kinds(ledger: Ledger, certificate: Certificate) -> set[MailKind]:
-    return {row.kind for row in ledger.rows if row.kind in DAYS and row.occasion == certificate.serial}

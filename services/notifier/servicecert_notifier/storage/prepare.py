@@ -4,22 +4,16 @@ For a reminder: certificates that may replace this one, and a slot (C4). For a m
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from servicecert_worker.core.decider import Connection, Due, Happened, Stored
+from servicecert_worker.storage import columns
 
+from ..domain.case_facts import CaseFacts
 from ..domain.ledger import RETRY, Ledger, addressed
 from ..domain.pace import Limits, Paces, allocate, domain_of
-from ..domain.reminders import (
-    NOTHING_PREPARED,
-    REMIND,
-    OtherCertificate,
-    Prepared,
-    due_reminder,
-    other_certificate,
-)
+from ..domain.reminders import NOTHING_PREPARED, REMIND, Prepared, due_reminder
 from ..domain.settling import NOTICE
 from ..domain.task import MailTask, Notice, NoticeKind
 from . import QUERIES
@@ -48,15 +42,11 @@ class Prepare:
         again += [
             notice.mail_id for of_case in notices.values() for notice in of_case if notice.kind is NoticeKind.RESEND
         ]
-        prepared = Prepared(notices=notices, orders=await _orders(connection, again))
-        due = [each.key for each in dues if each.kind == REMIND]
-        if not due:
-            return prepared
-        ledgers = {key: stored[key].state for key in dict.fromkeys(due)}
-        others = await _others(connection, [ledger for ledger in ledgers.values() if ledger.facts.certificate])
+        ledgers = {due.key: stored[due.key].state for due in dues if due.kind == REMIND}
+        others = await _others(connection, [each.case_id for each in ledgers.values() if each.facts.certificate])
         requests = list(_slot_requests(ledgers, others, self._clock()))
-        slots = await self._allocate(connection, requests) if requests else prepared.slots
-        return replace(prepared, others=others, slots=slots)
+        slots = await self._allocate(connection, requests) if requests else {}
+        return Prepared(others, slots, notices, await _orders(connection, again))
 
     async def _allocate(self, connection: Connection, requests: list[tuple[str, list[str]]]) -> Mapping[str, datetime]:
         now = self._clock()
@@ -68,28 +58,18 @@ class Prepare:
             {row["domain"]: row["filled_until"] for row in rows if row["domain"] is not None},
             {row["minute"]: row["mails"] for row in rows if row["minute"] is not None},
         )
-        allocation = allocate(requests, paces, self._limits, now)
-        filled, minutes = allocation.paces.filled, allocation.paces.minutes
-        await connection.execute(
-            QUERIES["keep_paces"], list(filled), list(filled.values()), list(minutes), list(minutes.values()), now
-        )
-        return allocation.slots
+        slots, used = allocate(requests, paces, self._limits, now)
+        filled, minutes = used.filled.items(), used.minutes.items()
+        await connection.execute(QUERIES["keep_paces"], *columns(filled, 2), *columns(minutes, 2), now)
+        return slots
 
 
 async def _notices(connection: Connection, cases: Sequence[UUID]) -> Mapping[str, tuple[Notice, ...]]:
     """Return the notices of the cases, each case's in order of time."""
     notices: dict[str, tuple[Notice, ...]] = {}
-    for row in await connection.fetch(QUERIES["notices"], cases) if cases else ():
-        notice = Notice(
-            row["id"],
-            row["case_id"],
-            row["mail_id"],
-            NoticeKind(row["wanted"]),
-            row["text"],
-            row["at"],
-            row["address"],
-        )
-        notices[str(notice.case_id)] = (*notices.get(str(notice.case_id), ()), notice)
+    for id, case_id, mail_id, kind, *rest in await connection.fetch(QUERIES["notices"], cases) if cases else ():
+        notice = Notice(id, case_id, mail_id, NoticeKind(kind), *rest)
+        notices[str(case_id)] = (*notices.get(str(case_id), ()), notice)
     return notices
 
 
@@ -99,18 +79,16 @@ async def _orders(connection: Connection, mails: Sequence[UUID]) -> Mapping[UUID
     return {row["mail_id"]: MailTask.model_validate_json(row["data"]) for row in rows}
 
 
-async def _others(connection: Connection, ledgers: Sequence[Ledger]) -> Mapping[str, Sequence[OtherCertificate]]:
-    others: dict[str, list[OtherCertificate]] = {}
-    if ledgers:
-        for row in await connection.fetch(QUERIES["others"], [ledger.case_id for ledger in ledgers]):
-            other = other_certificate(facts_of(row["standing"]))
-            if other is not None:
-                others.setdefault(str(row["case_id"]), []).append(other)
+async def _others(connection: Connection, cases: Sequence[UUID]) -> Mapping[str, Sequence[CaseFacts]]:
+    """Return cases with other certificates of the same account, by case."""
+    others: dict[str, list[CaseFacts]] = {}
+    for case_id, standing in await connection.fetch(QUERIES["others"], cases) if cases else ():
+        others.setdefault(str(case_id), []).append(facts_of(standing))
     return others
 
 
 def _slot_requests(
-    ledgers: Mapping[str, Ledger], others: Mapping[str, Sequence[OtherCertificate]], now: datetime
+    ledgers: Mapping[str, Ledger], others: Mapping[str, Sequence[CaseFacts]], now: datetime
 ) -> Iterable[tuple[str, list[str]]]:
     """Yield the cases with a due reminder and no slot yet, each with the domain of each mail."""
     for key, ledger in ledgers.items():
