@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Ledger, with_superseded
+from servicecert_notifier.domain.ledger import Ledger, after_newer
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState, Notice, NoticeKind
@@ -171,7 +171,7 @@ def test_C3_what_is_out_of_date_once_a_mail_is_planned(one, now, old, new, state
     ledger, task = one
     waiting = deferred((ledger.with_row(replace(ledger.rows[0], kind=old)), task), now).state
     newer = replace(ledger.rows[0], mail_id=uuid4(), kind=new)
-    assert with_superseded(waiting, [newer]).rows[0].state is state
+    assert after_newer(waiting.rows[0], [newer]).state is state
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_D5_a_mail_about_a_revocation_replaces_an_earlier_one_to_the_same_recipi
     row = replace(ledger.rows[0], kind=MailKind.CERTIFICATE_REVOKED, recipient=RecipientRole(role), place=place)
     waiting = deferred((ledger.with_row(row), task), now).state
     newer = replace(row, mail_id=uuid4(), recipient=RecipientRole(to), place=at)
-    assert with_superseded(waiting, [newer]).rows[0].state is state
+    assert after_newer(waiting.rows[0], [newer]).state is state
 
 
 def test_C3_what_was_under_way_when_it_was_superseded_may_still_be_handed_over(returned_twice, as_event, now):

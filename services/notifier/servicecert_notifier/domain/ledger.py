@@ -102,6 +102,13 @@ class Row:
     refused_since: datetime | None = None
     order: MailTask | None = field(default=None, compare=False, repr=False)
 
+    @staticmethod
+    def of(task: MailTask, occasion: str, place: int) -> "Row":
+        """Return the row of a mail that nobody has tried yet."""
+        who = RecipientRole(task.recipient.role)
+        head = (task.mail_id, task.content.kind, occasion, who, place)
+        return Row(*head, planned_at=task.date, give_up_at=task.give_up_at, order=task)
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -169,23 +176,14 @@ def planned(ledger: Ledger, occasion: Mailing) -> Planned:
             give_up_at=occasion.give_up_at,
             content=for_role(occasion.content, role),
         )
-        row = Row(
-            identity,
-            kind,
-            occasion.about,
-            role,
-            place,
-            planned_at=occasion.date,
-            give_up_at=occasion.give_up_at,
-            order=task,
-        )
+        row = Row.of(task, occasion.about, place)
         if _is_too_soon(ledger, row):
             row = replace(row, state=MailState.DEFERRED, next_try_at=occasion.date + _HOUR)
             deadlines.append(Deadline(f"{RETRY}{identity}", row.next_try_at))
         else:
             intents.append(Intent(INTENT, task))
         rows.append(row)
-    after = with_superseded(ledger, rows).with_planned(rows) if rows else ledger
+    after = replace(ledger, rows=(*(after_newer(row, rows) for row in ledger.rows), *rows)) if rows else ledger
     return Planned(after, tuple(intents), tuple(deadlines))
 
 
@@ -233,12 +231,8 @@ def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) ->
             yield recipient, places[recipient.role]
 
 
-def with_superseded(ledger: Ledger, new: Sequence[Row]) -> Ledger:
-    """Return the ledger with the deferred mails superseded that new ones make outdated. Planned mails stay."""
-    return replace(ledger, rows=tuple(_after(new, row) for row in ledger.rows))
-
-
-def _after(new: Sequence[Row], row: Row) -> Row:
+def after_newer(row: Row, new: Sequence[Row]) -> Row:
+    """Return a row as it is after new ones. A planned mail stays: it is on its way."""
     newer = next((each for each in new if row.state is MailState.DEFERRED and _makes_outdated(each, row)), None)
     return row if newer is None else superseded(row, newer.mail_id, newer.planned_at)
 
@@ -248,12 +242,8 @@ def superseded(row: Row, by: UUID, at: datetime) -> Row:
     return replace(row, state=MailState.SUPERSEDED, superseded_by=by, next_try_at=None, settled_at=at)
 
 
-def is_outdated(row: Row, rows: Sequence[Row]) -> bool:
-    """Return whether a later occasion of the case makes a mail outdated: it is not worth sending again."""
-    return any(outdating(row, rows))
-
-
 def outdating(row: Row, rows: Sequence[Row]) -> Iterator[Row]:
+    """Return the mails of later occasions that make a mail outdated: it is not worth sending again."""
     others = (new for new in rows if (new.kind, new.occasion) != (row.kind, row.occasion))
     return (new for new in others if _makes_outdated(new, row))
 
@@ -303,11 +293,10 @@ def _report_address(ledger: Ledger, row: Row, now: datetime) -> Planned:
 
     It is sent once for each address of a case, and not if such a mail itself fails.
     """
-    to = ledger.facts.correspondence
-    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED or to is None:
+    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED:
         return Planned(ledger)
-    other = _other_recipient(ledger)
-    if other is None:
+    to, other = ledger.facts.correspondence, _other_recipient(ledger)
+    if to is None or other is None:
         return Planned(ledger)
     certificate = ledger.facts.certificate
     content = AddressRefusedContent(

@@ -1,10 +1,11 @@
 """What happens to planned mails: settled, deferred and retried, sent again, bounced (C3, I9). Pure."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
 from .ledger import INTENT, RETRY, Ledger, Row, ended, resend_id, superseded
@@ -79,34 +80,25 @@ def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decisio
     for notice in prepared.notices.get(str(state.case_id), ()):
         ledger = decision.state or state
         row = next((row for row in ledger.rows if row.mail_id == notice.mail_id), None)
-        if notice.kind is NoticeKind.RESEND:
-            more = _resend(ledger, notice, prepared.orders, now)
+        if row is not None and notice.kind is NoticeKind.RESEND:
+            more = _resend(ledger, row, notice, prepared.orders.get(row.mail_id), now)
         elif row is not None and row.state is MailState.HANDED_OVER:
             bounced = replace(row, state=MailState.BOUNCED, bounce=notice.text, bounced_at=notice.at)
             more = ended(ledger, bounced, notice.at)
         else:
             continue
-        decision = Decision(
-            more.state,
-            decision.events + more.events,
-            decision.intents + more.intents,
-            decision.deadlines + more.deadlines,
-        )
+        decision = Decision(more.state, decision.events + more.events, decision.intents + more.intents)
     return decision
 
 
-def _resend(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now: datetime) -> Decision[Ledger]:
+def _resend(ledger: Ledger, old: Row, notice: Notice, order: MailTask | None, now: datetime) -> Decision[Ledger]:
     """Add a row that repeats a mail and is tried for as long as the first. A planned mail is not repeated."""
-    old, identity, order = ledger.row(notice.mail_id), resend_id(notice.id), orders.get(notice.mail_id)
+    identity = resend_id(notice.id)
     if order is None or old.state is MailState.PLANNED or any(row.mail_id == identity for row in ledger.rows):
         return Decision(ledger)
     if old.state is MailState.DEFERRED:
         ledger = ledger.with_row(superseded(old, identity, now))
-    copies = (
-        row.copy
-        for row in ledger.rows
-        if (row.kind, row.occasion, row.recipient, row.place) == (old.kind, old.occasion, old.recipient, old.place)
-    )
+    copies = (row.copy for row in ledger.rows if _same_mail(row) == _same_mail(old))
     again = order.model_copy(
         update={
             "mail_id": identity,
@@ -116,17 +108,10 @@ def _resend(ledger: Ledger, notice: Notice, orders: Mapping[UUID, MailTask], now
             "attempts": 0,
         }
     )
-    new = Row(
-        identity,
-        old.kind,
-        old.occasion,
-        old.recipient,
-        old.place,
-        planned_at=notice.at,
-        copy=1 + max(copies),
-        give_up_at=again.give_up_at,
-        resends=old.mail_id,
-        reason=notice.text,
-        order=again,
-    )
+    new = replace(Row.of(again, old.occasion, old.place), copy=1 + max(copies), resends=old.mail_id, reason=notice.text)
     return Decision(ledger.with_planned((new,)), intents=(Intent(INTENT, again),))
+
+
+def _same_mail(row: Row) -> tuple[MailKind, str, RecipientRole, int]:
+    """Return what a mail has in common with its copies."""
+    return row.kind, row.occasion, row.recipient, row.place
