@@ -163,6 +163,7 @@ class MailState(StrEnum):
     BOUNCED = "bounced"
 
 
+AttemptState = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 NO_ANSWER = "none"
 
 
@@ -176,7 +177,7 @@ class MailOutcome(Value):
     AUDITED: ClassVar[tuple[str, ...]] = ("mail_id", "state", "answer", "attempts")
 
     mail_id: UUID
-    state: Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
+    state: AttemptState
     answer: Annotated[str, StringConstraints(pattern=r"^(none|[2-5]\d\d( [245]\.\d{1,3}\.\d{1,3})?)$")]
     relay: str | None = None
     refused_since: Instant | None = None

@@ -9,14 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from time import monotonic
 
 from servicecert_worker.core.decider import Done, Outcome, Task
 from servicecert_worker.core.faults import error_summary
 
 from ...domain.pace import domain_of
 from ...domain.relays import Relay, Relays
-from ...domain.task import NO_ANSWER, MailOutcome, MailState, MailTask
+from ...domain.task import NO_ANSWER, AttemptState, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
 from ...mail.domain.message import UnsendableAddress, compose, mailbox
 from ...settings import Settings
@@ -28,20 +28,19 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
-    """A mail that could not be handed over now: the reason, the server and its answer.
+class Attempt:
+    """What came of an attempt: the state, the server and its answer, and why a mail could not be handed over now.
 
-    One that waits because the server refuses us is not given up (C3). `refused_since` is as in `MailTask`.
+    A mail that waits because the server refuses us is not given up (C3). `refused_since` is as in `MailTask`.
     """
 
-    reason: str
+    reason: str | None = None
+    state: AttemptState = MailState.DEFERRED
     answer: str = NO_ANSWER
     relay: Relay | None = None
     is_about_us: bool = False
     refused_since: datetime | None = None
 
-
-AttemptState = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 
 _LEVELS = {
     MailState.HANDED_OVER: logging.DEBUG,
@@ -76,10 +75,10 @@ class Mailer:
 
         Each call uses one conversation, one mail after another. A call can be repeated.
         """
-        outcomes: list[Done | Deferred] = []
-        rest = await self._hand_over_all(tasks, outcomes)
-        outcomes += [rest] * (len(tasks) - len(outcomes))
-        return [self._final(task, outcome) for task, outcome in zip(tasks, outcomes, strict=True)]
+        attempts: list[Attempt] = []
+        rest = await self._hand_over_all(tasks, attempts)
+        attempts += [rest] * (len(tasks) - len(attempts))
+        return [self._done(task, attempt) for task, attempt in zip(tasks, attempts, strict=True)]
 
     async def close(self) -> None:
         """End the conversations."""
@@ -103,30 +102,30 @@ class Mailer:
         idle = Counter(str(conversation.relay) for conversation in self._idle if conversation.usable)
         return {str(relay): float(self._busy[str(relay)] + idle[str(relay)]) for relay in self._relays.all}
 
-    async def _hand_over_all(self, tasks: Sequence[Task], outcomes: list[Done | Deferred]) -> Deferred:
+    async def _hand_over_all(self, tasks: Sequence[Task], attempts: list[Attempt]) -> Attempt:
         """Hand over one mail after another. Return why some are left, if no server opens or answers."""
-        while len(outcomes) < len(tasks):
+        while len(attempts) < len(tasks):
             try:
                 conversation = await self._conversation()
             except ConversationFailed as failed:
-                return Deferred(str(failed), is_about_us=isinstance(failed, LoginRefused))
+                return Attempt(str(failed), is_about_us=isinstance(failed, LoginRefused))
             relay = str(conversation.relay)
             self._busy[relay] += 1
             try:
-                while conversation.usable and len(outcomes) < len(tasks):
-                    outcomes.append(await self._try(conversation, tasks[len(outcomes)]))
+                while conversation.usable and len(attempts) < len(tasks):
+                    attempts.append(await self._try(conversation, tasks[len(attempts)]))
                 if conversation.usable:
                     self._idle.append(conversation)
             except NoAnswer as fault:
-                outcomes.append(Deferred(str(fault)))
-                if self._relays.all_failed(asyncio.get_running_loop().time()):
-                    return Deferred(str(fault))
+                attempts.append(Attempt(str(fault)))
+                if self._relays.all_failed(monotonic()):
+                    return attempts[-1]
             except BaseException:
                 conversation.abort()
                 raise
             finally:
                 self._busy[relay] -= 1
-        return Deferred("The mail was not tried.")
+        return Attempt("The mail was not tried.")
 
     async def _conversation(self) -> Conversation:
         """Return an idle conversation, or a new one with the first server that answers. Raise the last fault."""
@@ -135,51 +134,46 @@ class Mailer:
             if conversation.usable:
                 return conversation
             conversation.abort()
-        loop = asyncio.get_running_loop()
         fault = ConversationFailed("No mail server is configured: set SMTP_HOST.")
-        for relay in self._relays.preferred(loop.time()):
-            if (reason := self._relays.refusal(relay, loop.time())) is not None:
+        for relay in self._relays.preferred(monotonic()):
+            if (reason := self._relays.refusal(relay, monotonic())) is not None:
                 fault = LoginRefused(reason)
                 continue
             try:
                 conversation = await open_conversation(relay, self._settings, self._tls)
             except ConversationFailed as failed:
                 fault = failed
-                self._failed(relay, str(failed))
-                if isinstance(failed, LoginRefused):
-                    self._relays.login_refused(relay, str(failed), loop.time())
-                    self._refusals.refused_us(relay, self._clock())
-                    self._report_refusing(relay)
+                self._failed(relay, failed)
             else:
                 self._relays.answered(relay)
                 return conversation
         raise fault
 
-    async def _try(self, conversation: Conversation, task: Task) -> Done | Deferred:
+    async def _try(self, conversation: Conversation, task: Task) -> Attempt:
         """Compose a mail and hand it over. One that cannot be composed delays no others. Raise `NoAnswer`."""
         try:
             envelope, message = self._compose(task.data, conversation.offers)
         except UnsendableAddress:
-            return self._done(task, MailState.REFUSED)
+            return Attempt(state=MailState.REFUSED)
         except Exception as fault:
             # The exception's text may quote the mail, its type and line do not.
             log.error(
                 "Mail not composed; it is retried: report this fault to the developers",
                 extra={**_log_fields(task), "error": error_summary(fault)},
             )
-            return Deferred(f"The mail could not be composed ({type(fault).__name__}).")
+            return Attempt(f"The mail could not be composed ({type(fault).__name__}).")
         try:
             answer = await conversation.hand_over(envelope, message)
         except ConversationFailed as failed:
-            self._failed(conversation.relay, str(failed))
+            self._failed(conversation.relay, failed)
             if isinstance(failed, NoAnswer):
                 raise
-            return Deferred(str(failed))
+            return Attempt(str(failed))
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
-        outcome = self._outcome_of(task, answer, conversation.relay)
+        attempt = self._answered(task.data, answer, conversation.relay)
         if answer.is_server_fault or conversation.relay in self._refusing:
             await self._switch_server(conversation)
-        return outcome
+        return attempt
 
     def _compose(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
         """Return the mail as bytes, for a server with these extensions. Raise `UnsendableAddress`."""
@@ -192,35 +186,39 @@ class Mailer:
 
     async def _switch_server(self, conversation: Conversation) -> None:
         """End a conversation if there is a server that has not failed recently."""
-        now = asyncio.get_running_loop().time()
-        self._relays.failed(conversation.relay, now)
-        if not self._relays.all_failed(now):
+        self._relays.failed(conversation.relay, monotonic())
+        if not self._relays.all_failed(monotonic()):
             await conversation.close()
 
-    def _failed(self, relay: Relay, reason: str) -> None:
-        self._relays.failed(relay, asyncio.get_running_loop().time())
+    def _failed(self, relay: Relay, failed: ConversationFailed) -> None:
+        self._relays.failed(relay, monotonic())
         if self._answers.get(str(relay)) != 0:
-            log.warning("Mail server failed; its mails are retried", extra={"relay": str(relay), "reason": reason})
+            log.warning("Mail server failed; its mails are retried", extra={"relay": str(relay), "reason": str(failed)})
         self._answers[str(relay)] = 0.0
+        if isinstance(failed, LoginRefused):
+            self._relays.login_refused(relay, str(failed), monotonic())
+            self._refusals.refused_us(relay, self._clock())
+            self._report_refusing(relay)
 
-    def _outcome_of(self, task: Task, answer: Answer, relay: Relay) -> Done | Deferred:
-        """Return the outcome of an answer. A refusal of us defers the mail, until an operator has corrected it."""
-        mail: MailTask = task.data
+    def _answered(self, mail: MailTask, answer: Answer, relay: Relay) -> Attempt:
+        """Return what follows from an answer. A refusal of us defers the mail, until an operator has corrected it."""
         reply, meaning, now = answer.reply, answer.meaning, self._clock()
         self._refusals.answered(relay, domain_of(mail.recipient.email), meaning, now)
         self._report_refusing(relay)
         if meaning is Meaning.TAKEN:
-            return self._done(task, MailState.HANDED_OVER, str(reply), relay)
-        since = mail.refused_since
+            return Attempt(state=MailState.HANDED_OVER, answer=str(reply), relay=relay)
+        is_final, since = meaning is Meaning.MAIL, mail.refused_since
         if meaning is Meaning.UNCLEAR:
             since = since or now
             is_final = self._refusals.is_about_the_recipient(relay, since, now)
-        else:
-            is_final = meaning is Meaning.MAIL
-        if is_final:
-            return self._done(task, MailState.REFUSED, str(reply), relay)
-        reason = f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail."
-        return Deferred(reason, str(reply), relay, meaning in (Meaning.US, Meaning.UNCLEAR), since)
+        return Attempt(
+            f"The mail server answered {reply} to the {answer.step.name.lower()} of the mail.",
+            MailState.REFUSED if is_final else MailState.DEFERRED,
+            str(reply),
+            relay,
+            is_about_us=meaning in (Meaning.US, Meaning.UNCLEAR),
+            refused_since=since,
+        )
 
     def _report_refusing(self, relay: Relay) -> None:
         """Log when a server begins to refuse us, and when it no longer does."""
@@ -234,48 +232,28 @@ class Mailer:
             self._refusing.remove(relay)
             log.info("A mail server no longer refuses us", extra={"relay": str(relay)})
 
-    def _final(self, task: Task, outcome: Done | Deferred) -> Outcome:
+    def _done(self, task: Task, attempt: Attempt) -> Done:
         """Return the outcome to store. A deferred mail whose time is over is given up, unless the server refuses us."""
-        if isinstance(outcome, Done):
-            return outcome
         mail: MailTask = task.data
-        if self._clock() >= mail.give_up_at and not outcome.is_about_us:
-            return self._done(task, MailState.GIVEN_UP, outcome.answer, outcome.relay)
-        return self._done(
-            task,
-            MailState.DEFERRED,
-            outcome.answer,
-            outcome.relay,
-            reason=outcome.reason,
-            refused_since=outcome.refused_since or mail.refused_since,
-        )
-
-    def _done(
-        self,
-        task: Task,
-        state: AttemptState,
-        answer: str = NO_ANSWER,
-        relay: Relay | None = None,
-        reason: str | None = None,
-        refused_since: datetime | None = None,
-    ) -> Done:
-        mail: MailTask = task.data
+        state, now = attempt.state, self._clock()
+        if state is MailState.DEFERRED and now >= mail.give_up_at and not attempt.is_about_us:
+            state = MailState.GIVEN_UP
         attempts = mail.attempts + task.tries + 1
         level = _LEVELS[state]
         # Most mails are handed over and logged at DEBUG: the fields are collected only if the line is written.
         if log.isEnabledFor(level):
-            fields = {**_log_fields(task), "answer": answer, "attempts": attempts, "reason": reason}
+            fields = {**_log_fields(task), "answer": attempt.answer, "attempts": attempts, "reason": attempt.reason}
             log.log(level, "Mail %s", state, extra=fields)
         self._outcomes[mail.content.kind, state] += 1
         return Done(
             MailOutcome(
                 mail_id=mail.mail_id,
                 state=state,
-                answer=answer,
-                relay=None if relay is None else str(relay),
-                refused_since=refused_since,
+                answer=attempt.answer,
+                relay=None if attempt.relay is None else str(attempt.relay),
+                refused_since=(attempt.refused_since or mail.refused_since) if state is MailState.DEFERRED else None,
                 attempts=attempts,
-                at=self._clock(),
+                at=now,
             )
         )
 
