@@ -165,9 +165,9 @@ class RefusedContent(''',
         )
         copy.edit(
             f"{NOTIFIER}/operator/samples.py",
-            '        "application-refused": ',
-            '        "application-withdrawn": lambda language: _of(_case(language, CaseState.WITHDRAWN)),\n'
-            '        "application-refused": ',
+            '    yield "application-refused", ',
+            '    yield "application-withdrawn", _of(_case(language, CaseState.WITHDRAWN))\n'
+            '    yield "application-refused", ',
         )
         mails = copy.probe("mails", "withdrawn")
         assert set(mails) <= {"orderer", "technical-contact"}

@@ -1,11 +1,9 @@
 """One mail of each kind, for the preview and the golden files: made by the decider from the stored example events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from importlib.resources import files
-from types import MappingProxyType
 from typing import TypeVar
 from uuid import UUID, uuid5
 
@@ -66,8 +64,22 @@ def example(model: type[E], variant: str | None = None) -> E:
 
 def samples(language: Language) -> Iterator[tuple[str, MailTask]]:
     """Yield each kind of mail in one language, with a name."""
-    for name, make in _SAMPLES.items():
-        yield name, make(language)
+    waiting, issued = _waiting(language), _issued(language)
+    returned = _case(language, CaseState.RETURNED, _UNIT, *example(CaseChanged, "returned").deficiencies)
+    revoked = example(CertificateRevoked).model_copy(update={"language": language, "recipients": _PEOPLE})
+    yield "csr-invited", _of(waiting)
+    yield "application-returned", _of(returned)
+    yield "application-nears-lapse-half", _nearing(waiting, DeadlineMark.HALF, datetime(2027, 2, 22, 8, tzinfo=UTC))
+    yield "application-nears-lapse", _nearing(returned, DeadlineMark.NINE_TENTHS, datetime(2027, 5, 6, 8, tzinfo=UTC))
+    yield "application-lapsed", _of(_case(language, CaseState.LAPSED))
+    yield "application-refused", _of(_case(language, CaseState.REFUSED, _SUPPLIER))
+    yield "certificate-issued", _of(issued)
+    yield "certificate-issued-system", _of(_issued(language, CertificateType.TEST_SYSTEM_SIGNATURE))
+    for kind, days in DAYS.items():
+        yield kind, _expiring(issued, days)
+    yield "certificate-expires-tomorrow", _expiring(issued, 1)
+    yield "certificate-revoked", _of(revoked)
+    yield "address-refused", _undelivered(_event(issued))
 
 
 def _mails(*inputs: Happened, now: datetime = NOW) -> tuple[MailTask, ...]:
@@ -111,11 +123,6 @@ def _waiting(language: Language) -> CaseChanged:
     return case.model_copy(update={"applied_for": applied_for})
 
 
-def _returned(language: Language) -> CaseChanged:
-    event = example(CaseChanged, "returned")
-    return _case(language, CaseState.RETURNED, _UNIT, *event.deficiencies)
-
-
 def _nearing(case: CaseChanged, mark: DeadlineMark, at: datetime) -> MailTask:
     assert case.lapses is not None
     warned = DeadlineWarned(
@@ -124,19 +131,12 @@ def _nearing(case: CaseChanged, mark: DeadlineMark, at: datetime) -> MailTask:
     return _mails(_event(case), _event(warned), Due(case.case_id, case.key(), REMIND, at), now=at)[0]
 
 
-def _expiring(language: Language, days: int) -> MailTask:
-    issued = _issued(language)
+def _expiring(issued: CertificateIssued, days: int) -> MailTask:
     at = issued.not_after - timedelta(days=days, hours=-12)
     return _mails(_event(issued), Due(issued.case_id, issued.key(), REMIND, at), now=at)[0]
 
 
-def _revoked(language: Language) -> MailTask:
-    event = example(CertificateRevoked)
-    return _mails(_event(event.model_copy(update={"language": language, "recipients": _PEOPLE})))[0]
-
-
-def _undelivered(language: Language) -> MailTask:
-    issued = _event(_issued(language))
+def _undelivered(issued: Event) -> MailTask:
     mail = _mails(issued)[1]
     outcome = MailOutcome(mail_id=mail.mail_id, state=MailState.REFUSED, answer="550 5.1.1", attempts=1, at=NOW)
     return _mails(issued, Result(mail.mail_id, issued.key, "mail", outcome))[0]
@@ -144,25 +144,3 @@ def _undelivered(language: Language) -> MailTask:
 
 def _of(data: EventData) -> MailTask:
     return _mails(_event(data))[0]
-
-
-_SAMPLES: MappingProxyType[str, Callable[[Language], MailTask]] = MappingProxyType(
-    {
-        "csr-invited": lambda language: _of(_waiting(language)),
-        "application-returned": lambda language: _of(_returned(language)),
-        "application-nears-lapse-half": lambda language: _nearing(
-            _waiting(language), DeadlineMark.HALF, datetime(2027, 2, 22, 8, tzinfo=UTC)
-        ),
-        "application-nears-lapse": lambda language: _nearing(
-            _returned(language), DeadlineMark.NINE_TENTHS, datetime(2027, 5, 6, 8, tzinfo=UTC)
-        ),
-        "application-lapsed": lambda language: _of(_case(language, CaseState.LAPSED)),
-        "application-refused": lambda language: _of(_case(language, CaseState.REFUSED, _SUPPLIER)),
-        "certificate-issued": lambda language: _of(_issued(language)),
-        "certificate-issued-system": lambda language: _of(_issued(language, CertificateType.TEST_SYSTEM_SIGNATURE)),
-        **{kind: partial(_expiring, days=days) for kind, days in DAYS.items()},
-        "certificate-expires-tomorrow": partial(_expiring, days=1),
-        "certificate-revoked": _revoked,
-        "address-refused": _undelivered,
-    }
-)
