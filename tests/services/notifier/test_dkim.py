@@ -96,7 +96,7 @@ async def test_without_a_key_nothing_is_signed(mail_server, make_mailer, mails):
 @pytest.mark.parametrize(
     ("make", "mode", "encryption", "sentence"),
     [
-        (KEYS["ed25519"], 0o604, None, "Every user of this machine"),
+        (KEYS["ed25519"], 0o604, None, "others can read"),
         (lambda: rsa.generate_private_key(65_537, 1024), 0o600, None, "neither RSA of at least 2048"),
         (lambda: ec.generate_private_key(ec.SECP256R1()), 0o600, None, "nor Ed25519"),
         (KEYS["ed25519"], 0o600, BestAvailableEncryption(b"x"), "without a passphrase"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from servicecert_worker.core.secret_files import require_private
 
 # Headers that mail programs show or obey, and our mails do not have.
 _ABSENT = (b"sender", b"reply-to", b"cc", b"content-transfer-encoding")
@@ -47,16 +47,13 @@ class DkimKey:
     @staticmethod
     def read(path: Path, selector: str, domain: str) -> DkimKey:
         """Return the RSA or Ed25519 key of a PEM file. Raise `ValueError`, which does not quote the file."""
+        require_private(path)
         try:
-            mode, content = path.stat().st_mode, path.read_bytes()
+            content = path.read_bytes()
         except OSError as fault:
             raise ValueError(
                 f"The DKIM key file cannot be read ({type(fault).__name__}): correct its path and permissions"
             ) from None
-        if stat.S_IMODE(mode) & 0o007:
-            raise ValueError(
-                "Every user of this machine can access the DKIM key file: remove those permissions (chmod 600)"
-            )
         try:
             key = load_pem_private_key(content, password=None)
         except (ValueError, TypeError):
