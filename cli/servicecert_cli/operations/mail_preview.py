@@ -5,9 +5,8 @@ from html import escape
 from pathlib import Path
 
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import Letter, Sender, compose
+from servicecert_notifier.mail.domain.message import Letter, Sender, compose, flowed
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
 

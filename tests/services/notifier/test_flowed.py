@@ -6,9 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import Letter
+from servicecert_notifier.mail.domain.message import Letter, flowed
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
 

@@ -10,7 +10,6 @@ from uuid import UUID
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.message import (
     DEFAULT_SENDER_NAME,
     Attachment,
@@ -19,6 +18,7 @@ from servicecert_notifier.mail.domain.message import (
     UnsendableAddress,
     compose,
     encoded,
+    flowed,
     mailbox,
 )
 from servicecert_schemas.certificate import Recipient, RecipientRole

@@ -8,9 +8,8 @@ from email.message import EmailMessage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
-from servicecert_notifier.mail.domain.flowed import flowed
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, mailbox
+from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, flowed, mailbox
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line

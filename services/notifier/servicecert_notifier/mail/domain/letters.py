@@ -1,6 +1,5 @@
 """Renders mails: the templates in `texts/`, compiled once, with the values of a task (C1, C2, C4, D5). Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -17,16 +16,8 @@ from .filling import WORDING, TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
 
 
-@dataclass(frozen=True, slots=True)
-class Templates:
-    """The compiled templates of one kind of mail in one language."""
-
-    subject: Template
-    text: Template
-    html: Template
-
-
-def _compile() -> dict[tuple[Language, str], Templates]:
+def _compile() -> dict[tuple[Language, str], tuple[Template, Template, Template]]:
+    """Return the templates of subject, text and page of each kind of mail, by language."""
     plain, html = _environment(escapes=False), _environment(escapes=True)
     folder = files(__package__) / "texts"
     page = (folder / "page.html.j2").read_text("utf-8")
@@ -36,7 +27,7 @@ def _compile() -> dict[tuple[Language, str], Templates]:
         for name in sorted({template_of(kind) for kind in MailKind}):
             source = (folder / language / f"{name}.j2").read_text("utf-8")
             sources = markup.read(f"{source}\n{closing}")
-            compiled[language, name] = Templates(
+            compiled[language, name] = (
                 plain.from_string(sources.subject),
                 plain.from_string(sources.text),
                 html.from_string(page.replace("<!-- language -->", language).replace("<!-- body -->", sources.html)),
@@ -70,10 +61,9 @@ def write(task: MailTask, contact: str) -> Letter:
 def _letter(content: Content, language: Language, date: datetime, case_id: UUID, contact: str) -> Letter:
     """Return the letter. The cache renders it once for the recipients of a case, whose mails follow one another."""
     values = template_values(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
-    templates = _TEMPLATES[language, template_of(content.kind)]
-    subject = templates.subject.render(values)
-    text, html = templates.text.render(values), templates.html.render(values, title=subject)
-    return Letter(subject, text, html, _attachments(content, values))
+    head, plain, page = _TEMPLATES[language, template_of(content.kind)]
+    subject = head.render(values)
+    return Letter(subject, plain.render(values), page.render(values, title=subject), _attachments(content, values))
 
 
 def pem(certificate: str) -> bytes:

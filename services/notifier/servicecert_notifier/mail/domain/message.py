@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+from textwrap import TextWrapper
 from unicodedata import normalize
 from uuid import UUID
 
 from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.characters import one_line
 from servicecert_schemas.values import Language
-
-from .flowed import flowed
 
 DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
 
@@ -30,6 +29,11 @@ _LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
 """Octets in one encoded word, so that it fits after a header's name in 76 characters (RFC 2047 section 2)."""
+
+# Up to the end of the line, else of a word, else of a part of an address or a fingerprint, else as much as fits.
+_PIECE = re.compile(r".{1,74}$|.{1,74}(?<= )|.{1,74}(?<=[/:])|.{1,74}", re.DOTALL)
+_STUFFED = re.compile(r"(?m)^(?= |>|From )")
+_COMMAND = TextWrapper(75, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False)
 
 _ENCODING = b"\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 _TEXT = b"Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes" + _ENCODING
@@ -107,6 +111,23 @@ class Letter:
     text: str
     html: str
     attachments: tuple[Attachment, ...] = ()
+
+
+def flowed(text: str) -> str:
+    """Return a text in lines of at most 78 characters (RFC 5322, 2.1.1), as `format=flowed; delsp=yes` (RFC 3676).
+
+    A mail program that knows the format joins them again to the same text.
+
+    A command, which four spaces begin, has the shell's own continuation instead, so that it runs as every program
+    shows it, and a word of it is never divided.
+    """
+    return _STUFFED.sub(" ", "\n".join(map(_shorter, text.split("\n"))))
+
+
+def _shorter(line: str) -> str:
+    if line.startswith("    "):
+        return " \\\n".join(_COMMAND.wrap(line))
+    return " \n".join(_PIECE.findall(line.rstrip(" ")))
 
 
 def encoded(content: bytes) -> bytes:
