@@ -159,6 +159,4 @@ class Settings(BaseSettings):
 
     def password(self) -> str | None:
         """Return the password of the mail server's account: the first line of its file."""
-        if self.smtp_password_file is None:
-            return None
-        return read_secret(self.smtp_password_file)
+        return None if self.smtp_password_file is None else read_secret(self.smtp_password_file)

@@ -21,12 +21,8 @@ AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
         MailKind.APPLICATION_NEARS_LAPSE: _APPLICANTS,
         MailKind.APPLICATION_LAPSED: _APPLICANTS,
         MailKind.APPLICATION_REFUSED: _APPLICANTS,
-        MailKind.CERTIFICATE_ISSUED: ALL_ROLES,
-        MailKind.EXPIRES_IN_60_DAYS: ALL_ROLES,
-        MailKind.EXPIRES_IN_30_DAYS: ALL_ROLES,
-        MailKind.EXPIRES_IN_7_DAYS: ALL_ROLES,
+        **dict.fromkeys((MailKind.CERTIFICATE_ISSUED, *REMINDERS, MailKind.ADDRESS_REFUSED), ALL_ROLES),
         MailKind.CERTIFICATE_REVOKED: (*ALL_ROLES, RecipientRole.REQUESTER),
-        MailKind.ADDRESS_REFUSED: ALL_ROLES,
     }
 )
 """The roles that each kind of mail is for. One of them only gets ADDRESS_REFUSED: see `settling`."""

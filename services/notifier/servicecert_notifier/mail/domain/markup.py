@@ -12,7 +12,7 @@ Only the source is markup; values that are filled in later never are.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
@@ -64,7 +64,8 @@ def _run(lines: Sequence[str]) -> str:
         return "\n".join(_block(kind, list(block)) for kind, block in groupby(lines, _kind))
     if lines[0].startswith("{% if") and lines[-1] == "{% endif %}":
         return "\n".join((lines[0], _run(lines[1:-1]), lines[-1]))
-    return _list("dl" if listed == {"facts"} else "ol", lines)
+    element = "dl" if listed == {"facts"} else "ol"
+    return "\n".join((f"<{element}>", *map(_entry, lines), f"</{element}>"))
 
 
 def _block(kind: str, lines: list[str]) -> str:
@@ -76,30 +77,22 @@ def _block(kind: str, lines: list[str]) -> str:
         case "facts" | "steps":
             return _run(lines)
         case "command":
-            return f"<pre><code>{_escaped_lines(line[4:] for line in lines)}</code></pre>"
+            return "<pre><code>" + _escaped("\n".join(line[4:] for line in lines)) + "</code></pre>"
         case _:
-            return f"<p>{_escaped_lines(lines)}</p>"
+            return "<p>" + _escaped("\n".join(lines)) + "</p>"
 
 
-def _list(element: str, lines: Iterable[str]) -> str:
-    entry = _fact if element == "dl" else _step
-    inside = "\n".join(line if _kind(line) == "tag" else entry(line) for line in lines)
-    return f"<{element}>\n{inside}\n</{element}>"
+def _entry(line: str) -> str:
+    match _kind(line):
+        case "facts":
+            name, _, value = line.removeprefix("- ").partition(": ")
+            return f"<dt>{_escaped(name)}</dt><dd>{_escaped(value)}</dd>"
+        case "steps":
+            return f"<li>{_escaped(_NUMBERED.sub('', line, count=1))}</li>"
+        case _:
+            return line
 
 
-def _fact(line: str) -> str:
-    name, _, value = line.removeprefix("- ").partition(": ")
-    return f"<dt>{_escaped(name)}</dt><dd>{_escaped(value)}</dd>"
-
-
-def _step(line: str) -> str:
-    return f"<li>{_escaped(_NUMBERED.sub('', line, count=1))}</li>"
-
-
-def _escaped_lines(lines: Iterable[str]) -> str:
-    return "\n".join(map(_escaped, lines))
-
-
-def _escaped(line: str) -> str:
-    """Return a line escaped for HTML. Jinja2's expressions stay; Jinja2 escapes their values."""
-    return "".join(part if part.startswith("{{") else escape(part, quote=False) for part in _EXPRESSION.split(line))
+def _escaped(text: str) -> str:
+    """Return text escaped for HTML. Jinja2's expressions stay; Jinja2 escapes their values."""
+    return "".join(part if part.startswith("{{") else escape(part, quote=False) for part in _EXPRESSION.split(text))

@@ -140,21 +140,16 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
 async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, server: str) -> None:
     await client.connect()
     await client.ehlo()
-    if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC):
-        await _encrypt(client, settings.smtp_tls, tls, server)
-    if settings.smtp_username is not None:
-        await client.login(settings.smtp_username, settings.password() or "")
-
-
-async def _encrypt(client: SMTP, mode: Tls, tls: ssl.SSLContext, server: str) -> None:
-    if client.supports_extension("starttls"):
+    if settings.smtp_tls in (Tls.STARTTLS, Tls.OPPORTUNISTIC) and client.supports_extension("starttls"):
         await client.starttls(tls_context=tls)
         await client.ehlo()
-    elif mode is Tls.STARTTLS:
+    elif settings.smtp_tls is Tls.STARTTLS:
         raise ConversationFailed(
             f"STARTTLS is required and {server} does not offer it: "
             "turn it on there, or set SMTP_TLS=off if the network is trusted."
         )
+    if settings.smtp_username is not None:
+        await client.login(settings.smtp_username, settings.password() or "")
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
