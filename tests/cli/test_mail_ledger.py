@@ -42,16 +42,16 @@ def ledger(place, admin_url, as_operator):
     as_operator()
     content = IssuedContent.model_validate(ISSUED, from_attributes=True)
     occasion = Mailing(content, "0a", Language.SWEDISH, ISSUED.recipients[:2], NOW, NOW + timedelta(days=1))
-    found, intents, _ = planned(Ledger(ISSUED.case_id), occasion)
+    found = planned(Ledger(ISSUED.case_id), occasion)
     outcome = MailOutcome(
-        mail_id=intents[0].data.mail_id,
+        mail_id=found.intents[0].data.mail_id,
         state=MailState.REFUSED,
         answer="550 5.1.1",
         relay="mail.example.fi:587",
         attempts=1,
         at=NOW,
     )
-    after = settled(found, Result(outcome.mail_id, CASE, "mail", outcome), NOW).state
+    after = settled(found.state, Result(outcome.mail_id, CASE, "mail", outcome), NOW).state
     do(lambda: on(url, lambda connection: LedgerStore().save(connection, [Stored(CASE, 0, after)])))
     return admin_url, [str(row.mail_id) for row in after.rows]
 

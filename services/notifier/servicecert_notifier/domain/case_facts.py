@@ -4,7 +4,7 @@ The topics may overtake one another, so each event adds its facts independently 
 enough: a replay from its beginning restores every certificate and the reminders that it needs (C4).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
@@ -19,13 +19,16 @@ PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.R
 
 @dataclass(frozen=True, slots=True)
 class Correspondence:
-    """The account of a case and its recipients. `version` is that of the view it was read from, 0 if it was no view."""
+    """The account of a case and its recipients. `version` is that of the view it was read from, 0 if it was no view.
+
+    A view that differs in nothing else adds nothing: those of a case come in their order (I5).
+    """
 
     account_id: str
     language: Language
     type: CertificateType
     recipients: tuple[Recipient, ...]
-    version: int = 0
+    version: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +98,7 @@ def with_event(facts: CaseFacts, data: EventData, now: datetime) -> CaseFacts:
             after = _with_view(facts, data, now)
         case _:
             return facts
-    return facts if _is_same(after, facts) else after
-
-
-def _is_same(after: CaseFacts, before: CaseFacts) -> bool:
-    """Return whether nothing is new but a view's version: views of a case come in their order (I5)."""
-    if after.correspondence is not None and before.correspondence is not None:
-        after = replace(after, correspondence=replace(after.correspondence, version=before.correspondence.version))
-    return after == before
+    return facts if after == facts else after
 
 
 def application_name(case: CaseChanged) -> str:

@@ -22,7 +22,7 @@ from servicecert_worker.core.decider import (
 from .case_facts import with_event
 from .contents import mailing_of
 from .examine import Unfitting
-from .ledger import Ledger, Planned, planned
+from .ledger import Ledger, planned
 from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
 
@@ -54,15 +54,12 @@ def concerns(data: CertificateIssued | CertificateRevoked | CaseChanged | Deadli
     match data:
         case DeadlineWarned():
             return data.kind is DeadlineKind.COMPLETION and data.mark is not DeadlineMark.PASSED
+        case CaseChanged() if data.state is not CaseState.SUBMITTED:
+            return data.certificate is not None or any(entry.state in _MAILED for entry in data.history)
         case CaseChanged():
-            return data.state is not CaseState.SUBMITTED and _concerns_mails(data)
+            return False
         case _:
             return True
-
-
-def _concerns_mails(case: CaseChanged) -> bool:
-    """Return whether mails told, tell or will tell of a case."""
-    return case.certificate is not None or any(entry.state in _MAILED for entry in case.history)
 
 
 def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[Ledger]:
@@ -74,12 +71,14 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
     mailing = mailing_of(event, now)
-    after, intents, held = Planned(informed) if mailing is None else planned(informed, mailing)
+    decision = Decision(informed) if mailing is None else planned(informed, mailing)
+    after = decision.state or informed
     if after is before:
         return Decision(state)
     at = wake_at(after, now) if is_new else None
-    unchanged = at == (wake_at(before, now) if is_new else None)
-    return Decision(after, intents=intents, deadlines=held if unchanged else (*held, Deadline(REMIND, at)))
+    if at == (wake_at(before, now) if is_new else None):
+        return decision
+    return replace(decision, deadlines=(*decision.deadlines, Deadline(REMIND, at)))
 
 
 HANDLERS: Handlers = dict.fromkeys((CertificateIssued, CertificateRevoked, CaseChanged, DeadlineWarned), _apply_event)

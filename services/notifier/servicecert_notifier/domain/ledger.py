@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
-from typing import NamedTuple
 from uuid import UUID, uuid5
 
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
@@ -57,11 +56,6 @@ _EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
     }
 )
 _UNDELIVERABLE = (MailState.REFUSED, MailState.BOUNCED)
-
-
-def mail_id(case_id: UUID, kind: MailKind, occasion: str, role: RecipientRole, place: int) -> UUID:
-    """Return the id of a mail. It is the same each time it is planned, and derived from nothing personal."""
-    return uuid5(_MAILS, f"{case_id}/{kind}/{occasion}/{role}/{place}")
 
 
 def resend_id(notice_id: UUID) -> UUID:
@@ -132,14 +126,6 @@ class Ledger:
         return replace(self, rows=tuple(changed if row.mail_id == changed.mail_id else row for row in self.rows))
 
 
-class Planned(NamedTuple):
-    """The ledger with new mails, their intents, and the deadlines of those that come later."""
-
-    ledger: Ledger
-    intents: tuple[Intent, ...] = ()
-    deadlines: tuple[Deadline, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Mailing:
     """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
@@ -152,8 +138,8 @@ class Mailing:
     give_up_at: datetime
 
 
-def planned(ledger: Ledger, occasion: Mailing) -> Planned:
-    """Return the ledger with the mails not planned before, and their intents; the same ledger if there are none.
+def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
+    """Add the mails not planned before, with their intents; the same ledger if there are none.
 
     Deferred mails that are now outdated become superseded. A mail beyond `MOST_AN_HOUR` is deferred.
     """
@@ -164,7 +150,8 @@ def planned(ledger: Ledger, occasion: Mailing) -> Planned:
     deadlines: list[Deadline] = []
     for recipient, place in addressed(occasion.recipients, kind):
         role = RecipientRole(recipient.role)
-        identity = mail_id(ledger.case_id, kind, occasion.about, role, place)
+        # The same each time that it is planned, and derived from nothing personal.
+        identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{occasion.about}/{role}/{place}")
         if identity in existing:
             continue
         task = MailTask(
@@ -184,7 +171,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> Planned:
             intents.append(Intent(INTENT, task))
         rows.append(row)
     after = replace(ledger, rows=(*(after_newer(row, rows) for row in ledger.rows), *rows)) if rows else ledger
-    return Planned(after, tuple(intents), tuple(deadlines))
+    return Decision(after, intents=tuple(intents), deadlines=tuple(deadlines))
 
 
 def _is_too_soon(ledger: Ledger, new: Row) -> bool:
@@ -263,8 +250,7 @@ def _makes_outdated(new: Row, row: Row) -> bool:
 def ended(ledger: Ledger, row: Row, at: datetime) -> Decision[Ledger]:
     """Record a mail that came to a final state at a moment, and publish it. A failed address is reported."""
     event = event_of(ledger.case_id, row, row.state, at)
-    after, intents, _ = _report_address(ledger.with_row(row), row, at)
-    return Decision(after, events=(event,), intents=intents)
+    return replace(_report_address(ledger.with_row(row), row, at), events=(event,))
 
 
 def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEvent:
@@ -288,16 +274,16 @@ def answer_class(answer: str) -> AnswerClass:
     )
 
 
-def _report_address(ledger: Ledger, row: Row, now: datetime) -> Planned:
+def _report_address(ledger: Ledger, row: Row, now: datetime) -> Decision[Ledger]:
     """Plan a mail to another recipient about an address that refused or bounced a mail, so that it gets corrected (C3).
 
     It is sent once for each address of a case, and not if such a mail itself fails.
     """
     if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED:
-        return Planned(ledger)
+        return Decision(ledger)
     to, other = ledger.facts.correspondence, _other_recipient(ledger)
     if to is None or other is None:
-        return Planned(ledger)
+        return Decision(ledger)
     certificate = ledger.facts.certificate
     content = AddressRefusedContent(
         refused=row.recipient,

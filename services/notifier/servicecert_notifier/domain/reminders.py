@@ -63,8 +63,8 @@ def remind(ledger: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger
     if slot > now + SOON:
         held = replace(ledger, facts=replace(ledger.facts, slot=slot))
         return Decision(held, deadlines=(Deadline(REMIND, slot),))
-    after, intents, _ = planned(ledger, reminder)
-    return replace(_after_reminder(after, now), intents=intents)
+    sent = planned(ledger, reminder)
+    return replace(_after_reminder(sent.state or ledger, now), intents=sent.intents)
 
 
 def _after_reminder(ledger: Ledger, now: datetime) -> Decision[Ledger]:
