@@ -144,7 +144,7 @@ class RefusedContent(''',
             words = f"{MAIL_TEXTS}/{language}/words.toml"
             copy.edit(words, "\n[told]\n", '\n[told]\napplication-withdrawn = "withdrawn"\n')
         copy.edit(
-            f"{NOTIFIER}/domain/kinds.py",
+            f"{NOTIFIER}/domain/task.py",
             "        MailKind.APPLICATION_LAPSED: _APPLICANTS,\n",
             "        MailKind.APPLICATION_LAPSED: _APPLICANTS,\n        MailKind.APPLICATION_WITHDRAWN: _APPLICANTS,\n",
         )

@@ -100,30 +100,22 @@ class Settings(BaseSettings):
     """the DKIM selector; goes with the key"""
 
     @model_validator(mode="after")
-    def _password_is_readable(self) -> Self:
-        try:
-            self.password()
-        except SecretUnreadable as fault:
-            raise ValueError(f"SMTP_PASSWORD_FILE: {fault}") from None
-        return self
-
-    @model_validator(mode="after")
-    def _login_is_complete_and_encrypted(self) -> Self:
+    def _secrets_are_complete_readable_and_encrypted(self) -> Self:
         if (self.smtp_username is None) != (self.smtp_password_file is None):
             raise ValueError("SMTP_USERNAME and SMTP_PASSWORD_FILE belong together: set both, or neither")
-        if self.smtp_username is not None and not self.smtp_tls.is_verified:
-            raise ValueError(
-                "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password is never sent unencrypted"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _dkim_is_complete_and_readable(self) -> Self:
         if (self.servicecert_dkim_key_file is None) != (self.servicecert_dkim_selector is None):
             raise ValueError(
                 "SERVICECERT_DKIM_KEY_FILE and SERVICECERT_DKIM_SELECTOR belong together: set both, or neither"
             )
+        if self.smtp_username is not None and not self.smtp_tls.is_verified:
+            raise ValueError(
+                "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password is never sent unencrypted"
+            )
         self.dkim_key()
+        try:
+            self.password()
+        except SecretUnreadable as fault:
+            raise ValueError(f"SMTP_PASSWORD_FILE: {fault}") from None
         return self
 
     def dkim_key(self) -> DkimKey | None:

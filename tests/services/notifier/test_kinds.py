@@ -7,10 +7,9 @@ from uuid import uuid4
 import pytest
 from pydantic import BaseModel
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.kinds import AUDIENCES
 from servicecert_notifier.domain.ledger import addressed
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
-from servicecert_notifier.domain.task import MailOutcome, MailState, MailTask
+from servicecert_notifier.domain.task import AUDIENCES, MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.case import Answer, CaseState, HistoryEntry

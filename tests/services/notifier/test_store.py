@@ -97,7 +97,7 @@ async def test_another_version_is_a_conflict(connection, ledgers, now, version):
 
 async def test_C3_the_database_refuses_a_second_row_for_one_mail(connection, ledgers):
     (ledger,) = ledgers(1)
-    twice = ledger.with_planned((replace(ledger.rows[0], mail_id=uuid4()),))
+    twice = replace(ledger, rows=(*ledger.rows, replace(ledger.rows[0], mail_id=uuid4())))
     with pytest.raises(asyncpg.UniqueViolationError, match="one_mail"):
         await STORE.save(connection, [Stored(str(ledger.case_id), 0, twice)])
 

@@ -5,7 +5,6 @@ Anybody can send a report. Only the mail's id and the status are taken from it; 
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
@@ -19,16 +18,11 @@ _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _STATUS = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounce:
-    """A permanent failure of one of our mails: the mail's id, and the status (RFC 3463)."""
+def read(content: bytes, domain: str) -> tuple[UUID, str] | None:
+    """Return the id of the mail whose permanent failure a mail reports, and the status (RFC 3463), or None.
 
-    mail_id: UUID
-    status: str
-
-
-def read(content: bytes, domain: str) -> Bounce | None:
-    """Return the bounce that a mail reports, or None. `domain` is the domain of our Message-IDs."""
+    `domain` is the domain of our Message-IDs.
+    """
     if len(content) > MAX_BYTES:
         return None
     try:
@@ -42,7 +36,7 @@ def read(content: bytes, domain: str) -> Bounce | None:
     except Exception:
         # Hostile input makes the parser raise undocumented exceptions.
         return None
-    return Bounce(identity, status[0] if status else "5.0.0")
+    return identity, status[0] if status else "5.0.0"
 
 
 def _parts(message: Message, *kinds: str) -> Iterator[Message]:

@@ -7,7 +7,7 @@ enough: a replay from its beginning restores every certificate and the reminders
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
+from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued, Recipient
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
@@ -33,7 +33,7 @@ class Correspondence:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An incomplete application: its name, and what it lacks as sentences in the case's language."""
+    """An application: its name, and what it lacks as sentences in the case's language."""
 
     name: str
     reference: str | None
@@ -92,25 +92,17 @@ def with_event(facts: CaseFacts, data: EventData, now: datetime) -> CaseFacts:
             after = _with_certificate(facts, data)
         case CertificateRevoked():
             after = replace(facts, revoked=True)
-        case DeadlineWarned(kind=DeadlineKind.COMPLETION, mark=DeadlineMark() as mark) if _may_warn(facts, mark):
+        case DeadlineWarned(kind=DeadlineKind.COMPLETION, mark=DeadlineMark() as mark):
+            # The view of an application may arrive after the warning: it may still be pending.
+            is_over = facts.correspondence is not None and facts.application is None
+            if is_over or mark is DeadlineMark.PASSED:
+                return facts
             after = replace(facts, warned=LapseWarning(mark, data.since, data.until))
         case CaseChanged() if facts.correspondence is None or data.version > facts.correspondence.version:
             after = _with_view(facts, data, now)
         case _:
             return facts
     return facts if after == facts else after
-
-
-def application_name(case: CaseChanged) -> str:
-    """Return an application's name for people: its first host, else its information system, else its unit."""
-    applied_for = case.applied_for
-    return next(iter(applied_for.dns), None) or applied_for.information_system or applied_for.unit_long_name
-
-
-def _may_warn(facts: CaseFacts, mark: DeadlineMark) -> bool:
-    """Return whether the application may still be pending. Its view may arrive after the warning."""
-    is_over = facts.correspondence is not None and facts.application is None
-    return mark is not DeadlineMark.PASSED and not is_over
 
 
 def _with_certificate(facts: CaseFacts, data: CertificateIssued) -> CaseFacts:
@@ -136,7 +128,7 @@ def _with_view(facts: CaseFacts, data: CaseChanged, now: datetime) -> CaseFacts:
         correspondence=Correspondence(
             data.account_id, data.language, data.type, data.recipients or facts.recipients, data.version
         ),
-        application=_application(data) if is_pending and facts.certificate is None else None,
+        application=application_of(data) if is_pending and facts.certificate is None else None,
         certificate=seen or facts.certificate,
         follows=data.renewal.serial if data.renewal else facts.follows,
         revoked=facts.revoked or data.state is CaseState.REVOKED,
@@ -144,14 +136,12 @@ def _with_view(facts: CaseFacts, data: CaseChanged, now: datetime) -> CaseFacts:
     )
 
 
-def _application(data: CaseChanged) -> Application:
+def application_of(case: CaseChanged) -> Application:
+    """Return an application as mails tell of it, by its first host, else its information system, else its unit."""
+    applied_for = case.applied_for
     return Application(
-        name=application_name(data),
-        reference=data.applied_for.customer_reference,
-        waits_for_csr=data.state is CaseState.WAITING_FOR_CSR,
-        lacking=sentences(data.deficiencies, data.language),
+        name=next(iter(applied_for.dns), None) or applied_for.information_system or applied_for.unit_long_name,
+        reference=applied_for.customer_reference,
+        waits_for_csr=case.state is CaseState.WAITING_FOR_CSR,
+        lacking=tuple(each.texts.in_language(case.language) for each in case.deficiencies),
     )
-
-
-def sentences(deficiencies: tuple[Deficiency, ...], language: Language) -> tuple[str, ...]:
-    return tuple(deficiency.texts.in_language(language) for deficiency in deficiencies)

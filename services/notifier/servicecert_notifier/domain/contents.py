@@ -8,7 +8,7 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_worker.core.decider import Event
 
-from .case_facts import application_name, sentences
+from .case_facts import application_of
 from .ledger import RETRY_PERIOD, Mailing
 from .task import Content, InvitedContent, IssuedContent, LapsedContent, RefusedContent, ReturnedContent, RevokedContent
 
@@ -45,37 +45,25 @@ def _arrival(case: CaseChanged) -> str:
 
 def _of_view(case: CaseChanged) -> Content | None:
     """Return the content for a case's new state, None for a state that needs no mail."""
-    name, reference = application_name(case), case.applied_for.customer_reference
+    application = application_of(case)
+    name, reference, lacking = application.name, application.reference, application.lacking
     match case.state:
         case CaseState.WAITING_FOR_CSR:
             unit, dns = case.applied_for.unit_long_name, case.applied_for.dns
             return InvitedContent(type=case.type, applied_for=name, unit=unit, dns=dns, lapses=case.lapses)
-        case CaseState.RETURNED if case.deficiencies:
+        case CaseState.RETURNED if lacking:
             return ReturnedContent(
-                type=case.type,
-                applied_for=name,
-                customer_reference=reference,
-                deficiencies=sentences(case.deficiencies, case.language),
-                lapses=case.lapses,
+                type=case.type, applied_for=name, customer_reference=reference, deficiencies=lacking, lapses=case.lapses
             )
         case CaseState.LAPSED:
             return LapsedContent(
                 type=case.type, applied_for=name, customer_reference=reference, since=case.history[0].at
             )
-        case CaseState.REFUSED if _was_judged(case):
+        case CaseState.REFUSED if lacking or any(entry.state is CaseState.ACCEPTED for entry in case.history):
+            # Else it was never judged: the refusal of a weakly authenticated user causes no mail (A2).
+            answer = (case.answer.texts.in_language(case.language),) if case.answer else ()
             return RefusedContent(
-                type=case.type, applied_for=name, customer_reference=reference, reasons=_reasons(case)
+                type=case.type, applied_for=name, customer_reference=reference, reasons=lacking or answer
             )
         case _:
             return None
-
-
-def _was_judged(case: CaseChanged) -> bool:
-    """Return whether the application was refused. The refusal of a weakly authenticated user causes no mail (A2)."""
-    return bool(case.deficiencies) or any(entry.state is CaseState.ACCEPTED for entry in case.history)
-
-
-def _reasons(case: CaseChanged) -> tuple[str, ...]:
-    """Return why an application is refused: its deficiencies, else the issuer's answer."""
-    answer = (case.answer.texts.in_language(case.language),) if case.answer else ()
-    return sentences(case.deficiencies, case.language) or answer

@@ -26,8 +26,18 @@ from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 
 from .case_facts import NO_FACTS, CaseFacts
-from .kinds import ALL_ROLES, AUDIENCES, LIMITED, SUPERSEDES
-from .task import NO_ANSWER, AddressRefusedContent, ApplicationContent, Content, MailState, MailTask
+from .task import (
+    ALL_ROLES,
+    AUDIENCES,
+    LIMITED,
+    NO_ANSWER,
+    SUPERSEDES,
+    AddressRefusedContent,
+    ApplicationContent,
+    Content,
+    MailState,
+    MailTask,
+)
 
 _MAILS = UUID("6f0b1f0e-6c0e-5d52-9d1c-5f1f6d9f3a51")
 
@@ -99,8 +109,7 @@ class Row:
     @staticmethod
     def of(task: MailTask, occasion: str, place: int) -> "Row":
         """Return the row of a mail that nobody has tried yet."""
-        who = RecipientRole(task.recipient.role)
-        head = (task.mail_id, task.content.kind, occasion, who, place)
+        head = (task.mail_id, task.content.kind, occasion, RecipientRole(task.recipient.role), place)
         return Row(*head, planned_at=task.date, give_up_at=task.give_up_at, order=task)
 
 
@@ -118,9 +127,6 @@ class Ledger:
             if row.mail_id == mail_id:
                 return row
         raise LookupError(f"The mail ledger of this case has no mail {mail_id}.")
-
-    def with_planned(self, rows: Sequence[Row]) -> "Ledger":
-        return replace(self, rows=(*self.rows, *rows))
 
     def with_row(self, changed: Row) -> "Ledger":
         return replace(self, rows=tuple(changed if row.mail_id == changed.mail_id else row for row in self.rows))

@@ -17,14 +17,12 @@ from servicecert_worker.core.decider import Deadline, Decision
 
 from .case_facts import Application, CaseFacts, Certificate, Correspondence, LapseWarning
 from .ledger import RETRY_PERIOD, Ledger, Mailing, planned
-from .task import ExpiringContent, MailTask, NearsLapseContent, Notice
+from .task import REMINDERS, ExpiringContent, MailTask, NearsLapseContent, Notice
 
 REMIND = "remind"
 """The kind of the deadline at which a case is checked for a reminder."""
 
-DAYS: Mapping[MailKind, int] = MappingProxyType(
-    {MailKind.EXPIRES_IN_60_DAYS: 60, MailKind.EXPIRES_IN_30_DAYS: 30, MailKind.EXPIRES_IN_7_DAYS: 7}
-)
+DAYS: Mapping[MailKind, int] = MappingProxyType(dict(zip(REMINDERS, (60, 30, 7), strict=True)))
 """How many days before a certificate's end each reminder is sent, the least urgent first (C4)."""
 
 SOON = timedelta(seconds=5)
@@ -112,10 +110,10 @@ def wake_at(ledger: Ledger, now: datetime) -> datetime | None:
 
 def next_wake_at(ledger: Ledger, now: datetime) -> datetime | None:
     """Return when to check after a check: at the certificate's next reminder."""
-    facts = ledger.facts
-    if facts.correspondence is None or facts.certificate is None or facts.revoked:
+    certificate = ledger.facts.certificate
+    if certificate is None or ledger.facts.revoked:
         return None
-    return next((at for _, at in _schedule(facts.certificate) if at > now), None)
+    return next((at for _, at in _schedule(certificate) if at > now), None)
 
 
 def _succeeds(other: CaseFacts, to: Correspondence, certificate: Certificate) -> bool:

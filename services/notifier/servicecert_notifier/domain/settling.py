@@ -10,14 +10,13 @@ from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Res
 
 from .ledger import INTENT, RETRY, Ledger, Row, ended, resend_id, superseded
 from .reminders import Prepared
-from .task import MailOutcome, MailState, MailTask, Notice, NoticeKind
+from .task import OPEN, MailOutcome, MailState, MailTask, Notice, NoticeKind
 
 NOTICE = "notices"
 """The kind of the deadline that handles a case's notices."""
 
 _FIRST_DELAY = timedelta(seconds=1)
 _LONGEST_DELAY = timedelta(minutes=15)
-_OPEN = (MailState.PLANNED, MailState.DEFERRED)
 
 
 def retry_delay(attempts: int) -> timedelta:
@@ -32,7 +31,7 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         raise LookupError(f"The result {result.id} belongs to no mail of this case.")
     row = state.row(outcome.mail_id)
     late = row.state is MailState.SUPERSEDED and outcome.state is MailState.HANDED_OVER
-    if row.state not in _OPEN and not late:
+    if row.state not in OPEN and not late:
         return Decision(state)
     tried = replace(
         row,
@@ -109,7 +108,7 @@ def _resend(ledger: Ledger, old: Row, notice: Notice, order: MailTask | None, no
         }
     )
     new = replace(Row.of(again, old.occasion, old.place), copy=1 + max(copies), resends=old.mail_id, reason=notice.text)
-    return Decision(ledger.with_planned((new,)), intents=(Intent(INTENT, again),))
+    return Decision(replace(ledger, rows=(*ledger.rows, new)), intents=(Intent(INTENT, again),))
 
 
 def _same_mail(row: Row) -> tuple[MailKind, str, RecipientRole, int]:

@@ -1,8 +1,13 @@
-"""The task of a planned mail, its outcome, and what else is told of it. What is stored in JSON is a model."""
+"""The task of a planned mail: what it tells, whom (C4, E3), what it makes outdated, and its outcome.
 
+What is stored in JSON is a model.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
@@ -128,6 +133,45 @@ Content = (
     | AddressRefusedContent
 )
 
+REMINDERS = (MailKind.EXPIRES_IN_60_DAYS, MailKind.EXPIRES_IN_30_DAYS, MailKind.EXPIRES_IN_7_DAYS)
+"""The reminders of a certificate's end."""
+
+ALL_ROLES = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT, RecipientRole.SHARED_MAILBOX)
+"""Every role in a case, the one to write to first in front."""
+
+_APPLICANTS = (RecipientRole.ORDERER, RecipientRole.TECHNICAL_CONTACT)
+
+AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
+    {
+        MailKind.CSR_INVITED: (RecipientRole.TECHNICAL_CONTACT,),
+        MailKind.APPLICATION_RETURNED: _APPLICANTS,
+        MailKind.APPLICATION_NEARS_LAPSE: _APPLICANTS,
+        MailKind.APPLICATION_LAPSED: _APPLICANTS,
+        MailKind.APPLICATION_REFUSED: _APPLICANTS,
+        **dict.fromkeys((MailKind.CERTIFICATE_ISSUED, *REMINDERS, MailKind.ADDRESS_REFUSED), ALL_ROLES),
+        MailKind.CERTIFICATE_REVOKED: (*ALL_ROLES, RecipientRole.REQUESTER),
+    }
+)
+"""The roles that each kind of mail is for. One of them only gets ADDRESS_REFUSED: see `ledger`."""
+
+_TO_DO = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED, MailKind.APPLICATION_NEARS_LAPSE))
+SUPERSEDES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
+    {
+        MailKind.CSR_INVITED: _TO_DO,
+        MailKind.APPLICATION_RETURNED: _TO_DO,
+        MailKind.APPLICATION_NEARS_LAPSE: frozenset((MailKind.APPLICATION_NEARS_LAPSE,)),
+        MailKind.APPLICATION_LAPSED: _TO_DO,
+        MailKind.APPLICATION_REFUSED: _TO_DO,
+        MailKind.CERTIFICATE_ISSUED: _TO_DO,
+        **{kind: frozenset(REMINDERS[: place + 1]) for place, kind in enumerate(REMINDERS)},
+        MailKind.CERTIFICATE_REVOKED: frozenset((*REMINDERS, MailKind.CERTIFICATE_REVOKED)),
+    }
+)
+"""The kinds that a new mail of the same case makes outdated: the task is done or over, or a newer reminder follows."""
+
+LIMITED = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED))
+"""The kinds that a customer can cause again and again."""
+
 
 class MailTask(Value):
     """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes.
@@ -162,6 +206,9 @@ class MailState(StrEnum):
     SUPERSEDED = "superseded"
     BOUNCED = "bounced"
 
+
+OPEN = (MailState.PLANNED, MailState.DEFERRED)
+"""The states of a mail that is tried, or retried."""
 
 AttemptState = Literal[MailState.DEFERRED, MailState.HANDED_OVER, MailState.REFUSED, MailState.GIVEN_UP]
 NO_ANSWER = "none"

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, NoReturn
 from uuid import uuid4
@@ -22,7 +23,7 @@ from servicecert_worker.core.faults import end_if_cancelled, error_summary
 
 from ..domain import bounces
 from ..domain.settling import NOTICE
-from ..domain.task import Notice, NoticeKind
+from ..domain.task import OPEN, Notice, NoticeKind
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ KEPT_SECONDS = 90 * 86_400.0
 """How long operators can look at a report: as long as topics keep records. It names the recipient (E3)."""
 
 _EARLY_SECONDS = 600.0
-_UNSETTLED = ("planned", "deferred")
 
 
 class BounceReader:
@@ -95,23 +95,22 @@ class BounceReader:
         if bounce is None:
             log.info("Ignored a mail in the bounce folder: it reports no bounce of one of our mails")
             return True
+        mail_id, status = bounce
+        about = {"mail": str(mail_id)}
         async with self._pool.acquire() as connection, connection.transaction():
-            row = await connection.fetchrow(QUERIES["find_bounced"], bounce.mail_id)
+            row = await connection.fetchrow(QUERIES["find_bounced"], mail_id)
             if row is None:
-                log.info("Ignored a bounce: the ledger has no such mail", extra={"mail": str(bounce.mail_id)})
+                log.info("Ignored a bounce: the ledger has no such mail", extra=about)
                 return True
-            if row["state"] in _UNSETTLED:
+            if row["state"] in OPEN:
                 if time.time() - arrived_at < _EARLY_SECONDS:
                     return False
                 # The mail is still retried, so this is not its final report. That one has to count.
-                log.info("Ignored a bounce: the mail is still retried", extra={"mail": str(bounce.mail_id)})
+                log.info("Ignored a bounce: the mail is still retried", extra=about)
                 return True
-            notice = Notice(uuid4(), row["case_id"], bounce.mail_id, NoticeKind.BOUNCE, bounce.status, self._clock())
+            notice = Notice(uuid4(), row["case_id"], mail_id, NoticeKind.BOUNCE, status, self._clock())
             if await notify(connection, notice):
-                log.warning(
-                    "Mail bounced",
-                    extra={"mail": str(bounce.mail_id), "key": str(row["case_id"]), "status": bounce.status},
-                )
+                log.warning("Mail bounced", extra={**about, "key": str(row["case_id"]), "status": status})
         return True
 
     def _delete_old(self) -> None:
@@ -135,15 +134,4 @@ def _read(path: Path) -> tuple[bytes, float]:
 async def notify(connection: Connection | asyncpg.Connection[Any], notice: Notice) -> bool:
     """Store a notice and set its deadline, in the current transaction. Return whether it was new."""
     await connection.execute("select pg_advisory_xact_lock(lock_of('key/' || $1))", str(notice.case_id))
-    stored = await connection.fetchval(
-        QUERIES["notify"],
-        notice.id,
-        notice.case_id,
-        notice.mail_id,
-        notice.kind,
-        notice.text,
-        notice.at,
-        notice.address,
-        NOTICE,
-    )
-    return bool(stored)
+    return bool(await connection.fetchval(QUERIES["notify"], *astuple(notice), NOTICE))

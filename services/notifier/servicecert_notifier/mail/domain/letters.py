@@ -9,8 +9,7 @@ from jinja2 import Environment, StrictUndefined, Template, select_autoescape
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 
-from ...domain.kinds import REMINDERS
-from ...domain.task import Content, IssuedContent, MailTask
+from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
 from . import markup
 from .filling import WORDING, TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
@@ -26,12 +25,9 @@ def _compile() -> dict[tuple[Language, str], tuple[Template, Template, Template]
         closing = (folder / language / "closing.j2").read_text("utf-8")
         for name in sorted({template_of(kind) for kind in MailKind}):
             source = (folder / language / f"{name}.j2").read_text("utf-8")
-            sources = markup.read(f"{source}\n{closing}")
-            compiled[language, name] = (
-                plain.from_string(sources.subject),
-                plain.from_string(sources.text),
-                html.from_string(page.replace("<!-- language -->", language).replace("<!-- body -->", sources.html)),
-            )
+            subject, text, body = markup.read(f"{source}\n{closing}")
+            whole = page.replace("<!-- language -->", language).replace("<!-- body -->", body)
+            compiled[language, name] = (plain.from_string(subject), plain.from_string(text), html.from_string(whole))
     return compiled
 
 

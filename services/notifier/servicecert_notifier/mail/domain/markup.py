@@ -13,7 +13,6 @@ Only the source is markup; values that are filled in later never are.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
@@ -21,24 +20,18 @@ _EXPRESSION = re.compile(r"(\{\{.*?\}\})")
 _NUMBERED = re.compile(r"(?:\d+|\{\{ loop\.index \}\})\. ")
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """The sources of the three templates: subject and text are plain, `html` is the content of a page's body."""
+def read(source: str) -> tuple[str, str, str]:
+    """Return the templates of a mail's subject, its text, and the content of its page's body, from its source.
 
-    subject: str
-    text: str
-    html: str
-
-
-def read(source: str) -> Sources:
-    """Return the templates of one mail's source. Raise `ValueError` if it does not begin with its subject."""
+    Raise `ValueError` if it does not begin with its subject.
+    """
     first, _, body = source.partition("\n")
     if not first.startswith("Subject: "):
         raise ValueError("The first line of a mail's source must be `Subject: ` and a subject.")
     lines = body.strip("\n").split("\n")
     text = (line for _, block in groupby(lines, lambda line: (_kind(line), line == "")) for line in _text(list(block)))
     html = "\n".join(_run(list(run)) if is_run else "" for is_run, run in groupby(lines, bool))
-    return Sources(first.removeprefix("Subject: "), "\n".join(text) + "\n", html)
+    return first.removeprefix("Subject: "), "\n".join(text) + "\n", html
 
 
 def _kind(line: str) -> str:

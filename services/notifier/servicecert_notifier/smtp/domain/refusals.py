@@ -73,7 +73,7 @@ class Refusals:
         self._seen: defaultdict[Relay, _Seen] = defaultdict(_Seen)
 
     def answered(self, relay: Relay, domain: str, meaning: Meaning, now: datetime) -> None:
-        """Record a server's answer to a mail for a recipient of this domain."""
+        """Record a server's answer to a mail for a recipient of this domain; "" for a refusal of us before any mail."""
         seen = self._seen[relay]
         match meaning:
             case Meaning.TAKEN:
@@ -88,10 +88,6 @@ class Refusals:
                 pass
         if self.refuses_us(relay, now):
             seen.refused_us_at = now
-
-    def refused_us(self, relay: Relay, now: datetime) -> None:
-        """Record that a server refused us before any mail: our login."""
-        self.answered(relay, "", Meaning.US, now)
 
     def is_about_the_recipient(self, relay: Relay, since: datetime, now: datetime) -> bool:
         """Return whether an unclear refusal ends a mail that was first refused at `since`.

@@ -197,7 +197,7 @@ class Mailer:
         self._answers[str(relay)] = 0.0
         if isinstance(failed, LoginRefused):
             self._relays.login_refused(relay, str(failed), monotonic())
-            self._refusals.refused_us(relay, self._clock())
+            self._refusals.answered(relay, "", Meaning.US, self._clock())
             self._report_refusing(relay)
 
     def _answered(self, mail: MailTask, answer: Answer, relay: Relay) -> Attempt:
