@@ -30,7 +30,6 @@ class Tls(StrEnum):
 
     @property
     def is_verified(self) -> bool:
-        """Return whether the server's certificate is verified."""
         return self in (Tls.STARTTLS, Tls.IMPLICIT)
 
 
@@ -131,12 +130,10 @@ class Settings(BaseSettings):
 
     @property
     def envelope_sender(self) -> str:
-        """Return the address that bounces go to."""
         return self.servicecert_mail_bounces_to or self.sender.address
 
     @property
     def sender(self) -> Sender:
-        """Return the sender of the mails."""
         return Sender.read(self.servicecert_mail_from)
 
     @property
@@ -146,7 +143,6 @@ class Settings(BaseSettings):
 
     @property
     def limits(self) -> Limits:
-        """Return the rate limits of reminders."""
         return Limits(self.servicecert_reminders_per_hour, self.servicecert_reminders_per_hour_to_a_domain)
 
     def password(self) -> str | None:

@@ -27,7 +27,9 @@ def read(content: bytes, domain: str) -> tuple[UUID, str] | None:
         return None
     try:
         report = message_from_bytes(content, policy=compat32)
-        groups = [group for part in _parts(report, "message/delivery-status") for group in _groups(part)]
+        # The message's fields, then each recipient's (RFC 3464 section 2.1).
+        payloads = (part.get_payload() for part in _parts(report, "message/delivery-status"))
+        groups = [each for groups in payloads for each in groups if isinstance(each, Message)]
         failed = next((group for group in groups if _field(group, "Action").lower() == "failed"), None)
         identity = _by_envelope(groups) or _by_message_id(report, domain)
         if failed is None or identity is None:
@@ -45,12 +47,6 @@ def _parts(message: Message, *kinds: str) -> Iterator[Message]:
             return
         if part.get_content_type() in kinds:
             yield part
-
-
-def _groups(status_part: Message) -> list[Message]:
-    """Return the field groups of a status part: the message's, then each recipient's (RFC 3464 section 2.1)."""
-    payload = status_part.get_payload()
-    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
 
 
 def _field(message: Message, name: str) -> str:

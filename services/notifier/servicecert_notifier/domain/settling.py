@@ -55,11 +55,9 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
 
 def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> Decision[Ledger]:
     """Retry a deferred mail or handle the case's notices. Any other deadline changes nothing."""
-    if state is None:
-        return Decision(state)
-    if due.kind == NOTICE:
+    if state is not None and due.kind == NOTICE:
         return _handle_notices(state, prepared, now)
-    if not due.kind.startswith(RETRY):
+    if state is None or not due.kind.startswith(RETRY):
         return Decision(state)
     row = state.row(UUID(due.kind.removeprefix(RETRY)))
     if row.state is not MailState.DEFERRED:

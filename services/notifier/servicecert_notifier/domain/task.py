@@ -233,8 +233,6 @@ class MailOutcome(Value):
 
 
 class NoticeKind(StrEnum):
-    """The kinds of notices."""
-
     RESEND = "resend"
     BOUNCE = "bounce"
 

@@ -9,11 +9,11 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -27,6 +27,7 @@ from ..domain.task import OPEN, Notice, NoticeKind
 from ..storage import QUERIES
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 POLL_SECONDS = 5.0
 KEPT_SECONDS = 90 * 86_400.0
@@ -64,24 +65,22 @@ class BounceReader:
     async def poll(self) -> Sequence[Exception]:
         """Process each report in the folder. Return the errors; a report that fails delays no others."""
         faults: list[Exception] = []
-        for path in await asyncio.to_thread(self._reports):
+
+        async def in_thread(act: Callable[..., T], *arguments: object) -> T | None:
+            """Return what an act on files returns, None if it failed or another worker has processed the file."""
             try:
-                content, arrived_at = await asyncio.to_thread(_read, path)
+                return await asyncio.to_thread(act, *arguments)
             except FileNotFoundError:
-                # Another worker has processed it.
-                continue
+                return None
             except OSError as fault:
                 faults.append(fault)
-                continue
-            if await self._process(content, arrived_at):
-                try:
-                    await asyncio.to_thread(self._move_to_cur, path)
-                except OSError as fault:
-                    faults.append(fault)
-        try:
-            await asyncio.to_thread(self._delete_old)
-        except OSError as fault:
-            faults.append(fault)
+                return None
+
+        for path in await asyncio.to_thread(self._reports):
+            report = await in_thread(_read, path)
+            if report is not None and await self._process(*report):
+                await in_thread(self._move_to_cur, path)
+        await in_thread(self._delete_old)
         return faults
 
     def _reports(self) -> list[Path]:
@@ -121,8 +120,7 @@ class BounceReader:
 
     def _move_to_cur(self, path: Path) -> None:
         self._cur.mkdir(exist_ok=True)
-        with suppress(FileNotFoundError):
-            path.rename(self._cur / f"{path.name.partition(':')[0]}:2,S")
+        path.rename(self._cur / f"{path.name.partition(':')[0]}:2,S")
 
 
 def _read(path: Path) -> tuple[bytes, float]:

@@ -80,7 +80,9 @@ def template_values(content: Content, wording: Wording, date: datetime) -> Templ
     """Return each field of a content as people read it, and what its template needs besides."""
     values = {name: _shown(name, value, wording) for name, value in content if name not in _FILES}
     if isinstance(content, CertificateContent):
-        values |= _certificate(content)
+        name = common_name(content.subject)
+        file, subject = file_stem(name, content.serial), shown_subject(content.subject)
+        values |= {"name": name, "file": file, "subject": subject}
     match content:
         case IssuedContent():
             fingerprint = fingerprint_of(content.fingerprint)
@@ -109,11 +111,6 @@ def _shown(name: str, value: object, wording: Wording) -> object:
             return tuple(map(one_line, value))
         case _:
             return value
-
-
-def _certificate(content: CertificateContent) -> TemplateValues:
-    name = common_name(content.subject)
-    return {"name": name, "file": file_stem(name, content.serial), "subject": shown_subject(content.subject)}
 
 
 def _typed(type: CertificateType) -> TemplateValues:

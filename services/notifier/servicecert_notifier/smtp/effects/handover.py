@@ -81,7 +81,6 @@ class Mailer:
         return [self._done(task, attempt) for task, attempt in zip(tasks, attempts, strict=True)]
 
     async def close(self) -> None:
-        """End the conversations."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(conversation.close() for conversation in idle))
 
