@@ -4,7 +4,7 @@ Anybody can send a report. Only the mail's id and the status are taken from it; 
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import Message
 from email.policy import compat32
@@ -31,7 +31,9 @@ def read(content: bytes, domain: str) -> tuple[UUID, str] | None:
         payloads = (part.get_payload() for part in _parts(report, "message/delivery-status"))
         groups = [each for groups in payloads for each in groups if isinstance(each, Message)]
         failed = next((group for group in groups if _field(group, "Action").lower() == "failed"), None)
-        identity = _by_envelope(groups) or _by_message_id(report, domain)
+        # The envelope id that we sent (RFC 3461 section 4.4) is the mail's.
+        ids = (re.fullmatch(_UUID, _field(group, "Original-Envelope-Id")) for group in groups)
+        identity = next((UUID(match[0]) for match in ids if match), None) or _by_message_id(report, domain)
         if failed is None or identity is None:
             return None
         status = _STATUS.match(_field(failed, "Status"))
@@ -51,12 +53,6 @@ def _parts(message: Message, *kinds: str) -> Iterator[Message]:
 
 def _field(message: Message, name: str) -> str:
     return str(message.get(name, "")).strip()
-
-
-def _by_envelope(groups: Sequence[Message]) -> UUID | None:
-    """Return the mail's id from the envelope id that we sent (RFC 3461 section 4.4)."""
-    ids = (re.fullmatch(_UUID, _field(group, "Original-Envelope-Id")) for group in groups)
-    return next((UUID(match[0]) for match in ids if match), None)
 
 
 def _by_message_id(report: Message, domain: str) -> UUID | None:

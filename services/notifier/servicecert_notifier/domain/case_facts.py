@@ -106,10 +106,10 @@ def with_event(facts: CaseFacts, data: EventData, now: datetime) -> CaseFacts:
 
 
 def _with_certificate(facts: CaseFacts, data: CertificateIssued) -> CaseFacts:
-    correspondence = Correspondence(data.account_id, data.language, data.type, data.recipients)
+    to = facts.correspondence or Correspondence(data.account_id, data.language, data.type, data.recipients)
     return replace(
         facts,
-        correspondence=facts.correspondence or correspondence,
+        correspondence=to,
         application=None,
         warned=None,
         certificate=Certificate(data.serial, data.serial_decimal, data.subject, data.not_before, data.not_after),

@@ -160,6 +160,9 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
         identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{occasion.about}/{role}/{place}")
         if identity in existing:
             continue
+        content = occasion.content
+        if role is not RecipientRole.ORDERER and isinstance(content, ApplicationContent):
+            content = content.model_copy(update={"customer_reference": None})
         task = MailTask(
             mail_id=identity,
             case_id=ledger.case_id,
@@ -167,7 +170,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
             recipient=recipient,
             date=occasion.date,
             give_up_at=occasion.give_up_at,
-            content=for_role(occasion.content, role),
+            content=content,
         )
         row = Row.of(task, occasion.about, place)
         if _is_too_soon(ledger, row):
@@ -191,12 +194,6 @@ def _is_too_soon(ledger: Ledger, new: Row) -> bool:
         and (row.attempts or row.state is not MailState.SUPERSEDED)
     )
     return new.kind in LIMITED and sum(1 for _ in same) >= MOST_AN_HOUR
-
-
-def for_role(content: Content, role: RecipientRole) -> Content:
-    """Return the content for a recipient of this role (E3): only the orderer reads the customer's reference."""
-    hidden = role is not RecipientRole.ORDERER and isinstance(content, ApplicationContent)
-    return content.model_copy(update={"customer_reference": None}) if hidden else content
 
 
 def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:
@@ -297,8 +294,8 @@ def _report_address(ledger: Ledger, row: Row, now: datetime) -> Decision[Ledger]
         subject=certificate and certificate.subject,
         serial=certificate and certificate.serial,
     )
-    about = f"{row.recipient}/{row.place}"
-    return planned(ledger, Mailing(content, about, to.language, (other,), now, now + RETRY_PERIOD))
+    mailing = Mailing(content, f"{row.recipient}/{row.place}", to.language, (other,), now, now + RETRY_PERIOD)
+    return planned(ledger, mailing)
 
 
 def _other_recipient(ledger: Ledger) -> Recipient | None:

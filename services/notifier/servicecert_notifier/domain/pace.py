@@ -40,24 +40,15 @@ def allocate(
     filled, minutes, slots = dict(paces.filled), dict(paces.minutes), {}
     for key, domains in requests:
         free = max((now, *(filled[domain] - MINUTE for domain in domains if domain in filled)))
-        minute = _first_minute(free, len(domains), minutes, limits)
+        minute = free.replace(second=0, microsecond=0)
+        # An empty minute takes any number.
+        while minutes.get(minute, 0) and minutes[minute] + len(domains) > limits.over_all // 60:
+            minute += MINUTE
         slots[key] = slot = max(free, minute)
         minutes[minute] = minutes.get(minute, 0) + len(domains)
         for domain, mails in Counter(domains).items():
             filled[domain] = max(filled.get(domain, slot), slot) + mails * timedelta(hours=1) / limits.to_a_domain
-    changed = Paces(
-        {domain: until for domain, until in filled.items() if until != paces.filled.get(domain)},
-        {minute: mails for minute, mails in minutes.items() if mails != paces.minutes.get(minute)},
-    )
-    return slots, changed
-
-
-def _first_minute(free: datetime, mails: int, minutes: Mapping[datetime, int], limits: Limits) -> datetime:
-    """Return the first minute from `free` on that has room for the mails. An empty minute takes any number."""
-    minute = free.replace(second=0, microsecond=0)
-    while minutes.get(minute, 0) and minutes[minute] + mails > limits.over_all // 60:
-        minute += MINUTE
-    return minute
+    return slots, Paces(dict(filled.items() - paces.filled.items()), dict(minutes.items() - paces.minutes.items()))
 
 
 def domain_of(address: str) -> str:

@@ -15,13 +15,10 @@ from .task import OPEN, MailOutcome, MailState, MailTask, Notice, NoticeKind
 NOTICE = "notices"
 """The kind of the deadline that handles a case's notices."""
 
-_FIRST_DELAY = timedelta(seconds=1)
-_LONGEST_DELAY = timedelta(minutes=15)
-
 
 def retry_delay(attempts: int) -> timedelta:
     """Return the delay after so many attempts: a second, then twice as long each time, at most a quarter of an hour."""
-    return min(_LONGEST_DELAY, _FIRST_DELAY * (1 << min(attempts - 1, 10)))
+    return min(timedelta(minutes=15), timedelta(seconds=1 << min(attempts - 1, 10)))
 
 
 def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Ledger]:

@@ -171,7 +171,10 @@ class Mailer:
         self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
         attempt = self._answered(task.data, answer, conversation.relay)
         if answer.is_server_fault or conversation.relay in self._refusing:
-            await self._switch_server(conversation)
+            # Another server may take the mail, if there is one that has not failed recently.
+            self._relays.failed(conversation.relay, monotonic())
+            if not self._relays.all_failed(monotonic()):
+                await conversation.close()
         return attempt
 
     def _compose(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
@@ -182,12 +185,6 @@ class Mailer:
         if self._dkim is not None:
             message = self._dkim.signed(message, mail.date)
         return Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message
-
-    async def _switch_server(self, conversation: Conversation) -> None:
-        """End a conversation if there is a server that has not failed recently."""
-        self._relays.failed(conversation.relay, monotonic())
-        if not self._relays.all_failed(monotonic()):
-            await conversation.close()
 
     def _failed(self, relay: Relay, failed: ConversationFailed) -> None:
         self._relays.failed(relay, monotonic())
