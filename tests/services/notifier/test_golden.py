@@ -16,8 +16,6 @@ from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
 
 
@@ -40,18 +38,12 @@ def shown(raw: bytes) -> str:
     return "\n".join(lines) + "\n"
 
 
-@pytest.mark.parametrize(
-    ("language", "name", "task"),
-    [
-        pytest.param(language, name, task, id=f"{name}.{language}")
-        for language in Language
-        for name, task in samples(language)
-    ],
-)
-def test_a_mail_is_the_stored_one(name, language, task):
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_mail_is_the_stored_one(name):
+    task = SAMPLES[name]
     sender = Sender.read("ca@example.fi")
     raw = compose(write(task, "help@example.fi"), sender, task.recipient, task.mail_id, task.date, task.language)
-    stored = GOLDEN / f"{name}.{language}.txt"
+    stored = GOLDEN / f"{name}.txt"
     if os.environ.get("GOLDEN") == "write":
         stored.write_text(shown(raw), "utf-8")
     assert shown(raw) == stored.read_text("utf-8")

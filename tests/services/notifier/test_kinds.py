@@ -17,6 +17,7 @@ from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.decider import Result
+from services.notifier.sample_mails import EVERY_MAIL, SAMPLES
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
 CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi", name="Teppo Testaaja")
@@ -118,10 +119,7 @@ def test_E3_every_kind_has_an_audience(kind):
     assert addressed((), kind) == ()
 
 
-@pytest.mark.parametrize(
-    "task",
-    [pytest.param(task, id=f"{name}.{language}") for language in Language for name, task in samples(language)],
-)
+@EVERY_MAIL
 def test_E3_no_mail_names_a_person_or_an_address(task):
     """Not its own reader's either: the name stands in the header of their own mail, and nowhere else."""
     letter = write(task, "help@example.fi")
@@ -136,7 +134,7 @@ def test_I10_what_is_attached_holds_no_private_key(name):
 
     from servicecert_pki.private_keys import without_private_keys
 
-    task = dict(samples(Language.ENGLISH))[name]
+    task = SAMPLES[f"{name}.en"]
     for file in write(task, "help@example.fi").attachments:
         content = b64decode(file.encoded)
         assert b"PRIVATE KEY" not in content

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from servicecert_notifier.mail.domain.message import (
-    DEFAULT_SENDER_NAME,
     Attachment,
     Letter,
     Sender,
@@ -62,42 +61,6 @@ def shown_name(raw: bytes) -> str:
 
 def composed(letter, to=None, sender=SENDER):
     return compose(letter, sender, to or recipient(), ID, DATE, Language.FINNISH)
-
-
-def by_the_standard_library(letter: Letter, to: Recipient) -> EmailMessage:
-    message = EmailMessage(policy=STRICT)
-    message["From"] = f'"{DEFAULT_SENDER_NAME}" <ca@example.fi>'
-    message["To"] = f'"{to.name}" <{to.email}>'
-    message["Subject"] = letter.subject
-    message["Date"] = DATE
-    message["Message-ID"] = f"<{ID}@example.fi>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(flowed(letter.text))
-    message.add_alternative(letter.html, subtype="html")
-    for attachment in letter.attachments:
-        main, _, sub = attachment.media_type.partition("/")
-        message.add_attachment(b"der \x00\n.\r\n bytes", maintype=main, subtype=sub, filename=attachment.name)
-    message["Content-Language"] = "fi"
-    return message
-
-
-def contents(message: EmailMessage):
-    return [
-        (part.get_content_type(), part.get_filename(), part.get_content() if not part.is_multipart() else None)
-        for part in message.walk()
-    ]
-
-
-@pytest.mark.parametrize(
-    "files", [(), (Attachment("a_1.der", "application/pkix-cert", encoded(b"der \x00\n.\r\n bytes")),)]
-)
-def test_a_mail_is_what_the_standard_library_would_make(files):
-    letter = Letter("Käyttöön: ää", "Hei!\n\n.\nFrom here\n  rivi = 1 \n", "<p>Hei &amp; ä</p>\n", files)
-    ours, theirs = parsed(composed(letter)), parsed(by_the_standard_library(letter, recipient()).as_bytes())
-    assert contents(ours) == contents(theirs)
-    assert {name: ours[name] for name in HEADERS - {"Content-Type"}} == {
-        name: theirs[name] for name in HEADERS - {"Content-Type"}
-    }
 
 
 @given(subject=ANY_TEXT, name=ANY_TEXT, text=ANY_TEXT)

@@ -1,4 +1,4 @@
-"""Whole mails with any content: a strict parser reads them like those of the standard library."""
+"""Whole mails with any content: read like those of the standard library, with their own headers and no other."""
 
 from base64 import b64decode
 from email import message_from_bytes, policy
@@ -17,26 +17,30 @@ from servicecert_schemas.values import Language
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")
-TASKS = [task for language in Language for _, task in samples(language)]
-TYPED = {"applied_for", "unit", "dns", "customer_reference", "deficiencies", "lacking", "reasons", "subject"}
-"""The fields of contents with text that a person typed."""
-
+TASKS = st.sampled_from(list(SAMPLES.values()))
+HEADERS = [
+    *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language"),
+    "Content-Type",
+]
+INJECTED = (
+    "\r\nBcc: evil@example.fi\r\n",
+    "\nX-Evil: 1",
+    "\r\n\r\nbody",
+    "\u2028Bcc: x",
+    "\x0bBcc: x",
+    "=?utf-8?q?=0D=0ABcc:_x?=",
+)
+LINES = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200),
+    st.builds("{}{}{}".format, st.text("abåäö.-", max_size=20), st.sampled_from(INJECTED), st.text("ab", max_size=20)),
+)
+ANY_ADDRESS = st.from_regex(r'[^@\s<>,;:"\\\x00-\x1f]{1,64}@[^@\s<>,;:"\\\x00-\x1f]{1,100}', fullmatch=True)
 ODD = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=120)
 LONG = st.builds(str.__mul__, st.sampled_from(["ä", "x", "=", "€ ", ". ", "𝒜", "<&>"]), st.integers(1, 1_200))
 WORDS = st.one_of(ODD, LONG, st.sampled_from([".", "\r\n.\r\n", "From x", "=\r\n", "--=_", "\t ", "\u2028Bcc: x"]))
 ADDRESSES = st.sampled_from(
     ["maija@example.fi", "a..b@example.fi", "(comment)@example.fi", "maija@bücher.example", f"{'a' * 64}@example.fi"]
 )
-
-
-def changed(task: MailTask, words: str) -> MailTask:
-    """The task with these words wherever a text stands that somebody may have typed."""
-    content = task.content
-    changes = {
-        name: (words, words) if isinstance(getattr(content, name), tuple) else words
-        for name in TYPED & set(type(content).model_fields)
-    }
-    return task.model_copy(update={"content": content.model_copy(update=changes)})
 
 
 def by_the_standard_library(task: MailTask, letter: Letter, name: str) -> bytes:
@@ -74,10 +78,10 @@ def read(raw: bytes) -> tuple[EmailMessage, list[object]]:
 
 
 @settings(max_examples=60)
-@given(task=st.sampled_from(TASKS), words=WORDS, name=st.none() | WORDS, address=ADDRESSES, contact=WORDS)
+@given(task=TASKS, words=WORDS, name=st.none() | WORDS, address=ADDRESSES, contact=WORDS)
 def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words, name, address, contact):
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
-    task = changed(task, words).model_copy(update={"recipient": to})
+    task = typed(task, words, 2).model_copy(update={"recipient": to})
     raw = compose(write(task, one_line(contact)), SENDER, to, task.mail_id, task.date, task.language)
     letter = write(task, one_line(contact))
     theirs_raw = by_the_standard_library(task, letter, "")
@@ -95,3 +99,25 @@ def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words
     assert not [line for line in lines if len(line) > 200 or b"\r" in line or b"\n" in line]
     encodings = {part["Content-Transfer-Encoding"] for part in ours.walk() if not part.is_multipart()}
     assert encodings <= {"quoted-printable", "base64"}
+
+
+@given(task=TASKS, line=LINES, name=LINES, address=ANY_ADDRESS)
+def test_E3_nothing_that_comes_in_makes_a_header(task, line, name, address):
+    to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
+    letter = write(typed(task, line), "help@example.fi")
+    try:
+        raw = compose(letter, SENDER, to, task.mail_id, task.date, task.language)
+    except UnsendableAddress:
+        return
+    message = message_from_bytes(raw, policy=STRICT)
+    assert list(message.keys()) == HEADERS
+    assert len(message["To"].addresses) == 1
+    assert not {10, 13} & set(raw.replace(b"\r\n", b""))
+    for part in message.walk():
+        assert not part.defects
+        assert {header.lower() for header in part} - {each.lower() for each in HEADERS} <= {
+            "content-transfer-encoding",
+            "content-disposition",
+        }
+    names = [part.get_filename() for part in message.iter_attachments()]
+    assert names == [file.name for file in letter.attachments]

@@ -1,15 +1,30 @@
-"""The text part of a mail: as it is sent, and as a mail program that knows its format shows it (RFC 3676)."""
+"""The sample mails in every language, with any words in them, and their text as mail programs show it (RFC 3676)."""
 
 import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
 from uuid import UUID
 
+import pytest
+from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.values import Language
 
 TO = Recipient(role=RecipientRole.ORDERER, email="maija@example.fi")
+SAMPLES = {f"{name}.{language}": task for language in Language for name, task in samples(language)}
+EVERY_MAIL = pytest.mark.parametrize("task", [pytest.param(task, id=name) for name, task in SAMPLES.items()])
+_TYPED = {"applied_for", "unit", "dns", "customer_reference", "deficiencies", "lacking", "reasons", "subject"}
+
+
+def typed(task: MailTask, words: str, times: int = 1, **changes: object) -> MailTask:
+    """The task with these words, in lists so many times, wherever a text stands that somebody may have typed."""
+    content = task.content
+    words_of = {
+        name: (words,) * times if isinstance(getattr(content, name), tuple) else words
+        for name in _TYPED & set(type(content).model_fields)
+    }
+    return task.model_copy(update={"content": content.model_copy(update=words_of | changes)})
 
 
 def sent_text(letter: Letter) -> str:
