@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +10,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
-from identities import Identities
 from recycling import Migrated
-from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.publishing import publish
-from servicecert_launcher import Child, Parts
+from servicecert_launcher import Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_schemas.certificate import CertificateIssued
@@ -46,39 +42,32 @@ def _backlog(certified: Callable[..., CertificateIssued]) -> list[CertificateIss
 async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_it_has_conversations(
     parts: Parts, migrated: Callable[..., Migrated], certified: Callable[..., CertificateIssued], tmp_path: Path
 ) -> None:
-    prefix = f"t{uuid4().hex[:8]}-"
-    (url,) = migrated(notifier=[MIGRATIONS]).urls.values()
-    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
-    identities = Identities(tmp_path / "service-keys")
-    await publish(Cluster(parts.bootstrap, prefix), *_backlog(certified), signer=identities.signer("issuer"))
     mail_server = MailServer()
     doubled: list[int] = []
 
     def received() -> int:
         return sum(mail.times for mail in mail_server.mails.values())
 
-    async with mail_server.serving() as server, asyncio.timeout(300):
+    async with (
+        workers_of(NAME, MIGRATIONS, parts, migrated, tmp_path) as workers,
+        mail_server.serving() as server,
+        asyncio.timeout(300),
+    ):
+        await publish(workers.cluster, *_backlog(certified), signer=workers.identities.signer("issuer"))
         environment = {
-            **os.environ,
-            "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
-            "DATABASE_URL": url,
-            "SERVICECERT_TOPIC_PREFIX": prefix,
-            "SERVICECERT_SESSION_SECONDS": "1",
-            **identities.environment(NAME),
             **server,
             "SMTP_TLS": "off",
             "SMTP_CONNECTIONS": str(CONVERSATIONS),
             "SERVICECERT_MAIL_FROM": "certificates@authority.example",
         }
-        command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
         for number, mails in enumerate((*KILLED_AT, 2 * CERTIFICATES)):
-            notifier = Child(command, log=tmp_path / f"{number}.log", environment=environment)
+            notifier = workers.start(**environment)
             try:
                 while received() - sum(doubled) < mails:
                     assert notifier.alive, notifier.tail(5)
                     await asyncio.sleep(0.001)
                 if mails == 2 * CERTIFICATES:
-                    await _settled(url)
+                    await _settled(workers.url)
             finally:
                 notifier.kill()
             doubled = [mail.times - 1 for mail in mail_server.mails.values()]

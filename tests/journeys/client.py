@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -24,6 +24,7 @@ from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.values import CertificateType
 
 C = TypeVar("C", bound=CaseEvent)
+Running = Callable[..., AbstractAsyncContextManager["CustomerClient"]]
 PATIENCE_SECONDS = 90.0
 
 

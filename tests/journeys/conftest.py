@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,7 +17,9 @@ from chaos.plan import Case, Plan, draw
 from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Verdict, judge
 from databases import SETTINGS
+from journeys.client import CustomerClient, Running, connected_client
 from servicecert_cli.stand.identities import Identities
+from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts, start_parts
 from servicecert_schemas.topics import SERVICES
 
@@ -49,6 +53,19 @@ def parts(identities: Identities) -> Iterator[Parts]:
     """All journeys are made at a broker and a database with TLS, which tell their users apart and check rights (F4)."""
     with start_parts(settings=SETTINGS, secured=identities.broker, tls=identities.database, environment={}) as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def running(parts: Parts, identities: Identities, authority: Path, known_customers: Customers) -> Running:
+    """Run a system in a folder: `async with running(folder) as client`, with more settings or other parts."""
+
+    @asynccontextmanager
+    async def running(folder: Path, **given: Any) -> AsyncIterator[CustomerClient]:
+        usual = {"parts": parts, "authority": authority, "identities": identities}
+        async with System(folder, **usual | given) as system, connected_client(system, known_customers) as client:
+            yield client
+
+    return running
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

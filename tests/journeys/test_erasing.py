@@ -15,9 +15,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiokafka.errors import InvalidTimestampError
-from chaos.customers import Customers
 from journeys import people, retention, stored_data
-from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
+from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.people import application, mistaken, person, record, revocation, truncated
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.customer import Customer
@@ -70,11 +69,7 @@ TABLES = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(
-    parts: Parts,
-    identities: Identities,
-    authority: Path,
-    known_customers: Customers,
-    tmp_path_factory: pytest.TempPathFactory,
+    running: Running, parts: Parts, identities: Identities, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[CustomerClient]:
     """A system with a broker of its own, which soon deletes what it may, and a mail server that makes trouble."""
     folder = tmp_path_factory.mktemp("erasing")
@@ -82,17 +77,12 @@ async def client(
     async with (
         retention.own_broker(parts, identities) as own,
         people.mail_server() as mail,
-        System(
-            folder,
-            parts=own,
-            authority=authority,
-            identities=identities,
-            environment={**mail, "SERVICECERT_BOUNCE_MAILDIR": str(folder / "bounces")},
-        ) as system,
-        connected_client(system, known_customers) as client,
+        running(
+            folder, parts=own, environment={**mail, "SERVICECERT_BOUNCE_MAILDIR": str(folder / "bounces")}
+        ) as client,
     ):
-        system.start(LAG)
-        await system.ready(LAG)
+        client.system.start(LAG)
+        await client.system.ready(LAG)
         yield client
 
 

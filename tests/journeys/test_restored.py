@@ -7,10 +7,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from chaos.customers import Customers
 from databases import Backup
-from journeys.client import PATIENCE_SECONDS, connected_client
-from servicecert_cli.stand.identities import Identities
+from journeys.client import PATIENCE_SECONDS, Running
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts
 from servicecert_schemas.case import CaseState
@@ -22,12 +20,10 @@ DECIDED = " union all ".join(f"select count(*) from {service}.audit" for service
 
 @pytest.mark.long
 async def test_I1_I2_I3_no_service_starts_on_a_database_that_forgot_a_case(
-    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
+    running: Running, parts: Parts, tmp_path: Path
 ) -> None:
-    async with (
-        System(tmp_path, parts=parts, authority=authority, identities=identities) as system,
-        connected_client(system, known_customers) as client,
-    ):
+    async with running(tmp_path) as client:
+        system = client.system
         await client.view(await client.apply(CertificateType.TEST_SERVER), CaseState.DELIVERED)
         await stopped(system)
         backup = Backup(parts.database_url, psycopg.conninfo.conninfo_to_dict(system.backends.admin_url)["dbname"])

@@ -16,12 +16,11 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from chaos.customers import Customers
 from chaos.idle import IdleCheck
 from commandline import run_process
 from cryptography.x509.ocsp import OCSPCertStatus
 from docs.pages import CHECKOUT, blocks
-from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
+from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations.operators import add_operator, add_reader
@@ -158,12 +157,10 @@ async def unread_by_the_notifier(keys: Keys) -> UUID:
 @pytest.mark.long
 @pytest.mark.parametrize("service", SERVICES)
 async def test_F2_F7_an_exposed_key_and_one_that_is_replaced_stop_nothing(
-    service: str, parts: Parts, identities: Identities, own_authority: Path, known_customers: Customers, tmp_path: Path
+    service: str, running: Running, own_authority: Path, tmp_path: Path
 ) -> None:
-    async with (
-        System(tmp_path / "system", parts=parts, authority=own_authority, identities=identities) as system,
-        connected_client(system, known_customers) as client,
-    ):
+    async with running(tmp_path / "system", authority=own_authority) as client:
+        system = client.system
         keys = Keys(client, service, tmp_path / "admin", f"{service}.pub")
         revoked = [await works(client)]
         await IdleCheck(system).wait()
@@ -207,13 +204,9 @@ async def test_F2_F7_an_exposed_key_and_one_that_is_replaced_stop_nothing(
 
 
 @pytest.mark.long
-async def test_F2_who_orders_a_certificate_with_intake_s_key_is_noticed(
-    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
-) -> None:
-    async with (
-        System(tmp_path, parts=parts, authority=authority, identities=identities) as system,
-        connected_client(system, known_customers) as client,
-    ):
+async def test_F2_who_orders_a_certificate_with_intake_s_key_is_noticed(running: Running, tmp_path: Path) -> None:
+    async with running(tmp_path) as client:
+        system = client.system
         genuine = await works(client)
         await IdleCheck(system).wait()
         url = add_reader(system.backends.admin_url, f"auditor{uuid4().hex[:8]}")

@@ -8,13 +8,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from chaos.customers import Customers
-from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
+from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from otlp_collector import Collector, Received, collecting
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
@@ -75,12 +73,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(
-    parts: Parts,
-    identities: Identities,
-    authority: Path,
-    known_customers: Customers,
-    collector: Collector,
-    tmp_path_factory: pytest.TempPathFactory,
+    running: Running, collector: Collector, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[CustomerClient]:
     environment = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
@@ -88,11 +81,7 @@ async def client(
         "SERVICECERT_LOG_LEVEL": "debug",
         "SERVICECERT_LOG_FORMAT": "json",
     }
-    folder = tmp_path_factory.mktemp("traces")
-    async with (
-        System(folder, parts=parts, authority=authority, identities=identities, environment=environment) as system,
-        connected_client(system, known_customers) as client,
-    ):
+    async with running(tmp_path_factory.mktemp("traces"), environment=environment) as client:
         yield client
 
 

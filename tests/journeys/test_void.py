@@ -11,14 +11,11 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import pytest
-from chaos.customers import Customers
 from chaos.observers import SIGNATURE_HOOK, read_crl
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from journeys.client import PATIENCE_SECONDS, CustomerClient, connected_client
-from servicecert_cli.stand.identities import Identities
+from journeys.client import PATIENCE_SECONDS, CustomerClient, Running
 from servicecert_cli.stand.system import System
 from servicecert_issuer.operator import requests as wishes
-from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspQuery
 from servicecert_pki.partitions import FULL, crl_name
@@ -34,14 +31,12 @@ NONCE = bytes(32)
 
 @pytest.mark.long
 async def test_B2_I7_what_was_signed_and_then_given_up_is_revoked_for_relying_parties(
-    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
+    running: Running, tmp_path: Path
 ) -> None:
     log = tmp_path / "signatures"
     environment = {"SIGNATURE_LOG": str(log), "PYTHONPATH": str(SIGNATURE_HOOK), "SERVICECERT_SESSION_SECONDS": "1"}
-    async with (
-        System(tmp_path, parts=parts, authority=authority, environment=environment, identities=identities) as system,
-        connected_client(system, known_customers) as client,
-    ):
+    async with running(tmp_path, environment=environment) as client:
+        system = client.system
         case_id = await _signed_by_a_dying_issuer(client)
         issuer, tbs = await _void(system.backends.admin_url, case_id)
         signature = f"{_ca_key(system, issuer)} {sha256(tbs).hexdigest()}"

@@ -15,12 +15,11 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from asn1crypto.pem import unarmor
-from chaos.customers import Customers
 from chaos.observers import read_crl
 from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
 from journeys.certificate import Facts, facts, verified
-from journeys.client import PATIENCE_SECONDS, CustomerClient, applicant, connected_client
+from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
@@ -44,18 +43,8 @@ SERVER, TEST_SERVER = CertificateType.SERVER, CertificateType.TEST_SERVER
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(
-    parts: Parts,
-    identities: Identities,
-    authority: Path,
-    known_customers: Customers,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[CustomerClient]:
-    folder = tmp_path_factory.mktemp("ways")
-    async with (
-        System(folder, parts=parts, authority=authority, identities=identities) as system,
-        connected_client(system, known_customers) as client,
-    ):
+async def client(running: Running, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CustomerClient]:
+    async with running(tmp_path_factory.mktemp("ways")) as client:
         yield client
 
 

@@ -1,13 +1,9 @@
 """A11, A12, E2: a case is woken once by three workers, also after a time without any."""
 
-import os
-import sys
 from uuid import uuid4
 
 import pytest
 from commandline import begun
-from identities import Identities
-from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.application import example
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
@@ -15,44 +11,21 @@ from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_intake.service import MIGRATIONS, NAME
-from servicecert_launcher import Child
 from servicecert_schemas.case import CaseChanged, CaseState
-from servicecert_schemas.topics import CATALOGUE
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.kafka.cluster import Cluster
+from workers import workers_of
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
 async def workers(parts, migrated, tmp_path):
-    """Start workers of intake, each a process."""
-    prefix = f"t{uuid4().hex[:8]}-"
-    (url,) = migrated(**{NAME: [MIGRATIONS]}).urls.values()
-    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
-    started: list[Child] = []
-    identities = Identities(tmp_path / "service-keys")
-
-    def start(**environment):
-        own = {
-            "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
-            "DATABASE_URL": url,
-            "SERVICECERT_TOPIC_PREFIX": prefix,
-            "SERVICECERT_SESSION_SECONDS": "1",
-            **identities.environment(NAME),
-        }
-        log = tmp_path / f"{len(started)}.log"
-        command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
-        started.append(Child(command, log=log, environment={**os.environ, **own, **environment}))
-        return started[-1]
-
-    yield Cluster(parts.bootstrap, prefix), start
-    for child in started:
-        child.kill()
+    async with workers_of(NAME, MIGRATIONS, parts, migrated, tmp_path) as workers:
+        yield workers
 
 
 async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_awake(workers):
-    cluster, start = workers
+    cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
     customer = Customer.of(application.applicant.business_id)
 
@@ -76,7 +49,7 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
 
 
 async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_nobody_was_awake(workers):
-    cluster, start = workers
+    cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
     customer = Customer.of(application.applicant.business_id)
     async with reading_topics(cluster) as witness:
@@ -98,7 +71,7 @@ async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_
 
 
 async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
-    cluster, start = workers
+    cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
     customer = Customer.of(application.applicant.business_id)
     opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")

@@ -1,8 +1,6 @@
 """C4 on real Kafka, PostgreSQL and SMTP: after weeks of downtime, three workers send the right reminder once."""
 
 import asyncio
-import os
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -10,11 +8,8 @@ from uuid import uuid4
 import pytest
 from certificates import SERIAL
 from commandline import begun
-from identities import Identities
-from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.topic_reader import reading_topics
-from servicecert_launcher import Child
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
@@ -28,35 +23,19 @@ pytestmark = pytest.mark.long
 
 @pytest.fixture
 async def workers(parts, migrated, tmp_path):
-    """Starts workers of the notifier, each a process, with a clock that runs ahead."""
-    prefix = f"t{uuid4().hex[:8]}-"
-    (url,) = migrated(**{NAME: [MIGRATIONS]}).urls.values()
-    await create_topics(Cluster(parts.bootstrap, prefix), CATALOGUE)
-    started: list[Child] = []
-    identities = Identities(tmp_path / "service-keys")
-    async with MailCatcher() as mails:
+    """Starts workers of the notifier with a clock that runs ahead."""
+    async with MailCatcher() as mails, workers_of(NAME, MIGRATIONS, parts, migrated, tmp_path) as workers:
 
         def start(ahead=timedelta()):
-            own = {
-                "KAFKA_BOOTSTRAP_SERVERS": parts.bootstrap,
-                "DATABASE_URL": url,
-                "SERVICECERT_TOPIC_PREFIX": prefix,
-                "SERVICECERT_SESSION_SECONDS": "1",
-                **identities.environment(NAME),
-                "SERVICECERT_CLOCK_AHEAD": f"{ahead.total_seconds():.0f}",
-                "SMTP_HOST": mails.host,
-                "SMTP_PORT": str(mails.port),
-                "SMTP_TLS": "off",
-                "SERVICECERT_MAIL_FROM": "certificates@authority.example",
-            }
-            command = [sys.executable, "-m", "servicecert_cli", "run", NAME]
-            log = tmp_path / f"{len(started)}.log"
-            started.append(Child(command, log=log, environment={**os.environ, **own}))
-            return started[-1]
+            return workers.start(
+                SERVICECERT_CLOCK_AHEAD=f"{ahead.total_seconds():.0f}",
+                SMTP_HOST=mails.host,
+                SMTP_PORT=str(mails.port),
+                SMTP_TLS="off",
+                SERVICECERT_MAIL_FROM="certificates@authority.example",
+            )
 
-        yield Cluster(parts.bootstrap, prefix), start, identities.signer("issuer")
-        for child in started:
-            child.kill()
+        yield workers.cluster, start, workers.identities.signer("issuer")
 
 
 async def test_C4_after_weeks_of_downtime_the_right_reminders_come_once(workers, certified):
