@@ -17,6 +17,7 @@ from asn1crypto.x509 import Certificate
 from servicecert_cli.stand.system import System
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.values import CertificateType
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,63 @@ class Facts:
     usages: set[str]
     key_usage: set[str]
     policy: str
+
+
+EXPECTED = {
+    CertificateType.SERVER: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Kuvitelman hyvinvointialue",
+            "organizational_unit_name": "Sagouddens hälsostation",
+            "serial_number": "9900001-8",
+            "common_name": "kanta.sagoudden.example.fi",
+        },
+        dns=("kanta.sagoudden.example.fi", "kanta-reserv.sagoudden.example.fi"),
+        usages={"server_auth"},
+        key_usage={"digital_signature"},
+        policy="1.3.6.1.4.1.32473.1.1",
+    ),
+    CertificateType.TEST_SERVER: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Apteekkari Urho Kuviteltu",
+            "organizational_unit_name": "Onnelan VI apteekki",
+            "serial_number": "9900058-7",
+            "common_name": "testi.onnelan6.example.fi",
+        },
+        dns=("testi.onnelan6.example.fi",),
+        usages={"server_auth", "client_auth"},
+        key_usage={"digital_signature"},
+        policy="1.3.6.1.4.1.32473.1.2",
+    ),
+    CertificateType.SYSTEM_SIGNATURE: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Lääkärikeskus Satulinna Oy",
+            "organizational_unit_name": "Lääkärikeskus Satulinna, Onnelan toimipiste",
+            "serial_number": "9900025-3",
+            "common_name": "Mielikuva Potilastieto",
+        },
+        dns=(),
+        usages=set(),
+        key_usage={"digital_signature", "non_repudiation"},
+        policy="1.3.6.1.4.1.32473.1.3",
+    ),
+    CertificateType.TEST_SYSTEM_SIGNATURE: Facts(
+        subject={
+            "country_name": "FI",
+            "organization_name": "Unelmasilta Välityspalvelut Oy",
+            "organizational_unit_name": "Unelmasilta Välityspalvelut Oy",
+            "serial_number": "9900066-7",
+            "common_name": "Taikasauva Apteekkijärjestelmä",
+        },
+        dns=(),
+        usages=set(),
+        key_usage={"digital_signature", "non_repudiation"},
+        policy="1.3.6.1.4.1.32473.1.4",
+    ),
+}
+"""What the certificates of the examples say, by type; an RSA key of a server is for encipherment, too."""
 
 
 def facts(der: bytes) -> Facts:

@@ -19,6 +19,7 @@ from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.values import CertificateType
@@ -61,6 +62,15 @@ class CustomerClient:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self.witness.until(kind, lambda _: len(self.witness.events_of_case(case_id, kind)) >= count)
         return self.witness.events_of_case(case_id, kind)[-1]
+
+    async def certificate(
+        self, type: CertificateType, *, number: int = 0, request: str | None = None
+    ) -> CertificateIssued:
+        """Apply, with another request if one is given; return the certificate once all its mails are handed over."""
+        form, case_id = example(type), uuid4()
+        await self.send(customer_of(form).submitted(case_id, form, request or self.request(type, number)))
+        await self.view(case_id, CaseState.DELIVERED)
+        return await self.latest(case_id, CertificateIssued)
 
     def mails(self, case_id: UUID) -> list[EmailMessage]:
         """Return the mails that were handed over for a case, as the mail server received them."""

@@ -1,14 +1,16 @@
-"""Applications through the whole system: from the e-service's event to the mail, and to a published CRL."""
+"""Applications through the whole system: from the e-service's event to the mail and to a published CRL, and traces."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from base64 import b64decode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,9 +20,11 @@ from asn1crypto.pem import unarmor
 from chaos.observers import read_crl
 from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
-from journeys.certificate import Facts, facts, verified
+from journeys.certificate import EXPECTED, facts, verified
 from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
+from journeys.spans import APPLICATION, REVOCATION, STEPS, arrived, send, trace_of, until
+from otlp_collector import Collector, collecting
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
@@ -35,6 +39,7 @@ from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssu
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
+from servicecert_schemas.topics import APPLICATIONS, SERVICES
 from servicecert_schemas.values import CertificateType, Language
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -42,66 +47,24 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SERVER, TEST_SERVER = CertificateType.SERVER, CertificateType.TEST_SERVER
 
 
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with collecting() as collector:
+        yield collector
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def client(running: Running, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[CustomerClient]:
-    async with running(tmp_path_factory.mktemp("ways")) as client:
+async def client(
+    running: Running, collector: Collector, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[CustomerClient]:
+    environment = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        "SERVICECERT_LOG_LEVEL": "debug",
+        "SERVICECERT_LOG_FORMAT": "json",
+    }
+    async with running(tmp_path_factory.mktemp("ways"), environment=environment) as client:
         yield client
-
-
-EXPECTED = {
-    SERVER: Facts(
-        subject={
-            "country_name": "FI",
-            "organization_name": "Kuvitelman hyvinvointialue",
-            "organizational_unit_name": "Sagouddens hälsostation",
-            "serial_number": "9900001-8",
-            "common_name": "kanta.sagoudden.example.fi",
-        },
-        dns=("kanta.sagoudden.example.fi", "kanta-reserv.sagoudden.example.fi"),
-        usages={"server_auth"},
-        key_usage={"digital_signature"},
-        policy="1.3.6.1.4.1.32473.1.1",
-    ),
-    TEST_SERVER: Facts(
-        subject={
-            "country_name": "FI",
-            "organization_name": "Apteekkari Urho Kuviteltu",
-            "organizational_unit_name": "Onnelan VI apteekki",
-            "serial_number": "9900058-7",
-            "common_name": "testi.onnelan6.example.fi",
-        },
-        dns=("testi.onnelan6.example.fi",),
-        usages={"server_auth", "client_auth"},
-        key_usage={"digital_signature"},
-        policy="1.3.6.1.4.1.32473.1.2",
-    ),
-    CertificateType.SYSTEM_SIGNATURE: Facts(
-        subject={
-            "country_name": "FI",
-            "organization_name": "Lääkärikeskus Satulinna Oy",
-            "organizational_unit_name": "Lääkärikeskus Satulinna, Onnelan toimipiste",
-            "serial_number": "9900025-3",
-            "common_name": "Mielikuva Potilastieto",
-        },
-        dns=(),
-        usages=set(),
-        key_usage={"digital_signature", "non_repudiation"},
-        policy="1.3.6.1.4.1.32473.1.3",
-    ),
-    CertificateType.TEST_SYSTEM_SIGNATURE: Facts(
-        subject={
-            "country_name": "FI",
-            "organization_name": "Unelmasilta Välityspalvelut Oy",
-            "organizational_unit_name": "Unelmasilta Välityspalvelut Oy",
-            "serial_number": "9900066-7",
-            "common_name": "Taikasauva Apteekkijärjestelmä",
-        },
-        dns=(),
-        usages=set(),
-        key_usage={"digital_signature", "non_repudiation"},
-        policy="1.3.6.1.4.1.32473.1.4",
-    ),
-}
 
 
 @pytest.mark.parametrize(("number", "family"), [(0, "ec"), (1, "rsa")])
@@ -170,15 +133,17 @@ async def test_A2_who_was_not_strongly_authenticated_is_refused(client: Customer
     assert not client.witness.events_of_case(case_id, ApplicationAccepted)
 
 
+async def with_own_key(client: CustomerClient, folder: Path) -> CertificateIssued:
+    """Return a certificate whose key no other test has: an exposed key is blocked for ever (A4)."""
+    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", folder, "own")
+    return await client.certificate(SERVER, request=read_csr(request))
+
+
 async def test_I7_D1_D5_a_revoked_certificate_is_on_the_crl_before_anybody_is_told(
     client: CustomerClient, tmp_path: Path
 ) -> None:
-    # Its own key: an exposed key is blocked for ever (A4), and the other tests share theirs.
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "exposed")
-    case_id = uuid4()
-    await client.send(applicant(SERVER).submitted(case_id, example(SERVER), read_csr(request)))
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
+    issued = await with_own_key(client, tmp_path)
+    case_id = issued.case_id
     typed = bytes.fromhex(issued.serial).hex(":").upper()
     await client.send(applicant(SERVER).revocation(case_id, typed, RevocationReason.KEY_EXPOSED))
     revoked = await client.latest(case_id, CertificateRevoked)
@@ -207,11 +172,8 @@ def is_mailed(reason: RevocationReason, mails: int) -> Callable[[CaseChanged], b
 async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_mailed_again(
     client: CustomerClient, tmp_path: Path
 ) -> None:
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "overridden")
-    case_id, orderer = uuid4(), applicant(SERVER)
-    await client.send(orderer.submitted(case_id, example(SERVER), read_csr(request)))
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
+    issued, orderer = await with_own_key(client, tmp_path), applicant(SERVER)
+    case_id = issued.case_id
     for number, (reason, language) in enumerate(
         ((RevocationReason.NO_LONGER_NEEDED, Language.FINNISH), (RevocationReason.KEY_EXPOSED, Language.ENGLISH)), 1
     ):
@@ -235,9 +197,8 @@ async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_ma
 
 
 async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(client: CustomerClient) -> None:
-    case_id, system = await client.apply(TEST_SERVER, number=1), client.system
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
+    issued, system = await client.certificate(TEST_SERVER, number=1), client.system
+    case_id = issued.case_id
     system.children[OCSP].kill()
     asked_before = system.log("revoker").read_text().count("No answer from OCSP")
     await client.send(applicant(TEST_SERVER).revocation(case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED))
@@ -261,9 +222,8 @@ async def test_I7_D5_nobody_is_told_of_a_revocation_while_the_responder_is_away(
 async def test_D8_ocsp_answers_while_the_broker_is_away_and_knows_of_a_revocation_after_it_is_back(
     client: CustomerClient, parts: Parts, authority: Path
 ) -> None:
-    case_id, system = await client.apply(TEST_SERVER, number=1), client.system
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
+    issued, system = await client.certificate(TEST_SERVER, number=1), client.system
+    case_id = issued.case_id
     ask = partial(ocsp_status, system.ocsp_url, Authority.load(authority).issuer(issued.issuer), int(issued.serial, 16))
 
     def log_count(what: str) -> int:
@@ -326,11 +286,8 @@ async def test_I13_F7_a_lost_folder_and_an_older_copy_of_it_take_no_revocation_b
     client: CustomerClient, tmp_path: Path
 ) -> None:
     """Half of the files are lost, those of a backup replace the others; nobody asks the revoker for anything."""
-    folder, case_id = client.system.crl_folder, uuid4()
-    request = await openssl.make_request(openssl.EC_P384, "kanta.example.fi", tmp_path, "lost")
-    await client.send(applicant(SERVER).submitted(case_id, example(SERVER), read_csr(request)))
-    await client.view(case_id, CaseState.DELIVERED)
-    issued = await client.latest(case_id, CertificateIssued)
+    folder, issued = client.system.crl_folder, await with_own_key(client, tmp_path)
+    case_id = issued.case_id
     shutil.copytree(folder, tmp_path / "backup")
     await client.send(applicant(SERVER).revocation(case_id, issued.serial, RevocationReason.KEY_EXPOSED))
     view = await client.view(case_id, CaseState.REVOKED)
@@ -356,3 +313,117 @@ async def test_I13_F7_a_lost_folder_and_an_older_copy_of_it_take_no_revocation_b
 
 def lists(crl: Path, serial: str) -> bool:
     return int(serial, 16) in read_crl(crl.read_bytes())[1]
+
+
+# Traces
+
+
+async def test_an_application_is_one_trace_through_all_services(client: CustomerClient, collector: Collector) -> None:
+    certificate = await client.certificate(SERVER)
+    trace = trace_of(str(certificate.case_id))
+    spans = await arrived(client, collector, trace, APPLICATION)
+    by_id = {span.id: span for span in spans}
+    assert {span.service for span in spans} == set(SERVICES)
+    for span in spans:
+        assert span.attributes.get("servicecert.case") == str(certificate.case_id) or span.name.endswith("standings")
+        assert not span.failed
+        assert span.began <= span.ended
+        assert not span.parent or by_id[span.parent].began <= span.began
+    (root,) = (span for span in spans if not span.parent)
+    assert root.name == f"process {client.system.cluster.name(APPLICATIONS)}"
+    assert root.kind == "consumer"
+    assert root.attributes["messaging.system"] == "kafka"
+    assert root.attributes["messaging.destination.name"] == client.system.cluster.name(APPLICATIONS)
+    assert root.attributes["servicecert.event.type"] == "servicecert.application.submitted.v1"
+    assert root.attributes["servicecert.outcome"] == "handled"
+    (sign,) = (span for span in spans if span.name == "sign result")
+    (sent,) = (span for span in spans if span.parent == sign.id and span.kind == "producer")
+    assert 0 < float(sent.attributes["servicecert.outbox_seconds"]) <= (sent.ended - sent.began) / 1e9
+    assert {span.attributes["messaging.message.id"] for span in spans if span.name.endswith(".certificates")} == {
+        sent.attributes["messaging.message.id"]
+    }
+
+
+async def test_a_revocation_is_one_trace_from_the_request_to_the_fetched_crl_and_the_mail(
+    client: CustomerClient, collector: Collector
+) -> None:
+    certificate = await client.certificate(SERVER)
+    case_id = certificate.case_id
+    request = applicant(SERVER).revocation(case_id, certificate.serial, RevocationReason.NO_LONGER_NEEDED)
+    await client.send(request)
+    await client.latest(case_id, CertificateRevoked)
+    trace = trace_of(f"revocation/{request.request_id}")
+    spans = await arrived(client, collector, trace, REVOCATION)
+    assert len([span for span in spans if not span.parent]) == 1
+    assert {span.service for span in spans} == {"revoker", "notifier", "intake"}
+    steps = [next(span for span in spans if span.name == step) for step in STEPS]
+    publish = next(span for span in spans if span.name == "publish")
+    mail = next(span for span in spans if span.name == "mail")
+    assert publish.began == steps[0].began
+    assert all(earlier.ended == later.began for earlier, later in pairwise(steps))
+    assert steps[-1].ended <= publish.ended <= mail.began, "nobody is told before the CRL was fetched (I7)"
+    assert not [span for span in collector.trace(trace_of(str(case_id))) if "revocations" in span.name]
+
+
+async def test_each_trace_that_the_e_service_gives_is_continued_and_its_flag_honoured(
+    client: CustomerClient, collector: Collector
+) -> None:
+    case_id, customer, form = uuid4(), applicant(SERVER), example(SERVER)
+    first, second = uuid4().hex, uuid4().hex
+    await send(client, customer.submitted(case_id, form, None), f"00-{first}-00f067aa0ba902b7-01")
+    await client.view(case_id, CaseState.WAITING_FOR_CSR)
+    await send(client, customer.attached(case_id, client.request(SERVER)), f"00-{second}-00f067aa0ba902b7-00")
+    await client.view(case_id, CaseState.DELIVERED)
+    sampled = await client.certificate(SERVER)
+    await until(lambda: bool(collector.trace(trace_of(str(sampled.case_id)))))
+    await until(lambda: any(span.name.startswith("process") for span in collector.trace(first)))
+    of_case = [span for span in collector.spans.values() if span.attributes.get("servicecert.case") == str(case_id)]
+    assert {span.trace for span in of_case} == {first}, "the request came in a trace that nobody records"
+    (root,) = (span for span in of_case if span.name.endswith("applications"))
+    assert root.parent == "00f067aa0ba902b7"
+
+
+async def test_what_comes_later_without_a_trace_is_in_the_cases_own(
+    client: CustomerClient, collector: Collector
+) -> None:
+    case_id, customer, form = uuid4(), applicant(SERVER), example(SERVER)
+    await send(client, customer.submitted(case_id, form, None))
+    await client.view(case_id, CaseState.WAITING_FOR_CSR)
+    await send(client, customer.attached(case_id, client.request(SERVER)))
+    await client.view(case_id, CaseState.DELIVERED)
+    trace = trace_of(str(case_id))
+    spans = await arrived(client, collector, trace, APPLICATION[1:])
+    begun = [span.attributes["servicecert.event.type"] for span in spans if not span.parent]
+    assert begun == ["servicecert.application.submitted.v1", "servicecert.application.csr-attached.v1"]
+
+
+async def test_E3_lines_have_trace_and_case_and_no_span_has_personal_data(
+    client: CustomerClient, collector: Collector
+) -> None:
+    certificate = await client.certificate(SERVER)
+    case_id, trace = str(certificate.case_id), trace_of(str(certificate.case_id))
+    await arrived(client, collector, trace, APPLICATION)
+    mails = {str(mail.mail_id) for mail in client.witness.events_of_case(certificate.case_id, MailHandedOver)}
+    lines = [json.loads(line) for line in client.system.log("notifier").read_text().splitlines() if line[0] == "{"]
+    about = [line for line in lines if line.get("mail") in mails]
+    assert len(about) == len(mails)
+    assert {(line["trace"], line["case"]) for line in about} == {(trace, case_id)}
+    form = example(SERVER)
+    for text in (form.orderer.email, form.technical_contact.email, form.orderer.name, form.applicant.business_id):
+        assert not any(text.encode() in body for body in collector.bodies)
+
+
+async def test_a_parked_record_is_a_failed_span_and_a_line_of_its_case(
+    client: CustomerClient, collector: Collector
+) -> None:
+    case_id = uuid4()
+    await send(client, applicant(SERVER).withdrawn(case_id), value=b"{}")
+    trace = trace_of(str(case_id))
+    await until(lambda: bool(collector.trace(trace)))
+    (span,) = collector.trace(trace)
+    assert span.failed
+    assert span.attributes["servicecert.outcome"] == "parked"
+    lines = [json.loads(line) for line in client.system.log("intake").read_text().splitlines() if line[0] == "{"]
+    (line,) = (line for line in lines if line["event"].startswith("A record is parked") and line["key"] == str(case_id))
+    assert (line["trace"], line["case"]) == (trace, str(case_id))
+    assert span.attributes["error.type"] == line["reason"]
