@@ -107,7 +107,7 @@ async def test_f5_much_junk_of_a_partition_is_parked_as_one_and_delays_its_own_p
     assert memory_of(worker) < LIMIT
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 async def test_f5_i6_whatever_bytes_a_broker_takes_what_comes_behind_them_is_handled(stand: Stand, seed: int) -> None:
     """Drawn over names, values, codecs, tails, counts and sizes. Most of them a broker refuses; it decides, not we."""
     draw = random.Random(seed)

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import aiohttp
-import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from servicecert_launcher import Child
 from servicecert_schemas import topics
 from servicecert_worker.core.signatures import Verifier
@@ -48,44 +48,60 @@ def stop(worker: Child) -> None:
     assert worker.stop(60) == 0
 
 
-@pytest.mark.parametrize("records", [0, 20], ids=["never read anything", "read on"])
-async def test_F7_records_deleted_while_no_worker_ran_are_counted(stand: Stand, records: int) -> None:
-    await stand.send(event for _ in range(records) for event in numbered(uuid4(), "a"))
+async def sent(stand: Stand) -> None:
+    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+
+
+async def counted(stand: Stand, number: int, worker: Child) -> None:
+    """Wait until a worker has counted the 20 records that were deleted unread."""
+
+    async def lost_all() -> bool:
+        return await lost(stand, number) == 20
+
+    await eventually(lost_all)
+    assert worker.tail(100).count("alarm: records were deleted before they were read; their writer has them") >= 1
+
+
+async def test_F7_records_deleted_before_a_worker_read_anything_are_counted(stand: Stand) -> None:
     first = stand.work()
-    await stand.wait_handled(records)
     await eventually(lambda: _all_committed(stand))
     stop(first)
-    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+    await sent(stand)
     await delete_all(stand)
-    second = stand.work()
-
-    async def counted() -> bool:
-        return await lost(stand, 1) == 20
-
-    await eventually(counted)
-    assert second.tail(100).count("alarm: records were deleted before they were read; their writer has them") >= 1
-    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
-    await stand.wait_handled(records + 20)
+    await counted(stand, 1, stand.work())
+    await sent(stand)
+    await stand.wait_handled(20)
 
 
-async def _all_committed(stand: Stand) -> bool:
-    """Also of partitions that had no record: what is deleted there later would not be missed."""
-    client = client_of(stand.producer)
-    return len(await committed_offsets(client, stand.prefix + "toy", partitions(stand))) == PARTITIONS
-
-
-async def test_a_worker_that_begins_or_reads_on_where_others_ended_has_lost_nothing(stand: Stand) -> None:
-    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+async def test_F7_of_what_was_deleted_while_no_worker_ran_only_what_nobody_had_read_is_counted(stand: Stand) -> None:
+    await sent(stand)
     first = stand.work()
     await stand.wait_handled(20)
     await eventually(lambda: _all_committed(stand))
     stop(first)
     await delete_all(stand)
     second = stand.work()
-    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+    await sent(stand)
     await stand.wait_handled(40)
     assert await lost(stand, 1) == 0
     assert "alarm" not in second.tail(100)
+    await eventually(lambda: _all_committed(stand))
+    stop(second)
+    await sent(stand)
+    await delete_all(stand)
+    await counted(stand, 2, stand.work())
+    await sent(stand)
+    await stand.wait_handled(60)
+
+
+async def _all_committed(stand: Stand) -> bool:
+    """Also of partitions that had no record: what is deleted there later would not be missed."""
+    client = client_of(stand.producer)
+    try:
+        return len(await committed_offsets(client, stand.prefix + "toy", partitions(stand))) == PARTITIONS
+    except GroupCoordinatorNotAvailableError:
+        # The first group of a broker: its topic of offsets is not made yet.
+        return False
 
 
 async def test_F7_records_deleted_before_a_follower_read_them_are_counted(stand: Stand) -> None:

@@ -130,7 +130,7 @@ def inert(**changes: Any) -> Any:
     return replace(made, effects=effects)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_from_any_moment_on_a_replay_comes_to_the_same_end(empty: Empty, seed: int) -> None:
     """Also from none, and also if all records come that the tables know already."""
     async with empty() as pool:
