@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.operator.samples import NOW, example
+from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.effects.handover import Mailer
 from servicecert_schemas.case import CaseChanged
@@ -33,6 +34,18 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Event, Task
+
+
+@pytest.fixture
+async def pool(service_pool):
+    """Connections to empty tables of the service."""
+    return await service_pool(NAME, MIGRATIONS)
+
+
+@pytest.fixture
+async def connection(pool):
+    async with pool.acquire() as connection:
+        yield connection
 
 
 @pytest.fixture

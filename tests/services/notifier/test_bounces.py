@@ -20,7 +20,6 @@ from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_notifier.effects import bounce_reader
 from servicecert_notifier.effects.bounce_reader import BounceReader
-from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.core.decider import Result, Stored
 from servicecert_worker.core.faults import UnexpectedCancellation, background
@@ -122,9 +121,8 @@ def test_the_standard_library_reads_the_test_s_own_report():
 
 
 @pytest.fixture
-async def folder(service_pool, tmp_path, issued, as_event, now):
+async def folder(pool, tmp_path, issued, as_event, now):
     """A Maildir with a reader, and a ledger whose first mail was handed over and whose second is on its way."""
-    pool = await service_pool(NAME, MIGRATIONS)
     decision = decide(None, as_event(issued.model_copy(update={"recipients": issued.recipients[:2]})), None, now)
     first, second = (row.mail_id for row in decision.state.rows)
     outcome = MailOutcome(mail_id=first, state=MailState.HANDED_OVER, answer="250", attempts=1, at=now)
@@ -231,8 +229,7 @@ async def test_E3_a_report_that_was_read_is_deleted_90_days_after_it_came(folder
     assert [type(fault) for fault in await reader.poll()] == [PermissionError]
 
 
-async def test_a_folder_that_is_not_there_yet_is_empty(service_pool, tmp_path, now):
-    pool = await service_pool(NAME, MIGRATIONS)
+async def test_a_folder_that_is_not_there_yet_is_empty(pool, tmp_path, now):
     assert await BounceReader(tmp_path, "example.fi", pool, lambda: now).poll() == []
 
 

@@ -7,7 +7,6 @@ from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.ledger import MOST_AN_HOUR, RETRY
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.task import MailState
-from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.core.decider import Due, Stored
 
@@ -48,8 +47,7 @@ def test_f5_the_newest_of_them_is_sent_an_hour_later(flooded, now):
     assert intent.data.mail_id == row.mail_id
 
 
-async def test_f5_a_held_mail_is_stored_and_superseded(service_pool, flooded):
-    pool = await service_pool(NAME, MIGRATIONS)
+async def test_f5_a_held_mail_is_stored_and_superseded(pool, flooded):
     decisions = flooded(MOST_AN_HOUR + 2)
     async with pool.acquire() as connection:
         for version, decision in enumerate(decisions):

@@ -10,18 +10,12 @@ from figures import figure
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, REMIND
-from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Due, Event, Stored
 
 STORE = LedgerStore()
-
-
-@pytest.fixture
-async def pool(service_pool):
-    return await service_pool(NAME, MIGRATIONS)
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 import asyncio
 
 from servicecert_notifier.domain.task import MailState, MailTask
-from servicecert_notifier.service import MIGRATIONS, NAME, Settings, open_service
+from servicecert_notifier.service import NAME, Settings, open_service
 
 
-async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, mail_server, mails):
-    pool = await service_pool(NAME, MIGRATIONS)
+async def test_the_service_reads_its_topics_and_hands_mails_over(pool, mail_server, mails):
     async with mail_server() as fake_server:
         settings = Settings(
             smtp_host="127.0.0.1", smtp_port=fake_server.port, smtp_tls="off", servicecert_mail_from="ca@example.fi"
@@ -29,9 +28,8 @@ async def test_the_service_reads_its_topics_and_hands_mails_over(service_pool, m
     assert effect.data is MailTask
 
 
-async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(service_pool, tmp_path):
+async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(pool, tmp_path):
     """A replay opens it, and so does `restore check`: its tables may not know the mail that bounced yet."""
-    pool = await service_pool(NAME, MIGRATIONS)
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "bounce").write_bytes(b"a report")
     settings = Settings(

@@ -13,23 +13,11 @@ from servicecert_notifier.domain.pace import Limits
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import MailState, Notice, NoticeKind
 from servicecert_notifier.effects.bounce_reader import notify
-from servicecert_notifier.service import MIGRATIONS, NAME
 from servicecert_notifier.storage.prepare import Prepare
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_worker.core.decider import Conflict, Due, Stored
 
 STORE = LedgerStore()
-
-
-@pytest.fixture
-async def pool(service_pool):
-    return await service_pool(NAME, MIGRATIONS)
-
-
-@pytest.fixture
-async def connection(pool):
-    async with pool.acquire() as connection:
-        yield connection
 
 
 @pytest.fixture

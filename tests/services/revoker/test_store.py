@@ -12,7 +12,6 @@ from databases import administer
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.status import Asked, Awaited, Listed, Registered, Revoked, Status, Valid
-from servicecert_revoker.service import MIGRATIONS
 from servicecert_revoker.storage.store import RevocationStore
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_worker.core.decider import Conflict, Stored
@@ -23,11 +22,6 @@ MakeAsked = Callable[..., Asked]
 
 STORE = RevocationStore()
 OTHER_REQUEST = UUID("99999999-2222-4333-8444-555555555555")
-
-
-@pytest.fixture
-async def pool(service_pool: ServicePool) -> Pool:
-    return await service_pool("revoker", MIGRATIONS)
 
 
 async def save(pool: Pool, *changed: Stored[Status]) -> None:
