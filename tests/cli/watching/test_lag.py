@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from urllib.error import HTTPError
 from urllib.request import urlopen
 from uuid import uuid4
@@ -15,6 +15,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, run_process, until
+from databases import new_database
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.connections import kafka
 from servicecert_cli.e_service.application import example
@@ -79,12 +80,24 @@ async def committed(cluster, group, topic):
         await consumer.commit({place: OffsetAndMetadata(end, "") for place, end in ends.items()})
 
 
-@pytest.fixture
-def prepared(database_url):
-    """All schemas, in a database of the test's own: the URLs of the logins."""
-    urls = database.prepare(database_url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
-    migrate(urls[database.MIGRATOR], SERVICES)
-    return {**urls, "admin": database_url}
+@pytest.fixture(scope="module")
+def prepared(parts):
+    """All schemas, in a database of these tests' own: the URLs of the logins."""
+    with new_database(parts, f"lag_{uuid4().hex[:12]}") as url:
+        urls = database.prepare(url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
+        migrate(urls[database.MIGRATOR], SERVICES)
+        yield {**urls, "admin": url}
+
+
+@contextmanager
+def without_figures(prepared, service):
+    """Let a schema be an old one, without the function that the exporter calls."""
+    with psycopg.connect(prepared["admin"], autocommit=True) as admin:
+        admin.execute(f"alter function {service}.figures rename to figures_of_a_later_version")
+        try:
+            yield
+        finally:
+            admin.execute(f"alter function {service}.figures_of_a_later_version rename to figures")
 
 
 def test_a_service_that_never_ran_owes_every_partition_of_its_topics(cluster):
@@ -143,15 +156,13 @@ def test_groups_of_others_are_looked_at_if_they_are_asked_for(cluster):
 
 
 def test_the_figures_of_the_tables_are_shown_once_and_an_old_schema_hides_no_other(cluster, prepared, caplog):
-    with psycopg.connect(prepared["admin"], autocommit=True) as admin:
-        admin.execute("drop function intake.figures")
-
     async def look():
         async with exporting(cluster, database_url=prepared[database.MONITORING]) as exporter:
             shown = await shown_when(exporter, lambda shown: shown.value("servicecert_kafka_up") and read_last(shown))
             return shown, exporter.ready()
 
-    shown, ready = do(look)
+    with without_figures(prepared, "intake"):
+        shown, ready = do(look)
     assert shown.value("servicecert_outbox_events", service="issuer") == 0
     assert shown.value("servicecert_database_up", service="issuer") == 1
     assert shown.value("servicecert_database_up", service="intake") == 0
