@@ -73,7 +73,7 @@ async def test_F7_records_deleted_before_a_worker_read_anything_are_counted(stan
     await stand.wait_handled(20)
 
 
-async def test_F7_of_what_was_deleted_while_no_worker_ran_only_what_nobody_had_read_is_counted(stand: Stand) -> None:
+async def test_F7_records_deleted_while_no_worker_ran_are_counted(stand: Stand) -> None:
     await sent(stand)
     first = stand.work()
     await stand.wait_handled(20)

@@ -187,7 +187,13 @@ def test_a_lock_on_a_table_is_no_outage_and_says_who_holds_it(cluster, prepared)
                 )
                 ready = exporter.ready()
                 operator.rollback()
-                free = await shown_when(exporter, lambda shown: not shown.values("servicecert_table_locked_seconds"))
+                free = await shown_when(
+                    exporter,
+                    lambda shown: (
+                        not shown.values("servicecert_table_locked_seconds")
+                        and shown.values("servicecert_outbox_events", service="intake")
+                    ),
+                )
                 return locked, ready, free, operator.info.backend_pid
 
     locked, ready, free, pid = do(look)
