@@ -11,9 +11,9 @@ from uuid import uuid4
 from journeys.client import PATIENCE_SECONDS, CustomerClient
 from otlp_collector import Collector, Received
 from servicecert_cli.connections import kafka
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import EventData
-from servicecert_schemas.broker import Principal
 from servicecert_worker.core import traces
 
 MAILED = ["notifier: mail", "notifier: mail result", "notifier: send notifications"]

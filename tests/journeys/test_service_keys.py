@@ -24,9 +24,7 @@ from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.operations.operators import add_operator, add_reader
-from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import OCSP, System
-from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.ocsp_client import OcspUnsound
 from servicecert_schemas.case import CaseState

@@ -29,8 +29,7 @@ from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import OCSP, System
+from servicecert_cli.stand.system import OCSP
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import FULL, crl_name

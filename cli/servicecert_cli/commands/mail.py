@@ -14,7 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from servicecert_notifier.domain.ledger import resend_id
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mails as ledger
-from servicecert_notifier.operator.mails import MailRow, RefusedMail, refused_mails, request
+from servicecert_notifier.operator.mails import RefusedMail, refused_mails
 from servicecert_notifier.operator.mails import resend as resend_mails
 from servicecert_schemas.mail import MailKind
 

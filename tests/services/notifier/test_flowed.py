@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter, flowed
-from servicecert_notifier.operator.samples import samples
-from servicecert_schemas.values import Language
 
 from .sample_mails import EVERY_MAIL, sent_text, typed, unflowed
 

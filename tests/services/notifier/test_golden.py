@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
-from servicecert_notifier.operator.samples import samples
-from servicecert_schemas.values import Language
+from services.notifier.sample_mails import SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)

@@ -6,8 +6,7 @@ from importlib.resources import files
 
 import pytest
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.operator.samples import samples
-from servicecert_schemas.values import Language
+from services.notifier.sample_mails import EVERY_MAIL, typed
 
 STYLE = (files("servicecert_notifier") / "mail" / "domain" / "texts" / "page.html.j2").read_text("utf-8")
 DAY, DARK = STYLE.split("@media (prefers-color-scheme: dark)")

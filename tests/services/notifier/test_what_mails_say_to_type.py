@@ -24,8 +24,8 @@ from servicecert_notifier.mail.domain.filling import fingerprint_of
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas.values import Language
-from services.notifier.text_parts import sent_text
+from servicecert_schemas import Language
+from services.notifier.sample_mails import sent_text
 
 NAME = "kanta.laakaritalo.example"
 LANGUAGES = pytest.mark.parametrize("language", list(Language))

@@ -9,11 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import DEFAULT_SENDER_NAME, Letter, Sender, compose, flowed, mailbox
-from servicecert_notifier.operator.samples import samples
-from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_notifier.mail.domain.message import (
+    DEFAULT_SENDER_NAME,
+    Letter,
+    Sender,
+    UnsendableAddress,
+    compose,
+    flowed,
+    mailbox,
+)
+from servicecert_schemas import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
-from servicecert_schemas.values import Language
+from services.notifier.sample_mails import SAMPLES, typed
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
 SENDER = Sender.read("ca@example.fi")

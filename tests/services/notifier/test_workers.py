@@ -13,10 +13,8 @@ from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.mail import MailHandedOver, MailKind
-from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.kafka.cluster import Cluster
+from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
+from workers import workers_of
 
 pytestmark = pytest.mark.long
 
