@@ -15,7 +15,7 @@ from servicecert_cli.e_service.publishing import publish
 from servicecert_launcher import Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_schemas import CertificateIssued
+from servicecert_schemas.certificate import CertificateIssued
 from workers import workers_of
 
 from chaos.observers import MailServer

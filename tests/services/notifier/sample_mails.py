@@ -9,7 +9,8 @@ import pytest
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.values import Language
 
 TO = Recipient(role=RecipientRole.ORDERER, email="maija@example.fi")
 SAMPLES = {f"{name}.{language}": task for language in Language for name, task in samples(language)}

@@ -11,7 +11,10 @@ from servicecert_notifier.domain.ledger import addressed
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
 from servicecert_notifier.domain.task import AUDIENCES, MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_schemas import Answer, CaseState, HistoryEntry, MailKind, Recipient, RecipientRole, Texts
+from servicecert_schemas.case import Answer, CaseState, HistoryEntry
+from servicecert_schemas.certificate import Recipient, RecipientRole
+from servicecert_schemas.mail import MailKind
+from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import Result
 from services.notifier.sample_mails import EVERY_MAIL, SAMPLES
 

@@ -24,7 +24,7 @@ from servicecert_notifier.mail.domain.filling import fingerprint_of
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter
 from servicecert_notifier.operator.samples import samples
-from servicecert_schemas import Language
+from servicecert_schemas.values import Language
 from services.notifier.sample_mails import sent_text
 
 NAME = "kanta.laakaritalo.example"

@@ -18,7 +18,7 @@ from servicecert_notifier.mail.domain.message import (
     flowed,
     mailbox,
 )
-from servicecert_schemas import Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
 from services.notifier.sample_mails import SAMPLES, typed
 

@@ -13,7 +13,8 @@ from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
-from servicecert_schemas import CertificateIssued, MailHandedOver, MailKind
+from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.mail import MailHandedOver, MailKind
 from workers import workers_of
 
 pytestmark = pytest.mark.long
