@@ -22,6 +22,16 @@ HELSINKI = ZoneInfo("Europe/Helsinki")
 _SECOND = timedelta(seconds=1)
 
 
+def day_of(instant: datetime) -> date:
+    """Return the date of a moment in Finland."""
+    return instant.astimezone(HELSINKI).date()
+
+
+def in_helsinki(day: date, at: time = time()) -> datetime:
+    """Return a moment of a day in Finland, in UTC: by default the one at which the day begins."""
+    return datetime.combine(day, at, HELSINKI).astimezone(UTC)
+
+
 class ValidityRefused(ValueError):
     """The requested validity is not possible; the message is one sentence that names the limit."""
 
@@ -46,7 +56,7 @@ def start_of_validity(profile: Profile, signed_at: datetime, start_date: date | 
     profile says, if that is later.
     """
     start = signed_at.astimezone(UTC).replace(microsecond=0) - profile.backdating
-    return start if start_date is None else max(start, _midnight(start_date))
+    return start if start_date is None else max(start, in_helsinki(start_date))
 
 
 def most_days(profile: Profile, start_date: date | None, first: datetime, last: datetime) -> int:
@@ -83,7 +93,7 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
     Raises ValidityRefused.
     """
     not_before = start.astimezone(UTC).replace(microsecond=0)
-    years = profile.years_on(not_before.astimezone(HELSINKI).date())
+    years = profile.years_on(day_of(not_before))
     longest = _years_later(not_before, years) - _SECOND
     if days is None:
         return Validity(not_before, longest)
@@ -110,9 +120,4 @@ def _changes(first: datetime, last: datetime) -> Iterator[datetime]:
     yield from (first, last)
     for number in range((last - first).days + 3):
         day = first.date() + timedelta(days=number)
-        yield from (it for it in (_midnight(day), datetime.combine(day, time(), UTC)) if first < it < last)
-
-
-def _midnight(day: date) -> datetime:
-    """Return the moment, in UTC, at which a day begins in Helsinki."""
-    return datetime.combine(day, time(), HELSINKI).astimezone(UTC)
+        yield from (it for it in (in_helsinki(day), datetime.combine(day, time(), UTC)) if first < it < last)

@@ -10,11 +10,11 @@ A parked record of a case that its service does not know, or of none, is due 5 y
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from servicecert_pki.validity import HELSINKI
+from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.core.traces import is_case
@@ -53,10 +53,8 @@ async def _found(url: str, query: str) -> list[str]:
 
 def next_night(now: datetime) -> datetime:
     """Return the next three o'clock at night in Helsinki, in UTC."""
-    day = now.astimezone(HELSINKI).date()
-    tonight, tomorrow = (
-        datetime.combine(each, _BEGINS, HELSINKI).astimezone(UTC) for each in (day, day + timedelta(days=1))
-    )
+    day = day_of(now)
+    tonight, tomorrow = (in_helsinki(each, _BEGINS) for each in (day, day + timedelta(days=1)))
     return tonight if tonight > now else tomorrow
 
 

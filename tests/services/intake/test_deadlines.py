@@ -3,7 +3,8 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from servicecert_intake.domain.deadlines import day_of, due_day, due_time, is_weekday
+from servicecert_intake.domain.deadlines import due_day, due_time, is_weekday
+from servicecert_pki.validity import day_of
 
 
 @pytest.mark.parametrize(

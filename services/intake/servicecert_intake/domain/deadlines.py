@@ -1,13 +1,13 @@
 """Days, nights, months and due times in Europe/Helsinki, by Finnish weekdays (A11 to A13)."""
 
 from calendar import monthrange
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import count, islice
 from uuid import UUID
 
 import holidays
-from servicecert_pki.validity import HELSINKI
+from servicecert_pki.validity import day_of, in_helsinki
 
 DELIVERY_WEEKDAYS = 5
 PENDING_MONTHS = 6
@@ -17,16 +17,6 @@ _HOLIDAYS = holidays.country_holidays("FI")
 _END_OF_DAY = time(23, 59, 59)
 _NIGHT_BEGINS = time(2)
 _NIGHT_MINUTES = 120
-
-
-def day_of(instant: datetime) -> date:
-    """Return the date of a moment in Finland."""
-    return instant.astimezone(HELSINKI).date()
-
-
-def in_helsinki(day: date, at: time) -> datetime:
-    """Return a moment of a day in Finland, in UTC."""
-    return datetime.combine(day, at, HELSINKI).astimezone(UTC)
 
 
 def is_weekday(day: date) -> bool:

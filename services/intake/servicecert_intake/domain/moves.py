@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from uuid import UUID, uuid5
 
 from servicecert_pki.profiles import Profiles
+from servicecert_pki.validity import day_of
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn
 from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
 from servicecert_schemas.certificate import AcceptedWithdrawn
@@ -14,7 +15,7 @@ from servicecert_schemas.event import is_canary
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
 from .case import PENDING, Case, Forwarded
-from .deadlines import day_of, due_time, next_night
+from .deadlines import due_time, next_night
 from .examine import csr_of
 from .knowledge import Knowledge
 from .rules.applicant import with_canonical_mark

@@ -10,7 +10,7 @@ from servicecert_pki.certificate import CertificateUnsound, verify_certificate
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.lint import lint_certificate
 from servicecert_pki.spki import spki_in, spki_sha256
-from servicecert_pki.validity import HELSINKI
+from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
 RECHECK = "recheck"
@@ -35,14 +35,11 @@ def plan(happened: Due | Result, now: datetime) -> Decision[Any]:
     order = (Intent(RECHECK, RecheckOrder()),)
     match happened:
         case Due():
-            return Decision(None, intents=order, deadlines=(Deadline(RECHECK, _night_after(now)),))
+            tonight = in_helsinki(day_of(now) + timedelta(days=1), _HOUR)
+            return Decision(None, intents=order, deadlines=(Deadline(RECHECK, tonight),))
         case Result(data=Rechecked(ended=True)):
             return Decision(None)
     return Decision(None, intents=order)
-
-
-def _night_after(now: datetime) -> datetime:
-    return datetime.combine(now.astimezone(HELSINKI).date() + timedelta(days=1), _HOUR, HELSINKI)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ sends the most urgent reminder only.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from types import MappingProxyType
 from uuid import UUID
 
-from servicecert_pki.validity import HELSINKI
+from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Deadline, Decision
@@ -131,11 +131,6 @@ def _succeeds(other: CaseFacts, to: Correspondence, certificate: Certificate) ->
     return is_renewal and other.correspondence is not None and other.correspondence.type is to.type
 
 
-def day_of(moment: datetime) -> date:
-    """Return the date of a moment in Finland."""
-    return moment.astimezone(HELSINKI).date()
-
-
 def _lapse(to: Correspondence, application: Application | None, warned: LapseWarning, now: datetime) -> Mailing | None:
     """Return the reminder for a warning. After nine tenths of the time, the warning at half is outdated."""
     too_late = warned.since + (warned.until - warned.since) * 9 / 10
@@ -157,5 +152,5 @@ def _schedule(certificate: Certificate) -> list[tuple[MailKind, datetime]]:
     """Return a certificate's reminders with their times, in order. None comes in the first half of its validity."""
     last = day_of(certificate.not_after)
     half = certificate.not_before + (certificate.not_after - certificate.not_before) / 2
-    times = [(kind, datetime.combine(last - timedelta(days=days), MORNING, HELSINKI)) for kind, days in DAYS.items()]
+    times = [(kind, in_helsinki(last - timedelta(days=days), MORNING)) for kind, days in DAYS.items()]
     return [(kind, at) for kind, at in times if at >= half]

@@ -6,13 +6,13 @@ from datetime import date, datetime, timedelta
 from servicecert_pki.names import NameRefused, check_dns_name, check_ip_address, server_common_name
 from servicecert_pki.profile import Profile, SubjectField
 from servicecert_pki.profile import Usage as ProfileUsage
-from servicecert_pki.validity import most_days
+from servicecert_pki.validity import day_of, most_days
 from servicecert_schemas.application import Form
 from servicecert_schemas.case import Deficiency
 from servicecert_schemas.certificate import ServerNames
 from servicecert_schemas.values import Usage
 
-from ..deadlines import day_of, due_time
+from ..deadlines import due_time
 from . import deficiencies as lacking
 from .application import Application
 from .deficiencies import WORDS, Deficiencies, Lack, choice, printable

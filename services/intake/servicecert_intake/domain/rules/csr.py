@@ -9,9 +9,9 @@ from servicecert_pki import csr_faults
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.profile import Profile
 from servicecert_pki.spki import CURVES, KeyFamily, family_of
+from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.case import Deficiency
 
-from ..deadlines import day_of, in_helsinki
 from ..registers.snapshot import Unit
 from .application import Application, KeyRecord
 from .deficiencies import CSR_FAULTS, CSR_REFUSED, Deficiencies, choice

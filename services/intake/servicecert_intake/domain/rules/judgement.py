@@ -6,11 +6,11 @@ from datetime import datetime
 from servicecert_pki.profile import KeyUsage, Profile, SubjectField
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
+from servicecert_pki.validity import day_of
 from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import Subject
 from servicecert_schemas.values import Usage
 
-from ..deadlines import day_of
 from ..registers.snapshot import Registered, Registers, look_up
 from . import applicant, contents, csr, recipients, subject, system
 from .application import Application, Grant
