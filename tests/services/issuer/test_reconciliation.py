@@ -190,6 +190,10 @@ async def test_B2_D4_what_is_void_for_a_day_and_not_revoked_is_found(issuer: Iss
             return {each.what for each in await published.differences(connection)}
 
     assert await found() == set(), "it may be under way"
-    await administer(issuer.pool, "alter table certificates disable trigger user")
-    await issuer.pool.execute("update certificates set ended_at = now() - interval '25 hours'")
+    await administer(
+        issuer.pool,
+        "alter table certificates disable trigger user;"
+        " update certificates set ended_at = now() - interval '25 hours';"
+        " alter table certificates enable trigger user",
+    )
     assert (await found(), await found(valid), await found(valid, listed)) == ({"void-valid"}, {"void-valid"}, set())
