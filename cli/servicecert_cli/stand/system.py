@@ -215,7 +215,7 @@ class System:
                 "SERVICECERT_OCSP_CA_CERTIFICATES": str(self.ca_folder / "issuing"),
                 "SERVICECERT_OCSP_CRL_URL": self.crl_url,
             },
-            LAG: {"DATABASE_URL": self.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
+            LAG: {"DATABASE_URL": self.backends.urls[database.MONITORING], "SERVICECERT_LAG_SECONDS": "2"},
             CANARY: self.canary_environment,
         }
         return {
@@ -241,7 +241,7 @@ class System:
 
     def _worker_environment(self, service: str) -> dict[str, str]:
         return {
-            "DATABASE_URL": self.urls[service],
+            "DATABASE_URL": self.backends.urls[service],
             "SERVICECERT_SERVICE_KEY_FILE": str(self.keys_folder / f"{service}.key"),
             "SERVICECERT_AUDIT_SECONDS": "10",
         }
