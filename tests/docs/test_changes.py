@@ -439,11 +439,11 @@ RECALL = Recall(result=_result)
 
 def test_a_setting(following: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     with following("A setting") as copy:
-        field = """
-    {0}: Annotated[
-        int, Field(alias="SERVICECERT_{1}", ge=1, description="the most of {0}")
-    ] = 50
-"""
+        field = '''
+    {0}: int = Field(50, alias="SERVICECERT_{1}", ge=1)
+    """the most of {0}"""
+
+'''
         copy.edit(
             "services/intake/servicecert_intake/settings.py",
             "    key_lists_dir: ",
