@@ -12,7 +12,10 @@ from pydantic_core import to_json
 from ..core.decider import Connection
 from ..core.faults import OperatorError
 
-NOT_PERMITTED = "The login of DATABASE_URL may not do this: use an operator's own (`servicecert db operator NAME`)."
+NOT_PERMITTED = (
+    "The login of DATABASE_URL may not do this: use an operator's own. The first two are made with `servicecert db "
+    "operator NAME`, the others with `servicecert proposals operator`."
+)
 
 
 @dataclass(frozen=True, slots=True)
