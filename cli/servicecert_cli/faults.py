@@ -1,9 +1,17 @@
 """Expected errors: one sentence on standard error, and an exit code of sysexits.h."""
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from itertools import islice
 
-_MOST_NAMED = 20
+
+def listed(names: Collection[object], separator: str = ", ", most: int = 3) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return separator.join(map(str, islice(names, most))) + more
+
+
+_many = partial(listed, most=20)
 
 
 class UserError(Exception):
@@ -19,10 +27,5 @@ def unknown(what: str, names: Iterable[object], known: Collection[object] | None
 
     It names those that there are, at most 20, or says where to `see` them.
     """
-    there = f"see {see}" if known is None else f"there are {_listed(known)}" if known else "there is none"
-    return UserError(f"There is no {what} {_listed(list(names))}: {there}.")
-
-
-def _listed(names: Collection[object]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(map(str, islice(names, _MOST_NAMED))) + more
+    there = f"see {see}" if known is None else f"there are {_many(known)}" if known else "there is none"
+    return UserError(f"There is no {what} {_many(list(names))}: {there}.")

@@ -35,7 +35,6 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ocsp": "Run one OCSP responder until stopped.",
             "canary": "Send a test application all the way, again and again, until stopped.",
             "republish": "Compare a service's topics with its tables, and publish what is missing.",
-            "replay": "Fill an empty database from the topics.",
             "restore": "Bring a database forward that was restored to an earlier moment than the topics.",
             "lag": "Show what the services have not handled yet, in messages and seconds.",
             "doctor": "Say what is wrong, why that matters, and what to do.",

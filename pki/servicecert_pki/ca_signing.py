@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from .certificate import CertificateRefused, Contents, build_tbs, sign_tbs, verify_certificate
+from .certificate import Contents, build_tbs, sign_tbs, verify_certificate
 from .crl import CrlUnsound, ReadBack
 from .crl_reading import is_signed, load
 from .issuer import IssuerInfo
 from .keys import KeyUnavailable, SigningKey
+from .names import CertificateRefused
 from .read_back import read_contents, read_unsigned
 from .responder_certificate import LONGEST_LIFE, ResponderRefused, build_responder_tbs, lint_responder
 from .spki import spki_in, spki_sha256

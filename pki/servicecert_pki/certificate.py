@@ -13,7 +13,7 @@ from . import der
 from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
 from .names import (
-    NameRefused,
+    CertificateRefused,
     check_business_id,
     check_dns_name,
     check_subject_text,
@@ -48,15 +48,6 @@ _EXTENSION_OID = {
 # The bit numbers of RFC 5280, 4.2.1.3, and the key purposes of 4.2.1.12.
 _KEY_USAGE_BIT = {KeyUsage.DIGITAL_SIGNATURE: 0, KeyUsage.NON_REPUDIATION: 1, KeyUsage.KEY_ENCIPHERMENT: 2}
 _PURPOSE = {Usage.SERVER_AUTH: "1.3.6.1.5.5.7.3.1", Usage.CLIENT_AUTH: "1.3.6.1.5.5.7.3.2"}
-
-
-class CertificateRefused(ValueError):
-    """The contents cannot be certified: a stable `code` and one English sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 class CertificateUnsound(Exception):
@@ -198,10 +189,7 @@ def _field_values(subject: Subject) -> dict[SubjectField, str]:
 def check_contents(contents: Contents) -> None:
     """Raise CertificateRefused unless the contents conform to their profile and their issuer."""
     _check_issuer(contents)
-    try:
-        _check_names(contents)
-    except NameRefused as refused:
-        raise CertificateRefused(refused.code, f"{refused.field}: {refused.message}") from None
+    _check_names(contents)
     if contents.usages and not contents.usages <= contents.profile.usages:
         raise CertificateRefused("usage", f"A {contents.profile.type_id} certificate has no extended key usage.")
     if contents.profile.usages and not contents.usages:
@@ -247,19 +235,17 @@ def _check_names(contents: Contents) -> None:
     check_business_id(subject.business_id)
     if not contents.profile.dns_names:
         if names.dns or names.ip:
-            raise NameRefused("names", "names", "This certificate type has no alternative names.")
+            raise CertificateRefused("names", "This certificate type has no alternative names.")
         return
     if max(len(names.dns), len(names.ip)) > contents.profile.most_names:
-        raise NameRefused("names", "names", f"At most {contents.profile.most_names} names of each kind fit.")
+        raise CertificateRefused("names", f"At most {contents.profile.most_names} names of each kind fit.")
     if len({*names.dns, *names.ip}) < len(names.dns) + len(names.ip):
-        raise NameRefused("names", "names", "A name is given twice.")
+        raise CertificateRefused("names", "A name is given twice.")
     if any(check_dns_name(name) != name for name in names.dns):
-        raise NameRefused("names", "names", "DNS names are written in lower case.")
+        raise CertificateRefused("names", "DNS names are written in lower case.")
     most = contents.profile.longest(SubjectField.COMMON_NAME)
     if subject.common_name != server_common_name(names.dns, most, "names"):
-        raise NameRefused(
-            "names", "common_name", f"The common name is the first DNS name of at most {most} characters."
-        )
+        raise CertificateRefused("names", f"The common name is the first DNS name of at most {most} characters.")
 
 
 def sign_tbs(tbs: bytes, key: SigningKey) -> bytes:

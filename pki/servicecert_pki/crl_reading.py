@@ -90,11 +90,6 @@ def crl_fields(crl: x509.CertificateRevocationList) -> CrlFields:
         raise Unreadable("its issuer or its extensions cannot be read") from None
 
 
-def number_of(encoded: bytes) -> int:
-    """Return the CRL number of a DER list. Raises Unreadable."""
-    return crl_fields(load(encoded)).number
-
-
 def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: IssuerInfo) -> bool:
     """Return whether the issuer's key signed exactly these bytes with the issuer's algorithm.
 

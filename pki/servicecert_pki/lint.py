@@ -24,9 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pkilint import loader, pkix
 from pkilint.pkix import certificate, crl, extension, name
 
-from .certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs, sign_tbs
+from .certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs
 from .issuer import IssuerInfo
 from .keys import SigningKey
+from .names import CertificateRefused
 from .profile import Profile
 from .profile_safety import ProfileUnsafe
 from .read_back import difference

@@ -39,14 +39,20 @@ _CHECK_WEIGHTS = (7, 9, 10, 5, 8, 4, 2)
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
-class NameRefused(ValueError):
-    """A stable `code`, the `field` it concerns, and one English sentence that says what to do."""
+class CertificateRefused(ValueError):
+    """The contents cannot be certified: a stable `code` and one English sentence."""
 
-    def __init__(self, code: str, field: str, message: str) -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NameRefused(CertificateRefused):
+    """A name cannot: also the `field` it concerns; the sentence says what to do."""
+
+    def __init__(self, code: str, field: str, message: str) -> None:
+        super().__init__(code, message)
         self.field = field
-        self.message = message
 
 
 def check_business_id(text: str, field: str = "business_id") -> str:

@@ -114,7 +114,7 @@ class AcceptedWithdrawn(CaseEvent):
 
 
 class CertificateIntended(CaseEvent):
-    """A certificate will be signed: announced before the CA's key is used, and read back by the issuer alone.
+    """A certificate will be signed: published before the CA's key is used (I4).
 
     With the application it is all that the issuer's database has of the intent, which is signed with these bytes
     (`tbs`, DER) or not at all. `application_sha256` is the digest of the application without its recipients.

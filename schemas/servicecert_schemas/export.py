@@ -73,7 +73,11 @@ def _topic(topic: Topic) -> Document:
 
 
 def _asyncapi(examples: dict[str, list[Document]]) -> Document:
-    """Return the contract as one AsyncAPI 3.0 document: channels, messages, writers and readers, with the examples."""
+    """Return the contract as one AsyncAPI 3.0 document: channels, messages, writers and readers, with the examples.
+
+    A journal is no part of it: its records are read by the service that writes them.
+    """
+    topics = [topic for topic in CATALOGUE if topic.events]
     references, schemas = models_json_schema(
         [(event, "validation") for event in VERSIONS.values()], ref_template="#/components/schemas/{model}"
     )
@@ -87,8 +91,8 @@ def _asyncapi(examples: dict[str, list[Document]]) -> Document:
             "description": "CloudEvents 1.0 over Kafka, binary mode: attributes are headers, the value is JSON.",
         },
         "defaultContentType": CONTENT_TYPE,
-        "channels": {_id(topic): _channel(topic) for topic in CATALOGUE},
-        "operations": {name: operation for topic in CATALOGUE for name, operation in _operations(topic)},
+        "channels": {_id(topic): _channel(topic) for topic in topics},
+        "operations": {name: operation for topic in topics for name, operation in _operations(topic)},
         "components": {
             "messages": {
                 event.__name__: _message(event, payloads[event.TYPE], examples.get(event.TYPE, []))

@@ -76,7 +76,8 @@ HEADERS = (
     ),
     Header(
         SEQUENCE,
-        lambda it: None if it.sequence is None else str(it.sequence),
+        # What an early release published has no place: it comes before all others where it is kept.
+        lambda it: None if it.sequence is None or it.sequence < 0 else str(it.sequence),
         _text("The event's place among all of the service that wrote it. Not signed.", pattern="^[0-9]{1,19}$"),
         services=True,
     ),

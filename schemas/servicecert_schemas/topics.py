@@ -38,6 +38,11 @@ from .values import personal_fields
 
 MAX_EVENT_BYTES = 262_144
 """The largest value of a record that a service reads. A larger one is parked unread."""
+MAX_JOURNAL_BYTES = 8 * 1024 * 1024
+"""The largest value of a record of a journal: all that a service's tables hold of one key, at least."""
+
+JOURNAL_KEPT = timedelta(days=35)
+"""The retention of journals: longer than the oldest copy of a database that is restored."""
 
 _MOST_KEPT = timedelta(days=365)
 """The longest retention of what may be personal data: years shorter than the time until a case is erased (E3)."""
@@ -45,6 +50,7 @@ _MOST_KEPT = timedelta(days=365)
 _CASE = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _IDENTIFIER = "[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}"
 _SHA256 = "[0-9a-f]{64}"
+_JOURNAL = ".journal"
 
 SERVICES = ("intake", "issuer", "revoker", "notifier")
 
@@ -55,7 +61,8 @@ class Topic:
 
     `key_form` is the pattern of its keys. What waits behind a record that is no event follows from its key, so a writer
     of one topic cannot name a key of another one (F1). Services sign what they write (F2). `unsigned` are the events
-    that others write to a topic of a service. Raises ValueError for a topic that would keep personal data (E3).
+    that others write to a topic of a service. `most_bytes` is what a batch of records may come to. Raises ValueError
+    for a topic that would keep personal data (E3).
     """
 
     name: str
@@ -68,6 +75,7 @@ class Topic:
     compacted: bool = False
     key_form: str = _CASE
     unsigned: tuple[type[EventData], ...] = ()
+    most_bytes: int = 1_048_576
 
     def __post_init__(self) -> None:
         for event, fields in self.personal.items():
@@ -115,7 +123,8 @@ class Topic:
 
     @property
     def config(self) -> dict[str, str]:
-        return topic_settings(self.retention, compacted=self.compacted)
+        settings = topic_settings(self.retention, compacted=self.compacted)
+        return {**settings, "max.message.bytes": str(self.most_bytes)}
 
 
 APPLICATIONS = Topic(
@@ -250,6 +259,11 @@ def unversioned(event_type: str) -> str:
     return event_type.rpartition(".v")[0] or event_type
 
 
+def most_bytes_in(topic: str) -> int:
+    """Return how large the value of a record may be that is read from a topic, with or without a prefix."""
+    return MAX_JOURNAL_BYTES if topic.endswith(_JOURNAL) else MAX_EVENT_BYTES
+
+
 def parked_topic(service: str) -> Topic:
     """Return the topic with the records that a service has parked, for operators."""
     return Topic(
@@ -261,6 +275,22 @@ def parked_topic(service: str) -> Topic:
         partitions=1,
         retention=timedelta(days=365),
         key_form=".*",
+    )
+
+
+def journal_topic(service: str) -> Topic:
+    """Return the topic with a service's journal: what its tables held after each change, in order."""
+    principals = tuple(principal for principal in Principal if principal == service)
+    return Topic(
+        service + _JOURNAL,
+        key="service",
+        events=(),
+        writers=principals,
+        readers=(Principal.OPERATOR,),
+        partitions=1,
+        retention=JOURNAL_KEPT,
+        key_form=_IDENTIFIER,
+        most_bytes=MAX_JOURNAL_BYTES,
     )
 
 
@@ -280,6 +310,7 @@ CATALOGUE = (
     DEADLINES,
     AUDIT_CHECKPOINTS,
     *(parked_topic(service) for service in SERVICES),
+    *(journal_topic(service) for service in SERVICES),
 )
 
 TOPICS = MappingProxyType({topic.name: topic for topic in CATALOGUE})

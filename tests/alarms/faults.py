@@ -104,7 +104,7 @@ async def locked_table(stand: Stand):
     connection = await asyncpg.connect(stand.system.backends.admin_url, server_settings={"application_name": "psql"})
     try:
         async with connection.transaction():
-            await connection.execute("lock table intake.outbox")
+            await connection.execute("lock table intake.events")
             yield
     finally:
         await connection.close()
@@ -322,7 +322,7 @@ FAULTS = (
     Fault("broker gone", "KafkaDown", _part("kafka")),
     Fault("database gone", "DatabaseDown", _part("postgres")),
     Fault("database slow", "DatabaseSlow", slow_database),
-    Fault("table locked", "TableLocked", locked_table, {"service": "intake", "table": "outbox"}),
+    Fault("table locked", "TableLocked", locked_table, {"service": "intake", "table": "events"}),
     Fault("intake dead", "ServiceDown", _dead("intake"), {"job": "intake"}),
     Fault("issuer dead", "ServiceDown", _dead("issuer"), {"job": "issuer"}),
     Fault("revoker dead", "ServiceDown", _dead("revoker"), {"job": "revoker"}),

@@ -1,7 +1,7 @@
 """A run whose database is restored again and again to an earlier moment, while Kafka is ahead.
 
 Each round takes a backup at a random moment of the load, goes on for a random time, kills everything, restores the
-backup, and brings it forward by `servicecert restore apply`.
+backup, and brings it forward by `servicecert restore apply`: to exactly what was lost, as far as that was sent.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from uuid import UUID
 
+from journaled import Journaled
+from servicecert_cli.connections.schema import opened
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.storage import database
 
 from chaos.idle import IdleCheck
 from chaos.plan import Burst, Plan
@@ -27,12 +30,14 @@ from chaos.verdict import Verdict, judge
 
 @dataclass
 class Restored:
-    """What the commands said, by round and service, and by mail how often it was received when a topic had told of it.
+    """What the commands said, by round and service, and what the tables had otherwise then than those that were lost.
 
-    The hand-over of no other mail was known to anybody but the database that was lost.
+    By mail, how often it was received when a topic had told of it: the hand-over of no other mail was known to anybody
+    but the database that was lost.
     """
 
     words: list[dict[str, str]] = field(default_factory=list)
+    differences: list[object] = field(default_factory=list)
     told: dict[UUID, int] = field(default_factory=dict)
 
     async def note(self, testbed: Testbed) -> None:
@@ -61,9 +66,12 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
         await asyncio.sleep(random_.uniform(0.1, 3.0))
         await kill_workers(system)
         await restored.note(testbed)
+        lost = await journaled(system)
         await asyncio.to_thread(system.parts.postgres.restore, str(number))
         await sending
         restored.words.append(await apply(system))
+        after = await journaled(system)
+        restored.differences += filter(None, (lost[service].differences(after[service]) for service in SERVICES))
         for name in system.workers:
             system.start(name)
         await system.ready(*system.workers)
@@ -84,6 +92,15 @@ async def kill_workers(system: System) -> None:
     await asyncio.gather(*(asyncio.to_thread(system.children[name].kill) for name in system.workers))
 
 
+async def journaled(system: System) -> dict[str, Journaled]:
+    """Return what each service's tables hold that is in its journal."""
+    found = {}
+    for service in SERVICES:
+        async with opened(system.backends.admin_url, service) as connection:
+            found[service] = await Journaled.of(connection)
+    return found
+
+
 async def apply(system: System) -> dict[str, str]:
     """Run `servicecert restore apply` for all services at once. Return what each said."""
     said = await asyncio.gather(*(command(system, "restore", "apply", service) for service in SERVICES))
@@ -91,10 +108,10 @@ async def apply(system: System) -> dict[str, str]:
 
 
 async def command(system: System, *arguments: str) -> str:
-    """Run a command in the environment of the service that it names last. Return what it said."""
+    """Run a command as the migrator, in the environment of the service that it names last. Return what it said."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "servicecert_cli", *arguments),
-        env=system.environment(arguments[-1]),
+        env=system.environment(arguments[-1]) | {"DATABASE_URL": system.backends.urls[database.MIGRATOR]},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )

@@ -31,7 +31,7 @@ def own_parts() -> Iterator[Parts]:
 
 
 @pytest.mark.long
-async def test_I1_I2_I3_I4_I8_I9_a_restored_database_is_brought_forward_from_the_topics(
+async def test_I1_I2_I3_I4_I8_I9_F7_a_restored_database_is_brought_forward_to_what_was_lost(
     own_parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     plan = draw(SEED, 40 * RESTORES, ["none"], faults=4 * (RESTORES + 1), pause=0.6)
@@ -39,4 +39,5 @@ async def test_I1_I2_I3_I4_I8_I9_a_restored_database_is_brought_forward_from_the
         verdict, restored = await run_with_restores(testbed, plan, RESTORES, SEED)
         assert not list(findings(verdict))
         assert not restored.mailed_again(testbed)
-        assert any("decided again" in said for words in restored.words for said in words.values())
+        assert not restored.differences
+        assert any("It is stored" in said for words in restored.words for said in words.values())

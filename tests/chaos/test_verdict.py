@@ -42,7 +42,7 @@ def good() -> Evidence:
     topics.crl_numbers["test-ec", 0] = [1, 2]
     topics.crl_numbers["test-ec", 7] = [2]
     topics.parked["intake", POSITION] = {"no-event"}
-    topics.announced = {"tbs"}
+    topics.intended = {"tbs"}
     topics.standings["test-ec", "0a"] = [Standing.VALID, Standing.REVOKED]
     return Evidence(
         topics=topics,
@@ -144,8 +144,8 @@ def crl_without_a_number(evidence: Evidence) -> Evidence:
     return replace(evidence, signatures=[*evidence.signatures, Signature("key", "crl", bytes((4, 3, 2, 1, 3)))])
 
 
-def certificate_not_announced(evidence: Evidence) -> Evidence:
-    evidence.topics.announced.clear()
+def certificate_not_intended_in_a_topic(evidence: Evidence) -> Evidence:
+    evidence.topics.intended.clear()
     return evidence
 
 
@@ -297,7 +297,7 @@ def outbox_left(evidence: Evidence) -> Evidence:
             for each in (
                 other_bytes_signed,
                 crl_without_a_number,
-                certificate_not_announced,
+                certificate_not_intended_in_a_topic,
                 other_certificate_published,
                 other_certificate_mailed,
             )

@@ -80,7 +80,7 @@ class Topics:
     """The events of all cases; CRL numbers by CA and partition, in order; the reports of each parked record.
 
     `copies` counts events that are in a topic twice. `responders` are the certificates of OCSP responders, as SHA-256
-    of the signed bytes; `standings` are those published for each certificate, in order. `announced` are the bytes that
+    of the signed bytes; `standings` are those published for each certificate, in order. `intended` are the bytes that
     were to be signed, as SHA-256. `canaries` are the cases that no plan has: the canary's.
     `types` are those of the records, each with the type that this version writes instead of it.
     """
@@ -94,7 +94,7 @@ class Topics:
     copies: int = 0
     responders: set[str] = field(default_factory=set)
     standings: dict[tuple[str, str], list[Standing]] = field(default_factory=lambda: defaultdict(list))
-    announced: set[str] = field(default_factory=set)
+    intended: set[str] = field(default_factory=set)
     canaries: set[UUID] = field(default_factory=set)
 
     def add(self, event_id: UUID, data: EventData) -> None:
@@ -104,7 +104,7 @@ class Topics:
                 self._count(event_id, self.cases[data.case_id].accepted)
                 self.cases[data.case_id].accepted.add(event_id)
             case CertificateIntended():
-                self.announced.add(sha256(b64decode(data.tbs)).hexdigest())
+                self.intended.add(sha256(b64decode(data.tbs)).hexdigest())
             case CertificateIssued():
                 self._count(event_id, self.cases[data.case_id].issued)
                 self.cases[data.case_id].issued[event_id] = _issued(data)

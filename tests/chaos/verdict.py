@@ -147,7 +147,7 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
 
 
 def _orphans(evidence: Evidence) -> Iterator[str]:
-    """I4: everything that a CA's key signed, or that was published, was intended first, and certificates announced."""
+    """I4: everything that a CA's key signed, or that was published, was intended first, certificates in a topic too."""
     certificates = {row.tbs for row in evidence.tables.certificates.values()}
     intended = certificates | evidence.topics.responders
     for signature in evidence.signatures:
@@ -155,8 +155,8 @@ def _orphans(evidence: Evidence) -> Iterator[str]:
         numbers = {each for (ca, _), given in evidence.tables.crl_numbers.items() if ca == issuer for each in given}
         if issuer is not None and signature.signed not in intended and signature.crl_number not in numbers:
             yield f"{issuer} signed {signature.signed} without an intent"
-        if signature.signed in certificates - evidence.topics.announced:
-            yield f"{issuer} signed {signature.signed} without an announcement"
+        if signature.signed in certificates - evidence.topics.intended:
+            yield f"{issuer} signed {signature.signed} before its intent was published"
     for case_id, case_events in evidence.topics.cases.items():
         row = evidence.tables.certificates.get(case_id)
         for issued in case_events.issued.values():

@@ -49,7 +49,17 @@ def parked(service, key, at):
     """
 
 
+def published(case):
+    return f"""
+        insert into intake.events (topic, key, event_id, type, at, payload)
+            values ('cases', '{case}', gen_random_uuid(), 'servicecert.case.changed.v1', now(), 'Saga Påhittad'::bytea);
+        delete from intake.changes where name = 'events';
+    """
+
+
 ROWS = f"""
+    {published(EXPIRED)}
+    {published(VALID)}
     {certificate(EXPIRED, "0a", "2020-01-01")}
     {certificate(VALID, "0b", "2999-01-01")}
     insert into intake.cases (case_id, version, state, account_id, body) values ('{WITHDRAWN}', 1, 'withdrawn', 'a',
@@ -135,11 +145,14 @@ def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, databas
     rows = do(partial(everything, database_with_cases))
     assert {table for table, row in rows if b"Saga" in row or b"saga" in row} == {
         "intake.cases",
+        "intake.events",
         "issuer.certificates",
         "revoker.statuses",
     }
     assert all(VALID.encode() in row for _, row in rows if b"Saga" in row or b"saga" in row)
     assert do(partial(gone, cluster)) == {EXPIRED, WITHDRAWN}
+    noted = do(partial(run, database_with_cases, "select keys from intake.changes where name = 'events'"))
+    assert [len(row["keys"]) for row in noted] == [1], "the journal lets go of them too"
     kept = do(partial(run, database_with_cases, "select certificate from issuer.certificates where serial = '0a'"))
     assert kept[0]["certificate"] == b"der"
     verified = do(partial(audited, database_with_cases, tmp_path / "keys"))

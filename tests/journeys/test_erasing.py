@@ -31,7 +31,7 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import Assurance
 from servicecert_schemas.mail import MailBounced, MailHandedOver, MailKind, MailRefused
-from servicecert_schemas.topics import SERVICES, parked_topic
+from servicecert_schemas.topics import SERVICES, journal_topic, parked_topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.service_keys import read_public_keys
 
@@ -48,19 +48,23 @@ TOPICS = {
         "certificates",
         "certificate-status",
         "revocations",
+        *(journal_topic(service).name for service in SERVICES),
     )
 }
 TABLES = {
     f"table {name}"
     for name in (
         "intake.cases",
+        "intake.events",
         "intake.parked",
         "issuer.certificates",
+        "issuer.events",
         "notifier.ledgers",
         "notifier.mails",
         "notifier.notices",
         "notifier.orders",
         "notifier.parked",
+        "revoker.events",
         "revoker.parked",
         "revoker.statuses",
     )

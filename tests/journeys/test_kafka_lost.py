@@ -10,10 +10,12 @@ import asyncio
 import os
 import sys
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from shutil import copy2, copytree, rmtree
 from subprocess import PIPE, STDOUT
 from typing import TypeAlias
 from uuid import UUID, uuid4
@@ -27,6 +29,7 @@ from chaos.observers import SIGNATURE_HOOK
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.ocsp import OCSPCertStatus
 from journeys.client import CustomerClient, applicant
+from journeys.retention import own_broker
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
 from servicecert_cli.demo.applications import mistaken
@@ -131,6 +134,82 @@ async def test_I1_I2_topics_that_are_lost_are_filled_from_the_tables_and_what_wa
         await _nothing_was_done_twice(system, log)
 
 
+@pytest.mark.long
+async def test_F7_I1_I2_kafka_that_is_put_back_to_an_older_copy_of_itself_gets_what_was_published_since(
+    parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    log = tmp_path / "signatures"
+    environment = {
+        "SIGNATURE_LOG": str(log),
+        "PYTHONPATH": os.pathsep.join([str(SIGNATURE_HOOK), os.environ.get("PYTHONPATH", "")]),
+        "SERVICECERT_SESSION_SECONDS": "1",
+    }
+    async with (
+        own_broker(parts, identities) as own,
+        System(tmp_path, parts=own, authority=authority, environment=environment, identities=identities) as system,
+    ):
+        await publish(system.cluster_of(Principal.E_SERVICE), *account_openings())
+        older = Copy(system, tmp_path / "copy")
+        async with reading_topics(system.cluster) as witness:
+            client = EService(system, witness, known_customers)
+            settled = await _settled(client)
+            await older.take()
+        for which in ("*", f"{system.cluster.prefix}c*-*[02468]"):
+            async with reading_topics(system.cluster) as witness:
+                client = replace(client, witness=witness)
+                settled.add((await client.delivered()).case_id)
+                expected, _ = await _in_flight(client)
+                before = _views(witness)
+            await older.put_back(which)
+            for service in SERVICES if which == "*" else ():
+                worker = system.start(service)
+                assert await asyncio.to_thread(worker.wait, PATIENCE_SECONDS) == 65, worker.tail(5)
+                assert f"servicecert republish {service}" in worker.tail(1)
+            await client.send_again()
+            await _republish(system)
+            async with reading_topics(system.cluster) as witness:
+                await witness.caught_up()
+                after = _views(witness)
+                assert {it: after[it] for it in settled} == {it: before[it] for it in settled}
+                assert {it: after[it].state for it in expected} == expected
+                settled |= set(expected)
+        await _nothing_was_done_twice(system, log)
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy of what Kafka has on its disks, made while nobody writes."""
+
+    system: System
+    folder: Path
+
+    async def take(self) -> None:
+        await self._while_stopped(lambda logs: copytree(logs, self.folder))
+        for name in (*SERVICES, OCSP):
+            self.system.start(name)
+        await self.system.ready(*SERVICES, OCSP)
+
+    async def put_back(self, which: str) -> None:
+        """Put back all partitions of the copy with such a name, and whatever else has one."""
+
+        def put(logs: Path) -> None:
+            for each in logs.glob(which):
+                rmtree(each) if each.is_dir() else each.unlink()
+            for each in self.folder.glob(which):
+                copytree(each, logs / each.name) if each.is_dir() else copy2(each, logs)
+
+        await self._while_stopped(put)
+
+    async def _while_stopped(self, act: Callable[[Path], object]) -> None:
+        """Stop all that runs, and act on the broker's folder."""
+        broker = self.system.parts.kafka
+        assert broker is not None
+        await _stop(self.system, *(name for name in (*SERVICES, OCSP) if self.system.children[name].alive))
+        broker.kill()
+        await asyncio.to_thread(act, broker.log.parent / "logs")
+        await asyncio.to_thread(broker.restart)
+
+
 async def _settled(client: EService) -> set[UUID]:
     """Return cases of all kinds that are over, or that wait for their customer."""
     customer, form = applicant(SERVER), example(SERVER)
@@ -226,9 +305,15 @@ async def _recover(system: System, client: EService) -> None:
     for service in SERVICES:
         # An operator does it, with the service's login to Kafka.
         await _command(system, service, "topics", "accept", service, "--yes", url=system.backends.admin_url)
+    await _republish(system)
+
+
+async def _republish(system: System) -> None:
+    """Fill the topics of all services, and then start them."""
+    for service in SERVICES:
         said = await _command(system, service, "republish", service, "--yes")
-        assert "events are in the outbox now" in said
-        assert "events are missing" not in await _command(system, service, "republish", service)
+        assert "are in the outbox now" in said
+        assert "are missing" not in await _command(system, service, "republish", service)
     for service in SERVICES:
         system.start(service)
     await system.ready(*SERVICES)
@@ -237,7 +322,7 @@ async def _recover(system: System, client: EService) -> None:
     await system.ready(OCSP)
     await IdleCheck(system).wait()
     for service in SERVICES:
-        assert "events are missing" not in await _command(system, service, "republish", service)
+        assert "are missing" not in await _command(system, service, "republish", service)
 
 
 async def _until_published(system: System) -> None:

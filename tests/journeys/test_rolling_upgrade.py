@@ -34,7 +34,7 @@ EXPORTED = "schemas/servicecert_schemas/exported/json"
 
 EXPANSION = """
 create table newer (id int primary key);
-alter table outbox add column newer text;
+alter table events add column newer text;
 alter table intents add column newer int not null default 0;
 """
 """What a newer version's migration may do to tables that this one and the one before write."""

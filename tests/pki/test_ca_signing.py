@@ -22,10 +22,11 @@ from servicecert_pki.ca_signing import (
     sign_certificate,
     sign_crl,
 )
-from servicecert_pki.certificate import CertificateRefused, Contents, build_tbs, tbs_of
+from servicecert_pki.certificate import Contents, build_tbs, tbs_of
 from servicecert_pki.crl import CrlFile, CrlHead, CrlUnsound, ReadBack, Reason, entry_der
 from servicecert_pki.crl_reading import is_signed, load
 from servicecert_pki.keys import KeyUnavailable, PublicKey, SigningKey
+from servicecert_pki.names import CertificateRefused
 from servicecert_pki.ocsp_messages import ResponderKey
 from servicecert_pki.profile import Usage
 from servicecert_pki.responder_certificate import LIFE, build_responder_tbs

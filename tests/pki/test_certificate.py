@@ -14,7 +14,6 @@ from servicecert_pki import der
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import (
     AlternativeNames,
-    CertificateRefused,
     CertificateUnsound,
     Contents,
     Subject,
@@ -25,6 +24,7 @@ from servicecert_pki.certificate import (
 )
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter
+from servicecert_pki.names import CertificateRefused
 from servicecert_pki.profile import Environment, Usage
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily

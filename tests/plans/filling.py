@@ -21,7 +21,9 @@ SMALL: Mapping[str, str] = {
     "_yoyo_version": "one row",
     "yoyo_lock": "one row",
     "lock_salt": "one row",
-    "outbox": "a row lives until the broker has it; a backlog is an alarm",
+    "changes": "a row lives until the broker has it; a backlog is an alarm",
+    "journal": "one row",
+    "journaled": "a row for each table",
     "intents": "a row lives until its act is done; a backlog is an alarm",
     "origins": "a row for each topic",
     "written": "a row for each partition of a topic",
@@ -162,20 +164,23 @@ def _fill(connection: psycopg.Connection[Any], schema: str) -> Mapping[str, tupl
     connection.execute(f"set search_path = {schema}; set session_replication_role = replica".encode())
     writes: dict[str, tuple[str, ...]] = {}
     for (table,) in connection.execute(_TABLES, (schema, list(SMALL))).fetchall():
-        for (check,) in connection.execute(_CHECKS, (table,)).fetchall():
-            connection.execute(f'alter table {table} drop constraint "{check}"'.encode())
         connection.execute(f"alter table {table} set (fillfactor = {_FILL_FACTOR}, autovacuum_enabled = off)".encode())
-        columns = connection.execute(_COLUMNS, (table,)).fetchall()
-        own = ROW_OF.get(table, {})
-        values = ", ".join(own.get(name) or _OF_TYPE[kind] for _, name, kind, _ in columns)
-        names = ", ".join(quoted for quoted, *_ in columns)
-        insert = f"insert into {table} ({names}) overriding system value select {values} from"
-        same = ", ".join(f"{quoted} = {quoted}" for quoted, _, _, identity in columns if not identity)
+        insert, same = writable(connection, table)
         connection.execute(f"{insert} generate_series(1, {ROWS}) as n".encode())
         connection.execute(f"vacuum analyze {table}".encode())
-        writes[table] = (
-            f"{insert} generate_series({ROWS + 1}, {ROWS + 1}) as n",
-            f"update {table} set {same} where ctid = '(0,1)'",
-        )
+        writes[table] = (f"{insert} generate_series({ROWS + 1}, {ROWS + 1}) as n", f"{same} where ctid = '(0,1)'")
     connection.execute("reset session_replication_role")
     return writes
+
+
+def writable(connection: psycopg.Connection[Any], table: str) -> tuple[str, str]:
+    """Drop a table's checks. Return a statement that inserts a row for each `n` of what follows, and an update."""
+    for (check,) in connection.execute(_CHECKS, (table,)).fetchall():
+        connection.execute(f'alter table {table} drop constraint "{check}"'.encode())
+    columns = connection.execute(_COLUMNS, (table,)).fetchall()
+    own = ROW_OF.get(table, {})
+    values = ", ".join(own.get(name) or _OF_TYPE[kind] for _, name, kind, _ in columns)
+    names = ", ".join(quoted for quoted, *_ in columns)
+    same = ", ".join(f"{quoted} = {quoted}" for quoted, _, _, identity in columns if not identity)
+    insert = f"insert into {table} ({names}) overriding system value select {values} from"
+    return insert, f"update {table} set {same}"

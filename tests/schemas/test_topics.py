@@ -10,6 +10,7 @@ from servicecert_schemas.topics import (
     SERVICES,
     TOPIC_OF,
     Topic,
+    journal_topic,
 )
 
 
@@ -24,7 +25,9 @@ def test_every_event_type_goes_to_one_topic_and_what_is_parked_to_its_service_s(
 
 def test_every_topic_has_a_name_of_its_own_a_writer_and_a_reader() -> None:
     assert len({topic.name for topic in CATALOGUE}) == len(CATALOGUE)
-    assert all(topic.writers and topic.readers and topic.events and topic.partitions >= 1 for topic in CATALOGUE)
+    assert all(topic.writers and topic.readers and topic.partitions >= 1 for topic in CATALOGUE)
+    journals = [journal_topic(service) for service in SERVICES]
+    assert [topic for topic in CATALOGUE if not topic.events] == journals, "what they have is no other service's"
 
 
 def test_E1_one_writer_per_state_cases_are_written_by_intake_and_erased_by_one_command() -> None:

@@ -1,10 +1,12 @@
-"""Three brokers of one cluster, as production has them."""
+"""Three brokers of one cluster, as production has them; and one whose records are put back."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from servicecert_launcher import Kafka, Node, free_port
 
@@ -40,3 +42,21 @@ def three_brokers() -> Iterator[list[Kafka]]:
             # The last broker of a cluster cannot shut down in order: it has nobody to hand over to.
             for broker in brokers:
                 broker.kill()
+
+
+class Copies:
+    """A copy of a broker's records, which may take their place."""
+
+    def __init__(self, broker: Kafka, folder: Path) -> None:
+        self._broker, self._records, self._copy = broker, broker.log.parent / "logs", folder / "copy"
+
+    def take(self) -> None:
+        self._broker.kill()
+        shutil.copytree(self._records, self._copy)
+        self._broker.restart()
+
+    def put_back(self) -> None:
+        self._broker.kill()
+        shutil.rmtree(self._records)
+        shutil.copytree(self._copy, self._records)
+        self._broker.restart()

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, Field
@@ -34,7 +33,6 @@ from servicecert_worker.core.decider import (
     Due,
     Effect,
     Event,
-    Fetch,
     Happened,
     Intent,
     Outcome,
@@ -93,7 +91,7 @@ def _number(state: Tally, data: ApplicationWithdrawn, now: datetime) -> Decision
         raise ValueError("This text may be personal and must not be seen.")
     return Decision(
         replace(state, numbers=(*state.numbers, number)),
-        events=(IssuingRefused(case_id=data.case_id, code=f"n{number}", texts=NO_TEXTS),),
+        events=(IssuingRefused(case_id=data.case_id, code=f"n{number}", texts=NO_TEXTS), _intended(data, now)),
         intents=(Intent("act", Act(case_id=str(data.case_id), number=number)),),
         deadlines=(Deadline("wake", now + timedelta(seconds=0.2)),),
     )
@@ -137,40 +135,26 @@ def _frozen(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def announcement(task: Task) -> CertificateIntended:
-    """Return an announcement that has the number of an act as its profile; a toy signs nothing."""
+def _intended(data: ApplicationWithdrawn, now: datetime) -> CertificateIntended:
+    """Return what tells of an act before it is done, with its number as the profile; a toy signs nothing."""
     return CertificateIntended(
-        case_id=UUID(task.data.case_id),
+        case_id=data.case_id,
         issuer="toy",
         serial="01",
         tbs="AAAA",
-        profile=f"n{task.data.number}",
+        profile=f"n{data.reason}",
         profile_version=1,
         partition=0,
         key_sha256="0" * 64,
         business_id="0204819-8",
-        not_before=task.since,
-        not_after=task.since,
-        sign_by=task.since,
+        not_before=now,
+        not_after=now,
+        sign_by=now,
     )
-
-
-async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
-    """Return the ids of those announcements whose case has their number."""
-    rows = await fetch("select key, body from tally where key = any($1::text[])", [event.key for event in events])
-    numbers = {(row["key"], f"n{number}") for row in rows for number in json.loads(row["body"])["numbers"]}
-    return {
-        event.id
-        for event in events
-        if isinstance(event.data, CertificateIntended) and (event.key, event.data.profile) in numbers
-    }
 
 
 def toy(acts: Path, seconds: float) -> Service[Tally, None]:
     """Return the toy service. Each act is a line in the file `acts`, written `seconds` before its result."""
-
-    async def announce(tasks: Sequence[Task]) -> Sequence[CertificateIntended]:
-        return [announcement(task) for task in tasks]
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
         if any(task.data.number == "act-raises" and task.tries == 0 for task in tasks):
@@ -185,8 +169,8 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
         NAME,
         reads=READS,
         rules=Rules(decide, examine=examine, concerns=lambda data: getattr(data, "reason", None) != "skip"),
-        tables=Tables(TallyStore(), announced=announced, storable=lambda value: value.replace(b"secret", b"hidden")),
-        effects={"act": Effect(Act, act, announce=announce)},
+        tables=Tables(TallyStore(), storable=lambda value: value.replace(b"secret", b"hidden")),
+        effects={"act": Effect(Act, act, after_events=True)},
     )
 
 

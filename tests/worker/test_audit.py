@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,11 +16,10 @@ import pytest
 from conftest import ServicePool
 from databases import administer, administrator_of
 from identities import any_signer
-from servicecert_cli.operations.forgotten_audit import ForgottenAudit, put_on_record
 from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_worker.audit.chain import Chain, Unrecorded, digest
 from servicecert_worker.audit.checkpoints import Attestor, Signed
-from servicecert_worker.audit.verification import Kind, Verified, forgotten_rows, verify
+from servicecert_worker.audit.verification import Kind, Verified, forgotten_rows, verify, verify_checkpoints
 from servicecert_worker.core.decider import Conflict, Due, Result
 from servicecert_worker.core.faults import is_transient
 from servicecert_worker.core.fold import Item
@@ -91,7 +90,8 @@ async def test_B6_a_row_tells_what_happened_and_what_followed(audit_log: AuditLo
     assert row["happened"]["event"] == "servicecert.application.withdrawn.v1"
     assert row["happened"]["id"] == str(event.id)
     assert row["state"] == "Tally"
-    (published,) = row["events"]
+    published, intended = row["events"]
+    assert intended["type"] == "servicecert.certificate.intended.v1"
     assert (published["type"], published["facts"]) == ("servicecert.certificate.refused.v1", {"code": "n1"})
     assert [intent["kind"] for intent in row["intents"]] == ["act"]
     assert row["deadlines"][0]["kind"] == "wake"
@@ -153,6 +153,23 @@ async def written(audit_log: AuditLog) -> None:
     assert await audit_log.attest()
     assert not await audit_log.attest()
     await audit_log.take(one, [arrival(CASES[0], "3")])
+
+
+async def test_B6_the_newest_checkpoints_follow_the_one_before_them(audit_log: AuditLog) -> None:
+    await written(audit_log)
+    (first, second), keys = await audit_log.exported(), read_public_keys(audit_log.keys)
+
+    def faults(stored: Sequence[Signed], before: Signed | None = None) -> list[str]:
+        verified = Verified()
+        verify_checkpoints(verified, toy.NAME, keys, stored, before)
+        return [each.text for each in verified.findings]
+
+    assert faults([first, second]) == faults([second], first) == []
+    assert faults([second]) == ["checkpoints 1 to 1 are missing"]
+    assert faults([second], replace(first, text="other")) == ["it does not follow the previous checkpoint"]
+    keys = {}
+    unsigned = ["it does not follow the previous checkpoint", "no trusted key signed it"]
+    assert faults([second], replace(first, text="other")) == unsigned
 
 
 MUTATIONS = {
@@ -351,7 +368,7 @@ async def test_B6_after_a_commit_of_unknown_outcome_the_chain_goes_on_where_it_e
 
 
 async def test_B6_rows_that_a_restored_database_forgot_are_no_cut(audit_log: AuditLog) -> None:
-    """Unless the replay after the restore has put on record that they are lost, they are found as cut."""
+    """Unless the restore has put on record that they are lost, as older versions did, they are found as cut."""
     gone, shortened = await audit_log.begin(), await audit_log.begin()
     await audit_log.take(shortened, [arrival(CASES[0], "first"), arrival(CASES[1], "second")])
     await audit_log.attest()
@@ -369,25 +386,6 @@ async def test_B6_rows_that_a_restored_database_forgot_are_no_cut(audit_log: Aud
     await replay.begin(audit_log.pool, LATER)
     verified = await audit_log.verified(exported)
     assert (verified.findings, verified.forgotten) == ([], 3)
-
-
-class KilledAtCheckpoints:
-    """A pool of a process that is killed when it stores checkpoints."""
-
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
-        self.execute = pool.execute
-
-    async def executemany(self, *_: object) -> None:
-        raise KeyboardInterrupt
-
-
-async def test_B6_what_is_lost_is_on_record_before_its_checkpoints_are_stored(audit_log: AuditLog) -> None:
-    """Those that are stored are not missing the next time: a replay that was killed would never tell of the rows."""
-    lost = ForgottenAudit((), {CASES[0]: (0, 9)})
-    chain = Chain(toy.NAME, lost.facts, os.urandom)
-    with pytest.raises(KeyboardInterrupt):
-        await put_on_record(lost, chain, cast("asyncpg.Pool[Any]", KilledAtCheckpoints(audit_log.pool)), NOW)
-    assert (await audit_log.entries(chain))[0]["begun"]["forgets"] == {str(CASES[0]): 9}
 
 
 @pytest.mark.parametrize("entry", ["{", '{"begun":1}', '{"begun":{"forgets":[1]}}', '{"begun":{"forgets":{"x":1}}}'])

@@ -12,6 +12,7 @@ import pytest
 from servicecert_worker.core.clock import ClockGuard, ClockWrong, steady_clock
 from servicecert_worker.core.decider import Done, Effect, Outcome, Retry, Task
 from servicecert_worker.runtime.effects import Effects
+from servicecert_worker.storage.database import KnownDatabase
 from toy.service import Act
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
@@ -125,20 +126,26 @@ def test_the_steady_clock_goes_on() -> None:
 
 
 async def test_F6_an_act_waits_and_is_done_once_the_clock_is_right(clocks: Clocks) -> None:
+    """It may become wrong while the events of the act are published."""
     done: list[Sequence[Task]] = []
 
     async def act(tasks: Sequence[Task]) -> Sequence[Outcome]:
         done.append(tasks)
         return [Done(task.data) for task in tasks]
 
-    effect = Effect(Act, act)
+    async def sent(_: float) -> None:
+        clocks.wall += jump
+
+    jump = HOUR
+    effect = Effect(Act, act, after_events=True)
     nothing = AsyncMock()
-    effects = Effects("nowhere", "toy", {"act": effect}, nothing, nothing, nothing, require_clock=clocks.guard.require)
+    effects = Effects(
+        "nowhere", KnownDatabase(), "toy", {"act": effect}, nothing, nothing, nothing, sent, clocks.guard.require
+    )
     task = Task(uuid4(), "case", "act", Act(case_id="case", number="1"), NOW)
-    clocks.wall += HOUR
     (outcome,) = await effects._outcomes(effect, [task])
     assert isinstance(outcome, Retry)
     assert "differs from PostgreSQL's" in outcome.reason
     assert done == []
-    clocks.wall -= HOUR
+    jump = -HOUR
     assert await effects._outcomes(effect, [task]) == [Done(task.data)]

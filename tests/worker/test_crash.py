@@ -23,8 +23,9 @@ async def play(stand: Stand, cases: dict[UUID, list[str]]) -> None:
 # Only the leader reaches these steps; after its death the next one leads. Only intents of a dead owner are adopted.
 DEATHS = {
     "relay-read": ("relay-read:1", "relay-read:1"),
+    "relay-journaled": ("relay-journaled:1", "relay-journaled:1"),
     "relay-acked": ("relay-acked:1", "relay-acked:1"),
-    "relay-deleted": ("relay-deleted:1", "relay-deleted:1"),
+    "relay-noted": ("relay-noted:1", "relay-noted:1"),
     "due-read": ("due-read:1", "due-read:1"),
     "adopted": ("effect-start:1", "adopted:1"),
 }

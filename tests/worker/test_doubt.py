@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 from servicecert_worker.core.decider import Done, Effect, Result, Task
 from servicecert_worker.runtime.effects import NOBODY, Effects
+from servicecert_worker.runtime.sent import Sent
+from servicecert_worker.storage.database import KnownDatabase
 from toy.service import MIGRATIONS, Act
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -30,7 +32,9 @@ class Acts:
         self.deaf = asyncio.Event()
         self.woken = asyncio.Event()
         effect = Effect(Act, self._act, batch=1, concurrency=2)
-        self.effects = Effects(url, "toy", {"act": effect}, self._give, self.woken.set, lambda *_: None)
+        self.effects = Effects(
+            url, KnownDatabase(), "toy", {"act": effect}, self._give, self.woken.set, lambda *_: None, Sent(pool).wait
+        )
 
     def _give(self, result: Result, _stored: bool) -> None:
         self.results.put_nowait(result)

@@ -83,7 +83,7 @@ async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(st
     worker = stand.work()
     await stand.send(numbered(uuid4(), "1"))
     await stand.wait_handled(1)
-    await stand.wait_until("select count(*) = 5 from origins")
+    await stand.wait_until("select count(*) = 6 from origins")
     admin = AIOKafkaAdminClient(bootstrap_servers=stand.bootstrap)
     await admin.start()
     await admin.delete_topics([stand.prefix + topics.APPLICATIONS.name])
@@ -190,7 +190,7 @@ async def test_a_database_that_does_not_answer_shows_in_readiness_and_no_other_p
 async def test_ids_that_cannot_be_compared_for_now_are_no_outage_of_kafka(stand: Stand) -> None:
     outage, asked = Outage("Kafka"), asyncio.Event()
 
-    async def refuse(_: object) -> None:
+    async def refuse(*_: object) -> None:
         asked.set()
         raise ConnectionRefusedError
 

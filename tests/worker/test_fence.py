@@ -1,36 +1,43 @@
-"""A worker whose database was restored to an earlier moment stops before it decides anything; no other one does."""
+"""A worker whose database or whose Kafka comes from the past stops before it decides anything; no other one does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from databases import Backup, administer
 from identities import Identities
+from recycling import Migrated
 from servicecert_cli.admin import groups
 from servicecert_cli.connections import kafka
-from servicecert_launcher import Child, Parts
+from servicecert_launcher import Child, Kafka, Parts
 from servicecert_schemas import topics
-from servicecert_schemas.certificate import IssuingRefused
-from servicecert_schemas.codec import Record, to_record
 from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.fence import Fence
+from servicecert_worker.kafka.journal import TYPE
+from servicecert_worker.runtime.publishing import Outgoing, send_all
 from servicecert_worker.storage import database
 from toy import service as toy
-from toy.stand import PARTITIONS, Stand, eventually, numbered
+from toy.brokers import Copies
+from toy.stand import Stand, assert_exact, eventually, numbered
 
 ENDS = 65
-UNKNOWN = "The database of toy does not know records of its topics since "
+OLD_DATABASE = "The database of toy does not know what its journal has since "
+OLD_BROKER = "Kafka lacks what toy has sent to its journal: "
 DECIDED = "select count(*) from audit"
 CASE = UUID(int=1)
 """All events are of one case, and so in one partition of each topic."""
+JOURNAL = topics.journal_topic(toy.NAME).name
 
 
 class Backups(Backup):
@@ -58,17 +65,24 @@ def backups(stand: Stand, parts: Parts) -> Iterator[Backups]:
     backups.drop()
 
 
-async def ended(worker: Child) -> str:
-    """Wait until a worker has stopped because of the fence, and return its sentence."""
+async def ended(worker: Child, sentence: str, remedy: str) -> None:
+    """Wait until a worker has stopped because of the fence, with one sentence and its remedy."""
 
     async def is_over() -> bool:
         return not worker.alive
 
     await eventually(is_over, lambda: worker.tail(20))
     assert worker.returncode == ENDS, worker.tail(20)
-    (sentence,) = [line for line in worker.tail(50).splitlines() if UNKNOWN in line]
-    assert sentence.endswith("run `servicecert restore check`.")
-    return sentence
+    (line,) = [line for line in worker.tail(50).splitlines() if sentence in line]
+    assert line.endswith(f"Nothing was decided. Start no worker, and run `servicecert {remedy} toy`.")
+
+
+async def ended_by_database(worker: Child) -> None:
+    await ended(worker, OLD_DATABASE, "restore check")
+
+
+async def ended_by_broker(worker: Child) -> None:
+    await ended(worker, OLD_BROKER, "republish")
 
 
 async def handled(stand: Stand, worker: Child, *numbers: str) -> None:
@@ -99,24 +113,6 @@ async def committed(stand: Stand, records: int) -> None:
         await eventually(are)
 
 
-async def send(stand: Stand, record: Record) -> None:
-    await stand.producer.send_and_wait(
-        stand.prefix + record.topic, record.value, record.key, headers=list(record.headers)
-    )
-
-
-async def commit_all(stand: Stand, group: str, topic: str) -> None:
-    """Commit a group's offsets at the end of a topic, as if it had handled all."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        consumer.assign(partitions)
-        await consumer.commit(await consumer.end_offsets(partitions))
-    finally:
-        await consumer.stop()
-
-
 async def test_I1_I2_I13_a_worker_does_not_start_on_a_database_that_forgot_what_it_published(
     stand: Stand, backups: Backups
 ) -> None:
@@ -127,8 +123,7 @@ async def test_I1_I2_I13_a_worker_does_not_start_on_a_database_that_forgot_what_
     before = await stand.fetchval(DECIDED)
     beside = stand.acts.with_suffix(toy.BESIDE)
     beside.unlink()
-    sentence = await ended(stand.work())
-    assert "written to certificates" in sentence
+    await ended_by_database(stand.work())
     # Of a mail that this database forgot, a bounce would be read and ignored.
     assert not beside.exists()
     assert await stand.fetchval(DECIDED) == before
@@ -146,10 +141,7 @@ async def test_I1_I13_a_worker_does_not_start_on_a_database_that_forgot_what_it_
     await committed(stand, 3)
     worker.kill()
     await backups.restored()
-    # As if it had published nothing, not even the checkpoints of its audit.
-    await administer(stand.pool, "update written set next_offset = 1000")
-    sentence = await ended(stand.work(SERVICECERT_AUDIT_SECONDS="3600"))
-    assert "(at least 2 handled of applications)" in sentence
+    await ended_by_database(stand.work(SERVICECERT_AUDIT_SECONDS="3600"))
     assert await stand.fetchval("select count(*) from inbox") == 1
 
 
@@ -166,7 +158,7 @@ async def test_I2_I13_a_running_worker_publishes_nothing_from_a_database_that_fo
     worker.freeze()
     await backups.restored()
     worker.thaw()
-    await ended(worker)
+    await ended_by_database(worker)
     assert len(await stand.records(topics.CERTIFICATES.name)) == published
 
 
@@ -185,7 +177,7 @@ async def test_I1_I3_I13_a_running_worker_decides_nothing_on_a_database_that_for
     await backups.restored()
     await stand.send(numbered(CASE, "4"))
     worker.thaw()
-    await ended(worker)
+    await ended_by_database(worker)
     assert await stand.fetchval("select count(*) from inbox") == 1
     assert len(await stand.records(topics.CERTIFICATES.name)) == before
 
@@ -195,7 +187,7 @@ async def test_a_running_worker_goes_on_with_another_database_that_knows_all(sta
     await stand.send(numbered(CASE, "1"))
     await stand.wait_handled(1)
     await committed(stand, 1)
-    await stand.wait_until("select count(*) = 0 from outbox")
+    await stand.wait_until("select count(*) = 0 from changes")
     worker.freeze()
     await backups.taken()
     await backups.restored()
@@ -204,77 +196,6 @@ async def test_a_running_worker_goes_on_with_another_database_that_knows_all(sta
     await stand.wait_handled(2)
     assert "Another database server answers" in worker.tail(200)
     assert worker.stop(60) == 0
-
-
-@pytest.mark.parametrize("later_ms", [0, 5_000])
-async def test_what_is_not_decided_by_the_service_or_a_second_copy_is_not_unknown(stand: Stand, later_ms: int) -> None:
-    await handled(stand, stand.work(), "1")
-    (copied, *_) = await stand.records(topics.CERTIFICATES.name)
-    # A relay that was paused sends its last record once more, perhaps by a clock that is ahead; others write too.
-    time = int(copied.written.timestamp() * 1000) + later_ms
-    await stand.producer.send_and_wait(
-        copied.topic, copied.value, copied.key, copied.partition, time, list(copied.headers)
-    )
-    signer = stand.identities.signer(toy.NAME)
-    data = IssuingRefused(case_id=CASE, code="n9", texts=toy.NO_TEXTS)
-    own = to_record(data, source="/toy", id=uuid4(), time=machine_clock())
-    by_a_command = to_record(data, source="/toy/standings", id=uuid4(), time=machine_clock())
-    for record in (own, signer.signed(by_a_command)):
-        await send(stand, record)
-    await handled(stand, stand.work(), "2")
-    await send(stand, signer.signed(own))
-    assert "(1 written to certificates)" in await ended(stand.work())
-
-
-async def test_I1_a_version_that_handles_what_an_earlier_one_ignored_does_not_start(
-    stand: Stand, tmp_path: Path
-) -> None:
-    """Its tables lack what the earlier version did not decide."""
-    worker = stand.work()
-    await stand.send(numbered(CASE, "1", "skip"))
-    await stand.wait_handled(1)
-    await committed(stand, 2)
-    assert worker.stop(60) == 0
-    earlier = toy.toy(tmp_path / "acts", 0)
-    fences = [
-        Fence(
-            Cluster(stand.parts.bootstrap, stand.prefix),
-            service,
-            stand.identities.verifier(stand.prefix),
-            timedelta(days=90),
-        )
-        for service in (earlier, replace(earlier, rules=replace(earlier.rules, concerns=lambda _: True)))
-    ]
-    await fences[0].require_known(stand.pool.fetch)
-    with pytest.raises(OperatorError, match="at least 1 handled of applications"):
-        await fences[1].require_known(stand.pool.fetch)
-
-
-async def test_F2_a_record_whose_writer_s_key_is_gone_proves_nothing_about_the_database(
-    stand: Stand, tmp_path: Path
-) -> None:
-    """It was ignored while the key was pinned, as CRLs are by most readers: no table knows it."""
-    issuer = Identities(tmp_path / "issuer-s", ["issuer"])
-    ignored = to_record(
-        IssuingRefused(case_id=CASE, code="n9", texts=toy.NO_TEXTS), source="/issuer", id=uuid4(), time=machine_clock()
-    )
-    await send(stand, issuer.signer("issuer").signed(ignored))
-    cluster = Cluster(stand.parts.bootstrap, stand.prefix)
-    await commit_all(stand, cluster.group(toy.NAME), cluster.name(topics.CERTIFICATES))
-    of = toy.toy(tmp_path / "acts", 0)
-    service = replace(of, reads=(topics.CERTIFICATES,), rules=replace(of.rules, concerns=lambda _: False))
-    for pinned in (issuer, Identities(tmp_path / "others", ["issuer"])):
-        fence = Fence(cluster, service, pinned.verifier(stand.prefix), timedelta(days=90))
-        await fence.require_known(stand.pool.fetch)
-
-
-async def test_a_database_that_has_noted_nothing_yet_takes_the_topics_as_they_are(stand: Stand) -> None:
-    await handled(stand, stand.work(), "1")
-    await administer(stand.pool, "delete from written")
-    await handled(stand, stand.work(), "2")
-    checkpoints = len(await stand.records(topics.AUDIT_CHECKPOINTS.name))
-    noted = await stand.fetchval("select next_offset from written where topic = 'audit-checkpoints'")
-    assert 1 < noted <= checkpoints
 
 
 async def test_I1_what_is_parked_discarded_or_erased_is_known(stand: Stand) -> None:
@@ -297,8 +218,195 @@ async def test_I1_what_is_parked_discarded_or_erased_is_known(stand: Stand) -> N
     assert await stand.fetchval("select count(*) from parked") == 0
 
 
-async def test_accepting_other_topics_forgets_what_was_written_to_the_old_ones(stand: Stand) -> None:
+async def test_I1_I13_no_worker_is_refused_while_leaders_are_killed_under_load(stand: Stand) -> None:
+    """Each new one compares what the last one has sent, and has noted or not, with what is sent meanwhile."""
+    cases = {uuid4(): [str(number) for number in range(8)] for _ in range(20)}
+    workers = [stand.work(SERVICECERT_BATCH="5") for _ in range(2)]
+    for number in range(8):
+        await stand.send([event for case, numbers in cases.items() for event in numbered(case, numbers[number])])
+        await stand.wait_until(f"select count(*) > {20 * number} from inbox")
+        workers.append(stand.work(SERVICECERT_BATCH="5"))
+        await asyncio.to_thread(workers[number].kill)
+    await assert_exact(stand, cases)
+    assert all(worker.alive for worker in workers[-2:])
+    assert not any(worker.returncode == ENDS for worker in workers)
+
+
+@pytest.fixture
+async def own_kafka() -> AsyncIterator[Kafka]:
+    """A broker whose records may be put back."""
+    broker = Kafka()
+    try:
+        await asyncio.to_thread(broker.start)
+        yield broker
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+@pytest.fixture
+async def apart(
+    parts: Parts, migrated: Callable[..., Migrated], tmp_path: Path, own_kafka: Kafka
+) -> AsyncIterator[Stand]:
+    """A stand with a broker of its own."""
+    stand = Stand(
+        replace(parts, bootstrap=own_kafka.bootstrap), migrated(toy=[toy.MIGRATIONS]).urls[toy.NAME], tmp_path
+    )
+    await stand.open()
+    yield stand
+    await stand.close()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+async def test_I1_I13_F7_a_worker_stops_when_its_broker_is_put_back_to_an_earlier_moment(
+    apart: Stand, own_kafka: Kafka, tmp_path: Path, busy: bool
+) -> None:
+    """Whether it has something to send or not, and again when it starts."""
+    await handled(apart, apart.work(), "1")
+    copies = Copies(own_kafka, tmp_path)
+    await asyncio.to_thread(copies.take)
+    workers = [apart.work() for _ in range(2)]
+    await apart.send(numbered(CASE, "2", "3"))
+    await apart.wait_handled(3)
+    await apart.wait_until("select count(*) = 0 from changes")
+    before = await apart.fetchval(DECIDED)
+    for worker in workers:
+        worker.freeze()
+    await asyncio.to_thread(copies.put_back)
+    if busy:
+        await apart.pool.execute("insert into changes (name, keys) values ('key', '{a}')")
+    for worker in workers:
+        worker.thaw()
+    for worker in workers:
+        await ended_by_broker(worker)
+    await ended_by_broker(apart.work())
+    assert await apart.fetchval(DECIDED) == before
+
+
+async def test_I13_F7_a_worker_does_not_start_on_a_broker_that_lost_its_journal(stand: Stand) -> None:
     await handled(stand, stand.work(), "1")
-    assert await stand.fetchval("select count(*) > 0 from written")
-    await administer(stand.pool, "select forget_origins()")
-    assert await stand.fetchval("select count(*) from written") == 0
+    async with kafka.admin(Cluster(stand.bootstrap, stand.prefix)) as admin:
+        await admin.delete_topics([stand.prefix + JOURNAL])
+    await ended_by_broker(stand.work())
+
+
+def fence(stand: Stand, identities: Identities | None = None) -> Fence:
+    verifier = (identities or stand.identities).verifier(stand.prefix)
+    return Fence(Cluster(stand.bootstrap, stand.prefix), toy.NAME, verifier)
+
+
+async def journaled(
+    stand: Stand, epoch: int, look: int, *changes: UUID, part: int = 0, last: bool = True, by: Identities | None = None
+) -> int:
+    """Send a record of the journal, and return the offset after it."""
+    head = {"epoch": epoch, "look": look, "part": part, "last": last}
+    value = json.dumps({**head, "changes": list(map(str, changes)), "groups": []}).encode()
+    id, at, signer = uuid4(), machine_clock(), (by or stand.identities).signer(toy.NAME)
+    signature = signer.sign(JOURNAL, toy.NAME, id, TYPE, value, at)
+    record = Outgoing(JOURNAL, toy.NAME, id, TYPE, None, at, value, signature)
+    (sent,) = await send_all(stand.producer, stand.prefix, signer.source, [record])
+    return int(sent.offset) + 1
+
+
+async def changed(stand: Stand) -> UUID:
+    id: UUID = await stand.fetchval("insert into changes (name, keys) values ('key', '{a}') returning id")
+    return id
+
+
+async def noted(stand: Stand, epoch: int, look: int, next_offset: int, *sent: UUID) -> None:
+    """As the leader notes a look, and of which changes it was."""
+    await stand.pool.execute("delete from changes where id = any($1)", sent)
+    await stand.pool.execute("update journal set epoch = $1, look = $2, next_offset = $3", epoch, look, next_offset)
+
+
+async def known(stand: Stand, identities: Identities | None = None) -> None:
+    await fence(stand, identities).require_known(stand.pool.fetch)
+
+
+async def unknown(stand: Stand, sentence: str = OLD_DATABASE) -> None:
+    with pytest.raises(OperatorError, match=sentence) as refused:
+        await known(stand)
+    assert refused.value.exit_code == ENDS
+
+
+async def test_I13_a_database_knows_what_it_has_noted_as_sent_or_still_has_to_send(stand: Stand) -> None:
+    await known(stand)
+    sent, waiting = await changed(stand), await changed(stand)
+    await noted(stand, 1, 1, await journaled(stand, 1, 1, sent), sent)
+    await known(stand)
+    await journaled(stand, 1, 2, waiting)
+    await known(stand)
+    await journaled(stand, 1, 3, uuid4())
+    await unknown(stand)
+
+
+async def test_I13_a_database_that_has_noted_nothing_is_not_that_of_a_journal(stand: Stand) -> None:
+    waiting = await changed(stand)
+    await journaled(stand, 1, 1, waiting)
+    await known(stand)
+    await journaled(stand, 1, 2, uuid4())
+    await unknown(stand)
+
+
+async def test_I13_what_is_no_whole_look_or_a_relay_s_that_was_cut_off_proves_nothing(stand: Stand) -> None:
+    await noted(stand, 5, 6, await journaled(stand, 5, 6))
+    await journaled(stand, 5, 7, uuid4(), last=False)
+    await journaled(stand, 6, 1, uuid4(), last=False)
+    await journaled(stand, 6, 1, uuid4(), part=2)
+    await journaled(stand, 7, 1)
+    await journaled(stand, 5, 7, part=1)
+    await journaled(stand, 5, 8, uuid4())
+    await known(stand)
+    waiting = await changed(stand)
+    await journaled(stand, 7, 2, waiting, last=False)
+    await journaled(stand, 5, 9, uuid4())
+    await journaled(stand, 7, 2, uuid4(), part=1)
+    await unknown(stand)
+
+
+async def test_I13_what_the_leader_notes_while_another_worker_compares_is_known(stand: Stand) -> None:
+    await noted(stand, 1, 1, await journaled(stand, 1, 1))
+    change = await changed(stand)
+    end = await journaled(stand, 1, 2, change)
+
+    async def fetch(query: str, *arguments: object) -> Any:
+        rows = await stand.pool.fetch(query, *arguments)
+        await noted(stand, 1, 2, end, change)
+        return rows
+
+    await fence(stand).require_known(fetch)
+
+
+async def test_I13_a_journal_of_another_look_where_the_last_one_was_noted_is_not_this_database_s(stand: Stand) -> None:
+    await noted(stand, 1, 2, await journaled(stand, 2, 2))
+    await unknown(stand, OLD_BROKER)
+
+
+async def test_I13_a_journal_whose_first_records_are_gone_by_retention_is_known_by_the_others(stand: Stand) -> None:
+    async def forget(before: int) -> None:
+        await admin.delete_records({TopicPartition(stand.prefix + JOURNAL, 0): RecordsToDelete(before)})
+
+    async with kafka.admin(Cluster(stand.bootstrap, stand.prefix)) as admin:
+        end = await journaled(stand, 1, 1)
+        await noted(stand, 1, 1, end)
+        await forget(end)
+        await known(stand)
+        await journaled(stand, 1, 2, uuid4(), last=False)
+        end = await journaled(stand, 1, 2, uuid4(), part=1)
+        await forget(end - 1)
+        await known(stand)
+        await journaled(stand, 1, 3, uuid4())
+        await unknown(stand)
+
+
+async def test_f2_a_record_that_the_service_has_not_signed_proves_nothing_and_stops_nothing(
+    stand: Stand, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = Identities(tmp_path / "others", [toy.NAME])
+    await noted(stand, 1, 2, await journaled(stand, 1, 1, by=others))
+    await journaled(stand, 1, 3, uuid4(), by=others)
+    await stand.producer.send_and_wait(stand.prefix + JOURNAL, b"no record of a journal")
+    await known(stand)
+    assert caplog.text.count("alarm: a record of the journal is not signed by its service") == 3
+    # As once its key is pinned.
+    with pytest.raises(OperatorError, match=OLD_BROKER):
+        await known(stand, others)

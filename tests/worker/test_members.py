@@ -21,6 +21,7 @@ from servicecert_worker.kafka.internals import client_of, group_members, remove_
 from servicecert_worker.runtime import members
 from servicecert_worker.runtime.members import DeadMembers, Membership, member_name
 from servicecert_worker.storage import QUERIES
+from servicecert_worker.storage.database import KnownDatabase
 from toy.proxy import proxy
 from toy.stand import Stand, eventually, numbered
 
@@ -132,6 +133,11 @@ async def test_a_database_that_is_away_for_all_costs_no_member_its_partitions(st
         await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
         await stand.wait_until("select count(*) from inbox", 20)
         client, group = client_of(stand.producer), stand.prefix + "toy"
+
+        async def all_read() -> bool:
+            return all(member.assignment for member in await group_members(client, group))
+
+        await eventually(all_read)
         before = await group_members(client, group)
         between.cut()
 
@@ -245,7 +251,7 @@ async def test_a_member_that_has_left_is_removed_without_an_error(stand: Stand) 
 
 @asynccontextmanager
 async def _lock_held(stand: Stand, name: str) -> AsyncIterator[asyncio.Event]:
-    member = Membership(stand.url, "toy", name, ClockGuard(timedelta(minutes=1)))
+    member = Membership(stand.url, KnownDatabase(), "toy", name, ClockGuard(timedelta(minutes=1)))
     async with background(member.hold()):
         await eventually(partial(_is_held, stand, name))
         await member.held.wait()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from identities import any_signer
 from recycling import Migrated
 from servicecert_intake import service as intake
 from servicecert_intake.storage import QUERIES as INTAKE
+from servicecert_schemas.topics import JOURNAL_KEPT
 from servicecert_worker.audit.chain import Chain
 from servicecert_worker.runtime.turn import Turns
 from servicecert_worker.storage import QUERIES, database
@@ -53,6 +54,61 @@ async def test_the_inbox_is_pruned_in_portions_and_keeps_recent_ids(pool: asyncp
     done = [await pool.execute(QUERIES["prune"], DAYS) for _ in range(PORTIONS + 2)]
     assert done == [f"DELETE {size}" for size in (*[PORTION] * PORTIONS, 1, 0)]
     assert await pool.fetchval("select count(*) from inbox") == RECENT
+
+
+@pytest.fixture
+async def events(pool: asyncpg.Pool[Any]) -> Callable[[str], Awaitable[list[tuple[str, int]]]]:
+    """Published events of two keys, one every ten days. Returns what is kept of a topic: key and days of age."""
+    fill = """
+        insert into events (topic, key, event_id, type, at, payload)
+        select topic, key, gen_random_uuid(), 'a', now() - interval '1 day' * days, ''
+        from unnest('{applications,cases,accounts}'::text[]) as topic, unnest('{a,b}'::text[]) as key,
+             generate_series(110, 10, -10) as days
+        where key = 'a' or days > 60 order by days desc
+    """
+    await administer(pool, fill)
+    await administer(pool, "delete from changes")
+
+    async def left(topic: str) -> list[tuple[str, int]]:
+        query = "select key, extract(day from now() - at)::int from events where topic = $1 order by 2 desc, 1"
+        return [tuple(row) for row in await pool.fetch(query, topic)]
+
+    return left
+
+
+async def test_events_are_kept_as_long_as_their_topic_keeps_them(
+    pool: asyncpg.Pool[Any], events: Callable[[str], Awaitable[list[tuple[str, int]]]]
+) -> None:
+    before = await events("applications")
+    for _ in range(2):
+        await pool.execute(QUERIES["prune_events"], "applications", timedelta(days=90, hours=1))
+    assert await events("applications") == [each for each in before if each[1] <= 90]
+    assert await events("accounts") == before
+
+
+async def test_of_a_compacted_topic_the_newest_of_each_key_stays_and_others_as_long_as_the_journal(
+    pool: asyncpg.Pool[Any], events: Callable[[str], Awaitable[list[tuple[str, int]]]]
+) -> None:
+    left = [("b", 70), ("a", 40), ("a", 30), ("a", 20), ("a", 10)]
+    assert await pool.execute(QUERIES["prune_replaced_events"], "cases", JOURNAL_KEPT) == "DELETE 11"
+    assert await events("cases") == left
+    assert await pool.execute(QUERIES["prune_replaced_events"], "cases", JOURNAL_KEPT) == "DELETE 0"
+    await administer(pool, "update events set at = at - interval '10 days' where topic = 'cases'")
+    await administer(pool, "update journal set pruned = pruned - interval '10 days'")
+    assert await pool.execute(QUERIES["prune_replaced_events"], "cases", JOURNAL_KEPT) == "DELETE 1"
+    assert [key for key, _ in await events("cases")] == ["b", "a", "a", "a"]
+
+
+async def test_I1_no_event_that_waits_to_be_published_is_pruned(
+    pool: asyncpg.Pool[Any], events: Callable[[str], Awaitable[list[tuple[str, int]]]]
+) -> None:
+    before = {topic: await events(topic) for topic in ("applications", "cases")}
+    noted = """insert into changes (name, keys, at)
+        select 'events', array[id::text], at from events where key = 'a' order by id limit 1"""
+    await administer(pool, noted)
+    await pool.execute(QUERIES["prune_events"], "applications", timedelta(days=90))
+    await pool.execute(QUERIES["prune_replaced_events"], "cases", JOURNAL_KEPT)
+    assert {topic: await events(topic) for topic in before} == before
 
 
 async def test_turns_are_taken_while_the_inbox_is_pruned(pool: asyncpg.Pool[Any]) -> None:

@@ -1,15 +1,21 @@
-"""What a service publishes has the headers of the AsyncAPI document, and no other."""
+"""What a service publishes has the headers of the AsyncAPI document, and no other, and has its place in a topic."""
 
 import asyncio
 import json
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Any
 from uuid import UUID
 
 import pytest
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+from identities import InMemory
 from servicecert_schemas.codec import versions_on
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.runtime.publishing import Outgoing, send_all
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.runtime.publishing import Outgoing, Relay, send_all
 
 SENT_BY_SERVICES = [
     (topic.name, event.TYPE) for topic in CATALOGUE for event in versions_on(topic) if topic.signers(event.TYPE)
@@ -37,3 +43,20 @@ async def test_every_header_that_a_service_adds_is_in_the_asyncapi_document(topi
     producer = Recorded()
     await send_all(producer, "prefix-", "/intake", [made])
     assert [header for header, _ in producer.headers] == list(message["headers"]["properties"])
+
+
+@pytest.mark.parametrize(("offset", "fault"), [(-1, KafkaError), (3, OperatorError)])
+async def test_F7_a_lower_offset_is_an_older_broker_s_and_a_repeated_record_without_one_is_sent_anew(offset, fault):
+    class Producer:
+        async def send(self, topic, **_):
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(RecordMetadata(topic, 0, None, offset, 0, 0, 0))
+            return done
+
+    nothing: Any = None
+    producer: Any = Producer()
+    signer = InMemory().signer("intake")
+    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing)
+    relay._next_offset = 4
+    with pytest.raises(fault):
+        await relay._record(b"")

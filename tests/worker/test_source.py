@@ -11,6 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
 from faststream import BaseMiddleware
+from servicecert_cli.admin import groups
+from servicecert_cli.connections import kafka
 from servicecert_schemas import topics
 from servicecert_worker.core.faults import Outage
 from servicecert_worker.core.record import Record
@@ -19,6 +21,7 @@ from servicecert_worker.kafka import source as sources
 from servicecert_worker.kafka.broker import Broker
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.source import Source
+from toy import service as toy
 from toy.app import subscribe
 from toy.stand import Stand, eventually, numbered
 
@@ -67,6 +70,75 @@ async def test_a_commit_that_fails_by_a_defect_ends_the_reading(monkeypatch) -> 
     async with asyncio.timeout(120):
         with pytest.raises(ZeroDivisionError):
             await reading(Consumer([ZeroDivisionError()]), monkeypatch).watch()
+
+
+async def test_offsets_wait_as_long_as_nobody_says_what_the_journal_has(monkeypatch) -> None:
+    asked = asyncio.Event()
+
+    async def away() -> Any:
+        asked.set()
+        raise ConnectionRefusedError
+
+    consumer = Consumer([])
+    source = reading(consumer, monkeypatch)
+    source.bind(lambda: None, lambda: 0, None, away)
+    watching = asyncio.create_task(source.watch())
+    async with asyncio.timeout(120):
+        for _ in range(3):
+            asked.clear()
+            await asked.wait()
+    assert consumer.committed.empty()
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
+async def test_partitions_are_given_up_also_where_the_database_does_not_answer(monkeypatch) -> None:
+    monkeypatch.setattr(sources, "_ANSWER_SECONDS", 0.01)
+    consumer = Consumer([])
+    source = reading(consumer, monkeypatch)
+    source.bind(lambda: None, lambda: 0, None, asyncio.Event().wait)
+    async with asyncio.timeout(120):
+        await source.on_partitions_revoked([PARTITION])
+    assert consumer.committed.empty()
+
+
+@pytest.mark.parametrize("way", [Source.finish, lambda source: source.on_partitions_revoked([PARTITION])])
+async def test_who_ends_or_gives_up_its_partitions_waits_a_moment_for_the_journal(way, monkeypatch) -> None:
+    """What is not committed then is read again."""
+    consumer = Consumer([])
+    source = reading(consumer, monkeypatch)
+    answers: list[bool] = [False, False, True]
+
+    async def journaled(offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        return offsets if answers.pop(0) else {}
+
+    monkeypatch.setattr(source, "_journaled", journaled)
+    await way(source)
+    assert await consumer.committed.get() == 7
+
+
+async def committed(stand: Stand) -> int:
+    async with kafka.admin(Cluster(stand.bootstrap, stand.prefix)) as admin:
+        return sum((await groups.committed(admin, stand.prefix + toy.NAME)).values())
+
+
+async def test_I1_no_offset_is_committed_before_the_journal_has_what_followed_from_its_record(stand: Stand) -> None:
+    """A service without a leader sends nothing: its records are read again, should its database be lost."""
+    async with stand.pool.acquire() as leader:
+        await leader.execute("select pg_advisory_lock(lock_of('leader'))")
+        worker = stand.work()
+        await stand.send(numbered(uuid4(), "1", "2"))
+        await stand.wait_until("select count(*) = 2 from inbox")
+        assert worker.stop(60) == 0
+        assert await committed(stand) == 0
+        await leader.execute("select pg_advisory_unlock(lock_of('leader'))")
+    worker = stand.work()
+    await stand.wait_handled(2)
+
+    async def is_committed() -> bool:
+        return await committed(stand) == 2
+
+    await eventually(is_committed)
 
 
 class Reading:

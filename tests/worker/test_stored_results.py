@@ -14,6 +14,8 @@ import asyncpg
 import pytest
 from servicecert_worker.core.decider import Done, Effect, Result, Task
 from servicecert_worker.runtime.effects import NOBODY, Effects
+from servicecert_worker.runtime.sent import Sent
+from servicecert_worker.storage.database import KnownDatabase
 from toy.service import MIGRATIONS, Act
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -28,7 +30,10 @@ class Lanes:
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
         effect = Effect(Act, self._act, batch=1, concurrency=LANES, result=Act)
-        self.effects = Effects(pool._connect_args[0], "toy", {"act": effect}, self._give, lambda: None, lambda *_: None)
+        url, sent = pool._connect_args[0], Sent(pool).wait
+        self.effects = Effects(
+            url, KnownDatabase(), "toy", {"act": effect}, self._give, lambda: None, lambda *_: None, sent
+        )
 
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 from unittest.mock import AsyncMock
@@ -18,6 +19,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.effects import Effects
 from servicecert_worker.runtime.leader import Leader
 from servicecert_worker.runtime.members import Membership
+from servicecert_worker.storage.database import KnownDatabase
 from toy.service import Act
 from toy.stand import assert_cancelled
 
@@ -37,13 +39,15 @@ def _deaf_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_the_owner_of_intents_ends() -> None:
     nothing = AsyncMock()
-    effects = Effects("nowhere", "toy", {"act": Effect(Act, nothing)}, nothing, nothing, nothing)
+    effects = Effects(
+        "nowhere", KnownDatabase(), "toy", {"act": Effect(Act, nothing)}, nothing, nothing, nothing, nothing
+    )
     async with asyncio.timeout(60):
         await assert_cancelled(effects.run())
 
 
 async def test_a_member_ends() -> None:
-    member = Membership("nowhere", "toy", "name", ClockGuard(timedelta(minutes=1)))
+    member = Membership("nowhere", KnownDatabase(), "toy", "name", ClockGuard(timedelta(minutes=1)))
     async with asyncio.timeout(60):
         await assert_cancelled(member.hold())
 
@@ -57,18 +61,11 @@ async def test_a_leader_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_comparison_of_topics_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Client:
-        def __init__(self, **_: object) -> None: ...
+    class Reader:
+        async def ids(self, _: object) -> tuple[str, Mapping[str, str]]:
+            return "cluster", {"topic": "id"}
 
-        async def bootstrap(self) -> None: ...
-
-        async def close(self) -> None: ...
-
-    async def topic_ids(*_: object) -> tuple[str, Mapping[str, str]]:
-        return "cluster", {"topic": "id"}
-
-    monkeypatch.setattr(origins, "AIOKafkaClient", Client)
-    monkeypatch.setattr(origins, "topic_ids", topic_ids)
+    monkeypatch.setattr(origins, "part_reader", lambda _: nullcontext(Reader()))
     async with asyncio.timeout(60):
         task = asyncio.create_task(origins.watch(Cluster("nowhere:1"), ["topic"], deaf, Outage("Kafka")))
         for _ in range(20):

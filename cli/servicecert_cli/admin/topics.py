@@ -137,6 +137,20 @@ async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
     return len(partitions)
 
 
+async def rewind_beyond_ends(cluster: Cluster, service: str) -> None:
+    """Move the service's group to the first record of each partition that ends before what the group has handled.
+
+    It would skip what is published there up to where it was. Raises OperatorError while the group has members.
+    """
+    group = cluster.group(service)
+    async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
+        committed = await groups.committed(admin, group)
+        ends = await reader.end_offsets(list(committed)) if committed else {}
+        if beyond := [partition for partition, offset in committed.items() if offset > ends[partition]]:
+            await groups.require_stopped(admin, cluster, service)
+            await _rewind(cluster, group, beyond)
+
+
 async def _rewind(cluster: Cluster, group: str, partitions: list[TopicPartition]) -> None:
     """Commit the first offset of each partition for the group, which has no members."""
     if not partitions:

@@ -85,7 +85,7 @@ def _print(results: dict[str, Verified]) -> None:
         if result.forgotten:
             print_text(
                 f"\n{service}: {result.forgotten} attested rows are lost: the database was restored to an earlier"
-                " moment, as the replay after that has put on record"
+                " moment, as an older version has put on record"
             )
     count = sum(len(result.findings) for result in results.values())
     click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")

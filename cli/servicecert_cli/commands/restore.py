@@ -1,4 +1,4 @@
-"""`servicecert restore`: a database that was restored to an earlier moment is brought forward from the topics."""
+"""`servicecert restore`: a database that was restored to an earlier moment is brought forward by the journals."""
 
 import importlib
 import os
@@ -8,11 +8,12 @@ import click
 from pydantic import ValidationError
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.restoring import Forward
 from servicecert_worker.runtime.settings import WorkerSettings
 
 from ..faults import UserError
-from ..operations import replaying
-from ..operations.replaying import Outcome, ServiceModule
+from ..operations import restoring
+from ..operations.auditing import short_name
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json, print_table
 
@@ -21,8 +22,9 @@ from ..terminal.output import as_json, print_json, print_table
 def command() -> None:
     """Bring a database forward that was restored to an earlier moment than the topics.
 
-    Run both commands for each service, with its own settings, while none of its workers
-    runs: they refuse to start on such a database.
+    Run both commands for each service, while none of its workers runs: they refuse to
+    start on such a database. They take the service's own settings, but for DATABASE_URL,
+    which is the migrator's.
 
     \b
     Examples:
@@ -35,80 +37,60 @@ def command() -> None:
 @click.argument("service", type=click.Choice(SERVICES))
 @as_json
 def check(service: str, as_json: bool) -> None:
-    """Say what the topics have and a service's tables have forgotten. Changes nothing.
+    """Say what a service's journal has and its tables lack. Changes nothing.
 
-    Exit code 1 if anything is forgotten.
+    Exit code 1 if they lack anything.
 
     \b
     Examples:
       servicecert restore check issuer
       servicecert restore check issuer --json
     """
-    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=False))
-    report(service, outcome, f"servicecert restore apply {service}", as_json=as_json)
-    sys.exit(1 if outcome.forgets else 0)
+    sys.exit(int(_run(service, act=False, as_json=as_json)))
 
 
 @command.command()
 @click.argument("service", type=click.Choice(SERVICES))
-@click.option(
-    "--accept-differences",
-    "accept",
-    is_flag=True,
-    help="Let the workers start although decisions differ from the published ones.",
-)
 @as_json
-def apply(service: str, accept: bool, as_json: bool) -> None:
-    """Decide again what a service's tables have forgotten, without a signature, a mail or a CRL.
+def apply(service: str, as_json: bool) -> None:
+    """Store what a service's journal has and its tables lack. Nothing is decided.
 
-    It may be interrupted and run again. Afterwards the service's workers start, unless
-    decisions differ from the published ones, e.g. because a register changed.
-
-    Exit code 1 if decisions differ, or if some cannot be made.
+    It also fills empty tables, if the journal has all that the service ever did. It may
+    be interrupted and run again. Afterwards the service's workers start.
 
     \b
     Examples:
       servicecert restore apply issuer
-      servicecert restore apply intake --accept-differences
+      servicecert restore apply issuer --json
     """
-    outcome = interruption.run(replaying.run(service_of(service), settings_of(), act=True, accept=accept))
-    report(service, outcome, "", as_json=as_json)
-    sys.exit(outcome.exit_code)
+    _run(service, act=True, as_json=as_json)
 
 
-def report(service: str, outcome: Outcome, act: str, *, as_json: bool = False) -> None:
-    """Print what is forgotten, and what was done about it; `act` is the command that does it."""
+def _run(service: str, *, act: bool, as_json: bool) -> bool:
+    """Run a command, and print what the tables lack or lacked. Return whether that is anything."""
+    folders = [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS]
+    lacked = interruption.run(restoring.run(service, folders, _settings(), act=act))
     if as_json:
-        print_json(outcome.facts())
-        return
-    if not outcome.forgets:
-        click.echo(f"The tables of {service} know all that its topics have.")
-        return
-    print_table(("what", "how many"), outcome.rows())
-    if outcome.done is None:
-        click.echo(f"\nNothing is changed. Run `{act}`.")
-    elif not outcome.is_open:
-        click.echo(
-            f"\nThe tables of {service} decide otherwise than its topics say, so its workers do not start: see "
-            "docs/runbook/restored-database.md. "
-            f"`servicecert restore apply {service} --accept-differences` lets them start."
-        )
-    elif outcome.done.stuck:
-        click.echo(
-            f"\nThe tables of {service} are up to its topics, but for what cannot be decided: the log says why. Its "
-            "workers try that again."
-        )
+        print_json({"service": service, "stored": act, "lacked": lacked})
+    elif lacked.since is None:
+        click.echo(f"The tables of {service} have all that its journal has.")
     else:
-        click.echo(f"\nThe tables of {service} are up to its topics: start its workers.")
+        click.echo(
+            f"The tables of {service} lack{'ed' if act else ''} all since {lacked.since:%Y-%m-%d %H:%M:%S} UTC:\n"
+        )
+        print_table(("what", "how many"), _rows(lacked))
+        click.echo("\nIt is stored: start the workers." if act else f"\nRun `servicecert restore apply {service}`.")
+    return lacked.since is not None
 
 
-def service_of(name: str) -> ServiceModule:
-    """Return the module of a service."""
-    module: ServiceModule = importlib.import_module(f"servicecert_{name}.service")
-    return module
+def _rows(lacked: Forward) -> list[tuple[str, int]]:
+    rows = [("rows of the audit", lacked.decisions)]
+    rows += [(f"published: {short_name(type)}", number) for type, number in sorted(lacked.published.items())]
+    rows += [(f"changes of {table}", number) for table, number in sorted(lacked.changed.items())]
+    return rows
 
 
-def settings_of() -> WorkerSettings:
+def _settings() -> WorkerSettings:
     """Return the settings of the environment. Raises UserError."""
     try:
         return WorkerSettings()

@@ -90,14 +90,22 @@ async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, l
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
 
 
-async def records(cluster: Cluster, topic: Topic, only: Sequence[int] | None = None) -> AsyncGenerator[Fetched]:
-    """Yield the records that a topic, or some of its partitions, has now, in partition order. Raises OperatorError."""
+async def records(
+    cluster: Cluster, topic: Topic, only: Sequence[int] | None = None, last: int | None = None
+) -> AsyncGenerator[Fetched]:
+    """Yield the records that a topic, or some of its partitions, has now, in partition order. Raises OperatorError.
+
+    With `last`, only so many of the offsets at the end of each partition.
+    """
     numbers = await partitions(cluster, topic) if only is None else only
     places = [TopicPartition(cluster.name(topic), number) for number in numbers]
     async with reader(cluster) as consumer:
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
+        if last is not None:
+            for each, first in (await consumer.beginning_offsets(places)).items():
+                consumer.seek(each, max(first, ends[each] - last))
         now = asyncio.get_running_loop().time
         last_batch = now()
         while [each for each in places if await consumer.position(each) < ends[each]]:

@@ -21,7 +21,7 @@ from servicecert_schemas.topics import (
     REGISTERS,
 )
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables, TopicSnapshot
+from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
 from .domain.case import WAITS_FOR_TOPICS, Case
 from .domain.decide import HANDLERS, decide
@@ -69,10 +69,11 @@ async def open_service(
             examine=partial(examine, check=KeyChecks(lists)),
             handlers=HANDLERS,
             stages=stages,
+            initial_deadlines=((SEARCH_KEY, SEARCH),),
+            wait_for_topics=WAITS_FOR_TOPICS,
         ),
         tables=Tables(CaseStore(), prepare=partial(prepare, limits, clock), storable=without_private_keys),
-        effects={LOOK_UP: Effect(LookUp, Find(pool), repeatable=True), SEARCH: Effect(SearchOrder, Search(pool))},
-        deadlines=Deadlines(initial=((SEARCH_KEY, SEARCH),), wait_for_topics=WAITS_FOR_TOPICS),
+        effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         oversight=Oversight(gauges=(gauge_of_lists(lists), *sizes.gauges())),
         snapshot=TopicSnapshot(
             topics=(REGISTERS, ACCOUNTS),

@@ -16,7 +16,7 @@ from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Rules, Service, Tables
+from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.reading import read_whole
@@ -24,15 +24,14 @@ from servicecert_worker.kafka.reading import read_whole
 from .domain.decide import EXAMINE, HANDLERS, SIGN, Decide, late_result_code
 from .domain.examine import Examine, IssuingContext
 from .domain.issuance import SigningOrder, State
-from .domain.recall import RECALL
-from .domain.recheck import INITIAL_DEADLINE, RECHECK, RecheckOrder
+from .domain.recheck import RECHECK, RecheckOrder
 from .effects.accepted import AcceptedApplications, RequestAlarm
 from .effects.recheck import Recheck
-from .effects.sign import Announce, ExamineStopped, Sign
+from .effects.sign import ExamineStopped, Sign
 from .operator.gauges import gauges
 from .settings import Settings
 from .storage.prepare import prepare
-from .storage.store import CertificateStore, announced, states
+from .storage.store import CertificateStore, states
 
 __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
@@ -72,7 +71,6 @@ async def open_service(
     accepted = AcceptedApplications(verifier, partial(read_whole, settings.cluster, ACCEPTED_APPLICATIONS))
     sign = Sign(context, keys, clock, partial(states, pool), accepted)
     examine_stopped = ExamineStopped(examine, partial(states, pool), accepted, sign.refused)
-    announce = Announce(partial(states, pool))
     yield Service(
         NAME,
         reads=READS,
@@ -81,15 +79,14 @@ async def open_service(
             examine=examine,
             handlers=HANDLERS,
             late_result_code=late_result_code,
+            initial_deadlines=((RECHECK, RECHECK),),
         ),
-        tables=Tables(CertificateStore(), prepare=prepare, announced=announced),
+        tables=Tables(CertificateStore(), prepare=prepare),
         effects={
-            SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, announce=announce),
-            EXAMINE: Effect(ApplicationAccepted, examine_stopped, repeatable=True),
+            SIGN: Effect(SigningOrder, sign, batch=_BATCH, concurrency=_THREADS, after_events=True),
+            EXAMINE: Effect(ApplicationAccepted, examine_stopped),
             RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
         },
-        deadlines=Deadlines(initial=(INITIAL_DEADLINE,)),
-        recall=RECALL,
         oversight=Oversight(
             gauges(sign.unavailable_keys, sign.refusals, linter.warnings, request_alarm.gauge),
             {**authority.audited, "profiles": {id: profile.digest for id, profile in profiles.by_type.items()}},

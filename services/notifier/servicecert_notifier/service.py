@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -14,14 +13,12 @@ from servicecert_worker.core.faults import background
 from .domain.decide import HANDLERS, concerns, decide
 from .domain.examine import examine
 from .domain.ledger import INTENT, Ledger
-from .domain.recall import RECALL
 from .domain.reminders import Prepared
 from .domain.task import MailOutcome, MailTask
 from .effects.bounce_reader import BounceReader
 from .operator.gauges import gauges
 from .settings import Settings
 from .smtp.effects.handover import Mailer
-from .storage.outdated import supersede_outdated
 from .storage.prepare import Prepare
 from .storage.store import LedgerStore
 
@@ -50,7 +47,6 @@ async def open_service(
                 )
             },
             oversight=Oversight(gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections)),
-            recall=replace(RECALL, books=supersede_outdated),
             beside=nullcontext
             if folder is None
             else lambda: background(BounceReader(folder, domain, pool, clock).run()),

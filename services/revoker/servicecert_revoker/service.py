@@ -12,10 +12,9 @@ from typing import Any
 import aiohttp
 import asyncpg
 from servicecert_schemas.membership import refusals
-from servicecert_schemas.revocation import CrlPublished
 from servicecert_schemas.topics import ACCOUNTS, CERTIFICATES, OCSP_RESPONDERS, REVOCATIONS
 from servicecert_worker.core.clock import Clock, machine_clock
-from servicecert_worker.core.decider import Deadlines, Effect, Oversight, Recall, Rules, Service, Tables, TopicSnapshot
+from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
 from .crl.crl_pass import CrlRunner
 from .crl.files import CrlFiles
@@ -29,7 +28,6 @@ from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .domain.decide import HANDLERS, State, decide, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from .domain.recall import recalled_facts, recalled_result
 from .domain.responders import CERTIFY, CertifyOrder
 from .domain.status import ALARM, Late
 from .effects.certificates import Cascade, Irregularities
@@ -37,7 +35,7 @@ from .effects.certify import Certify
 from .effects.confirm import Confirm, alarm
 from .operator.trust_gauges import trust_gauges
 from .settings import Settings
-from .storage.crls import count_standings, keep_announced
+from .storage.crls import count_standings
 from .storage.prepare import prepare
 from .storage.store import RevocationStore, booked
 
@@ -88,6 +86,7 @@ async def open_service(
                 decide,
                 examine=Examine(authority, os.urandom, clock, settings.crl_partitions),
                 handlers=HANDLERS,
+                initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             ),
             tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=settings.ocsp_most_responders)),
             effects={
@@ -95,22 +94,15 @@ async def open_service(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
                 ),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.confirming_url, authority, session, clock)),
-                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock), repeatable=True),
+                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
-                IRREGULAR: Effect(Irregular, irregularities, repeatable=True),
+                IRREGULAR: Effect(Irregular, irregularities),
                 CERTIFY: Effect(CertifyOrder, certify),
             },
-            deadlines=Deadlines(initial=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers))),
             oversight=Oversight(
                 (*gauges(roots.valid_seconds, stats), *trust_gauges(certify.refusals, irregularities.alarms)),
                 authority.audited,
                 authority.holds_production_keys,
-            ),
-            recall=Recall(
-                facts=recalled_facts,
-                result=partial(recalled_result, interval=settings.interval),
-                books=keep_announced,
-                kept=(CrlPublished,),
             ),
             snapshot=TopicSnapshot(
                 topics=(ACCOUNTS,),

@@ -176,7 +176,7 @@ def test_a_lock_on_a_table_is_no_outage_and_says_who_holds_it(cluster, prepared)
 
     async def look():
         with psycopg.connect(prepared["admin"], application_name="psql") as operator:
-            operator.execute("lock table intake.outbox")
+            operator.execute("lock table intake.events")
             async with exporting(cluster, database_url=prepared[database.MONITORING]) as exporter:
                 locked = await shown_when(
                     exporter,
@@ -200,7 +200,7 @@ def test_a_lock_on_a_table_is_no_outage_and_says_who_holds_it(cluster, prepared)
     assert locked.values("servicecert_database_up") == [1.0] * len(SERVICES)
     assert ready == (True, "Looking.")
     assert locked.value(
-        "servicecert_table_locked_seconds", service="intake", table="outbox", pid=str(pid), application="psql"
+        "servicecert_table_locked_seconds", service="intake", table="events", pid=str(pid), application="psql"
     )
     assert locked.values("servicecert_outbox_events", service="intake") == []
     assert locked.values("servicecert_keys_blocked"), "intake's own figures need another table"

@@ -242,7 +242,7 @@ async def test_the_search_is_due_at_once_and_then_each_night(intake):
         Due(uuid4(), SEARCH_KEY, SEARCH, NOW),
         Result(uuid4(), SEARCH_KEY, SEARCH, Searched(keys=0, sharing=0)),
     )
-    assert (SEARCH_KEY, SEARCH) in intake.service.deadlines.initial
+    assert (SEARCH_KEY, SEARCH) in intake.service.rules.initial_deadlines
     assert intake.service.rules.decide(None, due, NOTHING_KNOWN, NOW).intents == (Intent(SEARCH, SearchOrder()),)
     assert intake.service.rules.decide(None, result, NOTHING_KNOWN, NOW).deadlines == (
         Deadline(SEARCH, next_search(NOW)),

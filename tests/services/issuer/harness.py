@@ -153,8 +153,8 @@ class IssuerHarness:
         return rows[0].state if rows else None
 
     async def published(self) -> list[str]:
-        """Return the last words of the types of the published events, in order."""
-        rows = await self.pool.fetch("select type from outbox order by id")
+        """Return the last words of the types of the events on `certificates`, in order."""
+        rows = await self.pool.fetch("select type from outbox where topic = 'certificates' order by id")
         return [row["type"].removesuffix(".v1").rpartition(".")[2] for row in rows]
 
     async def intents(self) -> int:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from identities import Identities
 from servicecert_issuer import service
 from servicecert_issuer.settings import Settings
-from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
 from servicecert_schemas.codec import Record, to_record
 from servicecert_worker.core.signatures import Signer
 from services.handler import example, handling
@@ -27,10 +27,11 @@ async def issuer(service_pool, authority, passphrase_file):
         yield handler
 
 
-async def test_I4_an_accepted_application_becomes_an_intent_to_sign(issuer):
+async def test_I4_an_accepted_application_becomes_an_intent_to_sign_that_is_published(issuer):
     await issuer.handle(example(ApplicationAccepted))
     assert await issuer.intents() == ["sign"]
-    assert await issuer.published() == []
+    (event,) = await issuer.published()
+    assert isinstance(event, CertificateIntended)
 
 
 async def test_I2_I3_an_application_that_comes_twice_is_signed_once(issuer):

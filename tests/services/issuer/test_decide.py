@@ -19,6 +19,7 @@ from servicecert_issuer.domain.issuance import (
     SigningOrder,
     State,
     Stopped,
+    Unpublished,
     Unsigned,
     Voided,
 )
@@ -29,6 +30,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import (
     AcceptedWithdrawn,
     ApplicationAccepted,
+    CertificateIntended,
     CertificateIssued,
     CertificateVoided,
     IssuingRefused,
@@ -80,7 +82,7 @@ def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed, 
     return states[request.param]
 
 
-def result(accepted: Accepted, data: Signed | Unsigned | Examined) -> Result:
+def result(accepted: Accepted, data: Signed | Unsigned | Unpublished | Examined) -> Result:
     return Result(uuid4(), accepted().key(), "act", data)
 
 
@@ -88,8 +90,30 @@ def test_B2_accepted_application_is_intended_with_its_exact_bytes(
     linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
     decision = decide(None, event(accepted(), linted), None, NOW)
-    order = SigningOrder(issuer="production-ec", tbs=linted.tbs, sign_by=NOW + WEEK)
-    assert decision == Decision(Intended.of(linted, accepted(), NOW + WEEK), intents=(Intent("sign", order),))
+    order = SigningOrder(issuer="production-ec", tbs=linted.tbs, sign_by=NOW + WEEK, is_published=True)
+    (published,) = decision.events
+    assert decision == Decision(
+        Intended.of(linted, accepted(), NOW + WEEK), events=(published,), intents=(Intent("sign", order),)
+    )
+
+
+def test_I4_what_is_published_of_an_intent_is_all_that_the_table_has(
+    linted: Linted, accepted: Accepted, event: MakeEvent
+) -> None:
+    (published,) = decide(None, event(accepted(), linted), None, NOW).events
+    assert isinstance(published, CertificateIntended)
+    said = {name: value for name, value in dict(published).items() if name in vars(linted)}
+    assert Linted(**{**said, "tbs": b64decode(published.tbs)}) == linted
+    assert (published.case_id, published.sign_by) == (accepted().case_id, NOW + WEEK)
+    assert published.application_sha256 == accepted().application_sha256
+
+
+def test_I4_an_order_that_is_not_published_is_intended_again_with_its_event(
+    settled: State, intended: Intended, linted: Linted, accepted: Accepted, event: MakeEvent
+) -> None:
+    again = decide(settled, result(accepted, Unpublished()), None, NOW)
+    assert again.state is settled
+    assert again == (decide(None, event(accepted(), linted), None, NOW) if settled == intended else Decision(settled))
 
 
 def test_I3_second_accepted_event_changes_nothing(
@@ -256,3 +280,9 @@ def test_F2_I3_another_application_for_a_case_is_parked_in_whatever_state_it_is(
         with pytest.raises(Unanswerable) as caught:
             decide(state, event(accepted(csr="AAAA"), linted), None, NOW)
         assert caught.value.code == "second-application"
+
+
+def test_I3_an_application_that_comes_again_under_another_id_begins_nothing_anew(intend, accepted, event):
+    intended = intend()
+    again = event(accepted(), intended.linted)
+    assert decide(intended, again, None, NOW).intents == ()

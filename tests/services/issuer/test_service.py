@@ -104,7 +104,7 @@ async def test_issued_certificates_are_checked_from_the_first_start_on(
     authority: Authority, passphrase_file: Path
 ) -> None:
     async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
-        assert service.deadlines.initial == (("recheck", "recheck"),)
+        assert service.rules.initial_deadlines == (("recheck", "recheck"),)
         (intent,) = service.rules.decide(None, Due(uuid4(), "recheck", "recheck", NOW), None, NOW).intents
         assert service.effects[intent.kind].data is type(intent.data)
         checked = Result(uuid4(), "recheck", intent.kind, Rechecked(ended=False))

@@ -8,6 +8,7 @@ import pytest
 from servicecert_notifier.domain.contents import MIN_RETRY_PERIOD
 from servicecert_notifier.domain.decide import HANDLERS, concerns, decide
 from servicecert_notifier.domain.ledger import RETRY_PERIOD, Ledger
+from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState
 from servicecert_notifier.operator.samples import example
 from servicecert_schemas.case import CaseState, HistoryEntry
@@ -233,3 +234,19 @@ def test_an_event_that_no_mail_follows_from_changes_nothing(as_event, now):
     """It is not relevant, but a released parked record gets here all the same."""
     decision = decide(None, as_event(example(CrlPublished)), None, now)
     assert (decision.state, decision.intents, decision.deadlines) == (None, (), ())
+
+
+@pytest.mark.parametrize("name", ["issued", "revoked", "returned", "warned"])
+def test_I9_an_event_that_comes_again_under_another_id_mails_nothing(request, as_event, now, returned, name):
+    data = request.getfixturevalue(name)
+    before = decide(None, as_event(returned), Prepared(), now).state if name == "warned" else None
+    first = decide(before, as_event(data), Prepared(), now)
+    assert first.intents or name == "warned"
+    if name == "warned":
+        first = decide(first.state, Due(uuid4(), data.key(), "remind", now), Prepared(), now)
+        assert first.intents, "the reminder"
+    later = decide(first.state, replace(as_event(data), id=uuid4()), Prepared(), now)
+    assert later.intents == ()
+    if name == "warned":
+        reminded = decide(later.state, Due(uuid4(), data.key(), "remind", now), Prepared(), now)
+        assert reminded.intents == ()

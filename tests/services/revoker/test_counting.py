@@ -5,18 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from servicecert_revoker.crl.order_queue import Publish
 from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import Published
-from servicecert_revoker.domain.owed import owed
-from servicecert_revoker.domain.status import Awaited, Entered, Listed, Registered, Revocation, Revoked, Status, Valid
+from servicecert_revoker.domain.status import (
+    Awaited,
+    Entered,
+    Listed,
+    Registered,
+    Revocation,
+    Revoked,
+    Status,
+    Valid,
+    standing,
+)
 from servicecert_revoker.ocsp.domain.standings import FullCrl, Lack, Standings
 from servicecert_revoker.storage.crls import count_standings
 from servicecert_revoker.storage.store import RevocationStore
-from servicecert_schemas.revocation import StandingChanged
 from servicecert_worker.core.decider import Done, Stored
 from services.revoker.conftest import NOW, Clock, Pool
 
@@ -52,10 +60,12 @@ def _of_request(entry: Revocation) -> Revocation:
 def responder(statuses: list[tuple[str, Status]]) -> Standings:
     standings = Standings()
     standings.cas[CA].crl = FullCrl(1, NOW + timedelta(days=3))
-    for key, status in statuses:
-        for each in owed(UUID(key), status):
-            if isinstance(each.data, StandingChanged):
-                standings.take(each.data, each.at)
+    for _, status in statuses:
+        match status:
+            case Listed() | Revoked():
+                standings.take(standing(status.certificate, status.revocation), NOW)
+            case Valid(issued) | Registered(Certificate() as issued):
+                standings.take(standing(issued), NOW)
     return standings
 
 

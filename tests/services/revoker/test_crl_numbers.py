@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from cryptography import x509
 from databases import administer
-from servicecert_pki.crl_reading import number_of
+from servicecert_pki.crl_reading import crl_fields, load
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL
 from servicecert_revoker.crl.files import CrlFiles, Superseded
@@ -45,7 +45,7 @@ def crl_in(files: CrlFiles, issuer: str = "test-ec") -> x509.CertificateRevocati
 
 
 def number_in(files: CrlFiles) -> int:
-    return number_of((files.folder / "test-ec.crl").read_bytes())
+    return crl_fields(load((files.folder / "test-ec.crl").read_bytes())).number
 
 
 def serials(crl: x509.CertificateRevocationList) -> set[int]:

@@ -67,7 +67,7 @@ async def service(
 
 async def publish(service: Service[Any, Any], id: str) -> None:
     """Publish a CA's CRLs as planned."""
-    (key, kind) = next(standing for standing in service.deadlines.initial if standing[0] == f"crl/{id}/0")
+    (key, kind) = next(standing for standing in service.rules.initial_deadlines if standing[0] == f"crl/{id}/0")
     for intent in service.rules.decide(None, Due(uuid4(), key, kind, MADE), None, MADE).intents:
         (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), key, intent.kind, intent.data, MADE)])
         assert isinstance(outcome, Done)

@@ -283,3 +283,15 @@ async def test_D2_a_login_by_certificate_has_no_password(stand: Stand, login: Lo
         assert await administrator.fetchval("select rolpassword is null from pg_authid where rolname = $1", role)
     with pytest.raises(asyncpg.InvalidPasswordError):
         await asyncpg.connect(database.url_of(admin_url, role, "anything"))
+
+
+async def test_D2_F7_a_login_whose_password_a_restore_has_lost_is_not_made_without_one(
+    stand: Stand, login: Login
+) -> None:
+    made = await changed(login, "added", "carita", VERIFIER)
+    await administer(stand.pool, "delete from login_verifiers")
+    with pytest.raises(UserError, match="is lost since a restore: drop the proposal, and propose it again"):
+        await confirmed(login, made)
+    async with login("bertil") as connection:
+        assert await proposing.drop(connection, made)
+    await changed(login, "added", "carita", VERIFIER)

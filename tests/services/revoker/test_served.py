@@ -14,7 +14,7 @@ from crls import build_crl
 from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
-from servicecert_pki.crl_reading import number_of
+from servicecert_pki.crl_reading import crl_fields, load
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
@@ -78,7 +78,7 @@ class Watched:
         return {place: count for place, count in self.served.roots.stats.failures.items() if count}
 
     def numbers(self, folder: Path | None = None) -> set[int]:
-        return {number_of(((folder or self.folder) / name).read_bytes()) for name in CRLS}
+        return {crl_fields(load(((folder or self.folder) / name).read_bytes())).number for name in CRLS}
 
 
 def watched(publish: Publish, pool: Pool, **changes: Any) -> Watched:
@@ -178,7 +178,7 @@ async def test_F7_f5_what_the_ca_has_not_signed_is_replaced_and_holds_nothing_up
     assert await revoker.look() == {CA}
     assert revoker.numbers() == {2}
     for root in revoker.publish.authority.roots:
-        assert number_of((revoker.folder / f"{root}.crl").read_bytes()) == 1
+        assert crl_fields(load((revoker.folder / f"{root}.crl").read_bytes())).number == 1
 
 
 async def test_F7_another_crl_of_the_same_ca_is_not_the_one_that_was_published(revoker: Watched) -> None:

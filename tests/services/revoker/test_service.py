@@ -48,10 +48,11 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         assert service.oversight.holds_production_keys
         assert service.snapshot is not None
         assert [code for _, code in service.snapshot.refused(NOTHING_KNOWN, [member("a")])] == ["not-a-member"]
-        assert {key for key, _ in service.deadlines.initial} == {f"crl/{issuer}/0" for issuer in authority.issuers}
+        deadlines = service.rules.initial_deadlines
+        assert {key for key, _ in deadlines} == {f"crl/{issuer}/0" for issuer in authority.issuers}
         for issuer in authority.issuers.values():
             assert (tmp_path / f"{issuer.id}.cer").read_bytes() == issuer.certificate_der
-        for key, kind in service.deadlines.initial:
+        for key, kind in deadlines:
             (intent,) = service.rules.decide(None, Due(uuid4(), key, kind, NOW), NOTHING_KNOWN, NOW).intents
             effect = service.effects[intent.kind]
             assert isinstance(intent.data, effect.data)

@@ -177,21 +177,6 @@ class Chain:
             head = Head(row.seq, row.hash)
         return rows
 
-    async def add(self, connection: Connection | asyncpg.Connection[Any], key: str, entry: str, now: datetime) -> None:
-        """Add what a command does, in the transaction that does it."""
-        assert self.head is not None
-        row = self._seal(self.id, self.head, now, key, entry, None)
-        await connection.execute(
-            "insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)",
-            self.id,
-            row.seq,
-            now,
-            row.key,
-            row.entry,
-            row.hash,
-        )
-        self.head = Head(row.seq, row.hash)
-
     def write_error(self, error: asyncpg.PostgresError) -> Exception:
         """Return what a turn raises for a write error: an error of the chain is never blamed on a record."""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):

@@ -55,7 +55,7 @@ class Finding:
 class Verified:
     """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers.
 
-    `forgotten` counts the attested rows that a restored database does not have, as a replay has put on record.
+    `forgotten` counts the attested rows that a restored database does not have, as an older version put on record.
     """
 
     rows: int = 0
@@ -71,7 +71,7 @@ class Verified:
 
 @dataclass(slots=True)
 class _Lost:
-    """By chain, the attested rows that are missing, and up to which row a replay says that they were forgotten."""
+    """By chain, the attested rows that are missing, and up to which row a restore says that they were forgotten."""
 
     cut: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     forgotten: dict[UUID, int] = field(default_factory=dict)
@@ -106,7 +106,7 @@ async def verify(
         rows = await connection.fetch("select number, body, key_id, signature from audit_checkpoints order by number")
         stored = [Signed(row["number"], row["body"], row["key_id"], row["signature"]) for row in rows]
         unsent = {row["number"] for row in await connection.fetch(_UNSENT)}
-        checkpoints = _checkpoints(verified, service, keys, stored)
+        checkpoints = verify_checkpoints(verified, service, keys, stored)
         if exported is not None:
             checkpoints += _compare_exported(verified, service, keys, stored, exported)
             await _find_unexported(verified, stored, exported, unsent, later)
@@ -127,28 +127,43 @@ async def verify(
 
 
 def _excuse(verified: Verified, lost: _Lost) -> None:
-    """Take away the findings about rows of which a replay says that the database was restored to before them."""
+    """Take away the findings about rows of which a restore says that the database has lost them."""
     excused = {chain for chain, (_, last) in lost.cut.items() if last <= lost.forgotten.get(chain, 0)}
     verified.findings = [each for each in verified.findings if each.kind is not Kind.CUT or each.chain not in excused]
     verified.forgotten = sum(last - first + 1 for first, last in (lost.cut[chain] for chain in excused))
 
 
-def _checkpoints(
-    verified: Verified, service: str, keys: Mapping[str, TrustedKey], stored: Iterable[Signed]
+def verify_checkpoints(
+    verified: Verified,
+    service: str,
+    keys: Mapping[str, TrustedKey],
+    stored: Iterable[Signed],
+    before: Signed | None = None,
 ) -> list[Checkpoint]:
-    """Return the stored checkpoints whose signatures are valid; each must follow the previous one."""
+    """Return the stored checkpoints whose signatures are valid; each must follow the previous one, the first `before`.
+
+    Without `before` the first one is to be the service's first.
+    """
     good: list[Checkpoint] = []
-    number, previous = 1, ""
+    number, previous = (1, "") if before is None else (before.number + 1, fingerprint(before.text))
     for each in stored:
         verified.checkpoints += 1
         if each.number != number:
             verified.add(Kind.BAD_CHECKPOINT, f"checkpoints {number} to {each.number - 1} are missing", None, number)
+        elif not _follows(each, previous):
+            verified.add(Kind.BAD_CHECKPOINT, "it does not follow the previous checkpoint", None, each.number)
         if (checkpoint := _signed(verified, service, keys, each)) is not None:
-            if each.number == number and checkpoint.previous != previous:
-                verified.add(Kind.BAD_CHECKPOINT, "it does not follow the previous checkpoint", None, each.number)
             good.append(checkpoint)
         number, previous = each.number + 1, fingerprint(each.text)
     return good
+
+
+def _follows(each: Signed, previous: str) -> bool:
+    """Return whether a checkpoint, signed or not, refers to the previous one; of a text that is none nobody knows."""
+    try:
+        return Checkpoint.read(each.text).previous == previous
+    except ValueError:
+        return True
 
 
 def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | None:
@@ -314,9 +329,9 @@ def _classify_changed(verified: Verified, service: str, chain: UUID, wrong: Sequ
 
 
 def forgotten_rows(entry: str) -> dict[UUID, int]:
-    """Return the chains of which a replay's first row says that the database has forgotten rows, up to which one.
+    """Return the chains of which a restore's first row says that the database has lost rows, up to which one.
 
-    Of an entry that no replay wrote, none.
+    Older versions wrote it. Of any other entry, none.
     """
     try:
         forgets = json.loads(entry)["begun"]["forgets"]

@@ -65,7 +65,7 @@ def _on_topic(principal: Principal, topic: Topic) -> set[AclOperation]:
             # What changes is found by comparison with what is there.
             operations.add(AclOperation.READ)
         case _ if principal in SERVICES and principal in topic.writers:
-            # Its database is compared with it: by each worker (core/unknown.py), and by `servicecert republish`.
+            # Its database is compared with it: by each worker (kafka/fence.py), and by `servicecert republish`.
             operations.add(AclOperation.READ)
         case Principal.OPERATOR:
             # The age of what a service has not handled is that of a record.

@@ -23,12 +23,13 @@ CRASH_POINTS = (
     "dispatched",
     "offsets",
     "effect-start",
-    "announced",
+    "published",
     "effect-done",
     "adopted",
     "relay-read",
+    "relay-journaled",
     "relay-acked",
-    "relay-deleted",
+    "relay-noted",
     "due-read",
 )
 

@@ -6,7 +6,7 @@ topics, handles a key's events in order, stores state, publishes events, does in
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,8 +17,6 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.topics import Topic
-
-from .published import PublishedEvents
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -225,11 +223,8 @@ class Effect:
     the next batch is begun: of a worker that dies, at most `batch` times `concurrency` tasks are done again, whatever
     the backlog. Nobody need wait for the turn that tells of such a result, so many gather for it.
 
-    `announce` is for acts that must never be done twice with other content. It returns an event of each task, None
-    where nothing will be done; `do` gets the tasks once all copies in sync of their topics have the events. The events
-    of an adopted task must be the same again.
-
-    `repeatable` intents change nothing outside the service's own tables: a replay does them again.
+    `after_events` is for acts that must never be done twice with other content: `do` gets the tasks once all copies in
+    sync of their topics have the events of the decisions that intended them (I4).
     """
 
     data: type[BaseModel]
@@ -237,8 +232,7 @@ class Effect:
     batch: int = 50
     concurrency: int = 1
     result: type[BaseModel] | None = None
-    repeatable: bool = False
-    announce: Callable[[Sequence[Task]], Awaitable[Sequence[EventData | None]]] | None = None
+    after_events: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,26 +271,6 @@ class TopicSnapshot(Generic[K]):
     refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
 
 
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """How a replay finds out what a service drew and did, by the events that it published then.
-
-    `facts` returns those that an event was decided with, `result` what came of an intent; both None where the topics do
-    not tell. `books` writes what acts keep in the service's tables by themselves, once all is replayed.
-
-    `kept` are the types of the events that follow from those books, or from what no topic has, e.g. a bounce.
-
-    `decided_after` returns the moment of a decision that the event would have changed: it was decided later. None where
-    the topics tell of none.
-    """
-
-    facts: Callable[[Event, PublishedEvents], Facts | None] = lambda _event, _published: None
-    result: Callable[[Task, PublishedEvents], BaseModel | None] = lambda _task, _published: None
-    books: Callable[[Connection, PublishedEvents], Awaitable[None]] | None = None
-    kept: tuple[type[EventData], ...] = ()
-    decided_after: Callable[[EventData, PublishedEvents], datetime | None] = lambda _data, _published: None
-
-
 Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]
 """What decides an event, by its type."""
 
@@ -318,6 +292,10 @@ class Rules(Generic[S, K]):
     a stable code if the two contradict each other, which is audited and logged as an alarm, or else None.
 
     `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
+
+    `initial_deadlines` (key, kind) exist from the first start on, due at once. `wait_for_topics` has the kinds that may
+    end what an event could have saved: such a deadline is decided only when every record written up to that long before
+    has been handled, however long the service was down.
     """
 
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]
@@ -326,6 +304,8 @@ class Rules(Generic[S, K]):
     concerns: Callable[[Any], bool] = lambda _event: True
     late_result_code: Callable[[S | None, Result], str | None] = lambda _state, _result: None
     stages: Callable[[S | None, S], Sequence[tuple[str, float]]] = lambda _before, _after: ()
+    initial_deadlines: tuple[tuple[str, str], ...] = ()
+    wait_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
 
     def is_relevant(self, data: EventData) -> bool:
         """Return whether an event can have consequences: others are skipped and not stored in the inbox."""
@@ -340,26 +320,12 @@ class Tables(Generic[S, K]):
     that `decide` sees what a concurrent turn stored. It may lock what it reads, and may write only what is true
     whatever `decide` returns: that a key was seen or is blocked, that a place among reminders is taken.
 
-    `announced` returns the ids of those of the service's own announcements that its tables know. `storable` returns the
-    part of a parked record's value or header that may be kept; a replay decodes that.
+    `storable` returns the part of a parked record's value or header that may be kept; a replay decodes that.
     """
 
     store: Store[S]
     prepare: Callable[[Connection, Sequence[Happened], Mapping[str, Stored[S]], K], Awaitable[K]] | None = None
-    announced: Callable[[Fetch, Sequence[Event]], Awaitable[Collection[UUID]]] | None = None
     storable: Callable[[bytes], bytes] = bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """`initial` ones (key, kind) exist from the first start on, due at once.
-
-    `wait_for_topics` has the kinds that may end what an event could have saved: such a deadline is decided only when
-    every record written up to that long before has been handled, however long the service was down.
-    """
-
-    initial: tuple[tuple[str, str], ...] = ()
-    wait_for_topics: Mapping[str, timedelta] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +347,7 @@ class Service(Generic[S, K]):
     """A service as a value.
 
     `beside` runs what acts without a turn, until its context ends, e.g. a reader of bounces. A worker opens it once the
-    fence has let its database pass. Nobody else does: a service that is merely open, as for a replay, changes nothing.
+    fence has let its database pass. Nobody else does: a service that is merely open changes nothing.
     """
 
     name: str
@@ -390,7 +356,5 @@ class Service(Generic[S, K]):
     tables: Tables[S, K]
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     snapshot: TopicSnapshot[K] | None = None
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    recall: Recall = field(default_factory=Recall)
     oversight: Oversight = field(default_factory=Oversight)
     beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext

@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 from servicecert_schemas.codec import written
 from servicecert_schemas.event import EventData
+from servicecert_schemas.topics import unversioned
 
 from . import traces
 from .decider import Deadline, Decision, Due, Happened, Intent, Result, Stored, Task, Transient, Unanswerable
 from .faults import error_summary
-from .published import event_id, intent_id
 from .record import Arrival, Poison
 
 S = TypeVar("S")
@@ -173,6 +173,11 @@ def _parked(arrival: Arrival, error: Exception) -> ParkedArrival:
     return ParkedArrival(arrival, True, "decide-raised", f"Deciding raised {raised}.", raised)
 
 
+def event_id(cause: UUID, type: str, place: int) -> UUID:
+    """Return the id of the `place`-th event that follows from an item: the same in every version of its type."""
+    return uuid5(cause, f"{unversioned(type)}.v1/{place}")
+
+
 def _published(happened: Happened, place: int, data: EventData, context: str | None) -> DecidedEvent:
     """Return the `place`-th event that follows from `happened`. Raises `TooLarge`."""
     type, payload = written(data)
@@ -209,7 +214,7 @@ def _is_behind(arrival: Arrival, first: int | None) -> bool:
 
 
 def _intended(happened: Happened, place: int, intent: Intent, context: str | None) -> DecidedIntent:
-    identity = intent_id(happened.id, intent.kind, place)
+    identity = uuid5(happened.id, f"intent/{intent.kind}/{place}")
     return DecidedIntent(identity, happened.key, intent, intent.data.model_dump_json().encode(), context)
 
 

@@ -133,17 +133,6 @@ def arrive(record: Record, verifier: Verifier, parked: ParkedRow | None = None, 
     return Arrival(record, Event(id, envelope.partitionkey, data, envelope.time, None, trace, record), parked)
 
 
-def possible_ids(arrival: Arrival) -> set[UUID]:
-    """Return the ids under which a record may be known: which one it is depends on the keys that were pinned then."""
-    record = arrival.record
-    ids = {arrival.id, _id_of_position(record)}
-    try:
-        own = read_envelope(record.key, record.headers).id
-    except Undecodable:
-        return ids
-    return ids | {own, _outsiders(own, record.topic)}
-
-
 def is_relevant(arrival: Arrival, is_relevant: Callable[[EventData], bool], compacted: Collection[str]) -> bool:
     """Return whether an arrival needs a turn. One that was parked does, so that its row is deleted.
 

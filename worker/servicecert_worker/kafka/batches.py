@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.util import calc_crc32c
 from servicecert_schemas.codec import MAX_HEADER_BYTES, Undecodable
-from servicecert_schemas.topics import MAX_EVENT_BYTES
+from servicecert_schemas.topics import most_bytes_in
 
 from ..core.record import Record, time_of
 
@@ -149,7 +149,7 @@ class Batch:
             raise ValueError(f"it has more than {MOST_RECORDS} records")
         body = _unpacked(attributes & _CODEC, bytes(self._raw[_HEADER.size :]))
         self.unpacked = len(body)
-        end = 0
+        end, most = 0, most_bytes_in(place.topic)
         for _ in range(count):
             length, at = _varint(body, end)
             end = at + length
@@ -159,7 +159,7 @@ class Batch:
             since, at = _varint(body, at + 1)
             delta, at = _varint(body, at)
             written = time_of(last_time if attributes & _BROKERS_TIME else first_time + since)
-            key, headers, value, fault = _contents(body, at, end)
+            key, headers, value, fault = _contents(body, at, end, most)
             yield Record(place.topic, place.partition, self.first + delta, key, headers, value, written, fault)
 
 
@@ -181,7 +181,7 @@ def _unpacked(codec: int, packed: bytes) -> bytes:
 
 
 def _contents(
-    body: bytes, at: int, end: int
+    body: bytes, at: int, end: int, most: int
 ) -> tuple[bytes | None, tuple[tuple[str, bytes | None], ...], bytes | None, Undecodable | None]:
     """Return key, headers and value of a record, without what exceeds a bound, and the fault that this is."""
     fault = key = value = None
@@ -191,7 +191,7 @@ def _contents(
     elif octets >= 0:
         key = body[at : at + octets]
     octets, at = _varint(body, at + max(0, octets))
-    if octets > MAX_EVENT_BYTES:
+    if octets > most:
         fault = Undecodable.too_large(octets)
     elif octets >= 0:
         value = body[at : at + octets]

@@ -1,138 +1,106 @@
-"""Compares a service's database with its topics before anything is decided: see core/unknown.py.
+"""The fence: compares a service's database with its journal before anything is decided.
 
-What it has written is in outputs.py. Of what it reads, the newest event before its group's offset in each partition is
-in the inbox, or parked.
+A database that comes from the past has forgotten what was decided since: a restored one, or a replica that lags and
+took over. A worker that went on would decide again what was decided and published. A broker that comes from the past
+lacks what the others were told. Both are found by the journal: its topic has what the database noted as sent, and the
+database still has as changes all that the topic has beyond. So a worker stops before it decides anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, timedelta
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
 
-from aiokafka import TopicPartition
-
-from ..core.clock import machine_clock
-from ..core.decider import Fetch, Service
+from ..core.decider import Fetch
 from ..core.faults import OperatorError, with_timeout
-from ..core.record import Record, arrive, is_junk, is_relevant, possible_ids
 from ..core.signatures import Verifier
-from ..core.unknown import Seen, by_topic, newest, unknown_inputs, verdict
-from ..storage import QUERIES
 from .cluster import Cluster
-from .outputs import Ends, Outputs
+from .journal import LookReader, Number, Part
+from .looks import JournalTopic
 from .reading import PartReader, part_reader
 
-Execute: TypeAlias = Callable[..., Awaitable[object]]
-
 _SECONDS = 60.0
-_LOOK_BACK = (5, 100)
-"""How far before a group's offset an event is looked for that the service handles: mostly it is near."""
-_DAY = timedelta(days=1)
+
+_NOTED = "select epoch, look, next_offset from journal"
+_UNKNOWN = """
+select next_offset, exists (
+    select from unnest($1::uuid[]) as c (id) where not exists (select from changes where changes.id = c.id)
+)
+from journal
+"""
+
+
+class Past(NamedTuple):
+    """What comes from the past, in a sentence, and the command that brings it forward once no worker runs."""
+
+    text: str
+    command: str
+
+    def error(self) -> OperatorError:
+        return OperatorError(f"{self.text} Nothing was decided. Start no worker, and run `{self.command}`.", 65)
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The comparison for one service. `inbox_age` is how long its inbox keeps an event."""
+    """The comparison for one service. Its methods raise what aiokafka and asyncpg raise. `fetch` asks the database."""
 
     cluster: Cluster
-    service: Service[Any, Any]
+    service: str
     verifier: Verifier
-    inbox_age: timedelta
 
-    async def require_known(self, fetch: Fetch) -> Ends:
-        """Return the ends of the topics that the service writes: before them the database knows everything.
+    async def require_known(self, fetch: Fetch) -> None:
+        """Return if database and broker know all of each other. Raises `OperatorError` if one comes from the past."""
 
-        `fetch` asks the database.
-
-        Raises `OperatorError` if it does not, and what aiokafka and asyncpg raise.
-        """
-        name = self.service.name
-        outputs = Outputs(self.cluster, name, self.verifier, self.service.tables.announced)
-
-        async def compare() -> tuple[str | None, Ends]:
+        async def compare() -> Past | None:
             async with part_reader(self.cluster) as reader:
-                unknown, ends = await outputs.unknown(reader, fetch)
-                found = [*by_topic(unknown, own=True), *by_topic(await self._inputs(reader, fetch), own=False)]
-            return verdict(name, found), ends
+                return await self.past(reader, fetch)
 
-        sentence, ends = await with_timeout(_SECONDS, compare())
-        if sentence is not None:
-            raise OperatorError(sentence, exit_code=65)
-        return ends
+        if past := await with_timeout(_SECONDS, compare()):
+            raise past.error()
 
-    async def note(self, execute: Execute, ends: Ends) -> None:
-        """Note in the database that it knows everything before these ends. Only the leader may, see `Leader`."""
-        await note(
-            execute, {(each.topic.removeprefix(self.cluster.prefix), each.partition): ends[each] for each in ends}
+    async def require_sent(self, reader: PartReader, fetch: Fetch) -> None:
+        """Return if the journal is as long as the database noted. Raises `OperatorError`."""
+        ((_, _, noted),) = await fetch(_NOTED)
+        if (await self._topic(reader)).end < (noted or 0):
+            raise older_broker(self.service).error()
+
+    async def past(self, reader: PartReader, fetch: Fetch) -> Past | None:
+        """Return what comes from the past; None if database and broker know all of each other."""
+        ((epoch, look, noted),) = await fetch(_NOTED)
+        topic = await self._topic(reader)
+        if topic.end < (noted or 0):
+            return older_broker(self.service)
+        looks = LookReader(Number(epoch, look))
+        async for part, record in topic.parts((noted or 0) - 1):
+            if part.offset + 1 == noted:
+                if part.number != (epoch, look):
+                    return older_broker(self.service)
+            elif (whole := looks.add(replace(part, groups=()))) and await self._is_unknown(fetch, whole):
+                return self._older_database(record.written)
+        return None
+
+    async def _topic(self, reader: PartReader) -> JournalTopic:
+        return await JournalTopic.open(reader, self.cluster, self.service, self.verifier)
+
+    async def _is_unknown(self, fetch: Fetch, look: Sequence[Part]) -> bool:
+        """Return whether the database lacks what a look found, and has not noted meanwhile that it is sent."""
+        ((noted, is_missing),) = await fetch(_UNKNOWN, [id for part in look for id in part.changes])
+        return bool(is_missing and look[-1].offset >= (noted or 0))
+
+    def _older_database(self, since: datetime) -> Past:
+        return Past(
+            f"The database of {self.service} does not know what its journal has since {since:%Y-%m-%d %H:%M:%S} UTC: "
+            "it was restored to an earlier moment, or DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two systems.",
+            f"servicecert restore check {self.service}",
         )
 
-    async def _inputs(self, reader: PartReader, fetch: Fetch) -> list[Seen]:
-        partitions = await reader.partitions([self.cluster.name(topic) for topic in self.service.reads])
-        committed = await reader.committed(self.cluster.group(self.service.name), partitions)
-        unknown = await self._not_handled(fetch, await self._handled(reader, committed))
-        if not unknown:
-            return []
-        # Something is wrong: count.
-        wrong = {TopicPartition(self.cluster.prefix + each.topic, each.partition) for each in unknown}
-        parts = {each: (max(0, committed[each] - _LOOK_BACK[-1]), committed[each]) for each in wrong}
-        return await self._not_handled(fetch, self._relevant(await reader.read(parts)))
 
-    async def _handled(self, reader: PartReader, committed: Ends) -> list[Seen]:
-        """Return the last relevant event of each partition before its offset, if one is near."""
-        found: list[Seen] = []
-        ends: Mapping[TopicPartition, int] = committed
-        for back in _LOOK_BACK:
-            parts = {each: (max(0, committed[each] - back), end) for each, end in ends.items() if end > 0}
-            new = self._newest_relevant(await reader.read(parts))
-            found += new
-            done = {TopicPartition(self.cluster.prefix + each.topic, each.partition) for each in new}
-            ends = {each: parts[each][0] for each in parts if each not in done}
-        return newest(found)
-
-    def _newest_relevant(self, records: Iterable[Record]) -> list[Seen]:
-        """Return the last relevant event of each partition: no other one is decoded."""
-        last: dict[tuple[str, int], Seen] = {}
-        for record in sorted(records, key=lambda record: record.offset, reverse=True):
-            place = record.topic, record.partition
-            if place not in last and (seen := self._relevant([record])):
-                (last[place],) = seen
-        return list(last.values())
-
-    def _relevant(self, records: Iterable[Record]) -> list[Seen]:
-        """Return those that the service handles, and that are not so old that its inbox may have forgotten them.
-
-        Junk proves nothing about the database: before its writer's key was removed it may have been an event that the
-        service ignores.
-        """
-        young = machine_clock() - self.inbox_age + _DAY
-        compacted = {self.cluster.name(topic) for topic in self.service.reads if topic.compacted}
-        found = []
-        for record in records:
-            if record.written > young:
-                arrival = arrive(record, self.verifier)
-                if not is_junk(arrival) and is_relevant(arrival, self.service.rules.is_relevant, compacted):
-                    topic = record.topic.removeprefix(self.cluster.prefix)
-                    ids, at = frozenset(possible_ids(arrival)), record.written.astimezone(UTC)
-                    found.append(Seen(topic, record.partition, record.offset, ids, at))
-        return found
-
-    async def _not_handled(self, fetch: Fetch, handled: Sequence[Seen]) -> list[Seen]:
-        if not handled:
-            return []
-        rows = await fetch(QUERIES["known_inputs"], [id for each in handled for id in each.ids])
-        unknown = unknown_inputs(handled, {row[0] for row in rows})
-        if not unknown:
-            return []
-        # A record that was parked as an outsider's has another id once its writer's key is pinned.
-        places = [(self.cluster.prefix + each.topic, each.partition, each.offset) for each in unknown]
-        rows = await fetch(QUERIES["parked_places"], *map(list, zip(*places, strict=True)))
-        parked = {tuple(row) for row in rows}
-        return [each for each, place in zip(unknown, places, strict=True) if place not in parked]
-
-
-async def note(execute: Execute, reached: Mapping[tuple[str, int], int]) -> None:
-    """Note up to which offset partitions are written, by the catalogue's name of the topic and their number."""
-    topics, partitions = [topic for topic, _ in reached], [number for _, number in reached]
-    await execute(QUERIES["written_to"], topics, partitions, list(reached.values()))
+def older_broker(service: str) -> Past:
+    """Return that the broker lacks what was sent to it."""
+    return Past(
+        f"Kafka lacks what {service} has sent to its journal: it was put back to an earlier moment, its topics were "
+        "lost, or DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two systems.",
+        f"servicecert republish {service}",
+    )

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import asyncpg
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 from asyncpg import Pool
 
 from ..core.faults import OperatorError, Outage, backoff, end_if_cancelled, is_transient, with_timeout
 from ..storage.operator_requests import permitted
 from .cluster import Cluster
-from .internals import topic_ids
+from .reading import PartReader, part_reader
 
 CLUSTER = "the cluster"
 
@@ -27,7 +24,8 @@ _LOOK_SECONDS = 5.0
 _ANSWER_SECONDS = 15.0
 
 
-Compare = Callable[[Mapping[str, str]], Awaitable[None]]
+Compare = Callable[[Mapping[str, str], PartReader], Awaitable[None]]
+"""Compares the ids, and what else the reader tells."""
 
 
 async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outage: Outage) -> NoReturn:
@@ -36,30 +34,28 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
     Raises `OperatorError` if a topic is missing, and the errors of `compare` that are not transient.
     """
     async for _ in backoff(first=1.0, longest=1.0):
-        client = AIOKafkaClient(**cluster.client, request_timeout_ms=10_000)
         try:
-            await with_timeout(_ANSWER_SECONDS, client.bootstrap())
-            while True:
-                cluster_id, ids = await with_timeout(_ANSWER_SECONDS, topic_ids(client, list(topics)))
-                if missing := sorted(set(topics) - set(ids)):
-                    raise OperatorError(f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`.")
-                outage.ended()
-                await _compare_or_wait(compare, {CLUSTER: cluster_id, **ids})
-                await asyncio.sleep(_LOOK_SECONDS)
+            async with part_reader(cluster) as reader:
+                while True:
+                    cluster_id, ids = await with_timeout(_ANSWER_SECONDS, reader.ids(topics))
+                    if missing := sorted(set(topics) - set(ids)):
+                        raise OperatorError(
+                            f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`."
+                        )
+                    outage.ended()
+                    await _compare_or_wait(compare({CLUSTER: cluster_id, **ids}, reader))
+                    await asyncio.sleep(_LOOK_SECONDS)
         except Exception as error:
             if not is_transient(error):
                 raise
             outage.began(error)
-        finally:
-            with suppress(KafkaError, OSError):
-                await client.close()
     raise AssertionError("The pauses never end.")
 
 
-async def _compare_or_wait(compare: Compare, ids: Mapping[str, str]) -> None:
+async def _compare_or_wait(comparison: Awaitable[None]) -> None:
     """Compare, or leave it to the next look while the database is unavailable: that is no outage of Kafka."""
     try:
-        await compare(ids)
+        await comparison
     except Exception as error:
         if not is_transient(error):
             raise

@@ -15,7 +15,7 @@ from ..core.faults import error_summary, with_timeout
 from ..core.record import Record
 from .clients import stop
 from .cluster import Cluster
-from .internals import client_of, committed_offsets, partitions_of, position_of
+from .internals import client_of, committed_offsets, partitions_of, position_of, topic_ids
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,17 @@ class PartReader:
         found = await partitions_of(client, list(topics))
         await client.set_topics({each.topic for each in found})
         return found
+
+    async def ids(self, topics: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """Return the cluster's id, and the ids of the topics that exist, by name."""
+        return await topic_ids(client_of(self._consumer), list(topics))
+
+    async def extent(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the first offset that a partition has, and the one after its last; 0, 0 where it does not exist."""
+        if partition not in await self.partitions([partition.topic]):
+            return 0, 0
+        first = await self._consumer.beginning_offsets([partition])
+        return first[partition], (await self.ends([partition]))[partition]
 
     async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         return dict(await self._consumer.end_offsets(list(partitions))) if partitions else {}

@@ -6,12 +6,13 @@ Offsets are committed after the transaction that handled their records: at least
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
+from asyncpg import InterfaceError, PostgresError
 
 from ..core.faults import Outage, error_summary, with_timeout
 from ..core.record import Record
@@ -21,8 +22,13 @@ from .positions import Positions, Standstill
 
 log = logging.getLogger(__name__)
 
+Unsent: TypeAlias = Callable[[], Awaitable[tuple[int, int] | None]]
+
 _LOOK_SECONDS = 0.2
 _COMMIT_SECONDS = 1.0
+_ANSWER_SECONDS = 15.0
+_TRIES = 40
+"""How often a source that ends or loses its partitions asks, for two seconds: what it does not commit is read again."""
 _ROOM_SECONDS = 0.05
 _HEARTBEAT_MS = 500
 """A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
@@ -58,6 +64,8 @@ class Source(ConsumerRebalanceListener):
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
+        self._unsent: Unsent | None = None
+        self._waiting: tuple[int, dict[TopicPartition, int]] | None = None
         self._records: deque[Record] = deque()
         self._octets = 0
         self._in_turn: list[Record] = []
@@ -85,9 +93,20 @@ class Source(ConsumerRebalanceListener):
     def _read_by(self, subscriber: Subscriber) -> None:
         self._subscriber = subscriber
 
-    def bind(self, wake: Callable[[], None], room: Callable[[], int], may_join: asyncio.Event | None = None) -> None:
-        """Set what is called when records have arrived, what returns how many more may wait here, and `may_join`."""
+    def bind(
+        self,
+        wake: Callable[[], None],
+        room: Callable[[], int],
+        may_join: asyncio.Event | None = None,
+        unsent: Unsent | None = None,
+    ) -> None:
+        """Set what is called when records have arrived, what returns how many more may wait here, and `may_join`.
+
+        `unsent` returns the places of the first and the last change that is not in the journal, None if all are: no
+        offset is committed before the journal has what followed from its record.
+        """
         self._wake, self._room, self._may_join = wake, room, may_join or self._may_join
+        self._unsent = unsent
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take in fetched records, and return once there is room for more: the subscriber's handler."""
@@ -159,7 +178,7 @@ class Source(ConsumerRebalanceListener):
         """Take in no more records, and commit offsets."""
         self._finishing = True
         self._has_room.set()
-        await self.commit()
+        await self._commit_all()
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Commit and drop all records before a rebalance: the new owners read from the committed offsets on.
@@ -168,7 +187,7 @@ class Source(ConsumerRebalanceListener):
         """
         if revoked:
             try:
-                await self.commit()
+                await self._commit_all()
             finally:
                 self._clear()
         while not (self._may_join.is_set() or self._finishing):
@@ -178,24 +197,51 @@ class Source(ConsumerRebalanceListener):
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("Partitions assigned", extra={"partitions": len(assigned)})
 
-    async def commit(self) -> None:
-        """Commit the offsets of handled records in partitions still assigned; new owners commit those of the others."""
+    async def _commit_all(self) -> None:
+        """Commit, again for a while as long as records wait for the journal."""
+        for _ in range(_TRIES):
+            if await self.commit():
+                return
+            await asyncio.sleep(_ROOM_SECONDS)
+
+    async def commit(self) -> bool:
+        """Commit the offsets of handled records in partitions still assigned; new owners commit those of the others.
+
+        Return False if some wait for the journal.
+        """
+        try:
+            return await with_timeout(_ANSWER_SECONDS, self._commit())
+        except (KafkaError, OSError, TimeoutError, PostgresError, InterfaceError) as error:
+            log.info("Offsets not committed; the next commit includes them", extra={"error": error_summary(error)})
+            return True
+
+    async def _commit(self) -> bool:
         if (consumer := self._consumer) is None:
-            return
+            return True
         ours = consumer.assignment()
         offsets = {
             partition: offset
             for partition, offset in self._handled.items()
             if partition in ours and self._committed.get(partition, -1) < offset
         }
-        if not offsets:
-            return
-        try:
-            await with_timeout(15, consumer.commit(offsets))
-        except (KafkaError, OSError, TimeoutError) as error:
-            log.info("Offsets not committed; the next commit includes them", extra={"error": error_summary(error)})
-            return
-        self._committed.update(offsets)
+        if journaled := await self._journaled(offsets) if offsets else {}:
+            await consumer.commit(journaled)
+            self._committed.update(journaled)
+        return journaled == offsets
+
+    async def _journaled(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Return those of the offsets, or of those that waited the last time, whose records the journal has."""
+        if self._unsent is None:
+            return offsets
+        if (places := await self._unsent()) is None:
+            self._waiting = None
+            return offsets
+        first, last = places
+        before, waiting = self._waiting or (last, {})
+        if waiting and first <= before:
+            return {}
+        self._waiting = last, offsets
+        return {partition: offset for partition, offset in waiting.items() if partition in offsets}
 
     @property
     def _consumer(self) -> AIOKafkaConsumer | None:
@@ -206,5 +252,6 @@ class Source(ConsumerRebalanceListener):
         self._records.clear()
         self._octets = 0
         self._handled.clear()
+        self._waiting = None
         self._committed.clear()
         self._has_room.set()

@@ -155,12 +155,18 @@ def report_exit(name: str, error: BaseException) -> int:
 
 def settings_fault(error: ValidationError) -> str:
     """Return which environment variables are missing or wrong, without their values."""
-    return "; ".join(
+    return "; ".join(settings_faults(error))
+
+
+def settings_faults(error: ValidationError, *, missing: bool = True) -> list[str]:
+    """Return what is wrong with each environment variable, without its value; of those that are missing if asked."""
+    return [
         f"set {str(fault['loc'][0]).upper()}"
         if fault["type"] == "missing"
         else ": ".join((*(str(name).upper() for name in fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
-    )
+        if missing or fault["type"] != "missing"
+    ]
 
 
 def configuration(*settings: BaseSettings) -> Mapping[str, object]:

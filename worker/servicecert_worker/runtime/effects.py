@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any
 from uuid import UUID
 
@@ -27,8 +27,7 @@ from ..core.decider import Done, Effect, Outcome, Result, Retry, Task
 from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
 from ..observe.logs import about
 from ..storage import QUERIES
-from ..storage.database import connection_options
-from .announcer import Announcer
+from ..storage.database import KnownDatabase, connection_options
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +46,23 @@ class Effects:
 
     An unconfirmed commit may have stored intents of this owner that it does not know of. Nobody else may adopt them, so
     it calls `wake` to have `recover` called, which looks for them. `give` gets each result, and whether it is stored;
-    `acted` gets each batch's kind, tasks and outcomes, and when it began, in nanoseconds since 1970. `require_clock`
-    raises ClockWrong where intents have to wait (F6).
+    `acted` gets each batch's kind, tasks and outcomes, and when it began, in nanoseconds since 1970. `sent` returns
+    once the topics have what was committed before a moment of the steady clock. `require_clock` raises ClockWrong where
+    intents have to wait (F6).
     """
 
     url: str
+    known: KnownDatabase
     service: str
     effects: Mapping[str, Effect]
     give: Callable[[Result, bool], None]
     wake: Callable[[], None]
     acted: Callable[[str, Sequence[Task], Sequence[Outcome], int], None]
-    announcer: Announcer | None = None
+    sent: Callable[[float], Awaitable[None]]
     require_clock: Callable[[], None] = lambda: None
     owner: int = field(default=NOBODY, init=False)
     open: int = field(default=0, init=False)
+    _submitted: float = field(default=0.0, init=False)
     _queues: dict[str, asyncio.Queue[Task]] = field(default_factory=dict, init=False)
     _busy: int = field(default=0, init=False)
     _in_progress: set[UUID] = field(default_factory=set, init=False)
@@ -80,6 +82,8 @@ class Effects:
         """Queue intents. Those of an owner that this worker no longer is are left for adoption."""
         if owner == NOBODY or owner != self.owner:
             return
+        if tasks:
+            self._submitted = monotonic()
         for task in tasks:
             self.open += 1
             self._in_progress.add(task.id)
@@ -160,6 +164,7 @@ class Effects:
                 self.require_clock()
                 connection = await asyncpg.connect(self.url, **connection_options(self.service, SILENT))
                 try:
+                    await self.known.admit(connection)
                     if await connection.fetchval(QUERIES["try_lock"], f"owner/{owner}"):
                         self._outage.ended()
                         await self._own(connection, owner)
@@ -187,8 +192,6 @@ class Effects:
                 for kind, effect in self.effects.items()
                 for _ in range(effect.concurrency)
             ]
-            if self.announcer is not None and any(each.announce is not None for each in self.effects.values()):
-                tasks.append(group.create_task(self.announcer.note(connection, self._storing)))
             try:
                 await watch(connection, lost, self._ask, self._storing)
             finally:
@@ -226,14 +229,12 @@ class Effects:
                 self._busy -= 1
 
     async def _outcomes(self, effect: Effect, tasks: Sequence[Task]) -> Sequence[Outcome]:
-        """Announce the tasks where the effect asks for it, and do them."""
+        """Do the tasks, once their events are published where the effect asks for it (I4)."""
         try:
+            if effect.after_events:
+                await guard_cancellation(self.sent(self._submitted))
+                crash_point("published")
             self.require_clock()
-            if effect.announce is not None:
-                assert self.announcer is not None, "What must be announced is not done without that."
-                if fault := await guard_cancellation(self.announcer.announce(effect, tasks)):
-                    return [Retry(fault)] * len(tasks)
-                crash_point("announced")
             return await guard_cancellation(effect.do(tasks))
         except ClockWrong as wrong:
             return [Retry(str(wrong), _AFTER_CLOCK)] * len(tasks)
@@ -270,8 +271,6 @@ class Effects:
     def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
-                if self.announcer is not None:
-                    self.announcer.forget(task)
                 self.open -= 1
                 self.give(result_of(task, outcome.data), is_stored)
             else:

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+from servicecert_schemas.topics import CATALOGUE, JOURNAL_KEPT
 
 from ..audit.checkpoints import Attestor
 from ..core.clock import Clock, ClockGuard
@@ -23,7 +24,7 @@ from ..core.crash_points import crash_point
 from ..core.decider import Due, Service
 from ..core.faults import Outage, backoff, first_of, is_transient, run_together, with_timeout
 from ..core.record import Arrival
-from ..core.signatures import Verifier
+from ..core.signatures import Signer, Verifier
 from ..core.traces import admitted
 from ..kafka.clients import stop
 from ..kafka.fence import Fence
@@ -31,16 +32,20 @@ from ..kafka.internals import client_of
 from ..kafka.reading import is_caught_up
 from ..observe.telemetry import Telemetry
 from ..storage import QUERIES
-from ..storage.database import connection_options
+from ..storage.database import KnownDatabase, connection_options
 from .effects import Effects
 from .members import DeadMembers, Membership
 from .parking import released
-from .publishing import producer_of, relay
+from .publishing import Relay, producer_of
+from .sent import Sent
 from .settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
+_LINGER = 0.1
+_LINGER_AFTER_EVENTS = 0.02
+"""How long other workers wait at most for what this one has sent."""
 _ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
@@ -54,6 +59,7 @@ class Leader:
 
     service: Service[Any, Any]
     settings: WorkerSettings
+    known: KnownDatabase
     pool: asyncpg.Pool[Any]
     effects: Effects
     give: Callable[[Sequence[Due | Arrival]], None]
@@ -61,10 +67,12 @@ class Leader:
     clock: Clock
     attestor: Attestor
     verifier: Verifier
+    signer: Signer
     telemetry: Telemetry
     fence: Fence
     guard: ClockGuard
     member: Membership
+    sent: Sent
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _leading: bool = field(default=False, init=False)
     _outage: Outage = field(default_factory=lambda: Outage("The relay's PostgreSQL or Kafka"), init=False)
@@ -91,6 +99,7 @@ class Leader:
     async def _campaign(self) -> None:
         connection = await asyncpg.connect(self.settings.dsn, **connection_options(self.service.name, _SILENT))
         try:
+            await self.known.admit(connection)
             # The relay's deletes are lost with a server that dies: the events are then published again.
             await connection.execute("set synchronous_commit = off")
             async for _ in backoff(longest=0.5):
@@ -103,9 +112,8 @@ class Leader:
 
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
         await connection.add_listener(f"outbox_{self.service.name}", lambda *_: self._wake.set())
-        # A server that took over may lack what the last one had committed: nothing is published from it then. Only here
-        # a partition gets its first row, because an older version's relay notes nothing.
-        await self.fence.note(connection.execute, await self.fence.require_known(connection.fetch))
+        # A server that took over may lack what the last one had committed: nothing is published from it then.
+        await self.fence.require_known(connection.fetch)
         await self._set_initial_deadlines()
         producer = producer_of(self.settings.cluster, self.service.name)
         dead = DeadMembers(self.settings.cluster.group(self.service.name), self.member.held)
@@ -114,7 +122,19 @@ class Leader:
             self._leading = True
             self._outage.ended()
             await run_together(
-                relay(connection, producer, self.settings.cluster, f"/{self.service.name}", self._wake, self.telemetry),
+                Relay(
+                    connection,
+                    producer,
+                    self.settings.cluster,
+                    self.service.name,
+                    self.signer,
+                    self._wake,
+                    self.sent,
+                    self.telemetry,
+                    _LINGER_AFTER_EVENTS
+                    if any(each.after_events for each in self.service.effects.values())
+                    else _LINGER,
+                ).run(),
                 _every(_POLL_SECONDS, self._poll),
                 _every(_ADOPT_SECONDS, self._adopt),
                 _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self.pool)),
@@ -125,7 +145,7 @@ class Leader:
             await stop(producer)
 
     async def _set_initial_deadlines(self) -> None:
-        for key, kind in self.service.deadlines.initial:
+        for key, kind in self.service.rules.initial_deadlines:
             await self.pool.execute(
                 "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
                 key,
@@ -157,7 +177,7 @@ class Leader:
 
     async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
         """Return the deadlines that need not wait until earlier records are handled."""
-        waits = self.service.deadlines.wait_for_topics
+        waits = self.service.rules.wait_for_topics
         slacks = [waits[each.kind] for each in due if each.kind in waits]
         if not slacks:
             return due
@@ -177,6 +197,11 @@ class Leader:
 
     async def _prune(self) -> None:
         await self.pool.execute(QUERIES["prune"], timedelta(days=self.settings.inbox_days))
+        for topic in (topic for topic in CATALOGUE if self.service.name in topic.writers):
+            if topic.retention is not None:
+                await self.pool.execute(QUERIES["prune_events"], topic.name, topic.retention)
+            elif topic.compacted:
+                await self.pool.execute(QUERIES["prune_replaced_events"], topic.name, JOURNAL_KEPT)
 
 
 async def _every(seconds: float, act: Callable[[], Awaitable[None]]) -> None:

@@ -24,7 +24,7 @@ from ..core.clock import ClockGuard, steady_clock
 from ..core.faults import Outage, backoff, is_transient, with_timeout
 from ..kafka.internals import GroupMember, group_members, remove_member
 from ..storage import QUERIES
-from ..storage.database import connection_options
+from ..storage.database import KnownDatabase, connection_options
 from .effects import SILENT, watch
 
 log = logging.getLogger(__name__)
@@ -40,9 +40,10 @@ def member_name(group: str) -> str:
 class Membership:
     """Holds the lock that says that a worker works; `held` is set while it does. The `guard` compares the clocks."""
 
-    def __init__(self, url: str, service: str, name: str, guard: ClockGuard) -> None:
+    def __init__(self, url: str, known: KnownDatabase, service: str, name: str, guard: ClockGuard) -> None:
         self.held = asyncio.Event()
         self._url = url
+        self._known = known
         self._service = service
         self._name = name
         self._guard = guard
@@ -56,6 +57,7 @@ class Membership:
                 try:
                     connection = await asyncpg.connect(self._url, **options)
                     try:
+                        await self._known.admit(connection)
                         await self._hold(connection)
                         break
                     finally:

@@ -140,12 +140,6 @@ async def released(
     return await asyncio.to_thread(lambda: [_arrival(row, verifier, sampler) for row in rows])
 
 
-async def parked_of(connection: Connection, key: str, verifier: Verifier) -> list[Arrival]:
-    """Return all parked records of a key, in the order they were parked."""
-    rows = await connection.fetch("select * from parked where key = $1 order by seq", key)
-    return [_arrival(row, verifier, as_given) for row in rows]
-
-
 def _arrival(row: Row, verifier: Verifier, sampler: Sampler) -> Arrival:
     headers = [(name, None if raw is None else b64decode(raw)) for name, raw in json.loads(row["headers"])]
     place = row["topic"], row["partition"], row["offset"]

@@ -1,41 +1,51 @@
-"""How a service publishes: the relay its outbox, and by the same means the announcer what an act is about to do.
+"""The relay: sends what a service's tables hold of all that changed to its journal, and then publishes the events.
 
-The relay publishes in order, and deletes what the broker acknowledged with its next look. The same statement notes up
-to which offset it has written: see core/unknown.py.
+So no event is ever known that the journal does not know. What the brokers acknowledged is noted with the next look.
 
 One runs per service (an advisory lock), so that a key's events keep their order. If it dies between acknowledgement and
-deletion, the events are published again under the same ids.
+note, the events are published again under the same ids.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from time import time_ns
-from typing import Any, NamedTuple, TypeAlias
-from uuid import UUID
+from operator import itemgetter
+from time import monotonic, time_ns
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
 
 import asyncpg
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.structs import RecordMetadata
+from pydantic_core import to_json
 from servicecert_schemas.event import Envelope
 from servicecert_schemas.headers import headers_of
+from servicecert_schemas.topics import MAX_JOURNAL_BYTES, journal_topic
 
 from ..core.clock import machine_clock
 from ..core.crash_points import crash_point
-from ..core.faults import with_timeout
+from ..core.faults import OperatorError, with_timeout
+from ..core.signatures import Signer
 from ..kafka.cluster import Cluster
+from ..kafka.fence import older_broker
+from ..kafka.journal import TYPE as JOURNAL_ROWS
+from ..kafka.journal import Number, Parts, written_group
 from ..kafka.partitioner import partition_for
 from ..observe.telemetry import Telemetry
-from ..storage import QUERIES
+from ..storage.journal import EVENT_COLUMNS, EVENTS, NOTHING_SENT, Look, Looks, Note, begin_epoch, tables
+from .sent import Sent
 
 SEND_SECONDS = 30.0
 """How long an acknowledgement may take: aiokafka waits for ever."""
-
-Reached: TypeAlias = dict[tuple[str, int], int]
-"""The next offset of each partition after what was published, by the catalogue's name of the topic and the number."""
+_LOOK_SECONDS = 1.0
+"""How long the relay pauses if nothing wakes it: what operators change wakes nobody."""
+_EVENTS_AT_ONCE = 500
+"""How many events are sent before their acknowledgements are awaited, so that memory stays bounded."""
 
 
 class Outgoing(NamedTuple):
@@ -64,6 +74,7 @@ def producer_of(cluster: Cluster, service: str) -> AIOKafkaProducer:
         enable_idempotence=True,
         partitioner=partition_for,
         max_batch_size=256 * 1024,
+        max_request_size=MAX_JOURNAL_BYTES,
         request_timeout_ms=15_000,
     )
 
@@ -90,86 +101,103 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, event: Out
     return sent
 
 
-def reached(events: Iterable[Outgoing], sent: Iterable[RecordMetadata]) -> Reached:
-    """Return how far the partitions are written by what was sent."""
-    found: Reached = {}
-    for event, each in zip(events, sent, strict=True):
-        place = event.topic, each.partition
-        found[place] = max(each.offset + 1, found.get(place, 0))
-    return found
+@dataclass(eq=False)
+class Relay:
+    """Sends what changed to the journal, and then publishes the events among it.
 
-
-_ROWS = 500
-_LOOK_SECONDS = 1.0
-_LINGER_SECONDS = 0.1
-"""How long published events stay in the outbox if no others come: mostly, others come sooner."""
-
-
-async def relay(
-    connection: asyncpg.Connection[Any],
-    producer: AIOKafkaProducer,
-    cluster: Cluster,
-    source: str,
-    wake: asyncio.Event,
-    telemetry: Telemetry,
-) -> None:
-    """Publish for ever; `wake` ends the pause between two looks at the outbox.
-
-    Raises `TimeoutError` after 30 s without acknowledgement (aiokafka waits for ever), and asyncpg's and aiokafka's.
+    `wake` ends the pause between two looks. `linger` is how long what is sent stays noted as a change if nothing else
+    comes, in seconds: mostly, something comes sooner.
     """
-    published: list[int] = []
-    noted: Reached = {}
-    try:
-        while True:
-            wake.clear()
-            rows = await _next(connection, published, _ROWS, noted)
-            if published:
-                crash_point("relay-deleted")
-            published = []
-            if rows:
-                noted = await _publish(producer, cluster.prefix, source, rows, telemetry)
-            published = [row["id"] for row in rows]
-            if len(rows) < _ROWS:
+
+    connection: asyncpg.Connection[Any]
+    producer: AIOKafkaProducer
+    cluster: Cluster
+    service: str
+    signer: Signer
+    wake: asyncio.Event
+    sent: Sent
+    telemetry: Telemetry
+    linger: float = 0.1
+    _next_offset: int = field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Send for ever.
+
+        Raises `TimeoutError` after 30 s without acknowledgement, `OperatorError` if the broker is older than the
+        database, and asyncpg's and aiokafka's errors.
+        """
+        looks = Looks(await tables(self.connection))
+        epoch, self._next_offset = await begin_epoch(self.connection)
+        number, note = Number(epoch, 0), NOTHING_SENT
+        try:
+            while True:
+                self.wake.clear()
+                begun = monotonic()
+                async with looks.look(self.connection, note) as look:
+                    if note.changes:
+                        crash_point("relay-noted")
+                    note = NOTHING_SENT
+                    if look.changes:
+                        number = Number(epoch, number.look + 1)
+                        await self._send(number, look)
+                        note = Note(look.changes, *number, self._next_offset)
+                self.sent.up_to(begun)
                 with suppress(TimeoutError):
-                    await with_timeout(_LINGER_SECONDS if published else _LOOK_SECONDS, wake.wait())
-    finally:
-        if published:
-            # The next leader need not publish them again.
-            with suppress(Exception):
-                await with_timeout(_LOOK_SECONDS, _next(connection, published, 0, noted))
+                    await with_timeout(self.linger if note.changes else _LOOK_SECONDS, self.wake.wait())
+        finally:
+            if note.changes:
+                # The next leader need not send them again.
+                with suppress(Exception):
+                    await with_timeout(_LOOK_SECONDS, looks.note(self.connection, note))
+
+    async def _send(self, number: Number, look: Look) -> None:
+        """Send a look, and return once all copies in sync have the journal's records, and after them the events."""
+        crash_point("relay-read")
+        read = time_ns()
+        parts = Parts(number, look.changes)
+        async for row in look.rows():
+            if full := parts.add(row["groups"] or _group_of(row)):
+                await self._record(full)
+        for value in parts.end():
+            await self._record(value)
+        crash_point("relay-journaled")
+        events: list[asyncpg.Record] = []
+        async for event in look.events():
+            events.append(event)
+            if len(events) == _EVENTS_AT_ONCE:
+                await self._publish(events, read)
+                events = []
+        await self._publish(events, read)
+        crash_point("relay-acked")
+
+    async def _record(self, value: bytes) -> None:
+        """Send a record of the journal.
+
+        Raises `OperatorError` if the topic has fewer records than were sent, or takes none of this size.
+        """
+        topic, id, at = journal_topic(self.service).name, uuid4(), machine_clock()
+        signature = self.signer.sign(topic, self.service, id, JOURNAL_ROWS, value, at)
+        record = Outgoing(topic, self.service, id, JOURNAL_ROWS, None, at, value, signature)
+        try:
+            (sent,) = await send_all(self.producer, self.cluster.prefix, self.signer.source, [record])
+        except MessageSizeTooLargeError as error:
+            raise OperatorError(
+                f"The topic {self.cluster.name(journal_topic(self.service))} does not take a record of {len(value)} "
+                f"octets: set its max.message.bytes to {MAX_JOURNAL_BYTES}, the most that is ever sent."
+            ) from error
+        if sent.offset < 0:
+            raise KafkaError("The broker has a repeated record, and no longer knows where.")
+        if sent.offset < self._next_offset:
+            raise older_broker(self.service).error()
+        self._next_offset = sent.offset + 1
+
+    async def _publish(self, rows: Sequence[asyncpg.Record], read: int) -> None:
+        events = [Outgoing._make((*event, id)) for id, *event in map(itemgetter(*EVENT_COLUMNS), rows)]
+        sent = await send_all(self.producer, self.cluster.prefix, self.signer.source, events)
+        self.telemetry.sent(rows, [(each.partition, each.offset) for each in sent], read)
 
 
-async def _next(
-    connection: asyncpg.Connection[Any], published: list[int], limit: int, noted: Reached
-) -> list[asyncpg.Record]:
-    """Delete what is published, note how far the topics are written with it, and return the next rows."""
-    topics, partitions = [topic for topic, _ in noted], [partition for _, partition in noted]
-    rows: list[asyncpg.Record] = await connection.fetch(
-        QUERIES["outbox"], published, limit, topics, partitions, list(noted.values())
-    )
-    return rows
-
-
-async def _publish(
-    producer: AIOKafkaProducer, prefix: str, source: str, rows: list[asyncpg.Record], telemetry: Telemetry
-) -> Reached:
-    crash_point("relay-read")
-    read = time_ns()
-    events = [
-        Outgoing(
-            row["topic"],
-            row["key"],
-            row["event_id"],
-            row["type"],
-            row["traceparent"],
-            row["at"],
-            row["payload"],
-            row["signature"],
-            row["id"],
-        )
-        for row in rows
-    ]
-    sent = await send_all(producer, prefix, source, events)
-    crash_point("relay-acked")
-    telemetry.sent(rows, [(each.partition, each.offset) for each in sent], read)
-    return reached(events, sent)
+def _group_of(event: asyncpg.Record) -> str:
+    """Return the group of a row of `events` in JSON: its payload as text, which the table has in octets."""
+    row = {name: event[name] for name in EVENT_COLUMNS}
+    return written_group(EVENTS, str(event["id"]), to_json({EVENTS: [row]}).decode())

@@ -75,7 +75,10 @@ class Turns(Generic[S, K]):
         self._salt = self._salt or await read_salt(connection)
         locks = sorted(lock_of(self._salt, f"key/{key}") for key in keys)
         crash_point("begun")
-        await connection.execute("begin; " + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks))
+        await connection.execute(
+            "begin; set local servicecert.turn = 'on'; "
+            + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks)
+        )
         crash_point("locked")
 
     async def _decide(

@@ -8,14 +8,13 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic, perf_counter, time_ns
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 import asyncpg
 from asyncpg import Pool
-from servicecert_schemas.topics import Topic
+from servicecert_schemas.topics import AUDIT_CHECKPOINTS, CATALOGUE, Topic, journal_topic, parked_topic
 
 from ..audit.chain import Chain
 from ..audit.checkpoints import Attestor
@@ -30,17 +29,17 @@ from ..kafka import origins
 from ..kafka.broker import Broker
 from ..kafka.fence import Fence
 from ..kafka.follower import SnapshotFollower
-from ..kafka.outputs import written_topics
+from ..kafka.reading import PartReader
 from ..kafka.source import Source
 from ..observe.logs import about
 from ..observe.telemetry import open_telemetry
 from ..storage.database import KnownDatabase, connection_options
-from .announcer import Announcer
 from .effects import Effects
 from .leader import Leader
 from .loop import Loop, wait_any
 from .members import Membership, compare_clocks
 from .metrics import Metrics
+from .sent import Sent
 from .settings import WorkerSettings
 from .turn import Turns
 from .watchdog import give_up, heartbeat
@@ -52,6 +51,13 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
+
+
+def written_topics(service: str) -> list[Topic]:
+    """Return the topics that a service writes."""
+    catalogued = (topic for topic in CATALOGUE if service in topic.writers)
+    topics = (*catalogued, AUDIT_CHECKPOINTS, parked_topic(service), journal_topic(service))
+    return list({topic.name: topic for topic in topics}.values())
 
 
 def used_topics(service: Service[Any, Any]) -> list[Topic]:
@@ -87,7 +93,7 @@ class Worker(Generic[S, K]):
         self._known = known
         self._clock = clock
         self._guard = ClockGuard(timedelta(seconds=settings.clock_limit_seconds), now)
-        self._member = Membership(settings.dsn, service.name, broker.client_id, self._guard)
+        self._member = Membership(settings.dsn, known, service.name, broker.client_id, self._guard)
         self._stopping = asyncio.Event()
         self._metrics = Metrics(
             service.name, service.oversight.gauges, [self._cluster.name(topic) for topic in service.reads]
@@ -100,7 +106,7 @@ class Worker(Generic[S, K]):
         verifier = Verifier(read_public_keys(settings.service_keys), self._cluster.prefix)
         signer = Signer(service.name, key)
         self._turns = Turns(service, pool, self._chain, signer, settings.parked_most, self._guard)
-        self._announcer = Announcer(self._cluster, service.name, signer)
+        self._sent = Sent(pool)
         self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
         follower = self._metrics.followed.of = self._snapshot.follower
         self._readers = self._metrics.followed.readers = (source,) if follower is None else (source, follower)
@@ -117,21 +123,23 @@ class Worker(Generic[S, K]):
         )
         self._effects = Effects(
             self._url,
+            known,
             service.name,
             service.effects,
             self._loop.give_result,
             self._loop.wake,
             self._acted,
-            self._announcer,
+            self._sent.wait,
             self._guard.require,
         )
         self._source = source
-        source.bind(self._loop.wake, self._room, self._member.held)
-        self._fence = Fence(self._cluster, service, verifier, timedelta(days=settings.inbox_days))
+        source.bind(self._loop.wake, self._room, self._member.held, self._sent.unsent)
+        self._fence = Fence(self._cluster, service.name, verifier)
         attestor = Attestor(service.name, pool, key, clock)
         self._leader = Leader(
             service,
             settings,
+            known,
             pool,
             self._effects,
             self._loop.give,
@@ -139,10 +147,12 @@ class Worker(Generic[S, K]):
             clock,
             attestor,
             verifier,
+            signer,
             self._telemetry,
             self._fence,
             self._guard,
             self._member,
+            self._sent,
         )
         self._kafka_outage = Outage("Kafka")
         self._turns_task: asyncio.Task[None] | None = None
@@ -166,7 +176,7 @@ class Worker(Generic[S, K]):
                         "origins": origins.watch(
                             self._cluster,
                             [self._cluster.name(topic) for topic in used_topics(self._service)],
-                            partial(origins.compare, self._pool, self._service.name),
+                            self._compare_topics,
                             self._kafka_outage,
                         ),
                         "watchdog": self._watch_progress(),
@@ -180,7 +190,6 @@ class Worker(Generic[S, K]):
                     part.cancel()
         finally:
             self._stopping.set()
-            await self._announcer.close()
             await self._telemetry.close()
 
     async def _take_turns(self) -> None:
@@ -212,6 +221,11 @@ class Worker(Generic[S, K]):
             await self._known.accept(connection)
         finally:
             connection.terminate()
+
+    async def _compare_topics(self, ids: Mapping[str, str], reader: PartReader) -> None:
+        """Compare Kafka with what the database knows of it. Raises `OperatorError`."""
+        await origins.compare(self._pool, self._service.name, ids)
+        await self._fence.require_sent(reader, self._pool.fetch)
 
     async def _compare_others(self) -> None:
         """Compare each other database that takes the place of the known one. Raises `OperatorError`."""

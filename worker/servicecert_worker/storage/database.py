@@ -15,6 +15,7 @@ from contextlib import closing
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from weakref import WeakSet
 
 import asyncpg
 import psycopg
@@ -295,15 +296,17 @@ class KnownDatabase:
 
     A restore, and a failover to a replica, put another database behind the same address, and a running worker finds it
     there as after any lost connection. It may have forgotten what was decided, so nothing is read from it or decided on
-    it before it was compared as at the start: see core/unknown.py. The first one that is seen is known.
+    it before it was compared as at the start: see kafka/fence.py. Then no connection to the one before is left, as what
+    was last committed there is not known here. The first one that is seen is known.
     """
 
     def __init__(self) -> None:
         self._identity: str | None = None
         self._asked = asyncio.Event()
+        self._admitted: WeakSet[asyncpg.Connection[Any] | PoolConnectionProxy[Any]] = WeakSet()
 
     async def admit(self, connection: asyncpg.Connection[Any] | PoolConnectionProxy[Any]) -> None:
-        """Check a new connection of a pool. Raises `DatabaseUnknown`, and what asyncpg raises."""
+        """Check a new connection that is kept. Raises `DatabaseUnknown`, and what asyncpg raises."""
         identity = await connection.fetchval(_IDENTITY)
         if self._identity is None:
             self._identity = identity
@@ -314,10 +317,15 @@ class KnownDatabase:
                 )
             self._asked.set()
             raise DatabaseUnknown
+        self._admitted.add(connection)
 
     async def accept(self, connection: asyncpg.Connection[Any]) -> None:
-        """Note that the database of this connection was compared and knows all."""
-        self._identity = await connection.fetchval(_IDENTITY)
+        """Note that the database of this connection was compared and knows all. Terminate the connections to others."""
+        identity = await connection.fetchval(_IDENTITY)
+        if identity != self._identity:
+            for other in list(self._admitted):
+                other.terminate()
+        self._identity = identity
         self._asked.clear()
 
     async def another(self) -> None:

@@ -39,7 +39,11 @@ OF_EVERY_SERVICE = tuple(
     Figure(name, text, ("service", *labels))
     for name, text, labels in (
         ("servicecert_outbox_events", "Events that are decided and not published.", ()),
-        ("servicecert_outbox_oldest_seconds", "Age of the oldest event that is not published.", ()),
+        (
+            "servicecert_outbox_oldest_seconds",
+            "Age of the oldest change that is not in the journal and topics.",
+            (),
+        ),
         ("servicecert_inbox_events", "Ids of handled events that are kept; an estimate.", ()),
         ("servicecert_intents", "Acts on the world that are decided and not done, by kind.", ("kind",)),
         ("servicecert_intents_oldest_seconds", "Age of the oldest act that is not done.", ()),

@@ -5,7 +5,7 @@ create or replace function worker_figures(moment timestamptz) returns table (nam
     language sql stable security definer set search_path from current as $$
     select 'servicecert_outbox_events', array[]::text[], count(*)::float8 from outbox
     union all
-    select 'servicecert_outbox_oldest_seconds', '{}', coalesce(extract(epoch from $1 - min(at)), 0) from outbox
+    select 'servicecert_outbox_oldest_seconds', '{}', coalesce(extract(epoch from $1 - min(at)), 0) from changes
     union all
     select 'servicecert_inbox_events', '{}', greatest(reltuples, 0) from pg_class where oid = 'inbox'::regclass
     union all

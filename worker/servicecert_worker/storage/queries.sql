@@ -7,26 +7,10 @@ returning id, key, kind, data, traceparent, since, result
 -- The time, and when the newest event was recorded.
 select clock_timestamp() as now, (select max(at) from inbox) as newest
 
--- name: audited_events
--- For a replay: what was decided of these keys, and by replays: the key of an event may not be that of its cause.
-select key, entry, salt from audit where key = any($1::text[]) and entry like '%"events":%'
-union all
-select a.key, a.entry, a.salt
-from audit_chains c
-cross join lateral (select entry from audit where chain = c.chain and seq = 1) as first
-cross join lateral (select key, entry, salt from audit where chain = c.chain order by seq offset 1) as a
-where first.entry like '{"begun":%"replays":%' and a.entry like '%"events":%'
-
 -- name: begin_chain
 -- A new audit chain, with its first row.
 with begun as (insert into audit_chains (chain) values ($1))
 insert into audit (chain, seq, at, key, entry, hash) values ($1, $2, $3, $4, $5, $6)
-
--- name: checkpoint_numbers
-select number from audit_checkpoints where number > $1 order by number limit $2
-
--- name: checkpoints
-select number, body, key_id, signature from audit_checkpoints where number = any($1::bigint[]) order by number
 
 -- name: claim
 -- What of a turn's items counts: a result, a deadline or a released record if its row is deleted here as it was read, an event if it is new to the
@@ -60,17 +44,9 @@ where key = any($6::text[]) and seq not in (select seq from released)
 group by key
 union all select null, null, null, clock_timestamp()
 
--- name: deadlines_of
--- For a replay: the deadlines of these keys, without those that it awaits already.
-select id, key, kind, at, traceparent from deadlines where key = any($1::text[]) and id <> all($2::uuid[]) order by at, id
-
 -- name: due
 -- Read without locks: the turn that handles one claims it.
 select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
-
--- name: due_others
--- For a replay: the deadlines that were due at $1, without those that it awaits already.
-select id, key, kind, at, traceparent from deadlines where at <= $1 and id <> all($2::uuid[]) order by at, id
 
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.
@@ -93,56 +69,16 @@ cross join lateral (select seq, hash from audit where chain = c.chain order by s
 where (not c.whole or c.attested = 0) and h.seq > c.attested
 limit $1
 
--- name: handled_positions
--- Which of the records, by their keys in the audit and their positions, are those that were handled or parked.
-select place from unnest($1::int[], $2::text[], $3::text[]) as r (place, key, position)
-where exists (select from audit a where a.key = r.key and strpos(a.entry, '"from":' || to_json(r.position)::text) > 0)
-
 -- name: hold
 select pg_advisory_lock(lock_of($1))
-
--- name: outbox
--- The next $2 events, without those of $1, which are deleted: the broker has them, the last ones of each partition $3, $4 before the offset $5.
-with published as (delete from outbox where id = any($1::bigint[])),
-reached as (
-    insert into written (topic, partition, next_offset)
-    select topic, partition, next_offset from unnest($3::text[], $4::int[], $5::bigint[]) as w (topic, partition, next_offset)
-    order by topic, partition
-    on conflict (topic, partition) do update set next_offset = greatest(written.next_offset, excluded.next_offset)
-)
-select id, topic, key, event_id, type, traceparent, at, payload, signature from outbox
-where id <> all($1::bigint[]) order by id limit $2
-
--- name: outbox_after
-select id, type, payload from outbox where id > $1 order by id limit $2
 
 -- name: keep_results
 -- Stores results with their intents. One that a turn has recorded meanwhile has no row.
 update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) as r (id, result) where i.id = r.id
 
--- name: known_inputs
--- Which of the events are handled or parked.
-select event_id from unnest($1::uuid[]) as e (event_id)
-where exists (select from inbox i where i.event_id = e.event_id) or exists (select from parked p where p.event_id = e.event_id)
-
--- name: known_outputs
--- Which of the events $1, at the places $2, $3, $4, wait to be published or are among those that were.
-select event_id from unnest($1::uuid[], $2::text[], $3::int[], $4::bigint[]) as o (event_id, topic, partition, "offset")
-where exists (select from outbox where outbox.event_id = o.event_id)
-   or exists (select from written w where w.topic = o.topic and w.partition = o.partition and w.next_offset > o."offset")
-
 -- name: lock_keys
 -- The locks of keys, as a turn takes them, in the locks' order, until the transaction ends.
 select pg_advisory_xact_lock(lock) from (select lock_of('key/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
-
--- name: newest
--- When the last item was decided. The beginning of a chain and what operators did are no decisions, and have the time of the database or the machine:
--- their chains are the whole ones.
-select max(last.at) from audit_chains as c
-cross join lateral (
-    select at from audit where chain = c.chain and entry like '{"happened":%' order by seq desc limit 1
-) as last
-where not c.whole
 
 -- name: own
 -- The intents of an owner that are not among those in its hands, oldest first.
@@ -178,19 +114,31 @@ select event_id, topic, partition, "offset", last_offset from parked
 where not kept and key in (select key from parked where culprit and event_id = any($1::uuid[]))
 order by seq
 
--- name: parked_places
--- Which of the places hold a parked record.
-select topic, partition, "offset" from unnest($1::text[], $2::int[], $3::bigint[]) as r (topic, partition, "offset")
-where exists (select from parked p where p.topic = r.topic and p.partition = r.partition
-              and r."offset" between p."offset" and coalesce(p.last_offset, p."offset"))
-
 -- name: prune
 -- The oldest first, by the index: at most so many that no lock and no transaction lasts.
 delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval order by at limit 5000))
 
+-- name: prune_events
+-- What a topic keeps for $2 only, but nothing from since when something waits to be published.
+delete from events where id = any(array(
+    select id from events where topic = $1 and at < least(now() - $2::interval, (select min(at) from changes)) order by at limit 5000
+))
+
+-- name: prune_replaced_events
+-- Of a compacted topic what is not the newest of its key, $2 after a newer one. Each event is looked at once as a newer one.
+with looked as materialized (
+    select id, key, at from events
+    where topic = $1 and at > (select pruned from journal)
+          and at < least(now() - $2::interval, (select min(at) from changes))
+    order by at fetch first 5000 rows with ties
+),
+noted as (update journal set pruned = (select max(at) from looked) where exists (select from looked))
+delete from events as e using (select key, max(id) as id from looked group by key) as newer
+where e.topic = $1 and e.key = newer.key and e.id < newer.id
+
 -- name: publish
 -- Events into the outbox, in order.
-insert into outbox (topic, key, event_id, type, payload, at, signature)
+insert into events (topic, key, event_id, type, payload, at, signature)
 select topic, key, event_id, type, payload, at, signature
 from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::timestamptz[], $7::text[])
     with ordinality as o (topic, key, event_id, type, payload, at, signature, place)
@@ -227,7 +175,7 @@ select coalesce((select min(at) from deadlines) <= $1, false) as due, exists (se
 -- All that a turn decided, in one round trip, with its rows of the audit chain $4. $1 is the moment, $2 the owner of the intents, $3 the channel that
 -- wakes the relay, or ''.
 with published as (
-    insert into outbox (topic, key, event_id, type, traceparent, payload, signature, at)
+    insert into events (topic, key, event_id, type, traceparent, payload, signature, at)
     select topic, key, event_id, type, traceparent, payload, signature, $1
     from unnest($5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::bytea[], $11::text[])
         with ordinality as o (topic, key, event_id, type, traceparent, payload, signature, place)
@@ -257,16 +205,6 @@ audited as (
     from unnest($24::bigint[], $25::text[], $26::text[], $27::bytea[], $28::bytea[]) as a (seq, key, entry, hash, salt)
 )
 select pg_notify($3, '') where $3 <> ''
-
--- name: written
-select topic, partition, next_offset from written
-
--- name: written_to
--- The partitions $1, $2 hold nothing unknown before the offset $3.
-insert into written (topic, partition, next_offset)
-select topic, partition, next_offset from unnest($1::text[], $2::int[], $3::bigint[]) as w (topic, partition, next_offset)
-order by topic, partition
-on conflict (topic, partition) do update set next_offset = greatest(written.next_offset, excluded.next_offset)
 
 -- name: held_locks
 -- Who holds a lock on a table of the schemas $1 that keeps others from reading or writing, or keeps up who waits for such a lock and so all others. Most

@@ -104,9 +104,8 @@ _DATABASE = (
     ),
     critical(
         "Fence",
-        "The tables do not know everything that the services have published: the database was restored.",
-        why="On a restored database a service decides again what was decided; so its workers do not start.",
-        remedy="Stop all workers, and run `servicecert restore check`.",
+        "A service's tables and topics do not know all of each other: the database or Kafka was put back.",
+        why="What comes from the past has forgotten what was decided or told; so the service's workers do not run.",
     ),
 )
 

@@ -45,12 +45,12 @@ _BACKLOG = (
     ),
     critical(
         "OutboxStuck",
-        "{service} has decided events that are not published for {value:period}.",
+        "{service} has decided what is not in its journal and topics for {value:period}.",
         when="servicecert_outbox_oldest_seconds > 60",
         expr=working("$when"),
         wait="1m",
         within="3m",
-        why="Other services and the e-service learn of nothing that stays in an outbox.",
+        why="Other services and the e-service learn of nothing that is not sent, and a lost database would lack it.",
         remedy="Kafka does not take them, or the leader of {service} is frozen or does not run: see its log.",
     ),
     warning(

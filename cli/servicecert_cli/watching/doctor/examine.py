@@ -37,7 +37,7 @@ _DECIDED = frozenset({"ServiceDown", "PartitionsUnread", "Owners", "Parked", "Is
 CAUSES = MappingProxyType({"Fence": _LATE | _DECIDED, "TableLocked": _LATE})
 """What has to be mended first, and the conditions that then have no remedy of their own.
 
-On a restored database no worker may start, and what its tables say is not to be acted on.
+Where a database or Kafka comes from the past no worker may start, and what the tables say is not to be acted on.
 """
 SECONDS = 8.0
 """After this time what is not done is unknown."""

@@ -95,15 +95,15 @@ class Sources:
 
     async def kafka(self) -> Kafka:
         """Return the clients of Kafka."""
-        return (await self.once(_open_kafka))[0]
+        return (await open_kafka(self))[0]
 
     async def database(self) -> "asyncpg.Pool[Any]":
         """Return connections to PostgreSQL that change nothing."""
-        return (await self.once(_open_database))[0]
+        return (await open_database(self))[0]
 
     async def timed(self) -> None:
         """Return when both servers have answered, or have not in time."""
-        await asyncio.gather(self.once(_open_kafka), self.once(_open_database), return_exceptions=True)
+        await asyncio.gather(open_kafka(self), open_database(self), return_exceptions=True)
 
 
 def shared(ask: Ask[T]) -> Ask[T]:
@@ -131,17 +131,9 @@ def setting(name: str) -> str:
     raise skip(f"{name} is not set.", f"Set {name} to check it.")
 
 
-async def kafka_reached(sources: Sources) -> Reached:
-    """Return how Kafka answered."""
-    return (await sources.once(_open_kafka))[1]
-
-
-async def database_reached(sources: Sources) -> Reached:
-    """Return how PostgreSQL answered."""
-    return (await sources.once(_open_database))[1]
-
-
-async def _open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
+@shared
+async def open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
+    """Return the clients of Kafka, and how it answered."""
     options = {"request_timeout_ms": int(ANSWER_SECONDS * 1000)}
     before = time.perf_counter()
     try:
@@ -160,7 +152,9 @@ async def _open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
     return Kafka(target, admin, reader), (target.bootstrap, seconds)
 
 
-async def _open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]:
+@shared
+async def open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]:
+    """Return connections to PostgreSQL, and how it answered."""
     # Not the services' own settings, since the server's are checked.
     settings = {
         "application_name": "servicecert-doctor",

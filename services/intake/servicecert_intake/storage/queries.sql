@@ -3,9 +3,6 @@
 WITH fresh AS (SELECT key_sha256 FROM keys WHERE key_sha256 = ANY ($1::text[]) AND blocked IS NULL ORDER BY key_sha256 FOR UPDATE)
 UPDATE keys SET blocked = 'shared-prime' FROM fresh WHERE keys.key_sha256 = fresh.key_sha256 RETURNING keys.key_sha256
 
--- name: cases_after
-SELECT case_id FROM cases WHERE case_id > $1 ORDER BY case_id LIMIT $2
-
 -- name: cases_of_keys
 SELECT body -> 'key' ->> 'sha256' AS key_sha256, case_id, state::text
 FROM cases

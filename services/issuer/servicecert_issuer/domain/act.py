@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from servicecert_pki.ca_signing import Checked, SettingsDiffer, SigningRefused, check_service_certificate
-from servicecert_pki.certificate import CertificateRefused
-from servicecert_pki.names import NameRefused
+from servicecert_pki.names import CertificateRefused
 from servicecert_pki.validity import ValidityRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 
@@ -46,7 +45,7 @@ def check_order(
         checked = check_service_certificate(order.tbs, contents, context.lint)
     except OverflowError:
         raise SigningRefused("books", "The table has a start that is no time of a certificate.") from None
-    except (SigningRefused, CertificateRefused, NameRefused, ValidityRefused) as refused:
+    except (SigningRefused, CertificateRefused, ValidityRefused) as refused:
         if it.profile_version != profile.version:
             raise SettingsDiffer(
                 "profile-version",

@@ -22,7 +22,7 @@ from servicecert_worker.core.decider import (
 from servicecert_worker.core.signed_record import SignedRecord
 
 from . import recheck
-from .events import issued, refused, stopping, voided
+from .events import intending, issued, refused, stopping, voided
 from .issuance import (
     Intended,
     Linted,
@@ -32,6 +32,7 @@ from .issuance import (
     SigningOrder,
     State,
     Stopped,
+    Unpublished,
     Unsigned,
     Voided,
     accepted_digest,
@@ -72,6 +73,8 @@ class Decide:
                 # Its serial number will be revoked, signed or not, and the applicant is refused (B2).
                 void, case_id = Voided(state, unsigned.code), UUID(happened.key)
                 return Decision(void, events=(voided(case_id, void), refused(case_id, VOIDED)))
+            case Result(data=Unpublished()) if isinstance(state, Intended):
+                return _intend(UUID(happened.key), state)
             case Due(kind=recheck.RECHECK) | Result(data=recheck.Rechecked()):
                 return recheck.plan(happened, now)
             case _:
@@ -109,8 +112,7 @@ class Decide:
         """Decide an examined application, signed by intake as `record`."""
         match facts:
             case Linted():
-                intended = Intended.of(facts, application, now + self.sign_within, record)
-                return Decision(intended, intents=(Intent(SIGN, SigningOrder.of(intended)),))
+                return _intend(application.case_id, Intended.of(facts, application, now + self.sign_within, record))
             case Unissuable():
                 return _refuse(application.case_id, facts, application)
             case Stopped() if facts == state:
@@ -134,6 +136,11 @@ def late_result_code(state: State | None, result: Result) -> str | None:
     A second signature of a recorded certificate is dropped: it is equivalent.
     """
     return "signed-after-void" if isinstance(state, Voided) and isinstance(result.data, Signed) else None
+
+
+def _intend(case_id: UUID, intended: Intended) -> Decided:
+    event = intending(case_id, intended)
+    return Decision(intended, events=(event,), intents=(Intent(SIGN, SigningOrder.of(intended)),))
 
 
 def _refuse(case_id: UUID, reason: Unissuable, application: ApplicationAccepted | None) -> Decided:

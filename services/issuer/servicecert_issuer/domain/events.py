@@ -11,21 +11,14 @@ from servicecert_schemas.certificate import (
     IssuingStopped,
 )
 
-from .issuance import Intended, Signed, SigningOrder, State, Stopped, Voided
+from .issuance import Intended, Signed, Stopped, Voided
 from .unissuable import STOPPED, STOPPED_REQUEST, Unissuable
 
 
-def announcement(key: str, order: SigningOrder, state: State | None) -> CertificateIntended | None:
-    """Return what is announced of an order (I4); None where the case intends nothing, or other bytes: not signed.
-
-    Together with its application it is the intent again.
-    """
-    if not isinstance(state, Intended) or not order.is_of(state):
-        return None
-    said = {**vars(state.linted), "tbs": b64encode(order.tbs).decode()}
-    return CertificateIntended(
-        case_id=UUID(key), sign_by=state.sign_by, application_sha256=state.application_sha256, **said
-    )
+def intending(case_id: UUID, it: Intended) -> CertificateIntended:
+    """Return the event of a certificate's bytes: the topic has it before they are signed (I4)."""
+    said = {**vars(it.linted), "tbs": b64encode(it.linted.tbs).decode()}
+    return CertificateIntended(case_id=case_id, sign_by=it.sign_by, application_sha256=it.application_sha256, **said)
 
 
 def issued(case_id: UUID, intended: Intended, signed: Signed) -> CertificateIssued:

@@ -14,11 +14,11 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.certificate import AlternativeNames, CertificateRefused, Contents, Subject, build_tbs
+from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs
 from servicecert_pki.csr import Csr, judge_csr
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.key_checks import weaknesses
-from servicecert_pki.names import NameRefused, check_ip_address
+from servicecert_pki.names import CertificateRefused, check_ip_address
 from servicecert_pki.partitions import certificate_url, crl_url, partition_of
 from servicecert_pki.profile import Profile, Usage
 from servicecert_pki.profiles import Profiles
@@ -108,7 +108,7 @@ def examine_application(
         return Linted.of(contents, tbs)
     except ValidityRefused:
         return _refused(context, application, "validity", moment)
-    except (CertificateRefused, NameRefused) as refused:
+    except CertificateRefused as refused:
         return _refused(context, application, refused.code, moment)
     except AuthorityMissing:
         return unissuable("no-issuer")
@@ -155,7 +155,7 @@ def contents_of(
 ) -> Contents:
     """Return the certificate's contents: with profile, CA and CRL partition as intended, or those of the moment.
 
-    Raise CertificateRefused, NameRefused, ValidityRefused or AuthorityMissing.
+    Raise CertificateRefused, ValidityRefused or AuthorityMissing.
     """
     profile = _profile_of(context, application, intended)
     spki = public_key_of(b64decode(application.csr))

@@ -14,8 +14,6 @@ from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
 RECHECK = "recheck"
-INITIAL_DEADLINE = (RECHECK, RECHECK)
-"""Key and kind."""
 
 _HOUR = time(2)
 

@@ -1,4 +1,4 @@
-"""The issuer's effects: announce, sign with a CA key, and examine stopped applications again.
+"""The issuer's effects: sign with a CA key, and examine stopped applications again.
 
 They believe nothing but what intake has signed (F2, F3).
 """
@@ -15,14 +15,13 @@ from servicecert_pki.authority import AuthorityMissing
 from servicecert_pki.ca_signing import SettingsDiffer, SigningRefused
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import KeyUnavailable, SigningKey, key_of
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
+from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Done, Examined, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
 
 from ..domain.act import check_order
-from ..domain.events import announcement
 from ..domain.examine import Examine, IssuingContext
-from ..domain.issuance import Intended, Signed, SigningOrder, State, Stopped, Unsigned, intent_of
+from ..domain.issuance import Intended, Signed, SigningOrder, State, Stopped, Unpublished, Unsigned, intent_of
 from ..domain.unissuable import STOPPED
 from .accepted import AcceptedApplications
 
@@ -38,17 +37,6 @@ _UNSIGNED_TEXT = (
     "The application is not as a pinned key of intake has signed it; if that key was replaced, run "
     "`servicecert republish intake`."
 )
-
-
-@dataclass(frozen=True)
-class Announce:
-    """Announces what will be signed, before a CA key is used (I4)."""
-
-    states: States
-
-    async def __call__(self, tasks: Sequence[Task]) -> Sequence[CertificateIntended | None]:
-        states = await self.states([task.key for task in tasks])
-        return [announcement(task.key, task.data, states.get(task.key)) for task in tasks]
 
 
 @dataclass(frozen=True, repr=False)
@@ -110,6 +98,8 @@ class Sign:
             return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
         try:
             checked = check_order(self.context, order, intended, application, now)
+            if not order.is_published:
+                return Done(Unpublished())
             signed = Done(Signed.by(checked, key_of(order.issuer, self.keys)))
         except SettingsDiffer as differ:
             log.error("alarm: an intended certificate waits for other settings: %s", differ, extra={"key": task.key})

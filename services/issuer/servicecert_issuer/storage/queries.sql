@@ -1,8 +1,3 @@
--- name: announced
--- Which of these announcements are of what the table intended.
-select a.id from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) as a (id, key, serial, tbs)
-join certificates as c on c.key = a.key and c.serial = a.serial and c.tbs = a.tbs
-
 -- name: block
 -- Block keys, and void the intents with them that are not signed yet.
 with blocked as (
@@ -28,16 +23,6 @@ select issuer,
        min(begun_at) filter (where state = 'intended') as open_since
 from certificates where issuer is not null
 group by issuer order by issuer
-
--- name: ended_after
--- The next cases after $1 that ended, or were stopped, since $2. An erased one was never answered so.
-select key from certificates
-where key > $1 and state <> 'intended' and coalesce(ended_at, begun_at) >= $2 and refusal is distinct from 'erased'
-order by key limit $3
-
--- name: ends
--- When and how cases ended, or were stopped.
-select key, state::text as state, issuer, coalesce(ended_at, begun_at) as at from certificates where key = any($1::text[])
 
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,

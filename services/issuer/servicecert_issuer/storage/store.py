@@ -1,18 +1,16 @@
 """The table of certificates: one row a case, guarded by the database (migrations/)."""
 
 import json
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from asyncpg import Pool, Record
 from pydantic import TypeAdapter
-from servicecert_schemas.certificate import ApplicationAccepted, CertificateIntended
-from servicecert_worker.core.decider import Conflict, Connection, Event, FactsInvalid, Fetch, Stored
+from servicecert_schemas.certificate import ApplicationAccepted
+from servicecert_worker.core.decider import Conflict, Connection, FactsInvalid, Stored
 from servicecert_worker.core.signed_record import SignedRecord
 
 from ..domain.issuance import Grant, Intended, Linted, Recorded, Refused, State, Stopped, Voided
@@ -60,19 +58,6 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
 
 async def states(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, State]:
     return {row["key"]: _state(row) for row in await pool.fetch(QUERIES["load"], list(keys))}
-
-
-async def announced(fetch: Fetch, events: Sequence[Event]) -> set[UUID]:
-    """Return the ids of those announcements whose case was intended with that serial number and these bytes."""
-    intents = [(each.id, each.key, each.data) for each in events if isinstance(each.data, CertificateIntended)]
-    rows = await fetch(
-        QUERIES["announced"],
-        [id for id, _, _ in intents],
-        [key for _, key, _ in intents],
-        [data.serial for _, _, data in intents],
-        [b64decode(data.tbs) for _, _, data in intents],
-    )
-    return {row[0] for row in rows}
 
 
 def _row(entry: Stored[State]) -> Mapping[str, Any]:

@@ -1,7 +1,3 @@
--- name: drop_mails
--- Drops intents: their mails are superseded.
-delete from intents where id = any ($1::uuid[])
-
 -- name: find_bounced
 select case_id, state from mails where mail_id = $1
 
@@ -76,10 +72,6 @@ with kept as (
 )
 select count(*) from kept
 
--- name: open_mails
--- The mails that nobody has tried to the end, before and after a replay: no worker runs.
-select id, key, data, since from intents where kind = $1 and result is null order by since, id
-
 -- name: orders
 -- The tasks of these mails.
 select mail_id, data from orders where mail_id = any ($1::uuid[])
@@ -100,12 +92,6 @@ where s.case_id = any ($1::uuid[])
 select domain, null::timestamptz as minute, filled_until, null::int as mails from paces where domain = any ($1::text[])
 union all
 select null, minute, null, mails from pace_minutes where minute > $2::timestamptz - interval '1 minute'
-
--- name: settled_after
--- The next cases after $1 of which a mail ended since $2.
-select distinct case_id from mails
-where case_id > $1 and (settled_at >= $2 or bounced_at >= $2)
-order by case_id limit $3
 
 -- name: save
 -- Saves ledgers if their stored versions are the loaded ones; returns how many were saved. An unchanged row is not written.

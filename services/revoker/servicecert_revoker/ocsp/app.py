@@ -231,7 +231,7 @@ class Responder:
         topics = [self._cluster.name(topic) for topic in TOPICS]
         await origins.watch(self._cluster, topics, self._compare, Outage("Kafka, for the topics' ids,"))
 
-    async def _compare(self, ids: Mapping[str, str]) -> None:
+    async def _compare(self, ids: Mapping[str, str], _: object) -> None:
         """Raise OperatorError if a topic was created again: it lacks records, and certificates would be unknown."""
         before, self._topic_ids = self._topic_ids or ids, ids
         if changed := [name for name in sorted(before) if ids.get(name) != before[name]]:

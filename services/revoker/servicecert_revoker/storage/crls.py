@@ -9,9 +9,8 @@ from typing import Any
 import asyncpg
 from servicecert_pki.crl_reading import OCTETS
 from servicecert_pki.partitions import FULL, MOST_PARTITIONS
-from servicecert_schemas.revocation import CrlPublished, StandingsCount
+from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.core.decider import Connection
-from servicecert_worker.core.published import PublishedEvents
 from servicecert_worker.storage import columns
 
 from ..domain.crl_orders import PUBLISH, PublishedCrl, Recorded, Size
@@ -151,20 +150,6 @@ async def in_force(pool: "asyncpg.Pool[Any]", issuer: str, configured: int) -> M
 async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -> None:
     """Bring a CA's scheduled CRLs forward. Those that are due or under way stay as they are."""
     await pool.execute(QUERIES["publish_now"], schedule, PUBLISH, now)
-
-
-async def keep_announced(connection: Connection, published: PublishedEvents) -> None:
-    """Store the announced CRLs with numbers above all that are stored: a restored database forgot them (D7, I8)."""
-    crls = {
-        (each.data.issuer, each.data.partition, each.data.number): (each.data, each.time)
-        for each in published
-        if isinstance(each.data, CrlPublished)
-    }
-    rows = [
-        (*key, crl.this_update, crl.next_update, crl.entries, crl.sha256, time) for key, (crl, time) in crls.items()
-    ]
-    if rows:
-        await connection.execute(QUERIES["keep_announced"], *columns(rows, 8))
 
 
 @asynccontextmanager

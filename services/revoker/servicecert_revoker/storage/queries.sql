@@ -27,12 +27,6 @@ select issuer from cas where issuer is not null order by issuer
 -- name: compromised
 select key_sha256 from compromised_keys where key_sha256 = any($1::text[])
 
--- name: compromised_after
-select key_sha256 from compromised_keys where key_sha256 > $1 and since >= $2 order by key_sha256 limit $3
-
--- name: compromised_since
-select key_sha256, since from compromised_keys where key_sha256 = any($1::text[]) order by key_sha256
-
 -- name: confirmed
 -- What two operators confirmed for these cases.
 select p.id, i.key, p.reason from proposal_items as i join proposals as p on p.id = i.proposal where i.key = any($1::text[]) and p.confirmed_by is not null
@@ -63,16 +57,6 @@ from (
 -- name: intend
 -- The partitions' CRLs of a pass have the number of its full one.
 insert into crls (issuer, partition, number, scheduled) select $1, partition, $3, $4 from unnest($2::int[]) as n (partition)
-
--- name: keep_announced
--- CRLs that the topics announce and that this table does not know, with numbers above those that it knows. Whether they were scheduled is not told: an
--- entry then stays longer, never shorter.
-insert into crls (issuer, partition, number, scheduled, allocated_at, this_update, next_update, entries, sha256, published_at)
-select a.issuer, a.partition, a.number, false, a.this_update, a.this_update, a.next_update, a.entries, a.sha256, a.published_at
-from unnest($1::text[], $2::int[], $3::bigint[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::timestamptz[])
-    as a (issuer, partition, number, this_update, next_update, entries, sha256, published_at)
-where a.number > coalesce((select max(number) from crls where crls.issuer = a.issuer and crls.partition = a.partition), 0)
-order by a.issuer, a.partition, a.number
 
 -- name: keep_compromised
 insert into compromised_keys (key_sha256, source) values ($1, $2) on conflict do nothing
@@ -324,25 +308,8 @@ from revocations
 where issuer = $1 and (not_after >= $2 or octets = any($3::bytea[]))
 group by partition
 
--- name: statuses_after
-select key from statuses where key > $1 order by key limit $2
-
 -- name: unlock_crls
 select pg_advisory_unlock(lock_of('crl/' || $1))
-
--- name: unread_requests
--- The requests of the authority for valid certificates among $1, which should be revoked: of a compromised key, unless a proposal about it is not carried
--- out, and of confirmed proposals as far as they are carried out.
-select s.key, s.certificate ->> 'account_id' as account_id, s.serial, k.key_sha256, k.since as at, null::uuid as proposal, null as reason, null as operators
-from statuses as s join compromised_keys as k using (key_sha256)
-where s.key = any($1::text[]) and s.standing = 'valid' and (s.certificate ->> 'not_after')::timestamptz > now()
-  and not exists (select from proposals as p where p.key_sha256 = s.key_sha256 and p.done_at is null)
-union all
-select s.key, s.certificate ->> 'account_id', s.serial, null, p.carried_at, p.id, p.reason, p.proposed_by || '/' || p.confirmed_by
-from statuses as s join proposal_items as i on i.key = s.key join proposals as p on p.id = i.proposal
-where s.key = any($1::text[]) and s.standing = 'valid' and (s.certificate ->> 'not_after')::timestamptz > now()
-  and p.confirmed_by is not null and i.place <= p.ordered
-order by key, proposal
 
 -- name: vanished
 -- Of serial numbers that are on a CRL no more, those that may be missing: they expired before this moment.

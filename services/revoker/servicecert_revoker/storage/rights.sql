@@ -6,7 +6,7 @@ grant select, insert on compromised_keys to {service};
 grant select, insert, update (fingerprint, refusal) on responder_certificates to {service};
 -- Who proposes and confirms is written by functions, with the session's user (D2).
 grant select, update (version, ordered, carried_at, done_at) on proposals to {service};
-grant select on proposal_items, waiting_cascades to {service};
+grant select on operators, proposal_items, waiting_cascades to {service};
 grant execute on function propose to {service};
 
 grant execute on function propose, propose_operator, confirm, drop_proposal, publish_crls to {operators};

@@ -18,14 +18,14 @@ from servicecert_cli.connections import kafka
 from servicecert_cli.watching.doctor.domain import database as database_checks
 from servicecert_cli.watching.doctor.facts import database as database_facts
 from servicecert_launcher.ports import HOST, free_port
-from servicecert_schemas.codec import to_record
-from servicecert_schemas.revocation import Standing, StandingChanged
+from servicecert_schemas.topics import journal_topic
+from servicecert_worker.kafka.journal import TYPE, Number, Parts
+from servicecert_worker.runtime.publishing import Outgoing, send_all
 
 ROWS = {
     "intents": "insert into {0}.intents (id, key, kind, data, owner, since) values "
     "(gen_random_uuid(), 'case', 'sign', '', 1, now() - interval '15 minutes')",
-    "outbox": "insert into {0}.outbox (topic, key, event_id, type, at, payload) values "
-    "('certificates', 'case', gen_random_uuid(), 'type', now() - interval '5 minutes', '')",
+    "changes": "insert into {0}.changes (name, keys, at) values ('events', '{{1}}', now() - interval '5 minutes')",
     "deadlines": "insert into {0}.deadlines (key, kind, id, at) values "
     "('case', 'lapse', gen_random_uuid(), now() - interval '15 minutes')",
     "parked": 'insert into {0}.parked (event_id, key, topic, partition, "offset", headers, culprit, reason, error, '
@@ -99,10 +99,10 @@ def a_transaction_stays_open(it, patch, _) -> Iterator[None]:
         yield
 
 
-@breaks("intake.outbox is locked by ", TableLocked=CRITICAL)
+@breaks("intake.events is locked by ", TableLocked=CRITICAL)
 def an_operator_leaves_a_table_locked(it, *_) -> Iterator[None]:
     with psycopg.connect(it.admin_url, application_name="psql") as connection:
-        connection.execute("lock table intake.outbox")
+        connection.execute("lock table intake.events")
         yield
 
 
@@ -169,21 +169,29 @@ def a_service_sees_another_schema(it, *_) -> Iterator[None]:
     it.execute(f"revoke usage on schema issuer from {it.name}_intake")
 
 
-@breaks("revoker does not know ", Fence=CRITICAL)
+@breaks("The database of revoker does not know ", Fence=CRITICAL)
 def the_database_was_restored(it, *_) -> Iterator[None]:
-    # Nobody's group reads this topic: the record waits for no one.
-    now = datetime.now(UTC)
-    changed = StandingChanged(issuer=CA, serial="4a01", standing=Standing.VALID, not_after=now)
-    record = to_record(changed, source="/revoker", id=uuid4(), time=now)
+    topic, now, id = journal_topic("revoker").name, datetime.now(UTC), uuid4()
+    (value,) = Parts(Number(1, 1), [uuid4()]).end()
+    signer = Identities(it.keys_folder).signer("revoker")
+    signature = signer.sign(topic, "revoker", id, TYPE, value, now)
+    record = Outgoing(topic, "revoker", id, TYPE, None, now, value, signature)
 
-    async def publish() -> None:
+    async def journal() -> int:
         async with kafka.producer(it.cluster) as producer:
-            await kafka.send(producer, it.cluster, [Identities(it.keys_folder).signer("revoker").signed(record)])
+            (sent,) = await send_all(producer, it.cluster.prefix, signer.source, [record])
+            return int(sent.offset) + 1
 
-    it.execute("insert into revoker.written select 'certificate-standings', n, 0 from generate_series(0, 11) as n")
-    it.do(publish())
+    end = it.do(journal())
     yield
-    it.execute("delete from revoker.written")
+    it.execute(f"update revoker.journal set epoch = 1, look = 1, next_offset = {end}")
+
+
+@breaks("Kafka lacks what intake has sent to its journal", Fence=CRITICAL)
+def kafka_was_put_back(it, *_) -> Iterator[None]:
+    it.execute("update intake.journal set next_offset = 1")
+    yield
+    it.execute("update intake.journal set next_offset = null")
 
 
 @breaks("owns issuer.own", DatabaseRights=CRITICAL)
@@ -222,9 +230,9 @@ def an_intent_is_old(it, *_) -> Iterator[None]:
     yield from with_rows(it, "intents", "issuer")
 
 
-@breaks("revoker has decided events that are not published for 5 min.", OutboxStuck=CRITICAL)
+@breaks("revoker has decided what is not in its journal and topics for 5 min.", OutboxStuck=CRITICAL)
 def an_event_is_not_published(it, *_) -> Iterator[None]:
-    yield from with_rows(it, "outbox", "revoker")
+    yield from with_rows(it, "changes", "revoker")
 
 
 @breaks("1 certificates failed a check before signing", IssuingStopped=CRITICAL)
@@ -347,7 +355,7 @@ def nobody_signs_the_audit(it, *_) -> Iterator[None]:
     )
 
 
-@breaks("notifier: checkpoint 2 is not signed by its service.", AuditCheckpoints=CRITICAL)
+@breaks("notifier: checkpoint 2: the signature is invalid.", AuditCheckpoints=CRITICAL)
 def a_checkpoint_is_forged(it, *_) -> Iterator[None]:
     (signature,) = it.fetch("select encode(signature, 'hex') from notifier.audit_checkpoints where number = 2")
     it.execute("update notifier.audit_checkpoints set signature = '\\x00' where number = 2")

@@ -213,7 +213,7 @@ class Installation:
             for _ in range(2):
                 await Chain(service, {}, os.urandom).begin(pool, machine_clock())
                 assert await attestor.attest()
-        self.execute(f"delete from {service}.outbox")
+        self.execute(f"delete from {service}.changes")
 
     async def start_crls(self, port: int = 0) -> str:
         self._crls = AsyncExitStack()

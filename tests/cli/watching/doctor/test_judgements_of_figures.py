@@ -19,7 +19,7 @@ def of(name, value, **labels):
     ("name", "values", "severity", "words"),
     [
         ("OutboxStuck", (0, 60), OK, "60 s; the limit is 60 s."),
-        ("OutboxStuck", (0, 61), CRITICAL, "revoker has decided events that are not published for 61 s."),
+        ("OutboxStuck", (0, 61), CRITICAL, "revoker has decided what is not in its journal and topics for 61 s."),
         ("IntentsStuck", (599, 600), OK, "10 min; the limit is 10 min."),
         ("IntentsStuck", (601, 900), WARNING, "decided on. revoker has not done an act for 15 min"),
         ("DeadlinesLate", (0, 601), WARNING, "A deadline of revoker passed 10 min ago"),

@@ -8,7 +8,6 @@ from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, j
 from servicecert_cli.watching.doctor.domain.check import first_things_first
 from servicecert_cli.watching.doctor.domain.database import Connections
 from servicecert_worker.core.table_locks import TableLock
-from servicecert_worker.core.unknown import Unknown
 from servicecert_worker.storage.schema import Difference
 
 
@@ -118,10 +117,10 @@ def test_migrations(schema, severity, words):
 
 
 def test_roles():
-    holds(judged("DatabaseRights", {"x_intake": [], "x_issuer": []}), OK, "2 roles")
-    wide = {"x_intake": [], "x_issuer": ["is a superuser", "owns issuer.audit"]}
+    holds(judged("DatabaseRights", (2, [])), OK, "2 roles")
+    wide = (2, ["x_issuer is a superuser", "x_issuer owns issuer.audit"])
     holds(judged("DatabaseRights", wide), CRITICAL, "x_issuer is a superuser; x_issuer owns issuer.audit.")
-    assert judged("DatabaseRights", {}).severity is SKIPPED
+    assert judged("DatabaseRights", (0, [])).severity is SKIPPED
 
 
 def test_locks_on_tables():
@@ -135,7 +134,7 @@ def test_locks_on_tables():
 
 
 def test_what_has_to_be_mended_first_is_the_only_remedy():
-    fenced = judged("Fence", [("intake", [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)])])
+    fenced = judged("Fence", [("intake comes from the past.", "restore it")])
     restart, well = judged("Vacuum", (False, (), 1)), judged("Locks", {"locks": 256})
     causes = {"Fence": {"Vacuum", "Locks"}}
     assert first_things_first([fenced, restart, well], causes) == [
@@ -148,8 +147,8 @@ def test_what_has_to_be_mended_first_is_the_only_remedy():
     assert first_things_first([fenced, restart], {"Fence": set()}) == [fenced, restart]
 
 
-def test_what_was_published_is_known():
-    holds(judged("Fence", [("intake", []), ("issuer", [])]), OK)
-    forgotten = [Unknown("cases", 2, datetime(2026, 3, 2, 12, tzinfo=UTC), own=True)]
-    words = "intake does not know 2 of cases since 2026-03-02 12:00:00 UTC."
-    holds(judged("Fence", [("intake", forgotten), ("issuer", [])]), CRITICAL, words)
+def test_what_comes_from_the_past_is_named_each_with_its_remedy():
+    holds(judged("Fence", []), OK)
+    found = judged("Fence", [("The database is old.", "restore it"), ("Kafka is old.", "republish it")])
+    holds(found, CRITICAL, "The database is old. Kafka is old.")
+    assert found.remedy == "Stop all workers, and run `restore it`. Stop all workers, and run `republish it`."

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, UNKNOWN, WARNING, holds, judged
+from servicecert_cli.faults import listed
 from servicecert_cli.watching.doctor.domain.authority import FetchedCrl, OcspAnswer
-from servicecert_cli.watching.doctor.domain.check import exit_code, listed, period
+from servicecert_cli.watching.doctor.domain.check import exit_code, period
 from servicecert_cli.watching.doctor.domain.configuration import LostKeys
 from servicecert_cli.watching.doctor.domain.mail import Relay
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from ....faults import listed
 from ...conditions import CONDITIONS
-from .check import Finding, critical, fault, graded, listed, ok, period, skipped, warning, worst
+from .check import Finding, critical, fault, graded, ok, period, skipped, warning, worst
 
 WARN, CRITICAL = timedelta(days=180), timedelta(days=30)
 """Of a certificate's validity that is left: a new generation is planned for months."""
 
 
 def check_ca_validity(facts: tuple[datetime, Mapping[str, datetime]]) -> Finding:
-    """Judge at a moment until when the certificates of issuing CAs and roots are valid."""
     now, ends = facts
     findings = []
     for ca, end in ends.items():
@@ -25,7 +25,6 @@ def check_ca_validity(facts: tuple[datetime, Mapping[str, datetime]]) -> Finding
 
 
 def check_ca_profiles(facts: tuple[Mapping[str, timedelta], Sequence[str]]) -> Finding:
-    """Judge how long before its CA the longest certificate of each type would end, and CAs without a generation."""
     rooms, inactive = facts
     if inactive:
         return critical(f"No CA is active: {listed(inactive)}.", "Activate one with `servicecert ca activate`.")
@@ -74,7 +73,6 @@ class OcspAnswer:
 
 
 def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
-    """Judge the fetched CRLs at a moment."""
     now, crls = facts
     first = min((each.next_update for each in crls if each.next_update is not None), default=now)
     return worst(
@@ -118,7 +116,6 @@ def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
 
 
 def check_aia(served: Mapping[str, bool | str]) -> Finding:
-    """Judge by address whether the right certificate of a CA is served, or why there is none."""
     findings = [
         fault(f"{address}: {answer}.", _SERVER)
         if isinstance(answer, str)

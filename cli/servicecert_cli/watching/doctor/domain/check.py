@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ....faults import listed
 from ...conditions import Condition, Severity, Subject
 
-_MOST_NAMED = 3
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 FAULTS = (Severity.WARNING, Severity.CRITICAL)
 
@@ -70,6 +70,21 @@ def naming(says: str, well: str, wrong: Sequence[str], separator: str = ", ") ->
     return fault(says.format(listed(wrong, separator))) if wrong else ok(well)
 
 
+def counted(facts: tuple[int, Sequence[str]], well: str, none: str) -> Finding:
+    """Judge how many things were looked at, with {} in `well` for their number, and what is wrong with them."""
+    number, wrong = facts
+    return naming("{}.", well.format(number), wrong, "; ") if number else skipped(none)
+
+
+def supported(what: str, version: tuple[int, ...], oldest: tuple[int, ...], newest: tuple[int, ...]) -> Finding:
+    """Judge a release by the oldest and the newest one that are supported."""
+    found, least, most = (".".join(map(str, each)) for each in (version, oldest, newest))
+    text, remedy = f"{what} {found}.", f"Use {what} {least} to {most}."
+    if version < oldest:
+        return critical(text, remedy)
+    return warning(text, remedy) if version > newest else ok(text)
+
+
 def graded(value: float, warn_at: float, critical_at: float, text: str, remedy: str = "") -> Finding:
     """Return how bad a value is that is the worse the larger it is."""
     if value < warn_at:
@@ -104,12 +119,6 @@ def first_things_first(checks: Sequence[Check], causes: Mapping[str, Collection[
 def exit_code(severities: Iterable[Severity]) -> int:
     """Return the code of the worst severity; a known fault counts more than what could not be checked."""
     return EXIT_CODES[max(severities, key=_RANKS.__getitem__, default=Severity.OK)]
-
-
-def listed(names: Sequence[str], separator: str = ", ") -> str:
-    """Return the first three names, and how many more there are."""
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return separator.join(names[:_MOST_NAMED]) + more
 
 
 def period(seconds: float) -> str:

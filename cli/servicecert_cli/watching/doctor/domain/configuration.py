@@ -7,10 +7,9 @@ from difflib import get_close_matches
 
 from servicecert_schemas.topics import SERVICES
 
-from .check import Finding, critical, fault, naming, ok, skipped, warning
+from .check import Finding, critical, fault, naming, ok, warning
 
 OURS = ("SERVICECERT_", "SMTP_")
-OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 14)
 OLD_ZONES_YEARS = 2
 OLD_LIST_DAYS = 90
 ENDS_SOON = timedelta(days=30)
@@ -37,7 +36,6 @@ class LostKeys:
 
 
 def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding:
-    """Judge the names of the variables that are set, and those that some part of the system reads."""
     given, known = variables
     ours = sorted(name for name in given if name.startswith(OURS))
     unknown = [_suggested(name, known) for name in ours if name not in known]
@@ -50,7 +48,6 @@ def _suggested(name: str, known: Collection[str]) -> str:
 
 
 def check_insecure(facts: tuple[str, bool]) -> Finding:
-    """Judge SERVICECERT_INSECURE, and whether Kafka is reached in the clear."""
     tolerated, in_the_clear = facts
     if tolerated:
         return fault(f"SERVICECERT_INSECURE={tolerated}, which is for trials.", "Remove it in production.")
@@ -59,14 +56,7 @@ def check_insecure(facts: tuple[str, bool]) -> Finding:
     return ok("Nothing is.")
 
 
-def check_secret_files(facts: tuple[int, Sequence[str]]) -> Finding:
-    """Judge how many files settings name, and the faults, each with its variable's name."""
-    number, faults = facts
-    return naming("{}.", f"{number} looked at.", faults, "; ") if number else skipped("No setting names such a file.")
-
-
 def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
-    """Judge how long each service has a public key in the folder."""
     copy = "Copy its *.pub there, and restart the readers."
     if missing := [service for service in SERVICES if left.get(service, _NO_TIME) <= _NO_TIME]:
         return critical(f"No public key of {', '.join(missing)}, or it has ended.", copy)
@@ -83,20 +73,6 @@ def check_time_zone(zones: TimeZones) -> Finding:
         return ok("Europe/Helsinki loads; the data do not tell their release.")
     is_old = zones.year - int(zones.release[:4]) > OLD_ZONES_YEARS
     return (warning if is_old else ok)(f"The data are of {zones.release}.")
-
-
-def check_python(version: tuple[int, int]) -> Finding:
-    text = f"Python {version[0]}.{version[1]}."
-    supported = f"Use Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} to {NEWEST_PYTHON[0]}.{NEWEST_PYTHON[1]}."
-    if version < OLDEST_PYTHON:
-        return critical(text, supported)
-    return warning(text, supported) if version > NEWEST_PYTHON else ok(text)
-
-
-def check_packages(packages: Mapping[str, str | None]) -> Finding:
-    """Judge what is wrong with each required package."""
-    wrong = [each for each in packages.values() if each is not None]
-    return naming("{}.", f"{len(packages)} are.", wrong, "; ")
 
 
 def check_key_lists_age(lists: Sequence[LostKeys]) -> Finding:

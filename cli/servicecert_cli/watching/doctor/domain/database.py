@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.table_locks import TableLock
-from servicecert_worker.core.unknown import Unknown
 
-from .check import Finding, critical, fault, graded, listed, naming, ok, period, skipped, warning, worst
+from ....faults import listed
+from .check import Finding, critical, fault, graded, ok, period, warning, worst
 
 if TYPE_CHECKING:
     from servicecert_worker.storage.schema import Difference
 
-OLDEST, NEWEST = 16, 18
 CONNECTIONS_PER_WORKER = 8
 ROOM_FOR_WORKERS = len(SERVICES)
 LOCKS = 256
@@ -43,17 +42,7 @@ class Connections:
     workers: int | None = None
 
 
-def check_database_version(settings: Mapping[str, Any]) -> Finding:
-    version = settings["version"]
-    if version < OLDEST:
-        return critical(f"PostgreSQL {version}.", f"Upgrade to {OLDEST} to {NEWEST}.")
-    if version > NEWEST:
-        return warning(f"PostgreSQL {version}; the tests use {NEWEST}.", f"Use {OLDEST} to {NEWEST}.")
-    return ok(f"PostgreSQL {version}.")
-
-
 def check_database_link(link: tuple[bool, bool]) -> Finding:
-    """Judge whether DATABASE_URL demands TLS, and whether nobody on the network can read or change what is sent."""
     is_encrypted, is_private = link
     if is_private:
         return ok("TLS verifies the server." if is_encrypted else "PostgreSQL is on this machine.")
@@ -94,7 +83,6 @@ def check_durability(settings: Mapping[str, str]) -> Finding:
 
 
 def check_vacuum(facts: tuple[bool, Sequence[str], int]) -> Finding:
-    """Judge whether autovacuum runs, tables for which it is off, and the age of the oldest transaction not frozen."""
     is_on, without, oldest = facts
     old = f"The oldest transaction that is not frozen is {oldest / 1e6:.0f} millions old."
     if oldest >= WRAPAROUND_CRITICAL:
@@ -109,7 +97,6 @@ def check_vacuum(facts: tuple[bool, Sequence[str], int]) -> Finding:
 
 
 def check_transactions(oldest: tuple[float, str] | None) -> Finding:
-    """Judge the age in seconds of the oldest transaction in this database, and whose it is; None for none."""
     if oldest is None:
         return ok("None is open.")
     seconds, whose = oldest
@@ -128,7 +115,6 @@ def check_clock(reading: tuple[datetime, datetime, datetime]) -> Finding:
 
 
 def check_space(space: tuple[str, int, int]) -> Finding:
-    """Judge where a file system is, its octets, and those that are free."""
     place, total, free = space
     text = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB are free in {place}."
     used = 1 - free / total if total else 1.0
@@ -136,7 +122,6 @@ def check_space(space: tuple[str, int, int]) -> Finding:
 
 
 def check_table_locks(locks: Sequence[TableLock]) -> Finding:
-    """Judge the locks for which others wait at two looks."""
     if not locks:
         return ok("No table is locked.")
     ends = ", ".join(dict.fromkeys(f"pg_terminate_backend({lock.pid})" for lock in locks))
@@ -151,7 +136,6 @@ def _described(lock: TableLock) -> str:
 
 
 def check_migrations(schemas: Mapping[str, Difference | None]) -> Finding:
-    """Judge how each service's schema differs from this version's migrations, None where there is none."""
     if absent := [service for service, each in schemas.items() if each is None]:
         remedy = "Run `servicecert db prepare`, then `servicecert db migrate`."
         return critical(f"No schema: {', '.join(absent)}.", remedy)
@@ -166,61 +150,7 @@ def check_migrations(schemas: Mapping[str, Difference | None]) -> Finding:
     return ok("All are applied.")
 
 
-def check_database_rights(roles: Mapping[str, Sequence[str]]) -> Finding:
-    """Judge in which ways each service's role has more rights than it needs."""
-    if not roles:
-        return skipped("There are no roles of services: see `Migrations`.")
-    wide = [f"{role} {reason}" for role, wider in roles.items() for reason in wider]
-    return naming("{}.", f"{len(roles)} roles, each with its own schema.", wide, "; ")
-
-
-def check_fence(services: Sequence[tuple[str, Sequence[Unknown]]]) -> Finding:
-    """Judge what each service has published that its tables do not know."""
-    forgotten = [
-        f"{service} does not know {each.count} of {each.topic} since {each.since:%Y-%m-%d %H:%M:%S} UTC"
-        for service, unknown in services
-        for each in unknown
-    ]
-    return naming("{}.", "Nothing that was published is unknown.", forgotten, "; ")
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One of a service's newest checkpoints: its number, its fingerprint, and that of the one before by its text.
-
-    `is_signed` is None where no public key is given.
-    """
-
-    number: int
-    fingerprint: str
-    previous: str
-    is_signed: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """A service's newest checkpoints in order, and chains whose rows are not as the last of them says."""
-
-    service: str
-    links: tuple[Link, ...]
-    changed: tuple[str, ...] = ()
-
-
-def check_audit_checkpoints(services: Sequence[Checkpoints]) -> Finding:
-    if not any(each.links for each in services):
-        return skipped("There is no checkpoint yet.")
-    findings = [fault(f"{each.service}: {found}.") for each in services for found in _faults(each)]
-    return worst(findings, f"The newest {sum(len(each.links) for each in services)} do.")
-
-
-def _faults(of: Checkpoints) -> list[str]:
-    faults = []
-    for before, link in zip(of.links, of.links[1:], strict=False):
-        if link.number != before.number + 1:
-            faults.append(f"checkpoint {before.number + 1} is missing")
-        elif link.previous != before.fingerprint:
-            faults.append(f"checkpoint {link.number} does not follow {before.number}")
-    faults += [f"checkpoint {link.number} is not signed by its service" for link in of.links if link.is_signed is False]
-    if of.changed:
-        faults.append(f"rows of {len(of.changed)} chains differ from checkpoint {of.links[-1].number}")
-    return faults
+def check_fence(past: Sequence[tuple[str, str]]) -> Finding:
+    """Judge what comes from the past, each in a sentence and with the command that brings it forward."""
+    findings = [fault(text, f"Stop all workers, and run `{command}`.") for text, command in past]
+    return worst(findings, "The services' tables and topics know all of each other.")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from prometheus_client.samples import Sample
 
+from ....faults import listed
 from ...conditions import Condition
-from .check import Finding, fault, listed, ok, period
+from .check import Finding, fault, ok, period
 
 _FIGURE = re.compile(r'(?:(max|min|sum)(?: by \((.+?)\) )?\()?(\w+)(?:\{(\w+)="([^"]*)"\})?\)?')
 _TOTALS: Mapping[str, Callable[[Sequence[float]], float]] = {"": max, "max": max, "min": min, "sum": sum}

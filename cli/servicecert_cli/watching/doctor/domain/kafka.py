@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass, replace
 from servicecert_schemas.broker import Principal
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
-from .check import Finding, critical, listed, ok, warning
+from ....faults import listed
+from .check import Finding, critical, ok, warning
 
 SLOW_SECONDS = 1.0
 _RELEASES = ((30, "4.3"), (28, "4.2"), (26, "4.1"), (22, "4.0"), (20, "3.8"), (15, "3.7"), (1, "3.6 or older"))
@@ -46,14 +47,12 @@ class BrokerRights:
 
 
 def check_reached(reached: tuple[str, float]) -> Finding:
-    """Judge where a server answered, and after how many seconds."""
     place, seconds = reached
     text = f"Answers at {place} after {seconds * 1000:.0f} ms."
     return warning(text, "Look at its load, and at the network to it.") if seconds >= SLOW_SECONDS else ok(text)
 
 
 def check_broker_versions(levels: Mapping[int, int | None]) -> Finding:
-    """Judge the newest metadata level that each broker supports; None if it says none."""
     old = [f"{broker} ({_release(level)})" for broker, level in levels.items() if (level or 0) < _OLDEST_LEVEL]
     if old:
         return critical(f"Too old: broker {listed(old)}.", "Upgrade the brokers to Apache Kafka 4.")

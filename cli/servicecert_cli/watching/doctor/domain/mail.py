@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .check import Finding, critical, fault, listed, ok, skipped, warning
+from ....faults import listed
+from .check import Finding, critical, fault, ok, skipped, warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +40,4 @@ def check_mail_login(relays: Sequence[Relay]) -> Finding:
 
 
 def check_refused_mails(number: int) -> Finding:
-    """Judge how many mails wait because a server refused us, whoever the recipient is."""
     return fault(f"The mail server refuses us: {number} mails wait.") if number else ok("None waits for that.")

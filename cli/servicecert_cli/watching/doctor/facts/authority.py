@@ -9,7 +9,8 @@ from pathlib import Path
 from cryptography import x509
 from servicecert_pki.authority import Authority, AuthorityRefused
 from servicecert_pki.ca_certificate import is_trial
-from servicecert_pki.crl_reading import Unreadable, crl_fields, load
+from servicecert_pki.crl_reading import CrlFields, Unreadable, crl_fields, load
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.manifest import active
@@ -81,21 +82,28 @@ async def keys(sources: Sources) -> int:
         raise Stopped(fault(str(away))) from None
 
 
-async def root_crls(sources: Sources) -> list[tuple[dict[str, str], float]]:
+@shared
+async def root_crls(sources: Sources) -> dict[Path, tuple[IssuerInfo, CrlFields | None]]:
+    """Return the files of the roots' CRLs in the folder, each with its root, and its content if that can be read."""
+    found = await authority(sources)
+    files = {root_crl_file(found.directory, id): root for id, root in found.roots.items()}
+    return {file: (root, _read(file)) for file, root in files.items() if file.exists()}
+
+
+def _read(crl: Path) -> CrlFields | None:
+    try:
+        return crl_fields(load(crl.read_bytes()))
+    except (OSError, Unreadable):
+        return None
+
+
+async def valid_seconds(sources: Sources) -> list[tuple[dict[str, str], float]]:
     """Return for how many seconds the roots' CRLs in the folder are valid. Raises Stopped where it has none."""
-    found, now = await authority(sources), datetime.now(UTC)
-    files = [root_crl_file(found.directory, id) for id in found.roots]
-    known = [({"crl": file.name}, (until - now).total_seconds()) for file in files if (until := _next_update(file))]
+    ends = {file.name: crl.next_update for file, (_, crl) in (await root_crls(sources)).items() if crl}
+    known = [({"crl": name}, (end - datetime.now(UTC)).total_seconds()) for name, end in ends.items() if end]
     if not known:
         raise skip("The folder has no CRL of a root.")
     return known
-
-
-def _next_update(path: Path) -> datetime | None:
-    try:
-        return crl_fields(load(path.read_bytes())).next_update
-    except (OSError, Unreadable):
-        return None
 
 
 LOOKS = {
@@ -106,5 +114,5 @@ LOOKS = {
     "CaProfiles": Look(promises, judged.check_ca_profiles),
     "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
     "TrialCa": Look(trials, partial(naming, "For trials: {}.", "None is for trials.")),
-    "RootCrlExpires": Look(root_crls, partial(check_values, CONDITIONS["RootCrlExpires"])),
+    "RootCrlExpires": Look(valid_seconds, partial(check_values, CONDITIONS["RootCrlExpires"])),
 }

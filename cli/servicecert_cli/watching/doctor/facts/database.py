@@ -16,16 +16,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
-from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.audit.checkpoints import Checkpoint, Signed, fingerprint, signature_fault
-from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
+from servicecert_worker.audit.checkpoints import Checkpoint, Signed
+from servicecert_worker.audit.verification import Kind, Verified, verify_checkpoints
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.service_keys import TrustedKeys, read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.core.table_locks import TableLock
-from servicecert_worker.core.unknown import Unknown, by_topic
-from servicecert_worker.kafka.outputs import Outputs
+from servicecert_worker.kafka.fence import Fence, Past
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.storage import database as transport
 from servicecert_worker.storage.figures import held_locks
@@ -33,10 +31,9 @@ from servicecert_worker.storage.schema import Difference, difference
 
 from ....connections.addresses import database_url
 from ..domain import database
-from ..domain.check import unknown
-from ..domain.database import Checkpoints, Link
+from ..domain.check import counted, supported, unknown
 from ..domain.kafka import check_reached
-from ..sources import Look, Sources, Stopped, database_reached, elsewhere, setting, shared, skip
+from ..sources import Look, Sources, Stopped, elsewhere, open_database, setting, shared, skip
 from . import QUERIES
 
 LOCK_SECONDS = 2.0
@@ -70,16 +67,11 @@ async def in_schema(sources: Sources, schema: str, query: str, *arguments: objec
         return await connection.fetch(query, *arguments)
 
 
-async def _row(sources: Sources, query: str, *arguments: object) -> asyncpg.Record:
-    row: asyncpg.Record | None = await (await sources.database()).fetchrow(query, *arguments)
-    assert row is not None
-    return row
-
-
 @shared
 async def settings(sources: Sources) -> Mapping[str, Any]:
     """Return the server's settings."""
-    return dict(await _row(sources, QUERIES["settings"]))
+    (row,) = await (await sources.database()).fetch(QUERIES["settings"])
+    return dict(row)
 
 
 async def link(sources: Sources) -> tuple[bool, bool]:
@@ -102,7 +94,7 @@ async def durability(sources: Sources) -> dict[str, str]:
 
 async def vacuum(sources: Sources) -> tuple[bool, Sequence[str], int]:
     """Return whether PostgreSQL cleans up."""
-    row = await _row(sources, QUERIES["vacuum"], list(SERVICES))
+    (row,) = await (await sources.database()).fetch(QUERIES["vacuum"], list(SERVICES))
     return (await settings(sources))["autovacuum"], row["without"], row["oldest"]
 
 
@@ -178,63 +170,60 @@ async def _applied(sources: Sources, service: str) -> list[str]:
         return []
 
 
-async def roles(sources: Sources) -> dict[str, list[str]]:
-    """Return the services' roles, and in which ways each has more rights than it needs."""
+async def roles(sources: Sources) -> tuple[int, list[str]]:
+    """Return how many services have roles, and in which ways a role has more rights than it needs."""
     rows = await (await sources.database()).fetch(QUERIES["rights"], list(SERVICES))
-    return {row["role"]: row["wider"] for row in rows}
+    return len(rows), [f"{row['role']} {reason}" for row in rows for reason in row["wider"]]
 
 
 _LOOKED_AT = 100
 """How many of the newest checkpoints of each service."""
 
 
-async def checkpoints(sources: Sources) -> list[Checkpoints]:
-    """Return each service's newest checkpoints, and how the rows fit to the last one."""
+async def checkpoints(sources: Sources) -> tuple[int, list[str]]:
+    """Return how many of the services' newest checkpoints there are, and what is wrong with them or their rows."""
     try:
         keys = read_public_keys(Path(os.environ["SERVICECERT_SERVICE_KEYS"]))
     except (KeyError, OperatorError):
         # `ServiceKeys` says so.
         keys = {}
-    return [await _checkpoints(sources, service, keys) for service in SERVICES]
+    found = [(service, await _checkpoints(sources, service, keys)) for service in SERVICES]
+    return sum(number for _, (number, _) in found), [f"{of}: {fault}" for of, (_, faults) in found for fault in faults]
 
 
-async def _checkpoints(sources: Sources, service: str, keys: TrustedKeys) -> Checkpoints:
-    rows = await in_schema(sources, service, QUERIES["checkpoints"], _LOOKED_AT)
+async def _checkpoints(sources: Sources, service: str, keys: TrustedKeys) -> tuple[int, list[str]]:
+    rows = await in_schema(sources, service, QUERIES["checkpoints"], _LOOKED_AT + 1)
+    stored = [Signed(*row) for row in reversed(rows)]
+    before = stored.pop(0) if len(stored) > _LOOKED_AT else None
+    if not stored:
+        return 0, []
+    verified = Verified()
+    verify_checkpoints(verified, service, keys, stored, before)
     has_key = any(service in key.services for key in keys.values())
-    links, last = [], None
-    for number, body, key_id, signature in reversed(rows):
-        last = Checkpoint.read(body)
-        signed = signature_fault(service, keys, Signed(number, body, key_id, signature)) is None
-        links.append(Link(number, fingerprint(body), last.previous, signed if has_key else None))
-    if last is None:
-        return Checkpoints(service, ())
-    chains = list(last.heads)
-    heads = await in_schema(sources, service, QUERIES["heads"], chains, [last.heads[chain].seq for chain in chains])
-    changed = [str(row["chain"]) for row in heads if row["hash"] != last.heads[row["chain"]].hash]
-    return Checkpoints(service, tuple(links), tuple(changed))
+    wrong = [it for it in verified.findings if has_key or it.kind is not Kind.BAD_SIGNATURE]
+    last = Checkpoint.read(stored[-1].text).heads
+    heads = await in_schema(sources, service, QUERIES["heads"], list(last), [head.seq for head in last.values()])
+    changed = sum(row["hash"] != last[row["chain"]].hash for row in heads)
+    faults = [f"rows of {changed} chains differ from checkpoint {stored[-1].number}"] if changed else []
+    return len(stored), [*(f"checkpoint {it.number}: {it.text}" for it in wrong), *faults]
 
 
-async def forgotten(sources: Sources) -> Sequence[tuple[str, Sequence[Unknown]]]:
-    """Return what each service has written that its tables do not know. Raises Stopped, OperatorError."""
+async def past(sources: Sources) -> Sequence[Past]:
+    """Return the databases and brokers that come from the past. Raises Stopped, OperatorError."""
     kafka = await sources.kafka()
     await sources.database()
     verifier = Verifier(read_public_keys(Path(setting("SERVICECERT_SERVICE_KEYS"))), kafka.cluster.prefix)
-    found = []
     async with part_reader(kafka.cluster) as reader:
-        for service in SERVICES:
-            outputs = Outputs(kafka.cluster, service, verifier, may_read=_may_read)
-            seen, _ = await outputs.unknown(reader, partial(in_schema, sources, service))
-            found.append((service, by_topic(seen, own=True)))
-    return found
-
-
-def _may_read(topic: str) -> bool:
-    return Acl(AclResource.TOPIC, topic, AclOperation.READ) in acls()[Principal.OPERATOR]
+        found = [
+            await Fence(kafka.cluster, service, verifier).past(reader, partial(in_schema, sources, service))
+            for service in SERVICES
+        ]
+    return [each for each in found if each is not None]
 
 
 LOOKS = {
-    "DatabaseDown": Look(database_reached, check_reached),
-    "DatabaseVersion": Look(settings, database.check_database_version),
+    "DatabaseDown": Look(open_database, lambda opened: check_reached(opened[1])),
+    "DatabaseVersion": Look(settings, lambda it: supported("PostgreSQL", (it["version"],), (16,), (18,))),
     "DatabaseLink": Look(link, database.check_database_link),
     "Locks": Look(settings, database.check_locks),
     "Durability": Look(durability, database.check_durability),
@@ -245,7 +234,12 @@ LOOKS = {
     "DatabaseDisk": Look(disk, database.check_space),
     "CrlDisk": Look(crl_disk, database.check_space),
     "Migrations": Look(migrations, database.check_migrations),
-    "DatabaseRights": Look(roles, database.check_database_rights),
-    "AuditCheckpoints": Look(checkpoints, database.check_audit_checkpoints),
-    "Fence": Look(forgotten, database.check_fence),
+    "DatabaseRights": Look(
+        roles,
+        partial(counted, well="{} roles, each with its own schema.", none="No service has one: see `Migrations`."),
+    ),
+    "AuditCheckpoints": Look(
+        checkpoints, partial(counted, well="The newest {} do.", none="There is no checkpoint yet.")
+    ),
+    "Fence": Look(past, database.check_fence),
 }

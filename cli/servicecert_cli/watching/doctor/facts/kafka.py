@@ -4,10 +4,10 @@ import asyncio
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from itertools import groupby
 from math import inf
 from typing import Any
 
@@ -15,7 +15,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled, TopicAuthorizationFailedError, for_code
 from servicecert_schemas.broker import Principal
-from servicecert_schemas.topics import CATALOGUE, REGISTERS, SERVICES
+from servicecert_schemas.topics import CATALOGUE, REGISTERS, SERVICES, Topic
 from servicecert_worker.core import broker_acls
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls
@@ -32,8 +32,8 @@ from ..domain.check import fault, naming, ok, warning
 from ..domain.database import Connections, check_clock, check_connections
 from ..domain.figures import check_values
 from ..domain.kafka import Allowed, BrokerRights, Brokers, compared
-from ..domain.topics import Group, Member, Partition, TopicCopy
-from ..sources import Look, Sources, Stopped, elsewhere, kafka_reached, shared, skip
+from ..domain.topics import TopicCopy
+from ..sources import Look, Sources, Stopped, elsewhere, open_kafka, shared, skip
 from . import QUERIES
 from .database import in_schema
 
@@ -51,10 +51,9 @@ async def levels(sources: Sources) -> dict[int, int | None]:
 
 async def brokers(sources: Sources) -> Brokers:
     """Return the brokers that answer and those that should."""
-    kafka = await sources.kafka()
     described = await _described(sources)
     leaderless = [
-        f"{topic['topic'].removeprefix(kafka.cluster.prefix)}/{part['partition']}"
+        f"{topic['topic']}/{part['partition']}"
         for topic in described
         for part in topic["partitions"]
         if part["leader"] < 0
@@ -96,14 +95,14 @@ async def rights(sources: Sources) -> BrokerRights:
         for kind, name, pattern, user, _, operation, permission in acls
         if kind in _RESOURCES and permission == ALLOW
     ]
-    return compared(allowed, prefix, [kafka.cluster.name(topic) for topic in CATALOGUE])
+    return compared(allowed, prefix, _by_name(kafka.cluster))
 
 
 @shared
 async def copies(sources: Sources) -> list[TopicCopy]:
     """Return the topics of the catalogue that exist. Raises Stopped where there is none."""
     kafka = await sources.kafka()
-    names = {kafka.cluster.name(topic): topic for topic in CATALOGUE}
+    names = _by_name(kafka.cluster)
     if not (described := await _described(sources)):
         raise Stopped(topics.check_topics([]), "Topics")
     resources = [ConfigResource(ConfigResourceType.TOPIC, each["topic"]) for each in described]
@@ -125,10 +124,14 @@ async def copies(sources: Sources) -> list[TopicCopy]:
     ]
 
 
+def _by_name(cluster: Cluster) -> dict[str, Topic]:
+    return {cluster.name(topic): topic for topic in CATALOGUE}
+
+
 @shared
 async def _described(sources: Sources) -> list[dict[str, Any]]:
     kafka = await sources.kafka()
-    described = await kafka.admin.describe_topics([kafka.cluster.name(topic) for topic in CATALOGUE])
+    described = await kafka.admin.describe_topics(list(_by_name(kafka.cluster)))
     return [each for each in described if each["error_code"] == 0]
 
 
@@ -151,23 +154,18 @@ async def look(sources: Sources) -> lag.Look:
     return await meter.look(lag.read_by(SERVICES), datetime.now(UTC), CATALOGUE)
 
 
-@shared
-async def groups(sources: Sources) -> list[Group]:
+async def groups(sources: Sources) -> Sequence[lag.Group]:
     """Return each service's group. Raises Stopped where no topic exists."""
-    prefix = (await sources.kafka()).cluster.prefix
+    return (await look(sources)).groups
 
-    def named(part: TopicPartition | lag.PartitionLag) -> Partition:
-        return Partition(part.topic.removeprefix(prefix), part.partition)
 
+async def lost(sources: Sources) -> list[tuple[str, Topic, int]]:
+    """Return each partition of which records were deleted before its group read them, its topic, and their number."""
+    topics_by_name = _by_name((await sources.kafka()).cluster)
     return [
-        Group(
-            each.name.removeprefix(prefix),
-            frozenset(map(named, each.lags)),
-            tuple(Member(member.client_id, frozenset(map(named, member.partitions))) for member in each.members),
-            {named(part): records for part, records in each.lost.items()},
-            prefix,
-        )
-        for each in (await look(sources)).groups
+        (f"{group.name} {topics.place(part)}", topics_by_name[part.topic], records)
+        for group in await groups(sources)
+        for part, records in group.lost.items()
     ]
 
 
@@ -190,7 +188,7 @@ async def unreadable(sources: Sources) -> list[str]:
     kafka = await sources.kafka()
     readable = await asyncio.gather(*(_is_readable(kafka.cluster, each) for each in tried))
     return [
-        f"{each.group} {each.topic.removeprefix(kafka.cluster.prefix)}/{each.partition} at offset {each.offset}"
+        f"{each.group} {topics.place(each)} at offset {each.offset}"
         for each, is_readable in zip(tried, readable, strict=True)
         if not is_readable
     ]
@@ -229,24 +227,20 @@ async def registers(sources: Sources) -> tuple[int, float]:
 
 async def worker_versions(sources: Sources) -> tuple[str, list[tuple[str, str]]]:
     """Return our version, and those of running workers with their places, by the newest audit chains there."""
-    found = []
+    prefix, found = (await sources.kafka()).cluster.prefix, []
     for group in await groups(sources):
-        machines = Counter(_machine(f"{group.prefix}{group.service}-", member.client) for member in group.members)
-        if not machines:
+        if not group.members:
             continue
-        rows = await in_schema(sources, group.service, QUERIES["begun"])
-        begun = sorted((json.loads(row["entry"])["begun"] for row in rows), key=lambda each: str(each.get("host")))
-        by_machine = {host: list(each) for host, each in groupby(begun, key=lambda each: each.get("host"))}
-        for machine, number in machines.items():
-            newest = by_machine.get(machine, [])[:number]
-            place = f"{group.service} on {machine}"
-            found += [(place, each["version"]) for each in newest if each.get("version")]
+        # A worker's client id ends in the process's number and four letters.
+        clients = (member.client_id.removeprefix(f"{group.name}-") for member in group.members)
+        running = Counter(client.rsplit("-", 2)[0] for client in clients)
+        for row in await in_schema(sources, group.name.removeprefix(prefix), QUERIES["begun"]):
+            begun = json.loads(row["entry"])["begun"]
+            machine, its_version = begun.get("host"), begun.get("version")
+            if running[machine] > 0:
+                running[machine] -= 1
+                found += [(f"{group.name} on {machine}", its_version)] if its_version else []
     return version("servicecert"), found
-
-
-def _machine(prefix: str, client: str) -> str:
-    """Return the host in a worker's client id, which ends in the process's number and four letters."""
-    return client.removeprefix(prefix).rsplit("-", 2)[0]
 
 
 _LOADED = (
@@ -255,7 +249,7 @@ _LOADED = (
 
 
 LOOKS = {
-    "KafkaDown": Look(kafka_reached, judged.check_reached),
+    "KafkaDown": Look(open_kafka, lambda opened: judged.check_reached(opened[1])),
     "BrokerVersion": Look(levels, judged.check_broker_versions),
     "Brokers": Look(brokers, judged.check_brokers),
     "BrokerClock": Look(clock, check_clock),
@@ -270,7 +264,7 @@ LOOKS = {
     "IdleWorkers": Look(groups, topics.check_idle_workers),
     "GroupClients": Look(groups, topics.check_group_clients),
     "VersionsDiffer": Look(worker_versions, topics.check_worker_versions),
-    "RecordsLost": Look(groups, topics.check_offsets),
+    "RecordsLost": Look(lost, topics.check_offsets),
     "PartitionStalled": Look(unreadable, partial(naming, "Cannot be read: {}.", "All that waits can be read.")),
     "Connections": Look(connections, check_connections),
     "RegistersEmpty": Look(registers, lambda found: ok(_LOADED.format(found[0]))),

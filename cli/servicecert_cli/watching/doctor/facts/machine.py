@@ -26,12 +26,13 @@ from servicecert_worker.core.access import over_tls
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.secret_files import SecretUnreadable, require_private
 from servicecert_worker.core.service_keys import read_public_keys
+from servicecert_worker.process.application import settings_faults
 from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings
 from servicecert_worker.storage import database
 
 from ...settings import CanarySettings, LagSettings
 from ..domain import configuration
-from ..domain.check import critical, naming, ok
+from ..domain.check import counted, critical, naming, ok, supported
 from ..domain.configuration import LostKeys, TimeZones
 from ..sources import Look, Sources, Stopped, setting, shared
 
@@ -59,17 +60,14 @@ async def variables(_: Sources) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS)
 
 
-async def settings_faults(_: Sources) -> list[str]:
+async def wrong_settings(_: Sources) -> list[str]:
     """Return what is wrong with the settings that are set, by variable and without values."""
     found: dict[str, None] = {}
     for kind in _SETTINGS:
         try:
             kind()
         except ValidationError as fault:
-            for error in fault.errors(include_url=False, include_input=False, include_context=False):
-                if error["type"] != "missing":
-                    where = "".join(f"{str(name).upper()}: " for name in error["loc"][:1])
-                    found[where + error["msg"].removeprefix("Value error, ").rstrip(".")] = None
+            found |= dict.fromkeys(each.rstrip(".") for each in settings_faults(fault, missing=False))
     return list(found)
 
 
@@ -147,9 +145,9 @@ async def python(_: Sources) -> tuple[int, int]:
     return sys.version_info[:2]
 
 
-async def packages(_: Sources) -> dict[str, str | None]:
-    """Return the packages that the program requires, each with what is wrong with it."""
-    found: dict[str, str | None] = {}
+async def packages(_: Sources) -> tuple[int, list[str]]:
+    """Return how many packages the program requires, and what is wrong with them."""
+    found: list[str | None] = []
     for text in metadata.requires("servicecert") or ():
         wanted = Wanted(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
@@ -159,8 +157,8 @@ async def packages(_: Sources) -> dict[str, str | None]:
             is_met = wanted.specifier.contains(installed, prereleases=True)
         except metadata.PackageNotFoundError:
             installed, is_met = "is missing", False
-        found[wanted.name] = None if is_met else f"{wanted.name} {installed}, wanted {wanted.specifier or 'any'}"
-    return found
+        found.append(None if is_met else f"{wanted.name} {installed}, wanted {wanted.specifier or 'any'}")
+    return len(found), [each for each in found if each]
 
 
 @shared
@@ -184,12 +182,12 @@ LOOKS = {
     ),
     "KeyListsOld": Look(key_lists, configuration.check_key_lists_age),
     "Variables": Look(variables, configuration.check_variables),
-    "Settings": Look(settings_faults, partial(naming, "{}.", "All are.", separator="; ")),
+    "Settings": Look(wrong_settings, partial(naming, "{}.", "All are.", separator="; ")),
     "Insecure": Look(insecure, configuration.check_insecure),
     "Trials": Look(trials, partial(naming, "{} is set.", "None is.")),
-    "SecretFiles": Look(secret_files, configuration.check_secret_files),
+    "SecretFiles": Look(secret_files, partial(counted, well="{} looked at.", none="No setting names such a file.")),
     "ServiceKeys": Look(service_keys, configuration.check_service_keys),
     "TimeZone": Look(time_zones, configuration.check_time_zone),
-    "Python": Look(python, configuration.check_python),
-    "Packages": Look(packages, configuration.check_packages),
+    "Python": Look(python, lambda version: supported("Python", version, (3, 11), (3, 14))),
+    "Packages": Look(packages, partial(counted, well="{} are.", none="The program is not installed as a package.")),
 }

@@ -5,26 +5,24 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import aiohttp
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from servicecert_pki.authority import Authority
-from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load, number_of
+from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.partitions import FULL, certificate_url, crl_url, partition_in
-from servicecert_pki.root_crl import root_crl_file
 
 from ...network import Unanswered, fetch, session
 from ..domain import authority as judged
 from ..domain.authority import FetchedCrl, OcspAnswer
 from ..sources import ANSWER_SECONDS, Look, Sources, Stopped, elsewhere, shared, skip
 from . import QUERIES
-from .authority import authority
+from .authority import authority, root_crls
 from .database import in_schema
 
 _NO_ADDRESS = "No certificate is issued yet."
@@ -134,21 +132,12 @@ async def crls(sources: Sources) -> tuple[datetime, list[FetchedCrl]]:
         base = each.crls[0].rpartition("/")[0]
         urls = sorted({*each.crls, *(crl_url(base, each.ca, it) for it in booked)})
         wanted += [(url, issuer, *booked.get(partition_in(url, each.ca) or FULL, (None, None))) for url in urls]
-    if folder := await _folder(sources):
+    if await _folder(sources):
         base = (await named(sources))[0].crls[0].rpartition("/")[0]
-        for root in folder.roots.values():
-            if (made := root_crl_file(folder.directory, root.id)).exists():
-                at = datetime.fromtimestamp(made.stat().st_mtime, UTC)
-                wanted.append((crl_url(base, root.id, FULL), root, _number(made), at))
+        for file, (root, made) in (await root_crls(sources)).items():
+            at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            wanted.append((crl_url(base, root.id, FULL), root, made and made.number, at))
     return datetime.now(UTC), await asyncio.gather(*(_fetched(web, *each) for each in wanted))
-
-
-def _number(made: Path) -> int | None:
-    """Return the number of a CRL in a file, None if it cannot be read: `RootCrlExpires` says so."""
-    try:
-        return number_of(made.read_bytes())
-    except (OSError, Unreadable):
-        return None
 
 
 async def _fetched(

@@ -1,1 +1,0 @@
-"""A replay: a service's topics are decided again, with nothing signed, mailed or published a second time."""
