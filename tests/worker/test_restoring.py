@@ -184,7 +184,7 @@ async def test_F7_tables_that_are_older_than_the_journal_are_left_alone(stand: S
         await put_back(connection, now)
         await delete_records(stand)
         assert (await restored(stand)).since is None
-        await connection.execute("update journal set next_offset = 1")
+        await connection.execute("update journal set next_offset = 0")
         with pytest.raises(OperatorError, match="restore a newer copy"):
             await restored(stand)
 
