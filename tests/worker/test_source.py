@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnsupportedCodecError
+from asyncpg import CannotConnectNowError, InternalClientError
 from faststream import BaseMiddleware
 from servicecert_cli.admin import groups
 from servicecert_cli.connections import kafka
@@ -72,12 +73,17 @@ async def test_a_commit_that_fails_by_a_defect_ends_the_reading(monkeypatch) -> 
             await reading(Consumer([ZeroDivisionError()]), monkeypatch).watch()
 
 
-async def test_offsets_wait_as_long_as_nobody_says_what_the_journal_has(monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [ConnectionRefusedError(), InternalClientError("the protocol is failed"), CannotConnectNowError("starts")],
+    ids=["refused", "cut", "starts"],
+)
+async def test_offsets_wait_as_long_as_nobody_says_what_the_journal_has(fault, monkeypatch) -> None:
     asked = asyncio.Event()
 
     async def away() -> Any:
         asked.set()
-        raise ConnectionRefusedError
+        raise fault
 
     consumer = Consumer([])
     source = reading(consumer, monkeypatch)

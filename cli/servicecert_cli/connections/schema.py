@@ -86,7 +86,13 @@ def explained(url: str, schema: str) -> Iterator[None]:
             "`servicecert doctor --only TableLocked` says who locks a table.",
             os.EX_TEMPFAIL,
         ) from None
-    except (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as fault:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as fault:
         raise database.database_refused(url, str(fault)) from None
 
 

@@ -11,10 +11,8 @@ from contextlib import suppress
 from typing import Any, NoReturn, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError
-from asyncpg import InterfaceError, PostgresError
 
-from ..core.faults import Outage, error_summary, with_timeout
+from ..core.faults import Outage, error_summary, is_transient, with_timeout
 from ..core.record import Record
 from .broker import Broker, Subscriber, is_stuck, octets_of, stop_subscriber
 from .gathering import Gathering, is_behind
@@ -211,7 +209,9 @@ class Source(ConsumerRebalanceListener):
         """
         try:
             return await with_timeout(_ANSWER_SECONDS, self._commit())
-        except (KafkaError, OSError, TimeoutError, PostgresError, InterfaceError) as error:
+        except Exception as error:
+            if not is_transient(error):
+                raise
             log.info("Offsets not committed; the next commit includes them", extra={"error": error_summary(error)})
             return True
 

@@ -107,7 +107,13 @@ class Exporter(Watching):
                         await asyncio.sleep(self._settings.seconds)
                 finally:
                     connection.terminate()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except (
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+                asyncpg.InternalClientError,
+                OSError,
+                TimeoutError,
+            ) as error:
                 for service in SERVICES:
                     self._tables.lose(service)
                 outage.began(error)
