@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from servicecert_launcher.prometheus import Prometheus, Series
-
 from alarms import rules
 from alarms.faults import Fault
+from alarms.prometheus import Prometheus, Series
 
 
 def write_case(

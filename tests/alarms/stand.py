@@ -19,7 +19,6 @@ from servicecert_cli.e_service.application import example, read_csr
 from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System
-from servicecert_launcher.prometheus import Prometheus
 from servicecert_revoker.serving import crl_server
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.revocation import RevocationReason
@@ -27,6 +26,7 @@ from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.faults import OperatorError
 
 from alarms import rules
+from alarms.prometheus import Prometheus
 
 log = logging.getLogger(__name__)
 

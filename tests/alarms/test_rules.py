@@ -6,10 +6,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from servicecert_launcher.prometheus import Series
 
 from alarms import rules
 from alarms.faults import FAULTS
+from alarms.prometheus import Series
 from alarms.recording import case_text, file_name, notation
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.yml"))

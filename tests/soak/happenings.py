@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from servicecert_launcher.prometheus import Series
+from alarms.prometheus import Series
 
 from soak.watching import Stretch
 

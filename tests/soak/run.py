@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alarms import rules
 from alarms.faults import BY_NAME
+from alarms.prometheus import Prometheus
 from alarms.stand import CrlAddress, Stand, until, watched_environment
 from chaos.customers import Customers
 from chaos.faults import FaultInjector
@@ -28,7 +29,6 @@ from servicecert_cli.faults import UserError
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import CANARY, LAG, OCSP, worker_names
 from servicecert_launcher import Parts
-from servicecert_launcher.prometheus import Prometheus
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType
 

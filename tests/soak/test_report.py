@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from servicecert_launcher.prometheus import Series
+from alarms.prometheus import Series
 
 from soak.happenings import Firing, Happening, firings, meanwhile, silent, unexplained
 from soak.schedule import OUTAGES, Outage, Pause, Rollout, Version, schedule

@@ -14,9 +14,7 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from .errors import DeployError
-from .ports import HOST, free_port
-from .processes import Child
+from servicecert_launcher import Child, DeployError, free_port
 
 _READY_SECONDS = 30.0
 _ANSWER_SECONDS = 30.0
@@ -49,7 +47,7 @@ class Prometheus:
         seconds: float,
     ) -> None:
         self.folder = folder
-        self.address = f"{HOST}:{free_port()}"
+        self.address = f"127.0.0.1:{free_port()}"
         intervals = ("scrape_interval", "scrape_timeout", "evaluation_interval")
         self._configuration = {
             "global": {
