@@ -10,7 +10,7 @@ from servicecert_pki.profiles import Profiles
 from servicecert_pki.validity import day_of
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn
 from servicecert_schemas.case import CaseState, GrantedDecision, HistoryEntry
-from servicecert_schemas.certificate import AcceptedWithdrawn
+from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccepted
 from servicecert_schemas.event import is_canary
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
@@ -24,7 +24,7 @@ from .rules.deficiencies import SEVERITIES, Deficiencies, Severity
 from .rules.judgement import judge
 from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp, renewal
-from .view import TOO_LATE, AnswerCode, accepted_application
+from .view import TOO_LATE, AnswerCode
 
 REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
@@ -135,22 +135,40 @@ def judged(
         return transition(case, state, now, deficiencies=outcome, judged_by=judged_by, followed=kept)
     if csr is None or csr.der is None:
         return transition(case, CaseState.WAITING_FOR_CSR, now, deficiencies=())
+    decision = GrantedDecision(decision_id=uuid5(case.case_id, str(cause)), date=day_of(now))
+    forwarded = Forwarded(csr.der, profiles[case.form.type].version)
+    due = due_time(as_of)
     accepted = transition(
         case,
         CaseState.ACCEPTED,
         now,
         csr=None,
         deficiencies=(),
-        due=due_time(as_of),
-        decision=GrantedDecision(decision_id=uuid5(case.case_id, str(cause)), date=day_of(now)),
+        due=due,
+        decision=decision,
         complete_at=as_of,
         told=None,
         grant=outcome,
         key=csr.key,
-        forwarded=Forwarded(csr.der, profiles[case.form.type].version),
+        forwarded=forwarded,
     )
-    forwarded = None if accepted.state is None else accepted_application(accepted.state)
-    return replace(accepted, events=() if forwarded is None else (forwarded,))
+    application_accepted = ApplicationAccepted(
+        case_id=case.case_id,
+        account_id=case.account_id,
+        decision_id=decision.decision_id,
+        type=case.form.type,
+        subject=outcome.subject,
+        names=outcome.names,
+        usages=outcome.usages,
+        csr=forwarded.csr,
+        start_date=case.form.start_date,
+        validity_days=case.form.validity_days,
+        due=due,
+        language=case.form.language,
+        recipients=case.recipients,
+        profile_version=forwarded.profile_version,
+    )
+    return replace(accepted, events=(application_accepted,))
 
 
 def transition(case: Case, state: CaseState, now: datetime, **parts: Any) -> Decision[Case]:

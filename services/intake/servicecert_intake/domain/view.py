@@ -1,4 +1,4 @@
-"""What others see of a case: its view and next step (E1, E4), answers, the accepted application, how long it took.
+"""What others see of a case: its view and next step (E1, E4), answers, how long it took.
 
 An answer tells why an event changed nothing, and what to do.
 """
@@ -10,7 +10,6 @@ from itertools import accumulate
 from types import MappingProxyType
 
 from servicecert_schemas.case import NEXT_ACTORS, AppliedFor, CaseChanged, CaseState, NextActor
-from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.texts import read_texts
 
@@ -122,29 +121,6 @@ def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
     """Return the first names that fit into this many characters."""
     lengths = accumulate(map(len, names))
     return tuple(name for name, length in zip(names, lengths, strict=True) if length <= characters)
-
-
-def accepted_application(case: Case) -> ApplicationAccepted | None:
-    """Return what issuing needs of an accepted case, the same each time; None once the issuer has answered."""
-    form, forwarded = case.form, case.forwarded
-    if forwarded is None or case.decision is None or case.grant is None or case.due is None:
-        return None
-    return ApplicationAccepted(
-        case_id=case.case_id,
-        account_id=case.account_id,
-        decision_id=case.decision.decision_id,
-        type=form.type,
-        subject=case.grant.subject,
-        names=case.grant.names,
-        usages=case.grant.usages,
-        csr=forwarded.csr,
-        start_date=form.start_date,
-        validity_days=form.validity_days,
-        due=case.due,
-        language=form.language,
-        recipients=case.recipients,
-        profile_version=forwarded.profile_version,
-    )
 
 
 def next_step(case: Case, state: CaseState) -> Texts:
