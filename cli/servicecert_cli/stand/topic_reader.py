@@ -1,4 +1,4 @@
-"""Reads every topic from the first record on, and keeps all records."""
+"""Reads every topic of events from the first record on, and keeps all records."""
 
 import asyncio
 import json
@@ -96,8 +96,8 @@ class TopicReader:
 
 @asynccontextmanager
 async def reading_topics(cluster: Cluster) -> AsyncIterator[TopicReader]:
-    """Read all topics until the context ends. Raises OperatorError."""
-    numbers = await kafka.partitions_of(cluster, [cluster.name(topic) for topic in CATALOGUE])
+    """Read all topics of events until the context ends. Raises OperatorError."""
+    numbers = await kafka.partitions_of(cluster, [cluster.name(topic) for topic in CATALOGUE if topic.events])
     partitions = [TopicPartition(name, each) for name in numbers for each in numbers[name]]
     async with kafka.reader(cluster) as consumer:
         witness = TopicReader(cluster, consumer, partitions)
