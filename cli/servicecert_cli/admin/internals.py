@@ -1,38 +1,17 @@
 """Requests to brokers that aiokafka does not have, for their administrator and the doctor.
 
-Field by field from the protocol's message definitions: ApiVersions 3 (KIP-511, KIP-584), CreateAcls 1 (aiokafka's own
-creates one right), AlterClientQuotas 1 (KIP-546), AlterUserScramCredentials 0 (KIP-554), DescribeQuorum 1 (KIP-595,
-KIP-836).
+Field by field from the protocol's message definitions: CreateAcls 1 (aiokafka's own creates one right),
+AlterClientQuotas 1 (KIP-546), AlterUserScramCredentials 0 (KIP-554), DescribeQuorum 1 (KIP-595, KIP-836).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from io import BytesIO
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.admin import CreateAclsRequest_v1
-from aiokafka.protocol.api import ResponseHeader_v0
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.types import Boolean, CompactBytes, Float64, Int8, Int16, Int32, Int64
 from servicecert_worker.kafka.internals import NO_TAGS, TEXT, Asked, ask, many, message, raise_for
-
-METADATA_VERSION = "metadata.version"
-_SUPPORTED_FEATURES = 0
-_FEATURES = many(("name", TEXT), ("min", Int16), ("max", Int16))
-_CLIENT = ("servicecert", "1")
-
-_VERSIONS = message(
-    18,
-    3,
-    [("client_software_name", TEXT), ("client_software_version", TEXT)],
-    [
-        ("error_code", Int16),
-        ("api_keys", many(("api_key", Int16), ("min", Int16), ("max", Int16))),
-        ("throttle_time_ms", Int32),
-    ],
-    # This response alone has the old header, so that every client can read it.
-    parse_response_header=lambda _, data: ResponseHeader_v0.decode(data),
-)
 
 _ENTITY = ("entity", many(("entity_type", TEXT), ("entity_name", TEXT)))
 _QUOTAS = message(
@@ -124,16 +103,6 @@ async def set_producer_byte_rates(client: AIOKafkaClient, rates: Mapping[str, in
     ]
     for code, *_ in (await ask(client, _QUOTAS(entries, False))).entries:
         raise_for(code)
-
-
-async def metadata_level(client: AIOKafkaClient, broker: int) -> int | None:
-    """Return the newest level of the cluster's metadata that a broker supports, None if it says none.
-
-    Raises what aiokafka raises.
-    """
-    encoded = (await ask(client, _VERSIONS(*_CLIENT), broker)).tags.get(_SUPPORTED_FEATURES)
-    features = [] if encoded is None else _FEATURES.decode(BytesIO(encoded))
-    return next((most for name, _, most, _ in features if name == METADATA_VERSION), None)
 
 
 async def controller_clock(client: AIOKafkaClient) -> datetime:

@@ -236,15 +236,15 @@ class Asked(Request[RequestStruct]):
 Fields = Sequence[tuple[str, AbstractType[Any]]]
 
 
-def message(key: int, version: int, request: Fields, response: Fields, **more: Any) -> Callable[..., Request[Any]]:
+def message(key: int, version: int, request: Fields, response: Fields) -> Callable[..., Request[Any]]:
     """Return what makes a request that aiokafka lacks of its fields, in a flexible version (KIP-482).
 
-    The fields are those of the protocol's message definition. `more` are attributes of aiokafka's class of requests.
+    The fields are those of the protocol's message definition.
     """
     place = {"API_KEY": key, "API_VERSION": version}
     answer = type("Answer", (Response,), {**place, "SCHEMA": Schema(*response, _TAGS)})
-    more = {"FLEXIBLE_VERSION": True, "RESPONSE_TYPE": answer, "SCHEMA": Schema(*request, _TAGS), **more}
-    question = type("Question", (RequestStruct,), {**place, **more})
+    form = {"FLEXIBLE_VERSION": True, "RESPONSE_TYPE": answer, "SCHEMA": Schema(*request, _TAGS)}
+    question = type("Question", (RequestStruct,), {**place, **form})
     return lambda *fields: Asked(question, *fields, NO_TAGS)
 
 

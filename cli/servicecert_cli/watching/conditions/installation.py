@@ -187,19 +187,6 @@ _CONFIGURATION = (
         "A public key of a service is missing, or ends within a month.",
         why="Records of a service whose key is missing are parked as forged.",
     ),
-    look(
-        "TimeZone",
-        "This machine does not know Finland's time, or by old data.",
-        why="Six months, weekdays and reminders are counted in Europe/Helsinki.",
-        remedy="Update the system's tzdata, or the Python package tzdata.",
-    ),
-    look("Python", "It is not a Python that we support.", why="Only these versions are tested."),
-    warning(
-        "Packages",
-        "A required package is missing, or of a version that does not fit.",
-        why="With other versions than those locked anything may behave differently.",
-        remedy="Install with pip install --require-hashes -r deploy/requirements.lock.",
-    ),
 )
 
 CONDITIONS = (*_DATABASE, *_PROCESSES, *_CONFIGURATION)

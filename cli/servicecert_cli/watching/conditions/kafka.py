@@ -15,11 +15,6 @@ _KAFKA = (
         remedy="Start Kafka, or correct the KAFKA_ settings.",
     ),
     look(
-        "BrokerVersion",
-        "A broker is not Apache Kafka 4, or the brokers' releases differ.",
-        why="Only Kafka 4 is tested; brokers of different releases are an upgrade that is not finished.",
-    ),
-    look(
         "Brokers",
         "A broker that holds our topics is down, or nobody leads a partition.",
         why="A partition whose brokers are down can be neither read nor written.",
@@ -104,12 +99,6 @@ _GROUPS = (
         within="4m30s",
         why="The records of a partition that nobody reads wait for ever.",
         remedy="Restart the workers one after another: one may not know a new topic.",
-    ),
-    critical(
-        "Owners",
-        "Several workers read one partition.",
-        why="With two owners each record is handled twice: it has one effect, and takes twice the time.",
-        remedy="Restart the workers of that service.",
     ),
     warning(
         "IdleWorkers",

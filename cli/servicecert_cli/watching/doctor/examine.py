@@ -33,7 +33,7 @@ _LATE = frozenset(
     {"LagHigh", "DeadlinesLate", "IntentsStuck", "OutboxStuck", "AuditUnsigned", "MailsWait"}
     | {"RevocationSlow", "RevocationNear", "RevocationLate", "DeliveryNear", "DeliveryLate", "LapseLate"}
 )
-_DECIDED = frozenset({"ServiceDown", "PartitionsUnread", "Owners", "Parked", "IssuingStopped", "Ocsp"})
+_DECIDED = frozenset({"ServiceDown", "PartitionsUnread", "Parked", "IssuingStopped", "Ocsp"})
 CAUSES = MappingProxyType({"Fence": _LATE | _DECIDED, "TableLocked": _LATE})
 """What has to be mended first, and the conditions that then have no remedy of their own.
 

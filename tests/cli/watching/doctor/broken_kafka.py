@@ -10,8 +10,6 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import UnsupportedCodecError
 from aiokafka.structs import OffsetAndMetadata
 from cli.watching.doctor.breaking import CRITICAL, WARNING, breaks
@@ -106,39 +104,6 @@ def a_worker_does_not_know_all_topics(it, *_) -> Iterator[None]:
     it.do(it.start_worker("notifier", topics=1))
     yield
     it.do(it.stop_worker("notifier"))
-    it.do(it.start_worker("notifier"))
-    it.do(it.settled())
-
-
-class Doubling(AbstractPartitionAssignor):  # type: ignore[misc]  # aiokafka has no types
-    """Gives every partition to every member."""
-
-    name = "doubling"
-    version = 0
-
-    @classmethod
-    def assign(cls, cluster: Any, members: Any) -> Any:
-        topics = {topic for metadata in members.values() for topic in metadata.subscription}
-        every = [(topic, sorted(cluster.partitions_for_topic(topic))) for topic in sorted(topics)]
-        return {member: ConsumerProtocolMemberAssignment(cls.version, every, b"") for member in members}
-
-    @classmethod
-    def metadata(cls, topics: Any) -> Any:
-        return ConsumerProtocolMemberMetadata(cls.version, list(topics), b"")
-
-    @classmethod
-    def on_assignment(cls, assignment: Any) -> None:
-        """Nothing is remembered."""
-
-
-@breaks("Several workers read notifier", Owners=CRITICAL)
-def a_partition_has_two_owners(it, *_) -> Iterator[None]:
-    it.do(it.stop_worker("notifier"))
-    for name in ("notifier", "notifier-2"):
-        it.do(it.start_worker("notifier", name, partition_assignment_strategy=(Doubling,)))
-    yield
-    for name in ("notifier", "notifier-2"):
-        it.do(it.stop_worker(name))
     it.do(it.start_worker("notifier"))
     it.do(it.settled())
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from cli.watching.doctor.breaking import CRITICAL, UNKNOWN, WARNING, breaks
@@ -248,36 +245,7 @@ def a_service_s_public_key_ends_soon(it, *_) -> Iterator[None]:
     file.write_bytes(content)
 
 
-@breaks("The data are of 2020a.", TimeZone=WARNING)
-def the_time_zones_are_old(it, patch, folder) -> Iterator[None]:
-    folders = (*zoneinfo.TZPATH, str(files("tzdata") / "zoneinfo"))
-    own = next(Path(each) for each in folders if Path(each, "Europe/Helsinki").exists())
-    (folder / "Europe").mkdir()
-    shutil.copy(own / "Europe" / "Helsinki", folder / "Europe")
-    (folder / "tzdata.zi").write_text("# version 2020a\n")
-    patch.setattr(zoneinfo, "TZPATH", (str(folder),))
-    yield
-
-
-@breaks("Python 3.10.", Python=CRITICAL)
-def python_is_old(it, patch, _) -> Iterator[None]:
-    patch.setattr(machine, "sys", SimpleNamespace(version_info=(3, 10, 4)))
-    yield
-
-
-@breaks("aiokafka 0.14.0, wanted >=99; none-such is missing, wanted any.", Packages=WARNING)
-def packages_are_missing_and_old(it, patch, _) -> Iterator[None]:
-    patch.setattr(machine.metadata, "requires", lambda name: ["aiokafka[lz4]>=99", "none-such", "x; extra == 'dev'"])
-    yield
-
-
-@breaks("The check failed: ZeroDivisionError at broken_outside.py", Packages=UNKNOWN)
+@breaks("The check failed: ZeroDivisionError at broken_outside.py", Insecure=UNKNOWN)
 def a_check_has_a_defect(it, patch, _) -> Iterator[None]:
-    patch.setattr(machine.metadata, "requires", lambda name: 1 // 0)
-    yield
-
-
-@breaks("Europe/Helsinki does not load (ZoneInfoNotFoundError).", TimeZone=CRITICAL)
-def the_time_of_finland_is_unknown(it, patch, _) -> Iterator[None]:
-    patch.setattr(machine, "_ZONE", "Europe/Nowhere")
+    patch.setattr(machine, "over_tls", lambda: 1 // 0)
     yield

@@ -25,7 +25,6 @@ FAULTS = (UNKNOWN, WARNING, CRITICAL)
 
 NOT_BROKEN_HERE = frozenset(
     {
-        "BrokerVersion",
         "Brokers",
         "BrokerRights",
         "MinInSync",

@@ -14,7 +14,7 @@ from servicecert_cli.watching.doctor.examine import CATALOGUE
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database, schema
 
-OF_KAFKA = ("Topics", "ServiceDown", "LagHigh", "RegistersEmpty", "BrokerVersion")
+OF_KAFKA = ("Topics", "ServiceDown", "LagHigh", "RegistersEmpty", "Brokers")
 OF_DATABASE = ("Locks", "Parked", "AuditUnsigned", "CrlPasses", "MailsWait")
 
 
@@ -60,10 +60,10 @@ def test_a_name_that_is_no_check_is_unknown_to_monitoring(servicecert):
 
 
 def test_checks_of_this_machine_need_no_server(servicecert, without_addresses):
-    done = servicecert("doctor", "--only", "Python,Packages", "--only", "Trials")
+    done = servicecert("doctor", "--only", "Trials,Settings", "--only", "Variables")
     lines = done.stdout.splitlines()
     assert (done.exit_code, lines[0], lines[-1]) == (0, "configuration", "3 ok.")
-    assert [line.split()[:2] for line in lines[1:4]] == [["ok", "Trials"], ["ok", "Python"], ["ok", "Packages"]]
+    assert [line.split()[:2] for line in lines[1:4]] == [["ok", "Variables"], ["ok", "Settings"], ["ok", "Trials"]]
 
 
 def test_a_setting_that_is_not_given_is_no_fault(servicecert):
@@ -86,7 +86,7 @@ def test_without_addresses_two_checks_say_what_to_set(servicecert, without_addre
     assert unknown == {"KafkaDown", "DatabaseDown"}
     assert "Set KAFKA_BOOTSTRAP_SERVERS" in examined(done)["KafkaDown"]["finding"]
     assert "Set DATABASE_URL" in examined(done)["DatabaseDown"]["finding"]
-    assert severities(done)["Python"] == "ok"
+    assert severities(done)["Settings"] == "ok"
 
 
 def test_what_needs_a_server_that_is_away_brings_its_check_along(servicecert, no_broker):
@@ -128,7 +128,7 @@ def test_servers_that_never_answer_take_ten_seconds_at_most_and_hide_no_other_ch
     bad = {name: severity for name, severity in found.items() if severity in ("unknown", "critical")}
     assert bad == {"KafkaDown": "critical", "DatabaseDown": "critical", "MailServer": "critical"}
     assert {found[name] for name in (*OF_KAFKA, *OF_DATABASE)} == {"skipped"}
-    assert found["Python"] == found["TimeZone"] == "ok"
+    assert found["Variables"] == found["Settings"] == "ok"
     assert "hunter2" not in done.stdout
 
 

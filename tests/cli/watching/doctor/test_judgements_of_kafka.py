@@ -44,22 +44,6 @@ def test_a_server_answers_soon(check, reached, severity, words):
     holds(judged(check, (None, reached)), severity, words)
 
 
-@pytest.mark.parametrize(
-    ("levels", "severity", "words"),
-    [
-        ({1: 22, 2: 25}, OK, "Kafka 4.0."),
-        ({1: 30}, OK, "Kafka 4.3."),
-        ({1: 40}, OK, "Kafka 4.3."),
-        ({1: 30, 2: 27}, WARNING, "broker 1 is 4.3, broker 2 is 4.1"),
-        ({1: 30, 2: 21}, CRITICAL, "Too old: broker 2 (3.8)."),
-        ({1: 14}, CRITICAL, "broker 1 (3.6 or older)"),
-        ({1: None}, CRITICAL, "broker 1 (unknown)"),
-    ],
-)
-def test_brokers_are_kafka_4_and_alike(levels, severity, words):
-    holds(judged("BrokerVersion", levels), severity, words)
-
-
 def test_brokers_that_hold_topics_are_up():
     holds(judged("Brokers", Brokers(frozenset({1, 2, 3}), frozenset({1, 2}))), OK, "3 up, none missing.")
     holds(judged("Brokers", Brokers(frozenset({1}), frozenset({1, 2, 3}))), WARNING, "Down: broker 2, 3.")
@@ -242,9 +226,9 @@ class Reading(NamedTuple):
     partitions: frozenset[TopicPartition]
 
 
-def test_each_service_has_workers_that_read_all_partitions_once():
+def test_each_service_has_workers_that_read_all_partitions():
     well = [group([FIRST], REST), group(ALL, service="p.issuer")]
-    for check in ("PartitionsUnread", "Owners", "IdleWorkers", "GroupClients"):
+    for check in ("PartitionsUnread", "IdleWorkers", "GroupClients"):
         holds(judged(check, well), OK)
 
 
@@ -252,17 +236,15 @@ def test_a_service_without_workers_is_not_said_by_these():
     none = [group(), group(ALL, service="issuer")]
     holds(judged("PartitionsUnread", none), OK)
     assert judged("PartitionsUnread", [group()]).severity is SKIPPED
-    holds(judged("Owners", [group()]), OK)
 
 
-def test_partitions_that_nobody_or_several_read():
+def test_partitions_that_nobody_reads():
     holds(judged("PartitionsUnread", [group(REST)]), CRITICAL, "notifier: nobody reads cases/0.")
     holds(
         judged("PartitionsUnread", [group((), ())]),
         WARNING,
         "notifier: no worker has a partition, they are being distributed.",
     )
-    holds(judged("Owners", [group(ALL, [FIRST])]), CRITICAL, "Several workers read notifier cases/0.")
 
 
 @pytest.mark.parametrize(("workers", "severity"), [(3, OK), (4, WARNING)])

@@ -1,4 +1,4 @@
-"""This machine and the environment of this process: what is set, and what is installed."""
+"""What is set in the environment of this process, and the keys that it names."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,20 +10,9 @@ from servicecert_schemas.topics import SERVICES
 from .check import Finding, critical, fault, naming, ok, warning
 
 OURS = ("SERVICECERT_", "SMTP_")
-OLD_ZONES_YEARS = 2
 OLD_LIST_DAYS = 90
 ENDS_SOON = timedelta(days=30)
 _NO_TIME = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class TimeZones:
-    """Europe/Helsinki's hours from UTC in January and July; the `release` of the data as 2026a, and this year."""
-
-    winter: float
-    summer: float
-    release: str | None
-    year: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +52,6 @@ def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
     if ending := [f"{service} in {left[service].days} days" for service in SERVICES if left[service] < ENDS_SOON]:
         return warning(f"The last public key ends: {', '.join(ending)}.", f"Make a new key. {copy}")
     return ok("Each service has one.")
-
-
-def check_time_zone(zones: TimeZones) -> Finding:
-    if (zones.winter, zones.summer) != (2.0, 3.0):
-        # As the law is today; where Finland gives up summer time, the rules of days change too.
-        return warning(f"Helsinki is at UTC+{zones.winter:g} in January, UTC+{zones.summer:g} in July.")
-    if zones.release is None:
-        return ok("Europe/Helsinki loads; the data do not tell their release.")
-    is_old = zones.year - int(zones.release[:4]) > OLD_ZONES_YEARS
-    return (warning if is_old else ok)(f"The data are of {zones.release}.")
 
 
 def check_key_lists_age(lists: Sequence[LostKeys]) -> Finding:

@@ -1,6 +1,6 @@
-"""The brokers: whether they answer, what they are, and what they allow."""
+"""The brokers: whether they answer, and what they allow."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 
 from servicecert_schemas.broker import Principal
@@ -10,9 +10,6 @@ from ....faults import listed
 from .check import Finding, critical, ok, warning
 
 SLOW_SECONDS = 1.0
-_RELEASES = ((30, "4.3"), (28, "4.2"), (26, "4.1"), (22, "4.0"), (20, "3.8"), (15, "3.7"), (1, "3.6 or older"))
-"""The first metadata level (KIP-584, `metadata.version`) of each release."""
-_OLDEST_LEVEL = 22
 _ALL = "All"
 _IMPLY_DESCRIBE = (AclOperation.READ, AclOperation.WRITE)
 
@@ -50,21 +47,6 @@ def check_reached(reached: tuple[str, float]) -> Finding:
     place, seconds = reached
     text = f"Answers at {place} after {seconds * 1000:.0f} ms."
     return warning(text, "Look at its load, and at the network to it.") if seconds >= SLOW_SECONDS else ok(text)
-
-
-def check_broker_versions(levels: Mapping[int, int | None]) -> Finding:
-    old = [f"{broker} ({_release(level)})" for broker, level in levels.items() if (level or 0) < _OLDEST_LEVEL]
-    if old:
-        return critical(f"Too old: broker {listed(old)}.", "Upgrade the brokers to Apache Kafka 4.")
-    found = {_release(level) for level in levels.values()}
-    if len(found) > 1:
-        each = [f"broker {broker} is {_release(level)}" for broker, level in levels.items()]
-        return warning(f"The releases differ: {listed(each)}.", "Finish the upgrade of the brokers.")
-    return ok(f"Kafka {', '.join(found)}.")
-
-
-def _release(level: int | None) -> str:
-    return next((name for first, name in _RELEASES if (level or 0) >= first), "unknown")
 
 
 def check_brokers(brokers: Brokers) -> Finding:

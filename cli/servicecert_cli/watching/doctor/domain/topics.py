@@ -134,14 +134,6 @@ def check_assignment(groups: Sequence[Group]) -> Finding:
     return worst(findings, "Each partition is read.")
 
 
-def check_owners(groups: Sequence[Group]) -> Finding:
-    counts = Counter(
-        f"{group.name} {place(part)}" for group in groups for member in group.members for part in member.partitions
-    )
-    doubled = sorted(part for part, count in counts.items() if count > 1)
-    return naming("Several workers read {}.", "No partition has two owners.", doubled)
-
-
 def check_idle_workers(groups: Sequence[Group]) -> Finding:
     findings = []
     for group in groups:

@@ -23,7 +23,7 @@ from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.kafka.rights import found
 
 from ....admin import lag
-from ....admin.internals import controller_clock, metadata_level
+from ....admin.internals import controller_clock
 from ....admin.rights import ALLOW, PREFIXED, RESOURCES
 from ...conditions import CONDITIONS
 from ..domain import kafka as judged
@@ -39,14 +39,6 @@ from .database import in_schema
 
 _RESOURCES = {number: resource for resource, number in RESOURCES.items()}
 _OPERATIONS = dict(enumerate(("All", *broker_acls.OPERATIONS), 2))
-
-
-async def levels(sources: Sources) -> dict[int, int | None]:
-    """Return the newest metadata level of each broker that answers."""
-    client = client_of((await sources.kafka()).admin)
-    brokers = sorted(await _alive(sources))
-    found = await asyncio.gather(*(metadata_level(client, each) for each in brokers))
-    return dict(zip(brokers, found, strict=True))
 
 
 async def brokers(sources: Sources) -> Brokers:
@@ -250,7 +242,6 @@ _LOADED = (
 
 LOOKS = {
     "KafkaDown": Look(open_kafka, lambda opened: judged.check_reached(opened[1])),
-    "BrokerVersion": Look(levels, judged.check_broker_versions),
     "Brokers": Look(brokers, judged.check_brokers),
     "BrokerClock": Look(clock, check_clock),
     "BrokerRights": Look(rights, judged.check_broker_rights),
@@ -260,7 +251,6 @@ LOOKS = {
     "Replication": Look(copies, topics.check_replication),
     "MinInSync": Look(copies, topics.check_min_in_sync),
     "PartitionsUnread": Look(groups, topics.check_assignment),
-    "Owners": Look(groups, topics.check_owners),
     "IdleWorkers": Look(groups, topics.check_idle_workers),
     "GroupClients": Look(groups, topics.check_group_clients),
     "VersionsDiffer": Look(worker_versions, topics.check_worker_versions),

@@ -1,18 +1,13 @@
-"""This machine, its packages and files, and the environment of this process."""
+"""The files of this machine, and the environment of this process."""
 
 import asyncio
 import os
-import re
-import sys
 import time
-import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from importlib import import_module, metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement as Wanted
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from servicecert_intake.settings import Settings as IntakeSettings
@@ -32,14 +27,12 @@ from servicecert_worker.storage import database
 
 from ...settings import CanarySettings, LagSettings
 from ..domain import configuration
-from ..domain.check import counted, critical, naming, ok, supported
-from ..domain.configuration import LostKeys, TimeZones
+from ..domain.check import counted, critical, naming, ok
+from ..domain.configuration import LostKeys
 from ..sources import Look, Sources, Stopped, setting, shared
 
 _TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
 _OF_COMMANDS = frozenset({"SERVICECERT_OPERATOR", "SERVICECERT_EXAMPLE_MAILS", "SERVICECERT_DIE_AT"})
-_RELEASE = re.compile(r"# version (\d{4}[a-z]+)")
-_ZONE = "Europe/Helsinki"
 _DAY = 86_400.0
 
 
@@ -114,53 +107,6 @@ async def service_keys(_: Sources) -> Mapping[str, timedelta]:
     return {service: end - datetime.now(UTC) for end, service in ends}
 
 
-async def time_zones(_: Sources) -> TimeZones:
-    """Return what this machine's data say of Helsinki. Raises Stopped where they do not have it."""
-    year = datetime.now(UTC).year
-    try:
-        zone = zoneinfo.ZoneInfo(_ZONE)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as fault:
-        raise Stopped(critical(f"Europe/Helsinki does not load ({type(fault).__name__}).")) from None
-
-    noons = [(datetime(year, month, 1, 12, tzinfo=UTC), datetime(year, month, 1, 12, tzinfo=zone)) for month in (1, 7)]
-    winter, summer = ((utc - local) / timedelta(hours=1) for utc, local in noons)
-    return TimeZones(winter, summer, _release(), year)
-
-
-def _release() -> str | None:
-    """Return the release of the data in use: the system's where it has the zone, else those of the package tzdata."""
-    for folder in zoneinfo.TZPATH:
-        if Path(folder, _ZONE).exists():
-            try:
-                with Path(folder, "tzdata.zi").open() as file:
-                    found = _RELEASE.match(file.readline())
-            except OSError:
-                return None
-            return found[1] if found else None
-    return str(import_module("tzdata").IANA_VERSION)
-
-
-async def python(_: Sources) -> tuple[int, int]:
-    """Return the version of Python."""
-    return sys.version_info[:2]
-
-
-async def packages(_: Sources) -> tuple[int, list[str]]:
-    """Return how many packages the program requires, and what is wrong with them."""
-    found: list[str | None] = []
-    for text in metadata.requires("servicecert") or ():
-        wanted = Wanted(text)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            installed = metadata.version(wanted.name)
-            is_met = wanted.specifier.contains(installed, prereleases=True)
-        except metadata.PackageNotFoundError:
-            installed, is_met = "is missing", False
-        found.append(None if is_met else f"{wanted.name} {installed}, wanted {wanted.specifier or 'any'}")
-    return len(found), [each for each in found if each]
-
-
 @shared
 async def key_lists(_: Sources) -> list[LostKeys]:
     """Return the lists of lost keys. Raises Stopped where no folder is given, or intake cannot start with it."""
@@ -187,7 +133,4 @@ LOOKS = {
     "Trials": Look(trials, partial(naming, "{} is set.", "None is.")),
     "SecretFiles": Look(secret_files, partial(counted, well="{} looked at.", none="No setting names such a file.")),
     "ServiceKeys": Look(service_keys, configuration.check_service_keys),
-    "TimeZone": Look(time_zones, configuration.check_time_zone),
-    "Python": Look(python, lambda version: supported("Python", version, (3, 11), (3, 14))),
-    "Packages": Look(packages, partial(counted, well="{} are.", none="The program is not installed as a package.")),
 }
