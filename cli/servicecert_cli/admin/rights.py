@@ -10,7 +10,7 @@ from shlex import quote
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
-from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, number_of
+from servicecert_worker.core.broker_acls import OPERATIONS, Acl, AclOperation, AclResource
 from servicecert_worker.core.faults import OperatorError, backoff
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls
@@ -22,6 +22,7 @@ Rights = Mapping[Principal, Iterable[Acl]]
 
 _ANY_HOST = "*"
 _PATIENCE_SECONDS = 60.0
+_NUMBERS = {operation: number for number, operation in OPERATIONS.items()}
 RESOURCES = {AclResource.TOPIC: 2, AclResource.GROUP: 3}
 LITERAL, PREFIXED = 3, 4
 ALLOW = 3
@@ -81,7 +82,7 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
 
 def _as_kafka(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:
     pattern = PREFIXED if acl.prefixed else LITERAL
-    return RESOURCES[acl.resource], acl.name, pattern, user, _ANY_HOST, number_of(acl.operation), ALLOW
+    return RESOURCES[acl.resource], acl.name, pattern, user, _ANY_HOST, _NUMBERS[acl.operation], ALLOW
 
 
 _LOGIN = '--bootstrap-server "$KAFKA_BOOTSTRAP_SERVERS" --command-config "$KAFKA_ADMIN_CONFIG"'

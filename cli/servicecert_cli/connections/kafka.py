@@ -31,16 +31,18 @@ OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
 SILENT_SECONDS = 60.0
 """How long a read may get no records although there are some."""
+REFUSED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
+"""The errors of a broker that does not give this user a right."""
 
 # aiokafka logs an outage every second; a command reports it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 @asynccontextmanager
-async def admin(cluster: Cluster) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin(cluster: Cluster, seconds: float = OPEN_SECONDS) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client. Raises OperatorError if the broker does not answer, at the start or later."""
     client = AIOKafkaAdminClient(**cluster.client, request_timeout_ms=15_000)
-    async with _opened(cluster, client):
+    async with _opened(cluster, client, seconds):
         yield client
 
 
@@ -53,7 +55,9 @@ async def producer(cluster: Cluster) -> AsyncIterator[AIOKafkaProducer]:
 
 
 @asynccontextmanager
-async def reader(cluster: Cluster, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+async def reader(
+    cluster: Cluster, group: str | None = None, seconds: float = OPEN_SECONDS
+) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer without a group, or one that commits for `group`. Raises OperatorError as `admin`."""
     client = AIOKafkaConsumer(
         **cluster.client,
@@ -63,7 +67,7 @@ async def reader(cluster: Cluster, group: str | None = None) -> AsyncIterator[AI
         request_timeout_ms=15_000,
         fetch_max_wait_ms=100,
     )
-    async with _opened(cluster, client):
+    async with _opened(cluster, client, seconds):
         yield client
 
 
@@ -158,10 +162,10 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
 
 
 @asynccontextmanager
-async def _opened(cluster: Cluster, client: Any) -> AsyncIterator[None]:
+async def _opened(cluster: Cluster, client: Any, seconds: float = OPEN_SECONDS) -> AsyncIterator[None]:
     try:
         with _explained(cluster, OSError, TimeoutError):
-            await with_timeout(OPEN_SECONDS, client.start())
+            await with_timeout(seconds, client.start())
         # A time limit of what is done with the client is not Kafka's.
         with _explained(cluster):
             yield
@@ -174,7 +178,7 @@ def _explained(cluster: Cluster, *others: type[Exception]) -> Iterator[None]:
     """Raise OperatorError for Kafka's errors, and for `others` as if Kafka did not answer."""
     try:
         yield
-    except (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError) as fault:
+    except REFUSED as fault:
         raise refused("this") from fault
     except (KafkaError, *others):
         raise unanswered(cluster) from None

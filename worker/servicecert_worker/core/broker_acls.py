@@ -23,13 +23,23 @@ class AclResource(StrEnum):
 
 
 class AclOperation(StrEnum):
-    """What a principal may do, by Kafka's names."""
+    """What a broker can allow, by Kafka's names and in their order."""
 
+    ALL = "All"
     READ = "Read"
     WRITE = "Write"
     CREATE = "Create"
+    DELETE = "Delete"
+    ALTER = "Alter"
     DESCRIBE = "Describe"
+    CLUSTER_ACTION = "ClusterAction"
     DESCRIBE_CONFIGS = "DescribeConfigs"
+    ALTER_CONFIGS = "AlterConfigs"
+    IDEMPOTENT_WRITE = "IdempotentWrite"
+
+
+OPERATIONS = dict(enumerate(AclOperation, 2))
+"""The operations by Kafka's numbers."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -97,20 +107,7 @@ def _on_groups(principal: Principal, prefix: str) -> Iterable[Acl]:
     return []
 
 
-OPERATIONS = (
-    "Read",
-    "Write",
-    "Create",
-    "Delete",
-    "Alter",
-    "Describe",
-    "ClusterAction",
-    "DescribeConfigs",
-    "AlterConfigs",
-    "IdempotentWrite",
-)
-_FIRST_BIT = 3
-_IMPLYING_DESCRIBE = {AclOperation.READ, AclOperation.WRITE}
+IMPLYING_DESCRIBE = {AclOperation.READ, AclOperation.WRITE}
 _MOST_NAMED = 3
 
 
@@ -123,14 +120,10 @@ class Found:
     sees_acls: bool
 
 
-def named(bits: int) -> frozenset[str]:
-    """Return the operations of a broker's bit field, by Kafka's names. A negative field means that none was sent."""
-    return frozenset(name for at, name in enumerate(OPERATIONS, _FIRST_BIT) if bits > 0 and bits >> at & 1)
-
-
-def number_of(operation: str) -> int:
-    """Return Kafka's number of an operation."""
-    return OPERATIONS.index(operation) + _FIRST_BIT
+def named(bits: int) -> frozenset[AclOperation]:
+    """Return the single operations of a broker's bit field. A negative field means that none was sent."""
+    found = {operation for at, operation in OPERATIONS.items() if bits > 0 and bits >> at & 1}
+    return frozenset(found - {AclOperation.ALL})
 
 
 def surplus(principal: Principal, prefix: str, found: Found) -> list[str]:
@@ -174,6 +167,6 @@ def _allowed(principal: Principal, prefix: str) -> Mapping[tuple[AclResource, st
     for acl in acls(prefix=prefix)[principal]:
         operations = allowed.setdefault((acl.resource, acl.name), set())
         operations.add(acl.operation)
-        if acl.operation in _IMPLYING_DESCRIBE:
+        if acl.operation in IMPLYING_DESCRIBE:
             operations.add(AclOperation.DESCRIBE)
     return allowed

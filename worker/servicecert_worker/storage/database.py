@@ -259,7 +259,7 @@ def is_private(url: str) -> bool:
     options = conninfo_to_dict(url)
     if options.get("sslmode") == "verify-full":
         return True
-    return all(_is_local(host) for name in ("host", "hostaddr") for host in str(options.get(name) or "").split(","))
+    return all(is_local(host) for name in ("host", "hostaddr") for host in str(options.get(name) or "").split(","))
 
 
 def require_private(url: str) -> None:
@@ -271,7 +271,8 @@ def require_private(url: str) -> None:
         )
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Return whether a host of a database's URL is this machine."""
     if host in ("", "localhost") or host.startswith(("/", "@")):
         return True
     try:

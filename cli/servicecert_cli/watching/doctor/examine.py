@@ -10,13 +10,9 @@ from types import MappingProxyType
 from typing import Any
 
 import asyncpg
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    TopicAuthorizationFailedError,
-)
 from servicecert_worker.core.faults import error_summary, is_transient, operator_message
 
+from ...connections.kafka import REFUSED
 from ..conditions import CONDITIONS, Severity
 from .domain.check import Check, Finding, first_things_first, result, unknown
 from .facts import authority, database, figures, kafka, machine, mail, web
@@ -41,7 +37,6 @@ Where a database or Kafka comes from the past no worker may start, and what the 
 """
 SECONDS = 8.0
 """After this time what is not done is unknown."""
-_REFUSED = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
 
 
 async def examine(names: Collection[str] = ()) -> list[Check]:
@@ -91,7 +86,7 @@ def _finding(error: Exception) -> Finding:
             return unknown("DATABASE_URL's role may not ask that.", READER)
         case TimeoutError():
             return unknown("No answer in time.", f"The doctor waits {SECONDS:.0f} s for everything: look at the load.")
-        case _ if isinstance(error, _REFUSED):
+        case _ if isinstance(error, REFUSED):
             return unknown("Kafka does not tell this user.", "Use the rights of `operator`: `servicecert topics acls`.")
         case _ if (expected := operator_message(error)) is not None:
             return unknown(expected[0], CORRECT)

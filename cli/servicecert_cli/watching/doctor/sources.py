@@ -12,9 +12,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-from servicecert_worker.core.faults import with_timeout
-from servicecert_worker.kafka.clients import stop
+from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database
 
@@ -71,27 +69,20 @@ Ask = Callable[["Sources"], Coroutine[Any, Any, T]]
 class Sources:
     """The servers, each opened once. Facts that several checks need are asked once, see `shared`.
 
-    What `stack` has is closed in the end.
+    What `stack` has is closed in the end, and what `tasks` ask is ended.
     """
 
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
-        self._tasks: dict[object, asyncio.Task[Any]] = {}
+        self.tasks: dict[object, asyncio.Task[Any]] = {}
 
     async def aclose(self) -> None:
         """End what is still asked, and close everything."""
-        for task in self._tasks.values():
+        for task in self.tasks.values():
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         with suppress(TimeoutError):
             await with_timeout(_CLOSE_SECONDS, self.stack.aclose())
-
-    async def once(self, ask: Ask[T]) -> T:
-        """Return what `ask` returned or raise what it raised, at its first call."""
-        if ask not in self._tasks:
-            self._tasks[ask] = asyncio.create_task(ask(self))
-        result: T = await asyncio.shield(self._tasks[ask])
-        return result
 
     async def kafka(self) -> Kafka:
         """Return the clients of Kafka."""
@@ -101,17 +92,16 @@ class Sources:
         """Return connections to PostgreSQL that change nothing."""
         return (await open_database(self))[0]
 
-    async def timed(self) -> None:
-        """Return when both servers have answered, or have not in time."""
-        await asyncio.gather(open_kafka(self), open_database(self), return_exceptions=True)
-
 
 def shared(ask: Ask[T]) -> Ask[T]:
-    """Ask once for all checks."""
+    """Ask once for all checks: each of them gets what it returned, or raised."""
 
     @wraps(ask)
     async def once(sources: Sources) -> T:
-        return await sources.once(ask)
+        if ask not in sources.tasks:
+            sources.tasks[ask] = asyncio.create_task(ask(sources))
+        result: T = await asyncio.shield(sources.tasks[ask])
+        return result
 
     return once
 
@@ -134,21 +124,16 @@ def setting(name: str) -> str:
 @shared
 async def open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
     """Return the clients of Kafka, and how it answered."""
-    options = {"request_timeout_ms": int(ANSWER_SECONDS * 1000)}
     before = time.perf_counter()
     try:
         target = cluster()
-        admin = AIOKafkaAdminClient(**target.client, **options)
-        reader = AIOKafkaConsumer(**target.client, **options, enable_auto_commit=False, fetch_max_wait_ms=100)
-        for client in (admin, reader):
-            sources.stack.push_async_callback(stop, client)
-        await with_timeout(_OPEN_SECONDS, admin.start())
+        admin = await sources.stack.enter_async_context(kafka.admin(target, _OPEN_SECONDS))
         seconds = time.perf_counter() - before
-        await with_timeout(_OPEN_SECONDS, reader.start())
+        reader = await sources.stack.enter_async_context(kafka.reader(target, seconds=_OPEN_SECONDS))
     except UserError as unset:
         raise Stopped(unknown(str(unset), CORRECT), "KafkaDown") from None
-    except (KafkaError, OSError, TimeoutError):
-        raise Stopped(fault(str(kafka.unanswered(target))), "KafkaDown") from None
+    except OperatorError as unanswered:
+        raise Stopped(fault(str(unanswered)), "KafkaDown") from None
     return Kafka(target, admin, reader), (target.bootstrap, seconds)
 
 

@@ -8,12 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
 from servicecert_cli.admin.lag import Group, PartitionLag
-from servicecert_cli.watching.doctor.domain.kafka import (
-    Allowed,
-    BrokerRights,
-    Brokers,
-    compared,
-)
+from servicecert_cli.watching.doctor.domain.kafka import BrokerRights, compared
 from servicecert_cli.watching.doctor.domain.topics import TopicCopy
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import (
@@ -27,7 +22,7 @@ from servicecert_schemas.topics import (
     DEADLINES,
     REGISTERS,
 )
-from servicecert_worker.core.broker_acls import acls
+from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
@@ -45,13 +40,9 @@ def test_a_server_answers_soon(check, reached, severity, words):
 
 
 def test_brokers_that_hold_topics_are_up():
-    holds(judged("Brokers", Brokers(frozenset({1, 2, 3}), frozenset({1, 2}))), OK, "3 up, none missing.")
-    holds(judged("Brokers", Brokers(frozenset({1}), frozenset({1, 2, 3}))), WARNING, "Down: broker 2, 3.")
-    holds(
-        judged("Brokers", Brokers(frozenset({1}), frozenset({1, 2}), ("cases/1",))),
-        CRITICAL,
-        "No broker leads cases/1.",
-    )
+    holds(judged("Brokers", ({1, 2, 3}, {1, 2}, [])), OK, "3 up, none missing.")
+    holds(judged("Brokers", ({1}, {1, 2, 3}, [])), WARNING, "Down: broker 2, 3.")
+    holds(judged("Brokers", ({1}, {1, 2}, ["cases/1"])), CRITICAL, "No broker leads cases/1.")
 
 
 @pytest.mark.parametrize("check", ["BrokerClock", "ClockWrong"])
@@ -81,12 +72,15 @@ def test_rights_are_neither_missing_nor_surplus():
     holds(judged("BrokerRights", found), CRITICAL, "missing Read on cases")
 
 
+TOPIC, GROUP = AclResource
+
+
+def allowed(user, resource, name, operation, *, prefixed=False):
+    return f"User:{user}", Acl(resource, name, AclOperation(operation), prefixed)
+
+
 def given(user="User:{}"):
-    return [
-        Allowed(user.format(principal), acl.resource, acl.name, acl.operation, acl.prefixed)
-        for principal, each in acls(prefix="p.").items()
-        for acl in each
-    ]
+    return [(user.format(principal), acl) for principal, each in acls(prefix="p.").items() for acl in each]
 
 
 TOPICS = ["p." + topic.name for topic in CATALOGUE]
@@ -100,13 +94,13 @@ def test_the_catalogue_s_rights_are_as_wanted_by_either_login(user):
 @pytest.mark.parametrize(
     ("extra", "surplus"),
     [
-        (Allowed("User:issuer", "topic", "p.applications", "Read"), "User:issuer Read on p.applications"),
-        (Allowed("User:mallory", "topic", "*", "All"), "User:mallory All on *"),
-        (Allowed("User:mallory", "topic", "p.", "Write", prefixed=True), "User:mallory Write on p."),
-        (Allowed("User:mallory", "group", "p.intake", "Read"), "User:mallory Read on p.intake"),
-        (Allowed("User:issuer", "topic", "p.certificates", "Describe"), None),
-        (Allowed("User:mallory", "topic", "other", "All"), None),
-        (Allowed("User:mallory", "topic", "other", "All", prefixed=True), None),
+        (allowed("issuer", TOPIC, "p.applications", "Read"), "User:issuer Read on p.applications"),
+        (allowed("mallory", TOPIC, "*", "All"), "User:mallory All on *"),
+        (allowed("mallory", TOPIC, "p.", "Write", prefixed=True), "User:mallory Write on p."),
+        (allowed("mallory", GROUP, "p.intake", "Read"), "User:mallory Read on p.intake"),
+        (allowed("issuer", TOPIC, "p.certificates", "Describe"), None),
+        (allowed("mallory", TOPIC, "other", "All"), None),
+        (allowed("mallory", TOPIC, "other", "All", prefixed=True), None),
     ],
 )
 def test_a_right_beyond_the_catalogue_on_our_topics_is_surplus(extra, surplus):
@@ -115,16 +109,16 @@ def test_a_right_beyond_the_catalogue_on_our_topics_is_surplus(extra, surplus):
 
 
 def test_a_right_that_nobody_gave_is_missing():
-    without = [each for each in given() if (each.user, each.name) != ("User:issuer", "p.certificates")]
+    without = [(user, acl) for user, acl in given() if (user, acl.name) != ("User:issuer", "p.certificates")]
     needed = ("issuer Read on p.certificates", "issuer Write on p.certificates")
     assert compared(without, "p.", TOPICS).missing == needed
-    wide = [Allowed(f"User:{each}", kind, "*", "All") for each in Principal for kind in ("topic", "group")]
+    wide = [allowed(each, kind, "*", "All") for each in Principal for kind in AclResource]
     assert compared(wide, "p.", TOPICS).missing == ()
-    wide = [Allowed(f"User:{each}", kind, "p.", "Read", True) for each in Principal for kind in ("topic", "group")]
+    wide = [allowed(each, kind, "p.", "Read", prefixed=True) for each in Principal for kind in AclResource]
     missing = compared(wide, "p.", TOPICS).missing
     assert "operator Describe on p.cases" not in missing
     assert "issuer Write on p.certificates" in missing
-    named = [Allowed("User:e-service", "group", "p.e-service", "Read")]
+    named = [allowed("e-service", GROUP, "p.e-service", "Read")]
     assert "e-service Read on p.e-service" in compared(named, "p.", TOPICS).missing
 
 

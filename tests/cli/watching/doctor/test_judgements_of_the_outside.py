@@ -8,7 +8,6 @@ from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, UNKNOWN, WARNING,
 from servicecert_cli.faults import listed
 from servicecert_cli.watching.doctor.domain.authority import FetchedCrl, OcspAnswer
 from servicecert_cli.watching.doctor.domain.check import exit_code, period
-from servicecert_cli.watching.doctor.domain.configuration import LostKeys
 from servicecert_cli.watching.doctor.domain.mail import Relay
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -173,6 +172,6 @@ def test_the_registers(days, severity, words):
 
 
 def test_lists_of_lost_keys():
-    holds(judged("KeyListsMissing", [LostKeys("a.dat", 7, 90.0)]), OK, "a.dat has 7 keys.")
-    holds(judged("KeyListsOld", [LostKeys("a.dat", 7, 89.9)]), OK)
-    holds(judged("KeyListsOld", [LostKeys("a.dat", 7, 90.0)]), WARNING, "Old: a.dat (90 days).")
+    holds(judged("KeyListsMissing", {"a.dat": 7}), OK, "a.dat has 7 keys.")
+    holds(judged("KeyListsOld", {"a.dat": 89.9}), OK)
+    holds(judged("KeyListsOld", {"a.dat": 90.0}), WARNING, "Old: a.dat (90 days).")

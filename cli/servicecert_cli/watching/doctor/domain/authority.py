@@ -81,14 +81,14 @@ def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
 
 
 def _crl(crl: FetchedCrl, now: datetime) -> Finding:
-    revoker = "Look at the revoker's log: it publishes no CRL."
+    expiring = CONDITIONS["CrlAges"]
     if crl.fault is not None:
         return fault(f"{crl.address}: {crl.fault}.", f"{_SERVER} Lost files: `servicecert crl publish`.")
     if not crl.is_signed:
         remedy = "Find out who wrote it; a running revoker replaces it within half a minute."
         return fault(f"{crl.address} is not signed by its CA.", remedy)
     if crl.next_update is None or crl.next_update <= now:
-        return fault(f"{crl.address} has expired.", revoker)
+        return fault(f"{crl.address} has expired.", expiring.remedy)
     if crl.this_update is not None and crl.this_update > now + STALE:
         return fault(f"{crl.address} is from the future.", "Correct the clocks of the revokers.")
     if crl.booked is not None and crl.booked > crl.number and (crl.booked_at or now) < now - CACHED:
@@ -96,8 +96,8 @@ def _crl(crl: FetchedCrl, now: datetime) -> Finding:
         cache = "If it stays, a cache or a copy in front of the CRL folder is old: shorten its time."
         return fault(text, f"Publish it again: `servicecert crl publish`. {cache}")
     left = (crl.next_update - now).total_seconds()
-    if CONDITIONS["CrlAges"].is_wrong(left):
-        return fault(f"{crl.address} is valid for {period(left)} only.", revoker)
+    if expiring.is_wrong(left):
+        return fault(f"{crl.address} is valid for {period(left)} only.", expiring.remedy)
     return ok(crl.address)
 
 

@@ -76,15 +76,6 @@ def counted(facts: tuple[int, Sequence[str]], well: str, none: str) -> Finding:
     return naming("{}.", well.format(number), wrong, "; ") if number else skipped(none)
 
 
-def supported(what: str, version: tuple[int, ...], oldest: tuple[int, ...], newest: tuple[int, ...]) -> Finding:
-    """Judge a release by the oldest and the newest one that are supported."""
-    found, least, most = (".".join(map(str, each)) for each in (version, oldest, newest))
-    text, remedy = f"{what} {found}.", f"Use {what} {least} to {most}."
-    if version < oldest:
-        return critical(text, remedy)
-    return warning(text, remedy) if version > newest else ok(text)
-
-
 def graded(value: float, warn_at: float, critical_at: float, text: str, remedy: str = "") -> Finding:
     """Return how bad a value is that is the worse the larger it is."""
     if value < warn_at:

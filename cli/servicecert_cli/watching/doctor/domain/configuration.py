@@ -1,7 +1,6 @@
 """What is set in the environment of this process, and the keys that it names."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from difflib import get_close_matches
 
@@ -13,15 +12,6 @@ OURS = ("SERVICECERT_", "SMTP_")
 OLD_LIST_DAYS = 90
 ENDS_SOON = timedelta(days=30)
 _NO_TIME = timedelta(0)
-
-
-@dataclass(frozen=True, slots=True)
-class LostKeys:
-    """A list of lost keys: its file, how many keys it holds, and its age in days."""
-
-    name: str
-    keys: int
-    days: float
 
 
 def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding:
@@ -54,6 +44,6 @@ def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
     return ok("Each service has one.")
 
 
-def check_key_lists_age(lists: Sequence[LostKeys]) -> Finding:
-    old = [f"{each.name} ({each.days:.0f} days)" for each in lists if each.days >= OLD_LIST_DAYS]
+def check_key_lists_age(days: Mapping[str, float]) -> Finding:
+    old = [f"{name} ({each:.0f} days)" for name, each in days.items() if each >= OLD_LIST_DAYS]
     return naming("Old: {}.", "None is.", old)

@@ -16,6 +16,8 @@ from .check import Finding, critical, fault, graded, ok, period, warning, worst
 if TYPE_CHECKING:
     from servicecert_worker.storage.schema import Difference
 
+OLDEST, NEWEST = 16, 18
+"""The releases of PostgreSQL that are supported."""
 CONNECTIONS_PER_WORKER = 8
 ROOM_FOR_WORKERS = len(SERVICES)
 LOCKS = 256
@@ -40,6 +42,13 @@ class Connections:
     used: int
     used_by_services: int
     workers: int | None = None
+
+
+def check_database_version(settings: Mapping[str, Any]) -> Finding:
+    text, remedy = f"PostgreSQL {settings['version']}.", f"Use PostgreSQL {OLDEST} to {NEWEST}."
+    if settings["version"] < OLDEST:
+        return critical(text, remedy)
+    return warning(text, remedy) if settings["version"] > NEWEST else ok(text)
 
 
 def check_database_link(link: tuple[bool, bool]) -> Finding:

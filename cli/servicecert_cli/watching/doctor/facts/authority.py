@@ -6,14 +6,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from cryptography import x509
-from servicecert_pki.authority import Authority, AuthorityRefused
-from servicecert_pki.ca_certificate import is_trial
+from servicecert_pki.authority import Authority, AuthorityMissing, AuthorityRefused
 from servicecert_pki.crl_reading import CrlFields, Unreadable, crl_fields, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import KeyUnavailable
-from servicecert_pki.manifest import active
+from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import root_crl_file
 from servicecert_pki.validity import start_of_validity, validity
@@ -22,7 +20,7 @@ from ...conditions import CONDITIONS
 from ..domain import authority as judged
 from ..domain.check import fault, naming, ok
 from ..domain.figures import check_values
-from ..sources import Look, Sources, Stopped, setting, shared, skip
+from ..sources import Look, Sources, Stopped, open_database, open_kafka, setting, shared, skip
 
 
 @shared
@@ -43,12 +41,8 @@ async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
 
 async def trials(sources: Sources) -> list[str]:
     """Return the production CAs that are for trials."""
-    issuers = (await authority(sources)).issuers.items()
-    return [
-        id
-        for id, each in issuers
-        if id.startswith("production") and is_trial(x509.load_der_x509_certificate(each.certificate_der))
-    ]
+    issuers = (await authority(sources)).issuers.values()
+    return [each.id for each in issuers if each.environment is Environment.PRODUCTION and not each.is_for_production]
 
 
 async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
@@ -57,13 +51,12 @@ async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
     rooms, inactive = {}, set()
     for profile in load_profiles().by_type.values():
         ends = validity(profile, start_of_validity(profile, now)).not_after
-        for rules in profile.keys.values():
-            generations = {id: found.active_from[id] for id, each in found.issuers.items() if each.is_of(rules.ca)}
-            id = active(generations, now)
-            if id is None:
+        for family, rules in profile.keys.items():
+            try:
+                ca = found.issuer_for(profile.environment, family, now)
+                rooms[f"{profile.type_id} of {ca.id}"] = ca.not_after - ends
+            except AuthorityMissing:
                 inactive.add(rules.ca)
-            else:
-                rooms[f"{profile.type_id} of {id}"] = found.issuers[id].not_after - ends
     return rooms, sorted(inactive)
 
 
@@ -75,7 +68,7 @@ async def keys(sources: Sources) -> int:
     if paths[0] is None and None in paths[1:]:
         raise skip(f"{names[0]} is not set.", f"Set {names[0]}, or {names[1]} and {names[2]}, as the issuer has them.")
     # Decrypting holds the interpreter for most of a second, in which the servers' answers would seem late.
-    await sources.timed()
+    await asyncio.gather(open_kafka(sources), open_database(sources), return_exceptions=True)
     try:
         return len(await asyncio.to_thread(lambda: open_keys(found, *access(*paths))))
     except KeyUnavailable as away:

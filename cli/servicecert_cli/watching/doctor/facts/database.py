@@ -31,7 +31,7 @@ from servicecert_worker.storage.schema import Difference, difference
 
 from ....connections.addresses import database_url
 from ..domain import database
-from ..domain.check import counted, supported, unknown
+from ..domain.check import counted, unknown
 from ..domain.kafka import check_reached
 from ..sources import Look, Sources, Stopped, elsewhere, open_database, setting, shared, skip
 from . import QUERIES
@@ -39,7 +39,6 @@ from . import QUERIES
 LOCK_SECONDS = 2.0
 READER = "Use a reader's DATABASE_URL: `servicecert db reader NAME` makes one."
 _ENCRYPTED = ("require", "verify-ca", "verify-full")
-_LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
 @asynccontextmanager
@@ -126,9 +125,8 @@ async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
 async def disk(sources: Sources) -> tuple[str, int, int]:
     """Return the room of PostgreSQL's disk, where its files are here and it says where."""
     folder = await (await sources.database()).fetchval(QUERIES["data_directory"])
-    is_here = (urlsplit(database_url()).hostname or "") in _LOCAL
     with suppress(OSError):
-        if folder and is_here:
+        if folder and transport.is_local(urlsplit(database_url()).hostname or ""):
             return space(folder)
     raise skip("PostgreSQL is on another machine, or does not tell this role where its files are.")
 
@@ -222,8 +220,8 @@ async def past(sources: Sources) -> Sequence[Past]:
 
 
 LOOKS = {
-    "DatabaseDown": Look(open_database, lambda opened: check_reached(opened[1])),
-    "DatabaseVersion": Look(settings, lambda it: supported("PostgreSQL", (it["version"],), (16,), (18,))),
+    "DatabaseDown": Look(open_database, check_reached),
+    "DatabaseVersion": Look(settings, database.check_database_version),
     "DatabaseLink": Look(link, database.check_database_link),
     "Locks": Look(settings, database.check_locks),
     "Durability": Look(durability, database.check_durability),

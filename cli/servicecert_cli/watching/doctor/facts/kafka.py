@@ -13,12 +13,12 @@ from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled, TopicAuthorizationFailedError
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, REGISTERS, SERVICES, Topic
-from servicecert_worker.core import broker_acls
+from servicecert_worker.core.broker_acls import OPERATIONS, Acl, missing, surplus
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.internals import client_of, list_acls
+from servicecert_worker.kafka.internals import client_of, list_acls, raise_for
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.kafka.rights import found
 
@@ -31,18 +31,17 @@ from ..domain import topics
 from ..domain.check import fault, naming, ok, warning
 from ..domain.database import Connections, check_clock, check_connections
 from ..domain.figures import check_values
-from ..domain.kafka import Allowed, BrokerRights, Brokers, compared
+from ..domain.kafka import BrokerRights, compared
 from ..domain.topics import TopicCopy
 from ..sources import Look, Sources, Stopped, elsewhere, open_kafka, shared, skip
 from . import QUERIES
 from .database import in_schema
 
 _RESOURCES = {number: resource for resource, number in RESOURCES.items()}
-_OPERATIONS = dict(enumerate(("All", *broker_acls.OPERATIONS), 2))
 
 
-async def brokers(sources: Sources) -> Brokers:
-    """Return the brokers that answer and those that should."""
+async def brokers(sources: Sources) -> tuple[set[int], set[int], list[str]]:
+    """Return the brokers that answer and those that should, and the partitions that none leads."""
     described = await _described(sources)
     leaderless = [
         f"{topic['topic']}/{part['partition']}"
@@ -51,7 +50,8 @@ async def brokers(sources: Sources) -> Brokers:
         if part["leader"] < 0
     ]
     named = {node for topic in described for part in topic["partitions"] for node in part["replicas"]}
-    return Brokers(await _alive(sources), frozenset(named), tuple(leaderless))
+    cluster = await (await sources.kafka()).admin.describe_cluster()
+    return {each["node_id"] for each in cluster["brokers"]}, named, leaderless
 
 
 async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
@@ -80,10 +80,9 @@ async def rights(sources: Sources) -> BrokerRights:
         name = kafka.cluster.access.sasl_username or os.environ.get("USER", "")
         ours = next((each for each in Principal if each == name), Principal.OPERATOR)
         answers = await found(client, kafka.cluster)
-        surplus, missing = (of(ours, prefix, answers) for of in (broker_acls.surplus, broker_acls.missing))
-        return BrokerRights(str(ours), surplus, missing)
+        return BrokerRights(str(ours), surplus(ours, prefix, answers), missing(ours, prefix, answers))
     allowed = [
-        Allowed(user, _RESOURCES[kind], name, _OPERATIONS.get(operation, str(operation)), pattern == PREFIXED)
+        (user, Acl(_RESOURCES[kind], name, OPERATIONS[operation], pattern == PREFIXED))
         for kind, name, pattern, user, _, operation, permission in acls
         if kind in _RESOURCES and permission == ALLOW
     ]
@@ -101,8 +100,7 @@ async def copies(sources: Sources) -> list[TopicCopy]:
     settings = {}
     for answer in await kafka.admin.describe_configs(resources):
         for code, _, _, name, entries in answer.resources:
-            if code:
-                raise for_code(code)
+            raise_for(code)
             settings[name] = {entry[0]: entry[1] for entry in entries}
     return [
         TopicCopy(
@@ -125,12 +123,6 @@ async def _described(sources: Sources) -> list[dict[str, Any]]:
     kafka = await sources.kafka()
     described = await kafka.admin.describe_topics(list(_by_name(kafka.cluster)))
     return [each for each in described if each["error_code"] == 0]
-
-
-@shared
-async def _alive(sources: Sources) -> frozenset[int]:
-    kafka = await sources.kafka()
-    return frozenset(each["node_id"] for each in (await kafka.admin.describe_cluster())["brokers"])
 
 
 _READ_SECONDS = 4.0
@@ -228,10 +220,9 @@ async def worker_versions(sources: Sources) -> tuple[str, list[tuple[str, str]]]
         running = Counter(client.rsplit("-", 2)[0] for client in clients)
         for row in await in_schema(sources, group.name.removeprefix(prefix), QUERIES["begun"]):
             begun = json.loads(row["entry"])["begun"]
-            machine, its_version = begun.get("host"), begun.get("version")
-            if running[machine] > 0:
+            if running[machine := begun.get("host")] > 0:
                 running[machine] -= 1
-                found += [(f"{group.name} on {machine}", its_version)] if its_version else []
+                found.append((f"{group.name} on {machine}", begun["version"]))
     return version("servicecert"), found
 
 
@@ -241,7 +232,7 @@ _LOADED = (
 
 
 LOOKS = {
-    "KafkaDown": Look(open_kafka, lambda opened: judged.check_reached(opened[1])),
+    "KafkaDown": Look(open_kafka, judged.check_reached),
     "Brokers": Look(brokers, judged.check_brokers),
     "BrokerClock": Look(clock, check_clock),
     "BrokerRights": Look(rights, judged.check_broker_rights),

@@ -28,7 +28,6 @@ from servicecert_worker.storage import database
 from ...settings import CanarySettings, LagSettings
 from ..domain import configuration
 from ..domain.check import counted, critical, naming, ok
-from ..domain.configuration import LostKeys
 from ..sources import Look, Sources, Stopped, setting, shared
 
 _TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
@@ -108,25 +107,26 @@ async def service_keys(_: Sources) -> Mapping[str, timedelta]:
 
 
 @shared
-async def key_lists(_: Sources) -> list[LostKeys]:
-    """Return the lists of lost keys. Raises Stopped where no folder is given, or intake cannot start with it."""
+async def key_lists(_: Sources) -> Mapping[str, int]:
+    """Return how many lost keys each list has. Raises Stopped where none is given, or intake cannot start with them."""
     folder = Path(setting("SERVICECERT_KEY_LISTS_DIR"))
-
-    def read() -> list[LostKeys]:
-        sizes, now = load_key_lists(folder).sizes(), time.time()
-        return [LostKeys(name, size, (now - (folder / name).stat().st_mtime) / _DAY) for name, size in sizes.items()]
-
     try:
-        return await asyncio.to_thread(read)
+        return (await asyncio.to_thread(load_key_lists, folder)).sizes()
     except (KeyListDamaged, OSError) as refused:
         raise Stopped(critical(str(refused)), "KeyListsMissing") from None
 
 
+async def key_list_ages(sources: Sources) -> dict[str, float]:
+    """Return the age of each list in days. Raises Stopped as `key_lists`."""
+    names, folder, now = await key_lists(sources), Path(setting("SERVICECERT_KEY_LISTS_DIR")), time.time()
+    return {name: (now - (folder / name).stat().st_mtime) / _DAY for name in names}
+
+
 LOOKS = {
     "KeyListsMissing": Look(
-        key_lists, lambda lists: ok(", ".join(f"{each.name} has {each.keys} keys" for each in lists) + ".")
+        key_lists, lambda sizes: ok(", ".join(f"{name} has {keys} keys" for name, keys in sizes.items()) + ".")
     ),
-    "KeyListsOld": Look(key_lists, configuration.check_key_lists_age),
+    "KeyListsOld": Look(key_list_ages, configuration.check_key_lists_age),
     "Variables": Look(variables, configuration.check_variables),
     "Settings": Look(wrong_settings, partial(naming, "{}.", "All are.", separator="; ")),
     "Insecure": Look(insecure, configuration.check_insecure),

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import aiohttp
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import AuthorityInformationAccessOID
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
+from servicecert_pki.issued import CertificateUntrusted, read_certificate, read_issued
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.manifest import kind_of
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
@@ -31,14 +31,15 @@ _SET = "Set SERVICECERT_CRL_BASE_URL and SERVICECERT_CA_DIR to check without one
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What certificates of a CA name: CRLs, the CA's certificate, OCSP. `certificate` is the newest one, if any."""
+    """Where a CA's CRLs and certificate are; the partition, OCSP, serial number and bytes of its newest certificate."""
 
     ca: str
-    crls: tuple[str, ...]
+    base: str
     ca_url: str
+    partition: int = FULL
     ocsp_url: str | None = None
     serial: str = ""
-    certificate: x509.Certificate | None = None
+    certificate: bytes = b""
 
 
 @shared
@@ -67,26 +68,25 @@ async def named(sources: Sources) -> list[Named]:
     found = {row["issuer"]: _named(row["issuer"], row["serial"], row["certificate"]) for row in rows}
     if base and (folder := await _folder(sources)):
         for id in folder.issuers:
-            found.setdefault(id, Named(id, (crl_url(base, id, FULL),), certificate_url(base, id)))
+            found.setdefault(id, Named(id, base, certificate_url(base, id)))
     if not found:
         raise skip(_NO_ADDRESS, _SET)
     return list(found.values())
 
 
 def _named(ca: str, serial: str, encoded: bytes) -> Named:
-    certificate = x509.load_der_x509_certificate(encoded)
-    points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
-    own = [str(name.value) for point in points for name in point.full_name or ()]
-    full = [crl_url(url.rpartition("/")[0], ca, FULL) for url in own]
+    certificate, issued = read_certificate(encoded)
+    url = issued.crl_url or ""
     access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
     urls = {each.access_method: str(each.access_location.value) for each in access}
     return Named(
         ca,
-        tuple(dict.fromkeys((*own, *full))),
+        url.rpartition("/")[0],
         urls[AuthorityInformationAccessOID.CA_ISSUERS],
+        partition_in(url, ca) or FULL,
         urls.get(AuthorityInformationAccessOID.OCSP),
         serial,
-        certificate,
+        encoded,
     )
 
 
@@ -107,16 +107,14 @@ async def _served_cas(sources: Sources) -> Mapping[str, bytes | str]:
 
 async def aia(sources: Sources) -> dict[str, bool | str]:
     """Return by address whether the right certificate of a CA is served, or why there is none."""
-    served, folder = await _served_cas(sources), await _folder(sources)
     found: dict[str, bool | str] = {}
     for each in await named(sources):
-        content, known = served[each.ca_url], folder and folder.issuers.get(each.ca)
-        if isinstance(content, str):
-            found[each.ca_url] = content
-        elif known:
-            found[each.ca_url] = content == known.certificate_der
-        else:
-            found[each.ca_url] = _has_signed(content, each.certificate)
+        content = (await _served_cas(sources))[each.ca_url]
+        try:
+            is_right = (await _issuer(sources, each)).certificate_der == content
+        except Stopped:
+            is_right = False
+        found[each.ca_url] = content if isinstance(content, str) else is_right
     return found
 
 
@@ -126,17 +124,17 @@ async def crls(sources: Sources) -> tuple[datetime, list[FetchedCrl]]:
     Without the tables these are those that the newest certificate of each CA names. Those that the authority's folder
     has of roots are beside them.
     """
-    web, wanted = await _web(sources), []
-    for each in await named(sources):
+    web, places, wanted = await _web(sources), await named(sources), []
+    for each in places:
         issuer, booked = await _issuer(sources, each), await _booked(sources, each)
-        base = each.crls[0].rpartition("/")[0]
-        urls = sorted({*each.crls, *(crl_url(base, each.ca, it) for it in booked)})
-        wanted += [(url, issuer, *booked.get(partition_in(url, each.ca) or FULL, (None, None))) for url in urls]
+        wanted += [
+            (crl_url(each.base, each.ca, partition), issuer, *booked.get(partition, (None, None)))
+            for partition in sorted({FULL, each.partition, *booked})
+        ]
     if await _folder(sources):
-        base = (await named(sources))[0].crls[0].rpartition("/")[0]
         for file, (root, made) in (await root_crls(sources)).items():
             at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-            wanted.append((crl_url(base, root.id, FULL), root, made and made.number, at))
+            wanted.append((crl_url(places[0].base, root.id, FULL), root, made and made.number, at))
     return datetime.now(UTC), await asyncio.gather(*(_fetched(web, *each) for each in wanted))
 
 
@@ -186,20 +184,14 @@ async def _issuer(sources: Sources, of: Named) -> IssuerInfo:
     if (folder := await _folder(sources)) and (issuer := folder.issuers.get(of.ca)):
         return issuer
     content = (await _served_cas(sources))[of.ca_url]
-    if isinstance(content, str) or not _has_signed(content, of.certificate):
-        raise elsewhere("Aia")
-    certificate = x509.load_der_x509_certificate(content)
-    # Nothing here needs the root.
-    return IssuerInfo.of(of.ca, kind_of(of.ca)[0], certificate, certificate)
-
-
-def _has_signed(ca: bytes, certificate: x509.Certificate | None) -> bool:
     try:
-        if certificate is not None:
-            certificate.verify_directly_issued_by(x509.load_der_x509_certificate(ca))
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return certificate is not None
+        certificate, _ = read_certificate(content if isinstance(content, bytes) else b"")
+        # Nothing here needs the root.
+        issuer = IssuerInfo.of(of.ca, kind_of(of.ca)[0], certificate, certificate)
+        read_issued(of.certificate, [issuer])
+    except (ValueError, CertificateUntrusted):
+        raise elsewhere("Aia") from None
+    return issuer
 
 
 async def passes(sources: Sources) -> list[tuple[str, int, float]]:
