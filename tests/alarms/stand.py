@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -111,11 +111,11 @@ class Stand:
         """Return the names of the alerts that fire now."""
         return {each["alertname"] for each in await asyncio.to_thread(self.prometheus.firing)}
 
-    async def is_quiet(self) -> bool:
-        """Return whether no alert fires and all processes are scraped."""
+    async def is_quiet(self, announced: Collection[str] = ()) -> bool:
+        """Return whether no alert but the announced fires, and all processes are scraped."""
         found = await asyncio.to_thread(self.prometheus.vector, "up")
         all_up = len(found) == len(self.system.processes) and all(each.value == 1 for each in found)
-        return all_up and not await self.firing()
+        return all_up and not (await self.firing()).difference(announced)
 
 
 def watched_environment(folder: Path) -> dict[str, str]:
