@@ -48,21 +48,20 @@ def held_by(parts: Iterable[Part]) -> Held:
 async def held(stand: Stand) -> Held:
     """Return what the tables hold that are in the journal."""
     found = {}
-    for table in await tables(stand.pool):
-        rows = await stand.pool.fetch(f'select row_to_json(t)::text from "{table.name}" as t')
-        if rows:
-            found[table.name] = sorted(_written(table.name, json.loads(row[0])) for row in rows)
+    async with stand.pool.acquire() as connection, connection.transaction():
+        await connection.execute("set local bytea_output = 'escape'")
+        for table in await tables(connection):
+            # The journal has an event's payload as text.
+            columns = "event_id, convert_from(payload, 'utf8') as payload" if table.name == "events" else "*"
+            rows = await connection.fetch(f"select row_to_json(t)::text from (select {columns} from {table.name}) as t")
+            if rows:
+                found[table.name] = sorted(_written(table.name, json.loads(row[0])) for row in rows)
     return found
 
 
 def _written(table: str, row: Mapping[str, Any]) -> str:
     if table == "events":
-        # The journal has the payload as text.
-        payload = row["payload"]
-        row = {
-            "event": row["event_id"],
-            "payload": bytes.fromhex(payload[2:]).decode() if payload[:2] == "\\x" else payload,
-        }
+        row = {"event": row["event_id"], "payload": row["payload"]}
     return json.dumps(row, sort_keys=True)
 
 

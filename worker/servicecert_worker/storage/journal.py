@@ -173,8 +173,10 @@ async def _each(rows: Sequence[asyncpg.Record]) -> AsyncIterator[asyncpg.Record]
 async def begin_epoch(connection: asyncpg.Connection[Any]) -> tuple[int, int]:
     """Begin an epoch, durably. Return it, and the next offset that is noted, 0 if none is.
 
-    Raises what asyncpg raises.
+    Octets come as text from then on, since most are: in hexadecimal digits they take twice the room. Raises what
+    asyncpg raises.
     """
+    await connection.execute("set bytea_output = 'escape'")
     async with connection.transaction():
         await connection.execute("set local synchronous_commit = on")
         (row,) = await connection.fetch(
