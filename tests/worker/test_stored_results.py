@@ -29,6 +29,7 @@ class Lanes:
         self.pool = pool
         self.began: list[UUID] = []
         self.results: asyncio.Queue[Result] = asyncio.Queue()
+        self.together = asyncio.Barrier(1)
         effect = Effect(Act, self._act, batch=1, concurrency=LANES, result=Act)
         url, sent = pool._connect_args[0], Sent(pool).wait
         self.effects = Effects(
@@ -37,6 +38,7 @@ class Lanes:
 
     async def _act(self, tasks: Sequence[Task]) -> Sequence[Done]:
         self.began += [task.id for task in tasks]
+        await self.together.wait()
         return [Done(task.data) for task in tasks]
 
     def _give(self, result: Result, _stored: bool) -> None:
@@ -136,3 +138,10 @@ async def test_C3_a_worker_that_cannot_store_leaves_its_intents_and_passes_its_r
         async with asyncio.timeout(120):
             while lanes.effects.owner in (before, NOBODY):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
+
+
+async def test_results_of_acts_that_end_together_share_a_commit(pool: asyncpg.Pool[Any]) -> None:
+    async with working(pool) as lanes:
+        lanes.together = asyncio.Barrier(LANES)
+        await lanes.given(len(await lanes.intend(LANES)))
+    assert await pool.fetchval("select count(distinct xmin::text) from intents where result is not null") == 1

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0
 _SOON_SECONDS = 0.02
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 1.0
 _MOST = 5_000
 # Larger slices would block the event loop, and with it the OCSP responder's answers.
 _SLICE = 50

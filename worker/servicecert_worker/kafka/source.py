@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Unsent: TypeAlias = Callable[[], Awaitable[tuple[int, int] | None]]
 
-_LOOK_SECONDS = 0.2
+_LOOK_SECONDS = 0.5
 _COMMIT_SECONDS = 1.0
 _ANSWER_SECONDS = 15.0
 _TRIES = 40

@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 
 _AFTER_CLOCK = timedelta(seconds=5)
+_SHARE_SECONDS = 0.005
+"""How long results wait for those of others that are at work, since a commit costs the same for several."""
 SILENT = "20s"
 """How long a lock is kept for a worker that PostgreSQL does not hear: see `watch`."""
 
@@ -250,13 +252,15 @@ class Effects:
         connection: asyncpg.Connection[Any],
         lost: asyncio.Event,
     ) -> bool:
-        """Store results with their intents, together with those that others have meanwhile. Return whether they are.
+        """Store results with their intents, together with those that others have soon. Return whether they are.
 
         The connection is the one that owns them: if it cannot store, the intents are left to others.
         """
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._unstored[task.id] = outcome.data.model_dump_json().encode()
+        if self._busy > 1:
+            await asyncio.sleep(_SHARE_SECONDS)
         async with self._storing:
             results, self._unstored = self._unstored, {}
             try:

@@ -42,7 +42,7 @@ from .settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _LINGER = 0.1
 _LINGER_AFTER_EVENTS = 0.02
 """How long other workers wait at most for what this one has sent."""

@@ -14,6 +14,8 @@ import os
 import secrets
 import socket
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any, NoReturn
 
 import asyncpg
@@ -30,6 +32,8 @@ from .effects import SILENT, watch
 log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0
+_KNOWN_SECONDS = 10.0
+"""How long the members of a group are believed to be the same while all hold their locks."""
 
 
 def member_name(group: str) -> str:
@@ -98,6 +102,8 @@ class DeadMembers:
         self._group = group
         self._held = held
         self._suspects: set[str] = set()
+        self._members: list[GroupMember] = []
+        self._asked = -inf
         self._outage = Outage("The members of the consumer group")
 
     async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
@@ -106,9 +112,12 @@ class DeadMembers:
             self._suspects.clear()
             return
         try:
-            members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
-            dead = await self._dead(pool, members)
-            for member in members:
+            # PostgreSQL is asked each time, Kafka only where it matters.
+            if self._suspects or self._asked + _KNOWN_SECONDS <= monotonic():
+                self._members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
+                self._asked = monotonic()
+            dead = await self._dead(pool)
+            for member in self._members:
                 if member.client_id in dead:
                     await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
                     log.info("A worker does not work; its partitions go to others", extra={"member": member.client_id})
@@ -116,8 +125,8 @@ class DeadMembers:
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)
 
-    async def _dead(self, pool: asyncpg.Pool[Any], members: list[GroupMember]) -> set[str]:
-        names = {member.client_id for member in members if member.client_id.startswith(f"{self._group}-")}
+    async def _dead(self, pool: asyncpg.Pool[Any]) -> set[str]:
+        names = {member.client_id for member in self._members if member.client_id.startswith(f"{self._group}-")}
         suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], list(names))}
         dead = suspects & self._suspects
         self._suspects = suspects
