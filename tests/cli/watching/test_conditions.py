@@ -1,8 +1,10 @@
 """What the catalogue of conditions says of itself."""
 
+import re
 from string import Formatter
 
 import pytest
+from docs.pages import CHECKOUT
 from servicecert_cli.watching.conditions import CONDITIONS, Condition, Severity, Subject
 
 
@@ -51,3 +53,4 @@ def test_a_condition_says_what_is_wrong_in_a_sentence(condition):
     assert all(spec in ("", "period", "share") for _, name, spec, _ in Formatter().parse(condition.says) if name)
     # An alert has one severity; what only a look sees says why it matters.
     assert condition.severity in (Severity.WARNING, Severity.CRITICAL) if condition.when else condition.why
+    assert all((CHECKOUT / page).is_file() for page in re.findall(r"docs/[\w/-]+\.md", condition.remedy))

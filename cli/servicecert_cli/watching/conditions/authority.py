@@ -161,7 +161,7 @@ _REVOCATION = (
         "{value} OCSP responders were certified within a day: half of the limit.",
         when="max by (environment) (servicecert_responders_certified) > 100",
         why="At the limit no further responder starts: responders restart again and again, or somebody else asks.",
-        remedy="See the responders' logs, and docs/runbook/TooManyResponders.md.",
+        remedy="See the responders' logs.",
     ),
 )
 

@@ -134,7 +134,7 @@ _GROUPS = (
         wait="30s",
         within="2m",
         why="What cannot be read holds up everything behind it.",
-        remedy="See docs/runbook/PartitionStalled.md.",
+        remedy="The process's log says why. Start brokers that are down; put a new version back.",
     ),
     warning(
         "LagHigh",
