@@ -33,9 +33,7 @@ class SigningSettings(BaseSettings):
     it at the revoker first.
     """
 
-    model_config = SettingsConfigDict(
-        frozen=True, populate_by_name=True, validate_default=True, extra="ignore", use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
 
     ca_dir: Path = Field(alias="SERVICECERT_CA_DIR")
     """the folder of the CA"""

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     The others limit what one account or one topic can use up (F5).
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
     key_lists_dir: Path | None = Field(None, alias="SERVICECERT_KEY_LISTS_DIR")
     """a folder of lists of leaked and compromised keys (*.dat); none is looked at without it"""

@@ -59,7 +59,7 @@ def _selector(text: str | None) -> str | None:
 class Settings(BaseSettings):
     """The environment names are the field names in capitals. Raise `ValidationError`; its messages say what to do."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
     smtp_host: Annotated[str, AfterValidator(_hosts)] = Field(min_length=1)
     """the mail server, as host or host:port, or several with commas between: the first that answers is used"""

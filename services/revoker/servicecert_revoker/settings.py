@@ -39,7 +39,7 @@ class S3Settings(BaseSettings):
     Raises pydantic's ValidationError, whose messages tell what to do.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
     crl_s3_endpoint: Annotated[
         str | None,

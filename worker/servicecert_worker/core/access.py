@@ -47,7 +47,7 @@ class KafkaAccess(BaseSettings):
     What stands below a setting is its meaning in the reference.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
 
     security_protocol: SecurityProtocol = Field(SecurityProtocol.PLAINTEXT, alias="KAFKA_SECURITY_PROTOCOL")
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"""
