@@ -51,7 +51,7 @@ async def measure(share: float) -> None:
     """Measure both alternately, store the medians, and print what a row takes."""
     rates: dict[tuple[type[Chain], int], list[float]] = {}
     with database_server() as server:
-        (url,) = database.prepare(server.url, {toy.NAME: database.new_password()}).values()
+        (url,) = schema.prepare(server.url, {toy.NAME: database.new_password()}).values()
         schema.migrate(server.url, toy.NAME, [toy.MIGRATIONS])
         for _, workers, kind in product(range(ROUNDS), NAMES, (Chain, OneRow)):
             rate = sum(in_processes(workers, _work, url, kind, scaled(TURNS, share)))

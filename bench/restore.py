@@ -12,7 +12,7 @@ import psycopg
 from servicecert_cli.operations.migrating import migrate
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from bench import load
 from bench.results import keep
@@ -43,7 +43,7 @@ def _second_database(url: str) -> dict[str, str]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create database restored")
     second = urlunsplit(urlsplit(url)._replace(path="/restored"))
-    urls = database.prepare(second, {name: database.new_password() for name in (*SERVICES, *database.LOGINS)})
+    urls = schema.prepare(second, {name: database.new_password() for name in (*SERVICES, *database.LOGINS)})
     migrate(urls[database.MIGRATOR], SERVICES)
     return urls
 

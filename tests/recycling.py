@@ -109,7 +109,7 @@ class Recycler:
     def _make(self, schemas: Schemas) -> Migrated:
         name = f"recycled_{uuid4().hex[:12]}"
         admin_url = create_database(self._parts, name)
-        urls = database.prepare(admin_url, {service: database.new_password() for service, _ in schemas})
+        urls = schema.prepare(admin_url, {service: database.new_password() for service, _ in schemas})
         for service, folders in schemas:
             schema.migrate(admin_url, service, folders)
         if "revoker" in urls:

@@ -101,7 +101,7 @@ def as_operator(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[],
         with psycopg.connect(admin_url) as connection:
             has_revoker = connection.execute("select to_regnamespace('revoker') is not null").fetchone() == (True,)
         if not has_revoker:
-            database.prepare(admin_url, {"revoker": database.new_password()})
+            schema.prepare(admin_url, {"revoker": database.new_password()})
             schema.migrate(admin_url, "revoker", [REVOKER_MIGRATIONS])
         monkeypatch.setenv("DATABASE_URL", add_operator(admin_url, "anna"))
 

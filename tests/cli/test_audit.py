@@ -42,7 +42,7 @@ def keys(servicecert, tmp_path):
 @pytest.fixture
 def exported(admin_url, keys, tmp_path):
     """Intake's schema with a case's rows, signed; the file holds the checkpoint that was exported."""
-    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
     schema.migrate(admin_url, "intake", [toy.MIGRATIONS])
     file = tmp_path / "kept.jsonl"
     file.write_bytes(do(partial(_record, url, keys)) + b"\n")

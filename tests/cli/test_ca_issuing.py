@@ -62,7 +62,7 @@ from certificates
 def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
     """The issuer's tables, beside intake's, as an administrator; the environment names them."""
     monkeypatch.setenv("DATABASE_URL", database_url)
-    database.prepare(database_url, {name: database.new_password() for name in ("intake", "issuer")})
+    schema.prepare(database_url, {name: database.new_password() for name in ("intake", "issuer")})
     schema.migrate(database_url, "issuer", [MIGRATIONS])
     schema.migrate(database_url, "intake", [INTAKE_MIGRATIONS])
     with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
@@ -261,7 +261,7 @@ values (gen_random_uuid(), 'x', 'certify', '{"issuer": "test-ec", "serial": "4a0
 def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_are_counted(
     servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, database_url: str, empty_cluster: Cluster
 ) -> None:
-    database.prepare(database_url, {"revoker": database.new_password()})
+    schema.prepare(database_url, {"revoker": database.new_password()})
     schema.migrate(database_url, "revoker", [REVOKER_MIGRATIONS])
     issuer_tables.execute(INTENDED, [str(uuid4())])
     issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")

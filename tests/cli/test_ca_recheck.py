@@ -26,7 +26,7 @@ values ($1, 2, 'issued', $2, '4a01', 'x', 'server', 1, 0, $3, $4, repeat('0', 64
 @pytest.fixture
 def stock(admin_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The environment names the issuer's role; the stock is empty."""
-    (url,) = database.prepare(admin_url, {"issuer": database.new_password()}).values()
+    (url,) = schema.prepare(admin_url, {"issuer": database.new_password()}).values()
     schema.migrate(admin_url, "issuer", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     return admin_url

@@ -16,7 +16,7 @@ from pki import weak_keys
 @pytest.fixture
 def prepared(admin_url, monkeypatch):
     """The environment names intake's role on its own schema."""
-    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
     schema.migrate(admin_url, "intake", [MIGRATIONS])
     monkeypatch.setenv("DATABASE_URL", url)
     return url

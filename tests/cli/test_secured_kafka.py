@@ -72,7 +72,7 @@ def secured(broker, ca, tmp_path, monkeypatch):
 def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_path, monkeypatch):
     made = servicecert("topics", "create")
     assert made.exit_code == 0, made.output
-    (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
+    (url,) = schema.prepare(database_url, {"intake": database.new_password()}).values()
     schema.migrate(database_url, "intake", [MIGRATIONS])
     worker = subprocess.Popen(
         [sys.executable, "-m", "servicecert_cli", "run", "intake"],
@@ -102,7 +102,7 @@ def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
     servicecert, secured, database_url, tmp_path, monkeypatch
 ):
     (tmp_path / "password").write_text("mistyped\n")
-    (url,) = database.prepare(database_url, {"intake": database.new_password()}).values()
+    (url,) = schema.prepare(database_url, {"intake": database.new_password()}).values()
     schema.migrate(database_url, "intake", [MIGRATIONS])
     done = run_process(
         "run",

@@ -50,7 +50,7 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
 @pytest.fixture
 def intake_url(admin_url, as_operator):
     """The environment names an operator, on a schema that remembers an origin. Returns the administrator's URL."""
-    (url,) = database.prepare(admin_url, {"intake": database.new_password()}).values()
+    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
     schema.migrate(admin_url, "intake", [])
     do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
     as_operator()

@@ -27,8 +27,8 @@ from servicecert_schemas.codec import EVENTS, stored, written
 from servicecert_schemas.export import stored_examples
 from servicecert_schemas.topics import SERVICES, unversioned
 from servicecert_schemas.upcasting import UPCASTERS
+from servicecert_worker.storage.admission import AFTER
 from servicecert_worker.storage.database import ERASER
-from servicecert_worker.storage.schema import AFTER
 
 MIGRATIONS = sorted(CHECKOUT.glob("worker/**/storage/migrations/*.sql")) + sorted(
     CHECKOUT.glob("services/**/storage/migrations/*.sql")

@@ -3,14 +3,14 @@
 import re
 
 from docs.pages import CHECKOUT, PAGES
-from servicecert_worker.storage import schema
+from servicecert_worker.storage import admission
 
 _TABLE = re.compile(r"^create table (\w+)", re.MULTILINE | re.IGNORECASE)
 _RENAMED = re.compile(r"^alter table (\w+) rename to (\w+)", re.MULTILINE)
 
 
 def test_each_table_has_its_end() -> None:
-    folders = [schema.MIGRATIONS, *CHECKOUT.glob("services/*/servicecert_*/storage/migrations")]
+    folders = [admission.MIGRATIONS, *CHECKOUT.glob("services/*/servicecert_*/storage/migrations")]
     assert len(folders) == 5
     texts = [file.read_text() for folder in folders for file in folder.glob("*.sql")]
     renamed = dict(each for text in texts for each in _RENAMED.findall(text))

@@ -31,7 +31,7 @@ from servicecert_schemas.topics import (
     SERVICES,
     journal_topic,
 )
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from .conftest import CompletedRun
 
@@ -91,7 +91,7 @@ async def restored_run(completed_run: CompletedRun) -> AsyncIterator[RestoredRun
     second = create_database(system.parts, name)
     try:
         passwords = {login: database.new_password() for login in (*SERVICES, *database.LOGINS)}
-        urls = await asyncio.to_thread(database.prepare, second, passwords)
+        urls = await asyncio.to_thread(schema.prepare, second, passwords)
         await asyncio.to_thread(migrate, urls[database.MIGRATOR], SERVICES)
         before = await State.of(completed_run.testbed)
         system.backends = replace(system.backends, admin_url=second, urls=urls)

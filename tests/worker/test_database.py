@@ -11,11 +11,13 @@ import psycopg
 import pytest
 from servicecert_launcher import free_port
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.storage import database, schema
+from servicecert_worker.storage import admission, database, schema
+
+TAKEN_AWAY = "newer version of servicecert, which took away what"
 
 
 def prepared(url: str, *services: str) -> dict[str, str]:
-    return database.prepare(url, {service: database.new_password() for service in services})
+    return schema.prepare(url, {service: database.new_password() for service in services})
 
 
 def test_several_may_migrate_at_once(database_url: str) -> None:
@@ -36,13 +38,13 @@ async def test_a_service_cannot_read_anothers_schema(database_url: str) -> None:
     await pool.close()
 
 
-def test_preparing_again_changes_the_password_and_keeps_what_is_there(database_url: str) -> None:
+async def test_preparing_again_changes_the_password_and_keeps_what_is_there(database_url: str) -> None:
     (first,) = prepared(database_url, "intake").values()
     schema.migrate(database_url, "intake", [])
     (second,) = prepared(database_url, "intake").values()
-    schema.check(second, "intake", [])
+    await admission.check(second, "intake", [])
     with pytest.raises(OperatorError, match="refuses the password"):
-        schema.check(first, "intake", [])
+        await admission.check(first, "intake", [])
 
 
 def newer(folder: Path, *migrations: str) -> Path:
@@ -53,7 +55,7 @@ def newer(folder: Path, *migrations: str) -> Path:
     return folder
 
 
-def test_a_version_uses_a_schema_that_a_newer_one_expanded_and_leaves_its_rights(
+async def test_a_version_uses_a_schema_that_a_newer_one_expanded_and_leaves_its_rights(
     database_url: str, tmp_path: Path
 ) -> None:
     (url,) = prepared(database_url, "intake").values()
@@ -61,12 +63,12 @@ def test_a_version_uses_a_schema_that_a_newer_one_expanded_and_leaves_its_rights
     (tmp_path / "rights.sql").write_text("grant update on inbox to {service};")
     assert schema.migrate(database_url, "intake", [folder])
     assert not schema.migrate(database_url, "intake", [])
-    schema.check(url, "intake", [])
+    await admission.check(url, "intake", [])
     with psycopg.connect(url) as connection:
         assert connection.execute("select has_table_privilege('inbox', 'update')").fetchone() == (True,)
 
 
-def test_a_version_that_knows_the_first_half_uses_a_schema_that_was_contracted(
+async def test_a_version_that_knows_the_first_half_uses_a_schema_that_was_contracted(
     database_url: str, tmp_path: Path
 ) -> None:
     (url,) = prepared(database_url, "intake").values()
@@ -74,24 +76,26 @@ def test_a_version_that_knows_the_first_half_uses_a_schema_that_was_contracted(
     before = newer(tmp_path / "before", "0098.column")
     assert schema.migrate(database_url, "intake", [newest])
     for folder in (newest, before):
-        schema.check(url, "intake", [folder])
+        await admission.check(url, "intake", [folder])
     assert not schema.migrate(database_url, "intake", [before])
-    for act, login in ((schema.migrate, database_url), (schema.check, url)):
-        with pytest.raises(OperatorError, match="newer version of servicecert, which took away what") as caught:
-            act(login, "intake", [])
-        assert caught.value.exit_code == 78
+    with pytest.raises(OperatorError, match=TAKEN_AWAY) as caught:
+        schema.migrate(database_url, "intake", [])
+    assert caught.value.exit_code == 78
+    with pytest.raises(OperatorError, match=TAKEN_AWAY) as caught:
+        await admission.check(url, "intake", [])
+    assert caught.value.exit_code == 78
 
 
-def test_a_service_waits_for_the_migration_of_its_version(database_url: str, tmp_path: Path) -> None:
+async def test_a_service_waits_for_the_migration_of_its_version(database_url: str, tmp_path: Path) -> None:
     (url,) = prepared(database_url, "intake").values()
     (tmp_path / "0099.newer.sql").write_text("create table newer (id int);")
     with pytest.raises(OperatorError, match="may not use the schema 'intake': run `servicecert db migrate`") as caught:
-        schema.check(url, "intake", [])
+        await admission.check(url, "intake", [])
     assert caught.value.exit_code == 69
     schema.migrate(database_url, "intake", [])
-    schema.check(url, "intake", [])
+    await admission.check(url, "intake", [])
     with pytest.raises(OperatorError, match="lacks 1 migrations of this version: run `servicecert db m") as caught:
-        schema.check(url, "intake", [tmp_path])
+        await admission.check(url, "intake", [tmp_path])
     assert caught.value.exit_code == 69
 
 
@@ -113,31 +117,31 @@ def test_a_schema_that_its_service_owned_goes_to_its_owner_with_all_it_holds(dat
             connection.execute("drop table inbox")
 
 
-def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
+async def test_a_schema_that_nobody_prepared_is_named(database_url: str) -> None:
     with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
         schema.migrate(database_url, "intake", [])
     with pytest.raises(OperatorError, match="run `servicecert db prepare`"):
-        schema.check(database_url, "intake", [])
+        await admission.check(database_url, "intake", [])
 
 
-def test_the_role_of_another_service_is_refused_in_one_sentence(database_url: str) -> None:
+async def test_the_role_of_another_service_is_refused_in_one_sentence(database_url: str) -> None:
     urls = prepared(database_url, "intake", "issuer")
     with pytest.raises(OperatorError, match="may not migrate the schema 'intake': set DATABASE_URL"):
         schema.migrate(urls["issuer"], "intake", [])
     schema.migrate(database_url, "intake", [])
     with pytest.raises(OperatorError, match="may not use the schema 'intake'"):
-        schema.check(urls["issuer"], "intake", [])
+        await admission.check(urls["issuer"], "intake", [])
 
 
 def test_a_server_that_is_too_old_is_refused_before_anything_is_made(database_url: str, monkeypatch) -> None:
-    monkeypatch.setattr(database, "_OLDEST", 99)
+    monkeypatch.setattr(schema, "_OLDEST", 99)
     with pytest.raises(OperatorError, match=r"is version \d+: use 99 or newer"):
         prepared(database_url, "intake")
     with psycopg.connect(database_url) as connection:
         assert connection.execute("select 1 from pg_namespace where nspname = 'intake'").fetchone() is None
 
 
-def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url: str) -> None:
+async def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url: str) -> None:
     (url,) = prepared(database_url, "intake").values()
     with psycopg.connect(database_url, autocommit=True) as admin:
         admin.execute(
@@ -146,24 +150,24 @@ def test_a_server_without_a_free_connection_is_named_and_waited_for(database_url
             )
         )
     with pytest.raises(OperatorError, match="has no free connection: raise its max_connections") as caught:
-        schema.check(url, "intake", [])
+        await admission.check(url, "intake", [])
     assert caught.value.exit_code == 69
 
 
 def test_a_wrong_password_is_one_sentence_without_it(database_url: str) -> None:
     wrong = database.url_of(database_url, urlsplit(database_url).username or "", "n0t-the-0ne")
     with pytest.raises(OperatorError, match="refuses the password of") as caught:
-        database.prepare(wrong, {})
+        schema.prepare(wrong, {})
     assert "n0t-the-0ne" not in str(caught.value)
     assert caught.value.exit_code == 77
 
 
 def test_a_database_that_does_not_exist_is_named(database_url: str) -> None:
     with pytest.raises(OperatorError, match="has no database 'nowhere'"):
-        database.prepare(database_url.rpartition("/")[0] + "/nowhere", {})
+        schema.prepare(database_url.rpartition("/")[0] + "/nowhere", {})
 
 
 def test_no_database_is_one_sentence() -> None:
     with pytest.raises(OperatorError, match=r"PostgreSQL does not answer at 127\.0\.0\.1") as caught:
-        database.prepare(f"postgresql://someone@127.0.0.1:{free_port()}/db", {})
+        schema.prepare(f"postgresql://someone@127.0.0.1:{free_port()}/db", {})
     assert caught.value.exit_code == 69

@@ -15,7 +15,7 @@ from servicecert_revoker.domain.status import TAKES_EFFECT_WITHIN
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import MOST_PARTITIONS
 from servicecert_worker.core.faults import backoff
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 from servicecert_worker.storage.figures import OF_EVERY_SERVICE, held_locks, read
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 def monitoring(parts):
     """The URLs of the administrator and of the monitoring login, in a database with all schemas."""
     with new_database(parts, "test_figures") as admin_url:
-        urls = database.prepare(admin_url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
+        urls = schema.prepare(admin_url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
         migrate(urls[database.MIGRATOR], SERVICES)
         yield admin_url, urls[database.MONITORING]
 

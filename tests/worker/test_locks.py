@@ -37,7 +37,7 @@ async def test_f4_an_operators_login_that_holds_guessed_locks_stops_no_turn(stan
 
 
 async def test_f4_each_schema_draws_its_own_secret_and_keeps_it(database_url: str) -> None:
-    urls = database.prepare(database_url, {each: database.new_password() for each in ("intake", "issuer")})
+    urls = schema.prepare(database_url, {each: database.new_password() for each in ("intake", "issuer")})
     salts = set()
     for service, url in urls.items():
         for _ in range(2):

@@ -16,7 +16,7 @@ from psycopg import sql
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.settings import WorkerSettings
-from servicecert_worker.storage import database, rights, schema
+from servicecert_worker.storage import admission, database, rights, schema
 from servicecert_worker.storage.database import is_private
 
 STATEMENTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
@@ -45,7 +45,7 @@ def installed(parts) -> Iterator[tuple[str, dict[str, str]]]:
     name = "test_rights"
     with new_database(parts, name) as admin_url:
         logins = (*SERVICES, *database.LOGINS)
-        urls = database.prepare(admin_url, {each: database.new_password() for each in logins})
+        urls = schema.prepare(admin_url, {each: database.new_password() for each in logins})
         for service in SERVICES:
             schema.migrate(urls[database.MIGRATOR], service, [migrations(service)])
         with psycopg.connect(admin_url, autocommit=True) as admin:
@@ -66,7 +66,7 @@ def one(connection: psycopg.Connection, query: str, arguments: tuple[object, ...
 def granted(service: str) -> dict[str, set[tuple[str, str]]]:
     """Return what the files grant on tables and views: (statement, name) by role."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for grant in GRANT.finditer(rights.read((schema.MIGRATIONS, migrations(service)))):
+    for grant in GRANT.finditer(rights.read((admission.MIGRATIONS, migrations(service)))):
         if grant["kind"] is not None:
             continue
         statements = re.sub(r"\([^)]*\)", "", grant["rights"])
@@ -185,7 +185,7 @@ def test_f4_a_function_runs_for_those_who_are_named_only(installed):
     admin_url, urls = installed
     with psycopg.connect(admin_url) as admin:
         for service in SERVICES:
-            text = rights.read((schema.MIGRATIONS, migrations(service)))
+            text = rights.read((admission.MIGRATIONS, migrations(service)))
             listed = {
                 (service if role == "service" else role, name.strip())
                 for grant in GRANT.finditer(text)
@@ -268,10 +268,10 @@ def test_f4_an_operators_act_is_audited_whatever_client_does_it(installed):
         ("grant usage on schema intake to {login}", "reads the schema intake"),
     ],
 )
-def test_f4_a_service_refuses_rights_that_are_wider_than_it_needs(installed, wider, sentence):
+async def test_f4_a_service_refuses_rights_that_are_wider_than_it_needs(installed, wider, sentence):
     admin_url, urls = installed
     login, owner = "test_rights_issuer", "test_rights_issuer_owner"
-    database.require_least_rights(urls["issuer"], "issuer")
+    await admission.require_least_rights(urls["issuer"], "issuer")
     undo = {
         "alter role {login} superuser": "alter role {login} nosuperuser",
         "alter role {login} createrole": "alter role {login} nocreaterole",
@@ -280,7 +280,7 @@ def test_f4_a_service_refuses_rights_that_are_wider_than_it_needs(installed, wid
         admin.execute(wider.format(login=login, owner=owner).encode())
         try:
             with pytest.raises(OperatorError, match=f"{sentence}: set DATABASE_URL"):
-                database.require_least_rights(urls["issuer"], "issuer")
+                await admission.require_least_rights(urls["issuer"], "issuer")
         finally:
             admin.execute(undo.format(login=login, owner=owner).encode())
 
@@ -301,6 +301,12 @@ def test_f4_a_service_refuses_rights_that_are_wider_than_it_needs(installed, wid
         ("postgresql://u:p@localhost/d?host=db.example.fi", False),
         ("postgresql://u:p@localhost/d?hostaddr=192.0.2.1", False),
         ("postgresql://u:p@127.0.0.1.example.fi/d", False),
+        ("postgresql://u:p@[::1]:5432,%2Frun%2Fpostgresql:5433/d", True),
+        ("postgresql://u:p@[2001:db8::1]:5432/d", False),
+        ("postgresql://u:p@2001:db8::1/d", False),
+        ("postgresql://u:p@127.0.0.1%3A5432/d", False),
+        ("postgresql://u:p@localhost/d?host=/run/postgresql,db.example.fi", False),
+        ("postgresql://u:p@db.example.fi/d?sslmode=verify-full&sslmode=prefer", False),
     ],
 )
 def test_f4_a_database_in_the_clear_is_recognised(url, private):

@@ -8,7 +8,7 @@ import click
 import psycopg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from ..connections.addresses import database_url
 from ..faults import UserError
@@ -47,7 +47,7 @@ def prepare(out: Path | None, as_json: bool) -> None:
     """
     configured = {service: configured_password(service, os.environ) for service in _LOGINS}
     passwords = {service: password or database.new_password() for service, password in configured.items()}
-    urls = database.prepare(database_url(), passwords)
+    urls = schema.prepare(database_url(), passwords)
     with psycopg.connect(database_url()) as connection:
         prepare_logins(connection)
     if out is not None:

@@ -64,15 +64,9 @@ async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterat
     options = database.connection_options(schema)
     if patient:
         options |= {"command_timeout": None, "server_settings": options["server_settings"] | {"statement_timeout": "0"}}
-    try:
-        connection = await asyncpg.connect(url, **options)
-    except (OSError, TimeoutError, asyncpg.PostgresError) as fault:
-        raise database.database_refused(url, str(fault)) from None
-    try:
+    async with database.connected(url, **options) as connection:
         with explained(url, schema):
             yield connection
-    finally:
-        connection.terminate()
 
 
 @contextmanager

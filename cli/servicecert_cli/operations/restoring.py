@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from servicecert_worker.kafka.looks import JournalTopic
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime.restoring import Forward, bring_forward
 from servicecert_worker.runtime.settings import WorkerSettings
-from servicecert_worker.storage import QUERIES, database, schema
+from servicecert_worker.storage import QUERIES, admission, database
 from servicecert_worker.storage.restoring import is_owner
 
 from ..admin import groups
@@ -26,7 +25,7 @@ from ..connections.schema import opened
 async def run(service: str, folders: Sequence[Path], settings: WorkerSettings, *, act: bool) -> Forward:
     """Return what the tables lack, and with `act` store it. Raises OperatorError, also while workers run."""
     cluster, url = settings.cluster, settings.dsn
-    await asyncio.to_thread(schema.check, url, service, folders)
+    await admission.check(url, service, folders)
     async with kafka.admin(cluster) as admin:
         await groups.require_stopped(admin, cluster, service)
     async with opened(url, service, patient=True) as connection:

@@ -17,7 +17,7 @@ from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.access import PLAINTEXT_ACCESS
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from ..connections import kafka
 from ..connections.addresses import kafka_access
@@ -91,7 +91,7 @@ async def open_place(
 
 def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     """Prepare the database, and migrate all schemas as the migrator. Return the URLs."""
-    urls = database.prepare(admin_url, passwords)
+    urls = schema.prepare(admin_url, passwords)
     migrate(urls[database.MIGRATOR], SERVICES)
     return urls
 

@@ -26,7 +26,7 @@ from servicecert_cli.watching.lag.app import Exporter
 from servicecert_cli.watching.settings import LagSettings
 from servicecert_schemas.topics import CATALOGUE, FOLLOWED, SERVICES
 from servicecert_schemas.values import CertificateType
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 READ = [topic for topic in CATALOGUE if topic not in FOLLOWED]
 OWED = {service: [topic for topic in READ if service in topic.readers] for service in SERVICES}
@@ -84,7 +84,7 @@ async def committed(cluster, group, topic):
 def prepared(parts):
     """All schemas, in a database of these tests' own: the URLs of the logins."""
     with new_database(parts, f"lag_{uuid4().hex[:12]}") as url:
-        urls = database.prepare(url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
+        urls = schema.prepare(url, {each: database.new_password() for each in (*SERVICES, *database.LOGINS)})
         migrate(urls[database.MIGRATOR], SERVICES)
         yield {**urls, "admin": url}
 

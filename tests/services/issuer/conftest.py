@@ -157,7 +157,7 @@ def issuer_admin(parts: Parts) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def issuer_url(issuer_admin: str) -> str:
     """The issuer's tables: the URL of its role."""
-    (url,) = database.prepare(issuer_admin, {"issuer": database.new_password()}).values()
+    (url,) = schema.prepare(issuer_admin, {"issuer": database.new_password()}).values()
     schema.migrate(issuer_admin, "issuer", [MIGRATIONS])
     return url
 

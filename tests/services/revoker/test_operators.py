@@ -252,7 +252,7 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
 
 async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_url: str) -> None:
     """Its administrator made a group and logins; this version finds them when it migrates, and keeps the functions."""
-    database.prepare(database_url, {"revoker": database.new_password()})
+    schema.prepare(database_url, {"revoker": database.new_password()})
     passwords = {name: database.new_password() for name in FIRST_TWO}
     with psycopg.connect(database_url, autocommit=True) as administrator:
         name = administrator.info.dbname

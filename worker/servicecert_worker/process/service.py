@@ -5,7 +5,6 @@ And other processes: the OCSP responder, and what watches the system.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -16,7 +15,6 @@ from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
-import psycopg
 from aiokafka.client import AIOKafkaClient
 from faststream import FastStream
 from pydantic import ValidationError
@@ -35,7 +33,7 @@ from ..kafka.source import Source
 from ..runtime.members import member_name
 from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings, check_secret_files
 from ..runtime.worker import Worker
-from ..storage import database, schema
+from ..storage import admission, database
 from ..storage.database import KnownDatabase, require_private
 from .application import Application, Runnable, Unusable, configuration, exit_at_once_until_it_runs
 
@@ -115,12 +113,12 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, known: Know
     url = settings.dsn
     await require_broker(settings, module.NAME)
     try:
-        await asyncio.to_thread(schema.check, url, module.NAME, [module.MIGRATIONS])
+        await admission.check(url, module.NAME, [module.MIGRATIONS])
         if Insecure.RIGHTS not in settings.insecure:
-            await asyncio.to_thread(database.require_least_rights, url, module.NAME)
+            await admission.require_least_rights(url, module.NAME)
         return await database.open_pool(url, module.NAME, known=known)
     except Exception as error:
-        if not (is_transient(error) or isinstance(error, psycopg.OperationalError)):
+        if not is_transient(error):
             raise
         log.debug("PostgreSQL failed during the start", extra={"error": error_summary(error)})
         raise database.database_refused(url, str(error)) from None

@@ -1,7 +1,7 @@
-"""The services' schemas: who owns them, and connections to them (F4).
+"""Connections to the services' schemas, and the names of those who use them (F4).
 
-An administrator makes roles and schemas once (`prepare`). The migrator then migrates each schema as its owner, and the
-services, which own nothing, check that they can use it: see `schema.py`.
+An administrator makes roles and schemas once, and the migrator then migrates each schema as its owner: see `schema.py`.
+The services, which own nothing, check that they can use it: see `admission.py`.
 """
 
 from __future__ import annotations
@@ -9,22 +9,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit, urlunsplit
 from weakref import WeakSet
 
 import asyncpg
-import psycopg
 from asyncpg.pool import PoolConnectionProxy
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from ..core.faults import OperatorError
-from . import rights
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +37,7 @@ READERS = "readers"
 """The group of logins that look and change nothing."""
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 20.0
-_LOCK = 7077_0001
-_OLDEST = 16
-"""PostgreSQL 16 is the first with `is json`."""
+_ADDRESS = re.compile(r"(?:\[([^\]]*)\]|([^:]*))(?::\d*)?")
 SHARED = {MIGRATOR: "login", ERASER: "login", MONITORING: "login", OPERATORS: "nologin", READERS: "nologin"}
 LOGINS = tuple(name for name, kind in SHARED.items() if kind == "login")
 """The logins beside the services' own."""
@@ -58,69 +53,6 @@ def role_of(database: str, name: str) -> str:
 
 def owner_of(database: str, service: str) -> str:
     return f"{database}_{service}_owner"
-
-
-def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Create the roles and a schema for each service, and return the database URLs by name of `passwords`.
-
-    `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
-    that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
-    """
-    with closing(connect(admin_url)) as connection:
-        database = connection.info.dbname
-        if (version := connection.info.server_version // 10_000) < _OLDEST:
-            raise OperatorError(f"PostgreSQL at {_place(admin_url)} is version {version}: use {_OLDEST} or newer.")
-        try:
-            with connection.transaction():
-                connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-                for name, kind in SHARED.items():
-                    _create_role(connection, role_of(database, name), kind)
-                for name, password in passwords.items():
-                    role = role_of(database, name)
-                    _create_role(connection, role, "login")
-                    change = sql.SQL("alter role {} with login password {}")
-                    connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
-                    if name not in SHARED:
-                        _prepare_schema(connection, database, name)
-                rights.keep_locks(
-                    connection,
-                    [
-                        *(role_of(database, name) for name in {*passwords, MIGRATOR} - {ERASER, MONITORING}),
-                        *(owner_of(database, name) for name in passwords if name not in SHARED),
-                    ],
-                    role_of(database, ERASER),
-                )
-        except psycopg.errors.InsufficientPrivilege:
-            raise OperatorError(
-                f"The role {connection.info.user!r} may not create roles and schemas: use an administrator's.", 77
-            ) from None
-    return {name: url_of(admin_url, role_of(database, name), password) for name, password in passwords.items()}
-
-
-def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> None:
-    if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
-        connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
-
-
-def _prepare_schema(connection: psycopg.Connection[Any], database: str, service: str) -> None:
-    role, owner, migrator = map(
-        sql.Identifier, (role_of(database, service), owner_of(database, service), role_of(database, MIGRATOR))
-    )
-    schema = sql.Identifier(service)
-    _create_role(connection, owner_of(database, service), "nologin")
-    connection.execute(sql.SQL("grant {} to current_user").format(owner))
-    connection.execute(sql.SQL("grant {} to {} with inherit false, set true").format(owner, migrator))
-    before = connection.execute(
-        "select nspowner::regrole::text from pg_namespace where nspname = %s", (service,)
-    ).fetchone()
-    if before is None:
-        connection.execute(sql.SQL("create schema {} authorization {}").format(schema, owner))
-    elif before[0] == role_of(database, service):
-        connection.execute(sql.SQL("grant {} to current_user").format(role))
-        connection.execute(sql.SQL("reassign owned by {} to {}").format(role, owner))
-    connection.execute(
-        sql.SQL("alter role {} in database {} set search_path = {}").format(role, sql.Identifier(database), schema)
-    )
 
 
 def new_password() -> str:
@@ -139,23 +71,22 @@ def with_password(url: str, password: str) -> str:
     return url_of(url, unquote(urlsplit(url).username or ""), password)
 
 
-def require_least_rights(url: str, service: str) -> None:
-    """Raise `OperatorError` if the role has more rights than the service needs (F4)."""
-    with closing(connect(url)) as connection:
-        rights.require_least(connection, service)
-
-
-def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
-    """Return a connection in which each statement is committed. Raises `OperatorError`."""
+@asynccontextmanager
+async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """Connect with these of asyncpg's options. Raises `OperatorError` if the database refuses or does not answer."""
     try:
-        return psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise database_refused(url, str(error)) from None
+        connection = await asyncpg.connect(url, **options)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
+        raise database_refused(url, str(fault)) from None
+    try:
+        yield connection
+    finally:
+        connection.terminate()
 
 
 def database_refused(url: str, text: str) -> OperatorError:
     """Return why a database refuses the connection, in one sentence without the password."""
-    parts, place = urlsplit(url), _place(url)
+    parts, place = urlsplit(url), address_of(url)
     name = parts.path.lstrip("/") or "postgres"
     lowered = text.lower()
     if (file := unreadable_file(url)) is not None:
@@ -198,7 +129,7 @@ def database_refused(url: str, text: str) -> OperatorError:
     return OperatorError(f"PostgreSQL does not answer at {place}: start it, or correct DATABASE_URL.", 69)
 
 
-def _place(url: str) -> str:
+def address_of(url: str) -> str:
     address = urlsplit(url).netloc.rpartition("@")[2]
     return address if ":" in address else f"{address or 'the local socket'}:5432"
 
@@ -256,10 +187,16 @@ def unreadable_file(url: str) -> str | None:
 
 def is_private(url: str) -> bool:
     """Return whether TLS verifies the server and its name, or the server is on this machine."""
-    options = conninfo_to_dict(url)
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
     if options.get("sslmode") == "verify-full":
         return True
-    return all(is_local(host) for name in ("host", "hostaddr") for host in str(options.get(name) or "").split(","))
+    hosts = [host for name in ("host", "hostaddr") for host in options.get(name, "").split(",")]
+    for address in parts.netloc.rpartition("@")[2].split(","):
+        if (found := _ADDRESS.fullmatch(address)) is None:
+            return False
+        hosts.append(unquote(found[1] or found[2] or ""))
+    return all(map(is_local, hosts))
 
 
 def require_private(url: str) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ..core.faults import OperatorError
-
 NAME = "rights.sql"
 DEFINITIONS = ("figures.sql", "erasing.sql")
 """What `servicecert db migrate` creates anew: functions of the logins that see or change no table."""
@@ -37,24 +35,6 @@ where pronamespace = %s::regnamespace and prorettype = 'trigger'::regtype and pr
 _LOCKS = """
 select string_agg(oid::regprocedure::text, ', ') from pg_proc
 where pronamespace = 'pg_catalog'::regnamespace and proname ~ '^pg_(try_)?advisory_(xact_)?lock(_shared)?$'
-"""
-
-_WIDER = """
-select case
-    when r.rolsuper then 'is a superuser'
-    when r.rolcreaterole then 'may create roles'
-    when r.rolcreatedb then 'may create databases'
-    when r.rolreplication or r.rolbypassrls then 'may replicate or bypass row security'
-    when pg_has_role((select nspowner from pg_namespace where nspname = %(schema)s), 'member') then 'owns its schema'
-    when has_schema_privilege(%(schema)s, 'create') then 'may create tables in its schema'
-    else (
-        select 'reads the schema ' || n.nspname from pg_namespace as n
-        where n.nspname not in (%(schema)s, 'public', 'information_schema') and not starts_with(n.nspname, 'pg_')
-          and has_schema_privilege(n.oid, 'usage')
-        order by 1 limit 1
-    )
-end
-from pg_roles as r where r.rolname = session_user
 """
 
 
@@ -117,12 +97,3 @@ def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str], no_lon
         revoke = sql.SQL("revoke execute on function {} from public, {}")
         connection.execute(revoke.format(functions, sql.Identifier(no_longer)))
         connection.execute(sql.SQL("grant execute on function {} to {}").format(functions, grantees))
-
-
-def require_least(connection: psycopg.Connection[Any], schema: str) -> None:
-    """Raise `OperatorError` if the session's role has more rights than a service needs."""
-    if (row := connection.execute(_WIDER.encode(), {"schema": schema}).fetchone()) and row[0] is not None:
-        raise OperatorError(
-            f"The role {connection.info.user!r} {row[0]}: set DATABASE_URL to the one that `servicecert db prepare` "
-            "wrote for this service, or, for a trial, SERVICECERT_INSECURE=rights."
-        )

@@ -1,17 +1,12 @@
-"""A service's schema: its migrations, and which versions can use it.
+"""A service's schema, made by an administrator (`prepare`), and brought to a version by the migrator (`migrate`).
 
-The migrator brings a schema to its version (`migrate`). A worker checks that it can use the schema it finds (`check`).
-
-A migration expands a schema: the version before works on it, so that workers are upgraded one by one, and downgraded
-again. One that takes something away contracts it. Its file is named after the migration that ended the use,
-`0012.state-text-gone.after-0011.state-enum.sql`: versions that know that one can use the schema, older ones cannot.
+Workers do not load this: psycopg and yoyo are a tenth of what a worker would import.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -23,39 +18,87 @@ from psycopg import sql
 
 from ..core.faults import OperatorError
 from . import rights
-from .database import SHARED, connect, owner_of, role_of
+from .admission import MIGRATIONS, difference, newer, unprepared
+from .database import (
+    CONNECT_SECONDS,
+    ERASER,
+    MIGRATOR,
+    MONITORING,
+    SHARED,
+    address_of,
+    database_refused,
+    owner_of,
+    role_of,
+    url_of,
+)
 
 _POLL_SECONDS = 0.2
-MIGRATIONS = Path(__file__).with_name("migrations")
-AFTER = ".after-"
-"""In the name of a migration that contracts, before the name of the one that its users must know."""
-
-_AS_OWNER = """
-select set_config('role', rolname, false) from pg_namespace join pg_roles on pg_roles.oid = nspowner
-where nspname = %s and pg_has_role(nspowner, 'set')
-"""
+_LOCK = 7077_0001
+_OLDEST = 16
+"""PostgreSQL 16 is the first with `is json`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """How a schema differs from a version's: migrations that it lacks, and those that this version does not know."""
+def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
+    """Create the roles and a schema for each service, and return the database URLs by name of `passwords`.
 
-    missing: frozenset[str]
-    unknown: frozenset[str]
-    unusable: bool
-    """Whether an unknown migration took away what this version uses."""
+    `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
+    that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
+    """
+    with closing(connect(admin_url)) as connection:
+        database = connection.info.dbname
+        if (version := connection.info.server_version // 10_000) < _OLDEST:
+            raise OperatorError(f"PostgreSQL at {address_of(admin_url)} is version {version}: use {_OLDEST} or newer.")
+        try:
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+                for name, kind in SHARED.items():
+                    _create_role(connection, role_of(database, name), kind)
+                for name, password in passwords.items():
+                    role = role_of(database, name)
+                    _create_role(connection, role, "login")
+                    change = sql.SQL("alter role {} with login password {}")
+                    connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
+                    if name not in SHARED:
+                        _prepare_schema(connection, database, name)
+                rights.keep_locks(
+                    connection,
+                    [
+                        *(role_of(database, name) for name in {*passwords, MIGRATOR} - {ERASER, MONITORING}),
+                        *(owner_of(database, name) for name in passwords if name not in SHARED),
+                    ],
+                    role_of(database, ERASER),
+                )
+        except psycopg.errors.InsufficientPrivilege:
+            raise OperatorError(
+                f"The role {connection.info.user!r} may not create roles and schemas: use an administrator's.", 77
+            ) from None
+    return {name: url_of(admin_url, role_of(database, name), password) for name, password in passwords.items()}
 
 
-def migrations(folders: Sequence[Path]) -> Any:
-    """Return a service's migrations in order, the worker's first, as yoyo reads them."""
-    return yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
+def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> None:
+    if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
+        connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
 
 
-def difference(applied: Iterable[str], folders: Sequence[Path]) -> Difference:
-    """Return how a schema with these applied migrations differs from this version's."""
-    before, known = frozenset(applied), frozenset(each.id for each in migrations(folders))
-    needed = {after for each in before - known if (after := each.partition(AFTER)[2])}
-    return Difference(known - before, before - known, unusable=not needed <= known)
+def _prepare_schema(connection: psycopg.Connection[Any], database: str, service: str) -> None:
+    role, owner, migrator = map(
+        sql.Identifier, (role_of(database, service), owner_of(database, service), role_of(database, MIGRATOR))
+    )
+    schema = sql.Identifier(service)
+    _create_role(connection, owner_of(database, service), "nologin")
+    connection.execute(sql.SQL("grant {} to current_user").format(owner))
+    connection.execute(sql.SQL("grant {} to {} with inherit false, set true").format(owner, migrator))
+    before = connection.execute(
+        "select nspowner::regrole::text from pg_namespace where nspname = %s", (service,)
+    ).fetchone()
+    if before is None:
+        connection.execute(sql.SQL("create schema {} authorization {}").format(schema, owner))
+    elif before[0] == role_of(database, service):
+        connection.execute(sql.SQL("grant {} to current_user").format(role))
+        connection.execute(sql.SQL("reassign owned by {} to {}").format(role, owner))
+    connection.execute(
+        sql.SQL("alter role {} in database {} set search_path = {}").format(role, sql.Identifier(database), schema)
+    )
 
 
 def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
@@ -69,7 +112,7 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
         database, user = connection.info.dbname, connection.info.user
         owner = owner_of(database, service)
         if (whose := rights.owner(connection, service)) is None:
-            raise OperatorError(_unprepared(service))
+            raise OperatorError(unprepared(service))
         if whose != owner:
             raise OperatorError(
                 f"The schema {service!r} belongs to {whose!r}: run `servicecert db prepare` of this version with the "
@@ -88,12 +131,12 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(owner)))
         found = difference(_applied(connection, service), folders)
         if found.unusable:
-            raise _newer(service, found)
+            raise newer(service, found)
         if found.unknown:
             return False
         backend = yoyo.get_backend(_yoyo_url(url, service, owner))
         try:
-            backend.apply_migrations(backend.to_apply(migrations(folders)))
+            backend.apply_migrations(backend.to_apply(_migrations(folders)))
         finally:
             backend.connection.close()
         roles = {name: role_of(database, name) for name in SHARED} | {"service": role_of(database, service)}
@@ -102,55 +145,28 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
         return True
 
 
-def check(url: str, service: str, folders: Sequence[Path]) -> None:
-    """Return if this version can use the schema. Raises `OperatorError`; with exit code 69 a migration mends it."""
-    with closing(connect(url)) as connection:
-        if rights.owner(connection, service) is None:
-            raise OperatorError(_unprepared(service), 69)
-        # A restore checks the schema with the migrator's login, which sees nothing itself.
-        connection.execute(_AS_OWNER, (service,))
-        applied = _applied(connection, service)
-        may_use = connection.execute("select has_schema_privilege(%s, 'usage')", (service,)).fetchone() == (True,)
-        if not applied and not may_use:
-            raise OperatorError(
-                f"The role {connection.info.user!r} may not use the schema {service!r}: run `servicecert db migrate`, "
-                f"and set DATABASE_URL to the one that `servicecert db prepare` wrote for {service}.",
-                69,
-            )
-        found = difference(applied, folders)
-        if found.unusable:
-            raise _newer(service, found)
-        if found.missing:
-            raise OperatorError(
-                f"The schema {service!r} lacks {len(found.missing)} migrations of this version: "
-                "run `servicecert db migrate` with the migrator's DATABASE_URL.",
-                69,
-            )
+def _migrations(folders: Sequence[Path]) -> Any:
+    """Return a service's migrations in order, the worker's first, as yoyo reads them."""
+    return yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
+
+
+def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """Return a connection in which each statement is committed. Raises `OperatorError`."""
+    try:
+        return psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise database_refused(url, str(error)) from None
 
 
 def _applied(connection: psycopg.Connection[Any], service: str) -> list[str]:
-    """Return the names of the applied migrations; none if there are none yet, or the role may not see them."""
+    """Return the names of the applied migrations, none if there are none yet."""
     try:
         rows = connection.execute(
             sql.SQL("select migration_id from {}._yoyo_migration").format(sql.Identifier(service))
         ).fetchall()
-    except (psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+    except psycopg.errors.UndefinedTable:
         return []
     return [row[0] for row in rows]
-
-
-def _unprepared(service: str) -> str:
-    return (
-        f"The database has no schema {service!r}: "
-        "run `servicecert db prepare` with the administrator's DATABASE_URL, then `servicecert db migrate`."
-    )
-
-
-def _newer(service: str, found: Difference) -> OperatorError:
-    return OperatorError(
-        f"The schema {service!r} was made by a newer version of servicecert, which took away what this one uses "
-        f"({len(found.unknown)} migrations are unknown to this one): start that version, or a newer one."
-    )
 
 
 def _yoyo_url(url: str, service: str, owner: str) -> str:

@@ -199,7 +199,7 @@ class Installation:
         await asyncio.gather(*(worker.stop() for worker in self.workers.values()))
 
     def _prepare(self) -> Mapping[str, str]:
-        urls = database.prepare(self.admin_url, {service: database.new_password() for service in SERVICES})
+        urls = schema.prepare(self.admin_url, {service: database.new_password() for service in SERVICES})
         for service, folder in MIGRATIONS.items():
             schema.migrate(self.admin_url, service, [folder])
         with psycopg.connect(self.admin_url) as connection:

@@ -146,7 +146,7 @@ def test_nothing_prepared_is_two_faults_and_no_guesses(servicecert, empty_cluste
 def test_what_a_service_s_own_role_may_not_see_is_unknown_and_says_who_may(
     servicecert, cluster, admin_url, monkeypatch
 ):
-    urls = database.prepare(admin_url, {service: database.new_password() for service in SERVICES})
+    urls = schema.prepare(admin_url, {service: database.new_password() for service in SERVICES})
     for service, folder in MIGRATIONS.items():
         schema.migrate(admin_url, service, [folder])
     monkeypatch.setenv("DATABASE_URL", urls["intake"])

@@ -8,7 +8,7 @@ from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, j
 from servicecert_cli.watching.doctor.domain.check import first_things_first
 from servicecert_cli.watching.doctor.domain.database import Connections
 from servicecert_worker.core.table_locks import TableLock
-from servicecert_worker.storage.schema import Difference
+from servicecert_worker.storage.admission import Difference
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])

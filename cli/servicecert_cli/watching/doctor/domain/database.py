@@ -14,7 +14,7 @@ from ....faults import listed
 from .check import Finding, critical, fault, graded, ok, period, warning, worst
 
 if TYPE_CHECKING:
-    from servicecert_worker.storage.schema import Difference
+    from servicecert_worker.storage.admission import Difference
 
 OLDEST, NEWEST = 16, 18
 """The releases of PostgreSQL that are supported."""

@@ -26,8 +26,8 @@ from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.kafka.fence import Fence, Past
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.storage import database as transport
+from servicecert_worker.storage.admission import Difference, difference
 from servicecert_worker.storage.figures import held_locks
-from servicecert_worker.storage.schema import Difference, difference
 
 from ....connections.addresses import database_url
 from ..domain import database
