@@ -63,7 +63,7 @@ def holidays_of(year):
 
 
 @pytest.mark.parametrize("year", range(2020, 2041))
-def test_A13_the_librarys_holidays_are_those_of_the_law(year):
+def test_A13_the_holidays_are_those_of_the_law(year):
     days = (date(year, 1, 1) + timedelta(days=n) for n in range(366))
     weekdays = {day for day in days if day.year == year and day.weekday() < 5 and not is_weekday(day)}
     assert weekdays == {day for day in holidays_of(year) if day.weekday() < 5}

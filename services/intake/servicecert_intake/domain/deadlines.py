@@ -6,14 +6,16 @@ from functools import lru_cache
 from itertools import count, islice
 from uuid import UUID
 
-import holidays
+from dateutil.easter import easter
 from servicecert_pki.validity import day_of, in_helsinki
 
 DELIVERY_WEEKDAYS = 5
 PENDING_MONTHS = 6
 
-# Counts Midsummer Eve and Christmas Eve among the holidays, as A13 does.
-_HOLIDAYS = holidays.country_holidays("FI")
+# The public holidays that are not always on a weekend, and Christmas Eve.
+_HOLIDAYS = {(1, 1), (1, 6), (5, 1), (12, 6), (12, 24), (12, 25), (12, 26)}
+# Good Friday, Easter Monday and Ascension Day.
+_DAYS_FROM_EASTER = {-2, 1, 39}
 _END_OF_DAY = time(23, 59, 59)
 _NIGHT_BEGINS = time(2)
 _NIGHT_MINUTES = 120
@@ -21,7 +23,9 @@ _NIGHT_MINUTES = 120
 
 def is_weekday(day: date) -> bool:
     """Return whether `day` is Monday to Friday and no public holiday, Midsummer Eve or Christmas Eve."""
-    return day.weekday() < 5 and day not in _HOLIDAYS
+    is_midsummer_eve = day.month == 6 and 19 <= day.day <= 25 and day.weekday() == 4
+    is_holiday = (day.month, day.day) in _HOLIDAYS or (day - easter(day.year)).days in _DAYS_FROM_EASTER
+    return day.weekday() < 5 and not is_holiday and not is_midsummer_eve
 
 
 @lru_cache(maxsize=64)
