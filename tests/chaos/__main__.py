@@ -12,7 +12,7 @@ from pathlib import Path
 
 from servicecert_cli.stand.system import OCSP, worker_names
 from servicecert_cli.terminal import interruption
-from servicecert_cli.terminal.output import console
+from servicecert_cli.terminal.printing import console
 from servicecert_launcher import start_parts
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import operator_message

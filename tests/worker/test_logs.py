@@ -62,7 +62,7 @@ def test_a_line_for_people_is_one_line_whatever_its_values_hold(capsys: pytest.C
 def test_E3_of_an_error_a_line_has_neither_the_text_nor_the_variables(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    configure("intake", form, "info")  # type: ignore[arg-type]  # one of its names
+    configure("intake", form, "info")
     password = "n0t-to-be-l0gged"
     try:
         raise ValueError(f"{password} is wrong")

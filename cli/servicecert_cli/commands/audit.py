@@ -15,8 +15,8 @@ from ..connections.addresses import cluster, database_url
 from ..faults import UserError
 from ..operations import auditing
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json, print_json_text, print_table, print_text
-from ..terminal.printing import Printer
+from ..terminal.output import as_json, print_json, print_json_text, print_table, print_text
+from ..terminal.printing import Printer, console
 from .options import FILE, PUBLIC_KEYS
 
 

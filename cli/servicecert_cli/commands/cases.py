@@ -10,7 +10,8 @@ from ..e_service.cases import newest, of_account
 from ..e_service.page import Page
 from ..faults import UserError, unknown
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json
+from ..terminal.output import as_json, print_json
+from ..terminal.printing import console
 from .options import one_of
 
 _language = click.option(

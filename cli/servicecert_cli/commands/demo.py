@@ -8,7 +8,7 @@ from ..demo.narrator import narrating
 from ..demo.story import run_story
 from ..stand.folders import empty_folder
 from ..terminal import interruption
-from ..terminal.output import console
+from ..terminal.printing import console
 from .options import FOLDER
 
 

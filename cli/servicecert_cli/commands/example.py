@@ -8,8 +8,7 @@ from servicecert_schemas.values import CertificateType
 from ..connections.addresses import cluster
 from ..demo.example import run_example
 from ..terminal import interruption
-from ..terminal.output import console
-from ..terminal.printing import Printer
+from ..terminal.printing import Printer, console
 from .options import FOLDER, one_of
 
 

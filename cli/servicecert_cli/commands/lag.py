@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 import click
-from rich.live import Live
-from rich.text import Text
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process import application
@@ -17,7 +15,7 @@ from ..admin.domain.lag_verdicts import Sample, Verdict, verdict
 from ..admin.lag import Look, PartitionLag, meter, read_by
 from ..connections.addresses import cluster
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_rows, table_lines
+from ..terminal.output import as_json, print_rows, table_lines
 
 _Place = tuple[str, str]
 """A service and a topic that it reads."""
@@ -86,6 +84,12 @@ async def _looked(target: Cluster, services: Sequence[str]) -> Look:
 
 async def _watched(target: Cluster, services: Sequence[str]) -> None:
     """Show the board until cancelled."""
+    # The exporter is a process of this command, too, and draws nothing.
+    from rich.live import Live
+    from rich.text import Text
+
+    from ..terminal.printing import console
+
     samples: dict[_Partition, deque[Sample]] = {}
     before, handled = 0.0, dict[_Place, int]()
     now = asyncio.get_running_loop().time
@@ -104,11 +108,14 @@ async def _watched(target: Cluster, services: Sequence[str]) -> None:
                     place: (offset - handled.get(place, offset)) / (at - before) for place, offset in after.items()
                 }
                 before, handled = at, after
-                live.update(_board(look, rates, samples), refresh=True)
+                board = Text(_board(look, rates, samples))
+                for word, colour in _COLOURS.items():
+                    board.highlight_words([f" {word}\n"], colour)
+                live.update(board, refresh=True)
                 await asyncio.sleep(_WATCH_SECONDS)
 
 
-def _board(look: Look, rates: Mapping[_Place, float], samples: Mapping[_Partition, Sequence[Sample]]) -> Text:
+def _board(look: Look, rates: Mapping[_Place, float], samples: Mapping[_Partition, Sequence[Sample]]) -> str:
     """Return the table; a verdict is the worst of the topic's partitions."""
     members = {lag.group: len(group.members) for group in look.groups for lag in group.lags}
     rows = []
@@ -116,10 +123,7 @@ def _board(look: Look, rates: Mapping[_Place, float], samples: Mapping[_Partitio
         found = [verdict(samples[each.group, each.topic, each.partition]) for each in parts]
         worst = max(found, key=list(Verdict).index)
         rows.append((*_row(place, parts), members[place[0]], rates[place], worst))
-    board = Text("\n".join([*table_lines((*_HEAD, "workers", "handled/s", "verdict"), rows), _sentence(look.lags)]))
-    for word, colour in _COLOURS.items():
-        board.highlight_words([f" {word}\n"], colour)
-    return board
+    return "\n".join([*table_lines((*_HEAD, "workers", "handled/s", "verdict"), rows), _sentence(look.lags)])
 
 
 def _by_topic(lags: Iterable[PartitionLag]) -> dict[_Place, list[PartitionLag]]:

@@ -29,8 +29,7 @@ from ..stand.progress import Steps
 from ..stand.supervision import Supervisor
 from ..stand.system import COUNTED, OCSP, System
 from ..terminal import interruption
-from ..terminal.output import console
-from ..terminal.printing import Printer
+from ..terminal.printing import Printer, console
 from .options import FOLDER
 
 LOOK_SECONDS = 1.0

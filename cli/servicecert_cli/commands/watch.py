@@ -11,8 +11,8 @@ from ..connections.addresses import cluster
 from ..e_service.cases import changes
 from ..faults import UserError
 from ..terminal import interruption
-from ..terminal.output import as_json, console, print_json_text
-from ..terminal.printing import Printer
+from ..terminal.output import as_json, print_json_text
+from ..terminal.printing import Printer, console
 from .options import one_of
 
 

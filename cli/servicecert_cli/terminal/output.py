@@ -5,25 +5,13 @@ could move the cursor, hide a line or type a command.
 """
 
 import json
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
 
 import click
-from rich.console import Console
 from servicecert_schemas.characters import is_visible
-
-WIDTH = 80
-
-
-def console() -> Console:
-    """Return standard output: colours on a terminal only, 80 columns unless COLUMNS is set."""
-    if sys.stdout.isatty():
-        return Console(highlight=False)
-    return Console(highlight=False, width=int(os.environ.get("COLUMNS", WIDTH)))
 
 
 def escaped(text: str, keep: str = "\n") -> str:

@@ -3,7 +3,9 @@
 Control and invisible characters are printed escaped, as in `output`.
 """
 
+import os
 import re
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
@@ -32,6 +34,13 @@ STYLES = {
     CaseState.REFUSED: "red",
     CaseState.LAPSED: "red",
 }
+
+
+def console() -> Console:
+    """Return standard output: colours on a terminal only, 80 columns unless COLUMNS is set."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(highlight=False, width=int(os.environ.get("COLUMNS", WIDTH + 1)))
 
 
 class Transition(NamedTuple):
