@@ -1,7 +1,7 @@
-"""Renders mails: the templates in `texts/`, compiled once, with the values of a task (C1, C2, C4, D5). Pure."""
+"""Renders mails: the templates in `texts/`, with the values of a task (C1, C2, C4, D5). Pure."""
 
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from uuid import UUID
 
@@ -15,20 +15,19 @@ from .filling import WORDING, TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
 
 
-def _compile() -> dict[tuple[Language, str], tuple[Template, Template, Template]]:
+def _read() -> dict[tuple[Language, str], tuple[str, str, str]]:
     """Return the templates of subject, text and page of each kind of mail, by language."""
-    plain, html = _environment(escapes=False), _environment(escapes=True)
     folder = files(__package__) / "texts"
     page = (folder / "page.html.j2").read_text("utf-8")
-    compiled = {}
+    sources = {}
     for language in Language:
         closing = (folder / language / "closing.j2").read_text("utf-8")
         for name in sorted({template_of(kind) for kind in MailKind}):
             source = (folder / language / f"{name}.j2").read_text("utf-8")
             subject, text, body = markup.read(f"{source}\n{closing}")
             whole = page.replace("<!-- language -->", language).replace("<!-- body -->", body)
-            compiled[language, name] = (plain.from_string(subject), plain.from_string(text), html.from_string(whole))
-    return compiled
+            sources[language, name] = (subject, text, whole)
+    return sources
 
 
 def template_of(kind: MailKind) -> str:
@@ -45,7 +44,15 @@ def _environment(escapes: bool) -> Environment:
     )
 
 
-_TEMPLATES = _compile()
+_SOURCES = _read()
+_PLAIN, _HTML = _environment(escapes=False), _environment(escapes=True)
+
+
+@cache
+def _templates(language: Language, name: str) -> tuple[Template, Template, Template]:
+    """Return the templates, compiled on their first use: all of them take 0.1 s."""
+    subject, text, page = _SOURCES[language, name]
+    return _PLAIN.from_string(subject), _PLAIN.from_string(text), _HTML.from_string(page)
 
 
 def write(task: MailTask, contact: str) -> Letter:
@@ -57,7 +64,7 @@ def write(task: MailTask, contact: str) -> Letter:
 def _letter(content: Content, language: Language, date: datetime, case_id: UUID, contact: str) -> Letter:
     """Return the letter. The cache renders it once for the recipients of a case, whose mails follow one another."""
     values = template_values(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
-    head, plain, page = _TEMPLATES[language, template_of(content.kind)]
+    head, plain, page = _templates(language, template_of(content.kind))
     subject = head.render(values)
     return Letter(subject, plain.render(values), page.render(values, title=subject), _attachments(content, values))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dkim
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -24,15 +24,23 @@ _ABSENT = (b"sender", b"reply-to", b"cc", b"content-transfer-encoding")
 _SMALLEST_RSA = 2048
 
 
-class _Dated(dkim.DKIM):  # type: ignore[misc]  # the library has no types
-    """The library's signer, with the mail's time instead of the clock's: a repeated mail has the same bytes (I9)."""
+@cache
+def _signer() -> Any:
+    """Return the library's signer, with the mail's time, not the clock's: a repeated mail has the same bytes (I9).
 
-    moment = b""
+    It is loaded where there is a key: it brings a DNS library, 7 MB in all.
+    """
+    import dkim
 
-    def gen_header(self, fields: list[tuple[bytes, bytes]], *arguments: Any, **named: Any) -> bytes:
-        dated = [(tag, self.moment if tag == b"t" else value) for tag, value in fields]
-        header: bytes = super().gen_header(dated, *arguments, **named)
-        return header
+    class Dated(dkim.DKIM):  # type: ignore[misc]  # the library has no types
+        moment = b""
+
+        def gen_header(self, fields: list[tuple[bytes, bytes]], *arguments: Any, **named: Any) -> bytes:
+            dated = [(tag, self.moment if tag == b"t" else value) for tag, value in fields]
+            header: bytes = super().gen_header(dated, *arguments, **named)
+            return header
+
+    return Dated
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +81,7 @@ class DkimKey:
 
         Each header is signed once more than it occurs, so that nobody can add another (RFC 6376, 8.15).
         """
-        signer = _Dated(message, signature_algorithm=self.algorithm)
+        signer = _signer()(message, signature_algorithm=self.algorithm)
         signer.moment = str(int(date.timestamp())).encode()
         names = [name for name, _ in signer.headers]
         header: bytes = signer.sign(
