@@ -244,7 +244,7 @@ class Usage(StrEnum):
 class Value(BaseModel):
     """A frozen part of an event. Unknown fields are ignored, so that newer writers can add some."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Texts(Value):
