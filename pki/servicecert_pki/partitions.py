@@ -5,12 +5,27 @@ Partitions are numbered from 1; 0 is the full list, which covers every certifica
 """
 
 import re
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 FULL = 0
 """The full list, and the partition of a certificate that only the full list covers."""
 
 MOST_PARTITIONS = 1024
 """With more, a list would be so small that fetching it reveals which certificate a relying party checks."""
+
+
+def http_url(text: str) -> str:
+    """Return an http URL, or raise ValueError. https would need another certificate to be fetched (RFC 5280, 8)."""
+    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
+        raise ValueError(
+            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
+        )
+    return text
+
+
+HttpUrl = Annotated[str, AfterValidator(http_url)]
 
 
 def partition_of(serial: int, partitions: int) -> int:

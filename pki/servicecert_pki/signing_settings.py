@@ -1,29 +1,15 @@
 """Settings of a service that signs, from environment variables: the CA's location, and the access to its keys."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .authority import Authority
 from .keyring import access, open_keys
 from .keys import SigningKey
-from .partitions import MOST_PARTITIONS
-
-
-def http_url(text: str) -> str:
-    """Return an http URL, or raise ValueError. https would need another certificate to be fetched (RFC 5280, 8)."""
-    if not re.fullmatch(r"http://[!-~]*[!-.0-~]", text):
-        raise ValueError(
-            "give an address that begins with http:// and ends without a slash, such as http://crl.example.fi"
-        )
-    return text
-
-
-HttpUrl = Annotated[str, AfterValidator(http_url)]
+from .partitions import MOST_PARTITIONS, HttpUrl
 
 
 class SigningSettings(BaseSettings):

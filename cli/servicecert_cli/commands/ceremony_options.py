@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 from servicecert_pki.keyring import TokenAccess, TokenStore
-from servicecert_pki.signing_settings import http_url
+from servicecert_pki.partitions import http_url
 
 from ..faults import UserError
 from .options import FILE, FOLDER

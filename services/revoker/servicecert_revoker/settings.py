@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Self
 from obstore.store import S3Store
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicecert_pki.signing_settings import HttpUrl, SigningSettings
+from servicecert_pki.partitions import HttpUrl
+from servicecert_pki.signing_settings import SigningSettings
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 from .crl.places import CommandPublisher, Publisher

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from servicecert_pki.signing_settings import HttpUrl
+from servicecert_pki.partitions import HttpUrl
 from servicecert_worker.process.connections import Proxies
 from servicecert_worker.runtime.settings import ReaderSettings
 
