@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
-from obstore.store import S3Store
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicecert_pki.partitions import HttpUrl
@@ -15,12 +14,12 @@ from servicecert_pki.signing_settings import SigningSettings
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 from .crl.places import CommandPublisher, Publisher
-from .crl.s3_publisher import S3Publisher
 from .storage.prepare import MOST_RESPONDERS
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
 
+    from .crl.s3_publisher import S3Publisher
 
 _S3_CONNECT = timedelta(seconds=5)
 
@@ -91,10 +90,15 @@ class S3Settings(BaseSettings):
         return self
 
     @cached_property
-    def s3_publisher(self) -> S3Publisher | None:
+    def s3_publisher(self) -> "S3Publisher | None":
         """Return the bucket, opened once: a changed secret or CA is read at the next start. It sends no request yet."""
         if self.crl_s3_endpoint is None or self.crl_s3_bucket is None:
             return None
+        # Loaded where there is a bucket: 5 MB.
+        from obstore.store import S3Store
+
+        from .crl.s3_publisher import S3Publisher
+
         timeout = timedelta(seconds=self.crl_s3_timeout_seconds)
         client: ClientConfig = {
             "timeout": timeout,

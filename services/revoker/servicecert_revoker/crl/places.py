@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import aiohttp
 from servicecert_pki.issuer import IssuerInfo
@@ -54,6 +54,15 @@ class Publisher(Protocol):
 
     async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
         """Publish a CA's CRL as `file`, so that relying parties see it or the one before. Raises NotPublished."""
+        ...
+
+
+@runtime_checkable
+class Bucket(Publisher, Protocol):
+    """A publisher that says what it has."""
+
+    async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        """Return a CA's file in the bucket, None if there is none. Raises NotPublished."""
         ...
 
 

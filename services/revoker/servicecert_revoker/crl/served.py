@@ -29,8 +29,7 @@ from .crl_pass import CrlRunner
 from .files import CrlFiles, Superseded, file_state, write
 from .gauges import CrlStats
 from .order_queue import Publish, report
-from .places import Address, Distribution, NotPublished
-from .s3_publisher import S3Publisher
+from .places import Address, Bucket, Distribution, NotPublished
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +195,7 @@ class Served:
         await self.roots.check()
         published = {ca: await self._published(ca) for ca in self._cas()}
         lacking: dict[IssuerInfo, set[str]] = {}
-        places: Sequence[S3Publisher | Address] = (*self._buckets(), self.runner.distribution.address)
+        places: Sequence[Bucket | Address] = (*self._buckets(), self.runner.distribution.address)
         for place in places:
             try:
                 found = await self._lacking(place, published)
@@ -216,8 +215,8 @@ class Served:
     def _cas(self) -> Iterable[IssuerInfo]:
         return (*self.roots.authority.roots.values(), *self.roots.authority.issuers.values())
 
-    def _buckets(self) -> Sequence[S3Publisher]:
-        return [it for it in self.runner.distribution.publishers if isinstance(it, S3Publisher)]
+    def _buckets(self) -> Sequence[Bucket]:
+        return [it for it in self.runner.distribution.publishers if isinstance(it, Bucket)]
 
     async def _published(self, ca: IssuerInfo) -> Mapping[str, CrlVersion]:
         """Return what was published last: a CA's CRLs by the books, a root's by the folder, and its certificate."""
@@ -230,7 +229,7 @@ class Served:
         return files
 
     async def _lacking(
-        self, place: S3Publisher | Address, published: Mapping[IssuerInfo, Mapping[str, CrlVersion]]
+        self, place: Bucket | Address, published: Mapping[IssuerInfo, Mapping[str, CrlVersion]]
     ) -> Mapping[IssuerInfo, set[str]]:
         """Return the files that a place does not have as published. Raises NotPublished."""
         at_once = asyncio.Semaphore(_AT_ONCE)
