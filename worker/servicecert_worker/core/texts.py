@@ -5,12 +5,16 @@ A table of the file holds the texts of one subject by key. The code names the ke
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from itertools import product
 from string import Formatter
 from types import MappingProxyType
 
 from servicecert_schemas.values import Language, Texts
+
+# Intake has five tables in each file.
+_parsed = lru_cache(maxsize=len(Language))(tomllib.loads)
 
 
 class InvalidTexts(Exception):
@@ -41,7 +45,7 @@ def read_texts(package: str, table: str, keys: Iterable[str]) -> Mapping[str, Te
 
 def _read(package: str, table: str, language: Language) -> dict[str, str]:
     try:
-        texts = tomllib.loads((files(package) / "texts" / f"{language}.toml").read_text(encoding="utf-8"))
+        texts = _parsed((files(package) / "texts" / f"{language}.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidTexts(f"texts/{language}.toml of {package} cannot be read, correct it: {error}") from None
     return dict(texts.get(table, {}))
