@@ -9,8 +9,7 @@ import aiohttp
 import pytest
 from pydantic import ValidationError
 from servicecert_worker.core.clock import clock_ahead
-from servicecert_worker.process.application import settings_fault
-from servicecert_worker.runtime.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings, settings_fault
 from toy.stand import Stand, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import ValidationError
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_worker.core.access import PLAINTEXT_ACCESS, KafkaAccess
-from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.settings import settings_fault
 
 
 @pytest.fixture

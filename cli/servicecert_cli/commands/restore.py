@@ -7,9 +7,8 @@ import sys
 import click
 from pydantic import ValidationError
 from servicecert_schemas.topics import SERVICES
-from servicecert_worker.process.application import settings_fault
 from servicecert_worker.runtime.restoring import Forward
-from servicecert_worker.runtime.settings import WorkerSettings
+from servicecert_worker.runtime.settings import WorkerSettings, settings_fault
 
 from ..faults import UserError
 from ..operations import restoring

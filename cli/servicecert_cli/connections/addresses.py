@@ -7,8 +7,7 @@ from pydantic import ValidationError
 from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.process.application import settings_fault
-from servicecert_worker.runtime.settings import SECRETS
+from servicecert_worker.runtime.settings import SECRETS, settings_fault
 from servicecert_worker.storage.database import with_password
 
 from ..faults import UserError

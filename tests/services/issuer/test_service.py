@@ -21,7 +21,7 @@ from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.core.decider import Done, Due, Event, Result, Stored, Task
-from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.settings import settings_fault
 from services.issuer.harness import record_of
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from servicecert_notifier.settings import Settings
-from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.settings import settings_fault
 
 GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
 

@@ -18,7 +18,7 @@ from servicecert_revoker.service import MIGRATIONS, Settings, open_service
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_schemas.revocation import CrlPublished, StandingsCounted
 from servicecert_worker.core.decider import Done, Due, Result, Task
-from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.settings import settings_fault
 from services.revoker.conftest import member
 
 ServicePool: TypeAlias = "Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]"

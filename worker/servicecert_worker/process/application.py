@@ -25,7 +25,7 @@ from pydantic_settings import BaseSettings
 from ..core.access import over_tls
 from ..core.faults import OperatorError, background, error_trace, operator_message
 from ..observe import logs
-from ..runtime.settings import ProcessSettings
+from ..runtime.settings import ProcessSettings, settings_fault
 from .health import Contract, HealthSource, serve
 
 log = logging.getLogger(__name__)
@@ -151,22 +151,6 @@ def report_exit(name: str, error: BaseException) -> int:
         return code
     print(f"{name}: ended by a defect: {error_trace(error)}", file=sys.stderr, flush=True)
     return os.EX_SOFTWARE
-
-
-def settings_fault(error: ValidationError) -> str:
-    """Return which environment variables are missing or wrong, without their values."""
-    return "; ".join(settings_faults(error))
-
-
-def settings_faults(error: ValidationError, *, missing: bool = True) -> list[str]:
-    """Return what is wrong with each environment variable, without its value; of those that are missing if asked."""
-    return [
-        f"set {str(fault['loc'][0]).upper()}"
-        if fault["type"] == "missing"
-        else ": ".join((*(str(name).upper() for name in fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        if missing or fault["type"] != "missing"
-    ]
 
 
 def configuration(*settings: BaseSettings) -> Mapping[str, object]:

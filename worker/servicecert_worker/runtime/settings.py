@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..core.access import KafkaAccess
@@ -160,3 +160,19 @@ def _secret_files(settings: BaseSettings) -> Iterator[tuple[str, Path]]:
             yield setting, value
         if isinstance(folder, str | Path):
             yield setting, Path(folder, setting)
+
+
+def settings_fault(error: ValidationError) -> str:
+    """Return which environment variables are missing or wrong, without their values."""
+    return "; ".join(settings_faults(error))
+
+
+def settings_faults(error: ValidationError, *, missing: bool = True) -> list[str]:
+    """Return what is wrong with each environment variable, without its value; of those that are missing if asked."""
+    return [
+        f"set {str(fault['loc'][0]).upper()}"
+        if fault["type"] == "missing"
+        else ": ".join((*(str(name).upper() for name in fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        if missing or fault["type"] != "missing"
+    ]

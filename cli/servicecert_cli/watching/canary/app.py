@@ -10,10 +10,9 @@ from typing import Any, NoReturn
 from faststream import FastStream
 from pydantic import ValidationError
 from servicecert_schemas.broker import Principal
-from servicecert_worker.process.application import settings_fault
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import standalone
-from servicecert_worker.runtime.settings import check_secret_files
+from servicecert_worker.runtime.settings import check_secret_files, settings_fault
 
 from ...faults import UserError
 from ..process import Watching

@@ -21,8 +21,7 @@ from servicecert_worker.core.access import over_tls
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.secret_files import SecretUnreadable, require_private
 from servicecert_worker.core.service_keys import read_public_keys
-from servicecert_worker.process.application import settings_faults
-from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings
+from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings, settings_faults
 from servicecert_worker.storage import database
 
 from ...settings import CanarySettings, LagSettings

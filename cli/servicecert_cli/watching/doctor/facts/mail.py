@@ -13,7 +13,7 @@ from servicecert_notifier.smtp.effects.conversation import (
     open_conversation,
     tls_context,
 )
-from servicecert_worker.process.application import settings_fault
+from servicecert_worker.runtime.settings import settings_fault
 
 from ....faults import UserError
 from ..domain import mail as judged
