@@ -27,7 +27,7 @@ from servicecert_schemas.topics import CERTIFICATE_STANDINGS
 from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.core.service_keys import make_keys, read_key, read_public_keys
 from servicecert_worker.core.signatures import Signer, Verifier
-from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.kafka.reading import change_of
 
 from bench.results import keep
 from bench.stand import processor_microseconds, scaled

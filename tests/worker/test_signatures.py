@@ -24,7 +24,7 @@ from servicecert_worker.core.decider import Event
 from servicecert_worker.core.record import Poison, Record, arrive
 from servicecert_worker.core.service_keys import make_keys, read_key, read_public_keys
 from servicecert_worker.core.signatures import Signer, Verifier
-from servicecert_worker.kafka.follower import change_of
+from servicecert_worker.kafka.reading import change_of
 
 NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 SIGNED = [

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import click
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.process import application
 
 from ..admin.domain.lag_verdicts import Sample, Verdict, verdict
 from ..admin.lag import Look, PartitionLag, meter, read_by
@@ -56,6 +55,8 @@ def command(
     if serve:
         if services or partitions or watch or as_json or max_seconds is not None:
             raise click.UsageError("--serve goes with no other option")
+        from servicecert_worker.process import application
+
         from ..watching.lag.app import app
 
         sys.exit(application.run(app()))

@@ -24,8 +24,8 @@ from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.clients import stop
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import change_of, log_skipped
 from servicecert_worker.kafka.partitioner import partitions_with
+from servicecert_worker.kafka.reading import change_of, log_skipped
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0

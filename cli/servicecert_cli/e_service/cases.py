@@ -12,7 +12,7 @@ from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.event import Change
 from servicecert_schemas.topics import CASES
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import change_of, log_skipped
+from servicecert_worker.kafka.reading import change_of, log_skipped
 
 from ..connections import kafka
 

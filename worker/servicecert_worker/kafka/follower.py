@@ -14,7 +14,7 @@ from typing import Any, Generic, NoReturn, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
-from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.event import Change
 from servicecert_schemas.topics import TOPIC_OF, Topic
 
@@ -22,10 +22,11 @@ from ..core.clock import Clock, machine_clock
 from ..core.decider import TopicSnapshot
 from ..core.faults import Outage, is_transient, with_timeout
 from ..core.record import Record, are_few
-from ..core.signatures import UNTRUSTED, Verifier
+from ..core.signatures import Verifier
 from .broker import Broker, Subscriber, is_stuck
 from .internals import position_of
 from .positions import Positions, Standstill
+from .reading import change_of, log_skipped
 
 log = logging.getLogger(__name__)
 
@@ -176,31 +177,6 @@ class Follower:
             return False
         await self._reached(asked)
         return True
-
-
-def change_of(topic: Topic, record: Record, verifier: Verifier | None = None) -> Change:
-    """Return the change of a record of `topic`. Raises `Undecodable`, also for one that its writer has not signed (F2).
-
-    A record without a value deletes its key on a compacted topic, and is no event on any other. Without a verifier any
-    writer is believed: for showing only.
-    """
-    if record.fault is not None:
-        raise record.fault
-    if record.value is None and record.key and topic.compacted:
-        return Change(record.key.decode(errors="replace"), None, record.written)
-    if verifier is not None:
-        verifier.verify(record.topic, record.key, record.headers, record.value)
-    envelope, data = decode(topic.name, record.key, record.headers, record.value)
-    return Change(envelope.partitionkey, data, envelope.time)
-
-
-def log_skipped(record: Record, fault: Undecodable) -> None:
-    """Log where a record is that is not an event, or not one of its writer, and why."""
-    fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
-    if fault.code in UNTRUSTED:
-        log.error("alarm: no writer of the topic has signed this record; it is skipped", extra=fields)
-    else:
-        log.error("A record of a followed topic is not an event and is skipped", extra=fields)
 
 
 def _partition(record: Record) -> TopicPartition:

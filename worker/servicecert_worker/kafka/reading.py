@@ -9,10 +9,13 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
+from servicecert_schemas.codec import Undecodable, decode
+from servicecert_schemas.event import Change
 from servicecert_schemas.topics import Topic
 
 from ..core.faults import error_summary, with_timeout
 from ..core.record import Record
+from ..core.signatures import UNTRUSTED, Verifier
 from .clients import stop
 from .cluster import Cluster
 from .internals import client_of, committed_offsets, partitions_of, position_of, topic_ids
@@ -154,3 +157,28 @@ async def _has_handled(cluster: Cluster, service: str, reads: Sequence[Topic], u
     return all(
         max(handled.get(each, 0), first.get(each, ends[each])) >= later.get(each, ends[each]) for each in partitions
     )
+
+
+def change_of(topic: Topic, record: Record, verifier: Verifier | None = None) -> Change:
+    """Return the change of a record of `topic`. Raises `Undecodable`, also for one that its writer has not signed (F2).
+
+    A record without a value deletes its key on a compacted topic, and is no event on any other. Without a verifier any
+    writer is believed: for showing only.
+    """
+    if record.fault is not None:
+        raise record.fault
+    if record.value is None and record.key and topic.compacted:
+        return Change(record.key.decode(errors="replace"), None, record.written)
+    if verifier is not None:
+        verifier.verify(record.topic, record.key, record.headers, record.value)
+    envelope, data = decode(topic.name, record.key, record.headers, record.value)
+    return Change(envelope.partitionkey, data, envelope.time)
+
+
+def log_skipped(record: Record, fault: Undecodable) -> None:
+    """Log where a record is that is not an event, or not one of its writer, and why."""
+    fields = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "reason": fault.code}
+    if fault.code in UNTRUSTED:
+        log.error("alarm: no writer of the topic has signed this record; it is skipped", extra=fields)
+    else:
+        log.error("A record of a followed topic is not an event and is skipped", extra=fields)

@@ -15,7 +15,7 @@ from servicecert_schemas.topics import ACCOUNTS, CASES, CERTIFICATES
 from servicecert_worker.core.record import Record
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.follower import change_of, log_skipped
+from servicecert_worker.kafka.reading import change_of, log_skipped
 
 from ...connections import kafka
 from .customer import CANARY
