@@ -227,10 +227,12 @@ def test_F2_what_a_key_has_signed_that_is_pinned_no_more_is_signed_anew(
 
 
 def test_F7_a_journal_that_was_lost_goes_on_where_it_ends(servicecert, revoker):
-    """Kafka was put back to an older copy of itself, or its topics were lost."""
+    """Kafka was put back to an older copy of itself, or its topics were lost; a relay may have sent one more look."""
     noted = "update journal set begun = 7, epoch = 7, look = 5, next_offset = 9"
-    for looks, go_on in (((), (7, 5, None)), (((3, 1, uuid4()), (3, 2, uuid4())), (3, 2, 2))):
+    older, newer = ((3, 1, uuid4()), (3, 2, uuid4())), (7, 6, uuid4())
+    for looks, go_on in (((), (7, 5, None)), (older, (3, 2, 2)), ((newer,), (7, 6, 3))):
         revoker.rows(f"{noted}; delete from changes")
+        revoker.rows("insert into changes (id, name, keys) values (%s, 'key', '{}')", newer[2])
         revoker.journaled(*looks)
         assert counts(read_json(servicecert("republish", "revoker", "--json")))["revoker.journal"] == (0, 0, 1)
         assert "1 are in the outbox now" in servicecert("republish", "revoker", "--yes").stdout

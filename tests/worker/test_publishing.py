@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -16,6 +17,7 @@ from servicecert_schemas.topics import CATALOGUE
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.publishing import Outgoing, Relay, send_all
+from servicecert_worker.storage.journal import EVENT_COLUMNS
 
 SENT_BY_SERVICES = [
     (topic.name, event.TYPE) for topic in CATALOGUE for event in versions_on(topic) if topic.signers(event.TYPE)
@@ -60,3 +62,29 @@ async def test_F7_a_lower_offset_is_an_older_broker_s_and_a_repeated_record_with
     relay._next_offset = 4
     with pytest.raises(fault):
         await relay._record(b"")
+
+
+async def test_F7_who_publishes_notices_a_partition_that_ends_before_what_it_has_taken():
+    offsets = iter([5, 6, -1, 6, 2])
+
+    class Producer:
+        async def send(self, topic, **_):
+            done = asyncio.get_running_loop().create_future()
+            done.set_result(RecordMetadata(topic, 0, None, next(offsets), 0, 0, 0))
+            return done
+
+    nothing: Any = Mock()
+    producer: Any = Producer()
+    signer = InMemory().signer("intake")
+    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing)
+    event: Any = dict.fromkeys(EVENT_COLUMNS) | {
+        "topic": "cases",
+        "key": "1",
+        "type": "t",
+        "at": datetime.now(UTC),
+        "payload": b"",
+    }
+    for _ in range(4):
+        await relay._publish([event], 0)
+    with pytest.raises(OperatorError, match=r"what intake has sent to cases: .*republish intake"):
+        await relay._publish([event], 0)

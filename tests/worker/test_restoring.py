@@ -122,6 +122,26 @@ async def test_F7_a_copy_from_any_moment_is_brought_forward_to_what_was_lost(
             assert (await restored(stand)).since is None
 
 
+async def test_I3_F7_what_is_changed_after_a_copy_was_put_back_takes_no_place_of_the_journal_s(stand: Stand) -> None:
+    """What an operator does then knows nothing of what the tables lack."""
+    case = uuid4()
+    async with as_administrator(stand) as connection:
+        empty = await copied(connection)
+        worker = stand.work()
+        await stand.send(numbered(case, "1"))
+        await stand.wait_handled(1)
+        await stand.wait_until("select not exists (select from changes)")
+        assert worker.stop(60) == 0
+        lost = await Journaled.of(connection)
+        await put_back(connection, empty)
+        await connection.execute("insert into changes (name, keys) values ('key', array[$1])", str(case))
+        assert (await restored(stand, act=False)).changed_since is not None
+        assert (await restored(stand)).changed_since is not None
+        assert not lost.differences(await Journaled.of(connection))
+        # What waits once nothing is lacking is ordinary.
+        assert (await restored(stand)).changed_since is None
+
+
 async def test_F7_events_that_the_journal_has_and_no_topic_has_are_published_after_a_restore(stand: Stand) -> None:
     case = uuid4()
     async with as_administrator(stand) as connection:

@@ -78,6 +78,11 @@ def _run(service: str, *, act: bool, as_json: bool) -> bool:
             f"The tables of {service} lack{'ed' if act else ''} all since {lacked.since:%Y-%m-%d %H:%M:%S} UTC:\n"
         )
         print_table(("what", "how many"), _rows(lacked))
+        if lacked.changed_since is not None:
+            click.echo(
+                f"\nCommands since {lacked.changed_since:%Y-%m-%d %H:%M:%S} UTC knew nothing of that, and the journal "
+                "takes the place of what they changed: give them again where they still count."
+            )
         click.echo("\nIt is stored: start the workers." if act else f"\nRun `servicecert restore apply {service}`.")
     return lacked.since is not None
 

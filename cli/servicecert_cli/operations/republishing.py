@@ -197,7 +197,7 @@ def _is_signed(place: Place, row: asyncpg.Record) -> bool:
 async def _journal(
     place: Place, connection: asyncpg.Connection[Any]
 ) -> tuple[tuple[int, int, int | None], Counter[str]]:
-    """Return after what the journal is to go on, and whether it has the look that the database noted last.
+    """Return after what the journal is to go on, and whether it has all up to the look that the database noted last.
 
     Raises OperatorError if the database lacks what the journal has.
     """
@@ -212,7 +212,8 @@ async def _journal(
             65,
         )
     number = next((each.number for each in parts if each.offset + 1 == end), Number(epoch, look))
-    where = IN_TOPIC if newest >= (epoch, look) else MISSING
+    # A relay may have sent a look to a topic that was made anew, before it saw that.
+    where = IN_TOPIC if newest >= (epoch, look) and (end or 0) >= (noted or 0) else MISSING
     return (*number, end), Counter([] if noted is None else [where])
 
 

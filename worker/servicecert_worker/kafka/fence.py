@@ -14,14 +14,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..core.decider import Fetch
-from ..core.faults import OperatorError, with_timeout
+from ..core.faults import OperatorError
 from ..core.signatures import Verifier
 from .cluster import Cluster
 from .journal import LookReader, Number, Part
 from .looks import JournalTopic
 from .reading import PartReader, part_reader
-
-_SECONDS = 60.0
 
 _NOTED = "select epoch, look, next_offset from journal"
 _UNKNOWN = """
@@ -53,11 +51,9 @@ class Fence:
     async def require_known(self, fetch: Fetch) -> None:
         """Return if database and broker know all of each other. Raises `OperatorError` if one comes from the past."""
 
-        async def compare() -> Past | None:
-            async with part_reader(self.cluster) as reader:
-                return await self.past(reader, fetch)
-
-        if past := await with_timeout(_SECONDS, compare()):
+        async with part_reader(self.cluster) as reader:
+            past = await self.past(reader, fetch)
+        if past is not None:
             raise past.error()
 
     async def require_sent(self, reader: PartReader, fetch: Fetch) -> None:
@@ -77,7 +73,7 @@ class Fence:
             if part.offset + 1 == noted:
                 if part.number != (epoch, look):
                     return older_broker(self.service)
-            elif (whole := looks.add(replace(part, groups=()))) and await self._is_unknown(fetch, whole):
+            elif await self._is_unknown(fetch, looks.add(replace(part, groups=()))):
                 return self._older_database(record.written)
         return None
 
@@ -85,7 +81,10 @@ class Fence:
         return await JournalTopic.open(reader, self.cluster, self.service, self.verifier)
 
     async def _is_unknown(self, fetch: Fetch, look: Sequence[Part]) -> bool:
-        """Return whether the database lacks what a look found, and has not noted meanwhile that it is sent."""
+        """Return whether the database lacks what a look found, and has not noted meanwhile that it is sent.
+
+        It is asked for each part, so that its connection is never idle for long: after an outage a look is large.
+        """
         ((noted, is_missing),) = await fetch(_UNKNOWN, [id for part in look for id in part.changes])
         return bool(is_missing and look[-1].offset >= (noted or 0))
 
@@ -97,10 +96,10 @@ class Fence:
         )
 
 
-def older_broker(service: str) -> Past:
-    """Return that the broker lacks what was sent to it."""
+def older_broker(service: str, to: str = "its journal") -> Past:
+    """Return that the broker lacks what was sent to a topic."""
     return Past(
-        f"Kafka lacks what {service} has sent to its journal: it was put back to an earlier moment, its topics were "
+        f"Kafka lacks what {service} has sent to {to}: it was put back to an earlier moment, its topics were "
         "lost, or DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two systems.",
         f"servicecert republish {service}",
     )

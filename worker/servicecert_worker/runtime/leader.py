@@ -50,7 +50,7 @@ _ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
 _SILENT = "70s"
-"""How long the lock is kept for a leader that PostgreSQL does not hear: the fence may take a minute in Kafka."""
+"""How long the lock is kept for a leader that PostgreSQL does not hear: the fence may wait for Kafka for a while."""
 
 
 @dataclass(eq=False)

@@ -119,6 +119,7 @@ class Relay:
     telemetry: Telemetry
     linger: float = 0.1
     _next_offset: int = field(default=0, init=False)
+    _last_offsets: dict[tuple[str, int], int] = field(default_factory=dict, init=False)
 
     async def run(self) -> None:
         """Send for ever.
@@ -194,6 +195,12 @@ class Relay:
     async def _publish(self, rows: Sequence[asyncpg.Record], read: int) -> None:
         events = [Outgoing._make((*event, id)) for id, *event in map(itemgetter(*EVENT_COLUMNS), rows)]
         sent = await send_all(self.producer, self.cluster.prefix, self.signer.source, events)
+        for each in sent:
+            place = each.topic, each.partition
+            # A repeated record has offset -1.
+            if 0 <= each.offset < self._last_offsets.get(place, 0):
+                raise older_broker(self.service, each.topic).error()
+            self._last_offsets[place] = max(each.offset, self._last_offsets.get(place, 0))
         self.telemetry.sent(rows, [(each.partition, each.offset) for each in sent], read)
 
 

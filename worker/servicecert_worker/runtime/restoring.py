@@ -17,7 +17,7 @@ from ..core.faults import OperatorError
 from ..kafka.journal import LookReader, Number, Part
 from ..kafka.looks import JournalTopic
 from ..storage.journal import EVENTS
-from ..storage.restoring import Restoring, Stored, stored_tables
+from ..storage.restoring import UNSENT, Restoring, Stored, stored_tables
 
 _BATCH_BYTES = 8_000_000
 """How much is stored in one transaction; a larger look is stored as a whole."""
@@ -26,6 +26,7 @@ _HEADS = """
 select chain, coalesce((select seq from audit where chain = c.chain order by seq desc limit 1), 0)
 from audit_chains as c
 """
+_WAITING = "select id, at from changes where id <> $1"
 _UNKNOWN = """
 select exists (select from unnest($1::uuid[]) as c (id) where not exists (select from changes where changes.id = c.id))
 """
@@ -36,10 +37,12 @@ class Forward:
     """What the journal has of a service, and its tables lack.
 
     `since` is when the first of it was sent, None if they lack nothing. `decisions` counts rows of the audit,
-    `published` events by type, `changed` rows of other tables by table.
+    `published` events by type, `changed` rows of other tables by table. `changed_since` is when something was first
+    changed after the tables were put back, by who knew nothing of all that: the journal takes its place.
     """
 
     since: datetime | None = None
+    changed_since: datetime | None = None
     decisions: int = 0
     published: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
@@ -64,7 +67,12 @@ async def bring_forward(connection: asyncpg.Connection[Any], topic: JournalTopic
     start = await topic.after(Number(*number), next_offset)
     if start is None:
         raise _too_old(topic.service)
-    it = _Bringing(connection, topic.service, await stored_tables(connection), LookReader(Number(*number)))
+    late = await _late_changes(connection, topic, start)
+    stored = await stored_tables(connection)
+    it = _Bringing(
+        connection, topic.service, stored, Restoring(connection, stored.values(), late), LookReader(Number(*number))
+    )
+    it.forward.changed_since = min(late.values(), default=None)
     await it.begin(act=act)
     async for part, record in topic.parts(start):
         await it.take(part, record.value or b"", record.written)
@@ -72,18 +80,35 @@ async def bring_forward(connection: asyncpg.Connection[Any], topic: JournalTopic
     return it.forward
 
 
+async def _late_changes(
+    connection: asyncpg.Connection[Any], topic: JournalTopic, start: int
+) -> Mapping[UUID, datetime]:
+    """Return what was changed since the tables were put back, and when: it knew nothing of what they lack.
+
+    What waited in them before was found by the next look, so any look that they lack has it, or a later one.
+    """
+    waiting: dict[UUID, datetime] = dict(await connection.fetch(_WAITING, UNSENT))
+    found = {id async for part, _ in topic.parts(start) for id in part.changes} if waiting else set()
+    return {id: at for id, at in waiting.items() if id not in found} if found - waiting.keys() else {}
+
+
 class _Bringing:
     """Takes the records of a journal in their order."""
 
     def __init__(
-        self, connection: asyncpg.Connection[Any], service: str, stored: Mapping[str, Stored], reader: LookReader
+        self,
+        connection: asyncpg.Connection[Any],
+        service: str,
+        stored: Mapping[str, Stored],
+        storing: Restoring,
+        reader: LookReader,
     ) -> None:
         self.forward = Forward()
         self._connection = connection
         self._service = service
         self._columns = {name: each.names for name, each in stored.items()}
         self._reader = reader
-        self._restoring = Restoring(connection, stored.values())
+        self._restoring = storing
         self._contents: dict[int, _Contents] = {}
         self._looks: list[Sequence[int]] = []
         self._octets = 0
@@ -107,14 +132,15 @@ class _Bringing:
                 self.forward.since = written
             if self.forward.since is not None:
                 self._count(contents)
-            self._looks.append([each.offset for each in look])
+            if self._act:
+                self._looks.append([each.offset for each in look])
             self._noted = (*part.number, part.offset + 1)
             if self._octets >= _BATCH_BYTES:
                 await self.end()
 
     async def end(self) -> None:
         """Store the looks that are whole, from where on the tables lack something."""
-        if self._act and self.forward.since is not None and self._looks:
+        if self.forward.since is not None and self._looks:
             await self._restoring.store(self._looks, self._noted, self._epoch)
             self._looks, self._octets = [], 0
 
@@ -166,6 +192,7 @@ class _Bringing:
 
 def _too_old(service: str) -> OperatorError:
     return OperatorError(
-        f"The tables of {service} are older than its journal, which has the last 35 days: restore a newer copy.",
+        f"The tables of {service} are older than its journal, which has the last 35 days: restore a newer copy. "
+        "If this one is newer, add the public key that the service had then to SERVICECERT_SERVICE_KEYS.",
         os.EX_DATAERR,
     )

@@ -13,7 +13,7 @@ import asyncpg
 
 from ..core.decider import Connection, Transient
 
-MOST_AT_ONCE = 5_000
+MOST_AT_ONCE = 1_000
 """Of how many keys what the tables hold is read at once. More is read by cursors, so that memory stays bounded."""
 _FETCHED = 10
 """How many rows a cursor fetches at once, each with all that tables hold of a key."""
@@ -143,6 +143,8 @@ union all
             yield Look(first["changes"] or (), lambda: _each(rows), lambda: _each(events))
             return
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            # It is idle while Kafka acknowledges.
+            await connection.execute("set local idle_in_transaction_session_timeout = '60s'")
             changes = await connection.fetchval("select array_agg(id) from changes")
             cursor = partial(connection.cursor, prefetch=_FETCHED)
             yield Look(changes, partial(cursor, self.every), partial(cursor, self.events))

@@ -59,10 +59,11 @@ from moved join unnest($1) with ordinality as o ("offset", number) using ("offse
 order by name, key, number desc, place desc
 """
 
+_FOUND = f"delete from changes using chosen where chosen.name = '{_CHANGES}' and changes.id = chosen.key::uuid"
 # A copy of tables that were in use may have newer rows than a look: those of which a change waits that the look lacks.
-_KNOWN = f"""
-delete from changes using chosen where chosen.name = '{_CHANGES}' and changes.id = chosen.key::uuid;
-delete from chosen using changes where changes.name = chosen.name and chosen.key = any(changes.keys)
+_NEWER = """
+delete from chosen using changes
+where changes.name = chosen.name and chosen.key = any(changes.keys) and changes.id <> all($1::uuid[])
 """
 
 # An event that is not parked is handled, and so is one that an operator discarded.
@@ -80,7 +81,7 @@ on conflict do nothing
 """
 
 # The events of the last look may have died with their relay.
-_UNSENT = UUID("5cf0b9d5-4b6c-4d0e-9b53-0f6ed8a4c1c2")
+UNSENT = UUID("5cf0b9d5-4b6c-4d0e-9b53-0f6ed8a4c1c2")
 _NOTE = f"""
 with again as (
     insert into changes (id, name, keys)
@@ -201,12 +202,14 @@ async def stored_tables(connection: asyncpg.Connection[Any]) -> Mapping[str, Sto
 class Restoring:
     """Stores looks, in the order of the journal. The connection acts as the schema's owner.
 
-    Its methods raise what asyncpg raises.
+    `late` are changes of what was put back: they knew nothing of the journal, which takes their place. Its methods
+    raise what asyncpg raises.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any], stored: Collection[Stored]) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any], stored: Collection[Stored], late: Collection[UUID]) -> None:
         self._connection = connection
         self._stored = list(stored)
+        self._late = list(late)
 
     async def begin(self) -> None:
         await self._connection.execute(_BEGIN)
@@ -224,8 +227,9 @@ class Restoring:
         connection = self._connection
         async with connection.transaction():
             await connection.execute(_CHOOSE, [offset for look in looks for offset in look], looks[-1])
-            await connection.execute("delete from changes where id = $1", _UNSENT)
-            await connection.execute(_KNOWN)
+            await connection.execute("delete from changes where id = $1", UNSENT)
+            await connection.execute(_FOUND)
+            await connection.execute(_NEWER, self._late)
             await connection.execute("analyze chosen")
             await self._each('alter table "{}" disable trigger user')
             for each in reversed(self._stored):
@@ -237,7 +241,7 @@ class Restoring:
                     await connection.execute(statement)
             await self._each('alter table "{}" enable trigger user')
             await connection.execute(_INBOX)
-            await connection.execute(_NOTE, *noted, epoch, _UNSENT)
+            await connection.execute(_NOTE, *noted, epoch, UNSENT)
 
     async def _each(self, statement: str) -> None:
         for each in self._stored:
