@@ -91,11 +91,11 @@ class Keys:
             await self.system.ready(name)
 
     async def restart_checked(self, name: str) -> None:
-        """Restart a service. While it is stopped, its tables know all that its topics have."""
+        """Restart a service. While it is stopped, its tables have all that its journal has."""
         await self.stop(name)
         environment = self.system.environment(name)
         done = await asyncio.to_thread(run_process, "restore", "check", name, environment=environment)
-        assert (done.code, done.out) == (0, f"The tables of {name} know all that its topics have.\n"), done
+        assert (done.code, done.out) == (0, f"The tables of {name} have all that its journal has.\n"), done
         await self.restart(name)
 
     async def parked(self) -> dict[str, list[str]]:
