@@ -17,7 +17,7 @@ import pytest
 from databases import SETTINGS, new_database
 from hypothesis import settings
 from recycling import Migrated, Recycler, Schemas, schemas
-from servicecert_launcher import Parts, start_parts
+from servicecert_launcher import Kafka, Parts, start_parts
 from servicecert_worker.storage import database
 
 if TYPE_CHECKING:
@@ -87,6 +87,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, after everything was put into random order."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+
+
+@pytest.fixture
+async def own_kafka() -> AsyncIterator[Kafka]:
+    """A broker whose records may be put back."""
+    broker = Kafka()
+    try:
+        await asyncio.to_thread(broker.start)
+        yield broker
+    finally:
+        await asyncio.to_thread(broker.stop)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -90,18 +90,21 @@ class EService(CustomerClient):
         await self.send(applicant(TEST_SERVER).revocation(issued.case_id, issued.serial, reason))
 
 
+def _logged(signatures: Path) -> dict[str, str]:
+    return {
+        "SIGNATURE_LOG": str(signatures),
+        "PYTHONPATH": os.pathsep.join([str(SIGNATURE_HOOK), os.environ.get("PYTHONPATH", "")]),
+        "SERVICECERT_SESSION_SECONDS": "1",
+    }
+
+
 @pytest.mark.long
 async def test_I1_I2_topics_that_are_lost_are_filled_from_the_tables_and_what_was_in_flight_ends_once(
     parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     log = tmp_path / "signatures"
-    environment = {
-        "SIGNATURE_LOG": str(log),
-        "PYTHONPATH": os.pathsep.join([str(SIGNATURE_HOOK), os.environ.get("PYTHONPATH", "")]),
-        "SERVICECERT_SESSION_SECONDS": "1",
-    }
     async with System(
-        tmp_path, parts=parts, authority=authority, environment=environment, identities=identities
+        tmp_path, parts=parts, authority=authority, environment=_logged(log), identities=identities
     ) as system:
         await publish(system.cluster_of(Principal.E_SERVICE), *account_openings())
         async with reading_topics(system.cluster) as witness:
@@ -139,14 +142,9 @@ async def test_F7_I1_I2_kafka_that_is_put_back_to_an_older_copy_of_itself_gets_w
     parts: Parts, identities: Identities, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     log = tmp_path / "signatures"
-    environment = {
-        "SIGNATURE_LOG": str(log),
-        "PYTHONPATH": os.pathsep.join([str(SIGNATURE_HOOK), os.environ.get("PYTHONPATH", "")]),
-        "SERVICECERT_SESSION_SECONDS": "1",
-    }
     async with (
         own_broker(parts, identities) as own,
-        System(tmp_path, parts=own, authority=authority, environment=environment, identities=identities) as system,
+        System(tmp_path, parts=own, authority=authority, environment=_logged(log), identities=identities) as system,
     ):
         await publish(system.cluster_of(Principal.E_SERVICE), *account_openings())
         older = Copy(system, tmp_path / "copy")

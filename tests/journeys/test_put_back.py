@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,16 +15,6 @@ from servicecert_schemas.case import CaseState
 from servicecert_schemas.topics import SERVICES
 from servicecert_schemas.values import CertificateType
 from toy.brokers import Copies
-
-
-@pytest.fixture
-async def own_kafka() -> AsyncIterator[Kafka]:
-    broker = Kafka()
-    try:
-        await asyncio.to_thread(broker.start)
-        yield broker
-    finally:
-        await asyncio.to_thread(broker.stop)
 
 
 @pytest.mark.long

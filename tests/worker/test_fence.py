@@ -233,17 +233,6 @@ async def test_I1_I13_no_worker_is_refused_while_leaders_are_killed_under_load(s
 
 
 @pytest.fixture
-async def own_kafka() -> AsyncIterator[Kafka]:
-    """A broker whose records may be put back."""
-    broker = Kafka()
-    try:
-        await asyncio.to_thread(broker.start)
-        yield broker
-    finally:
-        await asyncio.to_thread(broker.stop)
-
-
-@pytest.fixture
 async def apart(
     parts: Parts, migrated: Callable[..., Migrated], tmp_path: Path, own_kafka: Kafka
 ) -> AsyncIterator[Stand]:

@@ -28,7 +28,7 @@ from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime import restoring
 from servicecert_worker.runtime.publishing import Outgoing, send_all
 from servicecert_worker.runtime.restoring import Forward, bring_forward
-from servicecert_worker.storage.restoring import is_owner
+from servicecert_worker.storage.admission import is_owner
 from toy import service as toy
 from toy.stand import Stand, assert_exact, numbered
 

@@ -15,7 +15,6 @@ from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime.restoring import Forward, bring_forward
 from servicecert_worker.runtime.settings import WorkerSettings
 from servicecert_worker.storage import QUERIES, admission, database
-from servicecert_worker.storage.restoring import is_owner
 
 from ..admin import groups
 from ..connections import kafka
@@ -29,7 +28,7 @@ async def run(service: str, folders: Sequence[Path], settings: WorkerSettings, *
     async with kafka.admin(cluster) as admin:
         await groups.require_stopped(admin, cluster, service)
     async with opened(url, service, patient=True) as connection:
-        if not await is_owner(connection, service) and act:
+        if not await admission.is_owner(connection, service) and act:
             raise OperatorError(
                 f"This login may not change what {service} decided: set DATABASE_URL to the migrator's, which "
                 "`servicecert db prepare` wrote.",

@@ -71,7 +71,7 @@ async def check(url: str, service: str, folders: Sequence[Path]) -> None:
     """Return if this version can use the schema. Raises `OperatorError`; with exit code 69 a migration mends it."""
     async with connected(url, **connection_options(service)) as connection:
         # A restore checks the schema with the migrator's login, which sees nothing itself.
-        await connection.execute(_AS_OWNER, service)
+        await is_owner(connection, service)
         if (login := await connection.fetchrow(_LOGIN, service)) is None:
             raise OperatorError(unprepared(service), 69)
         applied = await _applied(connection)
@@ -90,6 +90,11 @@ async def check(url: str, service: str, folders: Sequence[Path]) -> None:
             "run `servicecert db migrate` with the migrator's DATABASE_URL.",
             69,
         )
+
+
+async def is_owner(connection: asyncpg.Connection[Any], schema: str) -> bool:
+    """Act as the schema's owner from now on, if the login may. Return whether it does."""
+    return await connection.fetchval(_AS_OWNER, schema) is not None
 
 
 async def require_least_rights(url: str, service: str) -> None:

@@ -11,11 +11,6 @@ import asyncpg
 
 from .journal import EVENTS, Table, tables
 
-_AS_OWNER = """
-select set_config('role', rolname, false) from pg_namespace join pg_roles on pg_roles.oid = nspowner
-where nspname = $1 and pg_has_role(nspowner, 'set')
-"""
-
 _COLUMNS = """
 select a.attname as name, format_type(a.atttypid, a.atttypmod) as type, a.attgenerated <> '' as is_generated,
        case when a.attnotnull then pg_get_expr(d.adbin, d.adrelid) end as "default",
@@ -182,11 +177,6 @@ class Stored:
             for each in self.columns
             if each.is_identity
         ]
-
-
-async def is_owner(connection: asyncpg.Connection[Any], schema: str) -> bool:
-    """Act as the schema's owner from now on, if the login may. Return whether it does."""
-    return await connection.fetchval(_AS_OWNER, schema) is not None
 
 
 async def stored_tables(connection: asyncpg.Connection[Any]) -> Mapping[str, Stored]:
