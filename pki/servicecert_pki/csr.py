@@ -23,6 +23,7 @@ from .csr_forms import ends_early, unwrapped
 from .key_checks import KEY_CHECKS, KeyCheck
 from .keys import EcHash, PublicKey, family_of_key, is_signed
 from .spki import KEY_SIZES, KeyFamily, family_of, spki_of, spki_sha256
+from .strict_der import check_strict
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ def _parse(encoded: bytes) -> x509.CertificateSigningRequest:
         raise Stop(_misread(encoded)) from None
     try:
         # The library reads the contents of names and attributes only when they are asked for, and never all of them.
-        der.check_strict(encoded)
+        check_strict(encoded)
         # A signature is whole octets; its verification would ignore a count of unused bits (RFC 2986, 4.2).
         *_, signature = der.members(encoded, der.read(encoded))
         if encoded[signature.content] != 0:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from unittest.mock import AsyncMock
 from uuid import uuid4
 
@@ -151,28 +152,35 @@ async def test_a_database_that_is_away_for_all_costs_no_member_its_partitions(st
         assert await group_members(client, group) == before
 
 
+def _shift_clock(file: Path, seconds: str) -> None:
+    """Say by how much the worker's clock is wrong: as a whole, since it reads the file at any time."""
+    written = file.with_suffix(".new")
+    written.write_text(seconds)
+    written.replace(file)
+
+
 async def test_F6_a_worker_whose_clock_is_wrong_leaves_its_partitions_to_another(stand: Stand) -> None:
     shift = stand.folder / "shift"
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     wrong = stand.work(**LONG_SESSION, TOY_SHIFT=str(shift))
     stand.work(**LONG_SESSION)
     await eventually(lambda: _members(stand, 2))
-    shift.write_text("86400")
+    _shift_clock(shift, "86400")
     await eventually(lambda: _members(stand, 1))
     await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
     await stand.wait_handled(20)
     assert "The clock is wrong: nothing is decided or signed." in wrong.tail(100)
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     await eventually(lambda: _members(stand, 2))
 
 
 async def test_F6_the_acts_of_a_worker_whose_clock_is_wrong_are_done_by_another(stand: Stand) -> None:
     shift = stand.folder / "shift"
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     stand.work(TOY_SHIFT=str(shift), TOY_ACT_SECONDS="2")
     await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
     await stand.wait_until("select count(*) from inbox", 20)
-    shift.write_text("86400")
+    _shift_clock(shift, "86400")
     stand.work()
     await stand.wait_handled(20)
     assert shift.read_text() == "86400"
@@ -183,28 +191,28 @@ async def test_F6_a_worker_that_began_with_a_wrong_clock_goes_on_by_itself_once_
     stand: Stand, seconds: str
 ) -> None:
     shift = stand.folder / "shift"
-    shift.write_text(seconds)
+    _shift_clock(shift, seconds)
     worker = stand.work(TOY_SHIFT=str(shift))
     await stand.send(numbered(uuid4(), "a"))
     await _noticed(worker)
     assert await stand.fetchval("select count(*) from audit") == 0
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     await stand.wait_handled(1)
 
 
 async def test_F6_all_workers_wait_with_their_partitions_while_the_database_is_the_wrong_one(stand: Stand) -> None:
     shift = stand.folder / "shift"
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     worker = stand.work(**LONG_SESSION, TOY_SHIFT=str(shift), TOY_ACT_SECONDS="0")
     await stand.send(numbered(uuid4(), "a"))
     await stand.wait_handled(1)
     client, group = client_of(stand.producer), stand.prefix + "toy"
     before = await group_members(client, group)
-    shift.write_text("3600")
+    _shift_clock(shift, "3600")
     await stand.send(numbered(uuid4(), "b"))
     await _noticed(worker)
     assert await stand.fetchval("select count(*) from inbox") == 1
-    shift.write_text("0")
+    _shift_clock(shift, "0")
     await stand.wait_handled(2)
     assert await group_members(client, group) == before
 
