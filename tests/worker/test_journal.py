@@ -64,7 +64,7 @@ async def relaying(stand: Stand, producer: Any) -> AsyncIterator[asyncpg.Connect
     connection = await asyncpg.connect(stand.url, server_settings={"search_path": toy.NAME})
     cluster, signer = Cluster(stand.bootstrap, stand.prefix), stand.identities.signer(toy.NAME)
     relay = Relay(
-        connection, producer, cluster, toy.NAME, signer, asyncio.Event(), Sent(stand.pool), Telemetry(), linger=0.01
+        connection, producer, cluster, toy.NAME, signer, asyncio.Event(), Sent(stand.pool), Telemetry(), lambda: 0.01
     )
     running = asyncio.create_task(relay.run())
     try:

@@ -58,7 +58,7 @@ async def test_F7_a_lower_offset_is_an_older_broker_s_and_a_repeated_record_with
     nothing: Any = None
     producer: Any = Producer()
     signer = InMemory().signer("intake")
-    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing)
+    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing, nothing)
     relay._next_offset = 4
     with pytest.raises(fault):
         await relay._record(b"")
@@ -76,7 +76,7 @@ async def test_F7_who_publishes_notices_a_partition_that_ends_before_what_it_has
     nothing: Any = Mock()
     producer: Any = Producer()
     signer = InMemory().signer("intake")
-    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing)
+    relay = Relay(nothing, producer, Cluster("nowhere:1"), "intake", signer, asyncio.Event(), nothing, nothing, nothing)
     event: Any = dict.fromkeys(EVENT_COLUMNS) | {
         "topic": "cases",
         "key": "1",

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _AFTER_CLOCK = timedelta(seconds=5)
 _SHARE_SECONDS = 0.005
-"""How long results wait for those of others that are at work, since a commit costs the same for several."""
+"""How long results wait at most for those of others at work, since a commit costs the same for several."""
 SILENT = "20s"
 """How long a lock is kept for a worker that PostgreSQL does not hear: see `watch`."""
 
@@ -69,6 +69,8 @@ class Effects:
     _busy: int = field(default=0, init=False)
     _in_progress: set[UUID] = field(default_factory=set, init=False)
     _unstored: dict[UUID, bytes] = field(default_factory=dict, init=False)
+    _ended: int = field(default=0, init=False)
+    _all_ended: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _storing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _has_unconfirmed_commit: bool = field(default=False, init=False)
     _adopting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -259,17 +261,24 @@ class Effects:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self._unstored[task.id] = outcome.data.model_dump_json().encode()
-        if self._busy > 1:
-            await asyncio.sleep(_SHARE_SECONDS)
-        async with self._storing:
-            results, self._unstored = self._unstored, {}
-            try:
+        self._ended += 1
+        try:
+            if self._ended == self._busy:
+                self._all_ended.set()
+                self._all_ended = asyncio.Event()
+            else:
+                with suppress(TimeoutError):
+                    await with_timeout(_SHARE_SECONDS, self._all_ended.wait())
+            async with self._storing:
+                results, self._unstored = self._unstored, {}
                 if results:
                     await connection.execute(QUERIES["keep_results"], list(results), list(results.values()))
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                lost.set()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            lost.set()
+        finally:
+            self._ended -= 1
         return not lost.is_set()
 
     def _pass_on(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], is_stored: bool) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -44,8 +46,8 @@ log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 1.0
 _LINGER = 0.1
-_LINGER_AFTER_EVENTS = 0.02
-"""How long other workers wait at most for what this one has sent."""
+_LINGER_FOR_OTHERS = 0.02
+"""How long the acts of other workers wait at most for what this one has sent."""
 _ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
@@ -74,6 +76,7 @@ class Leader:
     member: Membership
     sent: Sent
     _wake: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _heard_another: float = field(default=-math.inf, init=False)
     _leading: bool = field(default=False, init=False)
     _outage: Outage = field(default_factory=lambda: Outage("The relay's PostgreSQL or Kafka"), init=False)
 
@@ -111,7 +114,7 @@ class Leader:
             connection.terminate()
 
     async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
-        await connection.add_listener(f"outbox_{self.service.name}", lambda *_: self._wake.set())
+        await connection.add_listener(f"outbox_{self.service.name}", self._hear_another)
         # A server that took over may lack what the last one had committed: nothing is published from it then.
         await self.fence.require_known(connection.fetch)
         await self._set_initial_deadlines()
@@ -131,9 +134,7 @@ class Leader:
                     self._wake,
                     self.sent,
                     self.telemetry,
-                    _LINGER_AFTER_EVENTS
-                    if any(each.after_events for each in self.service.effects.values())
-                    else _LINGER,
+                    self._linger,
                 ).run(),
                 _every(_POLL_SECONDS, self._poll),
                 _every(_ADOPT_SECONDS, self._adopt),
@@ -143,6 +144,14 @@ class Leader:
             )
         finally:
             await stop(producer)
+
+    def _hear_another(self, *_: object) -> None:
+        self._heard_another = monotonic()
+        self._wake.set()
+
+    def _linger(self) -> float:
+        is_awaited = any(each.after_events for each in self.service.effects.values())
+        return _LINGER_FOR_OTHERS if is_awaited and monotonic() < self._heard_another + 1 else _LINGER
 
     async def _set_initial_deadlines(self) -> None:
         for key, kind in self.service.rules.initial_deadlines:

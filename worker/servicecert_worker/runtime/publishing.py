@@ -9,7 +9,7 @@ note, the events are published again under the same ids.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,8 +105,8 @@ async def _send(producer: AIOKafkaProducer, prefix: str, source: str, event: Out
 class Relay:
     """Sends what changed to the journal, and then publishes the events among it.
 
-    `wake` ends the pause between two looks. `linger` is how long what is sent stays noted as a change if nothing else
-    comes, in seconds: mostly, something comes sooner.
+    `wake` ends the pause between two looks. `linger` returns how long what is sent stays noted as a change if nothing
+    else comes, in seconds: mostly, something comes sooner.
     """
 
     connection: asyncpg.Connection[Any]
@@ -117,7 +117,7 @@ class Relay:
     wake: asyncio.Event
     sent: Sent
     telemetry: Telemetry
-    linger: float = 0.1
+    linger: Callable[[], float]
     _next_offset: int = field(default=0, init=False)
     _last_offsets: dict[tuple[str, int], int] = field(default_factory=dict, init=False)
 
@@ -144,7 +144,7 @@ class Relay:
                         note = Note(look.changes, *number, self._next_offset)
                 self.sent.up_to(begun)
                 with suppress(TimeoutError):
-                    await with_timeout(self.linger if note.changes else _LOOK_SECONDS, self.wake.wait())
+                    await with_timeout(self.linger() if note.changes else _LOOK_SECONDS, self.wake.wait())
         finally:
             if note.changes:
                 # The next leader need not send them again.
