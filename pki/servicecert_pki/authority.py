@@ -5,6 +5,7 @@ AuthorityRefused
 ├── AuthorityExists     a CA would be overwritten
 └── AuthorityDamaged    the manifest, the certificates and the keys do not belong together
 
+authority.toml                      whose CAs these are: `identity`; none for a trial's
 authority.json                      each CA's environment, key location and activation date: `manifest`
 roots/production-root-rsa.pem …     certificates
 issuing/production-rsa.pem …

@@ -1,8 +1,7 @@
 """Certificates of roots and issuing CAs, and the requests between them.
 
-The names are fictitious and say so; an authority sets its own here before its first ceremony. A CA for trials has
-TRIAL before its names: the root's certificate says it, and the root says it in the certificates of its CAs. So the mark
-can be neither taken from a CA nor given to one afterwards.
+The names are those of an `Identity`. A CA for trials has TRIAL before them: the root's certificate says it, and the
+root says it in the certificates of its CAs. So the mark can be neither taken from a CA nor given to one afterwards.
 """
 
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from . import der
+from .identity import Identity
 from .keys import SIGNATURE_ALGORITHM, PrivateKey, PublicKey, SigningKey
 from .manifest import kind_of, root_id
 from .partitions import FULL, certificate_url, crl_url
@@ -42,18 +42,18 @@ KEY_USAGE = x509.KeyUsage(
 )
 
 
-def root_name(environment: Environment, family: KeyFamily, *, trial: bool) -> x509.Name:
-    return _name(f"Root CA {environment.capitalize()} {_KEY[family]}", trial)
+def root_name(whose: Identity, environment: Environment, family: KeyFamily, *, trial: bool) -> x509.Name:
+    return _name(whose, f"Root CA {environment.capitalize()} {_KEY[family]}", trial)
 
 
-def issuing_name(id: str, *, trial: bool = False) -> x509.Name:
+def issuing_name(whose: Identity, id: str, *, trial: bool = False) -> x509.Name:
     """Return the subject of an issuing CA. Each generation has its own, so that their CRLs cannot be confused.
 
     A request has no mark of a trial: its root adds it.
     """
     environment, family, generation = kind_of(id)
     number = f" Generation {generation}" if generation > 1 else ""
-    return _name(f"Issuing CA {environment.capitalize()} {_KEY[family]}{number}", trial)
+    return _name(whose, f"Issuing CA {environment.capitalize()} {_KEY[family]}{number}", trial)
 
 
 def is_trial(ca: x509.Certificate) -> bool:
@@ -67,10 +67,10 @@ def make_root(key: PrivateKey, name: x509.Name, now: datetime) -> x509.Certifica
     return builder.sign(key, _hash(key))
 
 
-def make_request(key: SigningKey, id: str) -> bytes:
+def make_request(key: SigningKey, name: x509.Name) -> bytes:
     """Return a DER PKCS#10 request (RFC 2986) for an issuing CA, signed by its key, which may be in a token."""
     spki = spki_of(key.public_key())
-    information = der.sequence(der.integer(0), issuing_name(id).public_bytes(), spki, der.tlv(0xA0))
+    information = der.sequence(der.integer(0), name.public_bytes(), spki, der.tlv(0xA0))
     return der.sequence(information, SIGNATURE_ALGORITHM[key.family], der.bit_string(key.sign(information)))
 
 
@@ -78,6 +78,7 @@ def make_issuing(
     root: x509.Certificate,
     root_key: PrivateKey,
     key: PublicKey,
+    whose: Identity,
     id: str,
     policies: tuple[str, ...],
     now: datetime,
@@ -90,7 +91,7 @@ def make_issuing(
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
-        _builder(key, issuing_name(id, trial=is_trial(root)), now, _ISSUING_YEARS)
+        _builder(key, issuing_name(whose, id, trial=is_trial(root)), now, _ISSUING_YEARS)
         .issuer_name(root.subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.CertificatePolicies(information), critical=False)
@@ -146,11 +147,11 @@ def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int) -> x
     )
 
 
-def _name(common_name: str, trial: bool) -> x509.Name:
+def _name(whose: Identity, common_name: str, trial: bool) -> x509.Name:
     return x509.Name(
         [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "FI"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Fictitious Certificate Authority"),
+            x509.NameAttribute(NameOID.COUNTRY_NAME, whose.country),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, whose.organisation),
             x509.NameAttribute(NameOID.COMMON_NAME, f"{TRIAL} {common_name}" if trial else common_name),
         ]
     )

@@ -32,6 +32,7 @@ from .ceremony_files import (
     read_request,
     second,
 )
+from .identity import identity_in
 from .keyring import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
@@ -107,7 +108,7 @@ def make_roots(
     check_passphrases(passphrases, trial=trial)
     actions = []
     with alone_in(offline):
-        ids = {root_id(*kind): kind for kind in KINDS}
+        ids, whose = {root_id(*kind): kind for kind in KINDS}, identity_in(offline)
         existing = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
         if existing and not again:
             raise AuthorityExists(f"There are roots in {offline} already; name another folder for new ones.")
@@ -116,7 +117,7 @@ def make_roots(
                 certificate = read_certificate(offline / "roots" / f"{id}.pem")
             else:
                 key = generate(family)
-                name = root_name(environment, family, trial=trial)
+                name = root_name(whose, environment, family, trial=trial)
                 certificate = make_root(key, name, second(now))
                 pem = encrypted_pem(key, passphrases[environment], trial=trial)
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
@@ -143,7 +144,7 @@ def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Ac
 
 
 def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[Action]:
-    actions = []
+    actions, whose = [], identity_in(directory)
     for id in ids:
         file = directory / "requests" / f"{id}.csr"
         if file.exists():
@@ -152,10 +153,10 @@ def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: boo
         else:
             key, place = store.make(id)
             write_whole(file.with_suffix(".json"), _PLACE.dump_json(place) + b"\n")
-            request = x509.load_der_x509_csr(make_request(key, id))
+            request = x509.load_der_x509_csr(make_request(key, issuing_name(whose, id)))
             write_whole(file, request.public_bytes(Encoding.PEM))
         place = _PLACE.validate_json(file.with_suffix(".json").read_bytes())
-        actions.append(Action.requested(id, place_text(place), read_request(file)))
+        actions.append(Action.requested(id, place_text(place), read_request(file, directory)))
     return actions
 
 
@@ -178,7 +179,7 @@ def sign_requests(
     actions = []
     with alone_in(offline):
         for path in requests:
-            id, request = path.stem, read_request(path)
+            id, request = path.stem, read_request(path, offline)
             environment, family = kind_of_file(path)
             root_file = root_id(environment, family)
             issued = offline / "issued" / f"{id}.pem"
@@ -187,7 +188,9 @@ def sign_requests(
             root, root_key = open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            certificate = make_issuing(root, root_key, public_key, id, policies, second(now), crl_base_url)
+            certificate = make_issuing(
+                root, root_key, public_key, identity_in(offline), id, policies, second(now), crl_base_url
+            )
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             actions.append(Action.certified("issuing CA", id, certificate))
     return actions
@@ -232,10 +235,11 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         raise AuthorityRefused(
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None
-    name = issuing_name(id, trial=is_trial(root))
-    if certificate.public_key() != read_request(requested).public_key() or certificate.subject != name:
+    whose, trial = identity_in(directory), is_trial(root)
+    name = issuing_name(whose, id, trial=trial)
+    if certificate.public_key() != read_request(requested, directory).public_key() or certificate.subject != name:
         raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
-    if root.subject != root_name(environment, family, trial=is_trial(root)):
+    if root.subject != root_name(whose, environment, family, trial=trial):
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
     place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from .authority import AuthorityMissing, AuthorityRefused
 from .ca_certificate import issuing_name
+from .identity import FILE, identity_in
 from .keys import PrivateKey, PublicKey
 from .manifest import KeyPlace, PemPlace, kind_of, write_whole
 from .profile import Environment
@@ -34,8 +35,11 @@ def kind_of_file(path: Path) -> tuple[Environment, KeyFamily]:
         raise AuthorityRefused(f"{path} is not named after an issuing CA: {fault}.") from None
 
 
-def read_request(path: Path) -> x509.CertificateSigningRequest:
-    """Return a request; raises AuthorityRefused unless its signature verifies and key and subject fit the file name."""
+def read_request(path: Path, folder: Path) -> x509.CertificateSigningRequest:
+    """Return a request; raises AuthorityRefused unless its signature verifies, and key and subject fit the file's name.
+
+    The subject is one of the authority of `folder`.
+    """
     environment, family = kind_of_file(path)
     try:
         request = x509.load_pem_x509_csr(path.read_bytes())
@@ -44,8 +48,12 @@ def read_request(path: Path) -> x509.CertificateSigningRequest:
         raise AuthorityRefused(f"{path} is not a readable PKCS#10 request in PEM.") from None
     key = request.public_key()
     of_kind = isinstance(key, PublicKey) and key.key_size == (4096 if family is KeyFamily.RSA else 384)
-    if not sound or not of_kind or request.subject != issuing_name(path.stem):
-        raise AuthorityRefused(f"{path} is not a request of {path.stem}, an {environment} CA with an {family} key.")
+    whose = identity_in(folder)
+    if not sound or not of_kind or request.subject != issuing_name(whose, path.stem):
+        raise AuthorityRefused(
+            f"{path} is not a request of {path.stem}, an {environment} CA with an {family} key, as {folder / FILE} "
+            "names it."
+        )
     return request
 
 

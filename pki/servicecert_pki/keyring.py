@@ -138,6 +138,11 @@ class TokenStore:
     access: TokenAccess
     prefix: str = "servicecert"
 
+    def rehearse(self) -> None:
+        """Log in to both tokens; raises KeyUnavailable."""
+        for environment in Environment:
+            self.access.token(token_label(self.prefix, environment), environment).login()
+
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
         environment, family, _ = kind_of(id)
         place = TokenPlace(token=token_label(self.prefix, environment), label=id)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
+from .identity import FICTITIOUS, FILE, Identity
 from .profile import (
     Environment,
     ExtensionRule,
@@ -47,31 +48,38 @@ class Profiles:
         return tuple(sorted({each.policy for each in self.by_type.values() if each.environment is environment}))
 
 
-def load_profiles(directory: Path = SHIPPED_PROFILES) -> Profiles:
-    """Return the profiles in the ``*.toml`` files of `directory`, and those in its `earlier`; raises ProfileUnsafe."""
-    profiles = _read_all(directory, check_alone)
+def load_profiles(directory: Path = SHIPPED_PROFILES, whose: Identity = FICTITIOUS) -> Profiles:
+    """Return the profiles in the ``*.toml`` files of `directory`, and those in its `earlier`; raises ProfileUnsafe.
+
+    An authority's own policies replace those of the files.
+    """
+    profiles = _read_all(directory, check_alone, whose)
     if not profiles:
         raise ProfileUnsafe(f"There is no certificate profile in {directory}.")
+    if whose is not FICTITIOUS and whose.policies.keys() != (types := {it.type_id for it in profiles}):
+        raise ProfileUnsafe(f"{FILE} needs a policy for each certificate type: {', '.join(sorted(types))}.")
     check_together(profiles)
     # An earlier version was checked by the rules of its release.
-    earlier = _read_all(directory / "earlier", lambda _: None)
+    earlier = _read_all(directory / "earlier", lambda _: None, whose)
     return Profiles(
         {profile.type_id: profile for profile in profiles}, {(it.type_id, it.version): it for it in earlier}
     )
 
 
-def _read_all(directory: Path, check: Callable[[Profile], None]) -> list[Profile]:
+def _read_all(directory: Path, check: Callable[[Profile], None], whose: Identity) -> list[Profile]:
     try:
         texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(directory.glob("*.toml"))}
     except (OSError, UnicodeDecodeError) as fault:
         raise ProfileUnsafe(f"The certificate profiles in {directory} cannot be read ({fault}).") from None
-    return [read_profile(text, name, check) for name, text in texts.items()]
+    return [read_profile(text, name, check, whose) for name, text in texts.items()]
 
 
-def read_profile(text: str, name: str, check: Callable[[Profile], None] = check_alone) -> Profile:
+def read_profile(
+    text: str, name: str, check: Callable[[Profile], None] = check_alone, whose: Identity = FICTITIOUS
+) -> Profile:
     """Return one profile from TOML; raises ProfileUnsafe, with `name` in its sentence."""
     try:
-        profile = _File.model_validate(tomllib.loads(text)).profile()
+        profile = _File.model_validate(tomllib.loads(text)).profile(whose)
         check(profile)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
@@ -125,13 +133,14 @@ class _File(_Table):
     validity: _Validity
     keys: Mapping[KeyFamily, _Keys]
 
-    def profile(self) -> Profile:
-        content = json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()
+    def profile(self, whose: Identity) -> Profile:
+        policy = whose.policies.get(self.type, self.policy)
+        content = json.dumps(self.model_dump(mode="json") | {"policy": policy}, sort_keys=True).encode()
         return Profile(
             type_id=self.type,
             version=self.version,
             environment=self.environment,
-            policy=self.policy,
+            policy=policy,
             longest_validity=self.validity.longest,
             backdating=timedelta(minutes=self.validity.backdated_minutes),
             keys={family: keys.rules() for family, keys in self.keys.items()},

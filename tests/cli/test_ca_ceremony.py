@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from certificates import addresses
@@ -21,6 +22,21 @@ def ca(authority, tmp_path):
     shutil.copy(authority.with_name("ca.passphrases"), tmp_path / "ca.offline.passphrases")
     shutil.copytree(authority, tmp_path / "ca")
     return tmp_path / "ca"
+
+
+AUTHORITY = """
+organisation = "Exempelmyndigheten"
+[policies]
+server = "2.999.1"
+test-server = "2.999.2"
+system-signature = "2.999.3"
+test-system-signature = "2.999.4"
+"""
+
+
+def name_authority(folder, text=AUTHORITY):
+    folder.mkdir(exist_ok=True)
+    (folder / "authority.toml").write_text(text)
 
 
 def second_generation(servicecert, ca):
@@ -92,6 +108,7 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
 )
 def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
     monkeypatch.chdir(ca.parent)
+    name_authority(ca.with_name("new-roots"))
     before = {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")}
     done = servicecert("ca", *arguments, "--dry-run")
     assert done.exit_code == 0, done.stderr
@@ -102,7 +119,8 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("root", "init", "ca.offline"), "There are roots in ca.offline already"),
+        (("root", "init", "ca.offline"), "There is no ca.offline/authority.toml, and a ceremony makes no CA of Fict"),
+        (("request", "new"), "There is no new/authority.toml"),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.csr"), "test-ec is certified already"),
         (("root", "sign", "ca", "ca/requests/test-ec.csr"), None),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.json"), "is not a readable PKCS#10 request"),
@@ -188,3 +206,62 @@ def test_D7_an_issuing_ca_says_where_its_roots_crl_is_if_the_ceremony_knows(serv
     servicecert("ca", "request", ca, "test-rsa")
     done = servicecert("ca", "root", "sign", offline, ca / "requests" / "test-rsa-2.csr")
     assert "revoking such a CA reaches nobody" in done.stderr
+
+
+def test_an_authority_s_own_names_and_policies_are_in_its_cas(servicecert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("roots", "ca"):
+        name_authority(tmp_path / folder)
+    requests = [f"ca/requests/{id}.csr" for id in ("production-rsa", "production-ec", "test-rsa", "test-ec")]
+    issued = [f"roots/issued/{Path(request).stem}.pem" for request in requests]
+    certified = ("root", "sign", "roots", *requests), ("install", "ca", *issued)
+    steps = (("root", "init", "roots"), ("request", "ca"), *certified)
+    for step in steps:
+        done = servicecert("ca", *step)
+        assert done.exit_code == 0, done.stderr
+    assert "There are roots in roots already" in one_sentence(servicecert("ca", *steps[0]).stderr)
+    for issuer in Authority.load(tmp_path / "ca").issuers.values():
+        certificate = x509.load_der_x509_certificate(issuer.certificate_der)
+        for name in (certificate.subject, certificate.issuer):
+            assert [it.value for it in name][:2] == ["FI", "Exempelmyndigheten"]
+        numbers = {1, 3} if issuer.environment is Environment.PRODUCTION else {2, 4}
+        assert issuer.policies == {f"2.999.{number}" for number in numbers}
+
+
+def test_a_request_of_another_authority_is_not_certified(servicecert, ca, tmp_path):
+    name_authority(tmp_path / "other")
+    servicecert("ca", "request", tmp_path / "other")
+    request = tmp_path / "other" / "requests" / "test-ec.csr"
+    done = servicecert("ca", "root", "sign", ca.with_name("ca.offline"), request)
+    assert done.exit_code != 0
+    assert "ca.offline/authority.toml names it" in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("organisation = ", "authority.toml cannot be used"),
+        (AUTHORITY.replace("2.999.3", "9.9"), "policies.system-signature"),
+        (AUTHORITY.replace('test-server = "2.999.2"', ""), "authority.toml needs a policy for each certificate type"),
+        (AUTHORITY.replace("2.999.3", "2.999.1"), "share 2.999.1"),
+        (AUTHORITY.replace("Exempelmyndigheten", " "), "organisation"),
+        ('country = "fi"\n' + AUTHORITY, "country"),
+        ('cps = "x"\n' + AUTHORITY, "cps"),
+    ],
+)
+def test_what_is_wrong_with_an_authority_s_file_is_said_before_anything_is_made(servicecert, tmp_path, text, sentence):
+    name_authority(tmp_path / "roots", text)
+    done = servicecert("ca", "root", "init", tmp_path / "roots", "--dry-run")
+    assert done.exit_code == 78
+    assert sentence in one_sentence(done.stderr)
+    assert [path.name for path in (tmp_path / "roots").iterdir()] == ["authority.toml"]
+
+
+def test_a_dry_run_tries_the_passphrases(servicecert, tmp_path):
+    name_authority(tmp_path / "roots")
+    file = tmp_path / "roots.passphrases"
+    file.write_text("production=short\ntest=also short\n")
+    file.chmod(0o600)
+    done = servicecert("ca", "root", "init", tmp_path / "roots", "--dry-run")
+    assert done.exit_code != 0
+    assert "passphrase" in one_sentence(done.stderr)

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
+from commandline import one_sentence
 from servicecert_cli.stand.token_authority import make_token_authority
 from servicecert_launcher import TokenMissing
 from servicecert_pki.authority import Authority
@@ -42,3 +44,13 @@ def test_B5_a_ca_is_made_inside_tokens_and_its_environment_opens_it(tmp_path):
     pins = (tmp_path / "hsm" / "pins").read_text().split()
     kept = b"".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
     assert not any(pin.partition("=")[2].encode() in kept for pin in pins)
+    step = ("ca", "request", str(directory), "--keys", "pkcs11", "--dry-run")
+    request = [sys.executable, "-m", "servicecert_cli", *step]
+    rehearse = partial(subprocess.run, request, capture_output=True, text=True, check=False)
+    assert rehearse(env={**os.environ, **environment}).returncode == 0
+    wrong = tmp_path / "wrong-pins"
+    wrong.write_text("production=1234567\ntest=1234567\n")
+    wrong.chmod(0o600)
+    done = rehearse(env={**os.environ, **environment, "SERVICECERT_PKCS11_PIN_FILE": str(wrong)})
+    assert done.returncode == 78
+    assert "PIN" in one_sentence(done.stderr)

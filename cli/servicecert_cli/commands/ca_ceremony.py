@@ -1,18 +1,21 @@
 """The steps of a key ceremony: offline roots, requests, certificates, and a start date for each new generation."""
 
+import os
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 import click
 from servicecert_pki import ceremony
-from servicecert_pki.ceremony import make_roots, next_ids, request_cas, sign_requests
+from servicecert_pki.ceremony import check_passphrases, make_roots, next_ids, request_cas, sign_requests
 from servicecert_pki.ceremony_files import Action
+from servicecert_pki.identity import FICTITIOUS, FILE, Identity, identity_in
 from servicecert_pki.keyring import PemStore, TokenStore, read_passphrases
-from servicecert_pki.manifest import kind_of
+from servicecert_pki.manifest import MANIFEST, kind_of
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import make_root_crls
 from servicecert_pki.validity import HELSINKI
 
+from ..faults import UserError
 from ..operations.authority import draw_passphrases, record
 from . import ceremony_options as options
 
@@ -38,12 +41,19 @@ def root() -> None:
 def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool) -> None:
     """Make the four roots: production and test, RSA 4096 and EC P-384.
 
+    OFFLINE/authority.toml says what they are called.
+
     \b
     Example:
       servicecert ca root init roots --operator "A. Operator" --dry-run
     """
+    whose = _own_names(folder)
     if dry_run:
-        click.echo(f"Would make 4 roots in {folder}, encrypted with the passphrases of {passphrase_file}.")
+        _check(passphrase_file)
+        click.echo(
+            f"Would make 4 roots of {whose.organisation} in {folder}, encrypted with the passphrases of "
+            f"{passphrase_file}."
+        )
         return
     draw_passphrases(passphrase_file)
     _report(folder, "root init", operator, make_roots(folder, read_passphrases(passphrase_file), datetime.now(UTC)))
@@ -74,11 +84,17 @@ def root_sign(
       servicecert ca root sign roots production-ec.csr --operator "A. Operator"
     """
     if dry_run:
+        _check(passphrase_file)
         click.echo(f"Would certify {_names(requests)} by the roots in {folder}.")
         return
     passphrases = read_passphrases(passphrase_file)
     actions = sign_requests(
-        folder, requests, passphrases, load_profiles(), datetime.now(UTC), crl_base_url=crl_base_url
+        folder,
+        requests,
+        passphrases,
+        load_profiles(whose=identity_in(folder)),
+        datetime.now(UTC),
+        crl_base_url=crl_base_url,
     )
     _report(folder, "root sign", operator, actions)
     options.warn_without_address(crl_base_url)
@@ -145,6 +161,8 @@ def request(
 
     KIND is production-rsa, production-ec, test-rsa or test-ec; the default is all four.
     If a kind already has a CA, its next generation is made: production-ec-2.
+    DIR/authority.toml says what the CAs are called, as that of the roots does. With
+    --dry-run the token is opened with its PINs.
 
     \b
     Examples:
@@ -152,7 +170,13 @@ def request(
       servicecert ca request ca production-ec --keys pkcs11
     """
     ids = next_ids(folder, [kind_of(kind)[:2] for kind in kinds or _KINDS])
+    if not (folder / MANIFEST).exists():
+        _own_names(folder)
     if dry_run:
+        if tokens is None:
+            _check(passphrase_file)
+        else:
+            tokens.rehearse()
         where = f"{options.place_of(tokens)}, and requests in {folder / 'requests'}"
         click.echo(f"Would make the keys of {', '.join(ids)} in {where}.")
         return
@@ -204,6 +228,25 @@ def activate(folder: Path, id: str, since: str, operator: str, dry_run: bool) ->
         click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
         return
     _report(folder, "activate", operator, actions)
+
+
+def _own_names(folder: Path) -> Identity:
+    """Return whose CAs are made. Raises UserError without a file of the authority, and what is wrong with one."""
+    whose = identity_in(folder)
+    if whose is FICTITIOUS:
+        raise UserError(
+            f"There is no {folder / FILE}, and a ceremony makes no CA of {whose.organisation}: write there what your "
+            "CAs are called, as docs/ceremony.md shows.",
+            os.EX_CONFIG,
+        )
+    load_profiles(whose=whose)
+    return whose
+
+
+def _check(passphrase_file: Path) -> None:
+    """Raise AuthorityRefused or KeyUnavailable for passphrases that cannot be used; new ones can."""
+    if passphrase_file.exists():
+        check_passphrases(read_passphrases(passphrase_file), trial=False)
 
 
 def _moment(text: str) -> datetime:

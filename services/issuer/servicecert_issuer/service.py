@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+from servicecert_pki.identity import identity_in
 from servicecert_pki.lint import Linter, rehearse
 from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
@@ -51,10 +52,10 @@ async def open_service(
 ) -> AsyncIterator[Service[State, None]]:
     """Yield the issuer, with its keys opened.
 
-    Raise KeyUnavailable, AuthorityMissing, AuthorityDamaged or ProfileUnsafe: each says what to do.
+    Raise KeyUnavailable, AuthorityMissing, AuthorityDamaged, IdentityUnusable or ProfileUnsafe: each says what to do.
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
-    profiles = load_profiles()
+    profiles = load_profiles(whose=identity_in(settings.ca_dir))
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     context = IssuingContext(
         authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url

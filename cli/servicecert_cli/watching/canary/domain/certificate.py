@@ -71,7 +71,7 @@ def verify(
     require(is_shown, "the e-service shows another certificate")
     require(values.key_sha256 == wanted.key_sha256, "the certificate has another key than the request")
     try:
-        ocsp_url = _check_contents(x509.load_der_x509_certificate(encoded), wanted.form, profile)
+        ocsp_url = _check_contents(x509.load_der_x509_certificate(encoded), wanted.form, issuer)
     except x509.ExtensionNotFound as missing:
         raise Stuck(f"the certificate has no extension {missing.oid.dotted_string}") from None
     require(values.not_before - SKEW <= now < values.not_after, "the certificate is not valid now")
@@ -81,7 +81,7 @@ def verify(
     return Certified(issuer, int(values.serial, 16), str(values.crl_url), ocsp_url)
 
 
-def _check_contents(read: x509.Certificate, form: Form, profile: Profile) -> str:
+def _check_contents(read: x509.Certificate, form: Form, issuer: IssuerInfo) -> str:
     """Require the names, the usages and the policy. Return the address of OCSP."""
     of = read.extensions.get_extension_for_class
     subject = {it.oid: it.value for it in read.subject}
@@ -98,7 +98,7 @@ def _check_contents(read: x509.Certificate, form: Form, profile: Profile) -> str
     usages = list(of(x509.ExtendedKeyUsage).value)
     require(usages == [ExtendedKeyUsageOID.SERVER_AUTH], "the certificate has other usages")
     policies = [it.policy_identifier.dotted_string for it in of(x509.CertificatePolicies).value]
-    require(policies == [profile.policy], "the certificate has another policy")
+    require(len(policies) == 1 and issuer.allows(policies[0]), "the certificate has a policy that is none of its CA's")
     access = of(x509.AuthorityInformationAccess).value
     urls = [it.access_location.value for it in access if it.access_method == AuthorityInformationAccessOID.OCSP]
     require(len(urls) == 1, "the certificate names no OCSP responder: set SERVICECERT_OCSP_URL for the issuer")
