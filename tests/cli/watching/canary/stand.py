@@ -96,6 +96,7 @@ class Issuance:
         """Return the event of a certificate that this CA signed."""
         ca = self.authority.issuer(issuer)
         usual: dict[str, Any] = {
+            "profile": PROFILES[type],
             "usages": frozenset({Usage.SERVER_AUTH}),
             "spki": SPKI,
             "serial": SERIAL,
@@ -106,7 +107,6 @@ class Issuance:
             "ocsp_url": OCSP_URL,
         }
         made = Contents(
-            profile=PROFILES[type],
             issuer=ca,
             subject=Subject("Varmennepalvelun kanarialintu", *subject),
             names=AlternativeNames(dns),
