@@ -15,6 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = (
     CHECKOUT / "README.md",
     CHECKOUT / "schemas" / "README.md",
+    CHECKOUT / "examples" / "README.md",
     *sorted((CHECKOUT / "docs").rglob("*.md")),
 )
 

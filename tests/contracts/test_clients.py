@@ -1,0 +1,91 @@
+"""The clients of examples/ in other languages, at a whole system with TLS and rights."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from contracts.conftest import Trial
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, REVOCATIONS
+from servicecert_worker.core.service_keys import make_keys
+from servicecert_worker.kafka.partitioner import partition_for
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MOST_CSR_CHARACTERS = 65_536
+REQUEST = (
+    "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -sha384 -noenc -keyout server.key -out request.pem"
+)
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
+
+
+class Client(NamedTuple):
+    """The folder of a client, the programs that it needs, how it is built, and how its story is told."""
+
+    folder: str
+    programs: tuple[str, ...]
+    build: str
+    run: str
+
+
+CLIENTS = [
+    Client("node", ("node", "npm"), "npm ci", "node story.mjs {request}"),
+    Client("java", ("javac", "mvn"), "mvn -B -q compile", "mvn -B -q exec:java -Dexec.args={request}"),
+]
+
+
+async def told(trial: Trial, folder: Path, command: str, **environment: str) -> tuple[int | None, str]:
+    """Return the exit code and all output of a command."""
+    given = [f"{name}={value}" for name, value in environment.items()]
+    process = await trial.start(folder, "env", *given, "sh", "-c", f"exec {command} 2>&1")
+    out, _ = await process.communicate()
+    return process.returncode, out.decode()
+
+
+async def assert_partitioned_like_java(trial: Trial) -> None:
+    """Assert of all that was written so far that its partition is the one of its key."""
+    topics = [topic.name for topic in (ACCOUNTS, APPLICATIONS, REVOCATIONS)]
+    async with AIOKafkaConsumer(*topics, **trial.system.cluster.client, auto_offset_reset="earliest") as consumer:
+        ends = await consumer.end_offsets(consumer.assignment())
+        while [place for place, end in ends.items() if await consumer.position(place) < end]:
+            for place, records in (await consumer.getmany(timeout_ms=500)).items():
+                expected = {partition_for(record.key, range(ACCOUNTS.partitions), ()) for record in records}
+                assert expected == {place.partition}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.folder)
+async def test_E4_a_client_in_another_language_gets_a_certificate_and_revokes_it(
+    trial: Trial, client: Client, tmp_path: Path
+) -> None:
+    for program in client.programs:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed, so the client of examples/{client.folder} was not run")
+    folder = tmp_path / client.folder
+    shutil.copytree(EXAMPLES / client.folder, folder, ignore=shutil.ignore_patterns("node_modules", "target"))
+    code, output = await told(trial, folder, client.build)
+    assert "COMPILATION ERROR" not in output, output
+    if code != 0:
+        pytest.skip(f"examples/{client.folder} was not run, since its packages cannot be had: {output[-300:]}")
+    await trial.run(folder, *REQUEST.split(), "-subj", "/CN=example")
+    given = {"SCHEMAS_FOLDER": str(EXAMPLES.parent / "schemas" / "servicecert_schemas" / "exported")}
+    code, output = await told(trial, folder, client.run.format(request="request.pem"), **given)
+    assert code == 0, output
+    states = re.findall(r"^(returned|waiting-for-csr|delivered|revoked)\b", output, re.MULTILINE)
+    assert states == ["returned", "waiting-for-csr", "delivered", "revoked"]
+    assert "unit-not-found" in output
+    await assert_partitioned_like_java(trial)
+
+    (folder / "long.pem").write_text("-" * (MOST_CSR_CHARACTERS + 1))
+    code, output = await told(trial, folder, client.run.format(request="long.pem"), **given)
+    assert code != 0
+    assert re.search(r"servicecert\.application\.csr-attached\.v1: .*csr", output)
+
+    make_keys(folder / "keys", ["intake"])
+    given["SERVICECERT_SERVICE_KEYS"] = str(folder / "keys")
+    code, output = await told(trial, folder, client.run.format(request="request.pem"), **given)
+    assert code != 0
+    assert "is not signed by the pinned key" in output
