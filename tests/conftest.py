@@ -45,6 +45,7 @@ LONGEST = (
     "worker/test_clients.py",
     "soak/test_soak.py",
     "docs/test_commands.py",
+    "contracts/test_for_the_e_service.py",
     "chaos/test_small_run.py",
     "journeys/test_canary.py",
     "cli/watching/doctor/test_broken.py",

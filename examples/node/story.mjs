@@ -1,7 +1,7 @@
 // One case from its application to the revocation of its certificate: `node story.mjs request.pem`.
 
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { EService } from "./e-service.mjs";
 
 const csr = readFileSync(process.argv[2], "utf8");
@@ -61,6 +61,7 @@ async function story() {
   await service.write("applications", "application.csr-attached", caseId, { case_id: caseId, actor: contact, csr });
   const { certificate } = show(await service.view(caseId, "delivered"));
   console.log(certificate.subject, certificate.serial, certificate.not_after);
+  writeFileSync("certificate.der", Buffer.from(certificate.der, "base64"));
 
   await service.write("revocations", "revocation.requested", caseId, {
     case_id: caseId,

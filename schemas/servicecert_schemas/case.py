@@ -15,6 +15,7 @@ from .revocation import RevocationReason
 from .values import (
     NAMES_NOBODY,
     AddressText,
+    Base64,
     CertificateType,
     Count,
     Day,
@@ -120,6 +121,8 @@ class CaseCertificate(Value):
     not_before: Instant
     not_after: Instant
     fingerprint: Sha256
+    der: Annotated[Base64, NAMES_NOBODY] | None = None
+    """The certificate, for who has lost the mail. Views of an earlier release lack it."""
 
 
 class RevocationState(StrEnum):

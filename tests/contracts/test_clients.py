@@ -19,6 +19,8 @@ MOST_CSR_CHARACTERS = 65_536
 REQUEST = (
     "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -sha384 -noenc -keyout server.key -out request.pem"
 )
+REQUESTED_KEY = "openssl req -in request.pem -noout -pubkey"
+CERTIFIED_KEY = "openssl x509 -inform DER -in certificate.der -noout -pubkey"
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
@@ -77,6 +79,9 @@ async def test_E4_a_client_in_another_language_gets_a_certificate_and_revokes_it
     states = re.findall(r"^(returned|waiting-for-csr|delivered|revoked)\b", output, re.MULTILINE)
     assert states == ["returned", "waiting-for-csr", "delivered", "revoked"]
     assert "unit-not-found" in output
+    assert re.search(r"^CN=kanta\..*,serialNumber=9900001-8,OU=.*,O=.*,C=FI ", output, re.MULTILINE)
+    certified = await trial.run(folder, *CERTIFIED_KEY.split())
+    assert certified == await trial.run(folder, *REQUESTED_KEY.split())
     await assert_partitioned_like_java(trial)
 
     (folder / "long.pem").write_text("-" * (MOST_CSR_CHARACTERS + 1))

@@ -80,7 +80,7 @@ def test_A2_the_wrong_user_is_answered_and_changes_nothing_else(after, happen, h
 def test_A3_without_a_request_the_case_waits_for_it(happen, happenings):
     decision = happen(happenings["submitted without request"])
     assert states(decision) == [CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR]
-    assert "technical contact" in view(decision).next_step.en
+    assert "Technical contact" in view(decision).next_step.en
 
 
 @pytest.mark.parametrize("name", ["request attached", "request attached by contact"])

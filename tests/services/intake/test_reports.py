@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_intake.domain.case import history
@@ -28,6 +29,7 @@ def test_E1_the_certificate_is_shown_when_it_is_issued(after, happen, happenings
     decision = happen(happenings["issued"], after("submitted"))
     assert states(decision) == [CaseState.SUBMITTED, CaseState.ACCEPTED, CaseState.ISSUED]
     assert view(decision).certificate.serial == "0a" * 16
+    assert view(decision).certificate.der == happenings["issued"].data.certificate
     assert view(decision).history[-1].at == happenings["issued"].time
 
 
@@ -90,6 +92,15 @@ def test_C3_who_supplements_corrects_the_address_there(after, happen, happenings
     decision = happen(replace(mail, data=data), after("submitted wrongly"))
     assert view(decision).state is CaseState.RETURNED
     assert "correct that e-mail address in the supplement" in view(decision).next_step.en
+    assert view(decision).acts_next is NextActor.APPLICANT
+
+
+@pytest.mark.parametrize("happened", [("submitted without request",), ("submitted",), ("submitted", "issued")])
+def test_C3_whoever_is_asked_for_a_right_address_acts_next(happened, after, happen, happenings):
+    """Also where the request is waited for: the technical contact has got no invitation."""
+    decision = happen(happenings["contact refused"], after(*happened))
+    assert "A mail did not arrive" in view(decision).next_step.en
+    assert view(decision).acts_next is NextActor.APPLICANT
 
 
 def test_E1_a_revoked_case_says_nothing_of_old_mails(after, happen, happenings):
@@ -221,6 +232,15 @@ def test_D3_the_case_follows_an_exposed_key_once_its_crl_is_published_and_keeps_
 def test_E1_a_refused_revocation_is_answered(after, happen, happenings):
     decision = happen(happenings["not revoked"], after("submitted", "issued"))
     assert (view(decision).state, view(decision).answer.code) == (CaseState.ISSUED, "no-such-certificate")
+
+
+def test_E1_an_answer_stands_until_a_later_request_is_granted(after, happen, happenings):
+    requested, refused = happenings["to be revoked"].data.requested_at, happenings["not revoked"]
+    for before, stands in ((timedelta(seconds=1), False), (timedelta(0), True)):
+        case = handle_report(after("submitted", "issued"), refused, requested - before).state
+        for name in ("to be revoked", "revoked"):
+            shown = view(happen(happenings[name], case))
+            assert (shown.answer is not None) is stands
 
 
 def test_D1_a_refused_revocation_of_an_outsider_is_answered_to_the_outsider_alone(after, happen, happenings):

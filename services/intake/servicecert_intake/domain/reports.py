@@ -102,6 +102,7 @@ def _issued(case: Case, data: CertificateIssued, at: datetime, now: datetime) ->
         not_before=data.not_before,
         not_after=data.not_after,
         fingerprint=data.fingerprint,
+        der=data.certificate,
     )
     answer = None if is_stopped(case) else case.answer
     if case.withdrawal is not None:
@@ -124,7 +125,7 @@ def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | Ce
     """Return the case with its revocation after two reports in any order.
 
     The reason is that of a published CRL, where there is one; of two, an exposed key overrides the other (D3). The
-    times are the first ones, since revocation is never undone.
+    times are the first ones, since revocation is never undone. An answer from before the request is over.
     """
     times = {"requested_at": data.requested_at}
     if isinstance(data, CertificateRevoked):
@@ -135,7 +136,8 @@ def _revoked(case: Case, state: RevocationState, data: RevocationRegistered | Ce
     moments = {name: (getattr(before, name), getattr(reported, name)) for name in names}
     first = {name: min(filter(None, both), default=None) for name, both in moments.items()}
     after = max(before, reported, key=_weight).model_copy(update=first)
-    return case if after == case.revocation else replace(case, revocation=after)
+    answer = case.answer if case.answer is None or case.answer.at >= data.requested_at else None
+    return case if after == case.revocation else replace(case, revocation=after, answer=answer)
 
 
 def _weight(revocation: CaseRevocation) -> tuple[bool, bool, float]:

@@ -140,8 +140,8 @@ def next_step(case: Case, state: CaseState) -> Texts:
 
 
 def acts_next(case: Case, state: CaseState) -> NextActor:
-    """Return who acts next in a case in `state`: the applicant, if a mail with the certificate did not arrive (C3)."""
-    if _is_undelivered(case, state) or (state is CaseState.DELIVERED and is_missed(case)):
+    """Return who acts next in a case in `state`: the applicant, if `next_step` asks for a right address (C3)."""
+    if _is_undelivered(case, state) or (state in (*_SUPPLEMENTED, *_WITH_THE_SERVICE) and is_missed(case)):
         return NextActor.APPLICANT
     return NEXT_ACTORS[state]
 

@@ -1,6 +1,7 @@
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
@@ -39,6 +40,8 @@ public final class Story {
             service.write("applications", "application.csr-attached", caseId,
                     Map.of("case_id", caseId, "actor", CONTACT, "csr", csr));
             var certificate = show(service.view(caseId, "delivered")).get("certificate");
+            var der = Base64.getDecoder().decode(certificate.get("der").asString());
+            Files.write(Path.of("certificate.der"), der);
             System.out.println(certificate.get("subject").asString() + " " + certificate.get("serial").asString());
 
             service.write("revocations", "revocation.requested", caseId, Map.of(
