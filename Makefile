@@ -11,13 +11,15 @@ SECONDS ?= 60
 MINUTES ?= 60
 CERTIFICATES ?= 100000
 COUNT ?= 4000
+PACKAGES ?= var/packages
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' schemas/pyproject.toml)
 # What decides is covered to its last branch.
 PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 # Names of package registries and folders of a developer's own machine: neither belongs into a file.
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill packages specimens check format lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +86,16 @@ var/peers/.ready: bench/peers/requirements.lock
 	go install $(CFSSL)/cmd/cfssl@v1.6.5 && go install github.com/smallstep/certificates/cmd/step-ca@v0.30.2 && \
 	cp "$$(go env GOMODCACHE)"/$(CFSSL)@v1.6.5/certdb/pg/migrations/*.sql var/peers/cfssl/; }
 	@touch $@
+
+packages: ## what the e-service needs without Python, as npm package, jar and zip in PACKAGES=var/packages; with npm and Maven
+	@rm -rf '$(PACKAGES)' && mkdir -p '$(PACKAGES)'
+	@cp -r schemas/servicecert_schemas/exported '$(PACKAGES)/servicecert-schemas'
+	@cp schemas/packages/* '$(PACKAGES)/servicecert-schemas'
+	@cd '$(PACKAGES)/servicecert-schemas' && sed -i 's/0\.0\.0/$(VERSION)/' package.json pom.xml && \
+	npm pack --silent --pack-destination .. >/dev/null && \
+	mvn -B -q resources:resources jar:jar && cp pom.xml ../servicecert-schemas-$(VERSION).pom
+	@cd '$(PACKAGES)' && mv maven/*.jar . && $(PYTHON) -m zipfile -c servicecert-schemas-$(VERSION).zip servicecert-schemas
+	@rm -r '$(PACKAGES)/maven' '$(PACKAGES)/servicecert-schemas'
 
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)

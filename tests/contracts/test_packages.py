@@ -1,0 +1,71 @@
+"""What is given to developers who have no Python."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tarfile
+from base64 import b64decode
+from itertools import product
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+from contracts.recorded import KEY, PACKAGES, STREAM, TEXTS, texts
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.codec import decode
+from servicecert_schemas.export import EXPORTED
+from servicecert_schemas.headers import SIGNATURE_FORM, signed_bytes
+from servicecert_schemas.values import Language
+from servicecert_worker.core.service_keys import key_id
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def test_E1_the_recorded_stream_has_every_state_in_each_language_and_is_signed() -> None:
+    key = load_pem_public_key(KEY.read_bytes())
+    assert isinstance(key, Ed25519PublicKey)
+    seen = set()
+    for line in STREAM.read_text().splitlines():
+        record = json.loads(line)
+        headers = [(name, text.encode()) for name, text in record["headers"].items()]
+        place = record["key"].encode(), headers, record["value"].encode()
+        _, case = decode(record["topic"], *place)
+        assert isinstance(case, CaseChanged)
+        seen.add((case.state, case.language))
+        signature = re.fullmatch(SIGNATURE_FORM, record["headers"]["servicecert-signature"])
+        assert signature is not None
+        assert key_id(key).startswith(signature[1])
+        key.verify(b64decode(signature[2]), signed_bytes(record["topic"], *place))
+    assert seen == set(product(CaseState, Language))
+
+
+def test_the_fixed_texts_are_current() -> None:
+    assert TEXTS.read_text() == texts(), "run PYTHONPATH=tests .venv/bin/python -m contracts.recorded"
+
+
+@pytest.mark.long
+def test_the_packages_have_the_same_files_and_the_version_of_the_schemas(tmp_path: Path) -> None:
+    for program in ("npm", "mvn"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed, so the packages were not built")
+    subprocess.run(["make", "packages", f"PACKAGES={tmp_path / 'packages'}"], cwd=CHECKOUT, check=True)
+    (npm,), (jar,), (zipped,) = (list((tmp_path / "packages").glob(f"*.{kind}")) for kind in ("tgz", "jar", "zip"))
+    with tarfile.open(npm) as package:
+        files = {name.removeprefix("package/") for name in package.getnames()}
+    expected = {str(path.relative_to(EXPORTED)) for path in EXPORTED.rglob("*.*")}
+    expected |= {path.name for path in PACKAGES.iterdir()}
+    assert files == expected
+    for path, without in ((zipped, set()), (jar, {"pom.xml", "package.json"})):
+        with ZipFile(path) as package:
+            names = {name for name in package.namelist() if not name.endswith("/") and "META-INF" not in name}
+        assert {name.removeprefix("servicecert-schemas/") for name in names} == expected - without
+    version = re.search(r'^version = "(.+)"', (CHECKOUT / "schemas" / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version is not None
+    assert {path.name for path in (npm, jar, zipped)} == {
+        f"servicecert-schemas-{version[1]}.{kind}" for kind in ("tgz", "jar", "zip")
+    }
