@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "cases": "Granted permits and unfinished matters of a customer account.",
         },
         "Prepare": {
+            "install": "An installation, step by step (docs/install.md).",
             "db": "Roles and schemas of the services in PostgreSQL.",
             "topics": "The topics of the catalogue in Kafka.",
             "registers": "The registers that applications are checked against.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from io import StringIO
 from urllib.parse import urlsplit
 
@@ -61,6 +63,15 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
         assert operator["Crl"].finding.startswith("2 fetched")
         assert operator["DatabaseLink"].finding == "TLS verifies the server."
         assert operator["VersionsDiffer"].severity is Severity.OK
+
+        left = await asyncio.to_thread(
+            subprocess.run,
+            [sys.executable, "-m", "servicecert_cli", "install", "check"],
+            capture_output=True,
+            text=True,
+        )
+        assert left.returncode == 0, left.stdout
+        assert "No fault is left." in left.stdout
 
         administrator = system.cluster
         checks = await look(administrator, monkeypatch, "BrokerRights", "BrokerClock")
