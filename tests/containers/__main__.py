@@ -1,4 +1,4 @@
-"""`make compose-test`: everything that docs/operations.md promises of Compose, looked at from outside."""
+"""`make compose-test`: everything that docs/install.md promises of Compose, looked at from outside."""
 
 import argparse
 import os

@@ -196,7 +196,7 @@ def test_metrics_are_reachable_from_the_host_and_a_frozen_process_is_killed(serv
 
 
 def test_every_worker_may_end_in_order() -> None:
-    """A worker ends within 10 s (docs/operations.md); Compose kills it after this time."""
+    """A worker ends within 10 s (docs/install.md); Compose kills it after this time."""
     for service in (*WORKERS, "ocsp"):
         assert int(SERVICES[service]["stop_grace_period"].removesuffix("s")) > 10
 

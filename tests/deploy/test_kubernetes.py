@@ -262,7 +262,7 @@ def test_I10_an_operator_s_shell_has_no_service_s_key() -> None:
 
 @pytest.mark.parametrize("component", DEPLOYED)
 def test_a_rollout_never_stops_two_at_once_and_gives_time_to_end(component: str) -> None:
-    """A worker ends within 10 s of SIGTERM (docs/operations.md), after the pause that takes it out of its Service."""
+    """A worker ends within 10 s of SIGTERM (docs/install.md), after the pause that takes it out of its Service."""
     deployment = BY_NAME["Deployment", component]
     assert deployment["spec"]["selector"]["matchLabels"].items() <= TEMPLATES[component]["metadata"]["labels"].items()
     assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}

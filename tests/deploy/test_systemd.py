@@ -180,7 +180,7 @@ def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str
 
 @pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl"])
 def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: str) -> None:
-    """A worker ends within 10 s, and with 78 where its configuration is wrong (docs/operations.md)."""
+    """A worker ends within 10 s, and with 78 where its configuration is wrong (docs/install.md)."""
     assert unit(service)["Restart"] == ["always"]
     assert unit(service)["RestartPreventExitStatus"] == ["78"]
     assert unit(service)["StartLimitIntervalSec"] == ["0"]

@@ -22,12 +22,20 @@ from servicecert_launcher import Parts
 
 from docs import pages
 
-OPERATIONS = CHECKOUT / "docs" / "operations.md"
+INSTALL, WATCHING, MAILS = (CHECKOUT / "docs" / f"{name}.md" for name in ("install", "watching", "mails"))
 REGISTERS = CHECKOUT / "docs" / "registers.md"
 RUNBOOK = (README, *ALERTS)
-PROCEDURES = [
-    CHECKOUT / "docs" / "runbook" / f"{name}.md"
-    for name in ("operators", "service-keys", "parked-records", "erasing", "recreated-topics")
+TASKS = [
+    CHECKOUT / "docs" / "tasks" / f"{name}.md"
+    for name in (
+        "operators",
+        "incident",
+        "service-keys",
+        "parked-records",
+        "leaked-keys",
+        "erasing",
+        "recreated-topics",
+    )
 ]
 AWAIT_SECONDS = 60
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -102,7 +110,7 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
         "SERVICECERT_TOPIC_PREFIX": f"docs-{uuid4().hex[:8]}.",
         "DATABASE_URL": database_url,
     }
-    blocks = [*shown(OPERATIONS, bare=True), *shown(REGISTERS, bare=True)]
+    blocks = [*shown(INSTALL, bare=True), *shown(REGISTERS, bare=True)]
     assert blocks
     output = run(blocks, tmp_path, environment)
     assert "missing" not in output
@@ -115,7 +123,7 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
 async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: Path) -> None:
     async with System(tmp_path, parts=parts, authority=authority) as system:
         environment = write_environment(system)
-        blocks = [block for page in (OPERATIONS, *PROCEDURES) for block in shown(page, bare=False)]
+        blocks = [block for page in (WATCHING, MAILS, *TASKS) for block in shown(page, bare=False)]
         assert any("await" in block.words for block in blocks)
         # An incident needs a certificate.
         before = f". {environment}; servicecert example --type test-server --folder example >&2"
@@ -139,7 +147,7 @@ async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: 
 @pytest.mark.long
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if page not in (OPERATIONS, *PROCEDURES, *RUNBOOK) and shown(page, bare=False)],
+    [page for page in PAGES if page not in (WATCHING, MAILS, *TASKS, *RUNBOOK) and shown(page, bare=False)],
     ids=lambda p: p.stem,
 )
 def test_what_other_pages_show_works(page: Path, tmp_path: Path) -> None:

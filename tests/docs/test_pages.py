@@ -17,7 +17,7 @@ from servicecert_cli.main import main
 
 from docs import pages, tables
 
-OPERATIONS = CHECKOUT / "docs" / "operations.md"
+WATCHING = CHECKOUT / "docs" / "watching.md"
 README_LINES = 120
 
 
@@ -91,7 +91,7 @@ def test_commands_and_their_options_exist(page: Path, line: str) -> None:
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
 
 
-@pytest.mark.parametrize("row", pages.rows(OPERATIONS, "log-lines"), ids=lambda row: row[0])
+@pytest.mark.parametrize("row", pages.rows(WATCHING, "log-lines"), ids=lambda row: row[0])
 def test_sentences_are_what_the_code_says(row: list[str]) -> None:
     sentence = html.unescape(row[0])
     assert is_said(sentence), f"no such text in the code: {sentence}"

@@ -296,7 +296,7 @@ async def _lose_kafka(system: System) -> None:
 
 
 async def _recover(system: System, client: EService) -> None:
-    """Follow docs/runbook/recreated-topics.md: registers, accounts, accept, republish, services, responders."""
+    """Follow docs/tasks/recreated-topics.md: registers, accounts, accept, republish, services, responders."""
     loader = system.cluster_of(Principal.REGISTERS_LOADER)
     await publish_entries(loader, await asyncio.to_thread(list, read_register(FICTITIOUS_REGISTERS)))
     await client.send_again()

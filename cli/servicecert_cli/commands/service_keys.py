@@ -21,7 +21,7 @@ def command(folder: Path, apart: bool, services: tuple[str, ...], as_json: bool)
     A service signs its events and audit checkpoints with <service>.key. Give each its own
     with SERVICECERT_SERVICE_KEY_FILE, out of reach for database administrators, and give
     all services and OCSP responders the .pub files with SERVICECERT_SERVICE_KEYS.
-    docs/runbook/service-keys.md says how to replace a key.
+    docs/tasks/service-keys.md says how to replace a key.
 
     \b
     Examples:

@@ -28,7 +28,7 @@ async def replay(
     for many in [place for place in places if place.last_offset is not None]:
         places.remove(many)
         event_ids = [each for each in event_ids if each != many.event_id]
-        tell(f"{many.event_id} stands for {many}: see docs/runbook/parked-records.md.")
+        tell(f"{many.event_id} stands for {many}: see docs/tasks/parked-records.md.")
     if not places:
         return await parking.replay(connection, event_ids)
     stored = 0

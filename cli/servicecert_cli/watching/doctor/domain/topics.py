@@ -73,7 +73,7 @@ def check_topic_settings(copies: Sequence[TopicCopy]) -> Finding:
     }
     if longer := [text for text, keeps in different.items() if keeps]:
         text = f"Personal data is kept longer than E3 allows: {listed(longer, '; ')}."
-        return critical(text, "Correct it with kafka-configs.sh; docs/runbook/erasing.md says why.")
+        return critical(text, "Correct it with kafka-configs.sh; docs/tasks/erasing.md says why.")
     if different:
         return warning(f"{listed([*different], '; ')}.", "Correct it with kafka-configs.sh, unless it is meant.")
     return ok("As `servicecert topics create` makes them.")
