@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 
 from servicecert_schemas.event import Envelope, EventData
-from servicecert_schemas.export import Document, stored_examples
+from servicecert_schemas.export import stored_examples
 from servicecert_schemas.headers import headers_of
+from servicecert_schemas.json_schemas import Document
 
 _OWNED = {'laakaritalo.example"': 'laakaritalo.example.fi"', '"192.0.2.': '"193.166.2.', '"2001:db8:': '"2a00:1450:'}
 

@@ -12,8 +12,10 @@ from .values import (
     AddressText,
     CertificateType,
     CsrText,
+    FirstDay,
     Instant,
     Language,
+    LastDay,
     LongText,
     Sha256,
     Text,
@@ -36,48 +38,63 @@ class ApplyingAs(StrEnum):
 
 
 class Applicant(Value):
-    """The organisation that applies. The business id is as typed: intake checks it (A5)."""
+    """The organisation that applies."""
 
     business_id: Text
+    """Seven digits, a hyphen and the check digit, such as 0204819-8 (A5)."""
     organisation_oid: Text | None = None
+    """The OID of the organisation or of one of its units. It must belong to the business id (A5)."""
 
 
 class Signatory(Value):
     """The person who signed the application for the organisation (A8)."""
 
     name: Text
+    """First and last name."""
     title: Text
+    """The position in the organisation, in words."""
     signed_at: Instant
+    """When they signed: after the account's opening and before the application was sent (A8)."""
 
 
 class InformationSystem(Value):
     """The information system that a system signature certificate is for."""
 
     name: Text
+    """The system's name. The CN is the registered one, or this where none is or fits."""
     system_id: Text
+    """Its id in the register of information systems, the same as in the attachment (A7)."""
 
 
 class Names(Value):
     """The names of a server, as typed."""
 
     dns: Annotated[tuple[AddressText, ...], at_most(100)] = ()
+    """Host names, without wildcards. The first one of at most 64 characters is the CN."""
     ip: Annotated[tuple[Text, ...], at_most(100)] = ()
+    """IPv4 and IPv6 addresses, beside at least one host name."""
 
 
 class Orderer(Value):
     """The person who ordered the certificate, and receives it."""
 
     name: Text
+    """First and last name."""
     email: AddressText
+    """Receives the certificate and all mails of the case (C1, C4)."""
 
 
 class TechnicalContact(Value):
-    """The person who may attach the CSR, and receives the certificate. A9 uses `organisation`."""
+    """The person who may attach the CSR, and receives the certificate."""
 
     name: Text
+    """First and last name."""
     email: AddressText
+    """Receives the invitation to attach the CSR, and the certificate (C1, C4)."""
     phone: Text | None = None
+    """For questions of the authority."""
     organisation: Text
+    """The contact's employer. Of an intermediary's system signature: Kanta-förmedlare or Kanta-välittäjä (A9)."""
 
 
 class Form(Value):
@@ -88,17 +105,27 @@ class Form(Value):
     applying_as: ApplyingAs
     applicant: Applicant
     unit_long_name: Text
+    """The unit's long name exactly as the code service has it: the OU of the certificate (A6)."""
     signatory: Signatory | None = None
+    """Mandatory for both system signature types (A8), else ignored."""
     information_system: InformationSystem | None = None
+    """The system that signs. Mandatory where a conformity certificate is (A7), else the CN is the organisation."""
     names: Names = Names()
+    """Mandatory for both server types: at least one host name. Others have none."""
     usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
+    """Mandatory for both server types: at least one. Others have none."""
     orderer: Orderer
     technical_contact: TechnicalContact
     shared_mailbox: AddressText | None = None
+    """One more address that receives the certificate (C1)."""
     start_date: date | None = None
+    """The first day of validity: today or up to 60 days ahead (A14). Null: at once."""
     validity_days: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The days of validity, up to the type's maximum (B1). Null: the maximum."""
     follows: Text | None = None
+    """The serial number of the certificate that this one renews, as typed (A14)."""
     customer_reference: Text | None = None
+    """The customer's own reference, repeated in the case and its mails."""
 
 
 class AttachmentKind(StrEnum):
@@ -115,13 +142,19 @@ class Attachment(Value):
 
     kind: Open[AttachmentKind]
     reference: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9+.-]*:[^\s\x00]+$", max_length=2_000)]
+    """The URI under which the e-service keeps the file."""
     sha256: Sha256
+    """The SHA-256 of the file."""
     size: Annotated[int, Field(ge=1, le=100_000_000)]
+    """The length of the file in octets."""
     media_type: Text
+    """The media type of the file, such as application/pdf."""
     system_id: Text
+    """The register's id of the information system that it certifies (A7)."""
     certificate_number: Text
-    valid_from: date
-    valid_to: date
+    """Its number in the register of information systems (A7)."""
+    valid_from: FirstDay
+    valid_to: LastDay
 
 
 class ApplicationEvent(CaseEvent):
@@ -131,27 +164,31 @@ class ApplicationEvent(CaseEvent):
 
 
 class ApplicationSubmitted(ApplicationEvent):
-    """A customer applied for one certificate (A1)."""
+    """Send this when a customer applies for one certificate (A1)."""
 
     TYPE: ClassVar[str] = "servicecert.application.submitted.v1"
 
     form: Form
     attachments: Annotated[tuple[Attachment, ...], at_most(50)] = ()
+    """The files, such as the conformity certificate that A7 requires."""
     csr: CsrText | None = None
+    """The certificate request, in PEM or as base64 of DER. Null: it is attached later (A3)."""
 
 
 class ApplicationSupplemented(ApplicationEvent):
-    """The whole form and all attachments again (A10): they replace the earlier ones."""
+    """Send this when the customer corrects or completes an application: the whole form and all files again (A10)."""
 
     TYPE: ClassVar[str] = "servicecert.application.supplemented.v1"
 
     form: Form
     attachments: Annotated[tuple[Attachment, ...], at_most(50)] = ()
+    """All files again: what is left out is gone."""
     csr: CsrText | None = None
+    """Another certificate request, in PEM or as base64 of DER. Null: the earlier one stays."""
 
 
 class CsrAttached(ApplicationEvent):
-    """The technical contact attached the certificate request (A3)."""
+    """Send this when a technical contact, a technical partner or a colleague attaches the certificate request (A3)."""
 
     TYPE: ClassVar[str] = "servicecert.application.csr-attached.v1"
 
@@ -159,8 +196,9 @@ class CsrAttached(ApplicationEvent):
 
 
 class ApplicationWithdrawn(ApplicationEvent):
-    """The applicant withdrew the case (A15)."""
+    """Send this when the applicant withdraws the case (A15)."""
 
     TYPE: ClassVar[str] = "servicecert.application.withdrawn.v1"
 
     reason: LongText | None = None
+    """Why, in the customer's words."""

@@ -14,19 +14,23 @@ from .open_list import Open
 from .revocation import RevocationReason
 from .values import (
     NAMES_NOBODY,
+    AccountId,
     AddressText,
     Base64,
+    CaId,
     CertificateType,
+    Code,
     Count,
     Day,
     DecimalSerialNumber,
     DistinguishedName,
-    Identifier,
+    Fingerprint,
     Instant,
     Language,
     LongText,
+    NotAfter,
+    NotBefore,
     SerialNumber,
-    Sha256,
     Text,
     Texts,
     Usage,
@@ -87,28 +91,39 @@ NEXT_ACTORS = MappingProxyType(
 class Deficiency(Value):
     """A deficiency of an application (A10): a stable code, the field of the form, and what to do."""
 
-    code: Identifier
+    code: Code
     field: Text
+    """Where it is in the form, such as names.dns[2]; also attachments and csr."""
     texts: Texts
+    """What is wrong and what to do."""
 
 
 class AppliedFor(Value):
     """The subject of the application, as the customer wrote it."""
 
     business_id: Text
+    """As in the form."""
     unit_long_name: Text
+    """As in the form."""
     dns: Annotated[tuple[AddressText, ...], at_most(100)] = ()
+    """The host names of the form, as many as fit the view."""
     ip: Annotated[tuple[Text, ...], at_most(100)] = ()
+    """The IP addresses of the form, as many as fit the view."""
     usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
+    """As in the form; empty for system signatures."""
     information_system: Text | None = None
+    """The name of the information system."""
     customer_reference: Text | None = None
+    """The customer's own reference."""
 
 
 class GrantedDecision(Value):
     """The decision (beslut) that grants the application."""
 
     decision_id: UUID
+    """The id of the decision, for ever."""
     date: Day
+    """The day on which the application was accepted."""
 
 
 class CaseCertificate(Value):
@@ -116,13 +131,13 @@ class CaseCertificate(Value):
 
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
-    issuer: Identifier
+    issuer: CaId
     subject: DistinguishedName
-    not_before: Instant
-    not_after: Instant
-    fingerprint: Sha256
+    not_before: NotBefore
+    not_after: NotAfter
+    fingerprint: Fingerprint
     der: Annotated[Base64, NAMES_NOBODY] | None = None
-    """The certificate, for who has lost the mail. Views of an earlier release lack it."""
+    """The certificate in DER, for who has lost the mail. Views of an earlier release lack it."""
 
 
 class RevocationState(StrEnum):
@@ -136,17 +151,16 @@ class RevocationState(StrEnum):
 
 
 class CaseRevocation(Value):
-    """The revocation of the certificate: when it was requested, decided, and published, in this order.
-
-    `revoked_at` is the moment of the decision, which the CRL has in whole seconds, rounded down. From `published_at` on
-    everybody can know it: the 24 hours of D4 end there. Views of earlier versions lack it.
-    """
+    """The revocation of the certificate: when it was requested, decided, and published, in this order."""
 
     state: Open[RevocationState]
     reason: Open[RevocationReason]
     requested_at: Instant
+    """When the user sent the request, from which the 24 hours run (D4)."""
     revoked_at: Instant | None = None
+    """When it was decided: the CRL's revocationDate, in whole seconds rounded down."""
     published_at: Instant | None = None
+    """When everybody could know it: the 24 hours end here (D4). Views of earlier versions lack it."""
 
 
 class DeliveryProblem(StrEnum):
@@ -166,8 +180,11 @@ class Delivery(Value):
     kind: Open[MailKind]
     recipient: Open[RecipientRole]
     delivered: bool
+    """Whether the mail server accepted the mail, and it has not bounced."""
     at: Instant
+    """When that became known."""
     problem: Open[DeliveryProblem] | None = None
+    """Why it did not arrive; null if it did."""
 
 
 class HistoryEntry(Value):
@@ -175,64 +192,86 @@ class HistoryEntry(Value):
 
     state: Open[CaseState]
     at: Instant
+    """When the state began."""
 
 
 class Answer(Value):
     """The answer to an event that the case's state does not allow: why nothing changed, and what to do."""
 
     event_id: UUID
-    code: Identifier
+    """The `ce_id` of the event that is answered; of a revocation its `request_id`."""
+    code: Code
     texts: Texts
+    """Why nothing changed, and what to do."""
     at: Instant
+    """When the answer was given."""
 
 
 class Difference(Value):
-    """A difference between a renewal and the certificate that it follows (A14): the field, and both values as text.
-
-    Of a list, such as the names, `removed` and `added` are complete; `before` and `now` may be cut.
-    """
+    """A difference between a renewal and the certificate that it follows (A14): the field, and both values as text."""
 
     field: Text
+    """The field that differs, such as names.dns."""
     before: LongText
+    """The value in the earlier certificate. It may be cut."""
     now: LongText
+    """The value in this application. It may be cut."""
     texts: Texts
+    """The difference in words."""
     removed: Annotated[tuple[AddressText, ...], at_most(200)] = ()
+    """Of a list: all that only the earlier certificate has."""
     added: Annotated[tuple[AddressText, ...], at_most(200)] = ()
+    """Of a list: all that only this application has."""
 
 
 class Renewal(Value):
-    """The certificate that an application follows, the differences, and a warning if its key is reused (A14)."""
+    """The certificate that an application follows, and what differs (A14)."""
 
     serial: SerialNumber
     differences: Annotated[tuple[Difference, ...], at_most(20)] = ()
+    """Everything that differs in subject, names and key usage."""
     key_reused: Texts | None = None
+    """A warning if the key is the earlier certificate's; else null."""
 
 
 class CaseChangedV1(CaseEvent):
-    """The whole view of a case, as version 1 had it: without `acts_next`."""
+    """Published when a case changed, by early releases: the whole view of the case, without `acts_next`."""
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
     MOST_STRUCTURE: ClassVar[int] = 20_480
 
-    account_id: Identifier
+    account_id: AccountId
     version: Count
+    """Grows with each view. Use a view only if it is higher than the one that you have."""
     state: Open[CaseState]
     type: CertificateType
     language: Language
     applied_for: AppliedFor
     deficiencies: Annotated[tuple[Deficiency, ...], at_most(200)] = ()
+    """All that is missing or wrong; empty unless returned or refused (A10)."""
     next_step: Texts
+    """What to do next, and who: show it unchanged."""
     due: Instant | None = None
+    """When the certificate is due: the end of the fifth weekday (A13). Null until the application is complete."""
     decision: GrantedDecision | None = None
+    """Null until the application is accepted. The case is a granted permit with it (E4)."""
     certificate: CaseCertificate | None = None
+    """Null until the certificate is issued."""
     revocation: CaseRevocation | None = None
+    """Null until a request for revocation is granted."""
     deliveries: Annotated[tuple[Delivery, ...], at_most(100)] = ()
+    """The newest outcomes of mails, the latest last."""
     answer: Answer | None = None
+    """The answer to the last event that changed nothing; null if there is none."""
     history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1), at_most(200)]
+    """All states with their moments, the oldest first. It ends with `state`."""
     recipients: Recipients = ()
+    """Who receives the certificate and the mails of the case."""
     lapses: Instant | None = None
+    """The last second in which an incomplete application can be completed (A12); null if it is not open."""
     renewal: Renewal | None = None
+    """The comparison with the certificate that `follows` names; null without one."""
 
     def replaces(self, earlier: EventData) -> bool:
         """Return whether this view follows from an earlier one by nothing but mails: nobody waits for that one."""
@@ -242,33 +281,39 @@ class CaseChangedV1(CaseEvent):
 
 
 class CaseChanged(CaseChangedV1):
-    """The whole view of a case. `version` grows with each event, by one with each change.
+    """Published when a case changed: the whole view of the case.
 
-    A view of an issued certificate is left out if another one follows at once: the later view's history has its state.
-    `acts_next` follows from more than the state: who has to act on a mail that did not arrive, for instance.
+    A view of an issued certificate is left out if another one follows at once: the later view's history has its state,
+    and `version` grows by more than one.
     """
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v2"
 
     acts_next: Open[NextActor]
+    """Who acts next: mostly as the state says, but the applicant where a mail did not arrive."""
 
 
 class EventRefused(EventData):
-    """An event of the e-service was refused: its user may not act in the case, or the case does not exist (A2).
+    """Published when an event of the e-service is refused: its user may not act, or the case does not exist (A2).
 
     The text is the same for both, to not disclose which cases exist. The key is the user's account, not the case, so
-    nobody erases it: the text quotes nothing of the event.
+    nobody erases it.
     """
 
     TYPE: ClassVar[str] = "servicecert.event.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("event_id", "case_id", "code")
 
     event_id: UUID
+    """The `ce_id` of the refused event; of a revocation its `request_id`."""
     case_id: UUID
-    account_id: Identifier
-    code: Identifier
+    """The case that the event named, whether it exists or not."""
+    account_id: AccountId
+    """The account that the user acted for: the record's key."""
+    code: Code
     texts: Annotated[Texts, NAMES_NOBODY]
+    """Why nothing changed, and what to do. It quotes nothing of the event."""
     at: Instant
+    """When it was refused."""
 
     def key(self) -> str:
         return f"account/{self.account_id}"

@@ -8,10 +8,13 @@ from uuid import UUID
 from .event import CaseEvent
 from .open_list import Open
 from .values import (
+    AccountId,
     AttributeText,
     Base64,
     BusinessId,
+    CaId,
     CertificateType,
+    Code,
     Count,
     Day,
     Days,
@@ -19,10 +22,14 @@ from .values import (
     DistinguishedName,
     DnsName,
     EmailAddress,
+    Fingerprint,
     Identifier,
     Instant,
     IpAddress,
+    KeySha256,
     Language,
+    NotAfter,
+    NotBefore,
     Partition,
     SerialNumber,
     Sha256,
@@ -48,12 +55,14 @@ class RecipientRole(StrEnum):
 
 
 class Recipient(Value):
-    """A recipient of mails. `language` is the recipient's own, None for that of the case."""
+    """A recipient of mails."""
 
     role: Open[RecipientRole]
     email: EmailAddress
     name: Text | None = None
+    """As typed in the form; null for a shared mailbox."""
     language: Language | None = None
+    """The recipient's own language; null for that of the case."""
 
 
 Recipients = Annotated[tuple[Recipient, ...], at_most(10)]
@@ -63,40 +72,53 @@ class Subject(Value):
     """The subject, decided from the application and the registers, never from the CSR. C is always FI."""
 
     organisation: AttributeText
+    """O: the registered name, or its abbreviation."""
     organisational_unit: AttributeText
+    """OU: the long name in the code service (A6), or its abbreviation."""
     business_id: BusinessId
+    """serialNumber: the business id."""
     common_name: AttributeText
+    """CN: the first host name, the information system's or the organisation's name."""
 
 
 class ServerNames(Value):
     """The subject alternative names of a server, as accepted: A-labels, and addresses in their canonical text."""
 
     dns: Annotated[tuple[DnsName, ...], at_most(100)] = ()
+    """Host names in A-labels."""
     ip: Annotated[tuple[IpAddress, ...], at_most(100)] = ()
+    """IP addresses in canonical form."""
 
 
 class ApplicationAccepted(CaseEvent):
-    """An application was accepted: the data that issuing needs, and no more.
-
-    `profile_version` is that of the profile by which intake judged; earlier events have none.
-    """
+    """Published when an application is accepted: the data that issuing needs, and no more."""
 
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type", "profile_version", "application_sha256")
 
-    account_id: Identifier
+    account_id: AccountId
     decision_id: UUID
+    """The id of the decision, for ever."""
     type: CertificateType
     subject: Subject
     names: ServerNames = ServerNames()
+    """Empty for system signatures."""
     usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
+    """The extended key usages; empty for system signatures."""
     csr: Base64
+    """The certificate request (PKCS#10 in DER)."""
     start_date: Day | None = None
+    """The first day of validity; null: at once (A14)."""
     validity_days: Days | None = None
+    """The days of validity; null: the type's maximum (B1)."""
     due: Instant
+    """The end of the fifth weekday (A13)."""
     language: Language
+    """The language of the certificate's mails."""
     recipients: Recipients
+    """Who receives the certificate and the mails of the case."""
     profile_version: Count | None = None
+    """The version of the profile by which intake judged; null in earlier events."""
 
     @property
     def application_sha256(self) -> str:
@@ -108,40 +130,42 @@ class ApplicationAccepted(CaseEvent):
 
 
 class AcceptedWithdrawn(CaseEvent):
-    """The applicant withdraws an accepted application. The issuer decides whether it is in time (A15)."""
+    """Published when the applicant withdraws an accepted application: the issuer decides whether in time (A15)."""
 
     TYPE: ClassVar[str] = "servicecert.accepted-application.withdrawn.v1"
 
 
 class CertificateIntended(CaseEvent):
-    """A certificate will be signed: published before the CA's key is used (I4).
+    """Published when a certificate is going to be signed, before the CA's key is used (I4).
 
-    With the application it is all that the issuer's database has of the intent, which is signed with these bytes
-    (`tbs`, DER) or not at all. `application_sha256` is the digest of the application without its recipients.
+    With the application it is all that the issuer's database has of the intent.
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.intended.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "profile", "profile_version", "partition")
 
-    issuer: Identifier
+    issuer: CaId
     serial: SerialNumber
     tbs: Base64
+    """The TBSCertificate in DER: these bytes are signed or none."""
     profile: Identifier
+    """The profile by which it is made: the certificate type."""
     profile_version: Count
+    """The version of that profile."""
     partition: Partition
-    key_sha256: Sha256
+    key_sha256: KeySha256
     business_id: BusinessId
-    not_before: Instant
-    not_after: Instant
+    """The subject's business id."""
+    not_before: NotBefore
+    not_after: NotAfter
     sign_by: Instant
+    """After this moment the number becomes void instead (B2)."""
     application_sha256: Sha256 | None = None
+    """The digest of the accepted application without its recipients; null in earlier events."""
 
 
 class CertificateIssued(CaseEvent):
-    """A certificate was signed, verified and recorded.
-
-    `partition` is the number of its partitioned CRL, 0 for the full one only. `chain` is the issuing CA and the root.
-    """
+    """Published when a certificate is signed, verified and recorded."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.issued.v1"
     AUDITED: ClassVar[tuple[str, ...]] = (
@@ -155,49 +179,59 @@ class CertificateIssued(CaseEvent):
         "profile_version",
     )
 
-    account_id: Identifier
+    account_id: AccountId
     decision_id: UUID
+    """The id of the decision, for ever."""
     type: CertificateType
-    issuer: Identifier
+    issuer: CaId
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
     subject: DistinguishedName
-    not_before: Instant
-    not_after: Instant
-    fingerprint: Sha256
-    key_sha256: Sha256
+    not_before: NotBefore
+    not_after: NotAfter
+    fingerprint: Fingerprint
+    key_sha256: KeySha256
     profile: Identifier
+    """The profile by which it is made: the certificate type."""
     profile_version: Count
+    """The version of that profile."""
     partition: Partition = 0
     certificate: Base64
+    """The certificate in DER."""
     chain: Annotated[tuple[Base64, ...], at_most(5)]
+    """The issuing CA's certificate and the root, in DER."""
     due: Instant
+    """When it was due (A13)."""
     language: Language
+    """The language of its mails."""
     recipients: Recipients
+    """Who receives the certificate and its mails."""
 
 
 class IssuingRefused(CaseEvent):
-    """The issuer did not sign, with the reason for people."""
+    """Published when the issuer does not sign an accepted application."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
-    code: Identifier
+    code: Code
     texts: Texts
+    """Why nothing is signed, and what to do."""
 
 
 class IssuingStopped(CaseEvent):
-    """A certificate failed a check before signing (B3): nothing is signed until the authority corrects the fault."""
+    """Published when a certificate fails a check before signing (B3): the authority has to correct the fault first."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.stopped.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
-    code: Identifier
+    code: Code
     texts: Texts
+    """What the customer is told: the authority looks into it."""
 
 
 class CertificateVoided(CaseEvent):
-    """A serial number of an intended certificate became void (B2).
+    """Published when the serial number of an intended certificate becomes void (B2).
 
     A worker that died may have signed the certificate, which was not released. So the full CRL and that of `partition`,
     if not 0, list it as revoked until `not_after`. Without a stored intent nothing was signed, and there is no event.
@@ -206,9 +240,10 @@ class CertificateVoided(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "partition", "code")
 
-    issuer: Identifier
+    issuer: CaId
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
-    code: Identifier
+    code: Code
     not_after: Instant | None = None
+    """Until then the CRLs list it; null where nothing can have been signed."""
     partition: Partition = 0

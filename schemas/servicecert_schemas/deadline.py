@@ -10,7 +10,7 @@ from .values import Instant
 
 
 class DeadlineKind(StrEnum):
-    """The kinds of deadlines: an application's completion (A12), a certificate's delivery (A13), a revocation (D4).
+    """The kind of a deadline: an application's completion (A12), a certificate's delivery (A13), a revocation (D4).
 
     Open: show the kind's identifier; no reminder follows from it.
     """
@@ -34,9 +34,9 @@ class DeadlineMark(StrEnum):
 
 
 class DeadlineWarned(CaseEvent):
-    """The time from `since` to `until` has reached a mark. After an interruption only the last mark is published.
+    """Published when the time to a deadline reaches a mark; after an interruption the last mark alone.
 
-    Of a confirmation `proposal_id` is what a person must confirm or drop, and the case the first of its cases.
+    Of a confirmation (D6) the case is the first of its cases.
     """
 
     TYPE: ClassVar[str] = "servicecert.deadline.warned.v1"
@@ -45,5 +45,8 @@ class DeadlineWarned(CaseEvent):
     kind: Open[DeadlineKind]
     mark: Open[DeadlineMark]
     since: Instant
+    """The beginning of the time."""
     until: Instant
+    """The deadline."""
     proposal_id: UUID | None = None
+    """Of a confirmation: what a person must confirm or drop (D6). Else null."""

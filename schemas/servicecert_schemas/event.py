@@ -10,7 +10,11 @@ from typing import ClassVar
 from uuid import UUID
 
 from .open_list import Open
-from .values import Identifier, UserId, Value
+from .values import (
+    AccountId,
+    UserId,
+    Value,
+)
 
 
 class EventData(Value):
@@ -42,6 +46,7 @@ class CaseEvent(EventData):
     """An event of one case. The case is the key, so that its events stay in order."""
 
     case_id: UUID
+    """The case, a UUID of the e-service: the record's key."""
 
     def key(self) -> str:
         return str(self.case_id)
@@ -74,9 +79,11 @@ class Actor(Value):
     """The user who acted, and for which account, as the e-service asserts (A2)."""
 
     user_id: UserId
-    account_id: Identifier
+    account_id: AccountId
+    """The account that the user acted for."""
     assurance: Assurance
     role: Open[Role]
+    """The role as the e-service claims it. What counts is that of the membership (A3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,31 +11,17 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from pydantic.json_schema import models_json_schema
 
 from .codec import MAX_HEADER_BYTES, VERSIONS, versions_on
 from .event import EventData
-from .headers import CONTENT_TYPE, HEADERS, dataschema
+from .headers import CONTENT_TYPE, HEADERS
+from .json_schemas import Document, all_definitions, json_schema
 from .topics import CATALOGUE, Topic
-
-Document = dict[str, Any]
-"""A JSON object of a file."""
 
 EXPORTED = Path(__file__).parent / "exported"
 COMMAND = "python -m servicecert_schemas.export"
 BINDING = "0.5.0"
 """The version of AsyncAPI's Kafka bindings."""
-
-
-def json_schema(event: type[EventData]) -> Document:
-    """Return the JSON Schema 2020-12 of an event's data. Fields with a default are optional, unknown ones ignored."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": dataschema(event.TYPE),
-        **event.model_json_schema(mode="validation"),
-    }
 
 
 def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
@@ -78,10 +64,7 @@ def _asyncapi(examples: dict[str, list[Document]]) -> Document:
     A journal is no part of it: its records are read by the service that writes them.
     """
     topics = [topic for topic in CATALOGUE if topic.events]
-    references, schemas = models_json_schema(
-        [(event, "validation") for event in VERSIONS.values()], ref_template="#/components/schemas/{model}"
-    )
-    payloads = {event.TYPE: references[event, "validation"] for event in VERSIONS.values()}
+    payloads, schemas = all_definitions(VERSIONS.values(), "#/components/schemas/")
     return {
         "asyncapi": "3.0.0",
         "id": "urn:servicecert",
@@ -95,10 +78,10 @@ def _asyncapi(examples: dict[str, list[Document]]) -> Document:
         "operations": {name: operation for topic in topics for name, operation in _operations(topic)},
         "components": {
             "messages": {
-                event.__name__: _message(event, payloads[event.TYPE], examples.get(event.TYPE, []))
+                event.__name__: _message(event, payloads[event], examples.get(event.TYPE, []))
                 for event in VERSIONS.values()
             },
-            "schemas": schemas["$defs"],
+            "schemas": schemas,
         },
     }
 

@@ -11,7 +11,7 @@ from .values import Count, Instant
 
 
 class MailKind(StrEnum):
-    """The kinds of mails (C1, C4, D5). Each reminder of a certificate's end is a kind, sent once to each recipient.
+    """The kind of a mail (C1, C4, D5). Each reminder of a certificate's end is a kind, sent once to each recipient.
 
     Open: show the kind's identifier; no decision depends on an unknown kind.
     """
@@ -47,32 +47,35 @@ class MailEvent(CaseEvent):
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "recipient", "answer")
 
     mail_id: UUID
+    """The row of the mail ledger (C3)."""
     kind: Open[MailKind]
     recipient: Open[RecipientRole]
     answer: Open[AnswerClass]
     attempts: Count
+    """How many times it was tried."""
     at: Instant
+    """When this became known."""
 
 
 class MailHandedOver(MailEvent):
-    """The mail server accepted the mail."""
+    """Published when the mail server accepts a mail."""
 
     TYPE: ClassVar[str] = "servicecert.mail.handed-over.v1"
 
 
 class MailRefused(MailEvent):
-    """The mail server refused the mail permanently."""
+    """Published when the mail server refuses a mail permanently."""
 
     TYPE: ClassVar[str] = "servicecert.mail.refused.v1"
 
 
 class MailGivenUp(MailEvent):
-    """The mail could not be handed over in time."""
+    """Published when a mail could not be handed over in time."""
 
     TYPE: ClassVar[str] = "servicecert.mail.given-up.v1"
 
 
 class MailBounced(MailEvent):
-    """A mail bounced after the hand-over (RFC 3464). `answer` is `5xx`, although the first server accepted the mail."""
+    """Published when a mail bounces after the hand-over (RFC 3464). `answer` is `5xx`, though a server accepted it."""
 
     TYPE: ClassVar[str] = "servicecert.mail.bounced.v1"

@@ -61,14 +61,16 @@ class _OpenList:
 
 
 def _json_schema(enumeration: type[StrEnum]) -> dict[str, Any]:
-    """Return the definition of an open list: a text with the pattern of members; the known ones are a hint."""
+    """Return the definition of an open list: a known member, so that generated types name them, or any other."""
+    known = [member.value for member in enumeration]
     return {
+        "anyOf": [
+            {"enum": known, "type": "string"},
+            {"maxLength": MEMBER_LENGTH, "pattern": MEMBER, "type": "string"},
+        ],
         "description": inspect.getdoc(enumeration),
-        "maxLength": MEMBER_LENGTH,
-        "pattern": MEMBER,
         "title": enumeration.__name__,
-        "type": "string",
-        "x-extensible-enum": [member.value for member in enumeration],
+        "x-extensible-enum": known,
     }
 
 

@@ -5,7 +5,14 @@ from typing import ClassVar
 
 from .event import EventData
 from .revocation import StandingsCount
-from .values import Base64, Identifier, Instant, SerialNumber, Sha256
+from .values import (
+    Base64,
+    CaId,
+    Fingerprint,
+    KeySha256,
+    NotAfter,
+    SerialNumber,
+)
 
 
 class ResponderEnvironment(StrEnum):
@@ -19,37 +26,38 @@ class ResponderEnvironment(StrEnum):
 
 
 class ResponderEvent(EventData):
-    """An event about one key of a responder. `key_sha256` is of its SubjectPublicKeyInfo."""
+    """An event about one key of a responder."""
 
     environment: ResponderEnvironment
-    key_sha256: Sha256
+    key_sha256: KeySha256
 
     def key(self) -> str:
         return f"ocsp/{self.environment}/{self.key_sha256}"
 
 
 class ResponderRequested(ResponderEvent):
-    """A responder requests a certificate from each issuing CA of the environment. `request` is PKCS#10 in DER."""
+    """Published when a responder needs a certificate from each issuing CA of its environment."""
 
     TYPE: ClassVar[str] = "servicecert.ocsp-responder.requested.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("environment", "key_sha256")
 
     request: Base64
+    """The certificate request (PKCS#10 in DER)."""
 
 
 class ResponderCertified(ResponderEvent):
-    """An issuing CA certified a responder's key. `issuer_certificate` is the CA's own certificate. Both are DER.
-
-    The `count` of the CA's standings at that time is for this responder: nobody can withhold it and bring the rest.
-    """
+    """Published when an issuing CA has certified a responder's key."""
 
     TYPE: ClassVar[str] = "servicecert.ocsp-responder.certified.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "key_sha256", "fingerprint")
 
-    issuer: Identifier
+    issuer: CaId
     serial: SerialNumber
-    fingerprint: Sha256
+    fingerprint: Fingerprint
     certificate: Base64
+    """The responder's certificate in DER."""
     issuer_certificate: Base64
-    not_after: Instant
+    """The CA's own certificate in DER."""
+    not_after: NotAfter
     count: StandingsCount | None = None
+    """How many standings of the CA there were then: nobody can withhold them and bring the rest (D8)."""

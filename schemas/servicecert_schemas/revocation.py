@@ -11,15 +11,19 @@ from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
 from .open_list import Open
 from .values import (
+    AccountId,
     AddressText,
+    CaId,
+    Code,
     Count,
     DecimalSerialNumber,
     DistinguishedName,
     HttpUrl,
-    Identifier,
     Instant,
+    KeySha256,
     Language,
     LongText,
+    NotAfter,
     Number,
     Partition,
     SerialNumber,
@@ -87,69 +91,74 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 
 
 class Notify(Value):
-    """Where who requests a revocation wants the mail about it (D5).
-
-    The address is as typed, and a wrong one gets no mail. The language is sv, fi or en; with any other the mail is in
-    that of the case.
-    """
+    """Where who requests a revocation wants the mail about it (D5)."""
 
     email: AddressText
+    """As typed. A wrong address gets no mail."""
     language: Annotated[Text | None, WrapValidator(_or_none)] = None
+    """sv, fi or en; with any other the mail is in that of the case."""
 
 
 class RevocationRequested(CaseEvent):
-    """A user requests the revocation of a decision's certificate (D1). The serial number is as typed.
-
-    `notify` is personal data, and names nobody who may act. A malformed one counts as none.
-    """
+    """Send this when a user asks to revoke the certificate of a decision (D1)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.requested.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "reason", "sent_at")
 
     actor: Actor
     request_id: UUID
+    """A UUID of the e-service for this request. Answers name it."""
     serial_as_typed: Text
+    """The serial number, exactly as the user typed it: hexadecimal or decimal (D1)."""
     reason: Open[RevocationReason]
     exposed_since: Instant | None = None
+    """For an exposed key: since when, if known (D3). The CRL's invalidityDate."""
     explanation: LongText | None = None
+    """The user's own words, for the authority."""
     notify: Annotated[Notify | None, WrapValidator(_or_none)] = None
+    """Who else gets the mail (D5). Personal data; a malformed one counts as none."""
     sent_at: Instant
+    """When the user sent it: the 24 hours run from here (D4)."""
 
     def own_trace(self) -> str:
         return f"revocation/{self.request_id}"
 
 
 class RevocationRegistered(CaseEvent):
-    """The request was accepted: the next CRL will list the certificate. It counts as revoked only then (I7)."""
+    """Published when a request is granted: the next CRL lists the certificate, which is revoked only then (I7)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.registered.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "serial", "reason")
 
     request_id: UUID
+    """The request."""
     serial: SerialNumber
     reason: Open[RevocationReason]
     requested_at: Instant
+    """When it was sent."""
     due: Instant
+    """24 hours later (D4)."""
 
 
 class RevocationRefused(CaseEvent):
-    """The request was refused. The answer does not disclose whether another account's certificate exists (D1).
-
-    `account_id` is the requesting account. `in_case`: its user may act in the case, which may show the answer.
-    """
+    """Published when a request is refused. It does not disclose whether another account's certificate exists (D1)."""
 
     TYPE: ClassVar[str] = "servicecert.revocation.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "code")
 
     request_id: UUID
-    account_id: Identifier
+    """The request."""
+    account_id: AccountId
+    """The account that the request came from."""
     in_case: bool
-    code: Identifier
+    """Whether its user may act in the case, which may then show the answer."""
+    code: Code
     texts: Texts
+    """Why nothing is revoked, and what to do."""
 
 
 class CertificateRevoked(CaseEvent):
-    """A published CRL lists the certificate as revoked (I7), with this reason and date.
+    """Published when a published CRL lists the certificate as revoked (I7), with this reason and date.
 
     Follows each request that changed the entry (D3). Another one follows who asked again and gave an address: its only
     recipient (D5).
@@ -159,19 +168,28 @@ class CertificateRevoked(CaseEvent):
     AUDITED: ClassVar[tuple[str, ...]] = ("request_id", "issuer", "serial", "reason", "revoked_at", "crl_number")
 
     request_id: UUID
-    issuer: Identifier
+    """The request that changed the entry."""
+    issuer: CaId
     serial: SerialNumber
     serial_decimal: DecimalSerialNumber
     subject: DistinguishedName
     reason: Open[RevocationReason]
     requested_at: Instant
+    """When the request was sent."""
     revoked_at: Instant
+    """When it was decided: the CRL's revocationDate."""
     invalid_since: Instant | None = None
+    """The CRL's invalidityDate: since when the key is exposed (D3). Else null."""
     crl_number: Number
+    """The number of the CRL that lists it."""
     crl_url: HttpUrl
+    """The URL of that CRL."""
     published_at: Instant
+    """When that CRL was published and its download verified."""
     language: Language
+    """The language of its mails."""
     recipients: Recipients
+    """Who is told, each address once (D5)."""
 
 
 class Standing(StrEnum):
@@ -185,48 +203,50 @@ class Standing(StrEnum):
 
 
 class StandingChanged(EventData):
-    """The status of a certificate for OCSP responders: it was issued, or a published CRL lists it as revoked (D8, I7).
+    """Published when a certificate is issued, and when a published CRL lists it as revoked: its OCSP status (D8, I7).
 
     The key is the certificate. Copies and older records may follow newer ones, so readers never undo a revocation; the
-    reason key-exposed overrides a weaker one, and its earlier `invalid_since` a later one or none (D3). A valid
-    certificate has neither `reason` nor `revoked_at`.
+    reason key-exposed overrides a weaker one, and its earlier `invalid_since` a later one or none (D3).
     """
 
     TYPE: ClassVar[str] = "servicecert.certificate.standing.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "standing", "reason", "revoked_at")
 
-    issuer: Identifier
+    issuer: CaId
     serial: SerialNumber
     standing: Standing
     reason: Open[RevocationReason] | None = None
+    """Null for a valid certificate."""
     revoked_at: Instant | None = None
+    """The CRL's revocationDate; null for a valid certificate."""
     invalid_since: Instant | None = None
-    not_after: Instant
+    """The CRL's invalidityDate, if any (D3)."""
+    not_after: NotAfter
 
     def key(self) -> str:
         return f"{self.issuer}/{self.serial}"
 
 
 class StandingsCount(Value):
-    """How many standings of a CA the revoker has published up to `at`: what a responder lacks if it has less (D8).
-
-    A certificate counts once, and once more when it is revoked. `total` is the sum of the last 52 bits of the serial
-    numbers, each as often as it counts, modulo 2^52. `crl_number` is that of the newest published full CRL.
-    """
+    """How many standings of a CA the revoker has published: what a responder lacks if it has less (D8)."""
 
     at: Instant
+    """Up to when it counts."""
     crl_number: Number
+    """The number of the newest published full CRL."""
     standings: Count
+    """Each certificate once, and once more when it is revoked."""
     total: Number
+    """The sum of the last 52 bits of the serial numbers, each as often as it counts, modulo 2^52."""
 
 
 class StandingsCounted(EventData):
-    """The count of a CA's standings, for OCSP responders; it follows each full CRL. The key is the CA."""
+    """Published when a full CRL is: the count of the CA's standings, for OCSP responders. The key is the CA."""
 
     TYPE: ClassVar[str] = "servicecert.certificate.standings-counted.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer",)
 
-    issuer: Identifier
+    issuer: CaId
     count: StandingsCount
 
     def key(self) -> str:
@@ -234,39 +254,41 @@ class StandingsCounted(EventData):
 
 
 class CrlPublished(EventData):
-    """A CRL was published and its download verified. The key is its CA and partition; partition 0 is the full CRL.
-
-    The full CRL has the `count` of its CA's standings.
-    """
+    """Published when a CRL is published and its download verified. The key is its CA and partition."""
 
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")
 
-    issuer: Identifier
+    issuer: CaId
     partition: Partition = 0
     number: Number
+    """The CRL number."""
     this_update: Instant
+    """The CRL's thisUpdate."""
     next_update: Instant
+    """The CRL's nextUpdate."""
     entries: Count
+    """How many certificates it lists."""
     url: HttpUrl
+    """Where it is published."""
     sha256: Sha256
+    """The SHA-256 of the CRL in DER."""
     count: StandingsCount | None = None
+    """Of the full CRL: the standings of its CA."""
 
     def key(self) -> str:
         return f"crl/{self.issuer}/{self.partition}"
 
 
 class KeyCompromised(EventData):
-    """A private key is exposed or suspected to be exposed: the key is blocked for ever (D6).
-
-    `key_sha256` is the SHA-256 of the SubjectPublicKeyInfo. The event is repeated if the key is reported again.
-    """
+    """Published when a private key is reported as exposed, each time: the key is blocked for ever (D6)."""
 
     TYPE: ClassVar[str] = "servicecert.key.compromised.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
 
-    key_sha256: Sha256
+    key_sha256: KeySha256
     known_at: Instant
+    """When it was reported."""
 
     def key(self) -> str:
         return f"key/{self.key_sha256}"

@@ -82,6 +82,18 @@ def _in_years(day: _Dated) -> _Dated:
 Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
 """A time with its time zone, converted to UTC."""
 
+NotBefore = Instant
+"""The first moment of the certificate's validity."""
+
+NotAfter = Instant
+"""The last moment of the certificate's validity, inclusive (RFC 5280)."""
+
+FirstDay = date
+"""The first day on which it is in force."""
+
+LastDay = date
+"""The last day on which it is in force; null: until further notice."""
+
 Day = Annotated[
     date,
     AfterValidator(_in_years),
@@ -121,6 +133,15 @@ Identifier = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}$", max_length=128), NAMES_NOBODY
 ]
 """A technical name, of an account, a user, a profile or a certificate authority."""
+
+AccountId = Identifier
+"""The customer account, by the e-service's own id."""
+
+CaId = Identifier
+"""The issuing CA, such as production-ec."""
+
+Code = Identifier
+"""A stable code, for programs; docs/reference/codes.md has all of them."""
 
 # The Finnish personal identity code, by its form and control character (decree 128/2010).
 _PERSONAL_IDENTITY_CODE = re.compile(r"(?<![0-9A-Z])(\d{6})[-+A-FU-Y](\d{3})([0-9A-Y])(?![0-9A-Z])", re.IGNORECASE)
@@ -164,6 +185,12 @@ DecimalSerialNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,4
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64), NAMES_NOBODY]
 """A SHA-256 in lower-case hexadecimal: a certificate's fingerprint, a key's hash, an attachment's hash."""
 
+Fingerprint = Sha256
+"""The SHA-256 of the certificate in DER, in lower-case hexadecimal."""
+
+KeySha256 = Sha256
+"""The SHA-256 of the public key's SubjectPublicKeyInfo, in lower-case hexadecimal."""
+
 DistinguishedName = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1, max_length=1_000), NAMES_NOBODY]
 """A subject as text (RFC 4514)."""
 
@@ -201,7 +228,7 @@ Days = Annotated[int, Field(ge=1, le=MOST_DAYS)]
 
 
 class Language(StrEnum):
-    """The language of a case.
+    """The language of the texts and mails of a case.
 
     Closed: every text exists in these languages (`Texts`).
     """
@@ -212,7 +239,7 @@ class Language(StrEnum):
 
 
 class CertificateType(StrEnum):
-    """The four service certificates.
+    """One of the four service certificates.
 
     Closed: each type has its own rules, profile and CA; a reader without them can do nothing right.
     """
@@ -232,7 +259,7 @@ class CertificateType(StrEnum):
 
 
 class Usage(StrEnum):
-    """The extended key usages of a server certificate.
+    """An extended key usage of a server certificate.
 
     Closed: without a usage that it does not know, a reader would issue another certificate than was applied for.
     """
@@ -251,8 +278,11 @@ class Texts(Value):
     """A text in the three languages of the service."""
 
     sv: LongText
+    """In Swedish."""
     fi: LongText
+    """In Finnish."""
     en: LongText
+    """In English."""
 
     def in_language(self, language: Language) -> str:
         return {Language.SWEDISH: self.sv, Language.FINNISH: self.fi, Language.ENGLISH: self.en}[language]

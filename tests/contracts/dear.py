@@ -9,8 +9,8 @@ from itertools import count, repeat
 from typing import Any
 
 from contracts.members import EXAMPLES
+from contracts.plain import plain_schema
 from servicecert_schemas.codec import VERSIONS, structure_of
-from servicecert_schemas.export import json_schema
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
 ROOM = MAX_EVENT_BYTES - 200
@@ -65,7 +65,7 @@ class Place:
 
 def places(event_type: str) -> list[Place]:
     """Return the document itself, each field and each element; of fields of one kind, side by side, the first one."""
-    schema = json_schema(VERSIONS[event_type])
+    schema = plain_schema(VERSIONS[event_type])
     return list(_places(Place(event_type, "", b"", b"", schema), schema.get("$defs", {})))
 
 

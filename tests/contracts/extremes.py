@@ -11,8 +11,9 @@ from types import FrameType
 from typing import Any
 
 from contracts.members import EXAMPLES
+from contracts.plain import plain_schema
 from servicecert_schemas.codec import VERSIONS
-from servicecert_schemas.export import Document, json_schema
+from servicecert_schemas.json_schemas import Document
 
 WIDE = "\U0001f0a1"
 """A character of four bytes."""
@@ -59,7 +60,7 @@ class Extreme:
 def extremes() -> Iterator[Extreme]:
     """Yield a stored record of each type with each of its fields at each of its extremes, one at a time."""
     for event_type, examples in EXAMPLES.items():
-        schema = json_schema(VERSIONS[event_type])
+        schema = plain_schema(VERSIONS[event_type])
         done: set[str] = set()
         for variant, example in enumerate(examples):
             for path, value in _of(schema, example["value"], schema.get("$defs", {})):

@@ -13,11 +13,12 @@ from functools import cache
 from typing import Any
 
 import servicecert_schemas
+from contracts.plain import plain_schema
 from examples import examples
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import VERSIONS
 from servicecert_schemas.event import EventData
-from servicecert_schemas.export import Document, json_schema
+from servicecert_schemas.json_schemas import Document
 
 NEWER = "a-newer-member"
 
@@ -81,7 +82,7 @@ def places() -> list[Place]:
     return [
         Place(event_type, variant, path, name, is_open)
         for event_type, examples in EXAMPLES.items()
-        for schema in [json_schema(VERSIONS[event_type])]
+        for schema in [plain_schema(VERSIONS[event_type])]
         for variant, example in enumerate(examples)
         for path, name, is_open in _members(example["value"], schema, schema.get("$defs", {}))
     ]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from contracts.members import NEWER, Place, lists, places
+from contracts.plain import plain_schema
 from examples import encode
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 from servicecert_schemas.codec import VERSIONS, Undecodable, decode
-from servicecert_schemas.export import json_schema
+from servicecert_schemas.json_schemas import json_schema
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import Open, UnknownMember, value_of
 from servicecert_schemas.values import Value
@@ -28,7 +29,7 @@ def definitions() -> dict[str, list[dict[str, Any]]]:
     """Return the definitions of each enumeration in the schemas of all events."""
     found: dict[str, list[dict[str, Any]]] = {}
     for event in VERSIONS.values():
-        for name, definition in json_schema(event).get("$defs", {}).items():
+        for name, definition in plain_schema(event).get("$defs", {}).items():
             if name in lists():
                 found.setdefault(name, []).append(definition)
     return found

@@ -8,7 +8,6 @@ that is an alert's name is followed by what the catalogue says of it.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import re
@@ -17,9 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from itertools import pairwise
 from pathlib import Path
-from textwrap import dedent
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -43,6 +40,7 @@ from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
+from servicecert_schemas.meanings import meanings
 from servicecert_schemas.membership import reasons_of
 from servicecert_schemas.revocation import REASONS
 from servicecert_schemas.topics import CATALOGUE, SERVICES
@@ -70,7 +68,7 @@ def environment() -> list[str]:
         ("lag", LagSettings),
         ("canary", CanarySettings),
     ):
-        meanings = _meanings(settings)
+        below = meanings(settings)
         for name, field in settings.model_fields.items():
             if name in everybody and settings is not ProcessSettings:
                 continue
@@ -78,7 +76,7 @@ def environment() -> list[str]:
             if who in SERVICES and "services" in readers[variable]:
                 continue
             readers[variable].append(who)
-            fields.setdefault(variable, (field, meanings[name]))
+            fields.setdefault(variable, (field, below[name]))
     return table(
         ("variable", "read by", "default", "meaning"),
         (
@@ -86,21 +84,6 @@ def environment() -> list[str]:
             for variable, (field, meaning) in fields.items()
         ),
     )
-
-
-def _meanings(settings: type[BaseSettings]) -> dict[str, str]:
-    """Return what stands below each setting of a class and its bases.
-
-    Read here: pydantic's `use_attribute_docstrings` takes 20 ms of each class at each start of a service.
-    """
-    ours = [each for each in reversed(settings.__mro__) if issubclass(each, BaseSettings) and each is not BaseSettings]
-    return {
-        field.target.id: " ".join(below.value.value.split())
-        for each in ours
-        for field, below in pairwise(ast.walk(ast.parse(dedent(inspect.getsource(each)))))
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
-    }
 
 
 def commands() -> list[str]:

@@ -207,7 +207,9 @@ def test_a_field_of_an_event(following: Callable[[str], Any]) -> None:
         copy.edit(
             f"{SCHEMAS}/application.py",
             "    customer_reference: Text | None = None\n",
-            "    customer_reference: Text | None = None\n    cost_centre: Text | None = None\n",
+            "    cost_centre: Text | None = None\n"
+            '    """Who pays, in the customer\'s own books."""\n'
+            "    customer_reference: Text | None = None\n",
         )
         name = "servicecert.application.submitted.v1"
         stored = json.loads((copy.folder / EXAMPLES / f"{name}.json").read_text())
@@ -227,13 +229,14 @@ def test_an_event(following: Callable[[str], Any]) -> None:
             f"{SCHEMAS}/deadline.py",
             "class DeadlineWarned(CaseEvent):",
             '''class DeadlineMoved(CaseEvent):
-    """The time in which something has to happen ends at another moment."""
+    """Published when the time in which something has to happen ends at another moment."""
 
     TYPE: ClassVar[str] = "servicecert.deadline.moved.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("kind", "until")
 
     kind: DeadlineKind
     until: Instant
+    \"""The new deadline.\"""
 
 
 class DeadlineWarned(CaseEvent):''',

@@ -7,12 +7,12 @@ from typing import Any, get_args
 
 import pytest
 import servicecert_schemas
+from contracts.plain import plain_schema
 from pydantic import BaseModel, Field, ValidationError
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import EventRefused
 from servicecert_schemas.codec import EVENTS, VERSIONS
 from servicecert_schemas.event import CaseEvent, EventData
-from servicecert_schemas.export import json_schema
 from servicecert_schemas.topics import CATALOGUE, unversioned
 from servicecert_schemas.values import MOST_COUNTED, MOST_PARTITIONS, Value
 
@@ -49,7 +49,7 @@ def unbounded(node: Any, path: str = "") -> Iterator[str]:
 
 @pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS)
 def test_every_size_of_every_event_is_bounded(event: type[EventData]) -> None:
-    assert list(unbounded(json_schema(event))) == []
+    assert list(unbounded(plain_schema(event))) == []
 
 
 def integers(node: Any, name: str = "") -> Iterator[tuple[str, int]]:
@@ -65,7 +65,7 @@ def integers(node: Any, name: str = "") -> Iterator[tuple[str, int]]:
 
 
 def test_f5_only_numbers_that_are_merely_compared_have_the_whole_range_of_json() -> None:
-    found = {each for event in EVENTS.values() for each in integers(json_schema(event))}
+    found = {each for event in EVENTS.values() for each in integers(plain_schema(event))}
     assert {name for name, most in found if most > MOST_COUNTED} == {
         "number",
         "crl_number",
