@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import click
 from contracts.members import lists as enumerations
+from docs.form import form_fields
 from docs.metric_tables import metrics
 from docs.pages import CHECKOUT, table
 from docs.rights import ACTS, PEOPLE, YES, answer
@@ -305,6 +306,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
     "conditions": conditions,
     "alerts": alerts,
     "codes": codes,
+    "form": form_fields,
     "reasons": reasons,
     "rights": rights,
     "lists": lists,
