@@ -9,19 +9,15 @@ The stored examples in the same folder are written by hand and never change.
 import json
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
-from .codec import MAX_HEADER_BYTES, VERSIONS, versions_on
-from .event import EventData
-from .headers import CONTENT_TYPE, HEADERS
-from .json_schemas import Document, all_definitions, json_schema
+from .asyncapi import asyncapi
+from .codec import VERSIONS, versions_on
+from .json_schemas import Document, json_schema
 from .topics import CATALOGUE, Topic
 
 EXPORTED = Path(__file__).parent / "exported"
 COMMAND = "python -m servicecert_schemas.export"
-BINDING = "0.5.0"
-"""The version of AsyncAPI's Kafka bindings."""
 
 
 def stored_examples(folder: Path = EXPORTED) -> dict[str, list[Document]]:
@@ -41,7 +37,7 @@ def exported_files() -> dict[str, str]:
         for name, content in {
             **schemas,
             "topics.json": [_topic(topic) for topic in CATALOGUE],
-            "asyncapi.json": _asyncapi(stored_examples()),
+            "asyncapi.json": asyncapi(stored_examples()),
         }.items()
     }
 
@@ -55,98 +51,6 @@ def _topic(topic: Topic) -> Document:
         "writers": topic.writers,
         "readers": topic.readers,
         "events": [event.TYPE for event in versions_on(topic)],
-    }
-
-
-def _asyncapi(examples: dict[str, list[Document]]) -> Document:
-    """Return the contract as one AsyncAPI 3.0 document: channels, messages, writers and readers, with the examples.
-
-    A journal is no part of it: its records are read by the service that writes them.
-    """
-    topics = [topic for topic in CATALOGUE if topic.events]
-    payloads, schemas = all_definitions(VERSIONS.values(), "#/components/schemas/")
-    return {
-        "asyncapi": "3.0.0",
-        "id": "urn:servicecert",
-        "info": {
-            "title": "Service certificates",
-            "version": version("servicecert-schemas"),
-            "description": "CloudEvents 1.0 over Kafka, binary mode: attributes are headers, the value is JSON.",
-        },
-        "defaultContentType": CONTENT_TYPE,
-        "channels": {_id(topic): _channel(topic) for topic in topics},
-        "operations": {name: operation for topic in topics for name, operation in _operations(topic)},
-        "components": {
-            "messages": {
-                event.__name__: _message(event, payloads[event], examples.get(event.TYPE, []))
-                for event in VERSIONS.values()
-            },
-            "schemas": schemas,
-        },
-    }
-
-
-def _channel(topic: Topic) -> Document:
-    config, events = topic.config, versions_on(topic)
-    kept = "for ever" if topic.retention is None else f"for {topic.retention.days} days"
-    cleanup = ", compacted: the last record of each key stays" if topic.compacted else ""
-    return {
-        "address": topic.name,
-        "description": f"Key: {topic.key}. Kept {kept}{cleanup}.",
-        "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in events},
-        "bindings": {
-            "kafka": {
-                "topic": topic.name,
-                "partitions": topic.partitions,
-                "topicConfiguration": {
-                    "cleanup.policy": [config["cleanup.policy"]],
-                    "retention.ms": int(config["retention.ms"]),
-                    "max.message.bytes": int(config["max.message.bytes"]),
-                },
-                "bindingVersion": BINDING,
-            }
-        },
-    }
-
-
-def _id(topic: Topic) -> str:
-    """Return the channel's name for AsyncAPI: letters, digits, hyphens, underscores."""
-    return topic.name.replace(".", "-")
-
-
-def _operations(topic: Topic) -> list[tuple[str, Document]]:
-    messages = [{"$ref": f"#/channels/{_id(topic)}/messages/{event.__name__}"} for event in versions_on(topic)]
-    return [
-        (
-            f"{who.replace(' ', '-')}-{verb}-{_id(topic)}",
-            {"action": action, "channel": {"$ref": f"#/channels/{_id(topic)}"}, "messages": messages},
-        )
-        for action, verb, people in (("send", "writes", topic.writers), ("receive", "reads", topic.readers))
-        for who in people
-    ]
-
-
-def _message(event: type[EventData], payload: Document, examples: list[Document]) -> Document:
-    return {
-        "name": event.TYPE,
-        "title": event.__name__,
-        "summary": (event.__doc__ or "").partition("\n")[0],
-        "contentType": CONTENT_TYPE,
-        "headers": _headers(event),
-        "payload": payload,
-        "bindings": {"kafka": {"key": {"type": "string", "maxLength": MAX_HEADER_BYTES}, "bindingVersion": BINDING}},
-        "examples": [{"headers": example["headers"], "payload": example["value"]} for example in examples],
-    }
-
-
-def _headers(event: type[EventData]) -> Document:
-    is_services = any(topic.signers(event.TYPE) for topic in CATALOGUE if event in versions_on(topic))
-    return {
-        "type": "object",
-        "required": [header.name for header in HEADERS if header.required],
-        "properties": {
-            header.name: header.schema(event.TYPE) for header in HEADERS if is_services or not header.services
-        },
     }
 
 

@@ -52,11 +52,15 @@ def _text(description: str, **bounds: str) -> Callable[[str], dict[str, Any]]:
     return lambda _: {"type": "string", **bounds, "description": description}
 
 
+def _constant(description: str, value: Callable[[str], str]) -> Callable[[str], dict[str, Any]]:
+    return lambda type: {"type": "string", "const": value(type), "description": description}
+
+
 HEADERS = (
-    Header("ce_specversion", lambda _: "1.0", lambda _: {"const": "1.0"}, required=True),
+    Header("ce_specversion", lambda _: "1.0", _constant("The version of CloudEvents.", lambda _: "1.0"), True),
     Header("ce_id", lambda it: str(it.id), _text("Unique for each event, the same on a repeat.", format="uuid"), True),
     Header("ce_source", lambda it: it.source, _text("The writer, e.g. /e-service.", pattern=f"^{SOURCE}$"), True),
-    Header("ce_type", lambda it: it.type, lambda type: {"const": type}, required=True),
+    Header("ce_type", lambda it: it.type, _constant("The type of the event, with its version.", str), True),
     Header("ce_subject", lambda it: it.subject, _text("The case, or another subject of the event.")),
     Header(
         "ce_time",
@@ -65,8 +69,8 @@ HEADERS = (
         required=True,
     ),
     Header("ce_partitionkey", lambda it: it.partitionkey, _text("The record's key.")),
-    Header("ce_dataschema", lambda it: dataschema(it.type), lambda type: {"const": dataschema(type)}),
-    Header("content-type", lambda _: CONTENT_TYPE, lambda _: {"const": CONTENT_TYPE}),
+    Header("ce_dataschema", lambda it: dataschema(it.type), _constant("The `$id` of the JSON Schema.", dataschema)),
+    Header("content-type", lambda _: CONTENT_TYPE, _constant("The form of the value.", lambda _: CONTENT_TYPE)),
     Header("traceparent", lambda it: it.traceparent, _text("W3C Trace Context.", pattern=f"^{TRACEPARENT}$")),
     Header(
         SIGNATURE,

@@ -84,7 +84,10 @@ def test_an_argument_that_is_none_is_answered_with_the_usage(copy: Path, capsys:
 def test_the_asyncapi_document_is_one_of_version_3() -> None:
     document = json.loads((EXPORTED / "asyncapi.json").read_text())
     AsyncAPI3.model_validate(document)
-    assert document["asyncapi"] == "3.0.0"
+    assert document["asyncapi"] == "3.1.0"
+    assert {each["type"] for each in document["components"]["securitySchemes"].values()} == {"scramSha512", "X509"}
+    assert document["channels"]["cases"]["tags"] == [{"name": "e-service"}]
+    assert document["channels"]["certificates"]["tags"] == [{"name": "services"}]
 
 
 def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
@@ -145,6 +148,7 @@ def test_every_header_that_is_written_is_in_the_asyncapi_document(name: str) -> 
     envelope = Envelope(UUID(int=1), "/intake", name, "case", datetime(2026, 1, 1, tzinfo=UTC), "case", trace, *extra)
     written = {header: value.decode() for header, value in headers_of(envelope)}
     assert list(message["headers"]["properties"]) == list(written)
+    assert all(header["description"] for header in message["headers"]["properties"].values())
     Draft202012Validator(message["headers"], format_checker=Draft202012Validator.FORMAT_CHECKER).validate(written)
 
 
