@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
-from pydantic_core.core_schema import ModelSchema, NullableSchema
+from pydantic_core.core_schema import ModelSchema, NullableSchema, WithDefaultSchema
 
 from .event import EventData
 from .headers import dataschema
@@ -37,6 +37,11 @@ class _Generator(GenerateJsonSchema):
     def nullable_schema(self, schema: NullableSchema) -> JsonSchemaValue:
         made = self.generate_inner(schema["schema"])
         return {**made, "type": [made["type"], "null"]} if "type" in made else super().nullable_schema(schema)
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        made = super().default_schema(schema)
+        # A generator of Java makes code of it that does not compile.
+        return {keyword: part for keyword, part in made.items() if keyword != "default" or part != []}
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  -- no field has one
         return False
