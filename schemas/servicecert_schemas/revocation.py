@@ -116,7 +116,7 @@ class RevocationRequested(CaseEvent):
     explanation: LongText | None = None
     """The user's own words, for the authority."""
     notify: Annotated[Notify | None, WrapValidator(_or_none)] = None
-    """Who else gets the mail (D5). Personal data; a malformed one counts as none."""
+    """Where the user wants the mail about it (D5). Personal data; a malformed one counts as none."""
     sent_at: Instant
     """When the user sent it: the 24 hours run from here (D4)."""
 

@@ -92,7 +92,7 @@ FirstDay = date
 """The first day on which it is in force."""
 
 LastDay = date
-"""The last day on which it is in force; null: until further notice."""
+"""The last day on which it is in force. Null, where it may be: until further notice."""
 
 Day = Annotated[
     date,
