@@ -263,7 +263,7 @@ class CaseChangedV1(CaseEvent):
     deliveries: Annotated[tuple[Delivery, ...], at_most(100)] = ()
     """The newest outcomes of mails, the latest last."""
     answer: Answer | None = None
-    """The answer to the last event that changed nothing; null if there is none."""
+    """The answer to an event that changed nothing, until the next event of a user; null if there is none."""
     history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1), at_most(200)]
     """All states with their moments, the oldest first. It ends with `state`."""
     recipients: Recipients = ()
