@@ -70,7 +70,7 @@ def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
     with locked(cache, report):
         missing = [jar for jar in jars if not (cache / jar.path).exists()]
         if missing:
-            report(f"fetching Kafka's jars ({len(missing)} of {len(jars)}, 45 MB in all, once)")
+            report(f"Fetching Kafka: {len(missing)} of {len(jars)} jars, 45 MB, once")
             _fetch(missing, cache)
     for jar in jars:
         _check(jar, cache / jar.path, "delete it, and the next start fetches it again")
@@ -94,7 +94,7 @@ def locked(cache: Path, report: Report) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting for another start to fill the cache")
+            report("Waiting for another start to fill the cache")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:
