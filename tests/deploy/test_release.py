@@ -74,6 +74,8 @@ def test_the_wheels_work_without_the_checkout(program: Path, tmp_path: Path) -> 
     assert "Usage: servicecert demo" in output("demo", "--help")
     output("mail", "preview", "--folder", "mails")
     assert (tmp_path / "mails" / "index.html").exists()
-    paths = "import servicecert_cli, servicecert_schemas; print(servicecert_cli.__file__, servicecert_schemas.__file__)"
+    paths = "import servicecert_schemas as s, servicecert_launcher.java as j; print(s.__file__, j.LISTED, j.CACHES)"
     done = subprocess.run([program.with_name("python"), "-c", paths], cwd=tmp_path, capture_output=True, text=True)
-    assert all(Path(each).is_relative_to(program.parents[1]) for each in done.stdout.split()), done
+    schemas, listed, caches = map(Path, done.stdout.split())
+    assert (schemas.is_relative_to(program.parents[1]), listed.exists()) == (True, True)
+    assert not caches.is_relative_to(program.parents[1])
