@@ -19,7 +19,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill packages specimens check format lock clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -126,6 +126,14 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
+
+# Its tool is fetched by itself: nothing else needs its packages.
+sbom: setup ## what the image's environment consists of, as CycloneDX: var/sbom.json
+	@rm -rf var/sbom && $(BIN)/uv venv --quiet var/sbom/venv
+	@$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir var/sbom ./schemas .
+	@$(BIN)/uv pip install --quiet --python var/sbom/venv --require-hashes -r deploy/requirements.lock
+	@$(BIN)/uv pip install --quiet --python var/sbom/venv --no-deps var/sbom/*.whl
+	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment var/sbom/venv --of JSON -o var/sbom.json
 
 clean: ## remove what was made, the environment and Kafka's jars included
 	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,8 +1,11 @@
 """Write the manifests of Kubernetes that are made of other files: `python deploy/kubernetes_manifests.py`.
 
-Kustomize puts no file into an object, and `kubectl apply -k` reads no file from outside its folder.
+Kustomize puts no file into an object, and `kubectl apply -k` reads no file from outside its folder. The release's
+version, which is in schemas/pyproject.toml, is written into the labels of the objects and of the image.
 """
 
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +78,16 @@ def _shell(name: str, pod: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def labelled(path: Path) -> str:
+    """Return a file whose labels have the release's version."""
+    version = tomllib.loads((DEPLOY.parent / "schemas" / "pyproject.toml").read_text())["project"]["version"]
+    return re.sub(r"(version(?:=|: ))\d+\.\d+\.\d+", rf"\g<1>{version}", path.read_text())
+
+
 def manifests() -> dict[Path, str]:
-    """Return the text of each manifest."""
-    return {RULES: rules(), SHELLS: shells()}
+    """Return the text of each manifest, and of the image's file."""
+    versioned = (DEPLOY / "Dockerfile", BASE / "kustomization.yaml")
+    return {RULES: rules(), SHELLS: shells()} | {path: labelled(path) for path in versioned}
 
 
 def main() -> None:

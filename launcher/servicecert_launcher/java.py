@@ -1,6 +1,6 @@
 """Apache Kafka's jars, fetched once from the central Maven repository and checked, and the wheel's Java that runs them.
 
-`jgo` knows the repository's address and fetches artifacts. A line of `SHA256SUMS` is a digest and a path in Maven's
+`jgo` knows the repository's address and fetches artifacts. A line of `kafka.sha256` is a digest and a path in Maven's
 layout, `group/parts/artifact/version/artifact-version.jar`.
 """
 
@@ -18,9 +18,11 @@ from pathlib import Path, PurePosixPath
 from .errors import DeployError, MissingPart, TamperedJar
 from .reports import Report
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-CACHE = CHECKOUT / "var" / "cache" / "kafka"
-LISTED = Path(__file__).resolve().parents[1] / "kafka" / "SHA256SUMS"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+CACHES = _CHECKOUT / "var" / "cache" if (_CHECKOUT / "Makefile").exists() else Path.home() / ".cache" / "servicecert"
+"""In a checkout its own folder; where this is installed, the user's."""
+CACHE = CACHES / "kafka"
+LISTED = Path(__file__).with_name("kafka.sha256")
 FETCHERS = 8
 
 # Performance data would leave a folder in the system's temporary folder.
@@ -70,7 +72,7 @@ def class_path(cache: Path, report: Report, listed: Path = LISTED) -> str:
     with locked(cache, report):
         missing = [jar for jar in jars if not (cache / jar.path).exists()]
         if missing:
-            report(f"fetching Kafka's jars ({len(missing)} of {len(jars)}, 45 MB in all, once)")
+            report(f"Fetching Kafka: {len(missing)} of {len(jars)} jars, 45 MB, once")
             _fetch(missing, cache)
     for jar in jars:
         _check(jar, cache / jar.path, "delete it, and the next start fetches it again")
@@ -94,7 +96,7 @@ def locked(cache: Path, report: Report) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report("waiting for another start to fill the cache")
+            report("Waiting for another start to fill the cache")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:

@@ -151,7 +151,7 @@ class Kafka(Server):
         """Start a new, empty broker on free ports; return when it answers."""
         program()  # Nothing is fetched where there is none.
         self._class_path = class_path(CACHE, self._report)
-        self._report("starting Kafka")
+        self._report("Starting Kafka")
         self._identity = self._node or Node()
         self._start_in(run_folder(None, "kafka"))
 

@@ -90,7 +90,7 @@ class Postgres(Server):
 
     def start(self) -> None:
         """Start a new, empty server on a free port; return when it accepts connections."""
-        self._report("starting PostgreSQL")
+        self._report("Starting PostgreSQL")
         self._account = unprivileged()
         self._programs = find_programs()
         self._start_in(run_folder(self._account, "postgres"))

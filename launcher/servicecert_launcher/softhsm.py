@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import DeployError, TokenMissing
-from .java import CHECKOUT, locked
+from .java import CACHES, locked
 from .reports import silent
 
-CACHE = CHECKOUT / "var" / "cache" / "softhsm"
+CACHE = CACHES / "softhsm"
 LIBRARY = "libsofthsm2.so"
 PACKAGE = "libsofthsm2"
 

@@ -107,7 +107,7 @@ def test_I10_a_private_key_is_told_and_not_shown(servicecert, tmp_path):
 
 def test_a_file_that_cannot_be_read_is_told_in_a_sentence(servicecert, tmp_path):
     result = servicecert("csr", "check", tmp_path / "none.csr")
-    assert result.exit_code == 2
+    assert result.exit_code == 66
     assert "cannot be read" in one_sentence(result.stderr)
 
 

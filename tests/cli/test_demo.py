@@ -57,7 +57,8 @@ def demo(tmp_path_factory, environment):
     """The demonstration, run once: its folder, and what it printed."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
     (folder / "certificates").mkdir(parents=True)
-    (folder / "certificates" / "of-an-earlier-run.pem").touch()
+    for name in ("story.txt", "certificates/of-an-earlier-run.pem"):
+        (folder / name).touch()
     with started(folder, environment) as process:
         out, err = process.communicate(timeout=180)
     return folder, Ended(process.returncode, out, err)
@@ -113,6 +114,13 @@ def test_both_are_told_in_80_columns_without_colour(demo, full):
         heads = [line.strip(" ─") for line in lines if line.endswith("──")]
         chapters = [f"{number}  {title}" for number, title in enumerate(CHAPTERS, 1)]
         assert heads == [*chapters, "Everything is stopped"]
+
+
+def test_the_last_screen_names_files_that_are_there(demo, folder):
+    last = demo[1].out.rpartition(" Everything is stopped ")[2]
+    named = re.findall(r"^    (\S+(?:/|\.\w+)) ", last, re.MULTILINE)
+    assert named == ["story.html", "story.txt", "certificates/", "mail/", "events.jsonl", "logs/"]
+    assert [each for each in (*named, "ca", "crls", "preview/index.html") if not (folder / each).exists()] == []
 
 
 def test_E1_states_are_told_in_order_with_their_times(demo, full):

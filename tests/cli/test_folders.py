@@ -79,3 +79,10 @@ def test_a_folder_of_a_running_system_is_left_to_it(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="belongs to a system that runs: name another --folder"):
         empty_folder(folder)
     assert (folder / "environment").exists()
+
+
+def test_a_folder_of_somebody_else_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UserError, match=r"has files that are not ours: name an empty --folder\.$"):
+        empty_folder(tmp_path)
+    assert (tmp_path / "thesis.tex").exists()

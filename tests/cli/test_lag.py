@@ -100,3 +100,13 @@ def test_the_board_shows_verdicts_until_it_is_interrupted(three_applications):
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.wait(30) == 0
+
+
+def test_the_way_to_a_system_that_runs_here_is_told(servicecert, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    assert "start everything on this machine with `servicecert up`" in one_sentence(servicecert("lag").stderr)
+    user = tmp_path / "var" / "up" / "as" / "operator"
+    user.parent.mkdir(parents=True)
+    user.touch()
+    assert "or use the running `servicecert up`: `. var/up/as/operator`." in one_sentence(servicecert("lag").stderr)

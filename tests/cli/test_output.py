@@ -66,3 +66,13 @@ def test_names_are_listed_up_to_twenty():
     assert str(unknown("CA", ["x"], [f"ca-{number}" for number in range(22)])).endswith("ca-19 and 2 more.")
     assert str(unknown("CA", ["x"], [])) == "There is no CA x: there is none."
     assert str(unknown("mail", ["x", "y"], see="`mail list`")) == "There is no mail x, y: see `mail list`."
+
+
+@pytest.mark.parametrize(("forced", "shown"), [("1", True), ("", False)])
+def test_only_a_terminal_shows_that_a_command_works(forced, shown, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FORCE_COLOR", forced)
+    with output.at_work("Migrating"):
+        pass
+    written = capsys.readouterr()
+    assert ("Migrating …" in written.err, written.out) == (shown, "")
+    assert shown or written.err == ""

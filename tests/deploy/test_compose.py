@@ -299,7 +299,7 @@ def test_ports_are_opened_to_this_machine_alone() -> None:
 
 
 def test_kafka_is_the_version_that_is_embedded() -> None:
-    listed = (CHECKOUT / "launcher" / "kafka" / "SHA256SUMS").read_text()
+    listed = (CHECKOUT / "launcher" / "servicecert_launcher" / "kafka.sha256").read_text()
     version = pin_images.images()["KAFKA_IMAGE"].partition(":")[2]
     assert f"kafka_2.13-{version}.jar" in listed
 

@@ -37,7 +37,7 @@ def test_only_what_is_not_named_is_started() -> None:
         assert parts.kafka is None
         assert parts.postgres is not None
         assert parts.environment == {**named, "DATABASE_URL": parts.postgres.url}
-    assert lines == ["starting PostgreSQL"]
+    assert lines == ["Starting PostgreSQL"]
     assert not parts.postgres.alive
 
 

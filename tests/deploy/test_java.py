@@ -38,7 +38,7 @@ def test_a_missing_jar_is_fetched_and_said_and_then_kept(one_listed: Path, cache
     lines: list[str] = []
     (cache / "arriving-broken-off").mkdir()
     assert class_path(cache, lines.append, one_listed) == str(cache / SMALL.path)
-    assert ["fetching" in line for line in lines] == [True]
+    assert ["Fetching" in line for line in lines] == [True]
     assert sorted(entry.name for entry in cache.iterdir()) == ["lock", "org"], "what a broken run left was deleted"
     class_path(cache, lines.append, one_listed)
     assert len(lines) == 1

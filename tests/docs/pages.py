@@ -13,7 +13,7 @@ from servicecert_cli.watching.conditions import CONDITIONS
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = (
-    CHECKOUT / "README.md",
+    *sorted(CHECKOUT.glob("*.md")),
     CHECKOUT / "schemas" / "README.md",
     CHECKOUT / "examples" / "README.md",
     *sorted((CHECKOUT / "docs").rglob("*.md")),

@@ -42,7 +42,7 @@ WORKERS = 3
 QUIET_SECONDS = 600.0
 BEGIN = Version.THIS
 ANNOUNCED = ("RecordsSkipped",)
-"""What docs/releases.md says that a process of the last release may let fire, as long as it runs beside this one."""
+"""What CHANGELOG.md says that a process of the last release may let fire, as long as it runs beside this one."""
 FIRED = f'ALERTS{{alertstate="firing",alertname!~"{"|".join(ANNOUNCED)}"}}'
 
 Say = Callable[[str], None]

@@ -47,9 +47,7 @@ def to_grow(sizes: Mapping[str, int | None], partitions: int) -> dict[str, int]:
         if size is None:
             raise OperatorError(f"Kafka has no topic {topic}: run `servicecert topics create`.", os.EX_CONFIG)
         if size > partitions:
-            raise OperatorError(
-                f"{topic} has {size} partitions, and Kafka takes none away: choose {size} or more.", os.EX_USAGE
-            )
+            raise OperatorError(f"{topic} has {size} partitions, and Kafka takes none away: choose {size} or more.", 2)
         if size < partitions:
             found[topic] = size
     return found

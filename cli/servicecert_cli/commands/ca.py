@@ -17,7 +17,7 @@ from servicecert_pki.software_key import ROUNDS, weak_files
 
 from ..faults import UserError
 from ..operations.authority import make_authority
-from ..terminal.output import as_json, print_rows, say
+from ..terminal.output import as_json, at_work, print_rows, say
 from . import ceremony_options as options
 from .ca_ceremony import activate, install, request, root
 from .ca_issuing import recheck, reconcile, retry, status, void
@@ -76,7 +76,8 @@ def init(
         click.echo(f"Would make 4 issuing CAs in {folder}, their keys in {options.place_of(tokens)}.")
         options.warn_without_address(crl_base_url)
         return
-    authority = make_authority(folder, passphrase_file, tokens, operator, crl_base_url)
+    with at_work("Making 8 keys, certificates and CRLs"):
+        authority = make_authority(folder, passphrase_file, tokens, operator, crl_base_url)
     options.warn_without_address(crl_base_url)
     (protocol,) = (folder / "protocols").iterdir()
     facts = {

@@ -17,6 +17,7 @@ from servicecert_pki.validity import HELSINKI
 
 from ..faults import UserError
 from ..operations.authority import draw_passphrases, record
+from ..terminal.output import at_work
 from . import ceremony_options as options
 
 _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -56,7 +57,9 @@ def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool)
         )
         return
     draw_passphrases(passphrase_file)
-    _report(folder, "root init", operator, make_roots(folder, read_passphrases(passphrase_file), datetime.now(UTC)))
+    with at_work("Making the roots' keys, certificates and CRLs"):
+        actions = make_roots(folder, read_passphrases(passphrase_file), datetime.now(UTC))
+    _report(folder, "root init", operator, actions)
 
 
 @root.command("sign")
@@ -183,7 +186,9 @@ def request(
     if tokens is None:
         draw_passphrases(passphrase_file)
     store = tokens or PemStore(folder, read_passphrases(passphrase_file))
-    _report(folder, "request", operator, request_cas(folder, ids, store))
+    with at_work(f"Making the keys of {', '.join(ids)}"):
+        actions = request_cas(folder, ids, store)
+    _report(folder, "request", operator, actions)
 
 
 @click.command()

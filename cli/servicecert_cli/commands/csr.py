@@ -1,5 +1,6 @@
 """`servicecert csr`: certificate requests, judged without applying."""
 
+import os
 from pathlib import Path
 
 import click
@@ -15,7 +16,6 @@ from ..faults import UserError
 from ..terminal.output import as_json, print_json
 from .options import one_of
 
-UNREADABLE = 2
 _MOST = 256 * 1024
 
 
@@ -43,7 +43,7 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
     """Judge a certificate request as in an application (rule A4).
 
     FILE is a request in PEM or DER, or - for standard input. Nothing is stored or sent.
-    Exit code 0: acceptable, 1: refused, with all reasons, 2: the file cannot be read.
+    Exit code 0: acceptable, 1: refused, with all reasons, 66: the file cannot be read.
     Only an application shows whether the key is blocked or another organisation's.
 
     \b
@@ -80,7 +80,7 @@ def _read(path: Path) -> bytes:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read(_MOST)
     except OSError as fault:
-        raise UserError(f"{path} cannot be read: {fault.strerror}.", UNREADABLE) from None
+        raise UserError(f"{path} cannot be read: {fault.strerror}.", os.EX_NOINPUT) from None
     return content
 
 

@@ -15,7 +15,7 @@ from ..faults import UserError
 from ..operations import migrating
 from ..operations.files import write_private
 from ..operations.operators import add_login, add_operator, add_reader, prepare_logins, read_verifier
-from ..terminal.output import as_json, say
+from ..terminal.output import as_json, at_work, say
 from .options import FILE
 
 _LOGINS = (*SERVICES, *database.LOGINS)
@@ -76,7 +76,8 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
       servicecert db migrate
     """
     chosen = services or SERVICES
-    newer = migrating.migrate(database_url(), chosen)
+    with at_work("Migrating"):
+        newer = migrating.migrate(database_url(), chosen)
     sentences = []
     if migrated := [service for service in chosen if service not in newer]:
         sentences.append(f"The schemas of {', '.join(migrated)} are of this version.")

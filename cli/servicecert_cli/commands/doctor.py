@@ -64,7 +64,7 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
     if is_list:
         _list(as_json, names)
         return
-    found = interruption.run(examine(names))
+    found = interruption.run(examine(names), doing="Looking")
     if as_json:
         print_json(found)
     else:

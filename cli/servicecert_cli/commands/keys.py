@@ -37,7 +37,7 @@ def shared_primes(as_json: bool) -> None:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
     """
-    shared, cases = interruption.run(_search())
+    shared, cases = interruption.run(_search(), doing="Searching")
     groups = [[{"key_sha256": key, "cases": cases.get(key, [])} for key in group] for group in shared.groups]
     rows = [
         (str(number), each["key_sha256"][:16], ", ".join(each["cases"]) or "none accepted")

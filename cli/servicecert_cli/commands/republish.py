@@ -45,12 +45,12 @@ def command(service: str, yes: bool, keep: bool, keys: Path, key: Path | None, a
     """
     place = Place(service, database_url(), cluster(), read_public_keys(keys))
     if keep:
-        kept = interruption.run(keep_published(place))
+        kept = interruption.run(keep_published(place), doing="Reading the topics")
         rows = [{"topic": topic, "kept": count} for topic, count in kept.items()]
         print_rows(as_json, rows, ("topic", "kept"), kept.items(), "")
         return
     signer = Signer(service, read_key(key)) if yes and key is not None else None
-    counts = interruption.run(republish(place, signer, act=yes))
+    counts = interruption.run(republish(place, signer, act=yes), doing="Reading the topics")
     places = (IN_TOPIC, WAITING, MISSING)
     facts = [
         {"topic": topic, **{name: found[name] for name in places}, "published": found[MISSING] if yes else 0}

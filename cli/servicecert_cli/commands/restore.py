@@ -68,7 +68,7 @@ def apply(service: str, as_json: bool) -> None:
 def _run(service: str, *, act: bool, as_json: bool) -> bool:
     """Run a command, and print what the tables lack or lacked. Return whether that is anything."""
     folders = [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS]
-    lacked = interruption.run(restoring.run(service, folders, _settings(), act=act))
+    lacked = interruption.run(restoring.run(service, folders, _settings(), act=act), doing="Reading the journal")
     if as_json:
         print_json({"service": service, "stored": act, "lacked": lacked})
     elif lacked.since is None:

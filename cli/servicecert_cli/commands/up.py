@@ -109,7 +109,7 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, pl
     printer = Printer(console)
     printer.title("Service certificates on this machine")
     own_database = not os.environ.get("DATABASE_URL")
-    stopping = printer.waiting("stopping everything")
+    stopping = printer.waiting("Stopping everything")
     async with AsyncExitStack() as stack:
         stack.callback(printer.line, "   ", Text("Everything is stopped."))
         stack.callback(stopping.stop)
@@ -149,6 +149,8 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
     printer.say("To get a certificate, paste this in another terminal:")
     # Not wrapped: it is to be copied whole.
     printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
+    printer.say("To see what the services have not handled yet:")
+    printer.line("   ", Text(f". {quote(str(system.folder / 'as' / Principal.OPERATOR))} && servicecert lag", "cyan"))
     printer.say("To restart every process, one after another:")
     printer.line("   ", Text(f"kill -HUP {os.getpid()}", "cyan"))
     printer.blank()

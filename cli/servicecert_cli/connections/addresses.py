@@ -12,6 +12,9 @@ from servicecert_worker.storage.database import with_password
 
 from ..faults import UserError
 
+_RUNNING = Path("var/up/as/operator")
+"""There while `servicecert up` runs in this folder: what reads it is the operator of that system."""
+
 
 def cluster() -> Cluster:
     """Return the cluster that the environment names. Raises UserError."""
@@ -43,7 +46,7 @@ def database_url() -> str:
 def _named(name: str, shape: str) -> str:
     value = os.environ.get(name, "")
     if not value:
-        raise UserError(
-            f"Set {name} to {shape}, or start everything on this machine with `servicecert up`.", os.EX_CONFIG
-        )
+        here = f"use the running `servicecert up`: `. {_RUNNING}`"
+        way_out = here if _RUNNING.exists() else "start everything on this machine with `servicecert up`"
+        raise UserError(f"Set {name} to {shape}, or {way_out}.", os.EX_CONFIG)
     return value

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 from servicecert_pki.validity import HELSINKI
 
-from ..terminal.printing import WIDTH, Printer, transitions
+from ..terminal.printing import Printer, transitions
 from .elements import QUOTE, Card, Chapter, Element, Fact, Progress, Title
 
 QUOTED_LINES = 3
@@ -57,7 +57,7 @@ class Screen(Printer):
             self.fact(fact.label, value, fact.style, width=width)
         if card.margin is None or is_brief:
             return
-        lines = list(card.text.wrap(self.console, WIDTH - len(card.margin)))
+        lines = list(card.text.wrap(self.console, self.width - len(card.margin)))
         if card.margin == QUOTE and not self._full:
             lines = [line for line in lines if line.plain and line.plain != card.title]
             rest = f"… {len(lines) - QUOTED_LINES} more lines in {card.files[0].partition('-')[0]}-*.eml"

@@ -87,7 +87,7 @@ class Session:
     async def until(self, kind: type[D], is_wanted: Callable[[D], bool], service: str) -> D:
         """Return the first wanted event. Raises UserError with the service's last log lines where none comes."""
         waiting = asyncio.create_task(self.witness.until(kind, is_wanted))
-        status = self.narrator.waiting(f"waiting for the {service}")
+        status = self.narrator.waiting(f"Waiting for the {service}")
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not (await asyncio.wait([waiting], timeout=POLL_SECONDS))[0]:

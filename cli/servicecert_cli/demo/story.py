@@ -55,7 +55,7 @@ async def run_story(folder: Path, narrator: Narrator) -> None:
                 narrator.show(Chapter(title, number))
                 await narrate(session)
             step = "stopping"
-            with narrator.waiting("stopping everything"):
+            with narrator.waiting("Stopping everything"):
                 await session.system.stop_all()
                 await session.witness.caught_up()
                 events = [f"{seen.line()}\n" for seen in session.witness.in_order()]
@@ -199,7 +199,7 @@ async def lapse(session: Session) -> None:
         facts(Fact("lapses after", f"{waiting.lapses.astimezone(HELSINKI):%-d %B %Y}", detail=True)),
         f"Intake is started again, with its clock {ahead.days} days ahead.",
     )
-    with narrator.waiting("waiting for the intake of another day"):
+    with narrator.waiting("Waiting for the intake of another day"):
         await asyncio.to_thread(session.system.children["intake"].stop)
         session.system.start("intake", SERVICECERT_CLOCK_AHEAD=f"{ahead.total_seconds():.0f}")
         await session.system.ready("intake")
@@ -217,7 +217,7 @@ async def lapse(session: Session) -> None:
 async def show_page(session: Session) -> None:
     """Narrate the page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
     account = _customer(CertificateType.TEST_SERVER).account_id
-    session.narrator.show(f"From the topic `cases`: servicecert cases --account {account}")
+    session.narrator.show("From the topic `cases`, as the e-service shows it to the pharmacy:")
     session.narrator.show(
         account_page(account, await of_account(session.system.cluster_of(Principal.E_SERVICE), account))
     )
@@ -236,7 +236,8 @@ CHAPTERS: Mapping[str, Callable[[Session], Awaitable[None]]] = {
 
 
 def _end(folder: Path, narrator: Narrator, events: int) -> None:
-    """Narrate what was written, and what to try next."""
+    """Narrate what was written, and what to try next: elsewhere than in the checkout there is neither make nor docs."""
+    is_checkout = (page := Path("docs/development.md")).exists()
     narrator.show(
         Chapter("Everything is stopped"),
         f"To look at, in {folder}:",
@@ -252,7 +253,7 @@ def _end(folder: Path, narrator: Narrator, events: int) -> None:
         ),
         "Next:",
         facts(
-            Fact("make up", "everything running; one command then gets you a certificate"),
-            Fact("your first hour", "docs/development.md"),
+            Fact("make up" if is_checkout else "servicecert up", "everything running, for a certificate of your own"),
+            Fact("your first hour", str(page) if is_checkout else ""),
         ),
     )

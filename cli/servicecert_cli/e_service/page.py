@@ -9,7 +9,7 @@ from servicecert_schemas.mail import MailKind
 from servicecert_schemas.open_list import UnknownMember, value_of
 from servicecert_schemas.values import Language, Texts
 
-from ..terminal.printing import STYLES, WIDTH, Printer, fingerprint, relative_names
+from ..terminal.printing import STYLES, Printer, fingerprint, relative_names
 from . import page_words as words
 
 LABEL = 24
@@ -26,7 +26,7 @@ class Page(Printer):
 
     def listed(self, account_id: str, cases: Sequence[CaseChanged]) -> None:
         """Print granted permits, unfinished matters, and matters closed without a permit."""
-        title, gap = self._in(words.TITLE), WIDTH - len(self._in(words.TITLE)) - len(account_id) - 1
+        title, gap = self._in(words.TITLE), self.width - len(self._in(words.TITLE)) - len(account_id) - 1
         self.line("", Text.assemble(" ", (title, "bold"), " " * max(2, gap), (account_id, "dim")))
         granted = [case for case in cases if is_granted(case)]
         unfinished = [case for case in cases if not is_granted(case) and case.state not in _CLOSED]
@@ -96,10 +96,11 @@ class Page(Printer):
         )
         right = self._in(words.TYPES[case.type])
         self.line(
-            "", Text.assemble((f" {left}", "bold"), " " * max(2, WIDTH - len(left) - len(right) - 1), (right, "bold"))
+            "",
+            Text.assemble((f" {left}", "bold"), " " * max(2, self.width - len(left) - len(right) - 1), (right, "bold")),
         )
         self.line("", Text(f" {case.case_id}", "dim"))
-        self.line("", Text("─" * WIDTH, "dim"))
+        self.line("", Text("─" * self.width, "dim"))
 
     def _lacks(self, case: CaseChanged) -> None:
         if case.deficiencies:

@@ -123,7 +123,7 @@ async def propose_operator(
         raise UserError(
             f"{name!r} cannot be that operator: a new one takes a name that was never used, a reset or removed one is "
             "in `servicecert proposals operators`.",
-            os.EX_USAGE,
+            2,
         ) from None
     except asyncpg.CheckViolationError:
         raise UserError(

@@ -28,8 +28,8 @@ _FINNISH_DAY = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})( .*)?")
 class RegisterFileError(UserError):
     """One sentence with the file, the line and column if known, and what is wrong."""
 
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence, os.EX_DATAERR)
+    def __init__(self, sentence: str, exit_code: int = os.EX_DATAERR) -> None:
+        super().__init__(sentence, exit_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _octets(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as fault:
         raise RegisterFileError(
-            f"The register file {path} cannot be read ({fault.strerror}): name another file."
+            f"The register file {path} cannot be read ({fault.strerror}): name another file.", os.EX_NOINPUT
         ) from None
 
 

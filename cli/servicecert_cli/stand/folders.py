@@ -8,6 +8,8 @@ from pathlib import Path
 from ..faults import UserError
 from ..operations.files import file_errors
 
+_OURS = frozenset({"story.txt", "ca", "mail", "private", "system", "prometheus"})
+"""What systems begin with: a folder that has files and none of these is somebody else's."""
 _WAY_OUT = "name another --folder, or change its owner to yours"
 
 
@@ -16,6 +18,8 @@ def empty_folder(folder: Path) -> Path:
     with file_errors("emptied", folder, _WAY_OUT):
         if folder.exists():
             _hold(folder)
+            if (names := {each.name for each in folder.iterdir()}) and not names & _OURS:
+                raise UserError(f"{folder} has files that are not ours: name an empty --folder.", os.EX_CANTCREAT)
             shutil.rmtree(folder)
         folder.mkdir(mode=0o700, parents=True)
         _hold(folder)

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -102,7 +103,7 @@ async def _started(report: Steps, identities: Identities | None) -> Parts:
     starting = asyncio.create_task(
         asyncio.to_thread(
             start_parts,
-            report=lambda line: report.began("parts", line.capitalize()),
+            report=partial(report.began, "parts"),
             secured=identities.broker if identities else None,
             tls=identities.database if identities else None,
         )
@@ -110,7 +111,7 @@ async def _started(report: Steps, identities: Identities | None) -> Parts:
     try:
         parts = await asyncio.shield(starting)
     except asyncio.CancelledError:
-        report.began("parts", "stops once started; Ctrl-C stops now")
+        report.began("parts", "Stops once started; Ctrl-C stops now")
         await asyncio.wait([starting])
         if starting.exception() is None:
             await asyncio.to_thread(starting.result().stop)

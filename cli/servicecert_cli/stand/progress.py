@@ -4,6 +4,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 
@@ -20,7 +21,14 @@ class Steps:
             TextColumn("  "),
             SpinnerColumn(style="cyan", finished_text=Text("✓", "green")),
             TextColumn("{task.description:<23}", markup=False),
-            TextColumn("{task.fields[note]:<43.43} {task.elapsed:5.1f} s", "dim", markup=False),
+            # Its words continue below where the terminal is narrow.
+            TextColumn(
+                "{task.fields[note]}",
+                "dim",
+                markup=False,
+                table_column=Column(width=max(10, min(console.width, 80) - 37)),
+            ),
+            TextColumn("{task.elapsed:5.1f} s", "dim"),
             console=console,
         )
 

@@ -5,21 +5,29 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import nullcontext
 from typing import TypeVar
 
 import uvloop
 from servicecert_worker.core.access import over_tls
 
+from .output import at_work
+
 T = TypeVar("T")
 
 
-def run(work: Coroutine[None, None, T], *, is_end: bool = False) -> T:
-    """Run `work` and return its result. SIGINT and SIGTERM cancel it, a second signal ends the process at once.
+def run(work: Coroutine[None, None, T], *, is_end: bool = False, doing: str = "") -> T:
+    """Run `work`, which prints nothing if a terminal shows what it is `doing`, and return its result.
+
+    SIGINT and SIGTERM cancel it, a second signal ends the process at once.
 
     After the clean-up the process exits with 128 + the signal's number, or with 0 if a signal is the normal end
     (`is_end`).
     """
-    with asyncio.Runner(loop_factory=None if over_tls() else uvloop.new_event_loop) as runner:
+    with (
+        at_work(doing) if doing else nullcontext(),
+        asyncio.Runner(loop_factory=None if over_tls() else uvloop.new_event_loop) as runner,
+    ):
         return runner.run(_interruptible(work, is_end=is_end))
 
 

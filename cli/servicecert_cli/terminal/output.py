@@ -6,6 +6,7 @@ could move the cursor, hide a line or type a command.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import AbstractContextManager
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from typing import Any
@@ -104,6 +105,13 @@ def say(as_json: bool, facts: Any, sentence: str) -> None:
         print_json(facts)
     else:
         print_text(sentence)
+
+
+def at_work(doing: str) -> AbstractContextManager[object]:
+    """Return what shows on a terminal's standard error that a long command works, and elsewhere nothing."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"{doing} …", spinner_style="cyan")
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text for people.")

@@ -1,4 +1,4 @@
-"""What commands print about cases: paragraphs, labelled values, states and deficiencies, in 79 columns.
+"""What commands print about cases: paragraphs, labelled values, states and deficiencies, in at most 79 columns.
 
 Control and invisible characters are printed escaped, as in `output`.
 """
@@ -72,6 +72,7 @@ class Printer:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.width = min(WIDTH, console.width - 1)
         self._after_blank = False
 
     def title(self, text: str) -> None:
@@ -83,7 +84,7 @@ class Printer:
         """Print a heading followed by a rule, after a blank line; what follows needs no blank line."""
         head = f" {text} "
         self.gap()
-        self.line("", Text.assemble((head, "bold cyan"), ("─" * max(0, WIDTH - len(head)), "cyan dim")))
+        self.line("", Text.assemble((head, "bold cyan"), ("─" * max(0, self.width - len(head)), "cyan dim")))
         self._after_blank = True
 
     def say(self, text: str, *, blank_after: bool = True) -> None:
@@ -99,7 +100,7 @@ class Printer:
 
     def wrapped(self, margin: str, text: Text) -> None:
         """Print a text behind a margin, which is empty from the second line on."""
-        for number, line in enumerate(text.wrap(self.console, WIDTH - len(margin))):
+        for number, line in enumerate(text.wrap(self.console, max(10, self.width - len(margin)))):
             self.line(" " * len(margin) if number else margin, line)
 
     def waiting(self, text: str) -> Status:

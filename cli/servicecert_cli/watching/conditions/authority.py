@@ -50,6 +50,7 @@ _AUTHORITY = (
         when='max(servicecert_issuances_open{state="stopped"}) > 0',
         why="The applicant waits until an operator has decided; the reason is a defect in a profile or in the code.",
         remedy="See `servicecert ca status`, then `ca retry` or `ca void`; docs/lint.md.",
+        well="No certificate has failed a check before signing.",
     ),
     warning(
         "SerialVoided",
@@ -162,6 +163,7 @@ _REVOCATION = (
         when="max by (environment) (servicecert_responders_certified) > 100",
         why="At the limit no further responder starts: responders restart again and again, or somebody else asks.",
         remedy="See the responders' logs.",
+        well="Responders are certified as rarely as they should be.",
     ),
 )
 

@@ -52,7 +52,8 @@ class Condition:
     service. `when` compares a figure with a limit, in PromQL: the doctor understands it where it is a metric of the
     exporter, or `max`, `min` or `sum` of one. Of two bounds `<` is the limit, and `<=` is where another condition
     begins. `expr` is what Prometheus asks, with `$when` or `$limit` in it; it has to hold for `wait`, so that it fires
-    `within` that time after its cause, with a scrape each 15 s.
+    `within` that time after its cause, with a scrape each 15 s. `well` is the doctor's good news, unless that is the
+    figure beside its limit.
     """
 
     subject: Subject
@@ -66,6 +67,7 @@ class Condition:
     within: str = "1m"
     why: str = ""
     remedy: str = ""
+    well: str = ""
 
     @property
     def page(self) -> str | None:

@@ -28,6 +28,7 @@ _KAFKA = (
         within="7m",
         why="With one more broker away records cannot be written, or are lost.",
         remedy="Start the broker that is down, or wait until it has caught up.",
+        well="Every partition has all its copies.",
     ),
     look(
         "BrokerClock",
@@ -89,6 +90,7 @@ _GROUPS = (
         within="2m",
         why="Nobody reads the topics of a service without workers: its work waits.",
         remedy="Start one: `servicecert run {job}`.",
+        well="Each service has a worker.",
     ),
     critical(
         "PartitionsUnread",

@@ -31,6 +31,7 @@ CONDITIONS = (
         when="max(servicecert_second_certificates) > 0",
         why="One application leads to one certificate: somebody else had a CA sign.",
         remedy="Call whoever is responsible for security, and leave everything as it is.",
+        well="No case has a second certificate.",
     ),
     critical(
         "CertificateUnasked",
@@ -38,6 +39,7 @@ CONDITIONS = (
         when="max(servicecert_unasked_certificates) > 0",
         why="Whoever has intake's key can order any certificate.",
         remedy="Call whoever is responsible for security, and leave everything as it is.",
+        well="Intake knows the case of each certificate.",
     ),
     critical(
         "SignedAfterVoid",

@@ -13,6 +13,7 @@ _BACKLOG = (
         within="2m",
         why="A parked record had no effect, and later records of the same case wait behind it.",
         remedy="See `servicecert parked list --service {service}`; replay or discard them.",
+        well="No record is parked.",
     ),
     critical(
         "ParkedNotKept",
@@ -21,6 +22,7 @@ _BACKLOG = (
         within="1m30s",
         why="Kafka deletes them in time, and then nobody can replay them.",
         remedy="See `servicecert parked list --service {service}`: who sends them, and for which reason.",
+        well="The values of all parked records are kept.",
     ),
     warning(
         "DeadlinesLate",
@@ -75,6 +77,7 @@ _PROMISES = (
         when=f"0 <= {_DELIVERY} < {_DAY}",
         why="A customer is promised the certificate by the end of the fifth weekday.",
         remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
+        well="No certificate is promised within a day.",
     ),
     critical(
         "DeliveryLate",
@@ -82,6 +85,7 @@ _PROMISES = (
         when=f"{_DELIVERY} < 0",
         why="A customer was promised the certificate by the end of the fifth weekday.",
         remedy="See what waits: `LagHigh`, `IntentsStuck`, `MailsWait`, `IssuingStopped`.",
+        well="No certificate is late.",
     ),
     warning(
         "LapseLate",
@@ -91,6 +95,7 @@ _PROMISES = (
         within="7m",
         why="The customer may still supplement it, and is not told that it ended.",
         remedy="See `DeadlinesLate`, and intake's log.",
+        well="No application should have lapsed.",
     ),
     warning(
         "RevocationSlow",
@@ -114,6 +119,7 @@ _PROMISES = (
         when='max(servicecert_revocations{state="late"}) > 0',
         why="Whoever has the key is trusted for longer than was promised.",
         remedy=_REVOCATION_REMEDY,
+        well="No revocation is late.",
     ),
     critical(
         "CascadeStopped",
@@ -121,6 +127,7 @@ _PROMISES = (
         when='max(servicecert_proposals{state="stopped"}) > 0',
         why="Whoever has the key uses the other certificates until a person confirms.",
         remedy="See `servicecert proposals list`, and confirm or drop it.",
+        well="No revocation waits for an operator.",
     ),
     critical(
         "CascadeLate",
@@ -128,6 +135,7 @@ _PROMISES = (
         when='max(servicecert_cascades{state="late"}) > 0',
         why="Whoever has the key uses the other certificates until they are revoked.",
         remedy="See `servicecert proposals list`, and confirm or drop it.",
+        well="No certificate of a compromised key is late.",
     ),
     critical(
         "CanaryFailing",

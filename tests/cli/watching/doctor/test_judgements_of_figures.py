@@ -18,16 +18,16 @@ def of(name, value, **labels):
 @pytest.mark.parametrize(
     ("name", "values", "severity", "words"),
     [
-        ("OutboxStuck", (0, 60), OK, "60 s; the limit is 60 s."),
+        ("OutboxStuck", (0, 60), OK, "It is 60 s; the limit is 60 s."),
         ("OutboxStuck", (0, 61), CRITICAL, "revoker has decided what is not in its journal and topics for 61 s."),
-        ("IntentsStuck", (599, 600), OK, "10 min; the limit is 10 min."),
+        ("IntentsStuck", (599, 600), OK, "It is 10 min; the limit is 10 min."),
         ("IntentsStuck", (601, 900), WARNING, "decided on. revoker has not done an act for 15 min"),
         ("DeadlinesLate", (0, 601), WARNING, "A deadline of revoker passed 10 min ago"),
         ("AuditUnsigned", (0, 601), WARNING, "The audit of revoker is not signed for 10 min."),
-        ("Parked", (0, 0), OK, "None."),
+        ("Parked", (0, 0), OK, "No record is parked."),
         ("Parked", (0, 3), WARNING, "3 records of revoker are parked"),
         ("LagHigh", (0, 61), WARNING, "revoker is behind: the oldest event waits for 61 s."),
-        ("ServiceDown", (1, 2), OK, "None."),
+        ("ServiceDown", (1, 2), OK, "Each service has a worker."),
     ],
 )
 def test_each_service_is_judged(name, values, severity, words):
@@ -72,3 +72,10 @@ def test_what_a_condition_says_needs_no_label_that_its_figure_lacks(name):
     check = judged(name, [of(name, value, **dict.fromkeys(labels, "x") | wanted)])
     holds(check, condition.severity)
     assert "{" not in check.finding + check.remedy
+
+
+@pytest.mark.parametrize("name", sorted(facts.LOOKS))
+def test_good_news_is_a_sentence_of_its_own(name):
+    condition = CONDITIONS[name]
+    assert condition.well or "{value:" in condition.says, "say what is well"
+    holds(judged(name, []), OK, condition.well or "There is nothing to measure.")

@@ -31,7 +31,7 @@ NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("reached", "severity", "words"),
     [
-        (("here", 0.99), OK, "Answers at here after 990 ms."),
+        (("here", 0.99), OK, "It answers at here after 990 ms."),
         (("here", 1.0), WARNING, "1000 ms"),
     ],
 )
@@ -40,7 +40,7 @@ def test_a_server_answers_soon(check, reached, severity, words):
 
 
 def test_brokers_that_hold_topics_are_up():
-    holds(judged("Brokers", ({1, 2, 3}, {1, 2}, [])), OK, "3 up, none missing.")
+    holds(judged("Brokers", ({1, 2, 3}, {1, 2}, [])), OK, "None is missing; those that are up: 3.")
     holds(judged("Brokers", ({1}, {1, 2, 3}, [])), WARNING, "Down: broker 2, 3.")
     holds(judged("Brokers", ({1}, {1, 2}, ["cases/1"])), CRITICAL, "No broker leads cases/1.")
 
@@ -66,7 +66,7 @@ def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(check, s
 
 
 def test_rights_are_neither_missing_nor_surplus():
-    holds(judged("BrokerRights", BrokerRights("All users")), OK, "All users: as")
+    holds(judged("BrokerRights", BrokerRights("All users")), OK, "All users: the rights are as")
     holds(judged("BrokerRights", BrokerRights("operator", surplus=("Write on cases",))), WARNING, "Write on cases")
     found = BrokerRights("operator", ("Write on cases",), ("Read on cases",))
     holds(judged("BrokerRights", found), CRITICAL, "missing Read on cases")
@@ -140,7 +140,7 @@ def test_topics_exist_and_have_as_many_partitions():
     holds(judged("Partitions", with_first(partitions=24)), WARNING, "12 partitions, but applications has 24.")
     assert "`servicecert topics grow 24`" in judged("Partitions", with_first(partitions=24)).remedy
     grown = [replace(each, partitions=24) if each.topic.can_grow else each for each in COPIES]
-    holds(judged("Partitions", grown), OK, "Each has 24.")
+    holds(judged("Partitions", grown), OK, "Each topic has 24.")
     assert judged("Partitions", []).severity is SKIPPED
 
 
@@ -255,7 +255,7 @@ def test_a_member_that_is_no_worker_of_ours():
 
 def test_workers_have_the_command_s_version():
     same, other = ("intake on a", "1.0"), ("issuer on b", "0.9")
-    holds(judged("VersionsDiffer", ("1.0", [same])), OK, "All have 1.0.")
+    holds(judged("VersionsDiffer", ("1.0", [same])), OK, "All workers have 1.0.")
     holds(judged("VersionsDiffer", ("1.0", [same, other])), WARNING, "has 1.0, but issuer on b has 0.9.")
     assert judged("VersionsDiffer", ("1.0", [])).severity is SKIPPED
 

@@ -7,7 +7,7 @@ from servicecert_schemas.topics import SERVICES
 
 
 def test_checkpoints_follow_each_other():
-    holds(judged("AuditCheckpoints", (3, [])), OK, "The newest 3 do.")
+    holds(judged("AuditCheckpoints", (3, [])), OK, "The newest 3 follow each other.")
     wrong = (2, ["revoker: checkpoint 2: it does not follow"])
     holds(judged("AuditCheckpoints", wrong), CRITICAL, "revoker: checkpoint 2: it does not follow.")
     assert judged("AuditCheckpoints", (0, [])).severity is SKIPPED

@@ -104,7 +104,7 @@ def differs(missing="", unknown="", *, unusable=False):
 @pytest.mark.parametrize(
     ("schema", "severity", "words"),
     [
-        (differs(), OK, "All are applied."),
+        (differs(), OK, "All migrations are applied."),
         (None, CRITICAL, "No schema: issuer."),
         (differs("ab"), CRITICAL, "issuer lacks 2."),
         (differs("ab", "c"), CRITICAL, "issuer lacks 2."),

@@ -93,7 +93,7 @@ GOOD = FetchedCrl("http://x/a.crl", None, True, 5, NOW - days(1), NOW + days(2),
 @pytest.mark.parametrize(
     ("changes", "severity", "words"),
     [
-        ({}, OK, "1 fetched; the first is valid until 2026-11-29 12:00 UTC."),
+        ({}, OK, "Each of 1 is served; the first is valid until 2026-11-29 12:00 UTC."),
         ({"fault": "answers 404", "next_update": None}, CRITICAL, "http://x/a.crl: answers 404."),
         ({"is_signed": False}, CRITICAL, "not signed by its CA"),
         ({"next_update": None}, CRITICAL, "has expired"),
@@ -122,14 +122,14 @@ def test_nothing_is_served_before_anything_is_issued():
 
 def test_ocsp_says_what_the_tables_say():
     asked = OcspAnswer("http://o", "4a01")
-    holds(judged("Ocsp", [asked, replace(asked, is_revoked=True, should_be_revoked=True)]), OK, "2 asked")
+    holds(judged("Ocsp", [asked, replace(asked, is_revoked=True, should_be_revoked=True)]), OK, "Each of 2 answers")
     holds(judged("Ocsp", [replace(asked, should_be_revoked=True)]), CRITICAL, "says good of 4a01, which is revoked")
     holds(judged("Ocsp", [replace(asked, is_revoked=True)]), CRITICAL, "says revoked of 4a01, which is good")
     holds(judged("Ocsp", [asked, replace(asked, fault="does not answer.")]), CRITICAL, "http://o: does not")
 
 
 def test_ca_certificates_as_they_are_served():
-    holds(judged("Aia", {"http://a": True}), OK, "1 fetched")
+    holds(judged("Aia", {"http://a": True}), OK, "Each of 1 is served.")
     holds(judged("Aia", {"http://a": True, "http://b": False}), CRITICAL, "http://b is another")
     holds(judged("Aia", {"http://a": "answers 500"}), CRITICAL, "http://a: answers 500.")
 
@@ -151,7 +151,7 @@ def test_mail_servers():
     holds(judged("MailServer", [well, shut]), WARNING, "It does not answer.")
     holds(judged("MailServer", [shut]), CRITICAL, "It does not answer.")
     holds(judged("MailServer", [replace(well, is_encrypted=False)]), WARNING, "Without verified TLS: a.")
-    holds(judged("MailLogin", [well, shut]), OK, "Accepted.")
+    holds(judged("MailLogin", [well, shut]), OK, "Every login is accepted.")
     holds(judged("MailLogin", [replace(well, login_fault="Refused.")]), CRITICAL, "Refused.")
     assert judged("MailLogin", [shut]).severity is SKIPPED
     assert judged("MailLogin", [Relay("a")]).severity is SKIPPED

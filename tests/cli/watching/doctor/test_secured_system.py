@@ -57,10 +57,10 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
             *("BrokerClock", "MinInSync", "Transactions", "DatabaseDisk", "CrlDisk", "KeyListsMissing", "KeyListsOld"),
             *("Ca", "CaValidity", "CaProfiles", "CaKeyAway", "TrialCa", "RootCrlExpires", "MailServer", "MailLogin"),
         }
-        assert operator["BrokerRights"].finding.startswith("operator: as `servicecert topics acls`")
-        assert operator["Ocsp"].finding.startswith("1 asked")
-        assert operator["Aia"].finding == "1 fetched."
-        assert operator["Crl"].finding.startswith("2 fetched")
+        assert operator["BrokerRights"].finding.startswith("operator: the rights are as `servicecert topics acls`")
+        assert operator["Ocsp"].finding.startswith("Each of 1 answers")
+        assert operator["Aia"].finding == "Each of 1 is served."
+        assert operator["Crl"].finding.startswith("Each of 2 is served")
         assert operator["DatabaseLink"].finding == "TLS verifies the server."
         assert operator["VersionsDiffer"].severity is Severity.OK
 

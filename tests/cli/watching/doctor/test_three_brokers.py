@@ -46,7 +46,7 @@ async def test_the_copies_in_sync_that_each_record_needs(brokers, monkeypatch, i
         **dict.fromkeys(NAMES, Severity.OK),
         "MinInSync": severity,
     }
-    assert found["Brokers"].finding == "3 up, none missing."
+    assert found["Brokers"].finding == "None is missing; those that are up: 3."
 
 
 def test_a_broker_that_dies_is_named(brokers, monkeypatch):

@@ -76,7 +76,8 @@ def check_crl(facts: tuple[datetime, Sequence[FetchedCrl]]) -> Finding:
     now, crls = facts
     first = min((each.next_update for each in crls if each.next_update is not None), default=now)
     return worst(
-        [_crl(each, now) for each in crls], f"{len(crls)} fetched; the first is valid until {first:%F %H:%M} UTC."
+        [_crl(each, now) for each in crls],
+        f"Each of {len(crls)} is served; the first is valid until {first:%F %H:%M} UTC.",
     )
 
 
@@ -112,7 +113,7 @@ def check_ocsp(answers: Sequence[OcspAnswer]) -> Finding:
             says, books = ("revoked" if it else "good" for it in (each.is_revoked, each.should_be_revoked))
             text = f"{each.address} says {says} of {each.serial}, which is {books}."
             findings.append(fault(text, "Run `servicecert republish revoker`."))
-    return worst(findings, f"{len(answers)} asked; the answers are as in the tables.")
+    return worst(findings, f"Each of {len(answers)} answers as the tables say.")
 
 
 def check_aia(served: Mapping[str, bool | str]) -> Finding:
@@ -123,7 +124,7 @@ def check_aia(served: Mapping[str, bool | str]) -> Finding:
         for address, answer in served.items()
         if answer is not True
     ]
-    return worst(findings, f"{len(served)} fetched.")
+    return worst(findings, f"Each of {len(served)} is served.")
 
 
 def check_crl_passes(passes: Sequence[tuple[str, int, float]]) -> Finding:

@@ -18,7 +18,7 @@ def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding
     given, known = variables
     ours = sorted(name for name in given if name.startswith(OURS))
     unknown = [_suggested(name, known) for name in ours if name not in known]
-    return naming("Nothing reads {}.", f"{len(ours)} are set, all known.", unknown)
+    return naming("Nothing reads {}.", f"{len(ours)} are set, and all are known.", unknown)
 
 
 def _suggested(name: str, known: Collection[str]) -> str:
@@ -32,7 +32,7 @@ def check_insecure(facts: tuple[str, bool]) -> Finding:
         return fault(f"SERVICECERT_INSECURE={tolerated}, which is for trials.", "Remove it in production.")
     if in_the_clear:
         return fault("Kafka is reached in the clear.", "Set KAFKA_SECURITY_PROTOCOL=SASL_SSL or SSL.")
-    return ok("Nothing is.")
+    return ok("Nothing insecure is tolerated.")
 
 
 def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
@@ -41,9 +41,9 @@ def check_service_keys(left: Mapping[str, timedelta]) -> Finding:
         return critical(f"No public key of {', '.join(missing)}, or it has ended.", copy)
     if ending := [f"{service} in {left[service].days} days" for service in SERVICES if left[service] < ENDS_SOON]:
         return warning(f"The last public key ends: {', '.join(ending)}.", f"Make a new key. {copy}")
-    return ok("Each service has one.")
+    return ok("Each service has a public key.")
 
 
 def check_key_lists_age(days: Mapping[str, float]) -> Finding:
     old = [f"{name} ({each:.0f} days)" for name, each in days.items() if each >= OLD_LIST_DAYS]
-    return naming("Old: {}.", "None is.", old)
+    return naming("Old: {}.", "No list is old.", old)

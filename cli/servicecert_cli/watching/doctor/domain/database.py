@@ -45,7 +45,7 @@ class Connections:
 
 
 def check_database_version(settings: Mapping[str, Any]) -> Finding:
-    text, remedy = f"PostgreSQL {settings['version']}.", f"Use PostgreSQL {OLDEST} to {NEWEST}."
+    text, remedy = f"It is PostgreSQL {settings['version']}.", f"Use PostgreSQL {OLDEST} to {NEWEST}."
     if settings["version"] < OLDEST:
         return critical(text, remedy)
     return warning(text, remedy) if settings["version"] > NEWEST else ok(text)
@@ -107,7 +107,7 @@ def check_vacuum(facts: tuple[bool, Sequence[str], int]) -> Finding:
 
 def check_transactions(oldest: tuple[float, str] | None) -> Finding:
     if oldest is None:
-        return ok("None is open.")
+        return ok("No transaction is open.")
     seconds, whose = oldest
     return graded(seconds, LONG_SECONDS, TOO_LONG_SECONDS, f"The oldest is open for {period(seconds)}, by {whose}.")
 
@@ -118,7 +118,7 @@ def check_clock(reading: tuple[datetime, datetime, datetime]) -> Finding:
     skew = max(there - after, timedelta()) + min(there - before, timedelta())
     seconds = skew.total_seconds()
     if not seconds:
-        return ok("It agrees with this machine's.")
+        return ok("PostgreSQL's clock agrees with this machine's.")
     text = f"It is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} this machine's."
     return graded(abs(seconds), CLOCK_WARN_SECONDS, CLOCK_CRITICAL_SECONDS, text)
 
@@ -156,7 +156,7 @@ def check_migrations(schemas: Mapping[str, Difference | None]) -> Finding:
         return critical(f"{', '.join(behind)}.", "Run `servicecert db migrate` with the migrator's DATABASE_URL.")
     if newer := [f"{service} ({len(each.unknown)})" for service, each in there.items() if each.unknown]:
         return warning(f"Of a newer version: {', '.join(newer)}.", "Use that version of servicecert.")
-    return ok("All are applied.")
+    return ok("All migrations are applied.")
 
 
 def check_fence(past: Sequence[tuple[str, str]]) -> Finding:

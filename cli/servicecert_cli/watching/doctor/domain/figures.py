@@ -43,11 +43,11 @@ def check_values(condition: Condition, values: Sequence[tuple[Mapping[str, str],
         remedies = dict.fromkeys(condition.remedy.format(**labels) for labels, _ in wrong)
         return fault(listed(texts, " "), " ".join(remedies))
     unit = re.search(r"\{value:(\w+)\}", condition.says)
-    if not values or unit is None or not condition.limit:
-        return ok("None.")
+    if not values or unit is None or condition.well:
+        return ok(condition.well or "There is nothing to measure.")
     # The one that is next to the limit.
     near = min((value for _, value in values), key=lambda value: abs(value - condition.limit))
-    return ok(f"{_Figure(near):{unit[1]}}; the limit is {_Figure(condition.limit):{unit[1]}}.")
+    return ok(f"It is {_Figure(near):{unit[1]}}; the limit is {_Figure(condition.limit):{unit[1]}}.")
 
 
 def _values(figure: str, samples: Iterable[Sample]) -> Sequence[tuple[Mapping[str, str], float]]:

@@ -23,7 +23,7 @@ class BrokerRights:
 
 def check_reached(opened: tuple[object, tuple[str, float]]) -> Finding:
     _, (place, seconds) = opened
-    text = f"Answers at {place} after {seconds * 1000:.0f} ms."
+    text = f"It answers at {place} after {seconds * 1000:.0f} ms."
     return warning(text, "Look at its load, and at the network to it.") if seconds >= SLOW_SECONDS else ok(text)
 
 
@@ -35,7 +35,7 @@ def check_brokers(facts: tuple[Set[int], Set[int], Sequence[str]]) -> Finding:
         return critical(text, "Start the brokers that hold these partitions.")
     if down := sorted(holders - alive):
         return warning(f"Down: broker {listed(down)}.", "Start it; see its log.")
-    return ok(f"{len(alive)} up, none missing.")
+    return ok(f"None is missing; those that are up: {len(alive)}.")
 
 
 def check_broker_rights(rights: BrokerRights) -> Finding:
@@ -45,7 +45,7 @@ def check_broker_rights(rights: BrokerRights) -> Finding:
     if rights.surplus:
         text = f"{rights.whose}: allowed beyond the catalogue {listed(rights.surplus)}."
         return warning(text, "Remove it with kafka-acls.sh --remove; `servicecert topics acls` prints what is needed.")
-    return ok(f"{rights.whose}: as `servicecert topics acls` gives them.")
+    return ok(f"{rights.whose}: the rights are as `servicecert topics acls` gives them.")
 
 
 def compared(allowed: Iterable[tuple[str, Acl]], prefix: str, everything: Collection[str]) -> BrokerRights:

@@ -26,7 +26,7 @@ def check_mail_server(relays: Sequence[Relay]) -> Finding:
         return critical(texts, remedy) if len(faults) == len(relays) else warning(texts, remedy)
     if open_ones := [each.name for each in relays if not each.is_encrypted]:
         return warning(f"Without verified TLS: {listed(open_ones)}.", "Set SMTP_TLS=starttls or implicit.")
-    return ok(f"{listed([each.name for each in relays])}.")
+    return ok(f"Mails can be handed to {listed([each.name for each in relays])}.")
 
 
 def check_mail_login(relays: Sequence[Relay]) -> Finding:
@@ -36,8 +36,8 @@ def check_mail_login(relays: Sequence[Relay]) -> Finding:
         return skipped("SMTP_USERNAME is not set: mails are sent without a login.")
     if all(each.fault is not None for each in relays):
         return skipped("No mail server could be asked: see `MailServer`.")
-    return ok("Accepted.")
+    return ok("Every login is accepted.")
 
 
 def check_refused_mails(number: int) -> Finding:
-    return fault(f"The mail server refuses us: {number} mails wait.") if number else ok("None waits for that.")
+    return fault(f"The mail server refuses us: {number} mails wait.") if number else ok("No mail waits for that.")

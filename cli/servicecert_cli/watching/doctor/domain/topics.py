@@ -43,7 +43,7 @@ def check_topics(copies: Sequence[TopicCopy]) -> Finding:
     present = {each.topic for each in copies}
     if missing := [topic.name for topic in CATALOGUE if topic not in present]:
         return fault(f"Missing: {listed(missing)}.")
-    return ok(f"All {len(CATALOGUE)} exist.")
+    return ok(f"All {len(CATALOGUE)} topics exist.")
 
 
 def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
@@ -60,7 +60,7 @@ def check_partitions(copies: Sequence[TopicCopy]) -> Finding:
         odd = [f"{each.topic.name} has {each.partitions}" for each in shared if each.partitions != usual]
         text = f"Topics have {usual} partitions, but {listed(odd)}."
         return fault(text, f"Run `servicecert topics grow {max(sizes)}`: docs/scaling.md says how.")
-    return ok(f"Each has {min(sizes)}.")
+    return ok(f"Each topic has {min(sizes)}.")
 
 
 def check_topic_settings(copies: Sequence[TopicCopy]) -> Finding:
@@ -76,7 +76,7 @@ def check_topic_settings(copies: Sequence[TopicCopy]) -> Finding:
         return critical(text, "Correct it with kafka-configs.sh; docs/tasks/erasing.md says why.")
     if different:
         return warning(f"{listed([*different], '; ')}.", "Correct it with kafka-configs.sh, unless it is meant.")
-    return ok("As `servicecert topics create` makes them.")
+    return ok("They are as `servicecert topics create` makes them.")
 
 
 def _keeps_people(topic: Topic, name: str, actual: str | None, wanted: str) -> bool:
@@ -94,7 +94,7 @@ def check_replication(copies: Sequence[TopicCopy]) -> Finding:
         text = f"{_named(single, copies)}: one copy only."
         return warning(text, "In production use 3 brokers and 3 copies (kafka-reassign-partitions.sh).")
     least = min((each.replicas for each in copies), default=0)
-    return ok(f"At least {least} copies.")
+    return ok(f"Each topic has at least {least} copies.")
 
 
 def check_min_in_sync(copies: Sequence[TopicCopy]) -> Finding:
@@ -148,7 +148,7 @@ def check_idle_workers(groups: Sequence[Group]) -> Finding:
 def check_group_clients(groups: Sequence[Group]) -> Finding:
     clients = [(group.name, member.client_id) for group in groups for member in group.members]
     foreign = [f"{client} in {group}" for group, client in clients if not client.startswith(f"{group}-")]
-    return naming("Not ours: {}.", "All are workers.", foreign)
+    return naming("Not ours: {}.", "All members are workers of ours.", foreign)
 
 
 def check_worker_versions(facts: tuple[str, Sequence[tuple[str, str]]]) -> Finding:
@@ -156,7 +156,7 @@ def check_worker_versions(facts: tuple[str, Sequence[tuple[str, str]]]) -> Findi
     if not workers:
         return skipped("No worker's version is known: none runs, or its audit names another machine.")
     other = [f"{place} has {version}" for place, version in workers if version != own]
-    return naming(f"This command has {own}, but {{}}.", f"All have {own}.", other)
+    return naming(f"This command has {own}, but {{}}.", f"All workers have {own}.", other)
 
 
 def check_offsets(lost: Sequence[tuple[str, Topic, int]]) -> Finding:

@@ -234,10 +234,10 @@ LOOKS = {
     "Migrations": Look(migrations, database.check_migrations),
     "DatabaseRights": Look(
         roles,
-        partial(counted, well="{} roles, each with its own schema.", none="No service has one: see `Migrations`."),
+        partial(counted, well="Each of {} roles has its own schema.", none="No service has one: see `Migrations`."),
     ),
     "AuditCheckpoints": Look(
-        checkpoints, partial(counted, well="The newest {} do.", none="There is no checkpoint yet.")
+        checkpoints, partial(counted, well="The newest {} follow each other.", none="There is no checkpoint yet.")
     ),
     "Fence": Look(past, database.check_fence),
 }

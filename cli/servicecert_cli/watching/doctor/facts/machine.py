@@ -127,9 +127,12 @@ LOOKS = {
     ),
     "KeyListsOld": Look(key_list_ages, configuration.check_key_lists_age),
     "Variables": Look(variables, configuration.check_variables),
-    "Settings": Look(wrong_settings, partial(naming, "{}.", "All are.", separator="; ")),
+    "Settings": Look(wrong_settings, partial(naming, "{}.", "Every setting has an allowed value.", separator="; ")),
     "Insecure": Look(insecure, configuration.check_insecure),
-    "Trials": Look(trials, partial(naming, "{} is set.", "None is.")),
-    "SecretFiles": Look(secret_files, partial(counted, well="{} looked at.", none="No setting names such a file.")),
+    "Trials": Look(trials, partial(naming, "{} is set.", "No setting for trials is on.")),
+    "SecretFiles": Look(
+        secret_files,
+        partial(counted, well="Nobody else can read them: {} were looked at.", none="No setting names such a file."),
+    ),
     "ServiceKeys": Look(service_keys, configuration.check_service_keys),
 }
