@@ -19,7 +19,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers drill packages specimens check format lock sbom clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ packages: ## what the e-service needs without Python, as npm package, jar and zi
 	mvn -B -q resources:resources jar:jar && cp pom.xml ../servicecert-schemas-$(VERSION).pom
 	@cd '$(PACKAGES)' && mv maven/*.jar . && $(PYTHON) -m zipfile -c servicecert-schemas-$(VERSION).zip servicecert-schemas
 	@rm -r '$(PACKAGES)/maven' '$(PACKAGES)/servicecert-schemas'
+
+chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
+	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert
 
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)

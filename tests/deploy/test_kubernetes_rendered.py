@@ -4,6 +4,11 @@ import os
 import re
 import shutil
 import stat
+import subprocess
+import sys
+from collections.abc import Iterable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +18,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from definitions import definition, rendered, source
+from docs.pages import CHECKOUT
 from manifests import (
     BASE,
     BY_NAME,
@@ -258,3 +264,42 @@ def test_no_policy_of_a_release_selects_a_pod_of_another(second: tuple[Object, .
                 (selected,) = peer["namespaceSelector"]["matchLabels"].items()
                 assert selected[0] == "kubernetes.io/metadata.name"
                 assert selected[1] not in namespaces
+
+
+def _by_helm(chart: Path) -> str:
+    """Return what Helm renders of a chart with its values: by Helm where it is installed, else by what we use of it."""
+    if shutil.which("helm"):
+        command = ["helm", "template", "servicecert", str(chart), "--namespace", "servicecert"]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    values = yaml.safe_load((chart / "values.yaml").read_text())
+    known = {
+        "list .Chart.Version .Values | toJson | sha256sum | trunc 10": "0123456789",
+        ".Release.Namespace": "servicecert",
+        ".Release.Revision": "1",
+    }
+
+    def told(found: re.Match[str]) -> str:
+        path = found[1].removeprefix(".Values.").split(".")
+        return known[found[1]] if found[1] in known else reduce(getitem, path, values)
+
+    return re.sub(r"\{\{ (.+?) \}\}", told, (chart / "templates" / "servicecert.yaml").read_text())
+
+
+def _named(objects: Iterable[Object]) -> dict[tuple[str, str], str]:
+    """Return the text of each object by its kind and name, without what a name has of the content."""
+    plain = [re.sub(r"\b([a-z-]+)-[a-z0-9]{10}$", r"\1", yaml.safe_dump(each), flags=re.MULTILINE) for each in objects]
+    texts = [each.replace("name: prepare-1\n", "name: prepare\n") for each in plain]
+    found = [(yaml.safe_load(each), each) for each in texts]
+    return {(each["kind"], each["metadata"]["name"]): text for each, text in found if each["kind"] != "Namespace"}
+
+
+def test_the_chart_is_the_overlay_of_production_with_each_value_of_its_own(tmp_path: Path) -> None:
+    objects = _named(rendered(PRODUCTION))
+    make = [sys.executable, str(CHECKOUT / "deploy" / "chart.py"), str(tmp_path)]
+    subprocess.run(make, input=yaml.safe_dump_all(rendered(PRODUCTION)), check=True, text=True)
+    assert _named(yaml.safe_load_all(_by_helm(tmp_path))) == objects
+    values = (tmp_path / "values.yaml").read_text()
+    (tmp_path / "values.yaml").write_text(values.replace("example.fi", "authority.fi").replace("192.0.2.", "10.9.8."))
+    left = "".join(_named(yaml.safe_load_all(_by_helm(tmp_path))).values())
+    assert "example.fi" not in left
+    assert "192.0.2." not in left
