@@ -68,7 +68,7 @@ def test_I10_each_setting_that_names_a_file_is_checked_or_known_to_be_public(tmp
 
 def worker_settings(key: Path) -> WorkerSettings:
     return WorkerSettings(
-        DATABASE_URL="postgresql://x",
+        DATABASE_URL="postgresql://x/d",
         KAFKA_BOOTSTRAP_SERVERS="x:1",
         SERVICECERT_SERVICE_KEYS=key.parent,
         SERVICECERT_SERVICE_KEY_FILE=key,
@@ -80,7 +80,7 @@ def test_I10_a_setting_s_open_file_is_refused_with_the_command_that_mends_it(tmp
     file.write_text("secret\n")
     file.chmod(0o644)
     settings = WorkerSettings(
-        DATABASE_URL="postgresql://x",
+        DATABASE_URL="postgresql://x/d",
         KAFKA_BOOTSTRAP_SERVERS="x:1",
         SERVICECERT_SERVICE_KEYS=tmp_path,
         SERVICECERT_SERVICE_KEY_FILE=file,
@@ -93,10 +93,10 @@ def test_I10_a_setting_s_open_file_is_refused_with_the_command_that_mends_it(tmp
 
 def test_I10_a_folder_of_secrets_is_checked_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(WorkerSettings.model_config, "secrets_dir", tmp_path)
-    (tmp_path / "DATABASE_URL").write_text("postgresql://x")
+    (tmp_path / "DATABASE_URL").write_text("postgresql://x/d")
     (tmp_path / "DATABASE_URL").chmod(0o604)
     settings = WorkerSettings(
-        DATABASE_URL="postgresql://x",
+        DATABASE_URL="postgresql://x/d",
         KAFKA_BOOTSTRAP_SERVERS="x:1",
         SERVICECERT_SERVICE_KEYS=tmp_path,
         SERVICECERT_SERVICE_KEY_FILE=tmp_path / "none",

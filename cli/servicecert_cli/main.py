@@ -86,8 +86,8 @@ class Commands(click.Group):
 
             if (fault := operator_message(error)) is None:
                 raise
-            sentence, code = fault
-            click.echo(f"servicecert: {escaped(sentence)}", err=True)
+            sentences, code = fault
+            click.echo("\n".join(f"servicecert: {escaped(each)}" for each in sentences.splitlines()), err=True)
             ctx.exit(code)
 
 

@@ -196,6 +196,15 @@ def test_B6_nothing_is_done_where_the_audit_cannot_be_written(servicecert, parke
     assert len(do(lambda: ask(parked, "select from parked"))) == 3
 
 
+def test_f4_a_schema_that_a_login_may_not_see_is_not_called_missing(servicecert, place, monkeypatch):
+    url = place.urls["revoker"]
+    monkeypatch.setenv("DATABASE_URL", url)
+    done = servicecert("parked", "list", *INTAKE)
+    assert done.exit_code == 77
+    login = repr(urlsplit(url).username)
+    assert f"The login {login} may not do this (permission denied for schema intake)" in one_sentence(done.stderr)
+
+
 def test_an_administrator_says_which_service(servicecert, parked, admin_url, monkeypatch):
     monkeypatch.setenv("DATABASE_URL", admin_url)
     done = servicecert("parked", "list")

@@ -115,13 +115,42 @@ def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
             "SERVICECERT_LOG_LEVEL": "error",
         },
     )
-    assert done.code == 69
-    assert "or refuses SASL_SSL" in one_sentence(done.err.splitlines()[-1] + "\n")
+    assert done.code == 77
+    assert "refuses the password of the user 'us', or has no such user" in one_sentence(
+        done.err.splitlines()[-1] + "\n"
+    )
     assert "mistyped" not in done.err
     monkeypatch.delenv("KAFKA_CA_FILE")
     refused = servicecert("topics", "list")
     assert refused.exit_code == 69
-    assert "KAFKA_CA_FILE" in one_sentence(refused.stderr)
+    assert "does not verify by TLS (its certificate is of another CA): correct KAFKA_CA" in one_sentence(refused.stderr)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "sentence"),
+    [
+        ({"KAFKA_SASL_USERNAME": "them"}, 77, "refuses the password of the user 'them', or has no such user"),
+        ({"KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"}, 78, "does not offer KAFKA_SASL_MECHANISM=SCRAM-SHA-512"),
+        ({"host": "localhost"}, 69, "(its certificate is of another name): correct KAFKA_CA_FILE"),
+        ({"host": "nowhere.invalid"}, 69, "(its name is not known): start it, or correct KAFKA_BOOTSTRAP_SERVERS"),
+        ({"port": "1"}, 69, "(the connection is refused): start it, or correct KAFKA_BOOTSTRAP_SERVERS"),
+        (
+            {"KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT", "KAFKA_CA_FILE": "", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512"},
+            69,
+            "closes the connection: it wants another KAFKA_SECURITY_PROTOCOL than SASL_PLAINTEXT",
+        ),
+    ],
+)
+def test_a_connection_that_fails_is_told_with_the_step(servicecert, secured, monkeypatch, changes, code, sentence):
+    host, _, port = secured["KAFKA_BOOTSTRAP_SERVERS"].rpartition(":")
+    place = f"{changes.get('host', host)}:{changes.get('port', port)}"
+    for name, value in {**secured, **changes, "KAFKA_BOOTSTRAP_SERVERS": place}.items():
+        monkeypatch.setenv(name, value)
+    if not changes.get("KAFKA_CA_FILE", "-"):
+        monkeypatch.delenv("KAFKA_CA_FILE")
+    refused = servicecert("topics", "list")
+    assert sentence in one_sentence(refused.stderr)
+    assert refused.exit_code == code
 
 
 def test_an_incomplete_login_is_one_sentence(servicecert, secured, monkeypatch):

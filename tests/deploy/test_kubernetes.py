@@ -125,7 +125,7 @@ def test_the_settings_of_a_service_take_its_environment(
     (tmp_path / "..data").mkdir()
     for key in keys_of(component, of):
         (tmp_path / "..data" / key).touch(mode=0o600)
-        (tmp_path / "..data" / key).write_text("secret\n")
+        (tmp_path / "..data" / key).write_text("postgresql://a:b@c/d\n" if key == "DATABASE_URL" else "secret\n")
         (tmp_path / key).symlink_to(f"..data/{key}")
     monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
     given = environment(PODS[component]["containers"][0], of)

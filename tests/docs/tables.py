@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import click
+from commandline import LEAVES
 from contracts.members import lists as enumerations
 from docs.form import form_fields
 from docs.metric_tables import metrics
@@ -30,9 +31,11 @@ from docs.who_may import broker_quotas, database_rights
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.demo.example import MAIL_FOLDER
 from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS, Condition, Subject
 from servicecert_cli.watching.doctor.examine import CATALOGUE as CHECKS
+from servicecert_cli.watching.doctor.facts.machine import SETTINGS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
@@ -45,7 +48,9 @@ from servicecert_schemas.meanings import meanings
 from servicecert_schemas.membership import reasons_of
 from servicecert_schemas.revocation import REASONS
 from servicecert_schemas.topics import CATALOGUE, SERVICES
+from servicecert_worker.runtime.environment import KNOWN, OURS
 from servicecert_worker.runtime.settings import ProcessSettings, ReaderSettings, WorkerSettings
+from servicecert_worker.storage import database
 from services.intake.steps import TRANSITION_CAUSES
 
 DOCS = CHECKOUT / "docs"
@@ -85,6 +90,16 @@ def environment() -> list[str]:
             for variable, (field, meaning) in fields.items()
         ),
     )
+
+
+def variables() -> str:
+    """Return the names of all variables that a process or a command reads, a line each."""
+    ends = ("DATABASE_PASSWORD", "DATABASE_PASSWORD_FILE")
+    found = {f"SERVICECERT_{name.upper()}_{end}" for name in (*SERVICES, *database.LOGINS) for end in ends}
+    found |= {field.alias or name.upper() for each in SETTINGS for name, field in each.model_fields.items()}
+    found |= {str(it.envvar) for _, command in LEAVES for it in command.params if it.envvar}
+    found |= {"SERVICECERT_DIE_AT", MAIL_FOLDER}
+    return "".join(f"{name}\n" for name in sorted(found) if name.startswith(OURS))
 
 
 def commands() -> list[str]:
@@ -319,6 +334,7 @@ WHOLE: dict[str, Callable[[], list[str]]] = {
 
 if __name__ == "__main__":
     os.chdir(CHECKOUT)
+    KNOWN.write_text(variables())
     for each in sorted(DOCS.rglob("*.md")):
         if (text := written(each)) != each.read_text():
             each.write_text(text)

@@ -14,6 +14,7 @@ from docs.metrics import is_metric
 from docs.pages import CHECKOUT, PAGES
 from docs.sentences import PACKAGE_FOLDERS, is_said
 from servicecert_cli.main import main
+from servicecert_worker.runtime.environment import KNOWN
 
 from docs import pages, tables
 
@@ -39,6 +40,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_tables_are_current(page: Path) -> None:
     assert page.read_text() == tables.written(page), "run `make format`"
+
+
+def test_every_variable_is_known_to_all_processes() -> None:
+    assert KNOWN.read_text() == tables.variables(), "run `make format`"
 
 
 def test_every_protection_names_a_test_that_exists() -> None:

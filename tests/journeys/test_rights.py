@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,14 +33,17 @@ from commandline import one_sentence, run_process
 from identities import Identities as ServiceKeys
 from servicecert_cli.admin import rights
 from servicecert_cli.admin.topics import create as create_topics
+from servicecert_cli.connections.kafka import partitions_of
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_launcher import Parts
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
+from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.process.service import require_broker
 from servicecert_worker.runtime.settings import ProcessSettings
@@ -274,6 +278,26 @@ async def test_f4_a_service_does_not_start_with_more_rights_than_its_own(broker:
                 await require_broker(settings_of(broker.cluster(user)), service)
             else:
                 assert await fault(service, broker.cluster(user)), (service, user)
+
+
+@asynchronous
+async def test_f4_a_command_without_a_right_names_the_user_and_the_topic(broker: Broker) -> None:
+    """Whether there is a topic that a user may not describe, it does not say."""
+    notifier = broker.cluster(Principal.NOTIFIER)
+    for cluster, name in ((notifier, TOPICS[0]), (replace(notifier, prefix="absent."), f"absent.{CATALOGUE[0].name}")):
+        with pytest.raises(OperatorError) as refused:
+            await partitions_of(cluster, [name])
+        assert f"does not allow the user 'notifier' what this needs of the topic {name}: run" in str(refused.value)
+        assert refused.value.exit_code == 77
+
+
+@asynchronous
+async def test_f4_a_client_without_its_certificate_is_told(broker: Broker) -> None:
+    revoker = broker.cluster(Principal.REVOKER)
+    access = revoker.access
+    nobody = KafkaAccess(security_protocol=access.security_protocol, kafka_ca_file=access.kafka_ca_file)
+    refused = await broker_refused(replace(revoker, access=nobody))
+    assert "closes the connection: it wants another KAFKA_SECURITY_PROTOCOL than SSL, or a client's" in str(refused)
 
 
 @asynchronous

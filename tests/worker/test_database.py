@@ -162,12 +162,34 @@ def test_a_wrong_password_is_one_sentence_without_it(database_url: str) -> None:
     assert caught.value.exit_code == 77
 
 
-def test_a_database_that_does_not_exist_is_named(database_url: str) -> None:
-    with pytest.raises(OperatorError, match="has no database 'nowhere'"):
-        schema.prepare(database_url.rpartition("/")[0] + "/nowhere", {})
+async def both(url: str) -> tuple[str, int]:
+    """Return the sentence and the code of both libraries: the workers' and the migrator's."""
+    with pytest.raises(OperatorError) as refused:
+        async with database.connected(url):
+            pass
+    with pytest.raises(OperatorError) as caught:
+        schema.prepare(url, {})
+    assert (str(refused.value), refused.value.exit_code) == (str(caught.value), caught.value.exit_code)
+    return str(caught.value), caught.value.exit_code
 
 
-def test_no_database_is_one_sentence() -> None:
-    with pytest.raises(OperatorError, match=r"PostgreSQL does not answer at 127\.0\.0\.1") as caught:
-        schema.prepare(f"postgresql://someone@127.0.0.1:{free_port()}/db", {})
-    assert caught.value.exit_code == 69
+async def test_each_step_of_a_connection_has_its_sentence(database_url: str) -> None:
+    (url,) = prepared(database_url, "intake").values()
+    parts = urlsplit(database_url)
+    server, name = database_url.rpartition("/")[0], parts.path.lstrip("/")
+    login = repr(database.role_of(name, "intake"))
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute(f'revoke connect on database "{name}" from public')
+    closed = f"127.0.0.1:{free_port()}"
+    place = f"PostgreSQL at {parts.hostname}:{parts.port}"
+    unreached = "start it, or correct DATABASE_URL."
+    for wrong, code, sentence in (
+        (f"{server}/nowhere", 78, f"{place} has no database 'nowhere': create it, or correct DATABASE_URL."),
+        (f"postgresql://u@{closed}/d", 69, f"not answer at {closed} (the connection is refused): {unreached}"),
+        ("postgresql://u@db.invalid/d", 69, f"not answer at db.invalid:5432 (its name is not known): {unreached}"),
+        (url, 77, f"{place} does not let {login} connect to {name!r}: grant it CONNECT."),
+        (f"{database_url}?sslmode=require", 69, "does not verify by TLS (it speaks no TLS there): correct sslmode"),
+    ):
+        found, exit_code = await both(wrong)
+        assert sentence in found
+        assert exit_code == code

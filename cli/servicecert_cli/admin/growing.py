@@ -16,6 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizationFailedError
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.faults import OperatorError, backoff, with_timeout
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of
 from servicecert_worker.storage.database import role_of
@@ -127,7 +128,7 @@ async def _add(cluster: Cluster, topics: Sequence[str], partitions: int) -> None
         except TopicAuthorizationFailedError:
             raise kafka.no_administrator("add partitions") from None
         except TimeoutError:
-            raise kafka.unanswered(cluster) from None
+            raise await broker_refused(cluster) from None
         except KafkaError as fault:
             if fault.retriable:
                 raise

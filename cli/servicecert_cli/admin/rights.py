@@ -12,6 +12,7 @@ from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_worker.core.broker_acls import OPERATIONS, Acl, AclOperation, AclResource
 from servicecert_worker.core.faults import OperatorError, backoff
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls
 
@@ -77,7 +78,7 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
         except SecurityDisabled:
             raise OperatorError("The broker checks no rights: set its authorizer.class.name.") from None
         except TimeoutError:
-            raise kafka.unanswered(cluster) from None
+            raise await broker_refused(cluster) from None
 
 
 def _as_kafka(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:

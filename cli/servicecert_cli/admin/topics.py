@@ -11,6 +11,7 @@ from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
 from servicecert_worker.core.faults import OperatorError, backoff, error_summary, with_timeout
 from servicecert_worker.kafka import origins
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
@@ -37,7 +38,7 @@ async def create(cluster: Cluster, topics: Sequence[Topic], replication: int = 1
         try:
             return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
         except TimeoutError:
-            raise kafka.unanswered(cluster) from None
+            raise await broker_refused(cluster) from None
 
 
 async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:

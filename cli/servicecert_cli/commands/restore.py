@@ -1,16 +1,14 @@
 """`servicecert restore`: a database that was restored to an earlier moment is brought forward by the journals."""
 
 import importlib
-import os
 import sys
 
 import click
-from pydantic import ValidationError
 from servicecert_schemas.topics import SERVICES
+from servicecert_worker.runtime.environment import read
 from servicecert_worker.runtime.restoring import Forward
-from servicecert_worker.runtime.settings import WorkerSettings, settings_fault
+from servicecert_worker.runtime.settings import WorkerSettings
 
-from ..faults import UserError
 from ..operations import restoring
 from ..operations.auditing import short_name
 from ..terminal import interruption
@@ -95,8 +93,7 @@ def _rows(lacked: Forward) -> list[tuple[str, int]]:
 
 
 def _settings() -> WorkerSettings:
-    """Return the settings of the environment. Raises UserError."""
-    try:
-        return WorkerSettings()
-    except ValidationError as error:
-        raise UserError(f"{settings_fault(error)}.", os.EX_CONFIG) from None
+    """Return the settings of the environment. Raises OperatorError."""
+    settings: WorkerSettings
+    (settings,) = read(WorkerSettings)
+    return settings

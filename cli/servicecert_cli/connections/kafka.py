@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -19,10 +19,10 @@ from aiokafka.errors import (
 from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.event import Change
 from servicecert_schemas.topics import Topic
-from servicecert_worker.core.faults import OperatorError, no_broker, with_timeout
+from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.core.signatures import Verifier
-from servicecert_worker.kafka.clients import stop
+from servicecert_worker.kafka.clients import broker_refused, stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partitions_with
 from servicecert_worker.kafka.reading import change_of, log_skipped
@@ -88,7 +88,7 @@ async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, l
         described = {each["topic"]: each for each in await client.describe_topics(sorted(names))}
     for name in sorted(names):
         if for_code(described[name]["error_code"]) is TopicAuthorizationFailedError:
-            raise refused(f"the topic {name}")
+            raise refused(cluster, f"the topic {name}")
         if described[name]["error_code"] != 0:
             raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", os.EX_CONFIG)
     return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
@@ -115,7 +115,7 @@ async def records(
         while [each for each in places if await consumer.position(each) < ends[each]]:
             batches = await consumer.getmany(timeout_ms=500, max_records=500)
             if not batches and now() > last_batch + SILENT_SECONDS:
-                raise unanswered(cluster)
+                raise await broker_refused(cluster)
             for each, batch in batches.items():
                 for record in batch:
                     if record.offset < ends[each]:
@@ -149,7 +149,7 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
     """Send records in order; return when the broker has them all. Raises OperatorError if a topic is missing."""
     # A producer waits long for a missing topic.
     await partitions_of(cluster, {cluster.prefix + record.topic for record in records})
-    with _explained(cluster, TimeoutError):
+    async with _explained(cluster, TimeoutError):
         async with asyncio.timeout(SEND_SECONDS):
             await asyncio.gather(
                 *[
@@ -164,31 +164,32 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
 @asynccontextmanager
 async def _opened(cluster: Cluster, client: Any, seconds: float = OPEN_SECONDS) -> AsyncIterator[None]:
     try:
-        with _explained(cluster, OSError, TimeoutError):
+        async with _explained(cluster, OSError, TimeoutError):
             await with_timeout(seconds, client.start())
         # A time limit of what is done with the client is not Kafka's.
-        with _explained(cluster):
+        async with _explained(cluster):
             yield
     finally:
         await stop(client)
 
 
-@contextmanager
-def _explained(cluster: Cluster, *others: type[Exception]) -> Iterator[None]:
+@asynccontextmanager
+async def _explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterator[None]:
     """Raise OperatorError for Kafka's errors, and for `others` as if Kafka did not answer."""
     try:
         yield
     except REFUSED as fault:
-        raise refused("this") from fault
+        kind = type(fault).__name__.partition("Auth")[0].lower()
+        raise refused(cluster, " ".join((f"the {kind}", *(str(each) for each in fault.args)))) from fault
     except (KafkaError, *others):
-        raise unanswered(cluster) from None
+        raise await broker_refused(cluster) from None
 
 
-def refused(what: str) -> OperatorError:
+def refused(cluster: Cluster, what: str) -> OperatorError:
     """Return the error of a broker that does not give this user a right."""
     return OperatorError(
-        f"Kafka does not allow this user {what}: run the command as the user that `servicecert topics acls` gives the "
-        "right to.",
+        f"Kafka does not allow {cluster.access.who} what this needs of {what}: run the command as the user that "
+        "`servicecert topics acls` gives the right to.",
         os.EX_NOPERM,
     )
 
@@ -199,8 +200,3 @@ def no_administrator(what: str) -> OperatorError:
         f"This user may not {what}: use the broker's administrator (KAFKA_SASL_USERNAME or KAFKA_CERTIFICATE_FILE).",
         os.EX_NOPERM,
     )
-
-
-def unanswered(cluster: Cluster) -> OperatorError:
-    """Return the error of a broker that does not answer."""
-    return no_broker(cluster.bootstrap, cluster.access)

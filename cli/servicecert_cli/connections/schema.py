@@ -17,6 +17,7 @@ from ..terminal import interruption
 from .addresses import database_url
 
 T = TypeVar("T")
+_MAY_USE = "select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = $1"
 
 
 def in_schema(
@@ -51,6 +52,8 @@ async def connected(url: str, service: str | None, *, patient: bool = False) -> 
     """
     service = service or _service_of(url)
     async with opened(url, service, patient=patient) as connection:
+        if await connection.fetchval(_MAY_USE, service) is False:
+            raise asyncpg.InsufficientPrivilegeError(f"permission denied for schema {service}")
         if not await connection.fetchval("select to_regclass('parked') is not null"):
             raise OperatorError(
                 f"The schema {service!r} is not prepared: run `servicecert db prepare`, then `servicecert db migrate`."
@@ -71,7 +74,7 @@ async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterat
 
 @contextmanager
 def explained(url: str, schema: str) -> Iterator[None]:
-    """Raise OperatorError for an outage of the database or a long lock within."""
+    """Raise OperatorError for a lacking right, an outage of the database or a long lock within."""
     try:
         yield
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError):
@@ -80,6 +83,12 @@ def explained(url: str, schema: str) -> Iterator[None]:
             "`servicecert doctor --only TableLocked` says who locks a table.",
             os.EX_TEMPFAIL,
         ) from None
+    except asyncpg.InsufficientPrivilegeError as fault:
+        raise OperatorError(
+            f"The login {unquote(urlsplit(url).username or '')!r} may not do this ({fault}): set DATABASE_URL to an "
+            f"operator's, or to that of {schema} itself.",
+            os.EX_NOPERM,
+        ) from None
     except (
         OSError,
         TimeoutError,
@@ -87,7 +96,7 @@ def explained(url: str, schema: str) -> Iterator[None]:
         asyncpg.InterfaceError,
         asyncpg.InternalClientError,
     ) as fault:
-        raise database.database_refused(url, str(fault)) from None
+        raise database.database_refused(url, fault) from None
 
 
 def _service_of(url: str) -> str:

@@ -18,6 +18,7 @@ from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.topics import CASES, SERVICES
 from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.core.traces import is_case
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partitions_with
 
@@ -90,4 +91,4 @@ async def _erase_view(producer: AIOKafkaProducer, cluster: Cluster, case: str) -
     try:
         await with_timeout(kafka.SEND_SECONDS, publish())
     except (KafkaError, OSError, TimeoutError):
-        raise kafka.unanswered(cluster) from None
+        raise await broker_refused(cluster) from None

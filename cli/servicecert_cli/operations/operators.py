@@ -10,7 +10,7 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
 from hmac import digest
@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from servicecert_worker.storage import database
+from servicecert_worker.storage import database, schema
 
 from ..faults import UserError
 from .files import file_errors
@@ -126,10 +126,8 @@ def add_login(admin_url: str, name: str, verifier: str | None) -> str:
 def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A transaction of the administrator. Raises UserError."""
     try:
-        with psycopg.connect(admin_url, connect_timeout=5) as connection:
+        with closing(schema.connect(admin_url)) as connection, connection.transaction():
             yield connection
-    except psycopg.OperationalError as fault:
-        raise database.database_refused(admin_url, str(fault)) from None
     except (
         psycopg.errors.UndefinedObject,
         psycopg.errors.UndefinedTable,

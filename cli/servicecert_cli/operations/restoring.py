@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
-from servicecert_worker.core.faults import OperatorError, no_broker
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.looks import JournalTopic
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime.restoring import Forward, bring_forward
@@ -47,4 +48,4 @@ async def run(service: str, folders: Sequence[Path], settings: WorkerSettings, *
                 topic = await JournalTopic.open(reader, cluster, service, verifier)
                 return await bring_forward(connection, topic, act=act)
         except KafkaError:
-            raise no_broker(cluster.bootstrap, cluster.access) from None
+            raise await broker_refused(cluster) from None

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
@@ -20,8 +20,7 @@ from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database, schema
 
-from ..connections import kafka
-from ..connections.addresses import kafka_access
+from ..connections import addresses, kafka
 from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.migrating import migrate
 from .identities import Identities
@@ -70,7 +69,8 @@ async def open_place(
         prefix = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
         prefix = f"servicecert-{suffix}." if shared_kafka else prefix
         if identities is None:
-            cluster = Cluster(parts.bootstrap, prefix, kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS)
+            access = addresses.kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS
+            cluster = Cluster(parts.bootstrap, prefix, access)
         else:
             cluster = identities.cluster(parts, ADMINISTRATOR, prefix)
         admin_url = parts.database_url
@@ -99,10 +99,13 @@ def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
 
 async def _started(report: Steps, identities: Identities | None) -> Parts:
     """Start the parts in a thread and return them. If cancelled, wait for the start and stop them."""
+    read = {KAFKA_BOOTSTRAP_SERVERS: lambda: addresses.cluster().bootstrap, DATABASE_URL: addresses.database_url}
+    named = {name: read[name]() for name in given()}
     report.began("parts", "Kafka and PostgreSQL")
     starting = asyncio.create_task(
         asyncio.to_thread(
             start_parts,
+            environment=named,
             report=partial(report.began, "parts"),
             secured=identities.broker if identities else None,
             tls=identities.database if identities else None,
@@ -124,10 +127,8 @@ async def _started(report: Steps, identities: Identities | None) -> Parts:
 def _create_database(url: str, suffix: str) -> str:
     name = f"servicecert_{suffix}"
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        with closing(schema.connect(url)) as connection:
             connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    except psycopg.OperationalError as error:
-        raise database.database_refused(url, str(error)) from None
     except psycopg.errors.InsufficientPrivilege:
         raise OperatorError(
             "The role of DATABASE_URL may not create databases: use one that may, or unset DATABASE_URL to have a"
@@ -139,7 +140,7 @@ def _create_database(url: str, suffix: str) -> str:
 
 def _drop_database(url: str, suffix: str) -> None:
     name = f"servicecert_{suffix}"
-    with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+    with closing(schema.connect(url)) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
         # Logins first: who made one a member of others cannot go before it.
         for (role,) in connection.execute(

@@ -1,25 +1,17 @@
 """The settings of the exporter and of the canary, from environment variables that are named by the aliases."""
 
 import re
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic import BeforeValidator, Field
 from servicecert_schemas.values import BusinessId, EmailAddress, Text
-from servicecert_worker.runtime.settings import SECRETS, ProcessSettings, ReaderSettings, dsn_of
+from servicecert_worker.runtime.settings import DatabaseSettings, ProcessSettings, ReaderSettings
 
 
-class LagSettings(ProcessSettings):
+class LagSettings(ProcessSettings, DatabaseSettings):
     """Without `DATABASE_URL` there are no figures of the tables."""
 
-    model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
-
-    database_url: SecretStr | None = Field(None, alias="DATABASE_URL")
-    """the login MONITORING of `servicecert db prepare`; without it the tables are not looked at"""
-    database_password_file: Path | None = Field(None, alias="DATABASE_PASSWORD_FILE")
-    """a file whose first line is the password, for a DATABASE_URL without one"""
     seconds: float = Field(10.0, alias="SERVICECERT_LAG_SECONDS", ge=0.5, le=300)
     """seconds between two looks"""
     window: int = Field(30, alias="SERVICECERT_LAG_WINDOW", ge=2, le=1_000)
@@ -32,16 +24,6 @@ class LagSettings(ProcessSettings):
     """
     cluster_name: str = Field("servicecert", alias="SERVICECERT_CLUSTER_NAME")
     """the label cluster_name of the lag's metrics"""
-
-    @cached_property
-    def dsn(self) -> str | None:
-        """The database's URL with its password, which is read once."""
-        return None if self.database_url is None else dsn_of(self.database_url, self.database_password_file)
-
-    @model_validator(mode="after")
-    def _password_is_readable(self) -> Self:
-        _ = self.dsn
-        return self
 
 
 class CanarySettings(ReaderSettings):

@@ -96,6 +96,13 @@ class KafkaAccess(BaseSettings):
             if getattr(self, name) != fields[name].default
         }
 
+    @property
+    def who(self) -> str:
+        """As whom the broker is reached, for a sentence."""
+        if self.sasl_username is not None:
+            return f"the user {self.sasl_username!r}"
+        return "whom KAFKA_CERTIFICATE_FILE names" if self.certificate_file is not None else "a user without a login"
+
     def to(self, bootstrap_servers: str) -> dict[str, Any]:
         """Return the options of aiokafka's clients for these brokers."""
         return {

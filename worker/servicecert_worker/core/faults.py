@@ -14,7 +14,6 @@ from typing import Any, NoReturn, TypeVar
 import asyncpg
 from aiokafka.errors import KafkaError
 
-from .access import PLAINTEXT_ACCESS, KafkaAccess, SecurityProtocol
 from .decider import Conflict, Transient
 
 log = logging.getLogger(__name__)
@@ -63,17 +62,25 @@ def operator_message(error: BaseException) -> tuple[str, int] | None:
     return (str(error), code) if isinstance(code, int) else None
 
 
-def no_broker(bootstrap_servers: str, access: KafkaAccess = PLAINTEXT_ACCESS) -> OperatorError:
-    """Return the error for a Kafka that is down or refuses the login: its client does not tell the two apart."""
-    if access.security_protocol is not SecurityProtocol.PLAINTEXT:
-        return OperatorError(
-            f"Kafka does not answer at {bootstrap_servers}, or refuses {access.security_protocol}: start it, or "
-            "correct KAFKA_BOOTSTRAP_SERVERS, KAFKA_SECURITY_PROTOCOL, KAFKA_CA_FILE, or the user and the password.",
-            69,
-        )
-    return OperatorError(
-        f"Kafka does not answer at {bootstrap_servers}: start it, or correct KAFKA_BOOTSTRAP_SERVERS.", 69
-    )
+_STEPS = (
+    ("refused|errno 111", "the connection is refused"),
+    ("no route|unreachable", "there is no route"),
+    ("name or service|resolve|name resolution|errno -[235]|no address", "its name is not known"),
+    ("mismatch|does not match|not valid for", "its certificate is of another name"),
+    ("expired|not yet valid", "its certificate is expired, or not yet valid"),
+    ("self.signed|local issuer|unknown ca", "its certificate is of another CA"),
+    ("verify.failed", "its certificate is of another CA, or expired"),
+    ("certificate.required|bad.certificate|valid client certificate", "it wants another client certificate"),
+    ("wrong.version|record.layer|rejected ssl|not support ssl|eof occurred|unexpected.eof", "it speaks no TLS there"),
+    ("time", "there is no answer in time"),
+    ("clos|reset|broken|lost", "it closes the connection"),
+)
+
+
+def failed_step(error: BaseException | str) -> str:
+    """Return at which step a connection failed: TCP, TLS with the reason, or the answer. Of asyncio, OpenSSL, libpq."""
+    text = (f"{type(error).__name__} {error}" if isinstance(error, BaseException) else error).lower()
+    return next((step for pattern, step in _STEPS if re.search(pattern, text)), "there is no answer")
 
 
 def is_transient(error: BaseException) -> bool:

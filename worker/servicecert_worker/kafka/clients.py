@@ -1,4 +1,4 @@
-"""Stopping Kafka clients without harm to the caller.
+"""Stopping Kafka clients without harm to the caller, and why one could not be opened.
 
 aiokafka cancels its own tasks and awaits them, so its methods may raise a CancelledError that nobody requested. An
 `asyncio.TaskGroup` takes that for a normal end: a follower would stop for ever, unnoticed.
@@ -14,14 +14,49 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
-from ..core.faults import error_summary, with_timeout
-from .internals import client_of, transports_of
+from ..core.faults import OperatorError, error_summary, failed_step, with_timeout
+from .cluster import Cluster
+from .internals import client_of, connect_once, transports_of
 
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 5.0
 _GOODBYE_SECONDS = 0.2
+_PROBE_SECONDS = 2.0
+
+
+async def broker_refused(cluster: Cluster) -> OperatorError:
+    """Return at which step the first broker fails, by one more connection: clients do not say why they got none."""
+    options, access = cluster.client, cluster.access
+    place = options.pop("bootstrap_servers").split(",")[0].strip()
+    host, _, port = place.rpartition(":")
+    try:
+        await with_timeout(_PROBE_SECONDS, connect_once(host.strip("[]"), int(port), options))
+    except SaslAuthenticationFailed:
+        says = f"refuses the password of {access.who}, or has no such user: correct KAFKA_SASL_USERNAME"
+        return OperatorError(f"Kafka at {place} {says}.", 77)
+    except UnsupportedSaslMechanismError:
+        says = f"does not offer KAFKA_SASL_MECHANISM={access.sasl_mechanism}: use one that it does"
+        return OperatorError(f"Kafka at {place} {says}.", 78)
+    except Exception as error:
+        step = failed_step(error)
+        if "certificate" in step or "TLS" in step:
+            says = f"at {place} does not verify by TLS ({step}): correct KAFKA_CA_FILE, or its host and port"
+        elif "closes" in step:
+            says = (
+                f"at {place} closes the connection: it wants another KAFKA_SECURITY_PROTOCOL than "
+                f"{access.security_protocol}, or a client's certificate in KAFKA_CERTIFICATE_FILE"
+            )
+        else:
+            says = f"does not answer at {place} ({step}): start it, or correct KAFKA_BOOTSTRAP_SERVERS"
+        return OperatorError(f"Kafka {says}.", 69)
+    return OperatorError(
+        f"Kafka at {place} accepts {access.who} and then does not answer: look at its brokers, and whether their "
+        "advertised.listeners are reached from here.",
+        69,
+    )
 
 
 async def stop(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:

@@ -19,13 +19,13 @@ from typing import Any, NoReturn, Protocol
 import uvloop
 from faststream import FastStream
 from faststream.kafka import KafkaBroker
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from ..core.access import over_tls
 from ..core.faults import OperatorError, background, error_trace, operator_message
 from ..observe import logs
-from ..runtime.settings import ProcessSettings, settings_fault
+from ..runtime.environment import warn_of_unknown_variables
+from ..runtime.settings import ProcessSettings
 from .health import Contract, HealthSource, serve
 
 log = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ class Application(FastStream):
         async def lifespan(worker_id: int | None = None) -> AsyncIterator[None]:
             """Run the parts. `worker_id` is FastStream's number of a process: each has a health port of its own."""
             logs.configure(name, settings.log_format, settings.log_level)
+            warn_of_unknown_variables()
             _tune_interpreter()
             async with opened() as running, serve(running, settings, worker_id or 0) as address:
                 log.info("Started", extra={"health_address": address})
@@ -123,10 +124,10 @@ class Application(FastStream):
 class Unusable(FastStream):
     """The application for invalid settings: it has an AsyncAPI document, and reports the fault when it is run."""
 
-    def __init__(self, name: str, fault: ValidationError | OperatorError) -> None:
+    def __init__(self, name: str, fault: OperatorError) -> None:
         super().__init__(KafkaBroker(), logger=None, specification=Contract())
         self._name = name
-        self._fault = fault if isinstance(fault, OperatorError) else OperatorError(settings_fault(fault))
+        self._fault = fault
 
     async def run(self, *_: Any, **__: Any) -> None:
         """Print the fault and raise SystemExit."""
@@ -146,8 +147,8 @@ def run(application: FastStream) -> int:
 def report_exit(name: str, error: BaseException) -> int:
     """Print why the process ends: a sentence for operators, or a defect's trace without text. Return the exit code."""
     if (expected := operator_message(error)) is not None:
-        sentence, code = expected
-        print(f"{name}: {sentence}", file=sys.stderr, flush=True)
+        sentences, code = expected
+        print(*(f"{name}: {each}" for each in sentences.splitlines()), sep="\n", file=sys.stderr, flush=True)
         return code
     print(f"{name}: ended by a defect: {error_trace(error)}", file=sys.stderr, flush=True)
     return os.EX_SOFTWARE

@@ -17,7 +17,6 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 from aiokafka.client import AIOKafkaClient
 from faststream import FastStream
-from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import Topic
@@ -25,11 +24,13 @@ from servicecert_schemas.topics import Topic
 from ..core.clock import clock_ahead
 from ..core.crash_points import ARMED
 from ..core.decider import Service
-from ..core.faults import OperatorError, backoff, error_summary, is_transient, no_broker, with_timeout
+from ..core.faults import OperatorError, backoff, error_summary, is_transient, with_timeout
 from ..kafka.broker import Broker
+from ..kafka.clients import broker_refused
 from ..kafka.gathering import Gathering
 from ..kafka.rights import require_rights
 from ..kafka.source import Source
+from ..runtime.environment import read
 from ..runtime.members import member_name
 from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings, check_secret_files
 from ..runtime.worker import Worker
@@ -71,8 +72,9 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
     """
     exit_at_once_until_it_runs()
     try:
-        settings, own = WorkerSettings(), module.Settings()
-    except ValidationError as error:
+        settings: WorkerSettings
+        settings, own = read(WorkerSettings, module.Settings)
+    except OperatorError as error:
         return Unusable(module.NAME, error)
     cluster = settings.cluster
     broker = Broker(cluster, member_name(cluster.group(module.NAME)))
@@ -121,7 +123,7 @@ async def _prepared(module: ServiceModule, settings: WorkerSettings, known: Know
         if not is_transient(error):
             raise
         log.debug("PostgreSQL failed during the start", extra={"error": error_summary(error)})
-        raise database.database_refused(url, str(error)) from None
+        raise database.database_refused(url, error) from None
 
 
 async def waited_for(settings: ProcessSettings, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -146,7 +148,7 @@ async def wait_for_broker(settings: ProcessSettings, principal: Principal) -> No
 def standalone(
     name: str,
     principal: Principal,
-    settings_of: Callable[[], S],
+    kind: type[S],
     process_of: Callable[[S, Broker], Runnable],
     admitted: Callable[[S, Principal], Awaitable[None]] = wait_for_broker,
 ) -> FastStream:
@@ -156,10 +158,11 @@ def standalone(
     """
     exit_at_once_until_it_runs()
     try:
-        settings = settings_of()
+        settings: S
+        (settings,) = read(kind)
         broker = Broker(settings.cluster, name)
         process = process_of(settings, broker)
-    except (ValidationError, OperatorError) as error:
+    except OperatorError as error:
         return Unusable(name, error)
 
     @asynccontextmanager
@@ -189,7 +192,7 @@ async def require_broker(settings: ProcessSettings, principal: str) -> None:
     except Exception as error:
         if not is_transient(error) and not isinstance(error, ValueError):
             raise
-        raise no_broker(cluster.bootstrap, cluster.access) from None
+        raise await broker_refused(cluster) from None
     finally:
         await client.close()
 

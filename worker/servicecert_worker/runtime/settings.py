@@ -1,4 +1,7 @@
-"""Settings, from environment variables. The files of secrets that they name are checked before a process starts."""
+"""Settings, from environment variables: see environment.py, which reads them.
+
+The files of secrets that they name are checked before a process starts.
+"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -7,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from ..core.access import KafkaAccess
@@ -15,6 +18,7 @@ from ..core.faults import OperatorError
 from ..core.secret_files import SecretUnreadable, read_secret, require_private
 from ..kafka.cluster import Cluster
 from ..storage.database import with_password
+from ..storage.database_url import fault_of
 from .parking import MOST_KEPT
 
 
@@ -33,6 +37,7 @@ def _listed(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+MOST_PORT = 65_535
 SECRETS = Path("/run/servicecert")
 """The folder of secrets that a container is given as files, each named as its variable."""
 
@@ -42,16 +47,33 @@ def _seconds(duration: object) -> object:
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 
-class ProcessSettings(KafkaAccess):
-    """The settings of every process, by environment variable (alias)."""
+def _addresses(text: str) -> str:
+    for each in text.split(","):
+        host, _, port = each.strip().rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port[:9]) <= MOST_PORT:
+            raise ValueError("write it as host:port, several with commas between")
+    return text
 
-    bootstrap_servers: str = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
+
+class ClusterSettings(KafkaAccess):
+    """Where Kafka is, and the names in it."""
+
+    bootstrap_servers: Annotated[str, AfterValidator(_addresses)] = Field(alias="KAFKA_BOOTSTRAP_SERVERS")
     """the brokers, as host:port,…"""
     topic_prefix: str = Field("", alias="SERVICECERT_TOPIC_PREFIX", pattern=r"^[a-zA-Z0-9._-]{0,40}$")
     """before the name of every topic and group, so that installations share a cluster"""
+
+    @property
+    def cluster(self) -> Cluster:
+        return Cluster(self.bootstrap_servers, self.topic_prefix, self)
+
+
+class ProcessSettings(ClusterSettings):
+    """The settings of every process, by environment variable (alias)."""
+
     health_host: str = Field("127.0.0.1", alias="SERVICECERT_HEALTH_HOST")
     """the address that serves /live, /ready and /metrics"""
-    health_port: int = Field(0, alias="SERVICECERT_HEALTH_PORT", ge=0, le=65_535)
+    health_port: int = Field(0, alias="SERVICECERT_HEALTH_PORT", ge=0, le=MOST_PORT)
     """its port; 0 takes any free one"""
     health_file: Path | None = Field(None, alias="SERVICECERT_HEALTH_FILE")
     """a file that the bound host:port is written to"""
@@ -74,10 +96,6 @@ class ProcessSettings(KafkaAccess):
     duration such as P184D, or in seconds
     """
 
-    @property
-    def cluster(self) -> Cluster:
-        return Cluster(self.bootstrap_servers, self.topic_prefix, self)
-
 
 class ReaderSettings(ProcessSettings):
     """The settings of every process that acts on what it reads from Kafka."""
@@ -92,24 +110,46 @@ class ReaderSettings(ProcessSettings):
     """
 
 
-def dsn_of(url: SecretStr, password_file: Path | None) -> str:
-    """Return a database's URL with its password. Raises ValueError for a file that cannot be read."""
-    plain = url.get_secret_value()
-    try:
-        return plain if password_file is None else with_password(plain, read_secret(password_file))
-    except SecretUnreadable as fault:
-        raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None
+def _readable(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and (wrong := fault_of(url.get_secret_value())) is not None:
+        raise ValueError(wrong)
+    return url
 
 
-class WorkerSettings(ReaderSettings):
-    """The settings of every service. `DATABASE_URL` may also be a file of that name in SECRETS."""
+class DatabaseSettings(BaseSettings):
+    """Where PostgreSQL is, if it is used at all. `DATABASE_URL` may also be a file of that name in SECRETS."""
 
-    model_config = SettingsConfigDict(secrets_dir=SECRETS if SECRETS.is_dir() else None)
+    model_config = SettingsConfigDict(
+        frozen=True, populate_by_name=True, extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
-    database_url: SecretStr = Field(alias="DATABASE_URL")
-    """the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE"""
+    database_url: Annotated[SecretStr | None, AfterValidator(_readable)] = Field(None, alias="DATABASE_URL")
+    """the process's own role, as postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE"""
     database_password_file: Path | None = Field(None, alias="DATABASE_PASSWORD_FILE")
     """a file whose first line is the password, for a DATABASE_URL without one"""
+
+    @model_validator(mode="after")
+    def _password_is_readable(self) -> Self:
+        _ = self.dsn
+        return self
+
+    @cached_property
+    def dsn(self) -> str:
+        """The database's URL with its password, which is read once; empty without a database."""
+        if self.database_url is None:
+            return ""
+        url, file = self.database_url.get_secret_value(), self.database_password_file
+        try:
+            return url if file is None else with_password(url, read_secret(file))
+        except SecretUnreadable as fault:
+            raise ValueError(f"DATABASE_PASSWORD_FILE: {fault}") from None
+
+
+class WorkerSettings(ReaderSettings, DatabaseSettings):
+    """The settings of every service."""
+
+    database_url: Annotated[SecretStr, AfterValidator(_readable)] = Field(alias="DATABASE_URL")
+    """the service's own role, as postgresql://user:password@host:port/database?sslmode=verify-full&sslrootcert=FILE"""
     batch: int = Field(200, alias="SERVICECERT_BATCH", ge=1, le=500)
     """the most records that one turn takes"""
     session_seconds: float = Field(6.0, alias="SERVICECERT_SESSION_SECONDS", ge=1, le=60)
@@ -127,19 +167,14 @@ class WorkerSettings(ReaderSettings):
     stall_seconds: float = Field(60.0, alias="SERVICECERT_STALL_SECONDS", ge=1)
     """seconds without progress until the process ends"""
 
-    @model_validator(mode="after")
-    def _password_is_readable(self) -> Self:
-        _ = self.dsn
-        return self
-
-    @cached_property
-    def dsn(self) -> str:
-        """The database's URL with its password, which is read once."""
-        return dsn_of(self.database_url, self.database_password_file)
-
 
 PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
 """How the names of settings end whose files hold no secret. Any other `_FILE` does."""
+
+
+def names_secret(setting: str) -> bool:
+    """Return whether a setting names a file of secrets."""
+    return setting.endswith("_FILE") and not setting.endswith(PUBLIC)
 
 
 def check_secret_files(*settings: BaseSettings) -> None:
@@ -156,23 +191,7 @@ def _secret_files(settings: BaseSettings) -> Iterator[tuple[str, Path]]:
     folder = settings.model_config.get("secrets_dir")
     for name, field in type(settings).model_fields.items():
         setting, value = field.alias or name.upper(), getattr(settings, name)
-        if isinstance(value, Path) and setting.endswith("_FILE") and not setting.endswith(PUBLIC):
+        if isinstance(value, Path) and names_secret(setting):
             yield setting, value
         if isinstance(folder, str | Path):
             yield setting, Path(folder, setting)
-
-
-def settings_fault(error: ValidationError) -> str:
-    """Return which environment variables are missing or wrong, without their values."""
-    return "; ".join(settings_faults(error))
-
-
-def settings_faults(error: ValidationError, *, missing: bool = True) -> list[str]:
-    """Return what is wrong with each environment variable, without its value; of those that are missing if asked."""
-    return [
-        f"set {str(fault['loc'][0]).upper()}"
-        if fault["type"] == "missing"
-        else ": ".join((*(str(name).upper() for name in fault["loc"][:1]), fault["msg"].removeprefix("Value error, ")))
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
-        if missing or fault["type"] != "missing"
-    ]

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 from weakref import WeakSet
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from ..core.faults import OperatorError
+from ..core.faults import OperatorError, failed_step
+from .database_url import fault_of
 
 log = logging.getLogger(__name__)
 
@@ -77,56 +77,55 @@ async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connectio
     try:
         connection = await asyncpg.connect(url, **options)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as fault:
-        raise database_refused(url, str(fault)) from None
+        raise database_refused(url, fault) from None
     try:
         yield connection
     finally:
         connection.terminate()
 
 
-def database_refused(url: str, text: str) -> OperatorError:
-    """Return why a database refuses the connection, in one sentence without the password."""
-    parts, place = urlsplit(url), address_of(url)
-    name = parts.path.lstrip("/") or "postgres"
-    lowered = text.lower()
-    if (file := unreadable_file(url)) is not None:
-        return OperatorError(f"{file} in DATABASE_URL cannot be read: correct sslrootcert, sslcert or sslkey there.")
-    if "password authentication failed" in lowered or "no password supplied" in lowered:
-        return OperatorError(
-            f"PostgreSQL at {place} refuses the password of {parts.username!r}: correct DATABASE_URL.", 77
-        )
-    if (
-        "certificate verify failed" in lowered
-        or "certificate_verify_failed" in lowered
-        or "does not match host" in lowered
-    ):
-        reason = "its name is another" if "match" in lowered else "another CA signed it, or it expired"
-        return OperatorError(
-            f"The certificate of PostgreSQL at {place} does not verify ({reason}): correct sslrootcert or the host "
-            "in DATABASE_URL, or the server's certificate.",
-            69,
-        )
-    if (
-        "no pg_hba.conf entry" in lowered
-        or "no encryption" in lowered
-        or "requires a valid client certificate" in lowered
-    ):
-        return OperatorError(
-            f"PostgreSQL at {place} refuses this way of connecting: add sslmode=verify-full to DATABASE_URL, and, "
-            "if it wants client certificates, sslcert and sslkey.",
-            77,
-        )
-    if "does not exist" in lowered:
-        return OperatorError(
-            f"PostgreSQL at {place} has no database {name!r} or no role {parts.username!r}: "
-            "create it, or correct DATABASE_URL.",
-            78,
-        )
-    if "too many" in lowered or "connection slots" in lowered:
-        return OperatorError(
-            f"PostgreSQL at {place} has no free connection: raise its max_connections, or stop workers.", 69
-        )
-    return OperatorError(f"PostgreSQL does not answer at {place}: start it, or correct DATABASE_URL.", 69)
+_REFUSALS = (
+    (
+        "password authentication failed|no password supplied",
+        77,
+        "refuses the password of {user}, or has no such login: correct DATABASE_URL",
+    ),
+    ("certificate authentication failed", 77, "refuses {user} with this client certificate: correct sslcert"),
+    (
+        "valid client certificate|certificate.required",
+        77,
+        "wants a client certificate: add sslcert, sslkey to {url}",
+    ),
+    ("no encryption|ssl off", 77, "refuses {user} without TLS: add sslmode=verify-full and sslrootcert to {url}"),
+    ("no pg_hba.conf entry", 77, "has no rule for {user} from this machine: add one to its pg_hba.conf"),
+    ("permission denied for database", 77, "does not let {user} connect to {name}: grant it CONNECT"),
+    ("role .* does not exist|not permitted to log in", 78, "has no login {user}: create it, or correct {url}"),
+    ("does not exist", 78, "has no database {name}: create it, or correct {url}"),
+    ("too many|connection slots", 69, "has no free connection: raise its max_connections, or stop workers"),
+    ("unrecognized configuration|invalid uri", 78, "does not know a parameter after the ? of {url}: correct it"),
+    ("root certificate", 78, "cannot be verified without its CA: add sslrootcert=FILE to {url}"),
+    ("starting up|shutting down|recovery", 69, "is starting or stopping: wait for it"),
+    ("certif|ssl|tls", 69, "does not verify by TLS ({step}): correct sslmode, sslrootcert or the host in {url}"),
+    ("", 69, "does not answer at {place} ({step}): start it, or correct {url}"),
+)
+"""What the server or a client library says, the exit code, and what an operator reads."""
+
+
+def database_refused(url: str, error: BaseException) -> OperatorError:
+    """Return at which step a connection to a database failed, in one sentence without the password."""
+    if (wrong := fault_of(url)) is not None:
+        return OperatorError(f"DATABASE_URL {wrong}.")
+    parts, text = urlsplit(url), f"{type(error).__name__} {error}".lower()
+    code, says = next((code, says) for pattern, code, says in _REFUSALS if re.search(pattern, text))
+    names = {
+        "user": repr(unquote(parts.username or "")),
+        "name": repr(unquote(parts.path.lstrip("/"))),
+        "place": address_of(url),
+        "url": "DATABASE_URL",
+        "step": failed_step(error),
+    }
+    where = "" if "{place}" in says else f" at {names['place']}"
+    return OperatorError(f"PostgreSQL{where} {says.format(**names)}.", code)
 
 
 def address_of(url: str) -> str:
@@ -150,7 +149,7 @@ async def open_pool(url: str, service: str, known: KnownDatabase | None = None) 
             **connection_options(service),
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
-        raise database_refused(url, str(error)) from None
+        raise database_refused(url, error) from None
 
 
 async def _no_reset(_: object) -> None:
@@ -176,13 +175,6 @@ def connection_options(service: str, silent: str = "0") -> dict[str, Any]:
             "jit": "off",
         },
     }
-
-
-def unreadable_file(url: str) -> str | None:
-    """Return a file of TLS that a URL names and that cannot be read, None if all can."""
-    query = parse_qs(urlsplit(url).query)
-    files = (file for name in ("sslrootcert", "sslcert", "sslkey") for file in query.get(name, ()) if file != "system")
-    return next((file for file in files if not os.access(file, os.R_OK)), None)
 
 
 def is_private(url: str) -> bool:

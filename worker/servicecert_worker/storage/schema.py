@@ -154,8 +154,8 @@ def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
     """Return a connection in which each statement is committed. Raises `OperatorError`."""
     try:
         return psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise database_refused(url, str(error)) from None
+    except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
+        raise database_refused(url, error) from None
 
 
 def _applied(connection: psycopg.Connection[Any], service: str) -> list[str]:

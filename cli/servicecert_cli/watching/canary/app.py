@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Coroutine
 from time import monotonic
 from typing import Any, NoReturn
 
 from faststream import FastStream
-from pydantic import ValidationError
 from servicecert_schemas.broker import Principal
 from servicecert_worker.process.health import Check
 from servicecert_worker.process.service import standalone
-from servicecert_worker.runtime.settings import check_secret_files, settings_fault
+from servicecert_worker.runtime.environment import read
+from servicecert_worker.runtime.settings import check_secret_files
 
-from ...faults import UserError
 from ..process import Watching
 from ..settings import CanarySettings
 from .domain.stages import Step
@@ -34,10 +32,8 @@ async def once(take: Callable[[Step], None]) -> Step:
 
     Raises UserError and OperatorError for wrong ones.
     """
-    try:
-        settings = CanarySettings()
-    except ValidationError as error:
-        raise UserError(f"{settings_fault(error)}.", os.EX_CONFIG) from None
+    settings: CanarySettings
+    (settings,) = read(CanarySettings)
     check_secret_files(settings)
     return await Run(Means.of(settings)).make(take)
 

@@ -25,8 +25,8 @@ from servicecert_worker.core.clock import Clock, clock_ahead
 from servicecert_worker.core.faults import OperatorError, error_summary, is_transient
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.kafka.clients import broker_refused
 
-from ...connections import kafka
 from ...e_service.publishing import publish
 from ..network import Unanswered, fetch, session
 from ..settings import CanarySettings
@@ -104,7 +104,7 @@ class Run:
     async def _step(self, stage: Stage, acts: AsyncGenerator[str, None]) -> Step:
         """Carry out a stage within its time."""
         began = monotonic()
-        self._missing = str(kafka.unanswered(self._settings.cluster)).removesuffix(".")
+        self._missing = ""
         try:
             async with asyncio.timeout(self._settings.stage_seconds):
                 sentence = await anext(acts)
@@ -112,7 +112,7 @@ class Run:
         except Stuck as fault:
             stage, sentence = fault.stage or stage, str(fault)
         except TimeoutError:
-            sentence = self._missing
+            sentence = self._missing or str(await broker_refused(self._settings.cluster)).removesuffix(".")
         except OperatorError as fault:
             sentence = str(fault).removesuffix(".")
         except Exception as error:

@@ -59,20 +59,20 @@ class Exporter(Watching):
         self._tables = Tables()
         self._told: set[str] = set()
         self.basics.registry.register(self._groups)
-        if settings.dsn is not None:
+        if settings.dsn:
             self.basics.registry.register(self._tables)
 
     def tasks(self) -> Iterator[Coroutine[Any, Any, NoReturn]]:
         """Yield the looks at Kafka, and those at the tables."""
         yield self._watch_kafka()
-        if self._settings.dsn is not None:
+        if self._settings.dsn:
             yield self._watch_tables(self._settings.dsn)
 
     def ready(self) -> Check:
         """Return whether it sees what it looks at."""
         if not self._groups.is_up:
             return False, "Kafka does not answer."
-        if self._settings.dsn is not None and (away := [it for it in SERVICES if not self._tables.is_up(it)]):
+        if self._settings.dsn and (away := [it for it in SERVICES if not self._tables.is_up(it)]):
             return False, f"The tables of {', '.join(away)} cannot be read."
         return True, "Looking."
 

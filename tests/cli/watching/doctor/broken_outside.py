@@ -194,13 +194,13 @@ def the_list_of_lost_keys_is_damaged(it, *_) -> Iterator[None]:
     (it.lists / "ours.dat").write_bytes(bytes(16))
 
 
-@breaks("Nothing reads SERVICECERT_CLOCK_AHAED (SERVICECERT_CLOCK_AHEAD?).", Variables=WARNING)
+@breaks("SERVICECERT_CLOCK_AHAED is not known; is SERVICECERT_CLOCK_AHEAD meant?", Variables=WARNING)
 def a_variable_is_misspelt(it, patch, _) -> Iterator[None]:
     patch.setenv("SERVICECERT_CLOCK_AHAED", "P1D")
     yield
 
 
-@breaks("SERVICECERT_BATCH: Input should be", Settings=CRITICAL)
+@breaks('SERVICECERT_BATCH is "0": a whole number from 1 to 500 is needed.', Settings=CRITICAL)
 def a_setting_is_out_of_range(it, patch, _) -> Iterator[None]:
     patch.setenv("SERVICECERT_BATCH", "0")
     yield

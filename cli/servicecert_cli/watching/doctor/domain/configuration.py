@@ -1,29 +1,15 @@
 """What is set in the environment of this process, and the keys that it names."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 
 from servicecert_schemas.topics import SERVICES
 
 from .check import Finding, critical, fault, naming, ok, warning
 
-OURS = ("SERVICECERT_", "SMTP_")
 OLD_LIST_DAYS = 90
 ENDS_SOON = timedelta(days=30)
 _NO_TIME = timedelta(0)
-
-
-def check_variables(variables: tuple[frozenset[str], frozenset[str]]) -> Finding:
-    given, known = variables
-    ours = sorted(name for name in given if name.startswith(OURS))
-    unknown = [_suggested(name, known) for name in ours if name not in known]
-    return naming("Nothing reads {}.", f"{len(ours)} are set, and all are known.", unknown)
-
-
-def _suggested(name: str, known: Collection[str]) -> str:
-    close = get_close_matches(name, sorted(known), 1, 0.8)
-    return f"{name} ({close[0]}?)" if close else name
 
 
 def check_insecure(facts: tuple[str, bool]) -> Finding:

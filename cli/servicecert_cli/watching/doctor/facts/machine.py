@@ -16,13 +16,12 @@ from servicecert_notifier.settings import Settings as NotifierSettings
 from servicecert_pki.key_checks import KeyListDamaged, load_key_lists
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_revoker.settings import Settings as RevokerSettings
-from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import over_tls
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.secret_files import SecretUnreadable, require_private
 from servicecert_worker.core.service_keys import read_public_keys
-from servicecert_worker.runtime.settings import PUBLIC, ProcessSettings, WorkerSettings, settings_faults
-from servicecert_worker.storage import database
+from servicecert_worker.runtime.environment import OURS, faults, unknown_variables
+from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings, names_secret
 
 from ...settings import CanarySettings, LagSettings
 from ..domain import configuration
@@ -30,35 +29,28 @@ from ..domain.check import counted, critical, naming, ok
 from ..sources import Look, Sources, Stopped, setting, shared
 
 _TRIALS = ("SERVICECERT_CLOCK_AHEAD", "SERVICECERT_DIE_AT")
-_OF_COMMANDS = frozenset({"SERVICECERT_OPERATOR", "SERVICECERT_EXAMPLE_MAILS", "SERVICECERT_DIE_AT"})
 _DAY = 86_400.0
 
 
-_SETTINGS: tuple[type[BaseSettings], ...] = (
+SETTINGS: tuple[type[BaseSettings], ...] = (
     *(ProcessSettings, WorkerSettings, ResponderSettings, LagSettings, CanarySettings),
     *(IntakeSettings, IssuerSettings, RevokerSettings, NotifierSettings),
 )
 
 
-async def variables(_: Sources) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the variables that are set, and those that a setting or a command reads."""
-    fields = {field.alias or name.upper() for each in _SETTINGS for name, field in each.model_fields.items()}
-    passwords = {
-        f"SERVICECERT_{name.upper()}_DATABASE_PASSWORD{end}"
-        for name in (*SERVICES, database.MIGRATOR, database.ERASER)
-        for end in ("", "_FILE")
-    }
-    return frozenset(os.environ), frozenset(fields | passwords | _OF_COMMANDS)
+async def variables(_: Sources) -> list[str]:
+    """Return the variables that nothing reads."""
+    return unknown_variables()
 
 
 async def wrong_settings(_: Sources) -> list[str]:
     """Return what is wrong with the settings that are set, by variable and without values."""
     found: dict[str, None] = {}
-    for kind in _SETTINGS:
+    for kind in SETTINGS:
         try:
             kind()
         except ValidationError as fault:
-            found |= dict.fromkeys(each.rstrip(".") for each in settings_faults(fault, missing=False))
+            found |= dict.fromkeys(each.rstrip(".") for each in faults(kind, fault, missing=False))
     return list(found)
 
 
@@ -77,10 +69,7 @@ async def secret_files(_: Sources) -> tuple[int, list[str]]:
     named = {
         name: Path(value)
         for name, value in os.environ.items()
-        if value
-        and name.startswith(("SERVICECERT_", "SMTP_", "KAFKA_", "DATABASE_"))
-        and name.endswith("_FILE")
-        and not name.endswith(PUBLIC)
+        if value and name.startswith((*OURS, "KAFKA_", "DATABASE_")) and names_secret(name)
     }
     return len(named), [f"{name}: {fault}" for name, path in named.items() if (fault := _fault(path))]
 
@@ -126,7 +115,7 @@ LOOKS = {
         key_lists, lambda sizes: ok(", ".join(f"{name} has {keys} keys" for name, keys in sizes.items()) + ".")
     ),
     "KeyListsOld": Look(key_list_ages, configuration.check_key_lists_age),
-    "Variables": Look(variables, configuration.check_variables),
+    "Variables": Look(variables, partial(naming, "{}", "All variables that are set are known.", separator=" ")),
     "Settings": Look(wrong_settings, partial(naming, "{}.", "Every setting has an allowed value.", separator="; ")),
     "Insecure": Look(insecure, configuration.check_insecure),
     "Trials": Look(trials, partial(naming, "{} is set.", "No setting for trials is on.")),

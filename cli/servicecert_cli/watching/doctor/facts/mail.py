@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
 from servicecert_notifier.domain import relays
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.smtp.effects.conversation import (
@@ -13,7 +12,8 @@ from servicecert_notifier.smtp.effects.conversation import (
     open_conversation,
     tls_context,
 )
-from servicecert_worker.runtime.settings import settings_fault
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.runtime.environment import read
 
 from ....faults import UserError
 from ..domain import mail as judged
@@ -30,10 +30,11 @@ async def conversations(_: Sources) -> list[Relay]:
     """Open and end a conversation with each mail server. Raises Stopped, UserError."""
     setting("SMTP_HOST")
     setting("SERVICECERT_MAIL_FROM")
+    settings: Settings
     try:
-        settings = Settings()
-    except ValidationError as wrong:
-        raise UserError(f"The mail server cannot be asked: {settings_fault(wrong)}.") from None
+        (settings,) = read(Settings)
+    except OperatorError as wrong:
+        raise UserError(f"The mail server cannot be asked: {wrong}") from None
     seconds = min(_ANSWER_SECONDS, settings.smtp_timeout_seconds)
     settings = settings.model_copy(update={"smtp_timeout_seconds": seconds})
     tls = tls_context(settings)
