@@ -172,7 +172,7 @@ def test_a_date_that_cannot_be_is_refused(servicecert, ca, since, sentence):
     assert sentence in one_sentence(servicecert("ca", "activate", ca, "production-ec-2", "--from", since).stderr)
 
 
-@pytest.mark.parametrize("since", ["soon", "2030-01-01T12:00"])
+@pytest.mark.parametrize("since", ["soon", "2030-01-32"])
 def test_a_date_that_is_none_is_wrong_usage(servicecert, ca, since):
     assert servicecert("ca", "activate", ca, "test-ec", "--from", since).exit_code == 2
 

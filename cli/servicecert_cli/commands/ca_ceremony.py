@@ -1,7 +1,7 @@
 """The steps of a key ceremony: offline roots, requests, certificates, and a start date for each new generation."""
 
 import os
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,12 +13,12 @@ from servicecert_pki.keyring import PemStore, TokenStore, read_passphrases
 from servicecert_pki.manifest import MANIFEST, kind_of
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import make_root_crls
-from servicecert_pki.validity import HELSINKI
 
 from ..faults import UserError
 from ..operations.authority import draw_passphrases, record
 from ..terminal.output import at_work
 from . import ceremony_options as options
+from .options import MOMENT
 
 _FILES = click.Path(path_type=Path, dir_okay=False, exists=True)
 _REASONS = ("ca-compromise", "superseded", "cessation-of-operation")
@@ -215,22 +215,21 @@ def install(folder: Path, certificates: tuple[Path, ...], operator: str, dry_run
 @click.command()
 @options.directory
 @click.argument("id", metavar="CA")
-@click.option("--from", "since", required=True, metavar="DATE", help="A day (Finnish time), or a time with its zone.")
+@click.option("--from", "since", required=True, type=MOMENT, help="A day or a time (UTC, or with a zone).")
 @options.operator
 @options.dry_run
-def activate(folder: Path, id: str, since: str, operator: str, dry_run: bool) -> None:
-    """Let a later generation issue from DATE on; the previous one keeps its CRLs.
+def activate(folder: Path, id: str, since: datetime, operator: str, dry_run: bool) -> None:
+    """Let a later generation issue from MOMENT on; the previous one keeps its CRLs.
 
-    Restart the issuers before DATE: they read it when they start.
+    Restart the issuers before that: they read it when they start.
 
     \b
     Example:
       servicecert ca activate ca production-ec-2 --from 2027-03-01
     """
-    moment = _moment(since)
-    actions = ceremony.activate(folder, id, moment, datetime.now(UTC), dry_run=dry_run)
+    actions = ceremony.activate(folder, id, since, datetime.now(UTC), dry_run=dry_run)
     if dry_run:
-        click.echo(f"Would let {id} issue from {moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
+        click.echo(f"Would let {id} issue from {since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ} on.")
         return
     _report(folder, "activate", operator, actions)
 
@@ -252,18 +251,6 @@ def _check(passphrase_file: Path) -> None:
     """Raise AuthorityRefused or KeyUnavailable for passphrases that cannot be used; new ones can."""
     if passphrase_file.exists():
         check_passphrases(read_passphrases(passphrase_file), trial=False)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        if "T" not in text:
-            return datetime.combine(date.fromisoformat(text), time(), HELSINKI)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise click.BadParameter("give a day like 2027-03-01, or a time with its zone like 2027-03-01T08:00+02:00")
-    return moment
 
 
 def _names(files: tuple[Path, ...]) -> str:

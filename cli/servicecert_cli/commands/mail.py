@@ -45,7 +45,6 @@ def command() -> None:
 @click.option(
     "--since",
     type=MOMENT,
-    metavar="MOMENT",
     help="Planned since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
 )
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most this many.")
@@ -103,7 +102,6 @@ def show(mail_id: UUID, as_json: bool) -> None:
 @click.option(
     "--refused-since",
     type=MOMENT,
-    metavar="MOMENT",
     help="All mails that a mail server refused since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
 )
 @click.option(

@@ -21,15 +21,17 @@ PUBLIC_KEYS: dict[str, Any] = {
 yes = click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
 
 
-class Moment(click.DateTime):
-    """A date and time; without a zone it is in UTC."""
+def moment(text: str) -> datetime:
+    """Return a day or a time of ISO 8601; without a zone it is in UTC. Raises BadParameter."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        shape = "2027-03-01, 2027-03-01T08:00 or 2027-03-01T08:00+02:00"
+        raise click.BadParameter(f"{text!r} is no time: write it as {shape}.") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        moment: datetime = super().convert(value, param, ctx)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
-
-MOMENT = Moment(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
+MOMENT = click.types.FuncParamType(moment)
 
 
 def one_of(kind: type[StrEnum]) -> click.Choice[str]:

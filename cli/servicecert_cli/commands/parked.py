@@ -36,7 +36,6 @@ def selecting(function: F) -> F:
         click.option(
             "--before",
             type=MOMENT,
-            metavar="MOMENT",
             help="First parked before: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
         ),
         click.option("--reason", help="With this reason, e.g. decide-raised."),

@@ -12,6 +12,7 @@ from ..registers import loading
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from ..terminal import interruption
 from ..terminal.output import as_json, say
+from .options import MOMENT
 
 _SHOWN = 20
 
@@ -33,7 +34,7 @@ def command() -> None:
     show_default=True,
     help="Share of the entries in force that a file may end.",
 )
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Changes apply from this day.  [default: today]")
+@click.option("--day", type=MOMENT, help="Changes apply from this day.  [default: today]")
 @as_json
 def load(
     path: Path | None, fictitious: bool, dry_run: bool, end_at_most: float, day: datetime | None, as_json: bool

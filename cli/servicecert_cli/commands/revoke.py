@@ -16,7 +16,7 @@ from ..e_service.publishing import publish
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, say
-from .options import Moment, one_of
+from .options import MOMENT, one_of
 
 
 @click.command()
@@ -29,7 +29,7 @@ from .options import Moment, one_of
 )
 @click.option("--account", help="The requesting customer account; the default is the case's.")
 @click.option("--user", default="user-1", show_default=True, help="The requesting user.")
-@click.option("--exposed-since", type=Moment(), help="Since when the key may be exposed (UTC).")
+@click.option("--exposed-since", type=MOMENT, help="Since when the key may be exposed (UTC, or with a zone).")
 @click.option("--explanation", help="The customer's explanation.")
 @click.option("--notify", metavar="ADDRESS", help="Where the requesting user wants the mail about it.")
 @click.option("--language", type=one_of(Language), help="The language of that mail; the default is the case's.")
