@@ -29,8 +29,8 @@ async def failed_commands(system: System, alert: str, output: Path) -> tuple[str
     """
     page = CHECKOUT / "docs" / "runbook" / (CONDITIONS[alert].page or "").partition("#")[0]
     commands = [block.text for block in pages.blocks(page) if "fault" in block.words]
-    environment, users = write_environment(system), write_users(system)
-    before = f". {quote(str(environment))}; . {quote(str(users / 'operator'))}"
+    write_environment(system)
+    before = f". {quote(str(write_users(system) / 'operator'))}"
     failed = []
     with output.open("w") as file:
         for command in commands:

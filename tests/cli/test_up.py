@@ -15,7 +15,8 @@ def variables(path):
     if not path.exists():
         return {}
     words = (shlex.split(line) for line in path.read_text().splitlines())
-    return {name: value for _, word in words for name, _, value in (word.partition("="),) if name != "PATH"}
+    exported = [word for kind, *word in words if kind == "export"]
+    return {name: value for (word,) in exported for name, _, value in (word.partition("="),) if name != "PATH"}
 
 
 @pytest.fixture
@@ -98,7 +99,8 @@ def as_user(user, folder, *words):
 def test_f4_each_terminal_is_a_user_with_its_own_rights_and_what_dies_is_started_again(up, tmp_path):
     output, folder = tmp_path / "output", tmp_path / "up"
     until(lambda: "servicecert example" in output.read_text(), up)
-    environment = variables(folder / "environment")
+    assert "KAFKA_SASL_PASSWORD_FILE" in variables(folder / "environment")
+    environment = variables(folder / "as" / "operator")
     assert {"KAFKA_SASL_PASSWORD_FILE", "DATABASE_URL", "ISSUER_DATABASE_URL"} <= set(environment)
     urls = {name: value for name, value in environment.items() if name.endswith("DATABASE_URL")}
     assert [name for name, url in urls.items() if "sslmode=verify-full" not in url] == []

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 from docs.pages import ALERTS, CHECKOUT, PAGES, README, Block
 from prometheus_client.parser import text_string_to_metric_families
-from servicecert_cli.commands.up import write_environment
+from servicecert_cli.commands.up import write_environment, write_users
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts
 
@@ -122,7 +122,8 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
 @pytest.mark.long
 async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: Path) -> None:
     async with System(tmp_path, parts=parts, authority=authority) as system:
-        environment = write_environment(system)
+        write_environment(system)
+        environment = write_users(system) / "operator"
         blocks = [block for page in (WATCHING, MAILS, *TASKS) for block in shown(page, bare=False)]
         assert any("await" in block.words for block in blocks)
         # An incident needs a certificate.

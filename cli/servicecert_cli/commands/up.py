@@ -86,7 +86,8 @@ def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
     server for CRLs and the four services. A service that dies is started again. Broker
     and database are reached by TLS, and each process and command is a user with rights
     of its own: the file `environment` in the folder makes another terminal the
-    e-service's, the files in the folder `as` make it another user's.
+    e-service's and knows nothing of the database, the files in the folder `as` make it
+    another user's, such as `as/operator`.
 
     With --plain, KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
@@ -143,7 +144,7 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
         ("mails", f"{system.mail_folder}/*.eml"),
         ("logs", f"{system.folder}/logs/"),
         ("logins", f"{system.folder}/as/: a file for each user, such as {Principal.OPERATOR}"),
-        ("passwords", f"{environment}: the DATABASE_URL of each service"),
+        ("passwords", f"in the same files, but {Principal.E_SERVICE}: the DATABASE_URL of each service"),
     ):
         printer.fact(name, value)
     printer.say("To get a certificate, paste this in another terminal:")
@@ -157,37 +158,61 @@ def _announce(printer: Printer, system: System, environment: Path) -> None:
 
 
 def write_environment(system: System) -> Path:
-    """Write the file that a shell reads to use this system: addresses, the services' DATABASE_URLs, and PATH."""
+    """Write the file that makes a shell the e-service's: its login to the broker, its public keys, and PATH."""
     variables = {
         **system.cluster_of(Principal.E_SERVICE).environment,
-        "DATABASE_URL": system.backends.admin_url,
-        "SERVICECERT_SERVICE_KEYS": str(system.keys_folder),
+        "SERVICECERT_SERVICE_KEYS": str(system.keys_folder.absolute()),
         MAIL_FOLDER: str(system.mail_folder.absolute()),
-        **system.canary_environment,
-        **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
     }
     path = system.folder / "environment"
     # `servicecert` is found without the virtual environment's activation.
     found = f'export PATH={quote(str(Path(sys.executable).parent))}:"$PATH"\n'
-    write_private(path, (_exports(variables) + found).encode(), replace=True)
+    write_private(path, (_located(path, ".") + _exports(variables, system.folder) + found).encode(), replace=True)
     return path
 
 
 def write_users(system: System) -> Path:
-    """Write a file for each user of the broker that reads the common file and logs in as that user."""
+    """Write a file for each user of the broker that reads the e-service's and logs in as that user.
+
+    All but the e-service's name the database, as its administrator and as each service.
+    """
     folder = system.folder / "as"
     folder.mkdir(mode=0o700, exist_ok=True)
-    common = quote(str((system.folder / "environment").absolute()))
     settings = " ".join(str(field.alias) for field in KafkaAccess.model_fields.values())
     clusters = {str(each): system.cluster_of(each) for each in Principal} | {ADMINISTRATOR: system.cluster}
+    inside = {
+        "DATABASE_URL": system.backends.admin_url,
+        **system.canary_environment,
+        **{f"{service.upper()}_DATABASE_URL": url for service, url in system.urls.items()},
+    }
     for name, cluster in clusters.items():
-        text = f". {common}\nunset {settings}\n{_exports(cluster.environment)}"
-        write_private(folder / name, text.encode(), replace=True)
+        variables = {**cluster.environment, **({} if name == Principal.E_SERVICE else inside)}
+        common = f'{_located(folder / name, "..")}. "$servicecert_up/environment"\nunset {settings}\n'
+        write_private(folder / name, (common + _exports(variables, system.folder)).encode(), replace=True)
     return folder
 
 
-def _exports(variables: Mapping[str, str]) -> str:
-    return "".join(f"export {name}={quote(value)}\n" for name, value in variables.items())
+def _located(file: Path, folder: str) -> str:
+    """Return a shell's lines that find the folder of a file that it reads, also if that was moved.
+
+    Bash and zsh know the file; for another shell the folder is where it was made.
+    """
+    made = quote(str((file.parent / folder).absolute()))
+    return (
+        f'servicecert_up=$(cd "$(dirname "${{BASH_SOURCE:-$0}}")/{folder}" && pwd)\n'
+        f'[ -f "$servicecert_up/environment" ] || servicecert_up={made}\n'
+    )
+
+
+def _exports(variables: Mapping[str, str], folder: Path) -> str:
+    """Return a shell's lines that export variables; a path within the folder is that of `_located`."""
+    inside = f"{folder.absolute()}/"
+    return "".join(
+        f'export {name}="$servicecert_up"/{quote(value.removeprefix(inside))}\n'
+        if value.startswith(inside)
+        else f"export {name}={quote(value)}\n"
+        for name, value in variables.items()
+    )
 
 
 async def _watch(system: System, console: Console) -> None:
