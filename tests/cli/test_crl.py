@@ -34,9 +34,12 @@ def test_crls_are_served_until_it_is_told_to_stop(tmp_path):
 def test_a_port_in_use_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        done = run_process("crl", "serve", tmp_path, "--host", "127.0.0.1", "--port", port)
-    assert done.code == 69
-    assert f"Cannot listen on port {port}" in one_sentence(done.err)
+        options = run_process("crl", "serve", tmp_path, "--host", "127.0.0.1", "--port", port)
+        place = {"SERVICECERT_CRL_HOST": "127.0.0.1", "SERVICECERT_CRL_PORT": str(port)}
+        variables = run_process("crl", "serve", tmp_path, environment=place)
+    for done in (options, variables):
+        assert done.code == 69
+        assert f"Cannot listen on port {port}" in one_sentence(done.err)
 
 
 @pytest.mark.parametrize("arguments", [("no-such-folder",), ()])

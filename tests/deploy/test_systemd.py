@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from manifests import CHECKOUT, is_once_a_day, names, settings_of
+from servicecert_cli.commands import crl
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_schemas.broker import Principal
@@ -180,12 +181,30 @@ def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str
 
 @pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl"])
 def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: str) -> None:
-    """A worker ends within 10 s, and with 78 where its configuration is wrong (docs/install.md)."""
+    """A worker ends within 10 s, with 78 where its configuration is wrong and with 65 where a file is damaged."""
     assert unit(service)["Restart"] == ["always"]
-    assert unit(service)["RestartPreventExitStatus"] == ["78"]
+    assert unit(service)["RestartPreventExitStatus"] == ["65 78"]
+    (seconds,), page = unit(service)["RestartSec"], " ".join((CHECKOUT / "docs/install.md").read_text().split())
+    assert f"systemd restarts what ended after {seconds} s, except with code 65 or 78" in page
+    assert all(f"stands still for {watchdog} s" in page for watchdog in unit(service).get("WatchdogSec", []))
     assert unit(service)["StartLimitIntervalSec"] == ["0"]
     assert int(unit(service)["TimeoutStopSec"][0]) > 10
     assert unit(service)["PartOf"] == unit(service)["WantedBy"] == ["servicecert.target"]
+
+
+def test_the_pages_step_makes_the_folder_of_accounts_which_debian_12_does_not_have() -> None:
+    page = (CHECKOUT / "docs" / "install.md").read_text()
+    assert "install -D -m 0644 deploy/systemd/servicecert.sysusers /etc/sysusers.d/servicecert.conf" in page
+
+
+def test_a_token_is_named_where_the_key_is_and_the_page_says_how_its_device_is_seen() -> None:
+    page = (CHECKOUT / "docs" / "install.md").read_text()
+    assert read(f"{HARDENING}/hardening.conf")["PrivateDevices"] == ["true"]
+    assert "`PrivateDevices=no`" in page
+    for service in ("issuer", "revoker"):
+        example = (UNITS / "etc" / f"{service}.env").read_text()
+        named = set(re.findall(r"^#?(SERVICECERT_\w+)=", example, re.MULTILINE))
+        assert {"SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE"} <= named <= names(*settings_of(service)[1:])
 
 
 def test_a_responder_may_wait_for_a_revoker_for_any_time() -> None:
@@ -203,7 +222,24 @@ def test_only_the_revoker_writes() -> None:
         each: unit(each)["ReadWritePaths"] for each in (*WORKERS, *WATCHERS, "crl") if "ReadWritePaths" in unit(each)
     }
     assert writers == {"revoker": [environment("revoker")["SERVICECERT_CRL_DIR"]]}
-    assert environment("crl") == {"SERVICECERT_CRL_DIR": environment("revoker")["SERVICECERT_CRL_DIR"]}
+    assert environment("crl")["SERVICECERT_CRL_DIR"] == environment("revoker")["SERVICECERT_CRL_DIR"]
+    assert set(environment("crl")) <= {str(it.envvar) for it in crl.serve.params}
+
+
+def test_f4_one_service_logs_in_by_a_certificate_without_a_change_for_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    identity, common = TrialCa().issue("issuer"), UNITS / "etc" / "servicecert.env"
+    for name, content in (("kafka.crt", identity.certificate), ("kafka.key", identity.key)):
+        (tmp_path / name).touch(mode=0o600)
+        (tmp_path / name).write_text(content)
+    own = {"KAFKA_CERTIFICATE_FILE": f"{tmp_path}/kafka.crt", "KAFKA_KEY_FILE": f"{tmp_path}/kafka.key"}
+    own |= {"KAFKA_SECURITY_PROTOCOL": "SSL", "KAFKA_SASL_USERNAME": "", "KAFKA_SASL_PASSWORD_FILE": ""}
+    assert all(name in common.read_text() for name in own)
+    # systemd reads a unit's files after what the unit sets, and a later file counts.
+    for name, value in {**environment("issuer"), "KAFKA_CA_FILE": "", **own}.items():
+        monkeypatch.setenv(name, value)
+    assert KafkaAccess().environment == {name: value for name, value in own.items() if value}
 
 
 @pytest.mark.parametrize("job", NIGHTLY)

@@ -17,7 +17,6 @@ WRONG = {
     "host:abc": NO_ADDRESS,
     f"host=db user=us password={SECRET}": NO_ADDRESS,
     f"postgresql:us:{SECRET}@db/d": NO_ADDRESS,
-    "": NO_ADDRESS,
     f"postgresql://us:{SECRET}@db:abc/d": "has a port that is no number from 1 to 65535",
     f"postgresql://us:{SECRET}@db:65536/d": "has a port that is no number from 1 to 65535",
     f"postgresql://us:{SECRET}@[::1/d": "has brackets that enclose no IPv6 address",

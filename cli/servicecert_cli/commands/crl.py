@@ -25,8 +25,20 @@ def command() -> None:
 @click.argument(
     "folder", metavar="DIR", envvar="SERVICECERT_CRL_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
-@click.option("--host", default="", help="Address to listen on; the default is all addresses of this machine.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0 takes a free port.")
+@click.option(
+    "--host",
+    envvar="SERVICECERT_CRL_HOST",
+    default="",
+    help="Address to listen on; the default is all addresses of this machine.",
+)
+@click.option(
+    "--port",
+    envvar="SERVICECERT_CRL_PORT",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="0 takes a free port.",
+)
 @click.option(
     "--proxies",
     "proxy_networks",
@@ -38,8 +50,9 @@ def command() -> None:
 def serve(folder: Path, host: str, port: int, proxy_networks: str) -> None:
     """Serve the CRLs and CA certificates of a folder until stopped.
 
-    DIR is the folder that the revoker publishes to; it may also be given as
-    SERVICECERT_CRL_DIR. No other file in it is served.
+    DIR is the folder that the revoker publishes to. No other file in it is served.
+    SERVICECERT_CRL_DIR, SERVICECERT_CRL_HOST, SERVICECERT_CRL_PORT and
+    SERVICECERT_PROXY_NETWORKS do the same as DIR and the options.
 
     \b
     Example:

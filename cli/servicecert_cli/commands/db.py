@@ -21,6 +21,9 @@ from .options import FILE
 _LOGINS = (*SERVICES, *database.LOGINS)
 
 
+_ca = click.option("--ca", metavar="PATH", help="Where the login's user has the database's CA; default: as we do.")
+
+
 @click.group()
 def command() -> None:
     """Roles and schemas of the services in PostgreSQL."""
@@ -28,8 +31,9 @@ def command() -> None:
 
 @command.command()
 @click.option("--out", type=FILE, help="Write each service's DATABASE_URL here.")
+@_ca
 @as_json
-def prepare(out: Path | None, as_json: bool) -> None:
+def prepare(out: Path | None, ca: str | None, as_json: bool) -> None:
     """Make the roles, and a schema for each service.
 
     DATABASE_URL names a role that may create roles; nothing else needs it. The roles: one
@@ -38,7 +42,8 @@ def prepare(out: Path | None, as_json: bool) -> None:
     May be run again: schemas stay, roles get the given password. A role's password is
     SERVICECERT_<ROLE>_DATABASE_PASSWORD, or the first line of the file
     SERVICECERT_<ROLE>_DATABASE_PASSWORD_FILE. Without either a new one is made and written
-    only to --out: lines <ROLE>_DATABASE_URL=…, readable by the file's owner alone.
+    only to --out: lines <ROLE>_DATABASE_URL=…, readable by the file's owner alone. They name
+    no client certificate of DATABASE_URL, and --ca instead of its sslrootcert.
 
     \b
     Examples:
@@ -51,8 +56,7 @@ def prepare(out: Path | None, as_json: bool) -> None:
     with psycopg.connect(database_url()) as connection:
         prepare_logins(connection)
     if out is not None:
-        lines = [f"{service.upper()}_DATABASE_URL={url}\n" for service, url in urls.items()]
-        write_private(out, "".join(lines).encode(), replace=True)
+        _write(out, {f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()}, ca)
     sentences = [f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`."]
     if out is not None:
         sentences.append(f"Their database URLs are in {out}.")
@@ -91,7 +95,8 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
 @click.option("--out", type=FILE, help="Write the operator's DATABASE_URL here, with a new password.")
 @click.option("--verifier", "file", type=FILE, help="The operator's own password: a file of `proposals credential`.")
 @click.option("--certificate", is_flag=True, help="The login has no password, but a client certificate.")
-def operator(name: str, out: Path | None, file: Path | None, certificate: bool) -> None:
+@_ca
+def operator(name: str, out: Path | None, file: Path | None, certificate: bool, ca: str | None) -> None:
     """Make the login of one of the first two operators.
 
     They propose, confirm, replay, resend and verify, and do nothing else. All later logins,
@@ -108,7 +113,7 @@ def operator(name: str, out: Path | None, file: Path | None, certificate: bool) 
     if (out is not None) + (file is not None) + certificate != 1:
         raise click.UsageError("give one of --verifier FILE, --certificate and --out FILE")
     if out is not None:
-        write_private(out, f"DATABASE_URL={add_operator(database_url(), name)}\n".encode(), replace=True)
+        _write(out, {"DATABASE_URL": add_operator(database_url(), name)}, ca)
         click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
         return
     verifier = None if file is None else read_verifier(file)
@@ -118,7 +123,8 @@ def operator(name: str, out: Path | None, file: Path | None, certificate: bool) 
 @command.command()
 @click.argument("name")
 @click.option("--out", type=FILE, required=True, help="Write the reader's DATABASE_URL here.")
-def reader(name: str, out: Path) -> None:
+@_ca
+def reader(name: str, out: Path, ca: str | None) -> None:
     """Make a login that looks and changes nothing, for monitoring and auditors.
 
     It sees no content of an application, an event or a mail. DATABASE_URL names a role that
@@ -129,9 +135,13 @@ def reader(name: str, out: Path) -> None:
     Example:
       servicecert db reader nightly --out nightly-url
     """
-    url = add_reader(database_url(), name)
-    write_private(out, f"DATABASE_URL={url}\n".encode(), replace=True)
+    _write(out, {"DATABASE_URL": add_reader(database_url(), name)}, ca)
     click.echo(f"The reader {name} has a login; its DATABASE_URL is in {out}.")
+
+
+def _write(out: Path, urls: Mapping[str, str], ca: str | None) -> None:
+    lines = [f"{name}={database.url_for_others(url, ca)}\n" for name, url in urls.items()]
+    write_private(out, "".join(lines).encode(), replace=True)
 
 
 def configured_password(service: str, environment: Mapping[str, str]) -> str | None:

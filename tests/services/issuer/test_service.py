@@ -154,7 +154,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", ""])
+@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", " "])
 def test_address_that_no_certificate_can_name_is_refused_at_start(environment: pytest.MonkeyPatch, url: str) -> None:
     environment.setenv("SERVICECERT_CRL_BASE_URL", url)
     with pytest.raises(OperatorError) as refused:

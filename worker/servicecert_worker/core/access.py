@@ -44,10 +44,11 @@ class SaslMechanism(StrEnum):
 class KafkaAccess(BaseSettings):
     """The settings, by environment variable (alias). Raises pydantic's `ValidationError`, which says what to do.
 
-    What stands below a setting is its meaning in the reference.
+    What stands below a setting is its meaning in the reference. An empty variable counts as none, so that one process
+    can undo what a file for all of them sets.
     """
 
-    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True, extra="ignore", env_ignore_empty=True)
 
     security_protocol: SecurityProtocol = Field(SecurityProtocol.PLAINTEXT, alias="KAFKA_SECURITY_PROTOCOL")
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"""

@@ -120,7 +120,11 @@ class DatabaseSettings(BaseSettings):
     """Where PostgreSQL is, if it is used at all. `DATABASE_URL` may also be a file of that name in SECRETS."""
 
     model_config = SettingsConfigDict(
-        frozen=True, populate_by_name=True, extra="ignore", secrets_dir=SECRETS if SECRETS.is_dir() else None
+        frozen=True,
+        populate_by_name=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        secrets_dir=SECRETS if SECRETS.is_dir() else None,
     )
 
     database_url: Annotated[SecretStr | None, AfterValidator(_readable)] = Field(None, alias="DATABASE_URL")

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 from weakref import WeakSet
 
 import asyncpg
@@ -65,6 +65,14 @@ def url_of(url: str, user: str, password: str) -> str:
     parts = urlsplit(url)
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{address}"))
+
+
+def url_for_others(url: str, ca: str | None) -> str:
+    """Return the URL for another user: without a client certificate, and with where that one has the database's CA."""
+    parts = urlsplit(url)
+    options = {name: value for name, value in parse_qsl(parts.query) if name not in ("sslcert", "sslkey")}
+    query = urlencode(options | ({"sslrootcert": ca} if ca else {}), safe="/", quote_via=quote)
+    return urlunsplit(parts._replace(query=query))
 
 
 def with_password(url: str, password: str) -> str:
