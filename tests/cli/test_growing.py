@@ -280,7 +280,7 @@ def test_I5_who_was_not_silent_meanwhile_is_told(servicecert, small, tables, mon
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (TopicAuthorizationFailedError(), "This user may not add partitions: use the broker's administrator"),
+        (TopicAuthorizationFailedError(), "gives the right to, or the broker's administrator."),
         (PolicyViolationError(), "Kafka refuses to add partitions"),
     ],
 )

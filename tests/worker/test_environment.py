@@ -4,7 +4,7 @@ import pytest
 from commandline import run_process
 from servicecert_launcher import free_port
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.runtime.environment import read, unknown_variables
+from servicecert_worker.runtime.environment import read_all, unknown_variables
 from servicecert_worker.runtime.settings import ClusterSettings, WorkerSettings
 
 WRONG = {
@@ -35,7 +35,7 @@ def test_all_faults_are_said_at_once_a_line_each(monkeypatch: pytest.MonkeyPatch
     for name, (value, _) in WRONG.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(OperatorError) as refused:
-        read(ClusterSettings, WorkerSettings)
+        read_all(ClusterSettings, WorkerSettings)
     lines = str(refused.value).splitlines()
     assert sorted(lines) == sorted({line for _, line in WRONG.values()} | MISSING)
 
@@ -52,7 +52,7 @@ def test_a_variable_that_nothing_reads_is_told_with_the_one_that_is_meant(monkey
     monkeypatch.setenv("SMTP_WHATEVER", "1")
     # Of another part, which reads the same file of variables.
     monkeypatch.setenv("SERVICECERT_CANARY_MAIL", "canary@authority.example")
-    assert unknown_variables() == [
+    assert list(unknown_variables()) == [
         "SERVICECERT_BACTH is not known; is SERVICECERT_BATCH meant?",
         "SMTP_WHATEVER is not known: remove it.",
     ]

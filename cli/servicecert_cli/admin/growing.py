@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
-from aiokafka.errors import InvalidPartitionsError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import InvalidPartitionsError, KafkaError
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.faults import OperatorError, backoff, with_timeout
 from servicecert_worker.kafka.clients import broker_refused
@@ -125,12 +125,10 @@ async def _add(cluster: Cluster, topics: Sequence[str], partitions: int) -> None
                 with suppress(InvalidPartitionsError):
                     await admin.create_partitions({topic: NewPartitions(partitions)})
             await with_timeout(_PATIENCE_SECONDS, _until_known(admin, topics, partitions))
-        except TopicAuthorizationFailedError:
-            raise kafka.no_administrator("add partitions") from None
         except TimeoutError:
             raise await broker_refused(cluster) from None
         except KafkaError as fault:
-            if fault.retriable:
+            if fault.retriable or isinstance(fault, kafka.REFUSED):
                 raise
             raise OperatorError(f"Kafka refuses to add partitions: {fault}", os.EX_NOPERM) from None
 

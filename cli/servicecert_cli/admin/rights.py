@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from shlex import quote
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import ClusterAuthorizationFailedError, SecurityDisabled
+from aiokafka.errors import SecurityDisabled
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_worker.core.broker_acls import OPERATIONS, Acl, AclOperation, AclResource
 from servicecert_worker.core.faults import OperatorError, backoff
@@ -73,8 +73,6 @@ async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 yield client_of(admin)
-        except ClusterAuthorizationFailedError:
-            raise kafka.no_administrator("change rights") from None
         except SecurityDisabled:
             raise OperatorError("The broker checks no rights: set its authorizer.class.name.") from None
         except TimeoutError:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-import psycopg
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 from servicecert_worker.storage import database, schema
@@ -53,7 +52,7 @@ def prepare(out: Path | None, ca: str | None, as_json: bool) -> None:
     configured = {service: configured_password(service, os.environ) for service in _LOGINS}
     passwords = {service: password or database.new_password() for service, password in configured.items()}
     urls = schema.prepare(database_url(), passwords)
-    with psycopg.connect(database_url()) as connection:
+    with schema.connected(database_url()) as connection, connection.transaction():
         prepare_logins(connection)
     if out is not None:
         _write(out, {f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()}, ca)

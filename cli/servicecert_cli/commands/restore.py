@@ -94,6 +94,4 @@ def _rows(lacked: Forward) -> list[tuple[str, int]]:
 
 def _settings() -> WorkerSettings:
     """Return the settings of the environment. Raises OperatorError."""
-    settings: WorkerSettings
-    (settings,) = read(WorkerSettings)
-    return settings
+    return read(WorkerSettings)

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.environment import read, warn_of_unknown_variables
 from servicecert_worker.runtime.settings import ClusterSettings, DatabaseSettings
@@ -18,27 +17,16 @@ def cluster() -> Cluster:
     """Return the cluster that the environment names. Raises UserError and OperatorError."""
     if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         raise _unset("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port")
-    settings: ClusterSettings
-    (settings,) = read(ClusterSettings)
     warn_of_unknown_variables()
-    return settings.cluster
-
-
-def kafka_access() -> KafkaAccess:
-    """Return the environment's settings of TLS and SASL for Kafka. Raises OperatorError."""
-    access: KafkaAccess
-    (access,) = read(KafkaAccess)
-    return access
+    return read(ClusterSettings).cluster
 
 
 def database_url() -> str:
     """Return the database's URL with its password, from the environment or a file. Raises UserError, OperatorError."""
-    settings: DatabaseSettings
-    (settings,) = read(DatabaseSettings)
     warn_of_unknown_variables()
-    if not settings.dsn:
+    if not (url := read(DatabaseSettings).dsn):
         raise _unset("DATABASE_URL", "postgresql://user:password@host:port/database")
-    return settings.dsn
+    return url
 
 
 def _unset(name: str, shape: str) -> UserError:

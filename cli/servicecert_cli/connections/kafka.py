@@ -188,15 +188,7 @@ async def _explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterato
 def refused(cluster: Cluster, what: str) -> OperatorError:
     """Return the error of a broker that does not give this user a right."""
     return OperatorError(
-        f"Kafka does not allow {cluster.access.who} what this needs of {what}: run the command as the user that "
-        "`servicecert topics acls` gives the right to.",
-        os.EX_NOPERM,
-    )
-
-
-def no_administrator(what: str) -> OperatorError:
-    """Return the error of a broker that lets only its administrator do this."""
-    return OperatorError(
-        f"This user may not {what}: use the broker's administrator (KAFKA_SASL_USERNAME or KAFKA_CERTIFICATE_FILE).",
+        f"Kafka does not allow {cluster.access.who} what this needs of {what}: use the user that "
+        "`servicecert topics acls` gives the right to, or the broker's administrator.",
         os.EX_NOPERM,
     )

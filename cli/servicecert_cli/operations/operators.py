@@ -10,7 +10,7 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
 from hmac import digest
@@ -126,7 +126,7 @@ def add_login(admin_url: str, name: str, verifier: str | None) -> str:
 def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
     """A transaction of the administrator. Raises UserError."""
     try:
-        with closing(schema.connect(admin_url)) as connection, connection.transaction():
+        with schema.connected(admin_url) as connection, connection.transaction():
             yield connection
     except (
         psycopg.errors.UndefinedObject,
@@ -136,10 +136,6 @@ def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
     ):
         raise UserError(
             "The database is not prepared: run `servicecert db prepare`, then `servicecert db migrate`.", os.EX_CONFIG
-        ) from None
-    except psycopg.errors.InsufficientPrivilege:
-        raise UserError(
-            "The role of DATABASE_URL may not create roles: use the administrator's.", os.EX_NOPERM
         ) from None
     except (psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation, psycopg.errors.DuplicateObject):
         raise UserError(

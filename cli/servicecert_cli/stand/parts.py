@@ -3,20 +3,18 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-import psycopg
 from psycopg import sql
 from servicecert_launcher import Parts, start_parts
 from servicecert_launcher.environment import DATABASE_URL, KAFKA_BOOTSTRAP_SERVERS
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.access import PLAINTEXT_ACCESS
-from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.storage import database, schema
 
@@ -69,7 +67,7 @@ async def open_place(
         prefix = os.environ.get("SERVICECERT_TOPIC_PREFIX", "")
         prefix = f"servicecert-{suffix}." if shared_kafka else prefix
         if identities is None:
-            access = addresses.kafka_access() if parts.kafka is None else PLAINTEXT_ACCESS
+            access = addresses.cluster().access if parts.kafka is None else PLAINTEXT_ACCESS
             cluster = Cluster(parts.bootstrap, prefix, access)
         else:
             cluster = identities.cluster(parts, ADMINISTRATOR, prefix)
@@ -126,21 +124,14 @@ async def _started(report: Steps, identities: Identities | None) -> Parts:
 
 def _create_database(url: str, suffix: str) -> str:
     name = f"servicecert_{suffix}"
-    try:
-        with closing(schema.connect(url)) as connection:
-            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    except psycopg.errors.InsufficientPrivilege:
-        raise OperatorError(
-            "The role of DATABASE_URL may not create databases: use one that may, or unset DATABASE_URL to have a"
-            " server started.",
-            os.EX_NOPERM,
-        ) from None
+    with schema.connected(url) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def _drop_database(url: str, suffix: str) -> None:
     name = f"servicecert_{suffix}"
-    with closing(schema.connect(url)) as connection:
+    with schema.connected(url) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
         # Logins first: who made one a member of others cannot go before it.
         for (role,) in connection.execute(

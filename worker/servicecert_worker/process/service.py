@@ -30,7 +30,7 @@ from ..kafka.clients import broker_refused
 from ..kafka.gathering import Gathering
 from ..kafka.rights import require_rights
 from ..kafka.source import Source
-from ..runtime.environment import read
+from ..runtime.environment import read, read_all
 from ..runtime.members import member_name
 from ..runtime.settings import Insecure, ProcessSettings, WorkerSettings, check_secret_files
 from ..runtime.worker import Worker
@@ -73,7 +73,7 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
     exit_at_once_until_it_runs()
     try:
         settings: WorkerSettings
-        settings, own = read(WorkerSettings, module.Settings)
+        settings, own = read_all(WorkerSettings, module.Settings)
     except OperatorError as error:
         return Unusable(module.NAME, error)
     cluster = settings.cluster
@@ -158,8 +158,7 @@ def standalone(
     """
     exit_at_once_until_it_runs()
     try:
-        settings: S
-        (settings,) = read(kind)
+        settings = read(kind)
         broker = Broker(settings.cluster, name)
         process = process_of(settings, broker)
     except OperatorError as error:

@@ -3,10 +3,10 @@
 import json
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -16,6 +16,7 @@ from ..core.faults import OperatorError
 from .settings import names_secret
 
 log = logging.getLogger(__name__)
+S = TypeVar("S", bound=BaseSettings)
 
 OURS = ("SERVICECERT_", "SMTP_")
 """How the names of variables begin that only this project reads."""
@@ -33,7 +34,14 @@ _RANGES = {"int": "a whole number", "float": "a number", "timedelta": "a duratio
 _BOUNDS = {"ge": "of at least {}", "gt": "above {}", "le": "of at most {}", "lt": "below {}"}
 
 
-def read(*kinds: type[BaseSettings]) -> tuple[Any, ...]:
+def read(kind: type[S]) -> S:
+    """Return settings. Raises `OperatorError`, a line for each fault."""
+    settings: S
+    (settings,) = read_all(kind)
+    return settings
+
+
+def read_all(*kinds: type[BaseSettings]) -> tuple[Any, ...]:
     """Return these settings. Raises `OperatorError`, a line for each fault of them all.
 
     So has each variable that nothing reads: it may be a missing one, misspelt.
@@ -87,18 +95,14 @@ def _needed(field: FieldInfo, fault: Any) -> str | None:
     return _NEEDED.get(fault["type"])
 
 
-def unknown_variables() -> list[str]:
-    """Return a sentence for each variable of ours that is set and that no process and no command reads."""
-    ours = sorted(name for name in os.environ if name.startswith(OURS))
-    known = frozenset(KNOWN.read_text().split()) if ours else frozenset[str]()
-    return [f"{name} is not known{_meant(name, known)}" for name in ours if name not in known]
-
-
-def _meant(name: str, known: Collection[str]) -> str:
+def unknown_variables() -> Iterator[str]:
+    """Yield a sentence for each variable of ours that is set and that no process and no command reads."""
     from difflib import get_close_matches
 
-    close = get_close_matches(name, sorted(known), 1, 0.8)
-    return f"; is {close[0]} meant?" if close else ": remove it."
+    known = KNOWN.read_text().split()
+    for name in sorted(name for name in os.environ if name.startswith(OURS) and name not in known):
+        close = get_close_matches(name, known, 1, 0.8)
+        yield f"{name} is not known" + (f"; is {close[0]} meant?" if close else ": remove it.")
 
 
 @cache

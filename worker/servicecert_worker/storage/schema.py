@@ -5,8 +5,8 @@ Workers do not load this: psycopg and yoyo are a tenth of what a worker would im
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -44,34 +44,29 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
     `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
     that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
     """
-    with closing(connect(admin_url)) as connection:
+    with connected(admin_url) as connection:
         database = connection.info.dbname
         if (version := connection.info.server_version // 10_000) < _OLDEST:
             raise OperatorError(f"PostgreSQL at {address_of(admin_url)} is version {version}: use {_OLDEST} or newer.")
-        try:
-            with connection.transaction():
-                connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-                for name, kind in SHARED.items():
-                    _create_role(connection, role_of(database, name), kind)
-                for name, password in passwords.items():
-                    role = role_of(database, name)
-                    _create_role(connection, role, "login")
-                    change = sql.SQL("alter role {} with login password {}")
-                    connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
-                    if name not in SHARED:
-                        _prepare_schema(connection, database, name)
-                rights.keep_locks(
-                    connection,
-                    [
-                        *(role_of(database, name) for name in {*passwords, MIGRATOR} - {ERASER, MONITORING}),
-                        *(owner_of(database, name) for name in passwords if name not in SHARED),
-                    ],
-                    role_of(database, ERASER),
-                )
-        except psycopg.errors.InsufficientPrivilege:
-            raise OperatorError(
-                f"The role {connection.info.user!r} may not create roles and schemas: use an administrator's.", 77
-            ) from None
+        with connection.transaction():
+            connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+            for name, kind in SHARED.items():
+                _create_role(connection, role_of(database, name), kind)
+            for name, password in passwords.items():
+                role = role_of(database, name)
+                _create_role(connection, role, "login")
+                change = sql.SQL("alter role {} with login password {}")
+                connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
+                if name not in SHARED:
+                    _prepare_schema(connection, database, name)
+            rights.keep_locks(
+                connection,
+                [
+                    *(role_of(database, name) for name in {*passwords, MIGRATOR} - {ERASER, MONITORING}),
+                    *(owner_of(database, name) for name in passwords if name not in SHARED),
+                ],
+                role_of(database, ERASER),
+            )
     return {name: url_of(admin_url, role_of(database, name), password) for name, password in passwords.items()}
 
 
@@ -108,7 +103,7 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
     newer version that this one can use: it is left as it is, with its rights. Raises `OperatorError` if the database
     cannot be reached or used, or this version cannot use its schema.
     """
-    with closing(connect(url)) as connection:
+    with connected(url) as connection:
         database, user = connection.info.dbname, connection.info.user
         owner = owner_of(database, service)
         if (whose := rights.owner(connection, service)) is None:
@@ -150,12 +145,19 @@ def _migrations(folders: Sequence[Path]) -> Any:
     return yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
 
 
-def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
-    """Return a connection in which each statement is committed. Raises `OperatorError`."""
+@contextmanager
+def connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Open a connection in which each statement is committed. Raises `OperatorError`, also for a lacking right."""
     try:
-        return psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
+        connection = psycopg.connect(url, connect_timeout=int(CONNECT_SECONDS), autocommit=True)
     except (psycopg.OperationalError, psycopg.ProgrammingError) as error:
         raise database_refused(url, error) from None
+    with closing(connection):
+        try:
+            yield connection
+        except psycopg.errors.InsufficientPrivilege as fault:
+            text = f"The login {connection.info.user!r} may not do this ({fault.diag.message_primary}): "
+            raise OperatorError(f"{text}use the administrator's DATABASE_URL.", 77) from None
 
 
 def _applied(connection: psycopg.Connection[Any], service: str) -> list[str]:

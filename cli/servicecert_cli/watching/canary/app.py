@@ -32,8 +32,7 @@ async def once(take: Callable[[Step], None]) -> Step:
 
     Raises UserError and OperatorError for wrong ones.
     """
-    settings: CanarySettings
-    (settings,) = read(CanarySettings)
+    settings = read(CanarySettings)
     check_secret_files(settings)
     return await Run(Means.of(settings)).make(take)
 

@@ -40,7 +40,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
 
 async def variables(_: Sources) -> list[str]:
     """Return the variables that nothing reads."""
-    return unknown_variables()
+    return list(unknown_variables())
 
 
 async def wrong_settings(_: Sources) -> list[str]:

@@ -12,10 +12,8 @@ from servicecert_notifier.smtp.effects.conversation import (
     open_conversation,
     tls_context,
 )
-from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.environment import read
 
-from ....faults import UserError
 from ..domain import mail as judged
 from ..domain.mail import Relay
 from ..sources import Look, Sources, setting, shared
@@ -27,14 +25,10 @@ _ANSWER_SECONDS = 5.0
 
 @shared
 async def conversations(_: Sources) -> list[Relay]:
-    """Open and end a conversation with each mail server. Raises Stopped, UserError."""
+    """Open and end a conversation with each mail server. Raises Stopped, OperatorError."""
     setting("SMTP_HOST")
     setting("SERVICECERT_MAIL_FROM")
-    settings: Settings
-    try:
-        (settings,) = read(Settings)
-    except OperatorError as wrong:
-        raise UserError(f"The mail server cannot be asked: {wrong}") from None
+    settings = read(Settings)
     seconds = min(_ANSWER_SECONDS, settings.smtp_timeout_seconds)
     settings = settings.model_copy(update={"smtp_timeout_seconds": seconds})
     tls = tls_context(settings)
