@@ -95,7 +95,7 @@ def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin
 def test_f4_the_urls_for_others_name_their_ca_and_no_certificate_of_the_administrator(
     servicecert, admin_url, tmp_path, monkeypatch
 ):
-    own = "sslmode=disable&sslrootcert=/root/ca.crt&sslcert=/root/admin.crt&sslkey=/root/admin.key"
+    own = "sslmode=disable&sslrootcert=/nowhere/ca.crt&sslcert=/nowhere/admin.crt&sslkey=/nowhere/admin.key"
     monkeypatch.setenv("DATABASE_URL", f"{admin_url}?{own}")
     ca = ("--ca", "/etc/servicecert/database-ca.crt")
     for words in (("prepare",), ("operator", "anna"), ("reader", "nightly")):
@@ -105,7 +105,7 @@ def test_f4_the_urls_for_others_name_their_ca_and_no_certificate_of_the_administ
         for url in urls(out.read_text()).values():
             assert urlsplit(url).query == "sslmode=disable&sslrootcert=/etc/servicecert/database-ca.crt"
     assert servicecert("db", "prepare", "--out", out).exit_code == 0
-    assert "?sslmode=disable&sslrootcert=/root/ca.crt\n" in out.read_text()
+    assert "?sslmode=disable&sslrootcert=/nowhere/ca.crt\n" in out.read_text()
 
 
 def test_json_names_the_services_and_no_password(servicecert, admin_url):
