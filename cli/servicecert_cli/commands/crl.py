@@ -15,6 +15,8 @@ from ..faults import UserError, unknown
 from ..terminal import interruption
 from ..terminal.output import as_json, say
 
+_PORT = click.IntRange(0, 65_535)
+
 
 @click.group()
 def command() -> None:
@@ -25,19 +27,9 @@ def command() -> None:
 @click.argument(
     "folder", metavar="DIR", envvar="SERVICECERT_CRL_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
+@click.option("--host", envvar="SERVICECERT_CRL_HOST", default="", help="Where it listens; the default is everywhere.")
 @click.option(
-    "--host",
-    envvar="SERVICECERT_CRL_HOST",
-    default="",
-    help="Address to listen on; the default is all addresses of this machine.",
-)
-@click.option(
-    "--port",
-    envvar="SERVICECERT_CRL_PORT",
-    type=click.IntRange(0, 65_535),
-    default=8080,
-    show_default=True,
-    help="0 takes a free port.",
+    "--port", envvar="SERVICECERT_CRL_PORT", type=_PORT, default=8080, show_default=True, help="0: a free one."
 )
 @click.option(
     "--proxies",

@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import create_conn
 from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from ..core.faults import OperatorError, error_summary, failed_step, with_timeout
 from .cluster import Cluster
-from .internals import client_of, connect_once, transports_of
+from .internals import client_of, transports_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ async def broker_refused(cluster: Cluster) -> OperatorError:
     place = options.pop("bootstrap_servers").split(",")[0].strip()
     host, _, port = place.rpartition(":")
     try:
-        await with_timeout(_PROBE_SECONDS, connect_once(host.strip("[]"), int(port), options))
+        (await with_timeout(_PROBE_SECONDS, create_conn(host.strip("[]"), int(port), **options))).close()
     except SaslAuthenticationFailed:
         says = f"refuses the password of {access.who}, or has no such user: correct KAFKA_SASL_USERNAME"
         return OperatorError(f"Kafka at {place} {says}.", 77)

@@ -13,7 +13,6 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.conn import create_conn
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import (
@@ -51,11 +50,6 @@ fetcher.PartitionRecords = Fetched
 def client_of(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
     """Return the connections of a producer, a consumer or an administrator."""
     return client.client if isinstance(client, AIOKafkaProducer) else client._client
-
-
-async def connect_once(host: str, port: int, options: dict[str, Any]) -> None:
-    """Open a connection, by TLS and with a login as the options say, and close it. Raises the error of what failed."""
-    (await create_conn(host, port, **options)).close()
 
 
 def transports_of(client: AIOKafkaClient) -> list[asyncio.Transport]:

@@ -93,11 +93,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connectio
 
 
 _REFUSALS = (
-    (
-        "password authentication failed|no password supplied",
-        77,
-        "refuses the password of {user}, or has no such login: correct DATABASE_URL",
-    ),
+    ("password auth|no password", 77, "refuses the password of {user}, or has no such login: correct {url}"),
     ("certificate authentication failed", 77, "refuses {user} with this client certificate: correct sslcert"),
     (
         "valid client certificate|certificate.required",
@@ -125,13 +121,8 @@ def database_refused(url: str, error: BaseException) -> OperatorError:
         return OperatorError(f"DATABASE_URL {wrong}.")
     parts, text = urlsplit(url), f"{type(error).__name__} {error}".lower()
     code, says = next((code, says) for pattern, code, says in _REFUSALS if re.search(pattern, text))
-    names = {
-        "user": repr(unquote(parts.username or "")),
-        "name": repr(unquote(parts.path.lstrip("/"))),
-        "place": address_of(url),
-        "url": "DATABASE_URL",
-        "step": failed_step(error),
-    }
+    names = {"user": repr(unquote(parts.username or "")), "name": repr(unquote(parts.path.lstrip("/")))}
+    names |= {"place": address_of(url), "url": "DATABASE_URL", "step": failed_step(error)}
     where = "" if "{place}" in says else f" at {names['place']}"
     return OperatorError(f"PostgreSQL{where} {says.format(**names)}.", code)
 
