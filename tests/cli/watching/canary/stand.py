@@ -70,7 +70,10 @@ def answer(code: str, event_id: UUID = OTHER_EVENT) -> dict[str, Any]:
 
 def shown(issued: CertificateIssued) -> CaseCertificate:
     """Return what the view shows of a certificate."""
-    return CaseCertificate.model_validate({name: getattr(issued, name) for name in CaseCertificate.model_fields})
+    return CaseCertificate.model_validate(
+        {name: getattr(issued, name) for name in CaseCertificate.model_fields.keys() - {"der"}}
+        | {"der": issued.certificate}
+    )
 
 
 @dataclass(frozen=True)
