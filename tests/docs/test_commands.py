@@ -48,9 +48,18 @@ def shown(page: Path, *, bare: bool) -> list[Block]:
 
 
 def once(blocks: list[Block]) -> list[Block]:
-    """Return a block of all their lines, each once: pages repeat commands that only look."""
-    lines = dict.fromkeys(line for block in blocks for line in block.text.splitlines())
-    return [Block(("sh", "run"), "\n".join(lines))]
+    """Return their lines, each once, in a block of each user: pages repeat commands that only look."""
+    lines = dict.fromkeys((user_of(block), line) for block in blocks for line in block.text.splitlines())
+    users = dict.fromkeys(user for user, _ in lines)
+    return [
+        Block(("sh", "run", *([f"as-{user}"] if user else ())), "\n".join(line for its, line in lines if its == user))
+        for user in users
+    ]
+
+
+def user_of(block: Block) -> str | None:
+    """Return the user of the broker that runs a block: `as-USER` is one of its words."""
+    return next((word.removeprefix("as-") for word in block.words if word.startswith("as-")), None)
 
 
 async def answered(url: str, questions: list[str]) -> None:
@@ -65,10 +74,15 @@ async def answered(url: str, questions: list[str]) -> None:
 
 
 def script(blocks: list[Block]) -> str:
-    """Return one script of all blocks. An `await` block is retried until it succeeds, at most for a minute."""
+    """Return one script of all blocks. An `await` block is retried until it succeeds, at most for a minute.
+
+    One with the word `as-USER` is run by that user of the broker.
+    """
     lines = ["set -euo pipefail"]
     for block in blocks:
-        if "await" in block.words:
+        if user := user_of(block):
+            lines.append(f"(. $USERS/{user}; {block.text.rstrip()}\n)")
+        elif "await" in block.words:
             lines.append(
                 f"SECONDS=0; until {{ {block.text.rstrip()}; }}; do test $SECONDS -lt {AWAIT_SECONDS}; sleep 0.2; done"
             )
@@ -121,19 +135,22 @@ def test_a_first_start_prepares_everything(parts: Parts, database_url: str, tmp_
 
 @pytest.mark.long
 async def test_what_operators_do_works(parts: Parts, authority: Path, tmp_path: Path) -> None:
-    async with System(tmp_path, parts=parts, authority=authority) as system:
+    async with System(tmp_path, secure=True, authority=authority) as system:
         write_environment(system)
-        environment = write_users(system) / "operator"
+        users = write_users(system)
+        environment = users / "operator"
         blocks = [block for page in (WATCHING, MAILS, *TASKS) for block in shown(page, bare=False)]
         assert any("await" in block.words for block in blocks)
         # An incident needs a certificate.
-        before = f". {environment}; servicecert example --type test-server --folder example >&2"
-        output = await asyncio.to_thread(run, blocks, tmp_path, {}, before)
+        example = "servicecert example --type test-server --folder example >&2"
+        before = f"(. {users}/e-service; {example}); . {environment}"
+        output = await asyncio.to_thread(run, blocks, tmp_path, {"USERS": str(users)}, before)
         assert "0 records are parked." in output
         # What the runbook looks at, by an operator's login that the page has made.
         looks = once([block for page in RUNBOOK for block in shown(page, bare=False)])
         anna = (tmp_path / "anna-url").read_text().strip().removeprefix("DATABASE_URL=")
-        await asyncio.to_thread(run, looks, tmp_path, {}, f". {environment}; export DATABASE_URL={quote(anna)}")
+        before = f". {environment}; export DATABASE_URL={quote(anna)}"
+        await asyncio.to_thread(run, looks, tmp_path, {"USERS": str(users)}, before)
         asked = [block.text for page in RUNBOOK for block in pages.blocks(page) if block.words == ("sql",)]
         assert asked
         await answered(anna, asked)
