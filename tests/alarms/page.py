@@ -28,13 +28,13 @@ async def failed_commands(system: System, alert: str, output: Path) -> tuple[str
     what they print.
     """
     page = CHECKOUT / "docs" / "runbook" / (CONDITIONS[alert].page or "").partition("#")[0]
-    commands = [block.text for block in pages.blocks(page) if "fault" in block.words]
+    commands = [(block.user or "operator", block.text) for block in pages.blocks(page) if "fault" in block.words]
     write_environment(system)
-    before = f". {quote(str(write_users(system) / 'operator'))}"
+    users = write_users(system)
     failed = []
     with output.open("w") as file:
-        for command in commands:
-            code, text = await asyncio.to_thread(_run, before, command, output.parent)
+        for user, command in commands:
+            code, text = await asyncio.to_thread(_run, f". {quote(str(users / user))}", command, output.parent)
             file.write(f"$ {command}\n{text}\n[{code}]\n\n")
             if code >= _DEFECT or any(word in text for word in _UNEXPECTED):
                 failed.append(command.strip())

@@ -38,6 +38,11 @@ class Block:
     words: tuple[str, ...]
     text: str
 
+    @property
+    def user(self) -> str | None:
+        """The user of the broker that runs it: `as-USER` is one of its words."""
+        return next((word.removeprefix("as-") for word in self.words if word.startswith("as-")), None)
+
 
 def blocks(page: Path) -> list[Block]:
     """Return the fenced blocks of a page, in order."""

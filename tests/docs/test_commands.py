@@ -49,17 +49,12 @@ def shown(page: Path, *, bare: bool) -> list[Block]:
 
 def once(blocks: list[Block]) -> list[Block]:
     """Return their lines, each once, in a block of each user: pages repeat commands that only look."""
-    lines = dict.fromkeys((user_of(block), line) for block in blocks for line in block.text.splitlines())
+    lines = dict.fromkeys((block.user, line) for block in blocks for line in block.text.splitlines())
     users = dict.fromkeys(user for user, _ in lines)
     return [
         Block(("sh", "run", *([f"as-{user}"] if user else ())), "\n".join(line for its, line in lines if its == user))
         for user in users
     ]
-
-
-def user_of(block: Block) -> str | None:
-    """Return the user of the broker that runs a block: `as-USER` is one of its words."""
-    return next((word.removeprefix("as-") for word in block.words if word.startswith("as-")), None)
 
 
 async def answered(url: str, questions: list[str]) -> None:
@@ -80,8 +75,8 @@ def script(blocks: list[Block]) -> str:
     """
     lines = ["set -euo pipefail"]
     for block in blocks:
-        if user := user_of(block):
-            lines.append(f"(. $USERS/{user}; {block.text.rstrip()}\n)")
+        if block.user:
+            lines.append(f"(. $USERS/{block.user}; {block.text.rstrip()}\n)")
         elif "await" in block.words:
             lines.append(
                 f"SECONDS=0; until {{ {block.text.rstrip()}; }}; do test $SECONDS -lt {AWAIT_SECONDS}; sleep 0.2; done"

@@ -35,7 +35,7 @@ from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.service_keys import read_key
 from servicecert_worker.core.signatures import Signer
 
-PAGE = blocks(CHECKOUT / "docs" / "runbook" / "service-keys.md")
+PAGE = blocks(CHECKOUT / "docs" / "tasks" / "service-keys.md")
 ADD, GIVE, SIGN_ANEW, REMOVE = (block.text for block in PAGE if "replace" in block.words)
 EXPOSED, GO_ON = (block.text for block in PAGE if "exposed" in block.words)
 (DISCARD,) = (block.text for block in PAGE if "exposed-operator" in block.words)
