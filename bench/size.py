@@ -21,7 +21,7 @@ from servicecert_cli.stand.system import LAG, OCSP, System, service_of
 from servicecert_schemas import topics
 from servicecert_schemas.topics import SERVICES
 
-from bench import load, looks, stored
+from bench import load, stored
 from bench.alone import PATIENT, carried
 from bench.capacity import PARTITIONS, Part, capacity, table
 from bench.results import keep
@@ -132,7 +132,7 @@ async def by_cases(csrs: list[str], share: float, numbers: Sequence[int]) -> Non
             for name in system.processes:
                 system.start(name)
             await system.ready(*system.processes)
-            await looks.print_sizes(system)
+            await stored.print_sizes(system)
             filled = await _with_cases(system, csrs, share)
         _keep("cases", {f"0-before-{cases}": empty[0], str(cases): filled[0]})
         _keep_reads(cases, empty[1], filled[1])
@@ -143,7 +143,6 @@ async def _with_cases(system: System, csrs: list[str], share: float) -> tuple[Me
     before, count = await stored.reads(system), scaled(BACKLOG, share)
     rounds = [await backlog(system, load.records(count, csrs)) for _ in range(ROUNDS)]
     after = await stored.reads(system)
-    await looks.print_speeds(system)
     reads = {
         name: (after[name][0] - scans, (after[name][1] - rows) / count / ROUNDS)
         for name, (scans, rows) in before.items()

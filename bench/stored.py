@@ -81,6 +81,12 @@ select schemaname || '.' || relname as name, seq_scan,
        seq_tup_read + (select sum(idx_tup_read) from pg_stat_user_indexes as i where i.relid = t.relid)::bigint
 from pg_stat_user_tables as t where schemaname || '.' || relname = any($1)
 """
+_SIZES = """
+select n.nspname || '.' || c.relname as name, pg_total_relation_size(c.oid) as octets,
+       pg_indexes_size(c.oid) as indexes, greatest(c.reltuples, 0)::bigint as rows
+from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = any($1) and c.relkind = 'r' and c.reltuples > 1000 order by 2 desc
+"""
 _FLUSH_SECONDS = 11.0
 """An idle session of PostgreSQL reports what it read after at most 10 s."""
 
@@ -115,6 +121,13 @@ async def reads(system: System) -> dict[str, tuple[int, int]]:
     await asyncio.sleep(_FLUSH_SECONDS)
     async with connected(system.backends.admin_url) as connection:
         return {name: (scans, rows) for name, scans, rows in await connection.fetch(_READ, list(COPIED))}
+
+
+async def print_sizes(system: System) -> None:
+    async with connected(system.backends.admin_url) as connection:
+        for name, octets, indexes, rows in await connection.fetch(_SIZES, list(SERVICES)):
+            sizes = f"{octets / 1e6:>9.0f} MB, of it indexes {indexes / 1e6:>6.0f} MB"
+            print(f"  {name:<26}{rows:>10} rows {sizes}, {octets / rows:>6.0f} bytes a row", flush=True)
 
 
 async def _copy(url: str, table: str, count: int, small: Mapping[str, str], turns: asyncio.Semaphore) -> None:
