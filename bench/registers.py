@@ -1,9 +1,7 @@
-"""The registers: 80,000 organisations loaded from a file to the topic, in memory, and searched by name."""
+"""The registers: 80,000 organisations loaded from a file to the topic, and searched by name."""
 
 import random
 import tempfile
-import tracemalloc
-from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -26,7 +24,6 @@ ROWS, COUNTY = 80_000, 4_000
 DAY = date(2026, 11, 24)
 COLUMNS = "oid;business_id;registered_name;name_fi;name_sv;abbreviation;sector;kind;valid_from;valid_to"
 LOAD_SECONDS, SUGGEST_MS = 10.0, 20.0
-MEMORY_MB, NAMES_MB = 150.0, 50.0
 """The limits."""
 
 _PLACES = ("Onnela", "Satuniemi", "Taruvaara", "Peikkola", "Keijula", "Haltiala", "Hopeajärvi", "Öljymäki", "Åholma")
@@ -46,7 +43,7 @@ async def measure(share: float) -> None:
             seconds = perf_counter() - started
         keep("registers-load", seconds, "s", "limit", LOAD_SECONDS)
         entries = list(read_register(path))
-    registers = _keep_memory(entries)
+    registers = apply(NO_REGISTERS, [(each.key(), each) for each in entries])
     for name, typed in _TYPED.items():
         _keep_suggesting(name, typed, None, registers)
     county, unit = _with_county(registers, entries[0])
@@ -67,22 +64,6 @@ def _rows(count: int) -> list[str]:
             "private;care-provider;2020-01-01;"
         )
     return rows
-
-
-def _keep_memory(entries: Sequence[RegisterEntry]) -> Registers:
-    """Measure a worker's memory: the snapshot, and the index of names that the first search makes."""
-    tracemalloc.start()
-    registers: Registers = NO_REGISTERS
-    for first in range(0, len(entries), 5_000):
-        # A worker reads each entry from the topic.
-        read = [RegisterEntry.model_validate_json(each.model_dump_json()) for each in entries[first : first + 5_000]]
-        registers = apply(registers, [(each.key(), each) for each in read])
-    kept = tracemalloc.get_traced_memory()[0] / 1e6
-    keep("registers-memory", kept, "MB", "limit", MEMORY_MB)
-    suggested(_TYPED["slip"], None, registers, DAY)
-    keep("registers-names-memory", tracemalloc.get_traced_memory()[0] / 1e6 - kept, "MB", "limit", NAMES_MB)
-    tracemalloc.stop()
-    return registers
 
 
 def _keep_suggesting(name: str, typed: str, owner: Unit | None, registers: Registers) -> None:
