@@ -13,7 +13,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -124,12 +124,15 @@ class LintSetting(StrEnum):
 
 @dataclass(frozen=True)
 class Linter:
-    """Checks a certificate before it is signed. The throw-away keys sign a copy for pkilint; they certify nothing."""
+    """Checks a certificate before it is signed. The throw-away keys sign a copy for pkilint; they certify nothing.
+
+    `warned` has the number of certificates with each warning, by its code. Certificates with warnings are signed.
+    """
 
     setting: LintSetting
     throw_away: dict[KeyFamily, SigningKey] = field(repr=False)
+    warned: Counter[str] = field(default_factory=Counter, repr=False)
     _shapes: dict[Shape, tuple[Finding, ...]] = field(default_factory=dict, repr=False)
-    _warned: Counter[str] = field(default_factory=Counter, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -143,13 +146,8 @@ class Linter:
         findings = self.findings(contents, tbs)
         if warned := {it.code for it in findings if it.severity is Severity.WARNING}:
             with self._lock:
-                self._warned.update(warned)
+                self.warned.update(warned)
         return [it.code for it in findings if it.severity <= Severity.ERROR]
-
-    async def warnings(self) -> Mapping[str, float]:
-        """Return the number of certificates with each warning, by its code. Certificates with warnings are signed."""
-        with self._lock:
-            return dict(self._warned)
 
     def findings(self, contents: Contents, tbs: bytes) -> tuple[Finding, ...]:
         """Return the findings of warning level or worse about `tbs`, the encoded `contents`. They quote no value."""

@@ -89,7 +89,7 @@ async def open_service(
             RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
         },
         oversight=Oversight(
-            gauges(sign.unavailable_keys, sign.refusals, linter.warnings, request_alarm.gauge),
+            gauges(sign.unavailable_keys, sign.refused, linter.warned, request_alarm.counts),
             {**authority.audited, "profiles": {id: profile.digest for id, profile in profiles.by_type.items()}},
             authority.holds_production_keys,
         ),

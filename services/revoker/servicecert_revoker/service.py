@@ -100,7 +100,7 @@ async def open_service(
                 CERTIFY: Effect(CertifyOrder, certify),
             },
             oversight=Oversight(
-                (*gauges(roots.valid_seconds, stats), *trust_gauges(certify.refusals, irregularities.alarms)),
+                (*gauges(roots.valid_seconds, stats), *trust_gauges(certify.refused, irregularities.counted)),
                 authority.audited,
                 authority.holds_production_keys,
             ),

@@ -46,6 +46,8 @@ def test_f5_an_account_has_a_bounded_number_of_members(monkeypatch):
 async def test_f5_a_full_register_is_an_alarm_and_a_gauge(caplog):
     sizes = Sizes(most_entries=2, most_accounts=2)
     entries, gauge = sizes.gauges()
+    assert callable(entries.read)
+    assert callable(gauge.read)
     with caplog.at_level(logging.ERROR):
         sizes.note(bounded(NOTHING_KNOWN, [entry(1), opened("a")]))
         assert (await gauge.read(), caplog.records) == ({"registers": 0.5, "accounts": 0.5}, [])

@@ -285,11 +285,11 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts == JudgedCsr(faults=("key-compromised",))
-        assert await service.oversight.gauges[0].read() == {"ours.dat": 1}
+        assert service.oversight.gauges[0].read == {"ours.dat": 1}
     async with open_service(Settings(), pool) as service:
         (event,) = examined(service, [Event(uuid4(), "k", application(request()), NOW)])
         assert event.facts.key == JudgedKey(spki_sha256(public_key_info(weak_der())), "ec")
-        assert await service.oversight.gauges[0].read() == {"none": 0}
+        assert service.oversight.gauges[0].read == {"none": 0}
     assert "No list of leaked and compromised keys is loaded" in caplog.text
     (tmp_path / "ours.dat").write_bytes(b"x")
     with pytest.raises(KeyListDamaged, match="sorted records"):

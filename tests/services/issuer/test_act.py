@@ -132,7 +132,7 @@ async def test_f3_F2_a_swapped_application_of_a_stopped_case_signs_nothing(
     assert state.findings == ("application.unsigned",)
     (logged,) = caplog.records
     assert "republish intake" in logged.getMessage()
-    assert await issuer.sign.refusals() == {"unsigned": 1.0}
+    assert issuer.sign.refused == {"unsigned": 1.0}
 
 
 async def plant(issuer: IssuerHarness, application: ApplicationAccepted, record: str | None, key: str = "") -> None:
@@ -189,7 +189,7 @@ async def test_f3_F2_rows_that_intake_has_not_signed_are_not_signed(
         "it waits, until an operator or its deadline ends it"
     )
     assert [line.levelname for line in caplog.records] == ["ERROR", "ERROR"]
-    assert await issuer.sign.refusals() == {"unsigned": 2.0}
+    assert issuer.sign.refused == {"unsigned": 2.0}
 
 
 async def test_f3_F2_a_genuine_record_leads_to_its_own_certificate_and_no_other(
@@ -213,7 +213,7 @@ async def test_f3_F2_a_genuine_record_leads_to_its_own_certificate_and_no_other(
         await issuer.finish()
         assert (await issuer.state(case)).code == "books", change
     assert key.signed == []
-    assert await issuer.sign.refusals() == {"books": len(changes)}
+    assert issuer.sign.refused == {"books": len(changes)}
 
 
 async def test_f3_a_genuine_application_gets_no_start_in_the_future(
@@ -276,7 +276,7 @@ async def test_f3_I3_what_intake_has_signed_is_signed_for_its_case_once(
             await plant(issuer, application, genuine, other)
     await issuer.finish()
     assert len(key.signed) == 1
-    assert await issuer.sign.refusals() == {"unsigned": len(issuer.tasks)}
+    assert issuer.sign.refused == {"unsigned": len(issuer.tasks)}
 
 
 async def test_f3_what_a_replaced_key_of_intake_has_signed_waits_until_intake_publishes_it_again(

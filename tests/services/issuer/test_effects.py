@@ -206,7 +206,7 @@ async def test_f3_B2_I4_an_order_of_other_bytes_than_are_intended_ends_unsigned_
     signer.otherwise = {planted.key: None if recorded is None else changed(honest, **recorded)}
     assert await signer.sign([planted]) == [Done(Unsigned(code="other-bytes"))]
     assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
-    assert await signer.act.refusals() == {"other-bytes": 1.0}
+    assert signer.act.refused == {"other-bytes": 1.0}
 
 
 def changed(intended: Intended, **row: Any) -> Intended:
@@ -229,7 +229,7 @@ async def test_f3_a_ca_certificate_in_the_table_and_the_intent_is_not_signed(
     attack = planted(context, ca.tbs_certificate_bytes, accepted=accepted)
     signer = Signer(context, Refusing())
     assert await signer.sign([attack]) == [Done(Unsigned(code="profile"))]
-    assert await signer.act.refusals() == {"profile": 1.0}
+    assert signer.act.refused == {"profile": 1.0}
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 

@@ -330,7 +330,7 @@ async def test_f3_an_intent_with_a_ca_certificate_is_not_signed(
     act = replace(certify, keys=Refusing(), refused=Counter())
     (outcome,) = await act([Task(uuid4(), "x", "certify", order, NOW)])
     assert outcome == Done(Uncertified(issuer="test-ec", serial=order.serial, code="profile"))
-    assert await act.refusals() == {"profile": 1.0}
+    assert act.refused == {"profile": 1.0}
     assert [record.getMessage().split()[0] for record in caplog.records] == ["alarm:"]
 
 

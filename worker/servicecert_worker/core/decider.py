@@ -235,9 +235,13 @@ class Effect:
     after_events: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+Read: TypeAlias = Mapping[Any, float] | Callable[[], Awaitable[Mapping[Any, float]]]
+"""A metric's values by label, or by several labels: what is counted in memory, or what returns them at each scrape."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Gauge:
-    """A metric of a process. `read` is called at each scrape, and returns the values by label or by several labels.
+    """A metric of a process.
 
     `counts` is set where it only grows while the process runs: then it is a counter, and `_total` follows its name.
     """
@@ -245,7 +249,7 @@ class Gauge:
     name: str
     text: str
     label: str | tuple[str, ...]
-    read: Callable[[], Awaitable[Mapping[str, float]]] | Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+    read: Read
     counts: bool = False
 
     @property

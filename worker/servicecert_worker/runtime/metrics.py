@@ -241,7 +241,7 @@ class Own(Collector):
         for gauge in self._samples:
             self._samples[gauge] = {}
             with suppress(Exception):
-                self._samples[gauge] = await gauge.read()
+                self._samples[gauge] = dict(gauge.read) if isinstance(gauge.read, Mapping) else await gauge.read()
 
     def collect(self) -> Iterator[Metric]:
         for gauge, samples in self._samples.items():

@@ -69,14 +69,11 @@ class RequestAlarm:
     """
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
 
     def __call__(self, application: ApplicationAccepted, findings: Sequence[str]) -> None:
-        self._counts.update(findings)
+        self.counts.update(findings)
         log.error(
             "alarm: intake accepted an invalid certificate request: nothing is signed; check intake and its key",
             extra={"key": application.key(), "findings": " ".join(findings)},
         )
-
-    async def gauge(self) -> Mapping[str, float]:
-        return dict(self._counts)

@@ -70,10 +70,6 @@ class Sign:
         """Return 1 for each CA whose key was unavailable the last time, 0 for the others."""
         return {issuer: float(issuer in self.unavailable) for issuer in sorted(self.keys)}
 
-    async def refusals(self) -> Mapping[str, float]:
-        """Return how many orders this worker refused to sign, by code."""
-        return {code: float(count) for code, count in self.refused.items()}
-
     def _logged(
         self, task: Task, state: State | None, application: ApplicationAccepted | None, now: datetime
     ) -> Outcome:

@@ -1,11 +1,6 @@
 """The issuer's own metrics: whether anything keeps it from issuing."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
-
-from servicecert_worker.core.decider import Gauge
-
-Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
+from servicecert_worker.core.decider import Gauge, Read
 
 
 def gauges(keys_away: Read, refusals: Read, warnings: Read, invalid_requests: Read) -> tuple[Gauge, ...]:

@@ -1,15 +1,9 @@
 """The notifier's own metrics of a process: outcomes, and mail servers."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
-
-from servicecert_worker.core.decider import Gauge
-
-Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
-ReadPairs: TypeAlias = Callable[[], Awaitable[Mapping[tuple[str, ...], float]]]
+from servicecert_worker.core.decider import Gauge, Read
 
 
-def gauges(outcomes: ReadPairs, answers: Read, refusing: Read, connections: Read) -> tuple[Gauge, ...]:
+def gauges(outcomes: Read, answers: Read, refusing: Read, connections: Read) -> tuple[Gauge, ...]:
     """Return the gauges, each with the source of its values."""
     return (
         Gauge(

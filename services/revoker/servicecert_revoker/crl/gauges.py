@@ -1,9 +1,9 @@
 """A process's metrics of CRLs: the time of the last pass, failures, and the roots' CRLs."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable
 
-from servicecert_worker.core.decider import Gauge
+from servicecert_worker.core.decider import Gauge, Read
 
 from ..domain.crl_gates import GATES
 from .places import ADDRESS, FOLDER
@@ -19,41 +19,34 @@ class CrlStats:
         self.failures = Counter(dict.fromkeys((FOLDER, *publishers, ADDRESS), 0))
 
 
-def gauges(valid: Callable[[], Awaitable[Mapping[str, float]]], stats: CrlStats) -> tuple[Gauge, ...]:
+def gauges(valid: Read, stats: CrlStats) -> tuple[Gauge, ...]:
     """Return the gauges. `valid` reads the roots' CRLs, which are files: those of issuing CAs are in the tables."""
-
-    def reading(values: Mapping[str, float]) -> Callable[[], Awaitable[Mapping[str, float]]]:
-        async def read() -> Mapping[str, float]:
-            return values
-
-        return read
-
     return (
         Gauge("servicecert_root_crl_valid_seconds", "Time until each root's CRL's next update.", "crl", valid),
         Gauge(
             "servicecert_crl_served_number",
             "Number of each CRL that is fetched from its address; 0 if there is none that its CA has signed.",
             "crl",
-            reading(stats.served),
+            stats.served,
         ),
         Gauge(
             "servicecert_crl_pass_seconds",
             "Duration of the last pass over a CA's CRLs.",
             "issuer",
-            reading(stats.seconds),
+            stats.seconds,
         ),
         Gauge(
             "servicecert_crl_gate_failures",
             "CRLs that were not published, by the check that stopped them.",
             "gate",
-            reading(stats.gates),
+            stats.gates,
             counts=True,
         ),
         Gauge(
             "servicecert_crl_publisher_failures",
             "Passes in which CRLs did not arrive at a publisher or their address, and looks that found others there.",
             "publisher",
-            reading(stats.failures),
+            stats.failures,
             counts=True,
         ),
     )

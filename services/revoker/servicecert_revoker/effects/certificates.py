@@ -6,7 +6,7 @@ of a certificate, and stores a second certificate of a case (F2).
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -81,9 +81,6 @@ class Irregularities:
             with about(task):
                 outcomes.append(Done(await self._note(task.data, task.key)))
         return outcomes
-
-    async def alarms(self) -> Mapping[str, float]:
-        return {code: float(count) for code, count in self.counted.items()}
 
     async def _note(self, irregular: Irregular, case: str) -> Noted:
         second = irregular.second

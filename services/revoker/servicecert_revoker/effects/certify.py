@@ -42,9 +42,6 @@ class Certify:
         outcomes = await asyncio.to_thread(lambda: [self._logged(task, books, now) for task in tasks])
         return [await self._counted(outcome) for outcome in outcomes]
 
-    async def refusals(self) -> Mapping[str, float]:
-        return {code: float(count) for code, count in self.refused.items()}
-
     async def _counted(self, outcome: Outcome) -> Outcome:
         """Return the outcome, of a certificate with the count of its CA's standings (D8)."""
         if not isinstance(outcome, Done) or not isinstance(outcome.data, Certified):

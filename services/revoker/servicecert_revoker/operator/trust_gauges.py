@@ -1,11 +1,6 @@
 """The gauges in which an attack on the revoker shows (F2, F3)."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
-
-from servicecert_worker.core.decider import Gauge
-
-Read: TypeAlias = Callable[[], Awaitable[Mapping[str, float]]]
+from servicecert_worker.core.decider import Gauge, Read
 
 
 def trust_gauges(refusals: Read, alarms: Read) -> tuple[Gauge, ...]:

@@ -52,7 +52,11 @@ _LEVELS = {
 
 
 class Mailer:
-    """Hands mails over through a few open conversations, with the first mail server that answers."""
+    """Hands mails over through a few open conversations, with the first mail server that answers.
+
+    `outcomes` counts attempts by kind of mail and outcome; `answers` has the class of each server's last answer to a
+    mail: 2, 4 or 5, and 0 if it does not answer.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
@@ -67,8 +71,8 @@ class Mailer:
         self._refusing: set[Relay] = set()
         self._idle: list[Conversation] = []
         self._busy: Counter[str] = Counter()
-        self._outcomes: Counter[tuple[str, str]] = Counter()
-        self._answers: dict[str, float] = {}
+        self.outcomes: Counter[tuple[str, str]] = Counter()
+        self.answers: dict[str, float] = {}
 
     async def deliver(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         """Hand over each task's mail (`MailTask`) in an SMTP transaction of its own. Return the outcomes in order.
@@ -83,14 +87,6 @@ class Mailer:
     async def close(self) -> None:
         idle, self._idle = self._idle, []
         await asyncio.gather(*(conversation.close() for conversation in idle))
-
-    async def outcomes(self) -> Mapping[tuple[str, ...], float]:
-        """Return how many attempts had which outcome since the start, by kind of mail."""
-        return {(kind, outcome): float(count) for (kind, outcome), count in self._outcomes.items()}
-
-    async def answers(self) -> Mapping[str, float]:
-        """Return the class of each mail server's last answer to a mail: 2, 4 or 5, and 0 if it does not answer."""
-        return dict(self._answers)
 
     async def refusing(self) -> Mapping[str, float]:
         """Return 1 for each mail server that refuses us, 0 for the others."""
@@ -168,7 +164,7 @@ class Mailer:
             if isinstance(failed, NoAnswer):
                 raise
             return Attempt(str(failed))
-        self._answers[str(conversation.relay)] = float(answer.reply.code // 100)
+        self.answers[str(conversation.relay)] = float(answer.reply.code // 100)
         attempt = self._answered(task.data, answer, conversation.relay)
         if answer.is_server_fault or conversation.relay in self._refusing:
             # Another server may take the mail, if there is one that has not failed recently.
@@ -188,9 +184,9 @@ class Mailer:
 
     def _failed(self, relay: Relay, failed: ConversationFailed) -> None:
         self._relays.failed(relay, monotonic())
-        if self._answers.get(str(relay)) != 0:
+        if self.answers.get(str(relay)) != 0:
             log.warning("Mail server failed; its mails are retried", extra={"relay": str(relay), "reason": str(failed)})
-        self._answers[str(relay)] = 0.0
+        self.answers[str(relay)] = 0.0
         if isinstance(failed, LoginRefused):
             self._relays.login_refused(relay, str(failed), monotonic())
             self._refusals.answered(relay, "", Meaning.US, self._clock())
@@ -240,7 +236,7 @@ class Mailer:
         if log.isEnabledFor(level):
             fields = {**_log_fields(task), "answer": attempt.answer, "attempts": attempts, "reason": attempt.reason}
             log.log(level, "Mail %s", state, extra=fields)
-        self._outcomes[mail.content.kind, state] += 1
+        self.outcomes[mail.content.kind, state] += 1
         return Done(
             MailOutcome(
                 mail_id=mail.mail_id,
