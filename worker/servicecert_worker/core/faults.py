@@ -5,8 +5,8 @@ import logging
 import random
 import re
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -91,6 +91,17 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, asyncpg.InterfaceError):
         return _LOST_BEFORE.search(str(error)) is not None
     return isinstance(error, _TRANSIENT)
+
+
+@contextmanager
+def on_transient(note: Callable[[Exception], object]) -> Iterator[None]:
+    """Call `note` with a transient error of the block, and go on behind it. Raises every other error."""
+    try:
+        yield
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        note(error)
 
 
 def error_summary(error: BaseException) -> str:

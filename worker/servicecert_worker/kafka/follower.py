@@ -20,7 +20,7 @@ from servicecert_schemas.topics import TOPIC_OF, Topic
 
 from ..core.clock import Clock, machine_clock
 from ..core.decider import TopicSnapshot
-from ..core.faults import Outage, is_transient, with_timeout
+from ..core.faults import Outage, on_transient, with_timeout
 from ..core.record import Record, are_few
 from ..core.signatures import Verifier
 from .broker import Broker, Subscriber, is_stuck
@@ -225,12 +225,7 @@ class SnapshotFollower(Generic[K]):
             return
         if snapshot is self.value and now < at + _REPORT_SECONDS:
             return
-        try:
+        with on_transient(self._outage.began):
             await with_timeout(_REPORT_SECONDS, self._definition.on_caught_up(value := self.value))
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            self._outage.began(error)
-        else:
             self._outage.ended()
             self._reported = value, now

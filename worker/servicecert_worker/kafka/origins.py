@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import asyncpg
 from asyncpg import Pool
 
-from ..core.faults import OperatorError, Outage, backoff, end_if_cancelled, is_transient, with_timeout
+from ..core.faults import OperatorError, Outage, backoff, end_if_cancelled, on_transient, with_timeout
 from ..storage.operator_requests import permitted
 from .cluster import Cluster
 from .reading import PartReader, part_reader
@@ -34,7 +34,7 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
     Raises `OperatorError` if a topic is missing, and the errors of `compare` that are not transient.
     """
     async for _ in backoff(first=1.0, longest=1.0):
-        try:
+        with on_transient(outage.began):
             async with part_reader(cluster) as reader:
                 while True:
                     cluster_id, ids = await with_timeout(_ANSWER_SECONDS, reader.ids(topics))
@@ -43,23 +43,11 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
                             f"Kafka has no topic {', '.join(missing)}: run `servicecert topics create`."
                         )
                     outage.ended()
-                    await _compare_or_wait(compare({CLUSTER: cluster_id, **ids}, reader))
+                    # While the database is unavailable the next look compares: that is no outage of Kafka.
+                    with on_transient(lambda _: end_if_cancelled()):
+                        await compare({CLUSTER: cluster_id, **ids}, reader)
                     await asyncio.sleep(_LOOK_SECONDS)
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            outage.began(error)
     raise AssertionError("The pauses never end.")
-
-
-async def _compare_or_wait(comparison: Awaitable[None]) -> None:
-    """Compare, or leave it to the next look while the database is unavailable: that is no outage of Kafka."""
-    try:
-        await comparison
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        end_if_cancelled()
 
 
 async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None:

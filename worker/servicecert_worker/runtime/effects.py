@@ -24,7 +24,7 @@ from ..core import traces
 from ..core.clock import ClockWrong
 from ..core.crash_points import crash_point
 from ..core.decider import Done, Effect, Outcome, Result, Retry, Task
-from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient, with_timeout
+from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient, on_transient, with_timeout
 from ..observe.logs import about
 from ..storage import QUERIES
 from ..storage.database import KnownDatabase, connection_options
@@ -121,13 +121,10 @@ class Effects:
         if not self._has_unconfirmed_commit:
             return
         async for _ in backoff():
-            try:
+            with on_transient(lambda _: None):
                 async with self._adopting:
                     await self._submit_missing(pool)
                 return
-            except Exception as error:
-                if not is_transient(error):
-                    raise
 
     async def _submit_missing(self, pool: asyncpg.Pool[Any]) -> None:
         owner = self.owner
@@ -164,7 +161,7 @@ class Effects:
             return
         async for _ in backoff():
             owner = random.randint(1, 2**31 - 1)  # noqa: S311  -- a name, not a secret
-            try:
+            with on_transient(self._outage.began), suppress(ClockWrong):
                 self.require_clock()
                 connection = await asyncpg.connect(self.url, **connection_options(self.service, SILENT))
                 try:
@@ -174,12 +171,6 @@ class Effects:
                         await self._own(connection, owner)
                 finally:
                     connection.terminate()
-            except ClockWrong:
-                continue
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                self._outage.began(error)
 
     async def _own(self, connection: asyncpg.Connection[Any], owner: int) -> None:
         """Do intents as this owner until the connection is lost, and the lock with it, or the clock is wrong."""

@@ -23,7 +23,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from ..core.clock import ClockGuard, steady_clock
-from ..core.faults import Outage, backoff, is_transient, with_timeout
+from ..core.faults import Outage, backoff, on_transient, with_timeout
 from ..kafka.internals import GroupMember, group_members, remove_member
 from ..storage import QUERIES
 from ..storage.database import KnownDatabase, connection_options
@@ -58,7 +58,7 @@ class Membership:
         options = connection_options(self._service, SILENT)
         while True:
             async for _ in backoff(longest=1.0):
-                try:
+                with on_transient(self._outage.began):
                     connection = await asyncpg.connect(self._url, **options)
                     try:
                         await self._known.admit(connection)
@@ -67,10 +67,6 @@ class Membership:
                     finally:
                         self.held.clear()
                         connection.terminate()
-                except Exception as error:
-                    if not is_transient(error):
-                        raise
-                    self._outage.began(error)
 
     async def _hold(self, connection: asyncpg.Connection[Any]) -> None:
         """Hold it until the connection is lost. Raises ClockWrong and what asyncpg raises."""

@@ -21,7 +21,7 @@ from ..audit.checkpoints import Attestor
 from ..core.clock import Clock, ClockGuard, machine_clock
 from ..core.crash_points import crash_point
 from ..core.decider import Outcome, Result, Service, Task
-from ..core.faults import Outage, backoff, error_summary, guard_cancellation, is_transient
+from ..core.faults import Outage, backoff, error_summary, guard_cancellation, on_transient
 from ..core.fold import Item, ParkedArrival, TurnResult
 from ..core.service_keys import read_key, read_public_keys
 from ..core.signatures import UNTRUSTED, Signer, Verifier
@@ -239,24 +239,15 @@ class Worker(Generic[S, K]):
         async for _ in backoff():
             if self._stopping.is_set():
                 return
-            try:
+            with on_transient(outage.began):
                 await act()
-            except Exception as error:
-                if not is_transient(error):
-                    raise
-                outage.began(error)
-            else:
                 outage.ended()
                 return
 
     async def _sign_last_checkpoint(self) -> None:
-        try:
+        text = "The last audit checkpoint was not signed; the next leader signs it"
+        with on_transient(lambda error: log.warning(text, extra={"error": error_summary(error)})):
             await self._leader.attest()
-        except Exception as error:
-            if not is_transient(error):
-                raise
-            fields = {"error": error_summary(error)}
-            log.warning("The last audit checkpoint was not signed; the next leader signs it", extra=fields)
 
     async def _run_turn(self, items: Sequence[Item], now: datetime) -> TurnResult:
         started = perf_counter()
