@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from servicecert_launcher import Parts
-from servicecert_worker.core.faults import is_transient
+from servicecert_worker.core.faults import is_transient, on_transient
 
 
 async def test_f5_only_a_lost_connection_is_an_outage_of_the_database(parts: Parts) -> None:
@@ -30,3 +30,17 @@ def test_f5_misuse_of_a_client_is_a_defect() -> None:
     assert is_transient(KafkaConnectionError())
     for text in ("cannot use custom codec on type a.b", "the server expects 1 argument for this query, 2 were passed"):
         assert not is_transient(asyncpg.InterfaceError(text))
+
+
+def test_f5_what_is_transient_is_noted_and_what_is_not_ends_the_block() -> None:
+    def act(error: Exception) -> None:
+        raise error
+
+    noted: list[Exception] = []
+    away = KafkaConnectionError()
+    with on_transient(noted.append):
+        act(away)
+    assert noted == [away]
+    with pytest.raises(ZeroDivisionError), on_transient(noted.append):
+        act(ZeroDivisionError())
+    assert noted == [away]
