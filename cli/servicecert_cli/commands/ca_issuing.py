@@ -26,6 +26,7 @@ from ..connections.schema import connected, in_schema
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_json, print_rows, print_text, say
+from ..watching.doctor.domain.check import period
 from .ceremony_options import directory
 from .options import FOLDER, yes
 
@@ -53,6 +54,7 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
 
     serials, refused, stopped = in_schema("issuer", read, snapshot=True)
     cas = {} if ca_dir is None else Authority.load(ca_dir).issuers
+    now = datetime.now(UTC)
     until = {id: issuer.not_after for id, issuer in cas.items()}
     facts = [{**fields_of(each), "valid_until": until.get(each.issuer)} for each in serials]
     rows = [
@@ -60,7 +62,7 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
             each.issuer,
             until[each.issuer].date() if each.issuer in until else None,
             each.open,
-            _age(each.open_since),
+            each.open_since and period(max(0.0, (now - each.open_since).total_seconds())),
             each.issued,
             each.void,
             each.last_issued and each.last_issued.date(),
@@ -287,13 +289,3 @@ async def _published(kafka_cluster: Cluster) -> tuple[PublishedOutcomes, Publish
     for topic in (CERTIFICATES, CERTIFICATE_STANDINGS, OCSP_RESPONDERS):
         await kafka.read(kafka_cluster, topic, take)
     return published, responders
-
-
-def _age(since: datetime | None) -> str | None:
-    if since is None:
-        return None
-    seconds = (datetime.now(UTC) - since).total_seconds()
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
