@@ -46,13 +46,11 @@ def test_f5_an_account_has_a_bounded_number_of_members(monkeypatch):
 async def test_f5_a_full_register_is_an_alarm_and_a_gauge(caplog):
     sizes = Sizes(most_entries=2, most_accounts=2)
     entries, gauge = sizes.gauges()
-    assert callable(entries.read)
-    assert callable(gauge.read)
     with caplog.at_level(logging.ERROR):
         sizes.note(bounded(NOTHING_KNOWN, [entry(1), opened("a")]))
-        assert (await gauge.read(), caplog.records) == ({"registers": 0.5, "accounts": 0.5}, [])
+        assert (gauge.read, caplog.records) == ({"registers": 0.5, "accounts": 0.5}, [])
         sizes.note(bounded(NOTHING_KNOWN, [entry(1), entry(2), entry(3)]))
-    assert await gauge.read() == {"registers": 1, "accounts": 0}
-    assert await entries.read() == {"registers": 2, "accounts": 0}
+    assert gauge.read == {"registers": 1, "accounts": 0}
+    assert entries.read == {"registers": 2, "accounts": 0}
     assert [record.topic for record in caplog.records] == ["registers"]
     assert caplog.messages[0].startswith("alarm: ")

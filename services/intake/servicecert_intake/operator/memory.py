@@ -1,13 +1,12 @@
 """What intake holds in memory: lists of leaked keys (A4), and the topics that it follows, with their bounds (F5)."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 
 from servicecert_pki.key_checks import NO_LISTS, KeyLists, load_key_lists
 from servicecert_worker.core.decider import Gauge
 
-from ..domain.knowledge import NOTHING_KNOWN, Knowledge
+from ..domain.knowledge import Knowledge
 
 log = logging.getLogger(__name__)
 
@@ -33,15 +32,14 @@ class Sizes:
 
     def __init__(self, most_entries: int, most_accounts: int) -> None:
         self._most = {"registers": most_entries, "accounts": most_accounts}
-        self._known = NOTHING_KNOWN
-
-    def now(self) -> Mapping[str, int]:
-        return {"registers": len(self._known.registers.entries), "accounts": len(self._known.accounts)}
+        self._entries = dict.fromkeys(self._most, 0)
+        self._fill = dict.fromkeys(self._most, 0.0)
 
     def note(self, known: Knowledge) -> None:
         """Note the newest snapshot. Log an alarm for each part that is full: further records are left out."""
-        self._known = known
-        for what, size in self.now().items():
+        self._entries.update(registers=len(known.registers.entries), accounts=len(known.accounts))
+        for what, size in self._entries.items():
+            self._fill[what] = size / self._most[what]
             if size >= self._most[what]:
                 log.error(
                     "alarm: a followed topic holds more than intake takes in: further entries are left out",
@@ -49,23 +47,17 @@ class Sizes:
                 )
 
     def gauges(self) -> tuple[Gauge, ...]:
-        async def fill() -> Mapping[str, float]:
-            return {what: size / self._most[what] for what, size in self.now().items()}
-
-        async def entries() -> Mapping[str, float]:
-            return {what: float(size) for what, size in self.now().items()}
-
         return (
             Gauge(
                 "servicecert_followed_entries",
                 "Entries of a followed topic that are in memory, ended ones too, by topic.",
                 "topic",
-                entries,
+                self._entries,
             ),
             Gauge(
                 "servicecert_followed_fill",
                 "How full the memory for a followed topic is, by topic: at 1 further entries are left out.",
                 "topic",
-                fill,
+                self._fill,
             ),
         )
