@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.stand.system import System
+from servicecert_launcher import Postgres
 from servicecert_schemas.codec import Record, decode
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
@@ -36,7 +37,6 @@ from bench.stand import (
     connected,
     cpu_seconds,
     cpu_times,
-    database_server,
     idle,
     in_processes,
     measured_system,
@@ -164,11 +164,14 @@ def _piece() -> float:
     It verifies a signature, handles events and asks a database, whose time counts, too. Like a worker it pauses between
     pieces: a processor that was idle is slower at first, on some machines by half.
     """
-    cores = os.cpu_count() or 1
-    with database_server() as server:
+    cores, server = os.cpu_count() or 1, Postgres()
+    server.start()
+    try:
         before = processor_seconds(server.pid)
         spent: list[float] = in_processes(cores, _timed, server.url)
         return (sum(spent) + processor_seconds(server.pid) - before) / (cores * PIECES) * 1000
+    finally:
+        server.stop()
 
 
 async def _timed(url: str) -> float:
