@@ -10,6 +10,7 @@ SEED ?= 1
 SECONDS ?= 60
 MINUTES ?= 60
 CERTIFICATES ?= 100000
+COUNT ?= 4000
 PACKAGES ?= var/packages
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' schemas/pyproject.toml)
 # What decides is covered to its last branch.
@@ -18,7 +19,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench chart drill packages specimens check format lock sbom clean
+.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +74,19 @@ fuzz: setup ## SECONDS=… of inputs found by coverage, against the reader of re
 bench: setup ## measure throughput, latency and memory; leaves var/bench/*.json; PART=… takes some parts
 	@$(BIN)/python -m bench $(PART)
 
+bench-peers: setup var/peers/.ready ## COUNT=… certificates by this system, django-ca, cfssl and step-ca
+	@$(BIN)/python -m bench.peers --count $(COUNT)
+
+# Without Go only django-ca is installed. Without C its programs need no libraries of smart cards or SQLite.
+CFSSL := github.com/cloudflare/cfssl
+var/peers/.ready: bench/peers/requirements.lock
+	@$(BIN)/python -m venv var/peers/django-ca && mkdir -p var/peers/cfssl
+	@var/peers/django-ca/bin/pip install --quiet --require-hashes --only-binary :all: -r $<
+	@! command -v go >/dev/null || { export GOBIN="$$PWD/var/peers/bin" CGO_ENABLED=0; \
+	go install $(CFSSL)/cmd/cfssl@v1.6.5 && go install github.com/smallstep/certificates/cmd/step-ca@v0.30.2 && \
+	cp "$$(go env GOMODCACHE)"/$(CFSSL)@v1.6.5/certdb/pg/migrations/*.sql var/peers/cfssl/; }
+	@touch $@
+
 packages: ## what the e-service needs without Python, as npm package, jar and zip in PACKAGES=var/packages; with npm and Maven
 	@rm -rf '$(PACKAGES)' && mkdir -p '$(PACKAGES)'
 	@cp -r schemas/servicecert_schemas/exported '$(PACKAGES)/servicecert-schemas'
@@ -95,7 +109,7 @@ specimens: setup ## a certificate of each type and key, with chains and CRLs, in
 check: setup ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py)
+	@$(BIN)/mypy schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py bench/peers/*.py)
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
@@ -113,6 +127,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
+	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
 # Its tool is fetched by itself: nothing else needs its packages.
