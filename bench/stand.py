@@ -20,7 +20,7 @@ import psutil
 from servicecert_cli.admin.lag import meter, read_by
 from servicecert_cli.e_service.publishing import publish
 from servicecert_cli.stand.system import System, service_of, worker_names
-from servicecert_launcher import Child
+from servicecert_launcher import Child, Postgres
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import backoff
 
@@ -109,6 +109,17 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         yield connection
     finally:
         await connection.close()
+
+
+@contextmanager
+def database_server() -> Iterator[Postgres]:
+    """Run an empty database server, with the settings of the measured system's."""
+    postgres = Postgres()
+    postgres.start()
+    try:
+        yield postgres
+    finally:
+        postgres.stop()
 
 
 @contextmanager
