@@ -26,6 +26,9 @@ def _policy(dotted: str) -> str:
         der.oid(dotted)
     except ValueError:
         raise ValueError(f"{dotted} is no object identifier") from None
+    if dotted.startswith("2."):
+        # pkilint's decoder takes no second arc above 39.
+        raise ValueError(f"{dotted} begins with 2, which the check before signing does not read: use an arc below 1")
     return dotted
 
 

@@ -27,10 +27,10 @@ def ca(authority, tmp_path):
 AUTHORITY = """
 organisation = "Exempelmyndigheten"
 [policies]
-server = "2.999.1"
-test-server = "2.999.2"
-system-signature = "2.999.3"
-test-system-signature = "2.999.4"
+server = "1.2.246.999.1"
+test-server = "1.2.246.999.2"
+system-signature = "1.2.246.999.3"
+test-system-signature = "1.2.246.999.4"
 """
 
 
@@ -225,7 +225,7 @@ def test_an_authority_s_own_names_and_policies_are_in_its_cas(servicecert, tmp_p
         for name in (certificate.subject, certificate.issuer):
             assert [it.value for it in name][:2] == ["FI", "Exempelmyndigheten"]
         numbers = {1, 3} if issuer.environment is Environment.PRODUCTION else {2, 4}
-        assert issuer.policies == {f"2.999.{number}" for number in numbers}
+        assert issuer.policies == {f"1.2.246.999.{number}" for number in numbers}
 
 
 def test_a_request_of_another_authority_is_not_certified(servicecert, ca, tmp_path):
@@ -241,9 +241,13 @@ def test_a_request_of_another_authority_is_not_certified(servicecert, ca, tmp_pa
     ("text", "sentence"),
     [
         ("organisation = ", "authority.toml cannot be used"),
-        (AUTHORITY.replace("2.999.3", "9.9"), "policies.system-signature"),
-        (AUTHORITY.replace('test-server = "2.999.2"', ""), "authority.toml needs a policy for each certificate type"),
-        (AUTHORITY.replace("2.999.3", "2.999.1"), "share 2.999.1"),
+        (AUTHORITY.replace("1.2.246.999.3", "9.9"), "policies.system-signature"),
+        (AUTHORITY.replace("1.2.246.999.3", "2.999.3"), "begins with 2"),
+        (
+            AUTHORITY.replace('test-server = "1.2.246.999.2"', ""),
+            "authority.toml needs a policy for each certificate type",
+        ),
+        (AUTHORITY.replace("1.2.246.999.3", "1.2.246.999.1"), "share 1.2.246.999.1"),
         (AUTHORITY.replace("Exempelmyndigheten", " "), "organisation"),
         ('country = "fi"\n' + AUTHORITY, "country"),
         ('cps = "x"\n' + AUTHORITY, "cps"),

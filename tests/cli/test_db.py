@@ -29,7 +29,12 @@ def test_a_second_run_keeps_the_schemas_and_draws_new_passwords(servicecert, adm
     assert servicecert("db", "prepare", "--out", first).exit_code == 0
     with psycopg.connect(admin_url) as connection:
         connection.execute("create table intake.inbox (it int)")
-    assert servicecert("db", "prepare", "--out", second).exit_code == 0
+    again = servicecert("db", "prepare", "--out", second)
+    assert "The passwords of intake, issuer, revoker, notifier, migrator, eraser, monitoring stay" in again.stdout
+    assert urls(second.read_text()) == {}
+    with psycopg.connect(urls(first.read_text())["INTAKE_DATABASE_URL"]):
+        pass
+    assert servicecert("db", "prepare", "--new-passwords", "--out", second).exit_code == 0
     with psycopg.connect(admin_url) as connection:
         assert connection.execute("select to_regclass('intake.inbox') is not null").fetchone() == (True,)
     new = urls(second.read_text())["INTAKE_DATABASE_URL"]
@@ -104,7 +109,7 @@ def test_f4_the_urls_for_others_name_their_ca_and_no_certificate_of_the_administ
         servicecert("db", "migrate")
         for url in urls(out.read_text()).values():
             assert urlsplit(url).query == "sslmode=disable&sslrootcert=/etc/servicecert/database-ca.crt"
-    assert servicecert("db", "prepare", "--out", out).exit_code == 0
+    assert servicecert("db", "prepare", "--new-passwords", "--out", out).exit_code == 0
     assert "?sslmode=disable&sslrootcert=/nowhere/ca.crt\n" in out.read_text()
 
 

@@ -30,17 +30,18 @@ def command() -> None:
 
 @command.command()
 @click.option("--out", type=FILE, help="Write each service's DATABASE_URL here.")
+@click.option("--new-passwords", is_flag=True, help="Also for roles that exist: their services lose the old ones.")
 @_ca
 @as_json
-def prepare(out: Path | None, ca: str | None, as_json: bool) -> None:
+def prepare(out: Path | None, new_passwords: bool, ca: str | None, as_json: bool) -> None:
     """Make the roles, and a schema for each service.
 
     DATABASE_URL names a role that may create roles; nothing else needs it. The roles: one
     for each service, MIGRATOR for `servicecert db migrate`, ERASER for `servicecert erase`,
     MONITORING for `servicecert lag --serve`.
-    May be run again: schemas stay, roles get the given password. A role's password is
+    May be run again: schemas and roles stay. A role's password is
     SERVICECERT_<ROLE>_DATABASE_PASSWORD, or the first line of the file
-    SERVICECERT_<ROLE>_DATABASE_PASSWORD_FILE. Without either a new one is made and written
+    SERVICECERT_<ROLE>_DATABASE_PASSWORD_FILE. Without either a new role's is made and written
     only to --out: lines <ROLE>_DATABASE_URL=…, readable by the file's owner alone. They name
     no client certificate of DATABASE_URL, and --ca instead of its sslrootcert.
 
@@ -50,17 +51,20 @@ def prepare(out: Path | None, ca: str | None, as_json: bool) -> None:
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
     configured = {service: configured_password(service, os.environ) for service in _LOGINS}
-    passwords = {service: password or database.new_password() for service, password in configured.items()}
-    urls = schema.prepare(database_url(), passwords)
+    drawn = database.new_password if new_passwords else lambda: None
+    urls = schema.prepare(database_url(), {service: given or drawn() for service, given in configured.items()})
     with schema.connected(database_url()) as connection, connection.transaction():
         prepare_logins(connection)
     if out is not None:
         _write(out, {f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()}, ca)
     sentences = [f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`."]
     if out is not None:
-        sentences.append(f"Their database URLs are in {out}.")
-    elif new := [service for service, password in configured.items() if password is None]:
-        sentences.append(f"New passwords of {', '.join(new)} were not written anywhere: run again with --out FILE.")
+        sentences.append(f"The database URLs of {', '.join(urls) or 'none'} are in {out}.")
+    elif new := [service for service in urls if configured[service] is None]:
+        again = "run again with --new-passwords --out FILE"
+        sentences.append(f"New passwords of {', '.join(new)} were not written anywhere: {again}.")
+    if kept := [service for service in configured if service not in urls]:
+        sentences.append(f"The passwords of {', '.join(kept)} stay as they are.")
     say(as_json, {"services": SERVICES, "urls": out}, "\n".join(sentences))
 
 

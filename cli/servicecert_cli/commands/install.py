@@ -15,8 +15,8 @@ STEPS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "settings": ("Settings", "Variables", "SecretFiles"),
         "Kafka": ("KafkaDown", "Brokers", "BrokerClock"),
-        "topics": ("Topics", "Partitions", "TopicSettings", "Replication", "MinInSync", "CopiesMissing"),
         "rights at Kafka": ("BrokerRights",),
+        "topics": ("Topics", "Partitions", "TopicSettings", "Replication", "MinInSync", "CopiesMissing"),
         "PostgreSQL": ("DatabaseDown", "DatabaseVersion", "DatabaseLink", "Locks", "Durability", "Vacuum"),
         "schemas": ("Migrations", "DatabaseRights"),
         "CA": ("Ca", "CaValidity", "CaProfiles", "CaKeyAway", "TrialCa", "RootCrlExpires"),
@@ -30,6 +30,7 @@ STEPS: Mapping[str, Sequence[str]] = MappingProxyType(
 )
 """What is looked at, in the order of installing (docs/install.md)."""
 
+_BEFORE_WORKERS = ("CA", "service keys", "mail server")
 _WIDTH = max(map(len, STEPS))
 _MARGIN = " " * (_WIDTH + 14)
 _MARKS = {
@@ -65,11 +66,14 @@ def check() -> None:
         checks = sorted((found[name] for name in names), key=lambda each: EXIT_CODES[each.severity], reverse=True)
         made = [each for each in checks if each.severity is not Severity.SKIPPED]
         worst = made[0] if made else checks[0]
-        click.echo(f"{number:>3}  {step:<{_WIDTH}}  {_MARKS[worst.severity]:<5}  {escaped(worst.finding)}")
+        # What workers have that work is theirs alone; before, it is to be made.
+        is_unmade = not made and step in _BEFORE_WORKERS and found["ServiceDown"].severity is not Severity.OK
+        mark = _MARKS[Severity.CRITICAL if is_unmade else worst.severity]
+        click.echo(f"{number:>3}  {step:<{_WIDTH}}  {mark:<5}  {escaped(worst.finding)}")
         if worst.severity in FAULTS or worst.severity is Severity.UNKNOWN:
             click.echo(f"{_MARGIN}why: {worst.why}")
         if worst.remedy:
             click.echo(f"{_MARGIN}-> {escaped(worst.remedy)}")
-        if worst.severity in (Severity.CRITICAL, Severity.UNKNOWN):
+        if is_unmade or worst.severity in (Severity.CRITICAL, Severity.UNKNOWN):
             raise SystemExit(1)
     click.echo("\nNo fault is left. Now a test application, all the way: servicecert canary --once")

@@ -27,6 +27,7 @@ from .database import (
     SHARED,
     address_of,
     database_refused,
+    new_password,
     owner_of,
     role_of,
     url_of,
@@ -38,25 +39,28 @@ _OLDEST = 16
 """PostgreSQL 16 is the first with `is json`."""
 
 
-def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Create the roles and a schema for each service, and return the database URLs by name of `passwords`.
+def prepare(admin_url: str, passwords: Mapping[str, str | None]) -> dict[str, str]:
+    """Create the roles and a schema for each service, and return the database URLs of those whose password is set.
 
-    `passwords` has services and LOGINS; one that exists keeps its schema and gets the new password. Schemas
-    that an older version gave to the services themselves go to their owners. Raises `OperatorError`.
+    `passwords` has services and LOGINS; one that exists keeps its schema, and its password if none is given. Without
+    one a new role gets a random one. Schemas that an older version gave to the services themselves go to their owners.
+    Raises `OperatorError`.
     """
+    known: dict[str, str] = {}
     with connected(admin_url) as connection:
         database = connection.info.dbname
         if (version := connection.info.server_version // 10_000) < _OLDEST:
             raise OperatorError(f"PostgreSQL at {address_of(admin_url)} is version {version}: use {_OLDEST} or newer.")
         with connection.transaction():
             connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            for name, kind in SHARED.items():
-                _create_role(connection, role_of(database, name), kind)
+            created = {it for it, kind in SHARED.items() if _create_role(connection, role_of(database, it), kind)}
             for name, password in passwords.items():
                 role = role_of(database, name)
-                _create_role(connection, role, "login")
-                change = sql.SQL("alter role {} with login password {}")
-                connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
+                is_new = _create_role(connection, role, "login") or name in created
+                if password is not None or is_new:
+                    known[name] = password or new_password()
+                    change = sql.SQL("alter role {} with login password {}")
+                    connection.execute(change.format(sql.Identifier(role), sql.Literal(known[name])))
                 if name not in SHARED:
                     _prepare_schema(connection, database, name)
             rights.keep_locks(
@@ -67,12 +71,15 @@ def prepare(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
                 ],
                 role_of(database, ERASER),
             )
-    return {name: url_of(admin_url, role_of(database, name), password) for name, password in passwords.items()}
+    return {name: url_of(admin_url, role_of(database, name), password) for name, password in known.items()}
 
 
-def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> None:
-    if connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None:
+def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> bool:
+    """Create a role, and return whether it is new."""
+    is_new = connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None
+    if is_new:
         connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
+    return is_new
 
 
 def _prepare_schema(connection: psycopg.Connection[Any], database: str, service: str) -> None:
