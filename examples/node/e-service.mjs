@@ -26,7 +26,7 @@ export function summary({ state, deficiencies, next_step }) {
   return `${state} ${deficiencies.map((each) => each.code).join(", ")} - ${next_step.en}`;
 }
 
-/** Throw an error that names the field, of several faults the deepest, unless the data are valid by the schema of the event's type. */
+/** Throw an error that names the deepest wrong field unless the data are valid by the schema of the event's type. */
 export function check(type, data) {
   const id = `urn:servicecert:schema:${type.replace("servicecert.", "")}`;
   const valid = ajv.getSchema(id) ?? ajv.compile(JSON.parse(readFileSync(join(SCHEMAS, "json", `${type}.json`))));
@@ -122,7 +122,7 @@ export class EService {
     return id;
   }
 
-  /** Return the view of a case once it is in this state. Throw if it cannot be: an event is refused, the case closed. */
+  /** Return the view of a case once it is in this state. Throw if an event is refused or the case closed. */
   view(caseId, state) {
     const last = () => (this.#views.has(caseId) ? summary(this.#views.get(caseId)) : "without a view");
     const what = () => `${caseId} is not ${state} but ${last()}`;

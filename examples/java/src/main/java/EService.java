@@ -109,7 +109,7 @@ final class EService implements AutoCloseable {
         return view.get("state").asString() + " " + codes + " - " + view.at("/next_step/en").asString();
     }
 
-    /** Return the view of a case once it is in this state. Throw if it cannot be: an event is refused, the case closed. */
+    /** Return the view of a case once it is in this state. Throw if an event is refused or the case closed. */
     JsonNode view(String caseId, String state) throws Exception {
         var end = Instant.now().plus(PATIENCE);
         var what = caseId + " is not " + state + " but without a view";
@@ -163,7 +163,7 @@ final class EService implements AutoCloseable {
         }
     }
 
-    /** Throw an error that names the field, of several faults the deepest, unless the data are valid by the schema of the event's type. */
+    /** Throw an error that names the deepest wrong field unless the data are valid by the schema of the event's type. */
     private void check(String type, String value) throws IOException {
         var schema = schemas.get(type);
         if (schema == null) {
