@@ -10,15 +10,30 @@ import { Kafka, Partitioners, logLevel } from "kafkajs";
 const { env } = process;
 const SCHEMAS = env.SCHEMAS_FOLDER ?? new URL("../../schemas/servicecert_schemas/exported", import.meta.url).pathname;
 const PATIENCE_MS = 90_000;
+const CLOSED = ["lapsed", "withdrawn", "refused", "revoked"];
 
 // Our schemas have keywords of their own, such as x-extensible-enum.
 const ajv = addFormats(new Ajv({ strict: false }));
 
-/** Throw an error that names the fields unless the data are valid by the schema of the event's type. */
+/** The value of an environment variable; throw an error that says how it is set if it is not. */
+function setting(name) {
+  if (!env[name]) throw new Error(`${name} is not set: . var/up/environment`);
+  return env[name];
+}
+
+/** A view in a line: its state, the codes of what is missing, and what to do next. */
+export function summary({ state, deficiencies, next_step }) {
+  return `${state} ${deficiencies.map((each) => each.code).join(", ")} - ${next_step.en}`;
+}
+
+/** Throw an error that names the deepest wrong field unless the data are valid by the schema of the event's type. */
 export function check(type, data) {
   const id = `urn:servicecert:schema:${type.replace("servicecert.", "")}`;
   const valid = ajv.getSchema(id) ?? ajv.compile(JSON.parse(readFileSync(join(SCHEMAS, "json", `${type}.json`))));
-  if (!valid(data)) throw new Error(`${type}: ${ajv.errorsText(valid.errors)}`);
+  if (valid(data)) return;
+  const depth = (fault) => fault.instancePath.split("/").length;
+  const deepest = valid.errors.reduce((best, each) => (depth(each) > depth(best) ? each : best));
+  throw new Error(`${type}: ${ajv.errorsText([deepest])}`);
 }
 
 /** The bytes that a signature is over: each part after its length in 4 octets, big-endian. */
@@ -50,22 +65,23 @@ export function checkSignature(publicKey, topic, { key, headers, value }) {
 export class EService {
   #views = new Map();
   #refusals = new Map();
+  #written = new Set();
   #waiting = new Set();
   #fault;
 
   constructor() {
     const kafka = new Kafka({
       clientId: "e-service",
-      brokers: env.KAFKA_BOOTSTRAP_SERVERS.split(","),
-      ssl: { ca: [readFileSync(env.KAFKA_CA_FILE)] },
+      brokers: setting("KAFKA_BOOTSTRAP_SERVERS").split(","),
+      ssl: { ca: [readFileSync(setting("KAFKA_CA_FILE"))] },
       sasl: {
         mechanism: "scram-sha-512",
-        username: env.KAFKA_SASL_USERNAME,
-        password: readFileSync(env.KAFKA_SASL_PASSWORD_FILE, "utf8").trim(),
+        username: setting("KAFKA_SASL_USERNAME"),
+        password: readFileSync(setting("KAFKA_SASL_PASSWORD_FILE"), "utf8").trim(),
       },
       logLevel: logLevel.ERROR,
     });
-    this.publicKey = createPublicKey(readFileSync(join(env.SERVICECERT_SERVICE_KEYS, "intake.pub")));
+    this.publicKey = createPublicKey(readFileSync(join(setting("SERVICECERT_SERVICE_KEYS"), "intake.pub")));
     // It partitions like Kafka's Java client (murmur2): the events of a case keep their order.
     this.producer = kafka.producer({
       createPartitioner: Partitioners.DefaultPartitioner,
@@ -101,18 +117,23 @@ export class EService {
       ce_time: new Date().toISOString(),
       "content-type": "application/json",
     };
+    this.#written.add(data.request_id ?? id); // An answer names the request of a revocation, else the event.
     await this.producer.send({ topic, acks: -1, messages: [{ key, headers, value: JSON.stringify(data) }] });
     return id;
   }
 
-  /** Return the view of a case once it is in this state. Throw the answer if an event of the case was refused. */
+  /** Return the view of a case once it is in this state. Throw if an event is refused or the case closed. */
   view(caseId, state) {
-    return this.#until(`${caseId} is not ${state}`, () => {
+    const last = () => (this.#views.has(caseId) ? summary(this.#views.get(caseId)) : "without a view");
+    const what = () => `${caseId} is not ${state} but ${last()}`;
+    return this.#until(what, () => {
       if (this.#fault) throw this.#fault;
       const refused = this.#refusals.get(caseId);
       if (refused) throw new Error(`${refused.code}: ${refused.texts.en}`);
       const view = this.#views.get(caseId);
-      return view?.state === state ? view : undefined;
+      if (view?.state === state) return view;
+      if (this.#written.has(view?.answer?.event_id)) throw new Error(`${view.answer.code}: ${view.answer.texts.en}`);
+      if (CLOSED.includes(view?.state)) throw new Error(what());
     });
   }
 
@@ -155,7 +176,7 @@ export class EService {
           end(reject, error);
         }
       };
-      const timer = setTimeout(() => end(reject, new Error(`After ${PATIENCE_MS / 1000} s ${what}.`)), PATIENCE_MS);
+      const timer = setTimeout(() => end(reject, new Error(`After ${PATIENCE_MS / 1000} s ${what()}`)), PATIENCE_MS);
       this.#waiting.add(look);
       look();
     });

@@ -2,10 +2,16 @@
 
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
-import { EService } from "./e-service.mjs";
+import { EService, summary } from "./e-service.mjs";
 
+if (process.argv.length !== 3) {
+  console.error("usage: node story.mjs REQUEST");
+  process.exit(2);
+}
 const csr = readFileSync(process.argv[2], "utf8");
+if (csr.includes("PRIVATE KEY")) throw new Error(`${process.argv[2]} holds a private key: send it to nobody.`);
 const caseId = randomUUID();
+// An account is one organisation's for ever: another applicant needs another account.
 const accountId = "account-node";
 const colleague = { user_id: "user-5021", account_id: accountId, assurance: "high", role: "colleague" };
 const contact = { ...colleague, user_id: "user-7340", role: "technical-contact" };
@@ -28,8 +34,7 @@ const form = {
 const service = new EService();
 
 function show(view) {
-  const codes = view.deficiencies.map((each) => each.code).join(", ");
-  console.log(view.state, codes, "-", view.next_step.en);
+  console.log(summary(view));
   return view;
 }
 

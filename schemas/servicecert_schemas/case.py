@@ -158,7 +158,7 @@ class CaseRevocation(Value):
     requested_at: Instant
     """When the user sent the request, from which the 24 hours run (D4)."""
     revoked_at: Instant | None = None
-    """When it was decided: the CRL's revocationDate, in whole seconds rounded down."""
+    """When it was decided: the CRL's revocationDate, or `requested_at` if that is later."""
     published_at: Instant | None = None
     """When everybody could know it: the 24 hours end here (D4). Views of earlier versions lack it."""
 

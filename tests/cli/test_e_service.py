@@ -139,14 +139,22 @@ def test_a_file_that_is_no_application_is_told(servicecert, no_broker, tmp_path,
     assert sentence in one_sentence(done.stderr)
 
 
-@pytest.mark.parametrize(("content", "code"), [(None, 66), (b"x" * 40_000, 65)], ids=["missing", "huge"])
-def test_a_file_that_can_be_no_request_is_told(servicecert, no_broker, application, tmp_path, content, code):
+@pytest.mark.parametrize(
+    ("content", "code", "sentence"),
+    [
+        (None, 66, "cannot be read"),
+        (b"x" * 40_000, 65, "is too large"),
+        (b"-----BEGIN EC PRIVATE KEY-----\nMHcC", 65, "holds a private key"),
+    ],
+    ids=["missing", "huge", "private-key"],
+)
+def test_a_file_that_can_be_no_request_is_told(servicecert, no_broker, application, tmp_path, content, code, sentence):
     path = tmp_path / "csr"
     if content is not None:
         path.write_bytes(content)
     done = servicecert("submit", application, "--csr", path)
     assert done.exit_code == code
-    assert str(path) in one_sentence(done.stderr)
+    assert f"{path} {sentence}" in one_sentence(done.stderr)
 
 
 def test_topics_that_are_missing_are_told(servicecert, empty_cluster, application):

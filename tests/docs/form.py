@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from docs.pages import table
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import NOTHING_KNOWN
@@ -21,6 +21,7 @@ from servicecert_schemas.application import (
     Applicant,
     ApplicationSubmitted,
     ApplyingAs,
+    Attachment,
     Form,
     InformationSystem,
     Names,
@@ -64,13 +65,14 @@ APPLICANTS = (
     Who(ApplyingAs.KANTA_INTERMEDIARY, Sector.PRIVATE, "9900066-7", "Unelmasilta Välityspalvelut Oy"),
 )
 
-MODELS = {
+MODELS: Mapping[str, type[BaseModel]] = {
     "applicant": Applicant,
     "signatory": Signatory,
     "information_system": InformationSystem,
     "names": Names,
     "orderer": Orderer,
     "technical_contact": TechnicalContact,
+    "attachments": Attachment,
 }
 
 LEFT_OUT = object()
@@ -162,7 +164,8 @@ def cells(type: CertificateType, who: Who) -> dict[str, str]:
         elif filled:
             found[field] = f"forbidden: `{filled}`"
         else:
-            found[field] = "optional" if field in UNJUDGED or outcome(who, {**good, field: wrong}, field) else "ignored"
+            is_of_use = field in UNJUDGED or outcome(who, {**good, field: wrong}, field)
+            found[field] = ("may be empty" if _is_key_required(field) else "optional") if is_of_use else "ignored"
     return found
 
 
@@ -192,7 +195,19 @@ def _people(applicants: tuple[Who, ...]) -> str:
     return "everybody" if applicants == APPLICANTS else ", ".join(map(str, applicants))
 
 
-def _meaning(field: str) -> str:
+def _owner(field: str) -> tuple[type[BaseModel], str]:
     *outer, name = field.split(".")
-    of = MODELS[outer[0]] if outer else ApplicationSubmitted if name in ("attachments", "csr") else Form
-    return meanings(of).get(name) or " ".join(str(of.model_fields[name].annotation.__doc__).partition("\n")[0].split())
+    return MODELS[outer[0]] if outer else ApplicationSubmitted if name in ("attachments", "csr") else Form, name
+
+
+def _is_key_required(field: str) -> bool:
+    of, name = _owner(field)
+    return of.model_fields[name].is_required()
+
+
+def _meaning(field: str) -> str:
+    of, name = _owner(field)
+    text = meanings(of).get(name) or " ".join(str(of.model_fields[name].annotation.__doc__).partition("\n")[0].split())
+    keys = MODELS[field].model_fields.items() if field in MODELS else ()
+    required = ", ".join(f"`{key}`" for key, each in keys if each.is_required())
+    return f"{text} Required keys: {required}." if required else text

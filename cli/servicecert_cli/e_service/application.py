@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from servicecert_pki.private_keys import holds_private_key
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.values import CertificateType
 
@@ -67,5 +68,9 @@ def read_csr(path: Path) -> str:
     if len(content) > MOST_CSR_BYTES // 2:
         raise UserError(
             f"{path} is too large for a certificate request ({len(content)} bytes): name another file.", os.EX_DATAERR
+        )
+    if holds_private_key(content):
+        raise UserError(
+            f"{path} holds a private key: send it to nobody, make a new key pair and name its request.", os.EX_DATAERR
         )
     return content.decode("ascii") if content.isascii() else b64encode(content).decode()

@@ -1,5 +1,6 @@
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import com.networknt.schema.Error;
 import com.networknt.schema.InputFormat;
 import com.networknt.schema.Schema;
 import com.networknt.schema.SchemaRegistry;
@@ -18,9 +19,13 @@ import java.security.spec.X509EncodedKeySpec;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Base64;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -38,29 +43,30 @@ import tools.jackson.databind.json.JsonMapper;
 final class EService implements AutoCloseable {
     static final JsonMapper JSON = new JsonMapper();
     private static final Duration PATIENCE = Duration.ofSeconds(90);
-    private static final Map<String, String> ENV = System.getenv();
+    private static final Set<String> CLOSED = Set.of("lapsed", "withdrawn", "refused", "revoked");
     private static final Path SCHEMAS = Path.of(
-            ENV.getOrDefault("SCHEMAS_FOLDER", "../../schemas/servicecert_schemas/exported"), "json");
+            System.getenv().getOrDefault("SCHEMAS_FOLDER", "../../schemas/servicecert_schemas/exported"), "json");
     private static final SchemaRegistry REGISTRY = SchemaRegistry.withDefaultDialect(SpecificationVersion.DRAFT_2020_12);
 
     private final Map<String, Schema> schemas = new HashMap<>();
     private final Map<String, JsonNode> views = new HashMap<>();
     private final Map<String, JsonNode> refusals = new HashMap<>();
+    private final Set<String> written = new HashSet<>();
     private final PublicKey publicKey;
     private final KafkaProducer<String, String> producer;
     private final KafkaConsumer<String, byte[]> consumer;
 
     EService() throws IOException, GeneralSecurityException {
-        publicKey = readKey(Path.of(ENV.get("SERVICECERT_SERVICE_KEYS"), "intake.pub"));
-        var password = Files.readString(Path.of(ENV.get("KAFKA_SASL_PASSWORD_FILE"))).strip();
+        publicKey = readKey(Path.of(setting("SERVICECERT_SERVICE_KEYS"), "intake.pub"));
+        var password = Files.readString(Path.of(setting("KAFKA_SASL_PASSWORD_FILE"))).strip();
         var connection = Map.<String, Object>of(
-                "bootstrap.servers", ENV.get("KAFKA_BOOTSTRAP_SERVERS"),
+                "bootstrap.servers", setting("KAFKA_BOOTSTRAP_SERVERS"),
                 "security.protocol", "SASL_SSL",
                 "ssl.truststore.type", "PEM",
-                "ssl.truststore.location", ENV.get("KAFKA_CA_FILE"),
+                "ssl.truststore.location", setting("KAFKA_CA_FILE"),
                 "sasl.mechanism", "SCRAM-SHA-512",
                 "sasl.jaas.config", "org.apache.kafka.common.security.scram.ScramLoginModule required username=\"%s\" password=\"%s\";"
-                        .formatted(ENV.get("KAFKA_SASL_USERNAME"), password));
+                        .formatted(setting("KAFKA_SASL_USERNAME"), password));
         // Its partitioner is the one that all producers of the e-service have to agree with.
         producer = new KafkaProducer<>(connection, new StringSerializer(), new StringSerializer());
         consumer = new KafkaConsumer<>(connection, new StringDeserializer(), new ByteArrayDeserializer());
@@ -83,9 +89,12 @@ final class EService implements AutoCloseable {
         var value = JSON.writeValueAsString(data);
         check(type, value);
         var record = new ProducerRecord<>(topic, key, value);
+        var id = UUID.randomUUID().toString();
+        // An answer names the request of a revocation, else the event.
+        written.add(JSON.readTree(value).path("request_id").asString(id));
         var headers = Map.of(
                 "ce_specversion", "1.0",
-                "ce_id", UUID.randomUUID().toString(),
+                "ce_id", id,
                 "ce_source", "/e-service",
                 "ce_type", type,
                 "ce_time", Instant.now().toString(),
@@ -94,23 +103,44 @@ final class EService implements AutoCloseable {
         producer.send(record).get();
     }
 
-    /** Return the view of a case once it is in this state. Throw the answer if an event of the case was refused. */
+    /** A view in a line: its state, the codes of what is missing, and what to do next. */
+    static String summary(JsonNode view) {
+        var codes = view.get("deficiencies").findValuesAsString("code");
+        return view.get("state").asString() + " " + codes + " - " + view.at("/next_step/en").asString();
+    }
+
+    /** Return the view of a case once it is in this state. Throw if an event is refused or the case closed. */
     JsonNode view(String caseId, String state) throws Exception {
         var end = Instant.now().plus(PATIENCE);
+        var what = caseId + " is not " + state + " but without a view";
         while (Instant.now().isBefore(end)) {
             for (var record : consumer.poll(Duration.ofMillis(200))) {
                 read(record);
             }
             var refused = refusals.get(caseId);
             if (refused != null) {
-                throw new IllegalStateException(refused.at("/code").asString() + ": " + refused.at("/texts/en").asString());
+                throw answered(refused);
             }
             var view = views.get(caseId);
-            if (view != null && view.get("state").asString().equals(state)) {
+            if (view == null) {
+                continue;
+            }
+            if (view.get("state").asString().equals(state)) {
                 return view;
             }
+            if (written.contains(view.at("/answer/event_id").asString(""))) {
+                throw answered(view.get("answer"));
+            }
+            what = caseId + " is not " + state + " but " + summary(view);
+            if (CLOSED.contains(view.get("state").asString())) {
+                throw new IllegalStateException(what);
+            }
         }
-        throw new IllegalStateException("After %s %s is not %s.".formatted(PATIENCE, caseId, state));
+        throw new IllegalStateException("After %s s %s".formatted(PATIENCE.toSeconds(), what));
+    }
+
+    private static IllegalStateException answered(JsonNode answer) {
+        return new IllegalStateException(answer.get("code").asString() + ": " + answer.at("/texts/en").asString());
     }
 
     private void read(ConsumerRecord<String, byte[]> record) throws Exception {
@@ -133,7 +163,7 @@ final class EService implements AutoCloseable {
         }
     }
 
-    /** Throw an error that names the fields unless the data are valid by the schema of the event's type. */
+    /** Throw an error that names the deepest wrong field unless the data are valid by the schema of the event's type. */
     private void check(String type, String value) throws IOException {
         var schema = schemas.get(type);
         if (schema == null) {
@@ -143,7 +173,8 @@ final class EService implements AutoCloseable {
         var faults = schema.validate(value, InputFormat.JSON,
                 context -> context.executionConfig(config -> config.formatAssertionsEnabled(true)));
         if (!faults.isEmpty()) {
-            throw new IllegalArgumentException(type + ": " + faults);
+            var deepest = Comparator.comparingInt((Error fault) -> fault.getInstanceLocation().getNameCount());
+            throw new IllegalArgumentException(type + ": " + Collections.max(faults, deepest));
         }
     }
 
@@ -180,6 +211,14 @@ final class EService implements AutoCloseable {
     private static void part(DataOutputStream out, byte[] part) throws IOException {
         out.writeInt(part.length);
         out.write(part);
+    }
+
+    private static String setting(String name) {
+        var value = System.getenv(name);
+        if (value == null || value.isEmpty()) {
+            throw new IllegalStateException(name + " is not set: . var/up/environment");
+        }
+        return value;
     }
 
     private static String header(ConsumerRecord<String, byte[]> record, String name) {

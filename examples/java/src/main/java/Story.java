@@ -9,12 +9,20 @@ import tools.jackson.databind.JsonNode;
 
 /** One case from its application to the revocation of its certificate. */
 public final class Story {
+    // An account is one organisation's for ever: another applicant needs another account.
     private static final String ACCOUNT = "account-java";
     private static final Map<String, Object> COLLEAGUE = actor("user-5021", "colleague");
     private static final Map<String, Object> CONTACT = actor("user-7340", "technical-contact");
 
     public static void main(String[] arguments) throws Exception {
+        if (arguments.length != 1) {
+            System.err.println("usage: mvn compile exec:java -Dexec.args=REQUEST");
+            System.exit(2);
+        }
         var csr = Files.readString(Path.of(arguments[0]));
+        if (csr.contains("PRIVATE KEY")) {
+            throw new IllegalArgumentException(arguments[0] + " holds a private key: send it to nobody.");
+        }
         var caseId = UUID.randomUUID().toString();
         try (var service = new EService()) {
             service.write("accounts", "account.opened", ACCOUNT, Map.of(
@@ -56,8 +64,7 @@ public final class Story {
     }
 
     private static JsonNode show(JsonNode view) {
-        var codes = view.get("deficiencies").findValuesAsString("code");
-        System.out.println(view.get("state").asString() + " " + codes + " - " + view.at("/next_step/en").asString());
+        System.out.println(EService.summary(view));
         return view;
     }
 
