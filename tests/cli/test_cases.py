@@ -76,6 +76,7 @@ def test_E4_the_list_of_an_account_has_its_permits_and_matters_and_no_others(ser
     unknown = servicecert("cases", "--account", "nobody", "--json")
     assert (unknown.exit_code, unknown.stdout) == (1, "")
     assert "no case of the account nobody" in one_sentence(unknown.stderr)
+    assert "such as account-9900001-8" in unknown.stderr
     found = read_json(servicecert("cases", "--account", ACCOUNT, "--json"))
     newest = {GRANTED["case_id"]: GRANTED["version"], RETURNED["case_id"]: 2, str(UUID(int=3)): 1}
     assert {each["case_id"]: each["version"] for each in found} == newest
@@ -131,6 +132,17 @@ def test_E4_a_case_that_moved_since_partitions_were_added_by_hand_is_shown_as_it
 
 def test_an_account_or_a_case_is_needed(servicecert):
     assert servicecert("cases").exit_code == 2
+    beginning = servicecert("cases", "open", "c5fac9e2")
+    assert beginning.exit_code == 2
+    assert "'c5fac9e2' is not a valid UUID: give the whole id." in beginning.stderr
+
+
+@pytest.mark.parametrize("language", Language)
+def test_E4_a_long_label_does_not_touch_its_value(language):
+    screen = Console(file=StringIO(), width=80, highlight=False)
+    Page(screen, language).opened(view(RETURNED, lapses=AT))
+    label, day = words.LAPSES.in_language(language), words.day(AT, language)
+    assert f"{label} {day}" in " ".join(screen.file.getvalue().split())
 
 
 def test_each_state_type_and_role_has_its_words():

@@ -180,6 +180,10 @@ def test_E4_the_customer_s_page_has_the_permit_and_the_lapsed_matter(demo, full)
     for text, first in ((demo[1].out, ["rauennut", "toimitettu"]), (full, ["toimitettu", "rauennut"])):
         _, page = text.split("What the customer sees")
         assert re.findall(r"^ {4,5}(toimitettu|rauennut)", page, re.MULTILINE) == first
+    assert re.findall(r"^    (?:toimitettu|rauennut) +.* \((\S+)\)$", demo[1].out, re.MULTILINE) == [
+        "lapsed",
+        "delivered",
+    ]
 
 
 def test_the_web_page_tells_the_same_chapters_states_mails_certificates_and_checks(page, events, folder):

@@ -57,14 +57,12 @@ def case(case_id, reached, **more):
         case_id=case_id,
         account_id="account-9900001-8",
         version=reached,
-        state=STATES[reached - 1],
         type="server",
         language="fi",
         applied_for={"business_id": "9900001-8", "unit_long_name": "Saduniemen terveysasema"},
         next_step=TEXTS,
-        acts_next="authority",
         history=[{"state": state, "at": at} for state in STATES[:reached]],
-        **more,
+        **{"state": STATES[reached - 1], "acts_next": "authority", **more},
     )
 
 
@@ -127,6 +125,7 @@ def test_a_file_or_a_case_with_its_request_is_needed(servicecert, arguments):
         ("missing.toml", None, 66, "cannot be read"),
         ("broken.toml", "type = ", 65, "is not TOML"),
         ("broken.json", "{", 65, "is not JSON"),
+        ("toml.json", 'type = "server"', 65, "it looks like TOML: name it .toml"),
         ("wrong.json", '{"type": "other"}', 65, "orderer: field required"),
     ],
 )
@@ -182,6 +181,7 @@ def test_D1_a_revocation_is_asked_for_by_the_account_of_the_case(servicecert, cl
     assert done.exit_code == 0
     event = published(cluster, RevocationRequested)
     assert str(event.request_id) in done.stdout
+    assert f"servicecert watch {case_id}" in done.stderr
     assert (event.case_id, event.actor.account_id, event.serial_as_typed) == (case_id, "account-9900001-8", "5B:2F")
     assert (event.reason, event.explanation) == ("key-exposed", "Lost.")
 
@@ -236,6 +236,8 @@ def test_E1_each_state_is_told_once_with_what_is_to_be_done(servicecert, cluster
     assert [line[1] for line in lines if line[0].startswith("14:00:00")] == ["submitted", "returned", "accepted"]
     assert ["English", "Mend", "the", "name."] in lines
     assert lines.count(["next", "b"]) == 3
+    swedish = servicecert("watch", case_id, "--until", "accepted", "--language", "sv").stdout
+    assert (swedish.count("next        a"), swedish.count("next        b")) == (3, 0)
 
 
 def test_with_json_every_view_is_a_line(servicecert, cluster):
@@ -243,6 +245,23 @@ def test_with_json_every_view_is_a_line(servicecert, cluster):
     do(lambda: publish(cluster, case(case_id, 1), case(case_id, 2)))
     watched = read_json(servicecert("watch", case_id, "--until", "returned", "--json").stdout.splitlines()[-1])
     assert watched["version"] == 2
+
+
+def test_a_case_that_ended_in_another_state_is_not_waited_for(servicecert, cluster):
+    case_id = uuid4()
+    do(lambda: publish(cluster, case(case_id, 4, state="refused", acts_next="nobody")))
+    done = servicecert("watch", case_id, "--until", "revoked", "--until", "delivered")
+    assert done.exit_code == 1
+    assert f"The case {case_id} did not reach revoked or delivered: it ended as refused." in one_sentence(done.stderr)
+
+
+@pytest.mark.parametrize(("wanted", "sentence"), [("lapsed", "it ended as delivered"), ("revoked", "in 2 s")])
+def test_a_delivered_certificate_can_still_be_revoked(servicecert, cluster, wanted, sentence):
+    case_id = uuid4()
+    do(lambda: publish(cluster, case(case_id, 4, state="delivered", acts_next="nobody")))
+    done = servicecert("watch", case_id, "--until", wanted, "--timeout", 2)
+    assert done.exit_code == 1
+    assert sentence in one_sentence(done.stderr)
 
 
 def test_a_state_that_does_not_come_in_time_is_a_failure(servicecert, cluster):

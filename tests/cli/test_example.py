@@ -49,6 +49,7 @@ def test_the_certificate_is_taken_from_the_mail_as_customers_do_and_without_one_
     shown = servicecert("example", "--folder", tmp_path / "with")
     assert shown.exit_code == 0, shown.output
     assert shown.output.count("server.pem\n") == 1
+    assert "servicecert cases --account account-9900001-8\n" in shown.output
     assert str(tmp_path / "2.eml") in shown.output
     (written,) = tmp_path.glob("with/*/server.pem")
     assert written.read_text().startswith("-----BEGIN CERTIFICATE-----")

@@ -28,7 +28,7 @@ from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_json, print_rows, print_text, say
 from ..watching.doctor.domain.check import period
 from .ceremony_options import directory
-from .options import FOLDER, yes
+from .options import FOLDER, ID, yes
 
 
 @click.command()
@@ -172,7 +172,7 @@ def recheck(folder: Path, part: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("case_id", metavar="[CASE]", type=click.UUID, required=False)
+@click.argument("case_id", metavar="[CASE]", type=ID, required=False)
 @click.option("--all", "everything", is_flag=True, help="All stopped applications.")
 @as_json
 def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
@@ -199,7 +199,7 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.argument("case_id", metavar="CASE", type=ID)
 @click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @yes
 @as_json

@@ -12,16 +12,12 @@ from ..faults import UserError, unknown
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 from ..terminal.printing import console
-from .options import one_of
-
-_language = click.option(
-    "--language", type=one_of(Language), help="Language of the page; the default is that of the newest case."
-)
+from .options import ID, language
 
 
 @click.group(invoke_without_command=True)
 @click.option("--account", help="List the cases of this customer account.")
-@_language
+@language
 @as_json
 @click.pass_context
 def command(context: click.Context, account: str | None, language: str | None, as_json: bool) -> None:
@@ -41,7 +37,11 @@ def command(context: click.Context, account: str | None, language: str | None, a
         raise click.UsageError("Name an --account to list its cases, or `open` a CASE.")
     cases = interruption.run(of_account(cluster(), account))
     if not cases:
-        raise unknown("case of the account", [account], see="`servicecert cases open CASE --json` of one of its cases")
+        raise unknown(
+            "case of the account",
+            [account],
+            see="`servicecert cases open CASE --json` for its id, such as account-9900001-8",
+        )
     if as_json:
         print_json([case.model_dump(mode="json") for case in cases])
         return
@@ -49,8 +49,8 @@ def command(context: click.Context, account: str | None, language: str | None, a
 
 
 @command.command("open")
-@click.argument("case_id", metavar="CASE", type=click.UUID)
-@_language
+@click.argument("case_id", metavar="CASE", type=ID)
+@language
 @as_json
 def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     """Open one case: the decision with its certificate, or what to correct.

@@ -11,10 +11,11 @@ from ..faults import UserError
 from ..operations import erasing
 from ..terminal import interruption
 from ..terminal.output import as_json, say
+from .options import ID
 
 
 @click.command()
-@click.option("--case", type=click.UUID, help="Only this case, if it is due.")
+@click.option("--case", type=ID, help="Only this case, if it is due.")
 @click.option("--due", "everything", is_flag=True, help="All cases that are due.")
 @click.option(
     "--nightly", is_flag=True, help="With --due: now, and then each night at three, Helsinki time, until stopped."

@@ -25,7 +25,7 @@ from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, say
-from .options import FOLDER, MOMENT, one_of, yes
+from .options import FOLDER, ID, MOMENT, one_of, yes
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
@@ -39,7 +39,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--case", "case_id", type=click.UUID, help="Of this case.")
+@click.option("--case", "case_id", type=ID, help="Of this case.")
 @click.option("--state", type=one_of(MailState), metavar="STATE", help=f"In this state: {', '.join(MailState)}.")
 @click.option("--kind", type=one_of(MailKind), metavar="KIND", help="Of this kind, e.g. certificate-issued.")
 @click.option(
@@ -73,7 +73,7 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
 
 
 @command.command()
-@click.argument("mail_id", metavar="MAIL", type=click.UUID)
+@click.argument("mail_id", metavar="MAIL", type=ID)
 @as_json
 def show(mail_id: UUID, as_json: bool) -> None:
     """Show one mail: its times, and the mail server's answer.
@@ -94,7 +94,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("mail_id", metavar="[MAIL]", type=click.UUID, required=False)
+@click.argument("mail_id", metavar="[MAIL]", type=ID, required=False)
 @click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @click.option(
     "--to", "address", metavar="ADDRESS", help="Send to this address instead; - reads it from standard input."

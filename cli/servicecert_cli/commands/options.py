@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from servicecert_schemas.values import Language
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -36,3 +37,14 @@ MOMENT = click.types.FuncParamType(moment)
 
 def one_of(kind: type[StrEnum]) -> click.Choice[str]:
     return click.Choice([each.value for each in kind])
+
+
+class _Id(click.types.UUIDParameterType):
+    def fail(self, message: str, param: click.Parameter | None = None, ctx: click.Context | None = None) -> NoReturn:
+        super().fail(f"{message.removesuffix('.')}: give the whole id.", param, ctx)
+
+
+ID = _Id()
+language = click.option(
+    "--language", type=one_of(Language), help="Language of the texts; the default is that of the newest case."
+)

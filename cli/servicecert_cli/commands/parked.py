@@ -15,7 +15,7 @@ from ..connections.schema import in_schema
 from ..faults import unknown
 from ..operations import refilling
 from ..terminal.output import as_json, escaped, fields_of, print_facts, print_json, print_rows, print_text
-from .options import MOMENT, yes
+from .options import ID, MOMENT, yes
 
 _IDS = ("event_id", "key")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,7 +40,7 @@ def selecting(function: F) -> F:
         ),
         click.option("--reason", help="With this reason, e.g. decide-raised."),
         click.option("--case", "key", help="Of this case (the record's key)."),
-        click.option("--id", "event_id", type=click.UUID, help="The event with this id."),
+        click.option("--id", "event_id", type=ID, help="The event with this id."),
         click.option(
             "--service",
             type=click.Choice(SERVICES),
@@ -73,7 +73,7 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
 
 
 @command.command()
-@click.argument("event_id", type=click.UUID)
+@click.argument("event_id", type=ID)
 @click.option("--service", type=click.Choice(SERVICES), help="The service that parked it.")
 @as_json
 def show(event_id: UUID, service: str | None, as_json: bool) -> None:

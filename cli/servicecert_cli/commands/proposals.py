@@ -17,7 +17,7 @@ from ..operations.files import write_private
 from ..operations.operators import Credential, fingerprint, login_of, read_verifier
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
-from .options import FILE
+from .options import FILE, ID
 
 RATE = 600
 """Certificates a minute, unless the operator sets another rate."""
@@ -35,7 +35,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("cases", metavar="CASE…", nargs=-1, required=True, type=click.UUID)
+@click.argument("cases", metavar="CASE…", nargs=-1, required=True, type=ID)
 @click.option("--why", required=True, help="A reference for the audit. Do not name a person.")
 @click.option("--yes", is_flag=True, help="Propose it. Without this nothing is stored.")
 @as_json
@@ -76,7 +76,7 @@ def list_proposals(everything: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("proposal", type=click.UUID)
+@click.argument("proposal", type=ID)
 @as_json
 def show(proposal: UUID, as_json: bool) -> None:
     """Show one proposal, its certificates, and how many of them are revoked.
@@ -116,7 +116,7 @@ def show(proposal: UUID, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("proposal", type=click.UUID)
+@click.argument("proposal", type=ID)
 @click.option("--yes", is_flag=True, help="Confirm it. Without this option nothing is changed.")
 @as_json
 def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
@@ -141,7 +141,7 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("proposal", type=click.UUID)
+@click.argument("proposal", type=ID)
 @as_json
 def drop(proposal: UUID, as_json: bool) -> None:
     """Drop a proposal that is not confirmed.

@@ -16,11 +16,11 @@ from ..e_service.publishing import publish
 from ..faults import UserError
 from ..terminal import interruption
 from ..terminal.output import as_json, say
-from .options import MOMENT, one_of
+from .options import ID, MOMENT, one_of
 
 
 @click.command()
-@click.argument("case_id", metavar="CASE", type=click.UUID)
+@click.argument("case_id", metavar="CASE", type=ID)
 @click.option("--serial", required=True, help="The certificate's serial number, hexadecimal or decimal.")
 @click.option(
     "--reason",
@@ -84,3 +84,5 @@ def command(
 
     request_id = interruption.run(work())
     say(as_json, {"case_id": str(case_id), "request_id": request_id}, f"The request {request_id} is published.")
+    if not as_json:
+        click.echo(f"Follow it: servicecert watch {case_id}", err=True)

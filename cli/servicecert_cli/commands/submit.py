@@ -15,14 +15,14 @@ from ..e_service.customer import Customer
 from ..e_service.publishing import publish
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
-from .options import FILE, one_of
+from .options import FILE, ID, one_of
 
 
 @click.command()
 @click.argument("path", metavar="[FILE]", required=False, type=FILE)
 @click.option("--csr", "csr_path", type=FILE, help="The certificate request, PEM or DER; it may also follow later.")
 @click.option(
-    "--case", "case_id", type=click.UUID, help="Add to this case: a FILE supplements it, a request alone is attached."
+    "--case", "case_id", type=ID, help="Add to this case: a FILE supplements it, a request alone is attached."
 )
 @click.option("--account", help="The customer account; the default is derived from the business id.")
 @click.option("--user", default="user-1", show_default=True, help="The user who submits.")

@@ -130,28 +130,28 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, pl
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)
-        stack.callback(shutil.rmtree, write_users(system), ignore_errors=True)
-        _announce(printer, system, environment)
+        stack.callback(shutil.rmtree, users := write_users(system), ignore_errors=True)
+        _announce(printer, system, environment, users)
         await _watch(system, console)
 
 
-def _announce(printer: Printer, system: System, environment: Path) -> None:
+def _announce(printer: Printer, system: System, environment: Path, users: Path) -> None:
     """Print where everything is, and how to get a certificate."""
     printer.blank()
     for name, value in (
-        ("Kafka", system.cluster.bootstrap),
+        ("Kafka", system.cluster_of(Principal.E_SERVICE).bootstrap),
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
         ("mails", f"{system.mail_folder}/*.eml"),
         ("logs", f"{system.folder}/logs/"),
-        ("logins", f"{system.folder}/as/: a file for each user, such as {Principal.OPERATOR}"),
-        ("passwords", f"in the same files, but {Principal.E_SERVICE}: the DATABASE_URL of each service"),
+        ("logins", f"{users}/: a file for each user, such as {Principal.OPERATOR}"),
+        ("passwords", f"each file but {Principal.E_SERVICE} also has the services' DATABASE_URLs, with passwords"),
     ):
         printer.fact(name, value)
     printer.say("To get a certificate, paste this in another terminal:")
     # Not wrapped: it is to be copied whole.
     printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
     printer.say("To see what the services have not handled yet:")
-    printer.line("   ", Text(f". {quote(str(system.folder / 'as' / Principal.OPERATOR))} && servicecert lag", "cyan"))
+    printer.line("   ", Text(f". {quote(str(users.absolute() / Principal.OPERATOR))} && servicecert lag", "cyan"))
     printer.say("To restart every process, one after another:")
     printer.line("   ", Text(f"kill -HUP {os.getpid()}", "cyan"))
     printer.blank()

@@ -158,7 +158,10 @@ def account_page(account_id: str, cases: Sequence[CaseChanged]) -> Card:
     language, console = cases[0].language, Console(width=80, highlight=False, force_terminal=True)
     with console.capture() as drawn:
         Page(console, language).listed(account_id, cases)
-    names = (f"{page_words.TYPES[it.type].in_language(language)} {', '.join(it.applied_for.dns)}" for it in cases)
+    names = (
+        f"{page_words.TYPES[it.type].in_language(language)} {', '.join(it.applied_for.dns)} ({it.state})"
+        for it in cases
+    )
     states = (page_words.named(page_words.STATES, it.state).in_language(language) for it in cases)
     brief = tuple(map(Fact, states, names))
     return Card((), brief=brief, text=Text.from_ansi(drawn.get().rstrip()), margin="", language=language)

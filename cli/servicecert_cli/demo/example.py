@@ -49,7 +49,8 @@ async def run_example(place: Cluster, type: CertificateType, folder: Path, secon
         pem.write_text(ssl.DER_cert_to_PEM_cert(found[1]))
         shown = [("certificate", pem), shown[1], ("mail", found[0]), ("next", f"openssl x509 -in {pem} -noout -text")]
     printer.blank()
-    for label, value in (*shown, ("next", f"servicecert cases open {case_id}")):
+    account = f"servicecert cases --account {customer.account_id}"
+    for label, value in (*shown, ("next", f"servicecert cases open {case_id}"), ("next", account)):
         # Not wrapped: paths and commands are to be copied whole.
         printer.line("    ", Text(f"{label:<12}{value}"))
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tomllib
 from base64 import b64encode
 from importlib.resources import files
@@ -37,9 +38,9 @@ def read_application(path: Path) -> Application:
         content: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except ValueError as fault:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
-        raise UserError(
-            f"{path} is not {kind} ({fault}): see `servicecert submit --example server`.", os.EX_DATAERR
-        ) from None
+        is_toml = isinstance(fault, json.JSONDecodeError) and re.search(r"(?m)^\w+ *=", fault.doc)
+        way_out = "it looks like TOML: name it .toml" if is_toml else "see `servicecert submit --example server`"
+        raise UserError(f"{path} is not {kind} ({fault}): {way_out}.", os.EX_DATAERR) from None
     try:
         return Application.model_validate(content)
     except ValidationError as fault:

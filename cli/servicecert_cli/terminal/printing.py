@@ -96,7 +96,7 @@ class Printer:
 
     def fact(self, label: str, value: str, style: str = "", *, width: int = 12) -> None:
         """Print a labelled value, its further lines below its first."""
-        self.wrapped(f"    {label:<{width}}", Text(value, style))
+        self.wrapped(f"    {label:<{width - 1}} ", Text(value, style))
 
     def wrapped(self, margin: str, text: Text) -> None:
         """Print a text behind a margin, which is empty from the second line on."""

@@ -226,11 +226,6 @@ async def worker_versions(sources: Sources) -> tuple[str, list[tuple[str, str]]]
     return version("servicecert"), found
 
 
-_LOADED = (
-    "{} records, deletions among them. How many entries are left, intake's metric servicecert_followed_entries tells."
-)
-
-
 LOOKS = {
     "KafkaDown": Look(open_kafka, judged.check_reached),
     "Brokers": Look(brokers, judged.check_brokers),
@@ -248,6 +243,6 @@ LOOKS = {
     "RecordsLost": Look(lost, topics.check_offsets),
     "PartitionStalled": Look(unreadable, partial(naming, "Cannot be read: {}.", "All that waits can be read.")),
     "Connections": Look(connections, check_connections),
-    "RegistersEmpty": Look(registers, lambda found: ok(_LOADED.format(found[0]))),
+    "RegistersEmpty": Look(registers, lambda found: ok(f"The topic has at most {found[0]} records.")),
     "RegistersStale": Look(registers, lambda found: check_values(CONDITIONS["RegistersStale"], [({}, found[1])])),
 }
