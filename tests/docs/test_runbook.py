@@ -16,6 +16,7 @@ from docs.metrics import is_metric, names_in, rules
 from docs.pages import ALERTS, README
 from docs.sentences import is_said
 from servicecert_cli.main import main
+from servicecert_schemas.broker import Principal
 
 from docs import pages
 
@@ -143,7 +144,8 @@ def test_commands_can_be_parsed(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*ALERTS, README], ids=lambda page: page.stem)
 def test_shell_blocks_have_known_marks(page: Path) -> None:
-    assert all(set(block.words[1:]) <= set(MARKS) for block in pages.blocks(page) if block.words[:1] == ("sh",))
+    users = {f"as-{user}" for user in Principal}
+    assert all(set(block.words[1:]) <= {*MARKS, *users} for block in pages.blocks(page) if block.words[:1] == ("sh",))
 
 
 def _all_expressions() -> list[tuple[Path, str]]:

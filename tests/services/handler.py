@@ -160,7 +160,7 @@ async def handling(
     """Yield the service's handler; `known` is its snapshot. Intents are stored and not done."""
     with tempfile.TemporaryDirectory() as folder:
         identities = Identities(Path(folder) / "service-keys")
-        places = {"KAFKA_BOOTSTRAP_SERVERS": "none:1", "DATABASE_URL": "postgresql://none"}
+        places = {"KAFKA_BOOTSTRAP_SERVERS": "none:1", "DATABASE_URL": "postgresql://none/none"}
         worker_settings = WorkerSettings(**places, **identities.environment(module.NAME))
         broker = Broker(worker_settings.cluster, module.NAME)
         source = OfTestBroker(broker, [topic.name for topic in module.READS], module.NAME)

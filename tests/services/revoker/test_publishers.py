@@ -118,7 +118,7 @@ async def test_D7_serial_number_moved_to_another_partition_behind_our_back_stops
 async def test_D7_command_gets_each_crl_and_no_secret(
     publish: Publish, register: Register, files: CrlFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://secret")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://secret/secret")
     there = tmp_path / "there"
     there.mkdir()
     copy = (
