@@ -19,6 +19,7 @@ async def _serve(settings: Settings) -> None:
             host=address.hostname or "",
             port=address.port or 8700,
             server_header=False,
+            proxy_headers=False,
             access_log=False,
             timeout_graceful_shutdown=2,
         )

@@ -93,11 +93,6 @@ async def in_case(database: Database, user: User, case_id: str) -> tuple[Members
     raise HTTPException(404)
 
 
-async def visible(database: Database, membership: Membership) -> list[views.Case]:
-    """Return the cases of a membership."""
-    return await views.of_account(database, membership.account_id, membership.case_id)
-
-
 def case_id_of(request: Request) -> str:
     """Return the case that a path names, as the data write it. What is no id names no case."""
     try:

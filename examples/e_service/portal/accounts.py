@@ -112,7 +112,7 @@ async def follow(request: Request) -> Response:
     found = await portal.database.row(
         "SELECT i.*, organisation_name, name FROM invitations i JOIN accounts a ON a.id = i.account_id"
         # Who was removed meanwhile invites nobody.
-        " JOIN members m ON m.account_id = a.id AND m.role = ?3 AND m.user_id = inviter ->> 'user_id'"
+        " JOIN members m ON m.account_id = a.id AND m.role = ?3 AND m.user_id = json_extract(inviter, '$.user_id')"
         " JOIN users u ON u.id = m.user_id WHERE hash = ?1 AND ends > ?2",
         hashed(secret),
         datetime.now(UTC).isoformat(),

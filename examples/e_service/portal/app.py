@@ -102,9 +102,10 @@ async def _fault(request: Request, _: Exception) -> Response:
 
 
 async def _login(request: Request, _: Exception) -> Response:
-    """Lead to the login, and after it back to the page, where there is a page to come back to."""
-    here = request.url.path if request.method == "GET" else local(request, "/")
-    return RedirectResponse(f"{local(request, '/login')}?next={quote(here)}", 303)
+    """Lead to the login, and after it back to the page. Who has sent a form is told that it was not taken."""
+    if request.method != "GET":
+        return page(request, "error.html", 403, error="session")
+    return RedirectResponse(f"{local(request, '/login')}?next={quote(request.url.path)}", 303)
 
 
 async def _weak(request: Request, _: Exception) -> Response:

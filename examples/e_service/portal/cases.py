@@ -4,7 +4,6 @@ import json
 from base64 import b64decode
 from collections.abc import Sequence
 from textwrap import wrap
-from uuid import uuid4
 
 from servicecert_schemas import (
     ApplicationSupplemented,
@@ -21,7 +20,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from . import accounts, attachments, code_service, drafts, forms, live, outbox, views
-from .access import Membership, User, case_id_of, in_case, memberships, user_of, visible
+from .access import Membership, User, case_id_of, in_case, memberships, user_of
 from .applications import ATTACHMENTS
 from .pages import Portal, local, page, portal_of, posted, text
 
@@ -34,7 +33,10 @@ async def front(request: Request) -> Response:
     if "user" not in request.session:
         return page(request, "welcome.html")
     portal, user = portal_of(request), user_of(request)
-    listed = [(each, await visible(portal.database, each)) for each in await memberships(portal.database, user)]
+    listed = [
+        (each, await views.of_account(portal.database, each.account_id, each.case_id))
+        for each in await memberships(portal.database, user)
+    ]
     return page(request, "list.html", listed=listed)
 
 
@@ -120,6 +122,7 @@ async def _show(
     portal, view = portal_of(request), found.view
     state = view.state if view else None
     groups: dict[str, list[forms.Field]] = {}
+    attaching = forms.REQUEST if state in INCOMPLETE else ()
     if found.form and membership.is_colleague and state in INCOMPLETE:
         kind = _kind(portal, membership, found)
         capacity = forms.Field("applying_as", "choice", needed=True, choices=forms.capacities(kind.type))
@@ -130,7 +133,12 @@ async def _show(
             for name in ("certificate_number", "valid_from", "valid_to")
         }
         typed = typed or forms.typed_of(found.form) | conformity
-    fields = [field for each in groups.values() for field in each] or list(forms.REQUEST)
+        # Where only the request is missing, it has a form of its own; else it goes with the rest.
+        if state == CaseState.WAITING_FOR_CSR:
+            del groups["request"]
+        else:
+            attaching = ()
+    fields = [field for each in groups.values() for field in each] + list(attaching)
     refusals = await views.refusals(portal.database, found.case_id)
     return page(
         request,
@@ -145,11 +153,10 @@ async def _show(
         beside=[(each, forms.place_of(each, fields)) for each in (view.deficiencies if view else ())],
         pending=await portal.outbox.pending(found.case_id),
         refusals=refusals,
-        request_fields=forms.REQUEST if state in INCOMPLETE else (),
+        attaching=attaching,
         withdrawable=state in WITHDRAWABLE,
         stamp=await _stamp(portal, found),
         link=link,
-        once=str(uuid4()),
         units=code_service.long_names(portal.units, membership.business_id),
     )
 

@@ -67,17 +67,16 @@ async def forget(database: Database, key: str) -> None:
 
 
 _CASES = """
-SELECT coalesce(a.case_id, v.case_id) case_id, coalesce(a.account_id, v.account_id) account_id, form, v.data
-FROM applications a FULL JOIN views v ON v.case_id = a.case_id AND v.account_id = a.account_id
+SELECT case_id, account_id, max(form) AS form, max(data) AS data FROM (
+    SELECT case_id, account_id, form, NULL AS data, sent FROM applications
+    UNION ALL SELECT case_id, account_id, NULL, data, NULL FROM views
+) WHERE account_id = ?1 AND ?2 IN ('', case_id) GROUP BY case_id ORDER BY max(sent) DESC
 """
 
 
 async def of_account(database: Database, account_id: str, case_id: str = "") -> list[Case]:
     """Return the cases of an account, or of these the one, the newest first."""
-    sql = f"{_CASES} WHERE (a.account_id = ?1 OR v.account_id = ?1)"
-    if case_id:
-        sql += " AND (a.case_id = ?2 OR v.case_id = ?2)"
-    rows = await database.rows(f"{sql} ORDER BY a.sent DESC", account_id, *([case_id] if case_id else []))
+    rows = await database.rows(_CASES, account_id, case_id)
     return [
         Case(
             UUID(row["case_id"]),

@@ -137,6 +137,16 @@ async def test_a_session_that_nobody_uses_ends(site, colleague, tmp_path):
     assert colleague.page.headers["location"] == "/sv/login?next=/sv/accounts/new"
 
 
+async def test_a_form_of_a_session_that_has_ended_is_not_taken_and_one_is_told(site, colleague, tmp_path):
+    _, case = await account_with_case(colleague)
+    sent = await events(site)
+    with sqlite3.connect(tmp_path / "portal.sqlite") as database:
+        database.execute("DELETE FROM sessions")
+    assert (await colleague.post(f"/sv/cases/{case}", {"act": "withdraw"})).status_code == 403
+    assert "Din session har avslutats" in colleague.text
+    assert await events(site) == sent
+
+
 async def test_a_busy_session_ends_too(site, colleague, tmp_path):
     with sqlite3.connect(tmp_path / "portal.sqlite") as database:
         database.execute("UPDATE sessions SET begun = '2026-01-01T00:00:00+00:00'")

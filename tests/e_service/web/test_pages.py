@@ -165,6 +165,14 @@ async def test_A3_the_technical_contact_attaches_the_request(site, colleague, co
     assert (event.actor.role, event.actor.assurance) == ("technical-contact", "substantial")
 
 
+async def test_A3_a_colleague_attaches_the_request_that_alone_is_missing(site, colleague):
+    _, case = await opened(site, colleague, "waiting-for-csr", ".returned", deficiencies=[])
+    assert colleague.text.count('id="f-csr"') == 1
+    await colleague.post(f"/sv/cases/{case}", {"act": "csr", "csr_text": "PEM"})
+    event = await sent(site)
+    assert (event.TYPE, event.csr) == ("servicecert.application.csr-attached.v1", "PEM")
+
+
 async def test_A15_the_applicant_withdraws(site, colleague):
     _, case = await opened(site, colleague, "accepted", deficiencies=[], certificate=None, decision=None)
     await colleague.post(f"/sv/cases/{case}", {"act": "withdraw"})

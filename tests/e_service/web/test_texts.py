@@ -43,7 +43,8 @@ PREFIXED = {
     | {"attachments", "certificate_number", "valid_from", "valid_to"}
     | {"serial", "reason", "since", "explanation", "email"},
     "groups": {*forms.GROUPS, "capacity", "attachment", "request"},
-    "errors": {f"{status}.{part}" for status in (400, 403, 404, 405, 409, 413, 429, 500) for part in ("title", "what")},
+    "errors": {f"{status}.{part}" for status in (400, 403, 404, 405, 409, 413, 429, 500) for part in ("title", "what")}
+    | {"session.title", "session.what"},
 }
 """The tables whose keys follow from code."""
 
