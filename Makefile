@@ -19,7 +19,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
+.PHONY: help setup demo up portal test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,17 @@ demo: setup ## four applications all the way to certificates, told as it happens
 
 up: setup ## everything running until Ctrl-C, with a live board
 	@$(BIN)/servicecert up
+
+EXAMPLE := examples/e_service
+portal: setup $(EXAMPLE)/.venv/.ready ## the same, and an example of the e-service to try in a browser
+	@$(EXAMPLE)/.venv/bin/python $(EXAMPLE)/start.py $(BIN)/servicecert up
+
+# The example is another team's: it has packages of its own, and of ours only that of the events.
+$(EXAMPLE)/.venv/.ready: $(EXAMPLE)/requirements.lock deploy/build-requirements.lock
+	@$(BIN)/python -m venv $(EXAMPLE)/.venv
+	@$(EXAMPLE)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes $(foreach lock,$^,-r $(lock))
+	@$(EXAMPLE)/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e schemas
+	@touch $@
 
 # The tests start hundreds of processes: none of them is to compile all modules anew.
 test: export PYTHONDONTWRITEBYTECODE =
@@ -106,10 +117,11 @@ drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a h
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens
 
-check: setup ## lint, format, types, import contracts, foreign names
+check: setup $(EXAMPLE)/.venv/.ready ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py bench/peers/*.py)
+	@cd $(EXAMPLE) && ../../$(BIN)/mypy --python-executable .venv/bin/python portal provider start.py
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }
 
@@ -127,6 +139,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --extra embedded --extra dev --upgrade -o requirements.lock
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
+	@$(BIN)/uv pip compile $(EXAMPLE)/pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-strip-extras --no-emit-package servicecert-schemas --constraint deploy/build-requirements.lock --no-annotate --upgrade -o $(EXAMPLE)/requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 
@@ -139,5 +152,5 @@ sbom: setup ## what the image's environment consists of, as CycloneDX: var/sbom.
 	@$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment var/sbom/venv --of JSON -o var/sbom.json
 
 clean: ## remove what was made, the environment and Kafka's jars included
-	@rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv $(EXAMPLE)/.venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,98 @@
+"""What customers sent, stored before Kafka has it.
+
+An e-service that publishes while it answers a browser loses events, or sends two where one was meant: the broker may be
+down, the process may end between the commit and the publishing, or an acknowledgement may be lost. So the record, with
+its `ce_id` and `ce_time`, is stored in the transaction that stores what the customer did. A background task sends it,
+again if need be, until the broker has acknowledged it. A repetition has the same `ce_id`, so it has one effect. Records
+go one after another in the order of their numbers: events of a case never overtake each other, nor an invitation the
+event of the invited. Rows stay after that: if Kafka is lost, they are what the e-service sends again.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+import aiosqlite
+import servicecert_schemas as schemas
+from servicecert_schemas import Record, RevocationRequested, to_record
+
+from .database import Database
+
+Event = (
+    schemas.AccountOpened
+    | schemas.AccountMemberAdded
+    | schemas.AccountMemberRemoved
+    | schemas.ApplicationSubmitted
+    | schemas.ApplicationSupplemented
+    | schemas.ApplicationWithdrawn
+    | schemas.CsrAttached
+    | RevocationRequested
+)
+Publish = Callable[[Record], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+async def put(tx: aiosqlite.Connection, data: Event) -> UUID:
+    """Store an event of a user, to be sent once the transaction is committed; return its id. Raise `TooLarge`.
+
+    The id of a request for revocation is its event's too: an answer names it whoever gives it.
+    """
+    event_id = data.request_id if isinstance(data, RevocationRequested) else uuid4()
+    record = to_record(data, source="/e-service", id=event_id, time=datetime.now(UTC))
+    case_id = getattr(data, "case_id", None)
+    await tx.execute(
+        "INSERT INTO outbox (event_id, type, account_id, case_id, topic, key, headers, value)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(event_id),
+            data.TYPE.split(".")[-2],
+            data.actor.account_id,
+            str(case_id) if case_id else None,
+            record.topic,
+            record.key.decode(),
+            json.dumps([(name, value.decode()) for name, value in record.headers]),
+            record.value,
+        ),
+    )
+    return event_id
+
+
+class Outbox:
+    """Sends the stored records in their order."""
+
+    def __init__(self, database: Database, sent: Callable[[str | None], None]) -> None:
+        self._database, self._sent, self._wake = database, sent, asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[aiosqlite.Connection]:
+        """Open a transaction that puts events, and send them once it is committed."""
+        async with self._database.transaction() as tx:
+            yield tx
+        self._wake.set()
+
+    async def pending(self, case_id: UUID) -> list[str]:
+        """Return the kinds of events of a case that Kafka does not have yet."""
+        sql = "SELECT type FROM outbox WHERE case_id = ? AND NOT acknowledged ORDER BY number"
+        return [row["type"] for row in await self._database.rows(sql, str(case_id))]
+
+    async def send_all(self, publish: Publish) -> None:
+        """Publish each record that is not acknowledged. Raises what `publish` raises; the record stays then."""
+        while row := await self._database.row("SELECT * FROM outbox WHERE NOT acknowledged ORDER BY number LIMIT 1"):
+            headers = [(name, value.encode()) for name, value in json.loads(row["headers"])]
+            await publish(Record(row["topic"], row["key"].encode(), headers, row["value"]))
+            async with self._database.transaction() as tx:
+                await tx.execute("UPDATE outbox SET acknowledged = 1 WHERE number = ?", (row["number"],))
+            log.info("event sent type=%s event=%s", row["type"], row["event_id"])
+            self._sent(row["case_id"])
+
+    async def run(self, publish: Publish) -> None:
+        """Send what is stored, and what is stored later, until `publish` raises."""
+        while True:
+            self._wake.clear()
+            await self.send_all(publish)
+            await self._wake.wait()

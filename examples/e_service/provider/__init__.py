@@ -1,0 +1,1 @@
+"""A small provider of OpenID Connect with invented people, in the place of a national one. Never for real people."""
