@@ -217,7 +217,7 @@ async def lapse(session: Session) -> None:
 async def show_page(session: Session) -> None:
     """Narrate the page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
     account = _customer(CertificateType.TEST_SERVER).account_id
-    session.narrator.show("From the topic `cases`, as the e-service shows it to the pharmacy, in its language:")
+    session.narrator.show("From the topic `cases`, as the pharmacy sees it, in its language:")
     session.narrator.show(
         account_page(account, await of_account(session.system.cluster_of(Principal.E_SERVICE), account))
     )
