@@ -35,6 +35,19 @@ SERVER = {
 }
 """What a form for a server certificate has."""
 
+SYSTEM = {
+    **{name: value for name, value in SERVER.items() if not name.startswith(("names", "usages"))},
+    "unit_long_name": "Lääkärikeskus Satulinna, Onnelan toimipiste",
+    "information_system.name": "Mielikuva Potilastieto",
+    "information_system.system_id": "FIKTIO-1001",
+    "signatory.name": "Taru Tarinainen",
+    "signatory.title": "toimitusjohtaja",
+    "certificate_number": "TODISTUS-2024-014",
+    "valid_from": "2024-06-01",
+    "valid_to": "2029-05-31",
+}
+"""What a private provider's form for a system signature certificate has."""
+
 
 class _Tags(HTMLParser):
     """All tags of a page with their attributes."""

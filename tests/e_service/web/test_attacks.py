@@ -7,7 +7,7 @@ import sqlite3
 from uuid import uuid4
 
 import pytest
-from browsers import PORTAL, PROVIDER, SERVER, Browser, Site
+from browsers import PORTAL, PROVIDER, SERVER, SYSTEM, Browser, Site
 from portal import app, attachments, pages, security
 from portal.settings import Settings
 from servicecert_schemas import Assurance
@@ -15,18 +15,6 @@ from servicecert_schemas import Assurance
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 PDF = b"%PDF-1.7\n<html><script>alert(1)</script></html>"
 SCRIPT = "<script>alert(1)</script>"
-SYSTEM = {
-    **{name: value for name, value in SERVER.items() if not name.startswith(("names", "usages"))},
-    "unit_long_name": "Lääkärikeskus Satulinna, Onnelan toimipiste",
-    "information_system.name": "Mielikuva Potilastieto",
-    "information_system.system_id": "FIKTIO-1001",
-    "signatory.name": "Taru Tarinainen",
-    "signatory.title": "toimitusjohtaja",
-    "certificate_number": "TODISTUS-2024-014",
-    "valid_from": "2024-06-01",
-    "valid_to": "2029-05-31",
-}
-"""What a private provider's form for a system signature certificate has."""
 
 
 async def account_with_case(browser: Browser) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from browsers import SERVER, Browser, Site
+from browsers import SERVER, SYSTEM, Browser, Site
 from portal import live, views
 from servicecert_schemas import CaseState, EventRefused, Language, Texts, decode
 
@@ -122,22 +122,13 @@ async def test_A7_the_file_of_before_counts_in_a_supplement(site):
     await browser.login("taru")
     account = await browser.open_account("9900025-3")
     path = f"/sv/accounts/{account}/apply/system-signature/care-provider"
-    form = {name: text for name, text in SERVER.items() if not name.startswith(("names", "usages"))} | {
-        "information_system.name": "Mielikuva Potilastieto",
-        "information_system.system_id": "FIKTIO-1001",
-        "signatory.name": "Taru Tarinainen",
-        "signatory.title": "toimitusjohtaja",
-        "certificate_number": "TODISTUS-2024-014",
-        "valid_from": "2024-06-01",
-        "valid_to": "2029-05-31",
-    }
     await browser.get(path)
-    await browser.post(path, form, {"attachments": ("a.pdf", b"%PDF-1.7", "")})
+    await browser.post(path, SYSTEM, {"attachments": ("a.pdf", b"%PDF-1.7", "")})
     before = (await sent(site)).attachments[0]
     case = browser.path.rsplit("/", 1)[1]
     await site.show(case, account, 1, "returned", ".returned", type="system-signature")
     await browser.get(f"/sv/cases/{case}")
-    await browser.post(f"/sv/cases/{case}", {**form, "certificate_number": "TODISTUS-1", "act": "supplement"})
+    await browser.post(f"/sv/cases/{case}", {**SYSTEM, "certificate_number": "TODISTUS-1", "act": "supplement"})
     after = (await sent(site)).attachments[0]
     assert (after.sha256, after.reference, after.size) == (before.sha256, before.reference, 8)
     assert (before.certificate_number, after.certificate_number) == ("TODISTUS-2024-014", "TODISTUS-1")
