@@ -20,11 +20,11 @@ from uuid import UUID
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from asn1crypto.crl import CertificateList
+from listening import HOST, listening
 from servicecert_revoker.serving.admission import address
 from servicecert_revoker.serving.crl_server import MEDIA_TYPES
 
 SIGNATURE_HOOK = Path(__file__).with_name("signature_log")
-HOST = "127.0.0.1"
 PATIENCE_SECONDS = "2"
 """The notifier's SMTP timeout: shorter than most stalls."""
 
@@ -128,16 +128,13 @@ class MailServer:
     async def serving(self) -> AsyncIterator[dict[str, str]]:
         """Run the server; yields the environment that points the notifier here."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: self._conversation(loop), HOST, 0)
-        try:
+        async with listening(lambda: self._conversation(loop)) as port:
             yield {
                 "SMTP_HOST": HOST,
-                "SMTP_PORT": str(server.sockets[0].getsockname()[1]),
+                "SMTP_PORT": str(port),
                 "SMTP_TIMEOUT_SECONDS": PATIENCE_SECONDS,
                 "SMTP_END_TIMEOUT_SECONDS": PATIENCE_SECONDS,
             }
-        finally:
-            server.close()
 
 
 def _certificate(content: bytes) -> str | None:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from listening import HOST, listening
 from servicecert_cli.demo import openssl
 from servicecert_cli.e_service.application import Application, example, read_csr
 from servicecert_cli.e_service.customer import Customer
@@ -145,8 +146,5 @@ async def mail_server() -> AsyncIterator[dict[str, str]]:
 
     handler = SimpleNamespace(handle_RCPT=rcpt, handle_DATA=data)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(handler, hostname="mail.example", loop=loop), "127.0.0.1", 0)
-    try:
-        yield {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server.sockets[0].getsockname()[1])}
-    finally:
-        server.close()
+    async with listening(lambda: SMTP(handler, hostname="mail.example", loop=loop)) as port:
+        yield {"SMTP_HOST": HOST, "SMTP_PORT": str(port)}

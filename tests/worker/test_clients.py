@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from listening import talking
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_launcher import Parts
 from servicecert_schemas import topics
@@ -163,22 +164,18 @@ async def test_a_tls_connection_to_who_does_not_say_goodbye_is_closed_soon(tmp_p
     key.write_text(identity.key)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    busy: list[asyncio.StreamWriter] = []
 
     async def is_busy(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        busy.append(writer)
         writer.transport.pause_reading()
         writer.write(b"busy")
 
-    async with await asyncio.start_server(is_busy, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with talking(is_busy, context) as port:
         trusting = ssl.create_default_context(cadata=ca.certificate)
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trusting)
         assert await reader.readexactly(4) == b"busy"
         with caplog.at_level("INFO"):
             await clients.stop(Connected(writer))
         assert "did not stop cleanly" not in caplog.text
-        busy[0].transport.abort()
 
 
 async def test_a_part_that_failed_leaves_its_owner_no_request_to_end() -> None:

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from listening import talking
 from servicecert_worker.process import probe
 
 STAT = "{} (a (name) with parentheses) S {} 1 1"
@@ -38,9 +39,7 @@ async def answered(status: str, count: Path, processes: Path) -> int:
         await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with talking(answer) as port:
         return await asyncio.to_thread(probe.main, f"http://127.0.0.1:{port}/ready", count, processes)
 
 

@@ -21,6 +21,7 @@ from aiosmtpd.smtp import SMTP
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from listening import listening
 from servicecert_notifier.domain.decide import decide
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.operator.samples import NOW, example
@@ -179,23 +180,13 @@ def mail_server() -> Callable[..., Any]:
     async def serve(fake: FakeServer | None = None, port: int = 0, **smtp: Any) -> AsyncIterator[FakeServer]:
         fake = fake or FakeServer()
         loop = asyncio.get_running_loop()
-        open_ones: list[SMTP] = []
 
         def conversation() -> SMTP:
             fake.connections += 1
-            open_ones.append(SMTP(fake.handler(), hostname="test", loop=loop, **smtp))
-            return open_ones[-1]
+            return SMTP(fake.handler(), hostname="test", loop=loop, **smtp)
 
-        server = await loop.create_server(conversation, "127.0.0.1", port)
-        fake.port = server.sockets[0].getsockname()[1]
-        try:
+        async with listening(conversation, port) as fake.port:
             yield fake
-        finally:
-            server.close()
-            for one in open_ones:
-                if one.transport is not None:
-                    one.transport.abort()
-            await server.wait_closed()
 
     return serve
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from listening import talking
 from servicecert_notifier.domain.task import MailState
 
 DIES = "dies"
@@ -20,14 +21,6 @@ Answer = str | Callable[[str], str]
 def states(outcomes: Sequence[Any]) -> list[MailState]:
     """The states of outcomes, in order."""
     return [outcome.data.state for outcome in outcomes]
-
-
-async def listening(
-    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
-) -> tuple[asyncio.Server, int]:
-    """A server with this handler, and its port."""
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1]
 
 
 @dataclass
@@ -48,9 +41,7 @@ class Script:
 
     @asynccontextmanager
     async def serving(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Script]:
-        server = await asyncio.start_server(self._talk, "127.0.0.1", 0, ssl=tls)
-        self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        async with talking(self._talk, tls) as self.port:
             yield self
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -4,8 +4,9 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from listening import talking
 from servicecert_notifier.domain.task import MailState
-from services.notifier.smtp_script import DIES, listening, states
+from services.notifier.smtp_script import DIES, states
 
 
 @pytest.fixture
@@ -61,8 +62,7 @@ def scripted():
 )
 async def test_what_is_refused_is_not_sent(scripted, make_mailer, mails, answers, expected):
     talk, seen = scripted(answers)
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         (outcome,) = await make_mailer(port).deliver(mails(1))
     assert states([outcome]) == [expected]
     assert not [part for part in seen if isinstance(part, bytes)]
@@ -70,8 +70,7 @@ async def test_what_is_refused_is_not_sent(scripted, make_mailer, mails, answers
 
 async def test_a_mail_arrives_with_its_end(scripted, make_mailer, mails):
     talk, seen = scripted({"RCPT": "250 Ok", "DATA": "354 Go"})
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         assert states(await make_mailer(port).deliver(mails(1))) == [MailState.HANDED_OVER]
     (content,) = [part for part in seen if isinstance(part, bytes)]
     assert content.endswith(b"_mail--\r\n.\r\n")
@@ -79,15 +78,13 @@ async def test_a_mail_arrives_with_its_end(scripted, make_mailer, mails):
 
 async def test_replies_of_several_lines_are_one_reply(scripted, make_mailer, mails):
     talk, _ = scripted({"RCPT": "250-2.1.5 It\r\n250-is\r\n250 2.1.5 Ok", "DATA": "354-Go\r\n354 on"})
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         assert states(await make_mailer(port).deliver(mails(2))) == [MailState.HANDED_OVER] * 2
 
 
 async def test_a_reply_without_end_is_cut_off(scripted, make_mailer, mails):
     talk, _ = scripted({"MAIL": "2" * 2_000_000})
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         assert states(await make_mailer(port).deliver(mails(1))) == [MailState.DEFERRED]
 
 
@@ -108,8 +105,7 @@ async def test_a_server_that_goes_on_answering_fills_no_memory_and_takes_no_othe
         ended.set()
         writer.close()
 
-    server, port = await listening(talk)
-    async with server, asyncio.timeout(120):
+    async with talking(talk) as port, asyncio.timeout(120):
         mailer = make_mailer(port)
         assert states(await mailer.deliver(mails(1))) == [MailState.HANDED_OVER]
         taken.set()
@@ -135,8 +131,7 @@ async def test_a_delivery_that_is_abandoned_leaves_no_connection(make_mailer, ma
         ended.set()
         writer.close()
 
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         delivery = asyncio.create_task(make_mailer(port).deliver(mails(1)))
         await connected.wait()
         delivery.cancel()
@@ -157,8 +152,7 @@ async def test_a_silent_server_costs_a_batch_one_time_out(make_mailer, mails, re
         await reader.read()
         writer.close()
 
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         outcomes = await make_mailer(port, smtp_timeout_seconds=0.3).deliver(mails(20))
     assert len(conversations) == 1
     assert states(outcomes) == [MailState.DEFERRED] * 20

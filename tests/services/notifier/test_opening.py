@@ -5,9 +5,10 @@ from contextlib import suppress
 
 import pytest
 from aiosmtplib import SMTP
+from listening import talking
 from servicecert_notifier.domain import relays
 from servicecert_notifier.domain.task import MailState
-from services.notifier.smtp_script import listening, states
+from services.notifier.smtp_script import states
 
 
 async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, make_mailer, mails, reasons):
@@ -129,8 +130,7 @@ async def test_a_server_that_does_not_open_is_a_sentence(make_mailer, mails, rea
         await reader.read()
         writer.close()
 
-    server, port = await listening(talk)
-    async with server:
+    async with talking(talk) as port:
         outcomes = await make_mailer(port, smtp_timeout_seconds=0.3).deliver(mails(3))
     assert states(outcomes) == [MailState.DEFERRED] * 3
     assert [sentence in reason for reason in reasons()] == [True] * 3
@@ -148,8 +148,7 @@ async def test_a_server_that_ends_as_it_opens_is_not_asked_for_ever(make_mailer,
         writer.write(f"250 test\r\n{more}".encode())
         writer.close()
 
-    server, port = await listening(talk)
-    async with server, asyncio.timeout(120):
+    async with talking(talk) as port, asyncio.timeout(120):
         assert states(await make_mailer(port).deliver(mails(3))) == [MailState.DEFERRED] * 3
     assert connections <= 3
     assert ["ended" in reason or "421" in reason or "broke off" in reason for reason in reasons()] == [True] * 3

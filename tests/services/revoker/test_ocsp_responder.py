@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from identities import Identities
+from listening import talking
 from servicecert_cli.e_service.publishing import publish
 from servicecert_launcher import Child
 from servicecert_launcher.ports import free_port
@@ -201,9 +202,8 @@ async def test_a_responder_that_waits_for_the_broker_ends_in_order_when_it_is_to
         await reader.read()
         writer.close()
 
-    silent = await asyncio.start_server(says_nothing, "127.0.0.1", 0)
-    async with silent:
-        bootstrap = f"127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+    async with talking(says_nothing) as port:
+        bootstrap = f"127.0.0.1:{port}"
         command = [sys.executable, "-m", "servicecert_cli", "ocsp"]
         environment = {
             **os.environ,
