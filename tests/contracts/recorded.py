@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,30 +17,17 @@ from uuid import UUID, uuid4
 from chaos.customers import customer_of, customers
 from journeys.client import CustomerClient, connected_client
 from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.page_words import ACTORS, ROLES, STATES, TYPES
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import SeenRecord
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Assurance
-from servicecert_schemas.revocation import REASONS, RevocationReason
+from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import CertificateType, Language
 
 PACKAGES = Path(__file__).parents[2] / "schemas" / "packages"
-STREAM, KEY, TEXTS = PACKAGES / "cases.jsonl", PACKAGES / "intake.pub", PACKAGES / "texts.json"
+STREAM, KEY = PACKAGES / "cases.jsonl", PACKAGES / "intake.pub"
 SERVER = CertificateType.SERVER
-
-
-def texts() -> str:
-    """Return the fixed texts that a portal shows, as JSON."""
-    words: Mapping[str, Mapping[str, object]] = {
-        "reasons": {code: each.model_dump() for code, each in REASONS.items()},
-        "states": {code: each.model_dump() for code, each in STATES.items()},
-        "types": {code: each.model_dump() for code, each in TYPES.items()},
-        "recipients": {code: each.model_dump() for code, each in ROLES.items()},
-        "acts_next": {code: each.model_dump() for code, each in ACTORS.items()},
-    }
-    return json.dumps(words, indent=2, ensure_ascii=False) + "\n"
 
 
 def line(seen: SeenRecord) -> str:
@@ -93,6 +79,5 @@ async def record(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    TEXTS.write_text(texts())
     with TemporaryDirectory() as folder:
         asyncio.run(record(Path(folder) / "system"))
