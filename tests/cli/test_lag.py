@@ -9,15 +9,14 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import colleague, example
 from servicecert_schemas.values import CertificateType
 
 
 @pytest.fixture
 def three_applications(cluster):
-    customer = Customer("account-1")
+    customer = colleague("account-1")
     application = example(CertificateType.SERVER)
     do(lambda: publish(cluster, *(customer.submitted(uuid4(), application, None) for _ in range(3))))
     return cluster
@@ -48,7 +47,7 @@ def test_what_is_handled_does_not_wait(servicecert, three_applications):
 def test_what_came_since_waits_and_grows_older(servicecert, three_applications):
     do(lambda: handle_all(three_applications, "applications"))
     application = example(CertificateType.SERVER)
-    do(lambda: publish(three_applications, Customer("account-1").submitted(uuid4(), application, None)))
+    do(lambda: publish(three_applications, colleague("account-1").submitted(uuid4(), application, None)))
     first = read_json(servicecert("lag", "intake", "--json"))
     second = read_json(servicecert("lag", "intake", "--json"))
     assert (first["messages"], second["messages"]) == (1, 1)

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
-from chaos.customers import customer_of, customers
+from chaos.customers import customers
 from journeys.client import CustomerClient, connected_client
-from servicecert_cli.e_service.application import example
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import SeenRecord
 from servicecert_schemas.case import CaseState
@@ -56,7 +55,7 @@ async def tell(client: CustomerClient, language: Language) -> UUID:
     await client.view(revoked, CaseState.REVOKED)
     await client.send(customer.submitted(withdrawn, form, None), customer.withdrawn(withdrawn))
     await client.view(withdrawn, CaseState.WITHDRAWN)
-    await client.send(replace(customer, assurance=Assurance.LOW).submitted(refused, form, None))
+    await client.send(customer.model_copy(update={"assurance": Assurance.LOW}).submitted(refused, form, None))
     await client.view(refused, CaseState.REFUSED)
     await client.send(customer.submitted(waiting, form, None))
     await client.view(waiting, CaseState.WAITING_FOR_CSR)
