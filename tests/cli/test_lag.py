@@ -1,7 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
 from uuid import uuid4
 
 import pytest
@@ -87,18 +83,6 @@ def test_all_topics_that_a_service_owes_to_read_are_shown(servicecert, three_app
     prefix = three_applications.prefix
     assert [row[1].removeprefix(prefix) for row in rows] == ["cases", "certificate-status", "certificates", "deadlines"]
     assert {row[2] for row in rows} == {"0"}
-
-
-def test_the_board_shows_verdicts_until_it_is_interrupted(three_applications):
-    command = [sys.executable, "-m", "servicecert_cli", "lag", "intake", "--watch"]
-    environment = {**os.environ, **three_applications.environment, "FORCE_COLOR": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        # No worker has these partitions, which the second look knows.
-        assert next(line for line in process.stdout if "stopped" in line)
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(30) == 0
 
 
 def test_the_way_to_a_system_that_runs_here_is_told(servicecert, tmp_path, monkeypatch):

@@ -258,6 +258,6 @@ def test_a_pattern_that_is_none_is_one_sentence(cluster):
     assert done.err.startswith('lag: SERVICECERT_LAG_GROUPS is "(": a regular expression is needed.')
 
 
-@pytest.mark.parametrize("more", [["--watch"], ["intake"], ["--json"], ["--max-seconds", "5"]])
+@pytest.mark.parametrize("more", [["--partitions"], ["intake"], ["--json"], ["--max-seconds", "5"]])
 def test_serving_goes_with_nothing_else(servicecert, more):
     assert servicecert("lag", "--serve", *more).exit_code == 2
