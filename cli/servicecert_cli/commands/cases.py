@@ -84,7 +84,7 @@ def facts(case: CaseChanged, language: Language) -> Iterator[tuple[str, str]]:
     yield "case", str(case.case_id)
     yield "account", case.account_id
     yield "applicant", f"{applied.business_id}, {applied.unit_long_name}"
-    yield case.type, "\n".join(applied.names)
+    yield "for", "\n".join((case.type, *applied.names))
     if applied.customer_reference:
         yield "reference", applied.customer_reference
     yield "state", case.state
