@@ -176,11 +176,12 @@ def test_C2_a_mail_is_quoted_and_its_rest_is_in_the_file_that_is_named(demo, ful
     assert "All mails" in (folder / "preview" / "index.html").read_text("utf-8")
 
 
-def test_E4_the_customer_s_cases_have_their_states_and_next_steps_in_the_customer_s_language(demo, full):
-    for text in (demo[1].out, full):
+def test_E4_the_customer_s_cases_have_their_states_and_in_full_the_next_steps_in_the_customer_s_language(demo, full):
+    for text, steps in ((demo[1].out, 0), (full, 2)):
         _, page = text.split("What the customer sees")
         assert re.findall(r"^    (lapsed|delivered) +test-server testi", page, re.MULTILINE) == ["lapsed", "delivered"]
-        assert len(re.findall(r"^    suomi +\S", page, re.MULTILINE)) == 2
+        assert len(re.findall(r"^    suomi +\S", page, re.MULTILINE)) == steps
+    assert "make portal" in demo[1].out
 
 
 def test_the_web_page_tells_the_same_chapters_states_mails_certificates_and_checks(page, events, folder):

@@ -151,11 +151,11 @@ def check(answer: Answer) -> Card:
 
 
 def listed(cases: Sequence[CaseChanged]) -> Card:
-    """Return the cases of an account: state, type and names, and what is next, in the language of the case."""
+    """Return the cases of an account: state, type and names. In full also what is next, in the language of the case."""
     lines = (
         (
             Fact(it.state, f"{it.type} {', '.join(it.applied_for.names)}", style=value_of(STYLES, it.state, "")),
-            Fact(LANGUAGES[it.language], it.next_step.in_language(it.language)),
+            Fact(LANGUAGES[it.language], it.next_step.in_language(it.language), detail=True),
         )
         for it in cases
     )

@@ -214,10 +214,10 @@ async def lapse(session: Session) -> None:
 
 
 async def show_cases(session: Session) -> None:
-    """Narrate the cases of the customer who applied twice, a Finnish one, from `cases` alone (E4)."""
+    """Narrate the cases of the customer who applied twice, from `cases` alone (E4)."""
     account = _customer(CertificateType.TEST_SERVER).account_id
     cases = await of_account(session.system.cluster_of(Principal.E_SERVICE), account)
-    session.narrator.show("The pharmacy's cases, from the topic `cases`, with the next step in Finnish:", listed(cases))
+    session.narrator.show("The pharmacy's cases, as its e-service reads them from the topic `cases`:", listed(cases))
 
 
 CHAPTERS: Mapping[str, Callable[[Session], Awaitable[None]]] = {
@@ -250,8 +250,8 @@ def _end(folder: Path, narrator: Narrator, events: int) -> None:
         ),
         "Next:",
         facts(
-            Fact("make portal", "the same in a browser, on the customer's own pages" if is_checkout else ""),
-            Fact("make up" if is_checkout else "servicecert up", "everything running, for a certificate of your own"),
+            Fact("make portal", "everything running, and the customer's pages in a browser" if is_checkout else ""),
+            Fact("servicecert up", "" if is_checkout else "everything running, for a certificate of your own"),
             Fact("your first hour", str(page) if is_checkout else ""),
         ),
     )
