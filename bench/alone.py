@@ -11,11 +11,11 @@ from time import perf_counter
 
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
-from servicecert_cli.e_service.publishing import E_SERVICE
 from servicecert_cli.stand.system import OCSP, System, service_of
 from servicecert_schemas import topics
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.codec import Record, decode, to_record
+from servicecert_schemas.codec import Record, decode
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import Topic
 
@@ -117,5 +117,5 @@ async def _revocations(system: System, cases: set[bytes]) -> list[Record]:
             envelope, issued = decode(topics.CERTIFICATES.name, record.key, record.headers, record.value)
             assert isinstance(issued, CertificateIssued)
             request = load.CUSTOMER.revocation(issued.case_id, issued.serial, RevocationReason.NO_LONGER_NEEDED)
-            requests.append(to_record(request, source=E_SERVICE, id=request.request_id, time=envelope.time))
+            requests.append(record_of(request, time=envelope.time))
     return requests

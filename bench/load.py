@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from time import perf_counter
 from uuid import UUID, uuid4
 
@@ -13,10 +12,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import Application, example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import E_SERVICE
-from servicecert_schemas.codec import Record, to_record
+from servicecert_cli.operations.applications import customer_of, example
+from servicecert_schemas.application import Application
+from servicecert_schemas.codec import Record
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.topics import APPLICATIONS, Topic
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.record import Record as Fetched
@@ -25,11 +24,10 @@ from servicecert_worker.kafka.partitioner import partition_for
 
 _REQUESTS = 8
 _EXAMPLE = example(CertificateType.TEST_SERVER)
-_BUSINESS_ID = _EXAMPLE.applicant.business_id
-CUSTOMER = Customer.of(_BUSINESS_ID)
+CUSTOMER = customer_of(_EXAMPLE)
 """Whose account all applications come from."""
 
-OPENING = CUSTOMER.opened(_BUSINESS_ID, _EXAMPLE.unit_long_name)
+OPENING = CUSTOMER.opened(_EXAMPLE.applicant.business_id, _EXAMPLE.unit_long_name)
 """The event that opens that account."""
 
 
@@ -49,9 +47,9 @@ def records(count: int, csrs: list[str], names: int = 1, partitions: int = APPLI
 
     Each has so many host names, and is in one of the first `partitions` of each topic.
     """
-    application, now = _application(names), datetime.now(UTC)
+    application = _application(names)
     return [
-        to_record(CUSTOMER.submitted(case_id, application, csrs[n % len(csrs)]), source=E_SERVICE, id=uuid4(), time=now)
+        record_of(CUSTOMER.submitted(case_id, application, csrs[n % len(csrs)]))
         for n, case_id in zip(range(count), _case_ids(partitions), strict=False)
     ]
 

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import psutil
 from servicecert_cli.admin.lag import meter, read_by
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.stand.system import System, service_of, worker_names
 from servicecert_launcher import Child, Postgres
 from servicecert_schemas.topics import SERVICES

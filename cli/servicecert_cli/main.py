@@ -19,7 +19,7 @@ SUBJECTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "revoke": "Request the revocation of a case's certificate.",
             "csr": "Certificate requests, judged without applying.",
             "watch": "Follow a case and print each of its states.",
-            "cases": "Granted permits and unfinished matters of a customer account.",
+            "cases": "List the cases of a customer account, the newest first.",
         },
         "Prepare": {
             "install": "An installation, step by step (docs/install.md).",

@@ -2,7 +2,8 @@
 
 Write and read:
 
-    record = to_record(ApplicationSubmitted(...), source="/e-service", id=uuid4(), time=datetime.now(UTC))
+    customer = Customer(account_id="account-3107", user_id="user-5021", assurance=Assurance.HIGH, role=Role.COLLEAGUE)
+    record = record_of(customer.submitted(uuid4(), Application(...), csr))
     envelope, data = decode(record.topic, record.key, record.headers, record.value)
 
 Malformed or missing data raise `Undecodable`, too large data `TooLarge`, with a sentence that says what to correct.
@@ -13,6 +14,7 @@ from .account import AccountMemberAdded as AccountMemberAdded
 from .account import AccountMemberRemoved as AccountMemberRemoved
 from .account import AccountOpened as AccountOpened
 from .application import Applicant as Applicant
+from .application import Application as Application
 from .application import ApplicationSubmitted as ApplicationSubmitted
 from .application import ApplicationSupplemented as ApplicationSupplemented
 from .application import ApplicationWithdrawn as ApplicationWithdrawn
@@ -49,6 +51,8 @@ from .codec import TooLarge as TooLarge
 from .codec import Undecodable as Undecodable
 from .codec import decode as decode
 from .codec import to_record as to_record
+from .customer import Customer as Customer
+from .customer import record_of as record_of
 from .event import Actor as Actor
 from .event import Assurance as Assurance
 from .event import Envelope as Envelope

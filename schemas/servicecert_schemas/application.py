@@ -157,6 +157,17 @@ class Attachment(Value):
     valid_to: LastDay
 
 
+class Application(Form):
+    """What a customer fills in, at once: the form with its attachments."""
+
+    attachments: Annotated[tuple[Attachment, ...], at_most(50)] = ()
+
+    @property
+    def form(self) -> Form:
+        """The form alone, as events have it."""
+        return Form(**{name: getattr(self, name) for name in Form.model_fields})
+
+
 class ApplicationEvent(CaseEvent):
     """An event of an application, with its actor."""
 

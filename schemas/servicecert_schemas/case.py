@@ -116,6 +116,11 @@ class AppliedFor(Value):
     customer_reference: Text | None = None
     """The customer's own reference."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the certificate is for: the server's names, the information system, or the unit."""
+        return (*self.dns, *self.ip) or (self.information_system or self.unit_long_name,)
+
 
 class GrantedDecision(Value):
     """The decision (beslut) that grants the application."""

@@ -88,6 +88,11 @@ class Record:
     headers: list[tuple[str, bytes]]
     value: bytes
 
+    @property
+    def id(self) -> UUID:
+        """The id of its event."""
+        return UUID(dict(self.headers)["ce_id"].decode())
+
 
 def versions_on(topic: Topic) -> list[type[EventData]]:
     """Return the events of a topic in every version that its records may have."""

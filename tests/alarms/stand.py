@@ -14,13 +14,13 @@ from uuid import UUID, uuid4
 
 import asyncpg
 from chaos.observers import MailServer
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.demo import openssl
-from servicecert_cli.e_service.application import example, read_csr
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.operations.applications import customer_of, example, read_csr
 from servicecert_cli.stand.system import System
 from servicecert_revoker.serving import crl_server
 from servicecert_schemas.broker import Principal
+from servicecert_schemas.customer import Customer
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.core.faults import OperatorError
@@ -143,7 +143,7 @@ async def open_stand(folder: Path, seconds: float = SCRAPE_SECONDS, **workers: i
             folder, workers={"issuer": 2, **workers}, token=True, secure=True, monitored=True, environment=environment
         ) as system:
             application = example(CertificateType.TEST_SERVER)
-            customer = Customer.of(application.applicant.business_id)
+            customer = customer_of(application)
             e_service = system.cluster_of(Principal.E_SERVICE)
             await publish(e_service, customer.opened(application.applicant.business_id, application.unit_long_name))
             paths = [await openssl.make_request(openssl.EC_P384, "load.example", folder, f"load-{n}") for n in range(4)]

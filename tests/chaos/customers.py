@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
-from servicecert_cli.e_service.application import Application, example, read_csr
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import E_SERVICE
-from servicecert_schemas.codec import Record, to_record
+from servicecert_cli.operations.applications import colleague, customer_of, example, read_csr
+from servicecert_schemas.codec import Record
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.event import Assurance, EventData
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import MAX_EVENT_BYTES
@@ -36,10 +34,10 @@ class Customers:
     def initial_records(self, case: Case) -> Iterator[Record]:
         """Yield all records of a case that the e-service sends without waiting, in order."""
         events = list(zip(case.event_ids, self._events(case), strict=False))
-        records = [_record(event_id, data) for event_id, data in events]
+        records = [record_of(data, id=event_id) for event_id, data in events]
         if case.resubmitted:
             # The first event again under another id, as if the customer clicked twice: it is only answered.
-            records.append(_record(UUID(int=case.event_ids[0].int ^ 1), events[0][1]))
+            records.append(record_of(events[0][1], id=UUID(int=case.event_ids[0].int ^ 1)))
         yield from records
         if case.duplicated:
             yield records[0]
@@ -59,7 +57,7 @@ class Customers:
             case Scenario.RETURNED:
                 yield customer.submitted(case.case_id, mistaken(application), csr)
             case Scenario.REFUSED:
-                yield replace(customer, assurance=Assurance.LOW).submitted(case.case_id, application, csr)
+                yield customer.model_copy(update={"assurance": Assurance.LOW}).submitted(case.case_id, application, csr)
 
 
 def account_openings() -> list[EventData]:
@@ -68,14 +66,10 @@ def account_openings() -> list[EventData]:
     return [customer_of(each).opened(each.applicant.business_id, each.unit_long_name) for each in applications]
 
 
-def customer_of(application: Application) -> Customer:
-    return Customer.of(application.applicant.business_id)
-
-
 def revocation(case: Case, serial: str) -> Record:
     """Return the record that requests the revocation of the case's certificate."""
     event = customer_of(example(case.type)).revocation(case.case_id, serial, RevocationReason.NO_LONGER_NEEDED)
-    return _record(case.event_ids[2], event.model_copy(update={"request_id": case.event_ids[2]}))
+    return record_of(event.model_copy(update={"request_id": case.event_ids[2]}))
 
 
 def expected_mails(case: Case) -> int:
@@ -95,13 +89,9 @@ def expected_mails(case: Case) -> int:
     }[case.scenario]
 
 
-def _record(event_id: UUID, data: EventData) -> Record:
-    return to_record(data, source=E_SERVICE, id=event_id, time=datetime.now(UTC))
-
-
 def poison_record(planned: PoisonRecord) -> tuple[bytes | None, list[tuple[str, bytes]], bytes]:
     """Return key, headers and value of a record that no service can process."""
-    good = _record(planned.event_id, Customer("account-1").attached(planned.key, "no request"))
+    good = record_of(colleague("account-1").attached(planned.key, "no request"), id=planned.event_id)
     match planned.poison:
         case Poison.NOISE:
             return good.key, [], planned.event_id.bytes * 9

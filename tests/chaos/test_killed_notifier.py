@@ -11,7 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from recycling import Migrated
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_launcher import Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts

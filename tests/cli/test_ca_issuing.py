@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 from commandline import do, one_sentence, read_json
 from servicecert_cli.admin.topics import create as create_topics
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_intake.service import MIGRATIONS as INTAKE_MIGRATIONS
 from servicecert_issuer.service import MIGRATIONS
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from servicecert_cli.e_service.application import read_application
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import read_application
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached
 from servicecert_schemas.case import CaseChanged
@@ -98,6 +98,15 @@ def test_who_acts_is_said(servicecert, cluster, application):
     actor = published(cluster, ApplicationSubmitted).actor
     assert (actor.account_id, actor.user_id, actor.assurance) == ("mine", "me", Assurance.LOW)
     assert submitted["account_id"] == "mine"
+
+
+@pytest.mark.parametrize("option", ["--account", "--user"])
+def test_an_id_that_no_user_of_the_e_service_has_is_told(servicecert, no_broker, application, option):
+    requested = ("revoke", uuid4(), "--serial", "1", "--reason", "key-exposed", "--account", "mine", option, "a b")
+    for arguments in (("submit", application, option, "a b"), requested):
+        done = servicecert(*arguments)
+        assert done.exit_code == 65
+        assert f"{option[2:]}_id: string should match pattern '^[A-Z" in one_sentence(done.stderr)
 
 
 def test_a_file_with_a_case_supplements_it(servicecert, cluster, application):

@@ -6,8 +6,8 @@ from hashlib import sha256
 from uuid import UUID
 
 from commandline import do
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.demo import example
-from servicecert_cli.e_service.publishing import publish
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.export import stored_examples

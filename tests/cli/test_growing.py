@@ -17,9 +17,8 @@ from commandline import do, one_sentence, read_json, run_process
 from servicecert_cli.admin.growing import GROWING, grow, require_idle, to_grow, under_way
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import colleague, example
 from servicecert_cli.operations.operators import add_operator
 from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CATALOGUE, CERTIFICATES, SERVICES
 from servicecert_schemas.values import CertificateType
@@ -165,7 +164,7 @@ def test_topics_that_are_not_there_are_not_grown(servicecert, empty_cluster, tab
 
 
 async def submitted(cluster):
-    await publish(cluster, Customer("account-1").submitted(uuid4(), example(CertificateType.SERVER), None))
+    await publish(cluster, colleague("account-1").submitted(uuid4(), example(CertificateType.SERVER), None))
 
 
 async def handled(cluster):
@@ -194,7 +193,7 @@ def test_I5_a_case_with_an_unhandled_event_is_not_moved(servicecert, small, tabl
 
 
 def test_records_of_a_topic_that_does_not_grow_are_no_obstacle(servicecert, small, tables):
-    do(lambda: publish(small, Customer("account-1").opened("0204819-8", "Exempelby läkarstation")))
+    do(lambda: publish(small, colleague("account-1").opened("0204819-8", "Exempelby läkarstation")))
     assert do(lambda: ends(small, ACCOUNTS)) == 1
     assert servicecert("topics", "grow", AFTER, "--yes").exit_code == 0
 

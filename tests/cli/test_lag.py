@@ -1,7 +1,3 @@
-import os
-import signal
-import subprocess
-import sys
 from uuid import uuid4
 
 import pytest
@@ -9,15 +5,14 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import colleague, example
 from servicecert_schemas.values import CertificateType
 
 
 @pytest.fixture
 def three_applications(cluster):
-    customer = Customer("account-1")
+    customer = colleague("account-1")
     application = example(CertificateType.SERVER)
     do(lambda: publish(cluster, *(customer.submitted(uuid4(), application, None) for _ in range(3))))
     return cluster
@@ -48,7 +43,7 @@ def test_what_is_handled_does_not_wait(servicecert, three_applications):
 def test_what_came_since_waits_and_grows_older(servicecert, three_applications):
     do(lambda: handle_all(three_applications, "applications"))
     application = example(CertificateType.SERVER)
-    do(lambda: publish(three_applications, Customer("account-1").submitted(uuid4(), application, None)))
+    do(lambda: publish(three_applications, colleague("account-1").submitted(uuid4(), application, None)))
     first = read_json(servicecert("lag", "intake", "--json"))
     second = read_json(servicecert("lag", "intake", "--json"))
     assert (first["messages"], second["messages"]) == (1, 1)
@@ -88,18 +83,6 @@ def test_all_topics_that_a_service_owes_to_read_are_shown(servicecert, three_app
     prefix = three_applications.prefix
     assert [row[1].removeprefix(prefix) for row in rows] == ["cases", "certificate-status", "certificates", "deadlines"]
     assert {row[2] for row in rows} == {"0"}
-
-
-def test_the_board_shows_verdicts_until_it_is_interrupted(three_applications):
-    command = [sys.executable, "-m", "servicecert_cli", "lag", "intake", "--watch"]
-    environment = {**os.environ, **three_applications.environment, "FORCE_COLOR": "1"}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        # No worker has these partitions, which the second look knows.
-        assert next(line for line in process.stdout if "stopped" in line)
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait(30) == 0
 
 
 def test_the_way_to_a_system_that_runs_here_is_told(servicecert, tmp_path, monkeypatch):

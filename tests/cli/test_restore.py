@@ -13,9 +13,8 @@ import pytest
 from commandline import one_sentence, read_json, run_process, until
 from identities import Identities
 from servicecert_cli.admin.topics import create as create_topics
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_intake.service import MIGRATIONS
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.topics import CATALOGUE
@@ -81,7 +80,7 @@ def worker(environment, place):
 def lost(worker, cluster, place, migrated):
     """Handle an application, and stop the worker; return an empty database that is to take the place of its own."""
     application = example(CertificateType.TEST_SERVER)
-    customer = Customer.of(application.applicant.business_id)
+    customer = customer_of(application)
     asyncio.run(publish(cluster, customer.submitted(CASE, application, None)))
     with psycopg.connect(place.admin_url, autocommit=True) as connection:
         until(lambda: connection.execute(HANDLED).fetchone() == (True,), worker)

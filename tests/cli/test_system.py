@@ -7,10 +7,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.faults import UserError
+from servicecert_cli.operations.applications import colleague, example
 from servicecert_cli.stand.samples import summed
 from servicecert_cli.stand.system import System, worker_names
 from servicecert_cli.stand.topic_reader import reading_topics
@@ -53,7 +52,7 @@ async def test_it_works_and_leaves_nothing_in_parts_that_others_use(system, part
         assert system.cluster.prefix
         # The database; for each service a login and an owner; the migrator, eraser, operators and readers.
         assert len(databases(parts)) == len(before) + 1 + 2 * 4 + 5
-        customer, case_id = Customer("account-1"), uuid4()
+        customer, case_id = colleague("account-1"), uuid4()
         async with reading_topics(system.cluster) as witness:
             await publish(system.cluster, customer.opened("9900001-8", "Kuvitelman hyvinvointialue"))
             await publish(system.cluster, customer.submitted(case_id, example(CertificateType.SERVER), None))

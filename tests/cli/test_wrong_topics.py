@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from commandline import do
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service import cases
+from servicecert_cli.operations import cases
 from servicecert_cli.registers.loading import current_entries
 from servicecert_cli.stand.topic_reader import _seen
 from servicecert_schemas.case import CaseChanged

@@ -8,40 +8,25 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID, uuid4
 
-from chaos.customers import customer_of, customers
+from chaos.customers import customers
 from journeys.client import CustomerClient, connected_client
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.page_words import ACTORS, ROLES, STATES, TYPES
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import SeenRecord
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Assurance
-from servicecert_schemas.revocation import REASONS, RevocationReason
+from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import CertificateType, Language
 
 PACKAGES = Path(__file__).parents[2] / "schemas" / "packages"
-STREAM, KEY, TEXTS = PACKAGES / "cases.jsonl", PACKAGES / "intake.pub", PACKAGES / "texts.json"
+STREAM, KEY = PACKAGES / "cases.jsonl", PACKAGES / "intake.pub"
 SERVER = CertificateType.SERVER
-
-
-def texts() -> str:
-    """Return the fixed texts that a portal shows, as JSON."""
-    words: Mapping[str, Mapping[str, object]] = {
-        "reasons": {code: each.model_dump() for code, each in REASONS.items()},
-        "states": {code: each.model_dump() for code, each in STATES.items()},
-        "types": {code: each.model_dump() for code, each in TYPES.items()},
-        "recipients": {code: each.model_dump() for code, each in ROLES.items()},
-        "acts_next": {code: each.model_dump() for code, each in ACTORS.items()},
-    }
-    return json.dumps(words, indent=2, ensure_ascii=False) + "\n"
 
 
 def line(seen: SeenRecord) -> str:
@@ -70,7 +55,7 @@ async def tell(client: CustomerClient, language: Language) -> UUID:
     await client.view(revoked, CaseState.REVOKED)
     await client.send(customer.submitted(withdrawn, form, None), customer.withdrawn(withdrawn))
     await client.view(withdrawn, CaseState.WITHDRAWN)
-    await client.send(replace(customer, assurance=Assurance.LOW).submitted(refused, form, None))
+    await client.send(customer.model_copy(update={"assurance": Assurance.LOW}).submitted(refused, form, None))
     await client.view(refused, CaseState.REFUSED)
     await client.send(customer.submitted(waiting, form, None))
     await client.view(waiting, CaseState.WAITING_FOR_CSR)
@@ -93,6 +78,5 @@ async def record(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    TEXTS.write_text(texts())
     with TemporaryDirectory() as folder:
         asyncio.run(record(Path(folder) / "system"))

@@ -25,9 +25,9 @@ PAGE = (Path(__file__).parents[2] / "docs" / "for-the-e-service.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 PYTHON = {
     "e_service.py": "CONNECTION = ",
-    "submit.py": "ApplicationSubmitted(",
+    "submit.py": "USER.submitted(",
     "page.py": "async def cases_of",
-    "revoke.py": "RevocationRequested(",
+    "revoke.py": "USER.revocation(",
 }
 """The file of each example, and a text that no other block has."""
 REQUEST, FOLLOW = "openssl req -new", "console-consumer"

@@ -13,14 +13,16 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
-from contracts.recorded import KEY, PACKAGES, STREAM, TEXTS, texts
+from contracts.recorded import KEY, PACKAGES, STREAM
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.case import CaseChanged, CaseState, NextActor
+from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.codec import decode
 from servicecert_schemas.export import EXPORTED
 from servicecert_schemas.headers import SIGNATURE_FORM, signed_bytes
-from servicecert_schemas.values import Language
+from servicecert_schemas.revocation import REASONS
+from servicecert_schemas.values import CertificateType, Language, Texts
 from servicecert_worker.core.service_keys import key_id
 
 CHECKOUT = Path(__file__).parents[2]
@@ -44,8 +46,15 @@ def test_E1_the_recorded_stream_has_every_state_in_each_language_and_is_signed()
     assert seen == set(product(CaseState, Language))
 
 
-def test_the_fixed_texts_are_current() -> None:
-    assert TEXTS.read_text() == texts(), "run PYTHONPATH=tests .venv/bin/python -m contracts.recorded"
+def test_each_state_type_recipient_and_who_acts_next_has_its_words() -> None:
+    tables = json.loads((EXPORTED / "texts.json").read_text())
+    reasons = tables.pop("reasons")
+    assert {code: Texts.model_validate(each) for code, each in reasons.items()} == REASONS
+    members = {"states": CaseState, "types": CertificateType, "recipients": RecipientRole, "acts_next": NextActor}
+    assert tables.keys() == members.keys()
+    for table, kind in members.items():
+        assert tables[table].keys() == set(kind) - {NextActor.NOBODY}, table
+        assert all(set(Texts.model_validate(each).model_dump()) == set(Language) for each in tables[table].values())
 
 
 @pytest.mark.long

@@ -11,15 +11,16 @@ from email.message import EmailMessage
 from typing import TypeVar
 from uuid import UUID, uuid4
 
-from chaos.customers import Customers, account_openings, customer_of
-from servicecert_cli.e_service.application import Application, example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from chaos.customers import Customers, account_openings
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.stand.system import System
 from servicecert_cli.stand.topic_reader import TopicReader, reading_topics
+from servicecert_schemas.application import Application
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.customer import Customer
 from servicecert_schemas.event import CaseEvent, EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.values import CertificateType

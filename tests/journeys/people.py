@@ -6,20 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from listening import HOST, listening
 from servicecert_cli.demo import openssl
-from servicecert_cli.e_service.application import Application, example, read_csr
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import E_SERVICE
-from servicecert_schemas.application import Attachment, Signatory
-from servicecert_schemas.codec import Record, to_record
-from servicecert_schemas.event import EventData
+from servicecert_cli.operations.applications import example, read_csr
+from servicecert_schemas.application import Application, Attachment, Signatory
+from servicecert_schemas.codec import Record
+from servicecert_schemas.customer import Customer
 from servicecert_schemas.revocation import Notify, RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType
 
@@ -88,10 +86,6 @@ async def request(folder: Path, name: str) -> str:
     """Return a certificate request that names a person, as those of many users do."""
     subject = f"{person(name)}/emailAddress={address(name)}"
     return read_csr(await openssl.make_request(openssl.EC_P384, subject, folder, name))
-
-
-def record(event: EventData) -> Record:
-    return to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
 
 
 def truncated(whole: Record, *, key: str | None = None) -> Record:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -17,10 +16,10 @@ import pytest_asyncio
 from aiokafka.errors import InvalidTimestampError
 from journeys import people, retention, stored_data
 from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
-from journeys.people import application, mistaken, person, record, revocation, truncated
+from journeys.people import application, mistaken, person, revocation, truncated
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.operations import auditing, erasing
+from servicecert_cli.operations.applications import colleague
 from servicecert_cli.operations.operators import add_reader
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import LAG, System
@@ -29,6 +28,7 @@ from servicecert_notifier.operator.mails import request
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.event import Assurance
 from servicecert_schemas.mail import MailBounced, MailHandedOver, MailKind, MailRefused
 from servicecert_schemas.topics import SERVICES, journal_topic, parked_topic
@@ -170,7 +170,7 @@ async def live(client: CustomerClient, folder: Path) -> CertificateIssued:
         CUSTOMER.submitted(plain, application("plain"), requests[0]),
         CUSTOMER.submitted(troubled, application("troubled"), requests[1]),
         CUSTOMER.submitted(withdrawn, mistaken("withdrawn"), person("no request")),
-        replace(CUSTOMER, assurance=Assurance.LOW).submitted(refused, application("refused"), None),
+        CUSTOMER.model_copy(update={"assurance": Assurance.LOW}).submitted(refused, application("refused"), None),
         CUSTOMER.submitted(lapsed, mistaken("lapsed"), None),
     )
     await fail_mails(client, troubled)
@@ -216,16 +216,16 @@ async def park(client: CustomerClient, case_id: UUID, issued: CertificateIssued)
 
     Another account's event is refused.
     """
-    system, others = client.system, Customer("account-of-others")
-    poison = truncated(record(CUSTOMER.attached(case_id, person("request"))))
-    behind = record(CUSTOMER.supplemented(case_id, application("behind"), None))
-    of_no_case = truncated(record(CUSTOMER.submitted(uuid4(), application("lost"), None)))
-    strange = truncated(record(CUSTOMER.attached(uuid4(), person("request"))), key=people.address("key"))
-    to_revoker = truncated(record(revocation(CUSTOMER, case_id, issued.serial, "cut")))
+    system, others = client.system, colleague("account-of-others")
+    poison = truncated(record_of(CUSTOMER.attached(case_id, person("request"))))
+    behind = record_of(CUSTOMER.supplemented(case_id, application("behind"), None))
+    of_no_case = truncated(record_of(CUSTOMER.submitted(uuid4(), application("lost"), None)))
+    strange = truncated(record_of(CUSTOMER.attached(uuid4(), person("request"))), key=people.address("key"))
+    to_revoker = truncated(record_of(revocation(CUSTOMER, case_id, issued.serial, "cut")))
     async with kafka.producer(system.cluster_of(Principal.E_SERVICE)) as producer:
         await kafka.send(producer, system.cluster, [poison, behind, of_no_case, strange, to_revoker])
     async with kafka.producer(system.cluster) as producer:
-        await kafka.send(producer, system.cluster, [record(issued)])
+        await kafka.send(producer, system.cluster, [record_of(issued)])
     await client.send(
         others.opened("9900001-8", "Toisten Oy"), others.supplemented(issued.case_id, application("others"), None)
     )

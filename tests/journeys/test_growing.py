@@ -31,8 +31,8 @@ from journeys.ocsp import ocsp_status
 from journeys.replay import start, stop, without_effect
 from journeys.test_erasing import let_pass
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
 from servicecert_cli.operations import erasing
+from servicecert_cli.operations.applications import example
 from servicecert_cli.operations.operators import add_operator
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import OCSP, System

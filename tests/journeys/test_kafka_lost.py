@@ -23,7 +23,7 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
-from chaos.customers import Customers, account_openings, customer_of
+from chaos.customers import Customers, account_openings
 from chaos.idle import IdleCheck
 from chaos.observers import SIGNATURE_HOOK
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -32,9 +32,9 @@ from journeys.client import CustomerClient, applicant
 from journeys.retention import own_broker
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections import kafka
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.demo.applications import mistaken
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.publishing import E_SERVICE, publish
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.identities import Identities
@@ -46,7 +46,8 @@ from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.codec import Record
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.event import Assurance, EventData
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.revocation import CertificateRevoked, RevocationReason
@@ -66,7 +67,7 @@ class EService(CustomerClient):
     sent: list[Record] = field(default_factory=list)
 
     async def send(self, *events: EventData) -> list[UUID]:
-        records = [to_record(data, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for data in events]
+        records = [record_of(data) for data in events]
         self.sent.extend(records)
         await self._send(records)
         return []
@@ -217,7 +218,7 @@ async def _settled(client: EService) -> set[UUID]:
         customer.submitted(waiting, form, None),
         customer.submitted(withdrawn, form, None),
         customer.withdrawn(withdrawn),
-        replace(customer, assurance=Assurance.LOW).submitted(refused, form, client.request(SERVER)),
+        customer.model_copy(update={"assurance": Assurance.LOW}).submitted(refused, form, client.request(SERVER)),
     )
     await client.view(returned, CaseState.RETURNED)
     await client.view(waiting, CaseState.WAITING_FOR_CSR)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -15,7 +14,6 @@ import psycopg
 import pytest
 import pytest_asyncio
 from asn1crypto import pem
-from chaos.customers import customer_of
 from chaos.idle import IdleCheck
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
@@ -24,13 +22,13 @@ from journeys.client import PATIENCE_SECONDS
 from journeys.conftest import CompletedRun
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.publishing import E_SERVICE
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.stand.system import System, service_of
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.keyring import read_passphrases
 from servicecert_schemas.broker import Principal
-from servicecert_schemas.codec import Record, to_record
+from servicecert_schemas.codec import Record
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.values import CertificateType
 
 pytestmark = [pytest.mark.long, pytest.mark.asyncio(loop_scope="module")]
@@ -119,7 +117,7 @@ async def _send_poison_with_people(system: System) -> None:
     """Send applications with names and addresses in fields that the schema restricts, and a truncated one."""
     application = example(CertificateType.SERVER)
     event = customer_of(application).submitted(uuid4(), application, None)
-    good = to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
+    good = record_of(event)
     name, address = application.orderer.name, application.orderer.email
     values = [
         good.value.replace(b'"sv"', f'"{name}"'.encode()),
@@ -127,9 +125,7 @@ async def _send_poison_with_people(system: System) -> None:
         good.value.replace(b'"names":', f'"names": "{name}", "x":'.encode()),
         good.value[:-20],
     ]
-    records = [
-        _with_value(to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)), value) for value in values
-    ]
+    records = [_with_value(record_of(event), value) for value in values]
     async with kafka.producer(system.cluster_of(Principal.E_SERVICE)) as producer:
         await send(producer, system.cluster, records)
 
@@ -146,8 +142,8 @@ async def _send_private_keys(system: System) -> None:
     customer = customer_of(application)
     case_id = uuid4()
     events = [customer.submitted(case_id, application, SENT), customer.attached(uuid4(), SENT)]
-    sent = [to_record(event, source=E_SERVICE, id=uuid4(), time=datetime.now(UTC)) for event in events]
-    whole = to_record(events[0], source=E_SERVICE, id=uuid4(), time=datetime.now(UTC))
+    sent = [record_of(event) for event in events]
+    whole = record_of(events[0])
     cut = _with_value(whole, whole.value[:-20])
     async with kafka.producer(system.cluster_of(Principal.E_SERVICE)) as producer:
         await send(producer, system.cluster, [*sent, cut])

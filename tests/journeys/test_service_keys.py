@@ -22,7 +22,7 @@ from cryptography.x509.ocsp import OCSPCertStatus
 from docs.pages import CHECKOUT, blocks
 from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.operations.operators import add_operator, add_reader
 from servicecert_cli.stand.system import OCSP, System
 from servicecert_pki.authority import Authority

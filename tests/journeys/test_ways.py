@@ -27,8 +27,7 @@ from journeys.spans import APPLICATION, REVOCATION, STEPS, arrived, send, trace_
 from otlp_collector import Collector, collecting
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
-from servicecert_cli.e_service.application import example, read_csr
-from servicecert_cli.e_service.customer import Customer
+from servicecert_cli.operations.applications import colleague, example, read_csr
 from servicecert_cli.stand.system import OCSP
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
@@ -116,7 +115,7 @@ async def test_A3_a_request_can_come_later_from_the_technical_contact(client: Cu
     case_id, customer = uuid4(), applicant(TEST_SERVER)
     await client.send(customer.submitted(case_id, example(TEST_SERVER), None))
     await client.view(case_id, CaseState.WAITING_FOR_CSR)
-    contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
+    contact = customer.model_copy(update={"user_id": "contact-1", "role": Role.TECHNICAL_CONTACT})
     await client.send(customer.invited("contact-1", Role.TECHNICAL_CONTACT, case_id))
     await client.send(contact.attached(case_id, client.request(TEST_SERVER)))
     view = await client.view(case_id, CaseState.DELIVERED)
@@ -124,7 +123,7 @@ async def test_A3_a_request_can_come_later_from_the_technical_contact(client: Cu
 
 
 async def test_A2_who_was_not_strongly_authenticated_is_refused(client: CustomerClient) -> None:
-    case_id, weak = uuid4(), replace(applicant(SERVER), assurance=Assurance.LOW)
+    case_id, weak = uuid4(), applicant(SERVER).model_copy(update={"assurance": Assurance.LOW})
     await client.send(weak.submitted(case_id, example(SERVER), client.request(SERVER)))
     view = await client.view(case_id, CaseState.REFUSED)
     assert view.answer is not None
@@ -176,7 +175,7 @@ async def test_D3_D5_an_exposed_key_overrides_the_reason_for_everybody_and_is_ma
     for number, (reason, language) in enumerate(
         ((RevocationReason.NO_LONGER_NEEDED, Language.FINNISH), (RevocationReason.KEY_EXPOSED, Language.ENGLISH)), 1
     ):
-        colleague = replace(orderer, user_id=f"colleague-{number}")
+        colleague = orderer.model_copy(update={"user_id": f"colleague-{number}"})
         notify = Notify(email=f"colleague-{number}@example.fi", language=language)
         asked = colleague.revocation(
             case_id, issued.serial, reason, exposed_since=issued.not_before - timedelta(days=1), notify=notify
@@ -254,7 +253,7 @@ async def test_D1_D3_another_account_learns_nothing_and_a_second_request_changes
     case_id = await client.apply(TEST_SERVER)
     issued = await client.latest(case_id, CertificateIssued)
     reason = RevocationReason.NO_LONGER_NEEDED
-    others = Customer("account-of-others")
+    others = colleague("account-of-others")
     await client.send(others.opened("9900001-8", "Toisten Oy"), others.revocation(case_id, issued.serial, reason))
     mistyped = applicant(TEST_SERVER).revocation(case_id, "00", reason)
     await client.send(mistyped)

@@ -135,8 +135,8 @@ def test_the_package_names_what_the_e_service_writes_and_reads_and_how() -> None
         if Principal.E_SERVICE in (*topic.writers, *topic.readers)
         for event in topic.events
     }
-    functions = {"decode", "is_canary", "reason_named", "reasons_of", "to_record"}
-    values = {"Envelope", "REASONS", "Record", "TooLarge", "Undecodable"}
+    functions = {"decode", "is_canary", "reason_named", "reasons_of", "record_of", "to_record"}
+    values = {"Application", "Customer", "Envelope", "REASONS", "Record", "TooLarge", "Undecodable"}
     expected = {each.__name__ for event in events for each in types_in(event)} | functions | values
     names = {name for name, value in vars(servicecert_schemas).items() if not isinstance(value, types.ModuleType)}
     assert {name for name in names if not name.startswith("__")} == expected

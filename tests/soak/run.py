@@ -23,9 +23,8 @@ from chaos.testbed import Testbed, open_testbed
 from chaos.verdict import Evidence, Verdict, judge
 from docs.pages import CHECKOUT
 from released import Code
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
 from servicecert_cli.faults import UserError
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.stand.identities import Identities
 from servicecert_cli.stand.system import CANARY, LAG, OCSP, worker_names
 from servicecert_launcher import Parts
@@ -211,7 +210,7 @@ async def open_soak(
         identities=identities,
     ) as testbed:
         system = testbed.system
-        customer = Customer.of(example(CertificateType.TEST_SERVER).applicant.business_id)
+        customer = customer_of(example(CertificateType.TEST_SERVER))
         with Prometheus(folder / "prometheus", rules.FILES, system.targets, SCRAPE_SECONDS) as prometheus:
             stand = Stand(system, prometheus, testbed.mail_server, CrlAddress(system.crl_folder), customer, [])
             injector = FaultInjector(system, testbed.mail_server)

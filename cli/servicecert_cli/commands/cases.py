@@ -1,30 +1,33 @@
-"""`servicecert cases`: the customer's page, from the topic `cases` alone."""
+"""`servicecert cases`: the cases of an account, and all facts of one, from the topic `cases` alone."""
 
+from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 import click
+from servicecert_pki.validity import HELSINKI
+from servicecert_schemas.case import CaseChanged
+from servicecert_schemas.open_list import value_of
 from servicecert_schemas.values import Language
 
 from ..connections.addresses import cluster
-from ..e_service.cases import newest, of_account
-from ..e_service.page import Page
 from ..faults import UserError, unknown
+from ..operations.cases import newest, of_account
 from ..terminal import interruption
-from ..terminal.output import as_json, print_json
-from ..terminal.printing import console
+from ..terminal.output import as_json, print_json, print_rows
+from ..terminal.printing import STYLES, Printer, console, fingerprint, relative_names
 from .options import ID, language
 
 
 @click.group(invoke_without_command=True)
 @click.option("--account", help="List the cases of this customer account.")
-@language
 @as_json
 @click.pass_context
-def command(context: click.Context, account: str | None, language: str | None, as_json: bool) -> None:
-    """Granted permits and unfinished matters of a customer account.
+def command(context: click.Context, account: str | None, as_json: bool) -> None:
+    """List the cases of a customer account, the newest first.
 
-    As the e-service shows them to the customer, from the topic `cases` alone. Erased
-    cases are not shown.
+    From the topic `cases` alone, without erased cases. Times are Helsinki's. The page of
+    the customer is the e-service's: `make portal` in a checkout starts one.
 
     \b
     Examples:
@@ -42,10 +45,11 @@ def command(context: click.Context, account: str | None, language: str | None, a
             [account],
             see="`servicecert cases open CASE --json` for its id, such as account-9900001-8",
         )
-    if as_json:
-        print_json([case.model_dump(mode="json") for case in cases])
-        return
-    Page(console(), cases[0].language if language is None else Language(language)).listed(account, cases)
+    rows = [
+        (it.case_id, it.state, it.acts_next, _at(it.history[0].at), it.type, it.applied_for.names[0]) for it in cases
+    ]
+    head = ("case", "state", "acts next", "begun", "type", "for")
+    print_rows(as_json, [case.model_dump(mode="json") for case in cases], head, rows)
 
 
 @command.command("open")
@@ -53,9 +57,10 @@ def command(context: click.Context, account: str | None, language: str | None, a
 @language
 @as_json
 def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
-    """Open one case: the decision with its certificate, or what to correct.
+    """Show all that the customer can know of one case.
 
-    Also shows the case's history, and the command that requests revocation.
+    State, who acts next, what to correct, certificate, revocation, mails and history.
+    `servicecert watch` follows the case, `servicecert revoke` requests the revocation.
 
     \b
     Example:
@@ -67,4 +72,50 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     if as_json:
         print_json(case.model_dump(mode="json"))
         return
-    Page(console(), case.language if language is None else Language(language)).opened(case)
+    printer = Printer(console())
+    for label, value in facts(case, case.language if language is None else Language(language)):
+        printer.fact(label, value, value_of(STYLES, case.state, "") if label == "state" else "")
+    printer.deficiencies(case.deficiencies)
+
+
+def facts(case: CaseChanged, language: Language) -> Iterator[tuple[str, str]]:
+    """Yield each fact of a case but its deficiencies, labelled, with texts in the language."""
+    applied, certificate, revocation = case.applied_for, case.certificate, case.revocation
+    yield "case", str(case.case_id)
+    yield "account", case.account_id
+    yield "applicant", f"{applied.business_id}, {applied.unit_long_name}"
+    yield "for", "\n".join((case.type, *applied.names))
+    if applied.customer_reference:
+        yield "reference", applied.customer_reference
+    yield "state", case.state
+    yield "acts next", case.acts_next
+    yield "next", case.next_step.in_language(language)
+    if case.due:
+        yield "due", _at(case.due)
+    if case.lapses:
+        yield "lapses", _at(case.lapses)
+    if case.answer:
+        yield "answer", f"{case.answer.code}: {case.answer.texts.in_language(language)}"
+    if case.renewal:
+        warning = [case.renewal.key_reused] if case.renewal.key_reused else []
+        texts = [*(each.texts for each in case.renewal.differences), *warning]
+        yield "renews", "\n".join((case.renewal.serial, *(each.in_language(language) for each in texts)))
+    if certificate:
+        yield "serial", certificate.serial
+        yield "decimal", certificate.serial_decimal
+        yield "subject", relative_names(certificate.subject).replace("2.5.4.5=", "serialNumber=")
+        yield "valid", f"{_at(certificate.not_before)} to {_at(certificate.not_after)}"
+        yield "issuer", certificate.issuer
+        yield "SHA-256", fingerprint(certificate.fingerprint)
+    if revocation:
+        moments = (revocation.requested_at, revocation.revoked_at, revocation.published_at)
+        named = zip(("requested", "revoked", "published"), moments, strict=True)
+        yield "revocation", "\n".join((revocation.reason, *(f"{_at(at)}  {what}" for what, at in named if at)))
+    for mail in case.deliveries:
+        outcome = "" if mail.delivered else f": {mail.problem or 'not delivered'}"
+        yield "mail", f"{_at(mail.at)}  {mail.kind} to {mail.recipient}{outcome}"
+    yield "history", "\n".join(f"{_at(entry.at)}  {entry.state}" for entry in case.history)
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment.astimezone(HELSINKI):%Y-%m-%d %H:%M}"

@@ -34,7 +34,7 @@ def _names(_: click.Context, __: click.Parameter, given: Sequence[str]) -> froze
     names = [name for each in given for name in each.split(",") if name]
     known = {_folded(name): name for name in CATALOGUE}
     if unknown := sorted(name for name in names if _folded(name) not in known):
-        raise _UnknownName(f"{', '.join(unknown)}: no such check; `servicecert doctor --list` names all.")
+        raise _UnknownName(f"{', '.join(unknown)}: no such check; there are {', '.join(CATALOGUE)}.")
     return frozenset(known[_folded(name)] for name in names)
 
 
@@ -45,9 +45,8 @@ def _folded(name: str) -> str:
 
 @click.command()
 @click.option("--only", "names", multiple=True, callback=_names, metavar="NAME,…", help="Make these checks only.")
-@click.option("--list", "is_list", is_flag=True, help="Name all checks, and make none.")
 @as_json
-def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
+def command(names: frozenset[str], as_json: bool) -> None:
     """Say what is wrong, why that matters, and what to do.
 
     Asks Kafka, PostgreSQL, the addresses in certificates, the mail server and the
@@ -61,24 +60,12 @@ def command(names: frozenset[str], is_list: bool, as_json: bool) -> None:
       servicecert doctor
       servicecert doctor --only Crl,Ocsp --json
     """
-    if is_list:
-        _list(as_json, names)
-        return
     found = interruption.run(examine(names), doing="Looking")
     if as_json:
         print_json(found)
     else:
         _print(found)
     raise SystemExit(exit_code(check.severity for check in found))
-
-
-def _list(as_json: bool, names: frozenset[str]) -> None:
-    found = [condition for name, condition in CATALOGUE.items() if not names or name in names]
-    if as_json:
-        print_json([{"name": each.name, "subject": each.subject, "says": each.text, "why": each.why} for each in found])
-        return
-    for each in found:
-        click.echo(f"{each.name:<{_NAME}}  {each.text}")
 
 
 def _print(found: Sequence[Check]) -> None:

@@ -1,6 +1,5 @@
 """`servicecert revoke`: request a revocation, as the e-service would."""
 
-import os
 from datetime import datetime
 from uuid import UUID
 
@@ -9,11 +8,11 @@ from pydantic import ValidationError
 from servicecert_schemas.revocation import REASONS, Notify, reason_named
 from servicecert_schemas.values import Language
 
+from ..connections import kafka
 from ..connections.addresses import cluster
-from ..e_service.cases import newest
-from ..e_service.customer import Customer
-from ..e_service.publishing import publish
 from ..faults import UserError
+from ..operations.applications import colleague, malformed
+from ..operations.cases import newest
 from ..terminal import interruption
 from ..terminal.output import as_json, say
 from .options import ID, MOMENT, one_of
@@ -70,16 +69,12 @@ def command(
             if case is None:
                 raise UserError(f"The case {case_id} is unknown: correct its id, or name the --account.")
             account_id = case.account_id
-        customer = Customer(account_id, user)
         try:
             to = None if notify is None else Notify(email=notify, language=language)
-            request = customer.revocation(case_id, serial, chosen, explanation, exposed_since, to)
+            request = colleague(account_id, user).revocation(case_id, serial, chosen, explanation, exposed_since, to)
         except ValidationError as fault:
-            field = fault.errors(include_url=False, include_input=False)[0]
-            raise UserError(
-                f"The request is malformed: {'.'.join(map(str, field['loc']))}: {field['msg'].lower()}.", os.EX_DATAERR
-            ) from None
-        await publish(cluster(), request)
+            raise malformed("The request is malformed", fault) from None
+        await kafka.publish(cluster(), request)
         return str(request.request_id)
 
     request_id = interruption.run(work())

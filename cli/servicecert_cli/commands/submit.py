@@ -5,14 +5,14 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import click
-from servicecert_schemas.application import ApplicationSubmitted
+from servicecert_schemas.application import Application, ApplicationSubmitted
+from servicecert_schemas.customer import Customer
 from servicecert_schemas.event import Assurance, CaseEvent, EventData
 from servicecert_schemas.values import CertificateType, is_business_id
 
+from ..connections import kafka
 from ..connections.addresses import cluster
-from ..e_service.application import Application, example_text, read_application, read_csr
-from ..e_service.customer import Customer
-from ..e_service.publishing import publish
+from ..operations.applications import colleague, customer_of, example_text, read_application, read_csr
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
 from .options import FILE, ID, one_of
@@ -70,10 +70,10 @@ def command(
     application = None if path is None else read_application(path)
     csr = None if csr_path is None else read_csr(csr_path)
     if application is not None and account is None:
-        account = Customer.of(application.applicant.business_id).account_id
-    customer = Customer(str(account), user, assurance=Assurance(assurance))
+        account = customer_of(application).account_id
+    customer = colleague(str(account), user, Assurance(assurance))
     event = _event(customer, case_id, application, csr)
-    interruption.run(publish(cluster(), *_opening(customer, application, event), event))
+    interruption.run(kafka.publish(cluster(), *_opening(customer, application, event), event))
     if as_json:
         print_json({"case_id": str(event.case_id), "account_id": customer.account_id, "type": event.TYPE})
         return

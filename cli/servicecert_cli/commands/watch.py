@@ -9,8 +9,8 @@ from servicecert_schemas.case import CaseChanged, CaseState, NextActor
 from servicecert_schemas.values import Language
 
 from ..connections.addresses import cluster
-from ..e_service.cases import changes
 from ..faults import UserError
+from ..operations.cases import changes
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json_text
 from ..terminal.printing import Printer, console

@@ -5,7 +5,9 @@ import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -16,12 +18,14 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     for_code,
 )
+from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.codec import Record, Undecodable
-from servicecert_schemas.event import Change
+from servicecert_schemas.customer import E_SERVICE, record_of
+from servicecert_schemas.event import Change, EventData
 from servicecert_schemas.topics import Topic
 from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.core.record import Record as Fetched
-from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.core.signatures import Signer, Verifier
 from servicecert_worker.kafka.clients import broker_refused, stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partitions_with
@@ -33,6 +37,9 @@ SILENT_SECONDS = 60.0
 """How long a read may get no records although there are some."""
 REFUSED = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 """The errors of a broker that does not give this user a right."""
+
+# An account is older than every application that is signed in it (A8).
+_ACCOUNTS_OPENED = datetime(2020, 1, 1, tzinfo=UTC)
 
 # aiokafka logs an outage every second; a command reports it once.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -143,6 +150,23 @@ async def read(
                 skip(record, fault)
             else:
                 take(change)
+
+
+async def publish(
+    cluster: Cluster, *events: EventData, signer: Signer | None = None, source: str = E_SERVICE
+) -> list[UUID]:
+    """Publish events in order, for tests as the service that signs; return their ids. Raises OperatorError."""
+    records = [
+        record_of(
+            data,
+            source=source if signer is None else signer.source,
+            time=_ACCOUNTS_OPENED if isinstance(data, AccountOpened) else None,
+        )
+        for data in events
+    ]
+    async with producer(cluster) as client:
+        await send(client, cluster, records if signer is None else [signer.signed(each) for each in records])
+    return [record.id for record in records]
 
 
 async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[Record]) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 
+from servicecert_schemas.application import Application
 from servicecert_schemas.register import Organisation
 from servicecert_schemas.values import CertificateType
 
-from ..e_service.application import Application
 from ..registers.reading import FICTITIOUS_REGISTERS, read_register
 from . import openssl
 from .elements import Card, Fact, facts

@@ -10,16 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.x509.oid import NameOID
-from rich.console import Console
 from rich.text import Text
 from servicecert_launcher.mail_catcher import CaughtMail
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.open_list import value_of
 from servicecert_schemas.values import Language, Texts
 
-from ..e_service import page_words
-from ..e_service.page import Page
-from ..terminal.printing import fingerprint, relative_names
+from ..terminal.printing import LANGUAGES, STYLES, fingerprint, relative_names
 from .openssl import Answer
 
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -86,9 +84,8 @@ def facts(*facts: Fact) -> Card:
 
 def message(label: str, code: str, texts: Texts, style: str = "") -> Card:
     """Return what the service tells a customer in three languages. In brief: in English, without its code."""
-    languages = (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en))
-    brief = (Fact(label, texts.en, style=style),)
-    return Card(tuple(Fact(*each) for each in languages), label, code, style, brief)
+    languages = (Fact(name, texts.in_language(language)) for language, name in LANGUAGES.items())
+    return Card(tuple(languages), label, code, style, (Fact(label, texts.en, style=style),))
 
 
 def certificate(issued: CertificateIssued) -> Card:
@@ -153,15 +150,13 @@ def check(answer: Answer) -> Card:
     return Card((), label, title, style, (Fact(label, title, style=style),), text=text, margin="    ")
 
 
-def account_page(account_id: str, cases: Sequence[CaseChanged]) -> Card:
-    """Return the page of a customer account. In brief: the state of each case, and what it is for."""
-    language, console = cases[0].language, Console(width=80, highlight=False, force_terminal=True)
-    with console.capture() as drawn:
-        Page(console, language).listed(account_id, cases)
-    names = (
-        f"{page_words.TYPES[it.type].in_language(language)} {', '.join(it.applied_for.dns)} ({it.state})"
+def listed(cases: Sequence[CaseChanged]) -> Card:
+    """Return the cases of an account: state, type and names. In full also what is next, in the language of the case."""
+    lines = (
+        (
+            Fact(it.state, f"{it.type} {', '.join(it.applied_for.names)}", style=value_of(STYLES, it.state, "")),
+            Fact(LANGUAGES[it.language], it.next_step.in_language(it.language), detail=True),
+        )
         for it in cases
     )
-    states = (page_words.named(page_words.STATES, it.state).in_language(language) for it in cases)
-    brief = tuple(map(Fact, states, names))
-    return Card((), brief=brief, text=Text.from_ansi(drawn.get().rstrip()), margin="", language=language)
+    return Card(tuple(fact for pair in lines for fact in pair))

@@ -13,11 +13,10 @@ from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
 
-from ..e_service.application import example, read_csr
-from ..e_service.cases import changes
-from ..e_service.customer import Customer
-from ..e_service.publishing import publish
+from ..connections import kafka
 from ..faults import UserError
+from ..operations.applications import customer_of, example, read_csr
+from ..operations.cases import changes
 from ..operations.files import file_errors
 from ..terminal.printing import Printer
 from . import openssl
@@ -31,14 +30,14 @@ _ENDS = (CaseState.DELIVERED, CaseState.REFUSED, CaseState.RETURNED)
 async def run_example(place: Cluster, type: CertificateType, folder: Path, seconds: float, printer: Printer) -> None:
     """Make a key, apply, follow the case to its delivery, write the certificate. Raises UserError and OperatorError."""
     case_id, application = uuid4(), example(type)
-    customer = Customer.of(application.applicant.business_id)
+    customer = customer_of(application)
     # Keys of earlier runs stay.
     files = folder / str(case_id)[:8]
     with file_errors("written", files, "choose another --folder"):
         files.mkdir(parents=True)
     csr = read_csr(await openssl.make_request(openssl.RSA_3072, "example", files, type))
     opened = customer.opened(application.applicant.business_id, application.unit_long_name)
-    await publish(place, opened, customer.submitted(case_id, application, csr))
+    await kafka.publish(place, opened, customer.submitted(case_id, application, csr))
     case = await _followed(place, case_id, seconds, printer)
     if case.state is not CaseState.DELIVERED:
         codes = ", ".join(each.code for each in case.deficiencies)

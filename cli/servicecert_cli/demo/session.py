@@ -16,7 +16,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.values import CertificateType
 
-from ..e_service.publishing import publish
+from ..connections import kafka
 from ..faults import UserError
 from ..stand.system import System
 from ..stand.topic_reader import TopicReader
@@ -40,7 +40,7 @@ class Session:
     shown: dict[UUID, int] = field(default_factory=dict)
 
     async def publish(self, *events: EventData) -> None:
-        await publish(self.system.cluster_of(Principal.E_SERVICE), *events)
+        await kafka.publish(self.system.cluster_of(Principal.E_SERVICE), *events)
 
     async def follow(self, case_id: UUID, end: CaseState, service: str) -> CaseChanged:
         """Narrate each state of a case up to `end`. Raises UserError where it ends otherwise, or nothing happens."""

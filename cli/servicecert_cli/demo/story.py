@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,16 +16,16 @@ from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
+from servicecert_schemas.customer import Customer
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason
 from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.faults import operator_message
 
-from ..e_service.application import example, read_csr
-from ..e_service.cases import of_account
-from ..e_service.customer import Customer
 from ..faults import UserError
+from ..operations.applications import customer_of, example, read_csr
+from ..operations.cases import of_account
 from ..operations.mail_preview import write_preview
 from ..stand.parts import given
 from ..stand.progress import Steps
@@ -34,7 +33,7 @@ from ..stand.system import System
 from ..stand.topic_reader import reading_topics
 from . import openssl
 from .applications import KEYS, MISTAKES, introduction, registered_name
-from .elements import Card, Chapter, Fact, Title, account_page, check, facts, message
+from .elements import Card, Chapter, Fact, Title, check, facts, listed, message
 from .narrator import Narrator
 from .session import Session
 
@@ -98,8 +97,8 @@ async def apply(type: CertificateType, session: Session) -> None:
         waiting = await session.follow(case_id, CaseState.WAITING_FOR_CSR, "intake")
         await session.mails(waiting, MailKind.CSR_INVITED)
         narrator.show("The technical contact, whom the orderer invites, attaches the key's request.")
-        contact = replace(customer, user_id="contact-1", role=Role.TECHNICAL_CONTACT)
-        invited = customer.invited(contact.user_id, contact.role, case_id)
+        contact = customer.model_copy(update={"user_id": "contact-1", "role": Role.TECHNICAL_CONTACT})
+        invited = customer.invited(contact.user_id, Role.TECHNICAL_CONTACT, case_id)
         await session.publish(invited, contact.attached(case_id, csr))
     if mended:
         returned = await session.follow(case_id, CaseState.RETURNED, "intake")
@@ -114,7 +113,7 @@ async def apply(type: CertificateType, session: Session) -> None:
 
 
 def _customer(type: CertificateType) -> Customer:
-    return Customer.of(example(type).applicant.business_id)
+    return customer_of(example(type))
 
 
 async def revoke(session: Session) -> None:
@@ -132,7 +131,7 @@ async def revoke(session: Session) -> None:
         ),
     )
     customer = _customer(issued.type)
-    colleague = replace(customer, user_id="colleague-1")
+    colleague = customer.model_copy(update={"user_id": "colleague-1"})
     request = colleague.revocation(issued.case_id, typed, RevocationReason.KEY_EXPOSED, notify=COLLEAGUE)
     await session.publish(customer.invited(colleague.user_id), request)
     case = await session.follow(issued.case_id, CaseState.REVOKED, "revoker")
@@ -214,13 +213,11 @@ async def lapse(session: Session) -> None:
     )
 
 
-async def show_page(session: Session) -> None:
-    """Narrate the page of the customer who applied twice, as it is drawn from `cases` alone (E4)."""
+async def show_cases(session: Session) -> None:
+    """Narrate the cases of the customer who applied twice, from `cases` alone (E4)."""
     account = _customer(CertificateType.TEST_SERVER).account_id
-    session.narrator.show("From the topic `cases`, as the pharmacy sees it, in its language:")
-    session.narrator.show(
-        account_page(account, await of_account(session.system.cluster_of(Principal.E_SERVICE), account))
-    )
+    cases = await of_account(session.system.cluster_of(Principal.E_SERVICE), account)
+    session.narrator.show("The pharmacy's cases, as its e-service reads them from the topic `cases`:", listed(cases))
 
 
 CHAPTERS: Mapping[str, Callable[[Session], Awaitable[None]]] = {
@@ -231,7 +228,7 @@ CHAPTERS: Mapping[str, Callable[[Session], Awaitable[None]]] = {
     "A revocation": revoke,
     "What OpenSSL says": check_all,
     "An application that lapses": lapse,
-    "What the customer sees": show_page,
+    "What the customer sees": show_cases,
 }
 
 
@@ -253,7 +250,8 @@ def _end(folder: Path, narrator: Narrator, events: int) -> None:
         ),
         "Next:",
         facts(
-            Fact("make up" if is_checkout else "servicecert up", "everything running, for a certificate of your own"),
+            Fact("make portal", "everything running, and the customer's pages in a browser" if is_checkout else ""),
+            Fact("servicecert up", "" if is_checkout else "everything running, for a certificate of your own"),
             Fact("your first hour", str(page) if is_checkout else ""),
         ),
     )

@@ -49,19 +49,18 @@ def print_text(text: str) -> None:
     click.echo(escaped(text))
 
 
-def table_lines(head: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """Return a table without rules. None is a dash, a moment has its minute; columns of numbers are right-aligned."""
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table without rules, its head dim. None is a dash, a moment has its minute; numbers are right-aligned."""
     found = list(rows)
     table = [tuple(head), *(tuple(map(_cell, row)) for row in found)]
     right = {column for row in found for column, cell in enumerate(row) if isinstance(cell, int | float)}
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "   ".join(
+    for number, row in enumerate(table):
+        cells = (
             cell.rjust(width) if column in right else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in table
-    ]
+        )
+        click.secho("   ".join(cells).rstrip(), dim=number == 0)
 
 
 def _cell(value: object) -> str:
@@ -73,12 +72,6 @@ def _cell(value: object) -> str:
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
     return escaped(str(value), keep="")
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table, its head dim on a terminal."""
-    for number, line in enumerate(table_lines(head, rows)):
-        click.secho(line, dim=number == 0)
 
 
 def print_rows(

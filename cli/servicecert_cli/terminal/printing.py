@@ -16,12 +16,14 @@ from rich.text import Text
 from servicecert_pki.validity import HELSINKI
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency
 from servicecert_schemas.open_list import value_of
-from servicecert_schemas.values import Texts
+from servicecert_schemas.values import Language, Texts
 
 from .output import escaped
 
 WIDTH = 79
 _RDN = re.compile(r"(?:\\.|[^,\\])+")
+
+LANGUAGES = {Language.SWEDISH: "svenska", Language.FINNISH: "suomi", Language.ENGLISH: "English"}
 
 STYLES = {
     CaseState.WAITING_FOR_CSR: "yellow",
@@ -133,8 +135,8 @@ class Printer:
             self.texts(each.texts)
 
     def texts(self, texts: Texts) -> None:
-        for language, text in (("svenska", texts.sv), ("suomi", texts.fi), ("English", texts.en)):
-            self.fact(language, text)
+        for language, name in LANGUAGES.items():
+            self.fact(name, texts.in_language(language))
 
 
 def harmless(line: Text) -> Text:

@@ -7,7 +7,7 @@ what the e-service shows and offers.
 from dataclasses import dataclass
 from uuid import UUID
 
-from servicecert_schemas import Actor, Assurance, Role
+from servicecert_schemas import Assurance, Customer, Role
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
@@ -47,8 +47,9 @@ class Membership:
     def is_colleague(self) -> bool:
         return self.role is Role.COLLEAGUE
 
-    def actor(self, user: User) -> Actor:
-        return Actor(user_id=user.id, account_id=self.account_id, assurance=user.assurance, role=self.role)
+    def customer(self, user: User) -> Customer:
+        """Return the user as one who acts for this account."""
+        return Customer(user_id=user.id, account_id=self.account_id, assurance=user.assurance, role=self.role)
 
 
 def user_of(request: Request) -> User:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import aiosqlite
-from servicecert_schemas import AccountMemberAdded, AccountMemberRemoved, AccountOpened, Actor, Role
+from servicecert_schemas import Customer, Role
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -33,12 +33,7 @@ async def open_account(request: Request) -> Response:
     if business_id not in free:
         return page(request, "open_account.html", 422, free=free, faults=[Fault("business_id", "choose")])
     membership = Membership(f"account-{uuid4()}", business_id, free[business_id], Role.COLLEAGUE)
-    event = AccountOpened(
-        account_id=membership.account_id,
-        actor=membership.actor(user),
-        business_id=business_id,
-        organisation_name=membership.organisation_name,
-    )
+    event = membership.customer(user).opened(business_id, membership.organisation_name)
     async with portal.outbox.transaction() as tx:
         opened = await tx.execute(
             "INSERT OR IGNORE INTO accounts (id, business_id, organisation_name) VALUES (?, ?, ?)",
@@ -98,7 +93,7 @@ async def invite(request: Request, user: User, membership: Membership, role: Rol
                 membership.account_id,
                 role,
                 case_id,
-                membership.actor(user).model_dump_json(),
+                membership.customer(user).model_dump_json(),
                 (datetime.now(UTC) + INVITATION).isoformat(),
             ),
         )
@@ -123,15 +118,8 @@ async def follow(request: Request) -> Response:
     if request.method == "GET":
         return page(request, "invitation.html", invitation=found)
     await posted(request)
-    inviter = Actor.model_validate_json(found["inviter"])
-    event = AccountMemberAdded(
-        account_id=found["account_id"],
-        actor=inviter,
-        user_id=user.id,
-        role=Role(found["role"]),
-        invited_by=inviter.user_id,
-        case_id=UUID(found["case_id"]) if found["case_id"] else None,
-    )
+    case_id = UUID(found["case_id"]) if found["case_id"] else None
+    event = Customer.model_validate_json(found["inviter"]).invited(user.id, Role(found["role"]), case_id)
     async with portal.outbox.transaction() as tx:
         used = await tx.execute("DELETE FROM invitations WHERE hash = ?", (hashed(secret),))
         sql = "SELECT 1 FROM members WHERE account_id = ? AND user_id = ? AND role = ?"
@@ -158,15 +146,8 @@ async def _remove(request: Request, user: User, membership: Membership, removed:
     async with portal.outbox.transaction() as tx:
         place = (membership.account_id, removed)
         for row in await tx.execute_fetchall("SELECT * FROM members WHERE account_id = ? AND user_id = ?", place):
-            event = AccountMemberRemoved(
-                account_id=membership.account_id,
-                actor=membership.actor(user),
-                user_id=removed,
-                role=Role(row["role"]),
-                invited_by=user.id,
-                case_id=UUID(row["case_id"]) if row["case_id"] else None,
-            )
-            await outbox.put(tx, event)
+            case_id = UUID(row["case_id"]) if row["case_id"] else None
+            await outbox.put(tx, membership.customer(user).removed(removed, Role(row["role"]), case_id))
         await tx.execute("DELETE FROM members WHERE account_id = ? AND user_id = ?", place)
 
 

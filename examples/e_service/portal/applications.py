@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from pydantic import TypeAdapter
-from servicecert_schemas import ApplicationSubmitted, ApplyingAs, Attachment, CertificateType
+from servicecert_schemas import ApplyingAs, CertificateType
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,8 +12,6 @@ from starlette.routing import Route
 from . import code_service, drafts, forms, outbox, views
 from .access import Membership, User, in_account, user_of
 from .pages import language_of, local, page, portal_of, posted, text
-
-ATTACHMENTS = TypeAdapter(tuple[Attachment, ...])
 
 
 async def choose(request: Request) -> Response:
@@ -46,8 +43,8 @@ async def apply(request: Request) -> Response:
         return await _submit(request, user, membership, kind)
     typed = forms.first_values(kind, language_of(request), user.name)
     for case in await views.of_account(portal.database, membership.account_id, request.query_params.get("renews", "")):
-        if request.query_params.get("renews") and case.form and case.view and case.view.certificate:
-            typed |= forms.typed_of(case.form) | {"follows": [case.view.certificate.serial]}
+        if request.query_params.get("renews") and case.application and case.view and case.view.certificate:
+            typed |= forms.typed_of(case.application.form) | {"follows": [case.view.certificate.serial]}
     return _form(request, membership, kind, typed, [])
 
 
@@ -67,22 +64,15 @@ async def _submit(request: Request, user: User, membership: Membership, kind: fo
     """Store the application and its event in one transaction, and go to the case. A form sent twice is one case."""
     portal, form = portal_of(request), await posted(request)
     draft = await drafts.read(request, form, kind, membership)
-    if draft.form is None:
+    if draft.application is None:
         return _form(request, membership, kind, draft.typed, draft.faults)
     place = (membership.account_id, text(form, "once"))
-    event = ApplicationSubmitted(
-        case_id=uuid4(),
-        actor=membership.actor(user),
-        form=draft.form,
-        attachments=draft.attachments,
-        csr=draft.csr,
-    )
-    stored = (draft.form.model_dump_json(), ATTACHMENTS.dump_json(draft.attachments).decode())
+    event = membership.customer(user).submitted(uuid4(), draft.application, draft.csr)
+    stored = draft.application.model_dump_json()
     async with portal.outbox.transaction() as tx:
         inserted = await tx.execute(
-            "INSERT OR IGNORE INTO applications (case_id, account_id, once, form, attachments, sent)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (str(event.case_id), *place, *stored, datetime.now(UTC).isoformat()),
+            "INSERT OR IGNORE INTO applications (case_id, account_id, once, application, sent) VALUES (?, ?, ?, ?, ?)",
+            (str(event.case_id), *place, stored, datetime.now(UTC).isoformat()),
         )
         if inserted.rowcount:
             await outbox.put(tx, event)

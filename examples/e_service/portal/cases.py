@@ -5,15 +5,7 @@ from base64 import b64decode
 from collections.abc import Sequence
 from textwrap import wrap
 
-from servicecert_schemas import (
-    ApplicationSupplemented,
-    ApplicationWithdrawn,
-    ApplyingAs,
-    Attachment,
-    CaseState,
-    CsrAttached,
-    Role,
-)
+from servicecert_schemas import ApplyingAs, CaseState, Role
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
@@ -21,7 +13,6 @@ from starlette.routing import Route
 
 from . import accounts, attachments, code_service, drafts, forms, live, outbox, views
 from .access import Membership, User, case_id_of, in_case, memberships, user_of
-from .applications import ATTACHMENTS
 from .pages import Portal, local, page, portal_of, posted, text
 
 INCOMPLETE = frozenset({CaseState.RETURNED, CaseState.WAITING_FOR_CSR})
@@ -54,13 +45,13 @@ async def case(request: Request) -> Response:
             if csr is None:
                 faults = faults or [forms.Fault("csr", "missing")]
                 return await _show(request, membership, found, faults=faults)
-            await _put(portal, CsrAttached(case_id=found.case_id, actor=membership.actor(user), csr=csr))
+            await _put(portal, membership.customer(user).attached(found.case_id, csr))
             return here
-        case "supplement" if membership.is_colleague and found.form:
+        case "supplement" if membership.is_colleague and found.application:
             draft = await _supplement(request, user, membership, found)
             return await _show(request, membership, found, draft.typed, draft.faults) if draft.faults else here
         case "withdraw" if membership.is_colleague:
-            await _put(portal, ApplicationWithdrawn(case_id=found.case_id, actor=membership.actor(user)))
+            await _put(portal, membership.customer(user).withdrawn(found.case_id))
             return here
         case "invite" if membership.is_colleague:
             link = await accounts.invite(request, user, membership, Role.TECHNICAL_CONTACT, str(found.case_id))
@@ -76,39 +67,24 @@ async def _put(portal: Portal, event: outbox.Event) -> None:
 async def _supplement(request: Request, user: User, membership: Membership, found: views.Case) -> drafts.Draft:
     """Send the whole form and all attachments again."""
     portal, form = portal_of(request), await posted(request)
-    stored = await _attachments(portal, found)
+    assert found.application is not None
     kind = _kind(portal, membership, found, text(form, "applying_as"))
-    draft = await drafts.read(request, form, kind, membership, stored)
-    if draft.form is not None:
-        event = ApplicationSupplemented(
-            case_id=found.case_id,
-            actor=membership.actor(user),
-            form=draft.form,
-            attachments=draft.attachments,
-            csr=draft.csr,
-        )
+    draft = await drafts.read(request, form, kind, membership, found.application.attachments)
+    if draft.application is not None:
         async with portal.outbox.transaction() as tx:
-            values = (draft.form.model_dump_json(), ATTACHMENTS.dump_json(draft.attachments).decode())
-            sql = "UPDATE applications SET form = ?, attachments = ? WHERE case_id = ?"
-            await tx.execute(sql, (*values, str(found.case_id)))
-            await outbox.put(tx, event)
+            values = (draft.application.model_dump_json(), str(found.case_id))
+            await tx.execute("UPDATE applications SET application = ? WHERE case_id = ?", values)
+            await outbox.put(tx, membership.customer(user).supplemented(found.case_id, draft.application, draft.csr))
     return draft
-
-
-async def _attachments(portal: Portal, found: views.Case) -> tuple[Attachment, ...]:
-    row = await portal.database.row("SELECT attachments FROM applications WHERE case_id = ?", str(found.case_id))
-    return ATTACHMENTS.validate_json(row["attachments"]) if row else ()
 
 
 def _kind(portal: Portal, membership: Membership, found: views.Case, capacity: str = "") -> forms.Kind:
     """Return what the supplement is for. Where the authority asks for the conformity certificate, so does the form."""
-    assert found.form is not None
+    assert found.application is not None
     asked = found.view is not None and any(each.field == "attachments" for each in found.view.deficiencies)
     is_public = not asked and code_service.is_public(portal.units, membership.business_id)
-    allowed = forms.capacities(found.form.type)
-    return forms.Kind(
-        found.form.type, ApplyingAs(capacity) if capacity in allowed else found.form.applying_as, is_public
-    )
+    type, before = found.application.type, found.application.applying_as
+    return forms.Kind(type, ApplyingAs(capacity) if capacity in forms.capacities(type) else before, is_public)
 
 
 async def _show(
@@ -123,16 +99,16 @@ async def _show(
     state = view.state if view else None
     groups: dict[str, list[forms.Field]] = {}
     attaching = forms.REQUEST if state in INCOMPLETE else ()
-    if found.form and membership.is_colleague and state in INCOMPLETE:
+    if found.application and membership.is_colleague and state in INCOMPLETE:
         kind = _kind(portal, membership, found)
         capacity = forms.Field("applying_as", "choice", needed=True, choices=forms.capacities(kind.type))
         groups = {"capacity": [capacity]} | forms.fields_of(kind)
         conformity = {
             name: [str(getattr(each, name))]
-            for each in await _attachments(portal, found)
+            for each in found.application.attachments
             for name in ("certificate_number", "valid_from", "valid_to")
         }
-        typed = typed or forms.typed_of(found.form) | conformity
+        typed = typed or forms.typed_of(found.application.form) | conformity
         # Where only the request is missing, it has a form of its own; else it goes with the rest.
         if state == CaseState.WAITING_FOR_CSR:
             del groups["request"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pydantic import ValidationError
-from servicecert_schemas import Attachment, AttachmentKind, Form
+from servicecert_schemas import Application, Attachment, AttachmentKind
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 
@@ -22,10 +22,9 @@ MOST_CSR_CHARACTERS = 65_536
 
 @dataclass(frozen=True)
 class Draft:
-    """What was sent. With faults there is no form, and nothing is stored but the file."""
+    """What was sent. With faults there is no application, and nothing is stored but the file."""
 
-    form: Form | None
-    attachments: tuple[Attachment, ...]
+    application: Application | None
     csr: str | None
     typed: dict[str, list[str]]
     faults: list[Fault]
@@ -54,7 +53,9 @@ async def read(
         found, attachment_faults = await _conformity(request, form, member, next(iter(stored), None))
         faults = [*faults, *attachment_faults]
     faults = [*faults, *csr_faults]
-    return Draft(None if faults else filled, found, csr, typed, faults)
+    if filled is None or faults:
+        return Draft(None, csr, typed, faults)
+    return Draft(Application(**dict(filled), attachments=found), csr, typed, faults)
 
 
 async def csr_of(form: FormData) -> tuple[str | None, list[Fault]]:

@@ -13,12 +13,11 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import aiosqlite
 import servicecert_schemas as schemas
-from servicecert_schemas import Record, RevocationRequested, to_record
+from servicecert_schemas import Record, record_of
 
 from .database import Database
 
@@ -30,26 +29,22 @@ Event = (
     | schemas.ApplicationSupplemented
     | schemas.ApplicationWithdrawn
     | schemas.CsrAttached
-    | RevocationRequested
+    | schemas.RevocationRequested
 )
 Publish = Callable[[Record], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
 
-async def put(tx: aiosqlite.Connection, data: Event) -> UUID:
-    """Store an event of a user, to be sent once the transaction is committed; return its id. Raise `TooLarge`.
-
-    The id of a request for revocation is its event's too: an answer names it whoever gives it.
-    """
-    event_id = data.request_id if isinstance(data, RevocationRequested) else uuid4()
-    record = to_record(data, source="/e-service", id=event_id, time=datetime.now(UTC))
+async def put(tx: aiosqlite.Connection, data: Event) -> None:
+    """Store the record of a user's event, to be sent once the transaction is committed. Raise `TooLarge`."""
+    record = record_of(data)
     case_id = getattr(data, "case_id", None)
     await tx.execute(
         "INSERT INTO outbox (event_id, type, account_id, case_id, topic, key, headers, value)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            str(event_id),
+            str(record.id),
             data.TYPE.split(".")[-2],
             data.actor.account_id,
             str(case_id) if case_id else None,
@@ -59,7 +54,6 @@ async def put(tx: aiosqlite.Connection, data: Event) -> UUID:
             record.value,
         ),
     )
-    return event_id
 
 
 class Outbox:

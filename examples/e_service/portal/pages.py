@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from servicecert_schemas import REASONS, Deficiency, Language
+from servicecert_schemas import Deficiency, Language
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -99,7 +99,6 @@ def page(
         said=lambda texts: texts.in_language(language),
         language=language,
         languages=list(Language),
-        reasons=REASONS,
         here=here,
         url=lambda path: f"/{language}{path}",
         user=request.session.get("user"),

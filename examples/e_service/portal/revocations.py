@@ -1,10 +1,9 @@
 """A request for revocation: the serial number and the reason, the data to check, and then the sending."""
 
-from datetime import UTC, datetime
-from uuid import uuid4
+from datetime import datetime
 
 from pydantic import ValidationError
-from servicecert_schemas import REASONS, Notify, RevocationReason, RevocationRequested, reasons_of
+from servicecert_schemas import Notify, RevocationReason, RevocationRequested, reasons_of
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -60,16 +59,13 @@ def _event(
         return None, faults
     notify = Notify(email=values["email"], language=language_of(request)) if values["email"] else None
     try:
-        event = RevocationRequested(
-            case_id=found.case_id,
-            actor=membership.actor(user),
-            request_id=uuid4(),
-            serial_as_typed=values["serial"],
-            reason=RevocationReason(values["reason"]),
-            exposed_since=since,
-            explanation=values["explanation"] or None,
-            notify=notify,
-            sent_at=datetime.now(UTC),
+        event = membership.customer(user).revocation(
+            found.case_id,
+            values["serial"],
+            RevocationReason(values["reason"]),
+            values["explanation"] or None,
+            since,
+            notify,
         )
     except ValidationError:
         # Only the moment is left: one of a year that no certificate is of.
@@ -94,7 +90,6 @@ def _page(
         view=found.view,
         membership=membership,
         allowed=allowed,
-        reason_texts={each: REASONS[each].in_language(language_of(request)) for each in allowed},
         typed={name: typed.get(name, [""]) for name in FIELDS},
         faults=faults,
     )

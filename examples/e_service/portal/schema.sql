@@ -1,4 +1,4 @@
--- Times are ISO 8601 in UTC. Forms, attachments and views are the JSON of their models.
+-- Times are ISO 8601 in UTC. Applications and views are the JSON of their models.
 
 CREATE TABLE IF NOT EXISTS users (
     id TEXT PRIMARY KEY,
@@ -43,8 +43,7 @@ CREATE TABLE IF NOT EXISTS applications (
     case_id TEXT PRIMARY KEY,
     account_id TEXT NOT NULL REFERENCES accounts,
     once TEXT NOT NULL,
-    form TEXT NOT NULL,
-    attachments TEXT NOT NULL,
+    application TEXT NOT NULL,
     sent TEXT NOT NULL,
     UNIQUE (account_id, once)
 ) STRICT;

@@ -1,8 +1,13 @@
-"""The texts of the pages: one file for each language, so that a translator edits no code."""
+"""The texts of the pages: one file for each language, so that a translator edits no code.
 
+The authority's words for states, types, recipients and who acts next are those of its package.
+"""
+
+import json
 import tomllib
 from collections.abc import Mapping
 from datetime import date, datetime
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
@@ -11,6 +16,7 @@ from servicecert_schemas import Language
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 FOLDER = Path(__file__).with_name("texts")
+FIXED = json.loads((files("servicecert_schemas") / "exported" / "texts.json").read_text(encoding="utf-8"))
 
 
 def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
@@ -22,7 +28,9 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> dict[str, str]:
 
 
 def read(language: str) -> Mapping[str, str]:
-    return MappingProxyType(_flat(tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))))
+    own = tomllib.loads((FOLDER / f"{language}.toml").read_text(encoding="utf-8"))
+    fixed = {table: {name: texts[language] for name, texts in members.items()} for table, members in FIXED.items()}
+    return MappingProxyType(_flat(own) | _flat(fixed))
 
 
 TEXTS = MappingProxyType({language.value: read(language) for language in Language})

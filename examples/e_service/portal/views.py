@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from servicecert_schemas import CaseChanged, CaseState, EventRefused, Form
+from servicecert_schemas import Application, CaseChanged, CaseState, EventRefused
 
 from .database import Database
 
@@ -16,7 +16,7 @@ class Case:
 
     case_id: UUID
     account_id: str
-    form: Form | None
+    application: Application | None
     view: CaseChanged | None
 
     @property
@@ -32,11 +32,10 @@ class Case:
     def names(self) -> tuple[str, ...]:
         """What the certificate is for."""
         if self.view:
-            applied = self.view.applied_for
-            return (*applied.dns, *applied.ip) or (applied.information_system or applied.unit_long_name,)
-        assert self.form is not None
-        system = self.form.information_system
-        return self.form.names.dns or (system.name if system else self.form.unit_long_name,)
+            return self.view.applied_for.names
+        assert self.application is not None
+        system = self.application.information_system
+        return self.application.names.dns or (system.name if system else self.application.unit_long_name,)
 
 
 async def store(database: Database, case: CaseChanged) -> bool:
@@ -67,8 +66,8 @@ async def forget(database: Database, key: str) -> None:
 
 
 _CASES = """
-SELECT case_id, account_id, max(form) AS form, max(data) AS data FROM (
-    SELECT case_id, account_id, form, NULL AS data, sent FROM applications
+SELECT case_id, account_id, max(application) AS application, max(data) AS data FROM (
+    SELECT case_id, account_id, application, NULL AS data, sent FROM applications
     UNION ALL SELECT case_id, account_id, NULL, data, NULL FROM views
 ) WHERE account_id = ?1 AND ?2 IN ('', case_id) GROUP BY case_id ORDER BY max(sent) DESC
 """
@@ -81,7 +80,7 @@ async def of_account(database: Database, account_id: str, case_id: str = "") -> 
         Case(
             UUID(row["case_id"]),
             row["account_id"],
-            Form.model_validate_json(row["form"]) if row["form"] else None,
+            Application.model_validate_json(row["application"]) if row["application"] else None,
             CaseChanged.model_validate_json(row["data"]) if row["data"] else None,
         )
         for row in rows

@@ -18,9 +18,8 @@ from commandline import do, run_process, until
 from databases import new_database
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.connections import kafka
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import colleague, example
 from servicecert_cli.operations.migrating import migrate
 from servicecert_cli.watching.lag.app import Exporter
 from servicecert_cli.watching.settings import LagSettings
@@ -68,7 +67,7 @@ async def shown_when(exporter, condition, seconds=60):
 
 
 def submitted(cluster, count=1):
-    customer, application = Customer("account-1"), example(CertificateType.SERVER)
+    customer, application = colleague("account-1"), example(CertificateType.SERVER)
     return publish(cluster, *(customer.submitted(uuid4(), application, None) for _ in range(count)))
 
 
@@ -259,6 +258,6 @@ def test_a_pattern_that_is_none_is_one_sentence(cluster):
     assert done.err.startswith('lag: SERVICECERT_LAG_GROUPS is "(": a regular expression is needed.')
 
 
-@pytest.mark.parametrize("more", [["--watch"], ["intake"], ["--json"], ["--max-seconds", "5"]])
+@pytest.mark.parametrize("more", [["--partitions"], ["intake"], ["--json"], ["--max-seconds", "5"]])
 def test_serving_goes_with_nothing_else(servicecert, more):
     assert servicecert("lag", "--serve", *more).exit_code == 2

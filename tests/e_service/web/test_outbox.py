@@ -100,7 +100,7 @@ async def test_what_is_sent_later_wakes_the_task(site, colleague):
 
 async def test_an_application_is_stored_with_its_event_or_not_at_all(site, colleague, monkeypatch):
     account = await colleague.open_account("9900001-8")
-    monkeypatch.setattr("portal.outbox.to_record", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("portal.outbox.record_of", lambda *_, **__: 1 / 0)
     path = f"/sv/accounts/{account}/apply/server/care-provider"
     await colleague.get(path)
     assert (await colleague.post(path, SERVER)).status_code == 500

@@ -17,6 +17,7 @@ from servicecert_schemas import (
     MailKind,
     NextActor,
     RecipientRole,
+    RevocationReason,
     Role,
     Usage,
 )
@@ -26,10 +27,12 @@ SOURCES = "\n".join(path.read_text() for path in [*PORTAL.glob("*.py"), *PORTAL.
 WHOLE = set(re.findall(r"""\bt\(["']([a-z0-9_.-]+)["'][,)]""", SOURCES))
 TABLES = set(re.findall(r"""\b(?:named\(|t\()f?["']([a-z-]+)[.{"']""", SOURCES)) | {"hints"}
 MEMBERS = {
-    "choices": [*CertificateType, *ApplyingAs, *Usage],
+    "types": [*CertificateType],
+    "choices": [*ApplyingAs, *Usage],
+    "reasons": [*RevocationReason],
     "roles": [Role.COLLEAGUE, Role.TECHNICAL_PARTNER, Role.TECHNICAL_CONTACT],
     "states": [*CaseState, "sent"],
-    "actors": [each for each in NextActor if each is not NextActor.NOBODY],
+    "acts_next": [each for each in NextActor if each is not NextActor.NOBODY],
     "mails": [*MailKind],
     "recipients": [*RecipientRole],
     "mail-problems": [*DeliveryProblem],

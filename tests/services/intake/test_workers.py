@@ -4,9 +4,8 @@ from uuid import uuid4
 
 import pytest
 from commandline import begun
-from servicecert_cli.e_service.application import example
-from servicecert_cli.e_service.customer import Customer
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
+from servicecert_cli.operations.applications import customer_of, example
 from servicecert_cli.registers.loading import publish_entries
 from servicecert_cli.registers.reading import FICTITIOUS_REGISTERS, read_register
 from servicecert_cli.stand.topic_reader import reading_topics
@@ -27,7 +26,7 @@ async def workers(parts, migrated, tmp_path):
 async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_awake(workers):
     cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
-    customer = Customer.of(application.applicant.business_id)
+    customer = customer_of(application)
 
     def views(state):
         return [view for view in witness.events_of_case(case_id, CaseChanged) if view.state is state]
@@ -51,7 +50,7 @@ async def test_A12_E2_a_case_lapses_once_after_six_months_in_which_nobody_was_aw
 async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_nobody_was_awake(workers):
     cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
-    customer = Customer.of(application.applicant.business_id)
+    customer = customer_of(application)
     async with reading_topics(cluster) as witness:
 
         def views(*states):
@@ -73,7 +72,7 @@ async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_
 async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
     cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()
-    customer = Customer.of(application.applicant.business_id)
+    customer = customer_of(application)
     opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
     async with reading_topics(cluster) as witness:
         three = [start() for _ in range(3)]

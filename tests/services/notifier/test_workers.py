@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from certificates import SERIAL
 from commandline import begun
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example

@@ -13,7 +13,7 @@ import aiohttp
 from aiokafka import AIOKafkaConsumer
 from crls import build_crl
 from identities import Identities
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_launcher.ports import HOST
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der

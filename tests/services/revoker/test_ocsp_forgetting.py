@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_launcher.ports import free_port
 from servicecert_revoker.ocsp.domain.standings import GRACE
 from servicecert_schemas.event import EventData

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from identities import Identities
 from listening import talking
-from servicecert_cli.e_service.publishing import publish
+from servicecert_cli.connections.kafka import publish
 from servicecert_launcher import Child
 from servicecert_launcher.ports import free_port
 from servicecert_pki.authority import Authority

@@ -8,19 +8,18 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from servicecert_pki.spki import spki_of, spki_sha256
-from servicecert_schemas.application import Applicant, ApplyingAs, Names, Orderer, TechnicalContact
+from servicecert_schemas.application import Applicant, Application, ApplyingAs, Names, Orderer, TechnicalContact
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_schemas.values import CertificateType, Language, Usage
 
-from ...e_service.application import Application
-from ...e_service.customer import Customer
+from ...operations.applications import colleague
 from ..settings import CanarySettings
 from .domain.certificate import Wanted
 from .domain.views import ENDS
 
-CANARY = Customer("canary", "canary")
+CANARY = colleague("canary", "canary")
 TYPE = CertificateType.TEST_SERVER
 DNS = "canary.authority.example.fi"
 DAYS = 1

@@ -27,7 +27,7 @@ from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.clients import broker_refused
 
-from ...e_service.publishing import publish
+from ...connections import kafka
 from ..network import Unanswered, fetch, session
 from ..settings import CanarySettings
 from . import customer
@@ -220,7 +220,7 @@ class Run:
 
     async def _publish(self, *events: EventData) -> None:
         if events:
-            await publish(self._settings.cluster, *events, source=_SOURCE)
+            await kafka.publish(self._settings.cluster, *events, source=_SOURCE)
 
     async def _end(self) -> None:
         """Ask for what ends the case, whatever its state: once, and for seconds at most. The next run looks again."""

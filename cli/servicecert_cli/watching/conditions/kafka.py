@@ -146,7 +146,7 @@ _GROUPS = (
         wait="3m",
         within="5m",
         why="What waits in Kafka is late; a revocation is to be on a CRL within a minute.",
-        remedy="Watch whether it falls: `servicecert lag --watch`. If not, start more workers of {service}, or look at "
+        remedy="See whether it falls: `servicecert lag`, twice. If not, start more workers of {service}, or look at "
         "the logs of those that run.",
     ),
     warning(

@@ -1,40 +1,30 @@
-"""A user of the e-service, and the events of that user's actions."""
+"""The client of the contract: a user of the e-service, the events of what they do, and the records of these."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Self
 from uuid import UUID, uuid4
 
-from servicecert_schemas.account import AccountMemberAdded, AccountOpened
-from servicecert_schemas.application import (
+from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
+from .application import (
+    Application,
     ApplicationSubmitted,
     ApplicationSupplemented,
     ApplicationWithdrawn,
     CsrAttached,
 )
-from servicecert_schemas.event import Actor, Assurance, Role
-from servicecert_schemas.revocation import Notify, RevocationReason, RevocationRequested
+from .codec import Record, to_record
+from .event import Actor, EventData, Role
+from .revocation import Notify, RevocationReason, RevocationRequested
 
-from .application import Application
+E_SERVICE = "/e-service"
+"""The `ce_source` of the e-service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A user of the e-service who acts for an account."""
-
-    account_id: str
-    user_id: str = "user-1"
-    role: Role = Role.COLLEAGUE
-    assurance: Assurance = Assurance.SUBSTANTIAL
+class Customer(Actor):
+    """A user who acts for an account of the e-service."""
 
     @property
     def actor(self) -> Actor:
-        return Actor(user_id=self.user_id, account_id=self.account_id, assurance=self.assurance, role=self.role)
-
-    @classmethod
-    def of(cls, business_id: str) -> Self:
-        """Return the customer whose account is named after a business id, as in the examples."""
-        return cls("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
+        return Actor(**dict(self))
 
     def opened(self, business_id: str, name: str) -> AccountOpened:
         """Return the event that opens the account for an organisation, with this user as its first member."""
@@ -53,12 +43,20 @@ class Customer:
             case_id=case_id,
         )
 
+    def removed(self, user_id: str, role: Role, case_id: UUID | None = None) -> AccountMemberRemoved:
+        """Return the event of removing a user from the account, or from one case."""
+        return AccountMemberRemoved(
+            account_id=self.account_id, actor=self.actor, user_id=user_id, role=role, case_id=case_id
+        )
+
     def submitted(self, case_id: UUID, application: Application, csr: str | None) -> ApplicationSubmitted:
+        """Return the event of a new application. A request that comes later is None."""
         return ApplicationSubmitted(
             case_id=case_id, actor=self.actor, form=application.form, attachments=application.attachments, csr=csr
         )
 
     def supplemented(self, case_id: UUID, application: Application, csr: str | None) -> ApplicationSupplemented:
+        """Return the event of sending a whole application again. Without a request the earlier one stays."""
         return ApplicationSupplemented(
             case_id=case_id, actor=self.actor, form=application.form, attachments=application.attachments, csr=csr
         )
@@ -78,6 +76,7 @@ class Customer:
         exposed_since: datetime | None = None,
         notify: Notify | None = None,
     ) -> RevocationRequested:
+        """Return the event of asking, at this moment, for a revocation. The serial number is as typed."""
         return RevocationRequested(
             case_id=case_id,
             actor=self.actor,
@@ -89,3 +88,16 @@ class Customer:
             notify=notify,
             sent_at=datetime.now(UTC),
         )
+
+
+def record_of(
+    data: EventData, *, id: UUID | None = None, time: datetime | None = None, source: str = E_SERVICE
+) -> Record:
+    """Return the record of an event that happens at this moment, with a new id. Raise `TooLarge`.
+
+    The id of a request for revocation is its event's too, so that an answer names it whoever gives it. Store the record
+    before you send it, and send it again as it is: it then has one effect.
+    """
+    if id is None:
+        id = data.request_id if isinstance(data, RevocationRequested) else uuid4()
+    return to_record(data, source=source, id=id, time=time or datetime.now(UTC))

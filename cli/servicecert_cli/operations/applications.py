@@ -1,4 +1,4 @@
-"""Applications of the e-service: read from files, and examples of fictitious organisations."""
+"""Applications and certificate requests of customers: read from files, and examples of fictitious organisations."""
 
 import json
 import os
@@ -11,23 +11,15 @@ from typing import Any
 
 from pydantic import ValidationError
 from servicecert_pki.private_keys import holds_private_key
-from servicecert_schemas.application import Attachment, Form
+from servicecert_schemas.application import Application
+from servicecert_schemas.customer import Customer
+from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.values import CertificateType
 
 from ..faults import UserError
-from ..operations.files import file_errors
+from .files import file_errors
 
 MOST_CSR_BYTES = 65_536
-
-
-class Application(Form):
-    """A form with its attachments."""
-
-    attachments: tuple[Attachment, ...] = ()
-
-    @property
-    def form(self) -> Form:
-        return Form.model_validate(self.model_dump(exclude={"attachments"}))
 
 
 def read_application(path: Path) -> Application:
@@ -44,12 +36,14 @@ def read_application(path: Path) -> Application:
     try:
         return Application.model_validate(content)
     except ValidationError as fault:
-        errors = "; ".join(_described(each) for each in fault.errors(include_url=False, include_input=False))
-        raise UserError(f"{path} is not an application: {errors}.", os.EX_DATAERR) from None
+        raise malformed(f"{path} is not an application", fault) from None
 
 
-def _described(fault: Any) -> str:
-    return f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg'].lower()}"
+def malformed(what: str, fault: ValidationError) -> UserError:
+    """Return the error of content that is no value of the contract, with each field that is missing or malformed."""
+    found: list[Any] = fault.errors(include_url=False, include_input=False)
+    errors = (f"{'.'.join(map(str, it['loc'])) or 'the file'}: {it['msg'][0].lower()}{it['msg'][1:]}" for it in found)
+    return UserError(f"{what}: {'; '.join(errors)}.", os.EX_DATAERR)
 
 
 def example(type: CertificateType) -> Application:
@@ -59,7 +53,21 @@ def example(type: CertificateType) -> Application:
 
 def example_text(type: CertificateType) -> str:
     """Return the same as TOML."""
-    return (files(__package__) / "applications" / f"{type}.toml").read_text(encoding="utf-8")
+    return (files(__package__) / "examples" / f"{type}.toml").read_text(encoding="utf-8")
+
+
+def colleague(account_id: str, user_id: str = "user-1", assurance: Assurance = Assurance.SUBSTANTIAL) -> Customer:
+    """Return a user who may do all for an account. Raises UserError for ids that are malformed."""
+    try:
+        return Customer(account_id=account_id, user_id=user_id, assurance=assurance, role=Role.COLLEAGUE)
+    except ValidationError as fault:
+        raise malformed("The e-service has no such user", fault) from None
+
+
+def customer_of(application: Application) -> Customer:
+    """Return who applies in the examples: a user of the account that is named after the business id."""
+    business_id = application.applicant.business_id
+    return colleague("account-" + "".join(letter for letter in business_id if letter.isalnum() or letter == "-"))
 
 
 def read_csr(path: Path) -> str:

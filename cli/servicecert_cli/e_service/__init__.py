@@ -1,1 +1,0 @@
-"""The simulated e-service: its applications, its customers, the events it publishes, and the customer's page."""
