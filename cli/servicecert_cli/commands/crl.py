@@ -27,19 +27,9 @@ def command() -> None:
 @click.argument(
     "folder", metavar="DIR", envvar="SERVICECERT_CRL_DIR", type=click.Path(path_type=Path, file_okay=False, exists=True)
 )
+@click.option("--host", envvar="SERVICECERT_CRL_HOST", default="", help="Where it listens; the default is everywhere.")
 @click.option(
-    "--host",
-    envvar="SERVICECERT_CRL_HOST",
-    default="",
-    help="the address that serves the CRLs; all of the machine's when empty",
-)
-@click.option(
-    "--port",
-    envvar="SERVICECERT_CRL_PORT",
-    type=_PORT,
-    default=8080,
-    show_default=True,
-    help="its port; 0 takes any free one",
+    "--port", envvar="SERVICECERT_CRL_PORT", type=_PORT, default=8080, show_default=True, help="Port; 0: a free one."
 )
 @click.option(
     "--proxies",
