@@ -13,6 +13,7 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database
 from systemd_units import ACCOUNTS, NIGHTLY, ONCE, PROGRAM, SECRETS, UNITS, WATCHERS, WORKERS, environment, unit
 
+KEY_FILE = "SERVICECERT_SERVICE_KEY_FILE"
 PAGE = (CHECKOUT / "docs" / "install.md").read_text()
 FAKES = {
     # The accounts are not there: it notes each file's.
@@ -74,7 +75,8 @@ def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, 
         block = block.replace(f" {path}", f" {machine}{path}")
     subprocess.run(["bash", "-euc", block], cwd=folder, check=True)
 
-    owners = dict(reversed(line.split()) for line in (machine / "owners").read_text().splitlines())
+    owned = [line.split() for line in (machine / "owners").read_text().splitlines()]
+    owners = {path: owner for owner, path in owned}
     for service in (*WORKERS, *WATCHERS, *NIGHTLY, *ONCE):
         account = {"erase": "eraser", "migrate": "migrator"}.get(service, service)
         own = machine / "etc/servicecert" / account
@@ -107,7 +109,6 @@ def test_a_command_has_the_account_the_settings_and_the_secrets_of_its_unit(mach
     assert words[-3:] == [PROGRAM, "lag", "--json"]
     assert f"--uid=servicecert-{account}" in words
     assert f"\nu servicecert-{account} -" in ACCOUNTS
-    assert words[words.index("-p") :: 2][0] == "-p"
     files = [word.partition("=")[2] for word in words if word.startswith("EnvironmentFile=")]
     assert files == ["/etc/servicecert/servicecert.env", f"-/etc/servicecert/{account}.env", str(machine / "login")]
     assert f"BindReadOnlyPaths=/etc/servicecert/{account}:/run/servicecert" in words
@@ -115,6 +116,7 @@ def test_a_command_has_the_account_the_settings_and_the_secrets_of_its_unit(mach
     assert f"KAFKA_SASL_USERNAME={user}" in words
     if service != "operator":
         assert files[:2] == unit(service)["EnvironmentFile"]
+        assert (KEY_FILE in environment(service)) is (f"{KEY_FILE}={SECRETS}service.key" in words)
 
 
 def test_the_page_s_lines_for_a_machine_without_internet_are_pip_s() -> None:
