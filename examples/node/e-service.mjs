@@ -15,6 +15,12 @@ const CLOSED = ["lapsed", "withdrawn", "refused", "revoked"];
 // Our schemas have keywords of their own, such as x-extensible-enum.
 const ajv = addFormats(new Ajv({ strict: false }));
 
+// What can be foreseen, such as a broker that does not answer, ends in its sentence.
+process.on("uncaughtException", (error) => {
+  console.error(`${error.name}: ${error.message}`);
+  process.exit(1);
+});
+
 /** The value of an environment variable; throw an error that says how it is set if it is not. */
 function setting(name) {
   if (!env[name]) throw new Error(`${name} is not set: . var/up/environment`);
@@ -79,7 +85,7 @@ export class EService {
         username: setting("KAFKA_SASL_USERNAME"),
         password: readFileSync(setting("KAFKA_SASL_PASSWORD_FILE"), "utf8").trim(),
       },
-      logLevel: logLevel.ERROR,
+      logLevel: logLevel.NOTHING,
     });
     this.publicKey = createPublicKey(readFileSync(join(setting("SERVICECERT_SERVICE_KEYS"), "intake.pub")));
     // It partitions like Kafka's Java client (murmur2): the events of a case keep their order.

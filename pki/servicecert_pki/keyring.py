@@ -13,7 +13,7 @@ from typing import Protocol
 
 from .authority import Authority
 from .issuer import IssuerInfo
-from .keys import KeyUnavailable, SigningKey
+from .keys import KeyFileMissing, KeyRefused, SigningKey
 from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
 from .pkcs11_module import load_module
 from .profile import Environment
@@ -45,11 +45,11 @@ def read_secrets(path: Path, kind: str) -> Mapping[Environment, bytes]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as fault:
-        raise KeyUnavailable(f"The {kind} file {path} cannot be read ({fault.strerror}).") from None
+        raise KeyFileMissing(f"The {kind} file {path} cannot be read ({fault.strerror}).") from None
     named = dict(line.split(b"=", 1) for line in lines if b"=" in line)
     secrets = {environment: named.get(environment.encode(), b"") for environment in Environment}
     if not all(secrets.values()):
-        raise KeyUnavailable(f"The {kind} file {path} needs the two lines production=<{kind}> and test=<{kind}>.")
+        raise KeyRefused(f"The {kind} file {path} needs the two lines production=<{kind}> and test=<{kind}>.")
     return secrets
 
 
@@ -77,19 +77,19 @@ def _open(
     key: SigningKey
     if isinstance(place, PemPlace):
         if passphrases is None:
-            raise KeyUnavailable(
+            raise KeyRefused(
                 f"The key of {issuer.id} is in a file: name its passphrases in SERVICECERT_CA_PASSPHRASE_FILE."
             )
         key = open_key(authority.directory / place.file, passphrases[issuer.environment])
     elif token is None:
-        raise KeyUnavailable(
+        raise KeyRefused(
             f"The key of {issuer.id} is in the token {place.token}: "
             "set SERVICECERT_PKCS11_MODULE and SERVICECERT_PKCS11_PIN_FILE."
         )
     else:
         key = open_token_key(token(place.token, issuer.environment), place.label)
     if key.public_key() != issuer.public_key:
-        raise KeyUnavailable(f"The key of {issuer.id} in {authority.directory} belongs to another certificate.")
+        raise KeyRefused(f"The key of {issuer.id} in {authority.directory} belongs to another certificate.")
     return key
 
 
@@ -124,7 +124,7 @@ class PemStore:
         place = PemPlace(file=f"keys/{id}.pem")
         passphrase = self.passphrases[environment]
         if not self.trial and is_weak(passphrase):
-            raise KeyUnavailable(WEAK.format(environment))
+            raise KeyRefused(WEAK.format(environment))
         key = generate(family)
         pem = encrypted_pem(key, passphrase, trial=self.trial)
         write_whole(self.directory / place.file, pem, mode=0o600)

@@ -2,8 +2,9 @@
 
 `software_key` implements it for an encrypted file, `token_key` for a PKCS#11 token.
 
-KeyUnavailable      the key cannot be used: missing, token absent, not a CA key
-└── KeyRefused      the passphrase or PIN is wrong
+KeyUnavailable      the key cannot be used, such as while its token is away
+├── KeyFileMissing  a file of a key, of passphrases or of PINs cannot be read
+└── KeyRefused      the passphrase or PIN is wrong, or what a file holds
 """
 
 import logging
@@ -34,11 +35,17 @@ SIGNATURE_ALGORITHM = {
 class KeyUnavailable(Exception):
     """A CA key cannot be used; the message is one sentence that names file or token and what to do."""
 
-    exit_code = 77
+    exit_code = 69
+
+
+class KeyFileMissing(KeyUnavailable):
+    """A file cannot be read: a restart does not help."""
+
+    exit_code = 66
 
 
 class KeyRefused(KeyUnavailable):
-    """A passphrase or PIN is wrong: a restart does not help, and with a token it would do harm."""
+    """A passphrase, a PIN or a file is wrong: a restart does not help, and with a token it would do harm."""
 
     exit_code = 78
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pkcs11 import PKCS11Error
 from pkcs11 import lib as load_cryptoki
 
-from .keys import KeyUnavailable
+from .keys import KeyRefused, KeyUnavailable
 
 _CKF_OS_LOCKING_OK = 2
 
@@ -43,7 +43,7 @@ class Pkcs11Module:
             self._functions = ctypes.CDLL(str(path))
             self.cryptoki = load_cryptoki(str(path))
         except (OSError, PKCS11Error, AttributeError):
-            raise KeyUnavailable(
+            raise KeyRefused(
                 f"The PKCS#11 library {path} cannot be loaded: name the token's library in SERVICECERT_PKCS11_MODULE."
             ) from None
         self._initialise()

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from . import der
 from .authority import Authority
-from .keys import KeyRefused, KeyUnavailable, PrivateKey, PublicKey, SigningKey, digest_of
+from .keys import KeyFileMissing, KeyRefused, PrivateKey, PublicKey, SigningKey, digest_of
 from .manifest import PemPlace
 from .spki import KeyFamily
 
@@ -72,16 +72,16 @@ def read_private_key(path: Path, passphrase: bytes) -> PrivateKey:
     try:
         pem = path.read_bytes()
     except OSError as fault:
-        raise KeyUnavailable(f"The key file {path} cannot be read ({fault.strerror}).") from None
+        raise KeyFileMissing(f"The key file {path} cannot be read ({fault.strerror}).") from None
     if _BEGIN not in pem:
-        raise KeyUnavailable(f"The key file {path} is not an encrypted PKCS#8 PEM file; encrypt it first.")
+        raise KeyRefused(f"The key file {path} is not an encrypted PKCS#8 PEM file; encrypt it first.")
     try:
         key = serialization.load_pem_private_key(pem, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The cause is omitted: an exception's text about key material must not reach a log.
         raise KeyRefused(f"The passphrase does not open the key file {path}.") from None
     if not isinstance(key, PrivateKey):
-        raise KeyUnavailable(f"The key file {path} holds neither an RSA nor an EC key.")
+        raise KeyRefused(f"The key file {path} holds neither an RSA nor an EC key.")
     return key
 
 
@@ -102,7 +102,7 @@ def weak_files(authority: Authority) -> Iterator[tuple[Path, int]]:
 
 
 def check_mode(path: Path, kind: str) -> None:
-    """Raise KeyUnavailable if others can read the file or change it. A file that cannot be read is its reader's error.
+    """Raise KeyRefused if others can read the file or change it. A file that cannot be read is its reader's error.
 
     `kind` names the file in the sentence, such as "key file".
     """
@@ -111,7 +111,7 @@ def check_mode(path: Path, kind: str) -> None:
     except OSError:
         return
     if is_open_to_others(status, os.geteuid(), {os.getegid(), *os.getgroups()}):
-        raise KeyUnavailable(
+        raise KeyRefused(
             f"Others can read the {kind} {path}: run `chmod 600 {path}`, and replace what they may have read."
         )
 

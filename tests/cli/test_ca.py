@@ -52,7 +52,7 @@ def test_a_damaged_authority_is_told(servicecert, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "code"), [("production=only\n", 77), ("production=same\ntest=same\n", 65)], ids=["one", "twice"]
+    ("content", "code"), [("production=only\n", 78), ("production=same\ntest=same\n", 65)], ids=["one", "twice"]
 )
 def test_unfit_passphrases_are_told_and_not_shown(servicecert, tmp_path, content, code):
     file = tmp_path / "passphrases"

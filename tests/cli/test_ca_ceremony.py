@@ -261,6 +261,15 @@ def test_what_is_wrong_with_an_authority_s_file_is_said_before_anything_is_made(
     assert [path.name for path in (tmp_path / "roots").iterdir()] == ["authority.toml"]
 
 
+def test_a_missing_file_of_passphrases_is_input_that_cannot_be_read(servicecert, ca):
+    absent = ca.with_name("absent")
+    done = servicecert("ca", "root", "crl", ca.with_name("ca.offline"), "--passphrase-file", absent)
+    assert done.exit_code == 66
+    assert one_sentence(done.stderr).endswith(
+        f"The passphrase file {absent} cannot be read (No such file or directory)."
+    )
+
+
 def test_a_dry_run_tries_the_passphrases(servicecert, tmp_path):
     name_authority(tmp_path / "roots")
     file = tmp_path / "roots.passphrases"

@@ -132,8 +132,8 @@ def test_a_file_or_a_case_with_its_request_is_needed(servicecert, arguments):
     ("name", "content", "code", "sentence"),
     [
         ("missing.toml", None, 66, "cannot be read"),
-        ("broken.toml", "type = ", 65, "is not TOML"),
-        ("broken.json", "{", 65, "is not JSON"),
+        ("broken.toml", "type = 1 2", 65, "is not TOML at line 1, column 10: see `servicecert submit --example"),
+        ("broken.json", '{\n"type"}', 65, "is not JSON at line 2, column 7: see `servicecert submit --example"),
         ("toml.json", 'type = "server"', 65, "it looks like TOML: name it .toml"),
         ("wrong.json", '{"type": "other"}', 65, "orderer: field required"),
     ],

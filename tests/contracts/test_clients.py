@@ -84,14 +84,18 @@ async def test_E4_a_client_in_another_language_gets_a_certificate_and_revokes_it
     assert certified == await trial.run(folder, *REQUESTED_KEY.split())
     await assert_partitioned_like_java(trial)
 
+    (folder / "wrong").write_text("mistyped")
     for request, said, more in (
         ("", r"usage: ", {}),
         ("server.key", r"server\.key holds a private key", {}),
         ("request.pem", r"KAFKA_BOOTSTRAP_SERVERS is not set: \. var/up/environment", {"KAFKA_BOOTSTRAP_SERVERS": ""}),
+        ("absent.pem", r"absent\.pem", {}),
+        ("request.pem", r"^\S+: .*[Aa]uthentication failed", {"KAFKA_SASL_PASSWORD_FILE": "wrong"}),
     ):
         code, output = await told(trial, folder, client.run.format(request=request), **given, **more)
         assert code != 0
         assert re.search(said, output, re.MULTILINE), output
+        assert not re.search(r"^ +at ", output, re.MULTILINE), "a stack"
 
     (folder / "long.pem").write_text("-" * (MOST_CSR_CHARACTERS + 1))
     code, output = await told(trial, folder, client.run.format(request="long.pem"), **given)

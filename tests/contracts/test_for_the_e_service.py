@@ -94,6 +94,21 @@ async def test_E4_the_python_examples_lead_to_a_certificate_and_to_its_revocatio
     assert await granted(trial, workdir, case_id, "revoked") == serial
 
 
+async def test_E4_what_can_be_foreseen_ends_the_python_examples_in_its_sentence(trial: Trial, workdir: Path) -> None:
+    await shell(trial, workdir, REQUEST)
+    (workdir / "wrong").write_text("mistyped")
+    for changed, said in (
+        ("KAFKA_SASL_USERNAME", "KeyError: 'KAFKA_SASL_USERNAME'"),
+        ("KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:1", "KafkaConnectionError: Unable to bootstrap from"),
+        ("KAFKA_CA_FILE=absent", "FileNotFoundError: [Errno 2] No such file or directory: 'absent'"),
+        ("KAFKA_SASL_PASSWORD_FILE=wrong", "SaslAuthenticationFailed"),
+    ):
+        given = [changed] if "=" in changed else ["-u", changed]
+        process = await trial.start(workdir, "env", *given, "python", "submit.py")
+        _, err = await process.communicate()
+        assert (process.returncode, said in err.decode(), "Traceback" in err.decode()) == (1, True, False), err
+
+
 async def test_E1_the_cases_are_seen_with_the_console_tool(trial: Trial, workdir: Path) -> None:
     await shell(trial, workdir, REQUEST)
     case_id = (await trial.run(workdir, "python", "submit.py")).strip()

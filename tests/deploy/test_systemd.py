@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -12,47 +13,24 @@ from manifests import CHECKOUT, is_once_a_day, names, settings_of
 from servicecert_cli.commands import crl
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import TrialCa
+from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.broker import Principal
-from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.runtime.settings import ReaderSettings
-
-UNITS = CHECKOUT / "deploy" / "systemd"
-PROGRAM = "/opt/servicecert/bin/servicecert"
-SECRETS = "/run/servicecert/"
-WORKERS = (*SERVICES, "ocsp")
-WATCHERS = ("lag", "canary")
-NIGHTLY = ("erase", "reconcile", "audit")
-ONCE = ("migrate",)
-ACCOUNTS = (UNITS / "servicecert.sysusers").read_text()
-HARDENING = "servicecert-.service.d"
-
-Unit = dict[str, list[str]]
-
-
-def read(name: str) -> Unit:
-    """Return the values of each option of a unit, in order."""
-    found: Unit = {}
-    for line in (UNITS / name).read_text().splitlines():
-        if "=" in line and not line.startswith("#"):
-            option, _, value = line.partition("=")
-            found.setdefault(option, []).append(value)
-    return found
-
-
-def unit(service: str) -> Unit:
-    return read(f"servicecert-{service}{'@' if service in WORKERS else ''}.service")
-
-
-def environment(service: str, number: str = "01") -> dict[str, str]:
-    """Return the variables of a unit, as systemd reads them from its files and itself."""
-    given: dict[str, str] = {}
-    for file in unit(service).get("EnvironmentFile", []):
-        example = UNITS / "etc" / Path(file.removeprefix("-")).name
-        if example.exists():
-            lines = [line for line in example.read_text().splitlines() if line and not line.startswith("#")]
-            given |= {name: value.strip('"') for name, value in (line.split("=", 1) for line in lines)}
-    return given | dict(value.replace("%i", number).split("=", 1) for value in unit(service).get("Environment", []))
+from systemd_units import (
+    ACCOUNTS,
+    HARDENING,
+    NIGHTLY,
+    ONCE,
+    PROGRAM,
+    SECRETS,
+    UNITS,
+    WATCHERS,
+    WORKERS,
+    environment,
+    read,
+    unit,
+)
 
 
 @pytest.fixture
@@ -181,30 +159,47 @@ def test_I10_each_account_sees_its_own_secrets_and_who_signs_the_ca(service: str
 
 @pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, "crl"])
 def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: str) -> None:
-    """A worker ends within 10 s, with 78 where its configuration is wrong and with 65 where a file is damaged."""
+    """A worker ends within 10 s, with one of these where a person has to mend a file, a setting, a login or a right."""
     assert unit(service)["Restart"] == ["always"]
-    assert unit(service)["RestartPreventExitStatus"] == ["65 78"]
+    assert unit(service)["RestartPreventExitStatus"] == ["65 66 77 78"]
     (seconds,), page = unit(service)["RestartSec"], " ".join((CHECKOUT / "docs/install.md").read_text().split())
-    assert f"systemd restarts what ended after {seconds} s, except with code 65 or 78" in page
+    assert f"systemd restarts what ended after {seconds} s, except with code 65, 66, 77 or 78" in page
     assert all(f"stands still for {watchdog} s" in page for watchdog in unit(service).get("WatchdogSec", []))
     assert unit(service)["StartLimitIntervalSec"] == ["0"]
     assert int(unit(service)["TimeoutStopSec"][0]) > 10
     assert unit(service)["PartOf"] == unit(service)["WantedBy"] == ["servicecert.target"]
 
 
-def test_the_pages_step_makes_the_folder_of_accounts_which_debian_12_does_not_have() -> None:
-    page = (CHECKOUT / "docs" / "install.md").read_text()
-    assert "install -D -m 0644 deploy/systemd/servicecert.sysusers /etc/sysusers.d/servicecert.conf" in page
-
-
 def test_a_token_is_named_where_the_key_is_and_the_page_says_how_its_device_is_seen() -> None:
     page = (CHECKOUT / "docs" / "install.md").read_text()
     assert read(f"{HARDENING}/hardening.conf")["PrivateDevices"] == ["true"]
-    assert "`PrivateDevices=no`" in page
+    for said in ("`PrivateDevices=no`", "`ReadWritePaths=`", "`production=<PIN>` and `test=<PIN>`"):
+        assert said in page
     for service in ("issuer", "revoker"):
-        example = (UNITS / "etc" / f"{service}.env").read_text()
-        named = set(re.findall(r"^#?(SERVICECERT_\w+)=", example, re.MULTILINE))
-        assert {"SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE"} <= named <= names(*settings_of(service)[1:])
+        assert {"SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE"} <= offered(service)
+
+
+def offered(service: str) -> set[str]:
+    """Return the variables of a service's example that stand in a comment."""
+    return set(re.findall(r"^#([A-Z]\w+)=", (UNITS / "etc" / f"{service}.env").read_text(), re.MULTILINE))
+
+
+def test_what_the_examples_offer_is_read() -> None:
+    for service in ("issuer", "revoker", "notifier", "ocsp"):
+        assert offered(service) <= set().union(*map(names, settings_of(service)))
+    assert offered("crl") <= {str(it.envvar) for it in crl.serve.params}
+    assert {"SERVICECERT_CRL_INTERNAL_URL", "SERVICECERT_OCSP_INTERNAL_URL"} <= offered("revoker")
+    assert offered("ocsp") == offered("crl") == {"SERVICECERT_PROXY_NETWORKS"}
+    assert offered("notifier") == {"SMTP_CA_FILE"}
+
+
+def test_the_proxy_s_example_has_the_names_and_ports_of_the_settings() -> None:
+    proxy = (CHECKOUT / "deploy" / "proxy" / "haproxy.cfg").read_text()
+    for each, name in (("crl", "SERVICECERT_CRL_BASE_URL"), ("ocsp", "SERVICECERT_OCSP_URL")):
+        assert f"acl is_{each} hdr_dom(host) -i {urlsplit(environment('issuer')[name]).hostname}" in proxy
+    assert f"#server crl-1 machine-1.example.fi:{environment('crl')['SERVICECERT_CRL_PORT']}\n" in proxy
+    port, health = ResponderSettings.model_fields["ocsp_port"].default, environment("ocsp")["SERVICECERT_HEALTH_PORT"]
+    assert f"#server ocsp-1 machine-1.example.fi:{port} check port {health}\n" in proxy
 
 
 def test_a_responder_may_wait_for_a_revoker_for_any_time() -> None:

@@ -31,6 +31,7 @@ from docs.who_may import broker_quotas, database_rights
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
+from servicecert_cli.commands import crl
 from servicecert_cli.demo.example import MAIL_FOLDER
 from servicecert_cli.main import main
 from servicecert_cli.watching.conditions import CONDITIONS, Condition, Subject
@@ -83,13 +84,18 @@ def environment() -> list[str]:
                 continue
             readers[variable].append(who)
             fields.setdefault(variable, (field, below[name]))
+    rows = {variable: (_default(field), meaning) for variable, (field, meaning) in fields.items()}
+    for option in crl.serve.params:
+        readers[str(option.envvar)].append("crl")
+        rows.setdefault(str(option.envvar), (f"`{option.default}`" if option.default else "none", _help(option)))
     return table(
         ("variable", "read by", "default", "meaning"),
-        (
-            (f"`{variable}`", ", ".join(readers[variable]), _default(field), meaning)
-            for variable, (field, meaning) in fields.items()
-        ),
+        ((f"`{variable}`", ", ".join(readers[variable]), *row) for variable, row in rows.items()),
     )
+
+
+def _help(option: click.Parameter) -> str:
+    return option.help or "" if isinstance(option, click.Option) else ""
 
 
 def variables() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -33,18 +35,20 @@ from commandline import one_sentence, run_process
 from identities import Identities as ServiceKeys
 from servicecert_cli.admin import rights
 from servicecert_cli.admin.topics import create as create_topics
+from servicecert_cli.connections.addresses import UP_LOGINS
 from servicecert_cli.connections.kafka import partitions_of
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_launcher import Parts
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
-from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES
+from servicecert_schemas.topics import APPLICATIONS, CASES, CATALOGUE, MAX_EVENT_BYTES, SERVICES, journal_topic
 from servicecert_worker.core.access import KafkaAccess
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
+from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.process.service import require_broker
 from servicecert_worker.runtime.settings import ProcessSettings
 
@@ -159,9 +163,9 @@ async def test_f4_nobody_alters_or_deletes_topics_or_gives_rights_and_passwords(
     assert len(codes) == 1 + 2 * len(TOPICS)
     assert {for_code(code) for code in codes} == {TopicAuthorizationFailedError}
     everything = {user: acls(prefix=f"{uuid4().hex}.")[Principal.REVOKER]}
-    with pytest.raises(Exception, match="or the broker's administrator"):
+    with pytest.raises(Exception, match="log in as the user of this command or the broker's"):
         await rights.apply(cluster, everything)
-    with pytest.raises(Exception, match="or the broker's administrator"):
+    with pytest.raises(Exception, match="log in as the user of this command or the broker's"):
         await rights.set_passwords(cluster, {Principal.INTAKE: "known"})
 
 
@@ -287,8 +291,28 @@ async def test_f4_a_command_without_a_right_names_the_user_and_the_topic(broker:
     for cluster, name in ((notifier, TOPICS[0]), (replace(notifier, prefix="absent."), f"absent.{CATALOGUE[0].name}")):
         with pytest.raises(OperatorError) as refused:
             await partitions_of(cluster, [name])
-        assert f"does not allow the user 'notifier' what this needs of the topic {name}: use" in str(refused.value)
+        assert f"does not allow the user 'notifier' what this needs of the topic {name}: log" in str(refused.value)
         assert refused.value.exit_code == 77
+
+
+@asynchronous
+async def test_f4_what_a_user_may_not_see_is_not_taken_for_missing(broker: Broker) -> None:
+    """Where a journal may not be seen, it must not be filled again."""
+    cluster = broker.cluster(Principal.CANARY)
+    async with part_reader(cluster) as reader:
+        with pytest.raises(TopicAuthorizationFailedError):
+            await reader.extent(TopicPartition(cluster.name(journal_topic("intake")), 0))
+
+
+def test_f4_topics_that_a_user_may_not_see_are_not_said_to_be_missing(broker: Broker) -> None:
+    given = broker.cluster(Principal.CANARY).environment
+    listed = CliRunner().invoke(main, ("topics", "list"), env=given)
+    assert (listed.exit_code, listed.stdout) == (77, "")
+    assert re.search(r"needs of the topics .* more: log in as operator; docs", one_sentence(listed.stderr))
+    made = CliRunner().invoke(main, ("doctor", "--only", "Topics", "--json"), env=given)
+    (check,) = json.loads(made.stdout)
+    assert (check["severity"], check["remedy"]) == ("unknown", "Log in as `operator`.")
+    assert check["finding"].startswith("Not looked at: no right to the topics ")
 
 
 @asynchronous
@@ -341,12 +365,18 @@ def test_f4_each_command_works_as_its_user(broker: Broker, user: Principal) -> N
         assert result.exit_code == 0 or "There is no case" in result.stderr, (command, result.stderr)
 
 
-def test_f4_a_command_as_another_user_says_so(broker: Broker) -> None:
-    for user, command in (
-        (Principal.AUDITOR, ("registers", "load", "--fictitious")),
-        (Principal.OPERATOR, ("registers", "load", "--fictitious")),
-        (Principal.MONITORING, ("audit", "export")),
-        (Principal.OPERATOR, ("topics", "acls", "--apply")),
+def test_f4_a_command_as_another_user_says_so(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And who has the right, and how `servicecert up` makes a terminal that user's."""
+    monkeypatch.chdir(tmp_path)
+    UP_LOGINS.mkdir(parents=True)
+    (UP_LOGINS / Principal.OPERATOR).touch()
+    for user, command, others in (
+        (Principal.AUDITOR, ("registers", "load", "--fictitious"), "registers-loader"),
+        (Principal.OPERATOR, ("registers", "load", "--fictitious"), "registers-loader"),
+        (Principal.MONITORING, ("audit", "export"), "auditor"),
+        (Principal.E_SERVICE, ("lag",), f"operator, by `. {UP_LOGINS}/operator`"),
+        (Principal.OPERATOR, ("topics", "acls", "--apply"), "the user of this command or the broker's administrator"),
     ):
         result = CliRunner().invoke(main, command, env=broker.cluster(user).environment)
-        assert (result.exit_code, "user" in one_sentence(result.stderr)) == (77, True), (user, command)
+        said = f"log in as {others}; docs/kafka-rights.md has the user of each command."
+        assert (result.exit_code, said in one_sentence(result.stderr)) == (77, True), (user, command, result.stderr)

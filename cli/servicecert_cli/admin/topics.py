@@ -115,8 +115,8 @@ class TopicState:
 async def survey(cluster: Cluster) -> list[TopicState]:
     """Return each topic of the catalogue with its state in the cluster. Raises OperatorError."""
     async with kafka.admin(cluster) as admin:
-        described = await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE])
-    partitions = {each["topic"]: len(each["partitions"]) for each in described if each["error_code"] == 0}
+        described = kafka.existing(await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE]))
+    partitions = {each["topic"]: len(each["partitions"]) for each in described}
     return [TopicState(cluster.name(topic), topic, partitions.get(cluster.name(topic))) for topic in CATALOGUE]
 
 

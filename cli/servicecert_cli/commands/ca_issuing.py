@@ -92,8 +92,9 @@ def reconcile(published: bool, as_json: bool) -> None:
     with its recorded result, and a serial number that is void for a day is revoked.
     Workers may run meanwhile. Lists the differences; the exit code is then 1.
 
-    An operator's login also compares the certificates of OCSP responders, and counts
-    what each CA signed: compare that with the log of your HSM.
+    DATABASE_URL names a reader or an operator. The certificates of OCSP responders are
+    compared too, and what each CA signed is counted: compare that with the log of your
+    HSM.
 
     \b
     Examples:
@@ -113,14 +114,14 @@ def reconcile(published: bool, as_json: bool) -> None:
         return await reconciliation.count_serials(connection), found
 
     serials, found = in_schema("issuer", compare, snapshot=True)
-    readable = in_schema("issuer", _may_read_revoker)
-    signatures, others = in_schema("revoker", compare_revoker, snapshot=True) if readable else ([], [])
+    counted, others = in_schema("revoker", compare_revoker, snapshot=True)
+    signatures = _signatures(serials, counted)
     differences: list[Difference | Discrepancy] = [*found, *others]
     if as_json:
         print_json(
             {
                 "cas": serials,
-                "signatures": _signatures(serials, signatures) if readable else None,
+                "signatures": signatures,
                 "published": None if topics is None else topics.count,
                 "differences": differences,
             }
@@ -129,10 +130,8 @@ def reconcile(published: bool, as_json: bool) -> None:
         for each in serials:
             sums = f"{each.allocated} allocated = {each.issued} issued + {each.void} void + {each.open} open"
             click.echo(f"{each.issuer}: {sums}")
-        for issuer, counts in _signatures(serials, signatures).items() if readable else ():
+        for issuer, counts in signatures.items():
             click.echo(f"{issuer}: signed {', '.join(f'{count} {what}' for what, count in counts.items())}")
-        if not readable:
-            click.echo("This login cannot read the revoker's books: responders and CRLs are not compared.")
         if topics is not None:
             click.echo(f"{topics.count} results of cases are published.")
         for difference in differences:
@@ -242,20 +241,6 @@ async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[i
                 return progress.good, progress.bad, bad_certificates
             if not quiet:
                 click.echo(f"{progress.good + progress.bad} checked, {progress.bad} of them bad …", err=True)
-
-
-_READABLE = """
-    select exists (
-        select from information_schema.column_privileges
-        where table_schema = 'revoker' and table_name = 'intents' and column_name = 'data' and privilege_type = 'SELECT'
-          and has_schema_privilege(table_schema, 'usage')
-    )
-"""
-
-
-async def _may_read_revoker(connection: Any) -> bool:
-    """Return whether the login reads the revoker's acts: an operator's does, a reader's sees no content of any."""
-    return bool(await connection.fetchval(_READABLE))
 
 
 def _signatures(serials: list[Serials], signatures: list[Signatures]) -> dict[str, dict[str, int]]:

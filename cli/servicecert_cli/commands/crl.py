@@ -29,7 +29,7 @@ def command() -> None:
 )
 @click.option("--host", envvar="SERVICECERT_CRL_HOST", default="", help="Where it listens; the default is everywhere.")
 @click.option(
-    "--port", envvar="SERVICECERT_CRL_PORT", type=_PORT, default=8080, show_default=True, help="0: a free one."
+    "--port", envvar="SERVICECERT_CRL_PORT", type=_PORT, default=8080, show_default=True, help="Port; 0: a free one."
 )
 @click.option(
     "--proxies",

@@ -141,7 +141,7 @@ def _announce(printer: Printer, system: System, environment: Path, users: Path) 
     for name, value in (
         ("Kafka", system.cluster_of(Principal.E_SERVICE).bootstrap),
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
-        ("mails", f"{system.mail_folder}/*.eml"),
+        ("mails", f"{system.mail_folder}/*.eml: a mail program opens them"),
         ("logs", f"{system.folder}/logs/"),
         ("logins", f"{users}/: a file for each user, such as {Principal.OPERATOR}"),
         ("passwords", f"each file but {Principal.E_SERVICE} also has the services' DATABASE_URLs, with passwords"),

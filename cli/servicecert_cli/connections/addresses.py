@@ -3,14 +3,15 @@
 import os
 from pathlib import Path
 
+from servicecert_schemas.broker import Principal
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime.environment import read, warn_of_unknown_variables
 from servicecert_worker.runtime.settings import ClusterSettings, DatabaseSettings
 
 from ..faults import UserError
 
-_RUNNING = Path("var/up/as/operator")
-"""There while `servicecert up` runs in this folder: what reads it is the operator of that system."""
+UP_LOGINS = Path("var/up/as")
+"""There while `servicecert up` runs in this folder: a file for each user of that system."""
 
 
 def cluster() -> Cluster:
@@ -30,6 +31,6 @@ def database_url() -> str:
 
 
 def _unset(name: str, shape: str) -> UserError:
-    here = f"use the running `servicecert up`: `. {_RUNNING}`"
-    way_out = here if _RUNNING.exists() else "start everything on this machine with `servicecert up`"
+    here = f"use the running `servicecert up`: `. {UP_LOGINS / Principal.OPERATOR}`"
+    way_out = here if UP_LOGINS.exists() else "start everything on this machine with `servicecert up`"
     return UserError(f"Set {name} to {shape}, or {way_out}.", os.EX_CONFIG)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,13 +16,14 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaError,
     TopicAuthorizationFailedError,
-    for_code,
 )
 from servicecert_schemas.account import AccountOpened
+from servicecert_schemas.broker import Principal
 from servicecert_schemas.codec import Record, Undecodable
 from servicecert_schemas.customer import E_SERVICE, record_of
 from servicecert_schemas.event import Change, EventData
-from servicecert_schemas.topics import Topic
+from servicecert_schemas.topics import SERVICES, Topic
+from servicecert_worker.core.broker_acls import IMPLYING_DESCRIBE, acls
 from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.core.record import Record as Fetched
 from servicecert_worker.core.signatures import Signer, Verifier
@@ -30,6 +31,9 @@ from servicecert_worker.kafka.clients import broker_refused, stop
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.partitioner import partitions_with
 from servicecert_worker.kafka.reading import change_of, log_skipped
+
+from ..faults import listed
+from .addresses import UP_LOGINS
 
 OPEN_SECONDS = 15.0
 SEND_SECONDS = 30.0
@@ -92,13 +96,18 @@ async def partitions_of_key(cluster: Cluster, topic: Topic, key: str) -> list[in
 async def partitions_of(cluster: Cluster, names: Collection[str]) -> dict[str, list[int]]:
     """Return the partition numbers of topics by their full names. Raises OperatorError at once if one is missing."""
     async with admin(cluster) as client:
-        described = {each["topic"]: each for each in await client.describe_topics(sorted(names))}
-    for name in sorted(names):
-        if for_code(described[name]["error_code"]) is TopicAuthorizationFailedError:
-            raise refused(cluster, f"the topic {name}")
-        if described[name]["error_code"] != 0:
-            raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", os.EX_CONFIG)
-    return {name: sorted(part["partition"] for part in each["partitions"]) for name, each in described.items()}
+        described = existing(await client.describe_topics(sorted(names)))
+    found = {each["topic"]: sorted(part["partition"] for part in each["partitions"]) for each in described}
+    for name in sorted(set(names) - found.keys()):
+        raise OperatorError(f"Kafka has no topic {name}: run `servicecert topics create`.", os.EX_CONFIG)
+    return found
+
+
+def existing(described: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the topics that exist. Raises TopicAuthorizationFailedError: what this user may not see may exist too."""
+    if unseen := [each["topic"] for each in described if each["error_code"] == TopicAuthorizationFailedError.errno]:
+        raise TopicAuthorizationFailedError(*unseen)
+    return [each for each in described if each["error_code"] == 0]
 
 
 async def records(
@@ -203,16 +212,29 @@ async def _explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterato
     try:
         yield
     except REFUSED as fault:
-        kind = type(fault).__name__.partition("Auth")[0].lower()
-        raise refused(cluster, " ".join((f"the {kind}", *(str(each) for each in fault.args)))) from fault
+        raise refused(cluster, fault) from fault
     except (KafkaError, *others):
         raise await broker_refused(cluster) from None
 
 
-def refused(cluster: Cluster, what: str) -> OperatorError:
-    """Return the error of a broker that does not give this user a right."""
+def refused(cluster: Cluster, fault: Exception) -> OperatorError:
+    """Return the error of a broker that does not give this user a right, with a user that has it."""
+    others, needs = set(Principal) - {*SERVICES, cluster.access.sasl_username}, set(fault.args)
+    given = acls(cluster.prefix)
+    able = [each for each in others if needs <= {it.name for it in given[each] if it.operation in IMPLYING_DESCRIBE}]
+    # The e-service and the canary write to the same topics: a person is the first of them.
+    user = Principal.OPERATOR if Principal.OPERATOR in able or not able else max(able)
+    way_out = f"{user}, by `. {UP_LOGINS / user}`" if (UP_LOGINS / user).exists() else user
+    if isinstance(fault, ClusterAuthorizationFailedError):
+        way_out = "the user of this command or the broker's administrator"
     return OperatorError(
-        f"Kafka does not allow {cluster.access.who} what this needs of {what}: use the user that "
-        "`servicecert topics acls` gives the right to, or the broker's administrator.",
+        f"Kafka does not allow {cluster.access.who} what this needs of {needed(fault)}: log in as {way_out}; "
+        "docs/kafka-rights.md has the user of each command.",
         os.EX_NOPERM,
     )
+
+
+def needed(fault: Exception) -> str:
+    """Return of what a broker refuses a right, such as `the topic registers`."""
+    kind = type(fault).__name__.partition("Auth")[0].lower()
+    return f"the {kind}{'s' * (len(fault.args) > 1)} {listed(fault.args)}".rstrip()

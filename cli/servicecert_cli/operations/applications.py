@@ -32,7 +32,9 @@ def read_application(path: Path) -> Application:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         is_toml = isinstance(fault, json.JSONDecodeError) and re.search(r"(?m)^\w+ *=", fault.doc)
         way_out = "it looks like TOML: name it .toml" if is_toml else "see `servicecert submit --example server`"
-        raise UserError(f"{path} is not {kind} ({fault}): {way_out}.", os.EX_DATAERR) from None
+        place = re.search(r"line (\d+),? column (\d+)", str(fault))
+        where = f" at line {place[1]}, column {place[2]}" if place else ""
+        raise UserError(f"{path} is not {kind}{where}: {way_out}.", os.EX_DATAERR) from None
     try:
         return Application.model_validate(content)
     except ValidationError as fault:

@@ -129,6 +129,8 @@ async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dic
 async def partitions_of(client: AIOKafkaClient, topics: list[str]) -> list[TopicPartition]:
     """Return the partitions of the topics that exist. Raises what aiokafka raises."""
     answer = await _described(client, topics)
+    if unseen := [topic[1] for topic in answer.topics if for_code(topic[0]) is TopicAuthorizationFailedError]:
+        raise TopicAuthorizationFailedError(*unseen)
     return [TopicPartition(topic[1], part[1]) for topic in answer.topics if topic[0] == 0 for part in topic[4]]
 
 

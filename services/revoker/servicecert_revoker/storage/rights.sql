@@ -14,5 +14,7 @@ grant select on operators, proposals, proposal_items, compromised_keys, operator
 
 -- Which cases an operator decided about is in the audit as the proposal only: `servicecert audit history` tells a reader.
 grant select on proposal_items, operators_certificates, crls, compromised_keys, waiting_cascades, left_undone, responder_certificates to {readers};
+-- Acts name no person: `servicecert ca reconcile` compares what is to be signed for responders.
+grant select (data) on intents to {readers};
 
 grant execute on function figures to {monitoring}, {operators}, {readers};

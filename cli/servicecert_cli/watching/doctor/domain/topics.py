@@ -92,7 +92,8 @@ def check_replication(copies: Sequence[TopicCopy]) -> Finding:
         return critical(text, "Start the brokers that are down.")
     if single := [each for each in copies if each.replicas == 1]:
         text = f"{_named(single, copies)}: one copy only."
-        return warning(text, "In production use 3 brokers and 3 copies (kafka-reassign-partitions.sh).")
+        remedy = "A trial has one broker and needs no more; in production 3 copies (kafka-reassign-partitions.sh)."
+        return warning(text, remedy)
     least = min((each.replicas for each in copies), default=0)
     return ok(f"Each topic has at least {least} copies.")
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -25,6 +25,7 @@ from servicecert_worker.kafka.rights import found
 from ....admin import lag
 from ....admin.internals import controller_clock
 from ....admin.rights import ALLOW, PREFIXED, RESOURCES
+from ....connections.kafka import existing
 from ...conditions import CONDITIONS
 from ..domain import kafka as judged
 from ..domain import topics
@@ -119,10 +120,9 @@ def _by_name(cluster: Cluster) -> dict[str, Topic]:
 
 
 @shared
-async def _described(sources: Sources) -> list[dict[str, Any]]:
+async def _described(sources: Sources) -> list[Mapping[str, Any]]:
     kafka = await sources.kafka()
-    described = await kafka.admin.describe_topics(list(_by_name(kafka.cluster)))
-    return [each for each in described if each["error_code"] == 0]
+    return existing(await kafka.admin.describe_topics(list(_by_name(kafka.cluster))))
 
 
 _READ_SECONDS = 4.0

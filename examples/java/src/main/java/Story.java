@@ -14,7 +14,17 @@ public final class Story {
     private static final Map<String, Object> COLLEAGUE = actor("user-5021", "colleague");
     private static final Map<String, Object> CONTACT = actor("user-7340", "technical-contact");
 
-    public static void main(String[] arguments) throws Exception {
+    public static void main(String[] arguments) {
+        try {
+            tell(arguments);
+        } catch (Exception error) {
+            // What can be foreseen, such as a broker that does not answer, ends in its sentence.
+            System.err.println(error);
+            System.exit(1);
+        }
+    }
+
+    private static void tell(String[] arguments) throws Exception {
         if (arguments.length != 1) {
             System.err.println("usage: mvn compile exec:java -Dexec.args=REQUEST");
             System.exit(2);
