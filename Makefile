@@ -19,7 +19,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up portal test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
+.PHONY: help setup demo up portal gallery test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,16 @@ $(EXAMPLE)/.venv/.ready: $(EXAMPLE)/requirements.lock deploy/build-requirements.
 	@$(BIN)/python -m venv $(EXAMPLE)/.venv
 	@$(EXAMPLE)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes $(foreach lock,$^,-r $(lock))
 	@$(EXAMPLE)/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e schemas
+	@touch $@
+
+gallery: $(EXAMPLE)/.venv/.browser ## a picture of each page of that e-service in each state and language: var/gallery/index.html; needs Chromium
+	@cd $(EXAMPLE) && PYTHONPATH=.:$(BROWSER)/../web:$(BROWSER) .venv/bin/python -m gallery ../../var/gallery ../../docs/e-service.png
+
+# Playwright drives the machine's Chromium, axe judges its pages: only tests and the gallery need them.
+BROWSER := $(CURDIR)/tests/e_service/browser
+$(EXAMPLE)/.venv/.browser: $(EXAMPLE)/.venv/.ready $(BROWSER)/requirements.lock $(BROWSER)/package-lock.json
+	@$(EXAMPLE)/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $(BROWSER)/requirements.lock
+	@cp $(BROWSER)/package*.json $(EXAMPLE)/.venv/ && cd $(EXAMPLE)/.venv && npm ci --silent --ignore-scripts
 	@touch $@
 
 # The tests start hundreds of processes: none of them is to compile all modules anew.
@@ -140,6 +150,7 @@ lock: setup ## pin the newest versions that pyproject.toml allows, with hashes
 	@$(LOCK) --constraint requirements.lock --no-annotate -o deploy/requirements.lock
 	@echo hatchling | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint requirements.lock --no-annotate -o deploy/build-requirements.lock
 	@$(BIN)/uv pip compile $(EXAMPLE)/pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-strip-extras --no-emit-package servicecert-schemas --constraint deploy/build-requirements.lock --no-annotate --upgrade -o $(EXAMPLE)/requirements.lock
+	@$(BIN)/uv pip compile tests/e_service/browser/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --constraint $(EXAMPLE)/requirements.lock --no-annotate --upgrade -o tests/e_service/browser/requirements.lock
 	@$(BIN)/uv pip compile bench/peers/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o bench/peers/requirements.lock
 	@$(BIN)/uv pip compile tests/fuzz/requirements.in --universal --python-version 3.11 --generate-hashes --quiet --no-header --no-emit-index-url --no-annotate --upgrade -o tests/fuzz/requirements.lock
 

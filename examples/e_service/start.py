@@ -14,24 +14,19 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 EXAMPLE = Path(__file__).resolve().parent
 CHECKOUT = EXAMPLE.parents[1]
 SYSTEM = CHECKOUT / "var" / "up" / "environment"
 FOLDER = CHECKOUT / "var" / "portal"
-POLL_SECONDS = 0.5
 
 
 def free_port(wanted: int) -> int:
     """Return a port of this machine: this one, if nobody has it."""
     for port in (wanted, 0):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
             return int(listener.getsockname()[1])
     raise AssertionError
 
@@ -46,20 +41,20 @@ def settings() -> dict[str, str]:
         "PORTAL_CLIENT_SECRET": secrets.token_urlsafe(32),
         "PORTAL_FOLDER": str(FOLDER),
         "PORTAL_CODE_SERVICE": str(CHECKOUT / organisations),
+        "PORTAL_CA_CERTIFICATES": str(SYSTEM.with_name("crls")),
     }
 
 
 def start_beside(variables: dict[str, str], processes: list[subprocess.Popen[bytes]], ended: threading.Event) -> None:
     """Start provider and e-service as soon as there is a system. Their output goes to a file."""
     while not SYSTEM.exists():
-        if ended.wait(POLL_SECONDS):
+        if ended.wait(0.5):
             return
     for name in ("provider", "portal"):
         with (FOLDER / f"{name}.log").open("wb") as log:
             script = f'. "{SYSTEM}"; exec "{sys.executable}" -m {name}'
             command = ["sh", "-euc", script]
-            environment = os.environ | variables
-            processes.append(subprocess.Popen(command, cwd=EXAMPLE, env=environment, stdout=log, stderr=log))
+            processes.append(subprocess.Popen(command, cwd=EXAMPLE, env=os.environ | variables, stdout=log, stderr=log))
 
 
 def main(command: list[str]) -> int:

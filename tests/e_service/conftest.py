@@ -1,5 +1,5 @@
-"""The tests of the example of an e-service. Those in `web` need its packages, and are run in its environment."""
+"""The tests of the example of an e-service. Those in `web` and `browser` are run in its environment."""
 
 from contracts.conftest import trial as trial
 
-collect_ignore = ["web"]
+collect_ignore = ["web", "browser"]

@@ -1,5 +1,4 @@
 """A small e-service: accounts, applications, the state of each case, and revocations, for customers with a browser.
 
-It imports nothing of the service certificate workers but the package of the events, as another team would. It is made
-on Starlette and not on FastAPI, since it has pages and forms, and no JSON interface to describe or validate.
+It imports nothing of the service certificate workers but the package of the events, as another team would.
 """

@@ -86,6 +86,7 @@ async def invite(request: Request, user: User, membership: Membership, role: Rol
     """
     secret = secrets.token_urlsafe(32)
     async with portal_of(request).database.transaction() as tx:
+        await tx.execute("DELETE FROM invitations WHERE ends < ?", (datetime.now(UTC).isoformat(),))
         await tx.execute(
             "INSERT INTO invitations (hash, account_id, role, case_id, inviter, ends) VALUES (?, ?, ?, ?, ?, ?)",
             (

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from servicecert_schemas import Language
 from starlette.applications import Starlette
@@ -27,26 +27,14 @@ from .security import HEADERS, RateLimit, SecurityMiddleware
 from .sessions import Session, SessionMiddleware
 from .settings import Settings
 
-PAGES: list[BaseRoute] = [
-    *cases.ROUTES,
-    *accounts.ROUTES,
-    *applications.ROUTES,
-    *revocations.ROUTES,
-    *login.ROUTES,
-]
+PAGES: list[BaseRoute] = [*cases.ROUTES, *accounts.ROUTES, *applications.ROUTES, *revocations.ROUTES, *login.ROUTES]
 
 
 def make_portal(settings: Settings, database: Database) -> Portal:
-    changes = Changes()
-    return Portal(
-        settings,
-        database,
-        Outbox(database, changes.tell),
-        changes,
-        code_service.read(settings.code_service, datetime.now(UTC).date()),
-        login.client(settings),
-        RateLimit(settings.logins_per_minute),
-    )
+    changes, limit = Changes(), RateLimit(settings.logins_per_minute)
+    units = code_service.read(settings.code_service, datetime.now(UTC).date())
+    outbox = Outbox(database, changes.tell)
+    return Portal(settings, database, outbox, changes, units, login.client(settings), limit)
 
 
 def make_app(portal: Portal) -> Starlette:
@@ -62,7 +50,7 @@ def make_app(portal: Portal) -> Starlette:
         ],
         middleware=[
             Middleware(SecurityMiddleware, is_https=settings.is_https),
-            Middleware(TrustedHostMiddleware, allowed_hosts=[settings.host]),
+            Middleware(TrustedHostMiddleware, allowed_hosts=[urlsplit(settings.base_url).hostname or ""]),
             Middleware(SessionMiddleware, settings=settings, database=portal.database),
         ],
         exception_handlers={HTTPException: _error, Exception: _fault, LoginNeeded: _login, TooWeak: _weak},

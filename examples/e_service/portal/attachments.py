@@ -14,14 +14,10 @@ def media_type(content: bytes) -> str | None:
     return next((kind for start, kind in _KINDS.items() if content.startswith(start)), None)
 
 
-def path_of(folder: Path, digest: str) -> Path:
-    return folder / "attachments" / digest
-
-
 def store(folder: Path, content: bytes) -> str:
     """Write a file so that it is whole or absent; return its SHA-256."""
     digest = sha256(content).hexdigest()
-    path = path_of(folder, digest)
+    path = folder / "attachments" / digest
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = path.with_name(f"{uuid4()}.part")

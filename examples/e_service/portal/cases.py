@@ -3,7 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Sequence
-from textwrap import wrap
+from ssl import DER_cert_to_PEM_cert as pem
 
 from servicecert_schemas import ApplyingAs, CaseState, Role
 from starlette.exceptions import HTTPException
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from . import accounts, attachments, code_service, drafts, forms, live, outbox, views
+from . import accounts, chain, code_service, drafts, forms, live, outbox, views
 from .access import Membership, User, case_id_of, in_case, memberships, user_of
 from .pages import Portal, local, page, portal_of, posted, text
 
@@ -133,6 +133,7 @@ async def _show(
         withdrawable=state in WITHDRAWABLE,
         stamp=await _stamp(portal, found),
         link=link,
+        is_chained=portal.settings.ca_certificates is not None,
         units=code_service.long_names(portal.units, membership.business_id),
     )
 
@@ -154,20 +155,23 @@ async def follow(request: Request) -> Response:
 
 
 async def certificate(request: Request) -> Response:
-    """Give the certificate to who has lost the mail."""
-    _, found = await in_case(portal_of(request).database, user_of(request), case_id_of(request))
+    """Give the certificate, or the chain above it, to who has lost the mail."""
+    portal, folder = portal_of(request), portal_of(request).settings.ca_certificates
+    _, found = await in_case(portal.database, user_of(request), case_id_of(request))
     if found.view is None or found.view.certificate is None or found.view.certificate.der is None:
         raise HTTPException(404)
-    base64, ending = found.view.certificate.der, request.path_params["ending"]
-    if ending not in ("der", "pem"):
-        raise HTTPException(404)
-    pem = "\n".join(["-----BEGIN CERTIFICATE-----", *wrap(base64, 64), "-----END CERTIFICATE-----", ""])
-    name = f"{found.view.certificate.serial}.{ending}"
-    return Response(
-        b64decode(base64) if ending == "der" else pem,
-        media_type="application/pkix-cert" if ending == "der" else "application/x-pem-file",
-        headers={"content-disposition": f'attachment; filename="{name}"'},
-    )
+    der, name = b64decode(found.view.certificate.der), found.view.certificate.serial
+    match request.path_params["ending"]:
+        case "der":
+            content, media_type, name = der, "application/pkix-cert", f"{name}.der"
+        case "pem":
+            content, media_type, name = pem(der).encode(), "application/x-pem-file", f"{name}.pem"
+        case "chain" if folder and (above := list(chain.above(der, folder))):
+            content, media_type = "".join(map(pem, above)).encode(), "application/pem-certificate-chain"
+            name = f"{name}-chain.pem"
+        case _:
+            raise HTTPException(404)
+    return Response(content, media_type=media_type, headers={"content-disposition": f'attachment; filename="{name}"'})
 
 
 async def attachment(request: Request) -> Response:
@@ -181,7 +185,7 @@ async def attachment(request: Request) -> Response:
     )
     if row is None:
         raise HTTPException(404)
-    path = attachments.path_of(portal.settings.folder, row["sha256"])
+    path = portal.settings.folder / "attachments" / row["sha256"]
     headers = {"content-security-policy": "default-src 'none'; sandbox"}
     return FileResponse(path, media_type="application/octet-stream", filename=row["sha256"], headers=headers)
 

@@ -40,5 +40,4 @@ def is_public(units: Iterable[Unit], business_id: str) -> bool:
 
     Only a hint of which fields to ask for: the authority judges by its own register (A7).
     """
-    sectors = {unit.is_public for unit in units if unit.business_id == business_id}
-    return sectors == {True}
+    return {unit.is_public for unit in units if unit.business_id == business_id} == {True}

@@ -22,21 +22,12 @@ Typed = Mapping[str, Sequence[str]]
 GROUPS = MappingProxyType(
     {
         "subject": (
-            "unit_long_name",
-            "names.dns",
-            "names.ip",
-            "usages",
-            "information_system.name",
-            "information_system.system_id",
+            *("unit_long_name", "names.dns", "names.ip", "usages"),
+            *("information_system.name", "information_system.system_id"),
         ),
         "people": (
-            "orderer.name",
-            "orderer.email",
-            "technical_contact.name",
-            "technical_contact.email",
-            "technical_contact.phone",
-            "technical_contact.organisation",
-            "shared_mailbox",
+            *("orderer.name", "orderer.email", "technical_contact.name", "technical_contact.email"),
+            *("technical_contact.phone", "technical_contact.organisation", "shared_mailbox"),
         ),
         "more": ("start_date", "validity_days", "follows", "customer_reference"),
         "signature": ("signatory.name", "signatory.title"),
@@ -145,8 +136,7 @@ def fields_of(kind: Kind) -> dict[str, list[Field]]:
         groups["attachment"] = [
             Field("attachments", "file", needed=True),
             Field("certificate_number", "text", needed=True, most=200),
-            Field("valid_from", "date", needed=True),
-            Field("valid_to", "date", needed=True),
+            *(Field(path, "date", needed=True) for path in ("valid_from", "valid_to")),
         ]
     groups["request"] = list(REQUEST)
     return {group: fields for group, fields in groups.items() if fields}

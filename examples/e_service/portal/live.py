@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 SECONDS = 300.0
 """How long a stream lasts. The browser opens it again, which checks anew who may read."""
@@ -36,17 +36,14 @@ class Changes:
 
 async def stamps(changes: Changes, case_id: str, stamp: Callable[[], Awaitable[str]]) -> AsyncIterator[str]:
     """Yield the stamp of a case at once and after each change, as server-sent events."""
-    with changes.watching(case_id) as changed:
-        try:
-            async with asyncio.timeout(SECONDS):
-                while True:
-                    changed.clear()
-                    yield f"retry: 1000\ndata: {await stamp()}\n\n"
-                    while not changed.is_set():
-                        try:
-                            async with asyncio.timeout(SILENT_SECONDS):
-                                await changed.wait()
-                        except TimeoutError:
-                            yield ":\n\n"
-        except TimeoutError:
-            return
+    with changes.watching(case_id) as changed, suppress(TimeoutError):
+        async with asyncio.timeout(SECONDS):
+            while True:
+                changed.clear()
+                yield f"retry: 1000\ndata: {await stamp()}\n\n"
+                while not changed.is_set():
+                    try:
+                        async with asyncio.timeout(SILENT_SECONDS):
+                            await changed.wait()
+                    except TimeoutError:
+                        yield ":\n\n"

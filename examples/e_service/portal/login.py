@@ -24,15 +24,13 @@ _STRONG = " ".join(f"http://eidas.europa.eu/LoA/{level}" for level in (Assurance
 
 def client(settings: Settings) -> Any:
     """Return the client of the provider. It reads the provider's addresses and keys when they are needed first."""
-    arguments: dict[str, Any] = {"scope": "openid profile mandates", "code_challenge_method": "S256", "timeout": 10}
-    if settings.transport is not None:
-        arguments["transport"] = settings.transport
+    kept = {"timeout": 10, "transport": settings.transport}
     return OAuth().register(
         "provider",
         client_id=settings.client_id,
         client_secret=settings.client_secret,
         server_metadata_url=f"{settings.provider}/.well-known/openid-configuration",
-        client_kwargs=arguments,
+        client_kwargs={"scope": "openid profile mandates", "code_challenge_method": "S256", **kept},
     )
 
 

@@ -5,7 +5,7 @@ down, the process may end between the commit and the publishing, or an acknowled
 its `ce_id` and `ce_time`, is stored in the transaction that stores what the customer did. A background task sends it,
 again if need be, until the broker has acknowledged it. A repetition has the same `ce_id`, so it has one effect. Records
 go one after another in the order of their numbers: events of a case never overtake each other, nor an invitation the
-event of the invited. Rows stay after that: if Kafka is lost, they are what the e-service sends again.
+event of the invited. Rows stay until their case is erased: if Kafka is lost, they are what the e-service sends again.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from uuid import UUID
 
 import aiosqlite
@@ -73,6 +74,19 @@ class Outbox:
         """Return the kinds of events of a case that Kafka does not have yet."""
         sql = "SELECT type FROM outbox WHERE case_id = ? AND NOT acknowledged ORDER BY number"
         return [row["type"] for row in await self._database.rows(sql, str(case_id))]
+
+    async def send_again(self, since: datetime) -> int:
+        """Mark all records of `accounts`, and others from a moment on, as not sent, since Kafka has lost them.
+
+        Return how many there are.
+        """
+        async with self.transaction() as tx:
+            marked = await tx.execute(
+                "UPDATE outbox SET acknowledged = 0 WHERE topic = 'accounts' OR EXISTS"
+                " (SELECT 1 FROM json_each(headers) WHERE value ->> 0 = 'ce_time' AND unixepoch(value ->> 1) >= ?)",
+                (int(since.timestamp()),),
+            )
+        return marked.rowcount
 
     async def send_all(self, publish: Publish) -> None:
         """Publish each record that is not acknowledged. Raises what `publish` raises; the record stays then."""

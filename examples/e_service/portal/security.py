@@ -12,6 +12,8 @@ MOST_OCTETS = 11 * 2**20
 MOST_ADDRESSES = 10_000
 
 HEADERS = {
+    # Pages show cases: no cache keeps them after the logout.
+    "cache-control": "no-store",
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -50,8 +52,6 @@ class SecurityMiddleware:
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)
-                # Pages show cases: no cache keeps them after the logout.
-                headers.setdefault("cache-control", "no-store")
             await send(message)
 
         try:

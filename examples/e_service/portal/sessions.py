@@ -65,12 +65,10 @@ class SessionMiddleware:
     async def _load(self, id: str | None) -> Session:
         if not id:
             return Session()
-        row = await self._database.row("SELECT data, begun, seen FROM sessions WHERE hash = ?", hashed(id))
-        now = datetime.now(UTC)
-        idle = timedelta(minutes=self._settings.idle_minutes)
-        if row is None or datetime.fromisoformat(row["begun"]) < now - LONGEST:
-            return Session()
-        if datetime.fromisoformat(row["seen"]) < now - idle:
+        now, idle = datetime.now(UTC), timedelta(minutes=self._settings.idle_minutes)
+        sql = "SELECT data, seen FROM sessions WHERE hash = ? AND begun >= ? AND seen >= ?"
+        values = (hashed(id), (now - LONGEST).isoformat(), (now - idle).isoformat())
+        if (row := await self._database.row(sql, *values)) is None:
             return Session()
         if datetime.fromisoformat(row["seen"]) < now - idle / 10:
             async with self._database.transaction() as tx:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from faststream.security import BaseSecurity, SASLScram512
 
@@ -23,6 +22,7 @@ class Settings:
     bootstrap_servers: str = ""
     security: BaseSecurity | None = None
     service_keys: Path | None = None
+    ca_certificates: Path | None = None
     logins_per_minute: int = 20
     idle_minutes: int = 30
     transport: Any = None
@@ -30,7 +30,8 @@ class Settings:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables of `var/up/environment`, and those of the e-service itself. Raises KeyError."""
-        keys = environment.get("SERVICECERT_SERVICE_KEYS")
+        folders = [environment.get(name) for name in ("SERVICECERT_SERVICE_KEYS", "PORTAL_CA_CERTIFICATES")]
+        keys, authorities = (Path(folder) if folder else None for folder in folders)
         return cls(
             base_url=environment["PORTAL_URL"].rstrip("/"),
             folder=Path(environment["PORTAL_FOLDER"]),
@@ -40,16 +41,13 @@ class Settings:
             client_secret=environment["PORTAL_CLIENT_SECRET"],
             bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"],
             security=_security(environment),
-            service_keys=Path(keys) if keys else None,
+            service_keys=keys,
+            ca_certificates=authorities,
         )
 
     @property
     def is_https(self) -> bool:
         return self.base_url.startswith("https://")
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.base_url).hostname or ""
 
 
 def _security(environment: Mapping[str, str]) -> BaseSecurity | None:

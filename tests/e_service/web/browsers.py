@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,9 +14,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
+from portal.app import make_app, make_portal
+from portal.database import Database
 from portal.pages import Portal
+from portal.settings import Settings
 from portal.views import store
+from provider.app import Client
+from provider.app import make_app as make_provider
 from servicecert_schemas import CaseChanged, Record
+from starlette.applications import Starlette
 
 CHECKOUT = Path(__file__).parents[3]
 ORGANISATIONS = CHECKOUT / "cli" / "servicecert_cli" / "registers" / "fictitious" / "organisations.csv"
@@ -133,7 +140,7 @@ class Browser:
         """Make an invitation and return the path of its link."""
         await self.get(path)
         await self.post(path, data)
-        return re.search(rf"{PORTAL}(/\S+/invitations/[^<\s]+)", self.text)[1]
+        return re.search(r"http://[^/]+(/\S+/invitations/[^<\s]+)", self.text)[1]
 
 
 @dataclass
@@ -168,3 +175,32 @@ class Site:
         view = CaseChanged.model_validate_json(json.dumps({**stored, **about, **more}))
         await store(self.portal.database, view)
         self.portal.changes.tell(str(UUID(case_id)))
+
+
+def make_people(portal: str, provider: str) -> Starlette:
+    """Return the provider of the people, for an e-service at an address."""
+    return make_provider(provider, Client("portal", "secret", f"{portal}/login/callback"))
+
+
+def settings_of(
+    folder: Path, people: Starlette, portal: str = PORTAL, provider: str = PROVIDER, **more: Any
+) -> Settings:
+    transport = httpx.ASGITransport(people)
+    files = {"folder": folder, "code_service": ORGANISATIONS}
+    login = {"provider": provider, "client_id": "portal", "client_secret": "secret"}
+    return Settings(base_url=portal, transport=transport, **files, **login, **{"logins_per_minute": 1_000} | more)
+
+
+@asynccontextmanager
+async def opened_site(folder: Path, people: Starlette, **more: Any) -> AsyncIterator[Site]:
+    """Open the e-service and its provider in this process, each over its own name."""
+    async with Database.open(folder / "portal.sqlite") as database:
+        portal = make_portal(settings_of(folder, people, **more), database)
+        mounts = {
+            PORTAL: httpx.ASGITransport(make_app(portal), raise_app_exceptions=False),
+            PROVIDER: httpx.ASGITransport(people),
+        }
+        site = Site(portal, lambda: httpx.AsyncClient(base_url=PORTAL, mounts=mounts, follow_redirects=True))
+        yield site
+        for client in site.browsers:
+            await client.aclose()

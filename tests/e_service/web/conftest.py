@@ -6,15 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx2 as httpx
 import pytest
 import pytest_asyncio
-from browsers import ORGANISATIONS, PORTAL, PROVIDER, Browser, Site
-from portal.app import make_app, make_portal
-from portal.database import Database
-from portal.settings import Settings
-from provider.app import Client
-from provider.app import make_app as make_provider
+from browsers import PORTAL, PROVIDER, Browser, Site, make_people, opened_site
 from starlette.applications import Starlette
 
 
@@ -26,31 +20,13 @@ def limits() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def provider() -> Starlette:
-    return make_provider(PROVIDER, Client("portal", "secret", f"{PORTAL}/login/callback"))
+    return make_people(PORTAL, PROVIDER)
 
 
 @pytest_asyncio.fixture
 async def site(tmp_path: Path, limits: dict[str, Any], provider: Starlette) -> AsyncIterator[Site]:
-    settings = Settings(
-        base_url=PORTAL,
-        folder=tmp_path,
-        code_service=ORGANISATIONS,
-        provider=PROVIDER,
-        client_id="portal",
-        client_secret="secret",
-        transport=httpx.ASGITransport(provider),
-        **limits,
-    )
-    async with Database.open(tmp_path / "portal.sqlite") as database:
-        portal = make_portal(settings, database)
-        mounts = {
-            PORTAL: httpx.ASGITransport(make_app(portal), raise_app_exceptions=False),
-            PROVIDER: httpx.ASGITransport(provider),
-        }
-        site = Site(portal, lambda: httpx.AsyncClient(base_url=PORTAL, mounts=mounts, follow_redirects=True))
+    async with opened_site(tmp_path, provider, **limits) as site:
         yield site
-        for client in site.browsers:
-            await client.aclose()
 
 
 @pytest_asyncio.fixture

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -82,6 +87,31 @@ async def test_what_was_stored_is_sent_by_the_next_process(site, colleague, tmp_
         await Outbox(database, lambda _: None).send_all(broker.publish)
     assert [record.topic for record in broker.records] == ["accounts"]
     assert await site.publish() == []
+
+
+async def test_after_a_loss_of_kafka_accounts_and_what_was_sent_since_are_sent_again_as_they_were(site, colleague):
+    account = await colleague.open_account("9900001-8")
+    await colleague.apply(account)
+    first = list(await site.publish())
+    assert await site.portal.outbox.send_again(datetime.now(UTC) + timedelta(minutes=1)) == 1
+    assert await site.publish() == [*first, first[0]]
+    assert await site.portal.outbox.send_again(datetime.now(UTC) - timedelta(minutes=1)) == 2
+    assert await site.publish() == [*first, first[0], *first]
+
+
+@pytest.mark.parametrize(
+    "step", ["before it is stored", "before it is sent", "while it is sent", "before it is marked"]
+)
+def test_F5_killed_at_any_step_it_sends_each_event_once_in_effect(tmp_path, step):
+    """The customer, who got no answer, sends the same form to the next process."""
+    program = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    for wanted, code in (([step], -signal.SIGKILL), ([], 0), ([], 0)):
+        assert subprocess.run([*program, *wanted], env=environment).returncode == code
+    sent = (tmp_path / "sent").read_text().splitlines()
+    assert {line.split()[0] for line in sent} == {"account.opened", "application.submitted"}
+    assert len(set(sent)) == 2
+    assert len(sent) == (3 if step == "before it is marked" else 2)
 
 
 async def test_what_is_sent_later_wakes_the_task(site, colleague):

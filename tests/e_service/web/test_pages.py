@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import b64encode
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
 from browsers import SERVER, SYSTEM, Browser, Site
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import (
+    Certificate,
+    CertificateBuilder,
+    Name,
+    NameAttribute,
+    NameOID,
+    load_pem_x509_certificates,
+)
 from portal import live, views
 from servicecert_schemas import CaseState, EventRefused, Language, Texts, decode
 
@@ -165,7 +178,8 @@ async def test_A3_a_colleague_attaches_the_request_that_alone_is_missing(site, c
 
 
 async def test_A15_the_applicant_withdraws(site, colleague):
-    _, case = await opened(site, colleague, "accepted", deficiencies=[], certificate=None, decision=None)
+    _, case = await opened(site, colleague, "accepted", deficiencies=[], certificate=None)
+    assert 'value="withdraw"' in colleague.text
     await colleague.post(f"/sv/cases/{case}", {"act": "withdraw"})
     assert (await sent(site)).TYPE == "servicecert.application.withdrawn.v1"
 
@@ -225,6 +239,38 @@ async def test_the_certificate_is_downloaded_as_pem_and_der(site, colleague):
     assert colleague.page.headers["content-disposition"].endswith('.pem"')
     for ending in ("p12", "key"):
         assert (await colleague.get(f"/sv/cases/{case}/certificate.{ending}")).status_code == 404
+
+
+async def test_the_chain_is_that_of_the_certificates_which_the_authority_publishes(site, colleague, tmp_path):
+    root, other, issuing, leaf = _authorities()
+    for number, each in enumerate((other, issuing, root)):
+        (tmp_path / f"{number}.cer").write_bytes(each.public_bytes(Encoding.DER))
+    der = b64encode(leaf.public_bytes(Encoding.DER)).decode()
+    _, case = await opened(site, colleague, "delivered", certificate=CERTIFICATE | {"der": der})
+    chain = f"/sv/cases/{case}/certificate.chain"
+    assert (await colleague.get(chain)).status_code == 404
+    object.__setattr__(site.portal.settings, "ca_certificates", tmp_path)
+    assert chain in (await colleague.get(f"/sv/cases/{case}")).text
+    page = await colleague.get(chain)
+    assert page.headers["content-disposition"].endswith('-chain.pem"')
+    assert load_pem_x509_certificates(page.content) == [issuing, root]
+    (tmp_path / "1.cer").unlink()
+    assert (await colleague.get(chain)).status_code == 404
+
+
+def _authorities() -> list[Certificate]:
+    """Return a root, another of the same name, an issuing CA of the first, and a certificate of that."""
+    keys = [generate_private_key(SECP256R1()) for _ in range(4)]
+    made = []
+    for number, (subject, issuer) in enumerate((("Root", 0), ("Root", 1), ("CA", 0), ("example", 2))):
+        name = made[issuer].subject if issuer < number else Name([NameAttribute(NameOID.COMMON_NAME, subject)])
+        builder = CertificateBuilder().subject_name(Name([NameAttribute(NameOID.COMMON_NAME, subject)]))
+        builder = builder.issuer_name(name).public_key(keys[number].public_key()).serial_number(number + 1)
+        builder = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(
+            datetime(2030, 1, 1, tzinfo=UTC)
+        )
+        made.append(builder.sign(keys[issuer], SHA256()))
+    return made
 
 
 CERTIFICATE = {
