@@ -159,7 +159,7 @@ async def _relay_rate(system: System, count: int) -> float:
         await asyncio.to_thread(system.children.pop(name).kill)
     async with connected(system.backends.admin_url) as connection, load.watching(system.cluster, topics.CASES) as watch:
         with frozen(system.children.values()):
-            await connection.execute(_OUTBOX, topics.CASES.name, os.urandom(1_300), count)
+            await connection.execute(_OUTBOX, topics.CASES.name, os.urandom(650).hex().encode(), count)
             started = perf_counter()
         await watch.until(count)
         return count / (watch.latest_at - started)
