@@ -9,7 +9,6 @@ N ?= 2000
 SEED ?= 1
 SECONDS ?= 60
 MINUTES ?= 60
-CERTIFICATES ?= 100000
 COUNT ?= 4000
 PACKAGES ?= var/packages
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' schemas/pyproject.toml)
@@ -19,7 +18,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up portal gallery test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart drill packages specimens check format lock sbom clean
+.PHONY: help setup demo up portal gallery test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,9 +119,6 @@ packages: ## what the e-service needs without Python, as npm package, jar and zi
 
 chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
 	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert
-
-drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
-	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens

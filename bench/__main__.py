@@ -9,7 +9,7 @@ from importlib import import_module
 
 import uvloop
 
-PARTS = ("signatures", "registers", "alone", "whole_way", "size", "restarts", "restore", "crl", "ocsp")
+PARTS = ("signatures", "registers", "alone", "whole_way", "size", "restore", "crl", "ocsp")
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -7,8 +7,7 @@
 Each point is the median of three rounds of applications with P-384 keys. Those of partitions and of names are measured
 in turns, so that an hour of a slow machine is one for all. The stored cases are added to a new system for each number,
 and measured before and after; `bench.stored` says what they are made of. With the workers each service is measured
-alone, too; from the costs with the most of them, and the rates of what only one process can do, `bench.capacity`
-calculates the throughput of more cores.
+alone, too, and what only one process can do.
 """
 
 import argparse
@@ -17,13 +16,11 @@ import os
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 
-from servicecert_cli.stand.system import LAG, OCSP, System, service_of
+from servicecert_cli.stand.system import LAG, System, service_of
 from servicecert_schemas import topics
-from servicecert_schemas.topics import SERVICES
 
 from bench import load, stored
 from bench.alone import PATIENT, carried
-from bench.capacity import PARTITIONS, Part, capacity, table
 from bench.results import keep
 from bench.stand import (
     Measured,
@@ -40,7 +37,7 @@ from bench.whole_way import backlog
 
 WORKERS = (1, 2, 3)
 LOADS: Mapping[str, Mapping[str, Mapping[str, int]]] = {
-    "partitions": {str(n): {"partitions": n} for n in (1, 2, 3, 4, PARTITIONS)},
+    "partitions": {str(n): {"partitions": n} for n in (1, 2, 3, 4, topics.APPLICATIONS.partitions)},
     "names": {str(n): {"names": n} for n in (1, 10, 100)},
 }
 """The arguments of `load.records` at each point."""
@@ -49,12 +46,7 @@ GROWTHS = ("workers", *LOADS, "cases")
 CASES = (1_000_000, 10_000_000)
 ROUNDS = 3
 WARM_UP, BACKLOG, ALONE = 1_500, 2_000, 1_200
-RELAYED, WAL_MEGABYTES, LOOKED_SECONDS = 20_000, 300, 60
-CORES = (os.cpu_count() or 1, 12, 48)
-BROKER_THREADS = 8
-"""Kafka's own value of `num.io.threads`."""
-DEVICE = Part("a key in a device of 500 signatures/s", alone=2.0)
-"""An assumption about a hardware security module."""
+RELAYED, LOOKED_SECONDS = 20_000, 60
 
 Reads = dict[str, tuple[int, float]]
 """Of each table its sequential scans, and the rows read in it and in its indexes for a certificate."""
@@ -64,9 +56,9 @@ insert into intake.outbox (topic, key, event_id, type, at, payload)
 select $1, gen_random_uuid()::text, gen_random_uuid(), 'servicecert.case.changed.v2', now(), $2
 from generate_series(1, $3)
 """
-_WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8" + "".join(
-    f", (select last_value::float8 from {service}.outbox_id_seq)" for service in SERVICES
-)
+_WRITTEN = """
+select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8, last_value::float8 from intake.outbox_id_seq
+"""
 
 
 async def measure(share: float, only: Sequence[str] = ("workers",), cases: Sequence[int] = ()) -> None:
@@ -109,18 +101,12 @@ async def by_workers(csrs: list[str], share: float) -> None:
             grown = [(now - then) / count / ROUNDS for then, now in zip(before, await _written(system), strict=True)]
             for name, measured in here.items():
                 found.setdefault(name, {})[str(workers)] = measured
-        wal = await _wal_rate(system, scaled(WAL_MEGABYTES, share))
-        relay = await _relay_rate(system, scaled(RELAYED, share))
+        keep("size-wal", grown[0] / 1e3, "kB", "events of intake", grown[1])
+        rate = await _relay_rate(system, scaled(RELAYED, share))
+        keep("size-relay", rate, "per second", "of intake for a certificate", grown[1])
         await _keep_exporter(system, LOOKED_SECONDS * share)
     for name, growth in found.items():
         _keep(name, growth)
-    together = found["whole-way"]
-    parts = _parts(together[str(WORKERS[-1])][1], grown, relay, wal)
-    rows = {str(cores): capacity(parts, cores) for cores in CORES}
-    for cores, each in rows.items():
-        keep(f"size-{cores}-cores", each.rate, "per second", "measured, one worker of each", together["1"][0])
-    rows[f"{CORES[-1]}, {DEVICE.name}"] = capacity([*parts, DEVICE], CORES[-1])
-    print(table(rows), flush=True)
 
 
 async def by_cases(csrs: list[str], share: float, numbers: Sequence[int]) -> None:
@@ -151,19 +137,10 @@ async def _with_cases(system: System, csrs: list[str], share: float) -> tuple[Me
 
 
 async def _written(system: System) -> list[float]:
-    """Return the bytes of WAL and the number of events of each service, since the start."""
+    """Return the bytes of WAL and the number of intake's events, since the start."""
     async with connected(system.backends.admin_url) as connection:
         (row,) = await connection.fetch(_WRITTEN)
         return list(row)
-
-
-async def _wal_rate(system: System, megabytes: int) -> float:
-    """Return the bytes per second that PostgreSQL writes to its WAL and flushes, a megabyte in each commit."""
-    async with connected(system.backends.admin_url) as connection:
-        started = perf_counter()
-        for _ in range(megabytes):
-            await connection.execute("select pg_logical_emit_message(true, 'bench', repeat('x', 1000000))")
-        return megabytes * 1e6 / (perf_counter() - started)
 
 
 async def _relay_rate(system: System, count: int) -> float:
@@ -173,7 +150,7 @@ async def _relay_rate(system: System, count: int) -> float:
         await asyncio.to_thread(system.children.pop(name).kill)
     async with connected(system.backends.admin_url) as connection, load.watching(system.cluster, topics.CASES) as watch:
         with frozen(system.children.values()):
-            await connection.execute(_OUTBOX, topics.CASES.name, os.urandom(1_300), count)
+            await connection.execute(_OUTBOX, topics.CASES.name, os.urandom(650).hex().encode(), count)
             started = perf_counter()
         await watch.until(count)
         return count / (watch.latest_at - started)
@@ -187,20 +164,6 @@ async def _keep_exporter(system: System, seconds: float) -> None:
     await asyncio.sleep(seconds)
     await system.waiting()
     keep("lag-exporter", 100 * (cpu_seconds(system)[LAG] - used) / seconds, "% of a core", "limit", 2.0)
-
-
-def _parts(costs: dict[str, float], grown: list[float], relay: float, wal: float) -> list[Part]:
-    """Return the parts, from processor times, the WAL and events of a certificate, and the most of each a second."""
-    wal_bytes, *events = grown
-    keep("size-relay", relay, "per second", "of intake for a certificate", events[0])
-    keep("size-wal", wal / 1e6, "MB/s", "MB for a certificate", wal_bytes / 1e6)
-    return [
-        *(Part(each, costs[each], PARTITIONS, n / relay * 1000) for each, n in zip(SERVICES, events, strict=True)),
-        Part("the OCSP responder", costs[OCSP]),
-        Part("Kafka", costs["kafka"], BROKER_THREADS),
-        Part("PostgreSQL", costs["postgresql"]),
-        Part("PostgreSQL's WAL", alone=wal_bytes / wal * 1000),
-    ]
 
 
 def _keep(name: str, growth: Mapping[str, Measured]) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import ssl
 import struct
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 
 SSL_REQUEST = struct.pack("!II", 8, 80877103)
@@ -51,7 +50,7 @@ async def _serve(
         writer.close()
 
 
-async def run(host: str, port: int, socket: str, certificate: str, key: str, client_ca: Sequence[str]) -> None:
+async def run(host: str, port: int, socket: str, certificate: str, key: str, *client_ca: str) -> None:
     """Serve until the process is ended."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -69,4 +68,5 @@ async def run(host: str, port: int, socket: str, certificate: str, key: str, cli
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:6], sys.argv[6:]))  # type: ignore[call-arg]
+        host, port, *files = sys.argv[1:]
+        asyncio.run(run(host, int(port), *files))

@@ -29,17 +29,18 @@ _ISSUING_YEARS = 10
 
 _KEY = {KeyFamily.RSA: "RSA 4096", KeyFamily.EC: "EC P-384"}
 
-KEY_USAGE = x509.KeyUsage(
-    digital_signature=False,
-    content_commitment=False,
-    key_encipherment=False,
-    data_encipherment=False,
-    key_agreement=False,
-    key_cert_sign=True,
-    crl_sign=True,
-    encipher_only=False,
-    decipher_only=False,
+_USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement"),
+    *("key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
 )
+
+
+def key_usage(*usages: str) -> x509.KeyUsage:
+    """Return the extension with these bits, by their names in `cryptography`."""
+    return x509.KeyUsage(**{each: each in usages for each in _USAGES})
+
+
+KEY_USAGE = key_usage("key_cert_sign", "crl_sign")
 
 
 def root_name(whose: Identity, environment: Environment, family: KeyFamily, *, trial: bool) -> x509.Name:

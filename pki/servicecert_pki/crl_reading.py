@@ -103,7 +103,7 @@ def is_signed(encoded: bytes, crl: x509.CertificateRevocationList, issuer: Issue
     if outer.end != len(encoded) or bytes(whole[algorithm.start : algorithm.end]) != SIGNATURE_ALGORITHM[issuer.family]:
         return False
     try:
-        verify_signature(issuer.public_key, crl.signature, whole[tbs.start : tbs.end])  # type: ignore[arg-type]
+        verify_signature(issuer.public_key, crl.signature, whole[tbs.start : tbs.end])
     except InvalidSignature:
         return False
     return True

@@ -84,7 +84,7 @@ def family_of_key(key: PublicKey) -> KeyFamily:
     return KeyFamily.RSA if isinstance(key, rsa.RSAPublicKey) else KeyFamily.EC
 
 
-def verify_signature(key: PublicKey, signature: bytes, *parts: bytes) -> None:
+def verify_signature(key: PublicKey, signature: bytes, *parts: bytes | memoryview) -> None:
     """Raise `cryptography`'s InvalidSignature unless `SigningKey.sign` made `signature` over the `parts`."""
     algorithm, digest = digest_of(family_of_key(key), parts)
     if isinstance(key, rsa.RSAPublicKey):
@@ -93,7 +93,7 @@ def verify_signature(key: PublicKey, signature: bytes, *parts: bytes) -> None:
         verify_digest(key, signature, hashes.SHA384(), digest)
 
 
-def digest_of(family: KeyFamily, parts: tuple[bytes, ...]) -> tuple[hashes.SHA512 | hashes.SHA384, bytes]:
+def digest_of(family: KeyFamily, parts: tuple[bytes | memoryview, ...]) -> tuple[hashes.SHA512 | hashes.SHA384, bytes]:
     """Return the family's hash algorithm and the digest of the concatenated `parts`."""
     algorithm = hashes.SHA512() if family is KeyFamily.RSA else hashes.SHA384()
     digest = hashes.Hash(algorithm)

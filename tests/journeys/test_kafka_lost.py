@@ -11,6 +11,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -291,7 +292,7 @@ async def _lose_kafka(system: System) -> None:
     names = [system.cluster.name(topic) for topic in CATALOGUE]
     async with kafka.admin(system.cluster) as admin, asyncio.timeout(PATIENCE_SECONDS):
         await admin.delete_topics(names)
-        while any(each["error_code"] == 0 for each in await admin.describe_topics(names)):  # noqa: ASYNC110
+        while any(each["error_code"] == 0 for each in await admin.describe_topics(names)):  # noqa: ASYNC110  -- the broker's
             await asyncio.sleep(0.1)
     await create_topics(system.cluster, CATALOGUE)
 
@@ -330,7 +331,7 @@ async def _until_published(system: System) -> None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             left = "select count(*) from revoker.outbox where topic = 'certificate-standings'"
-            while await connection.fetchval(left):  # noqa: ASYNC110
+            while await connection.fetchval(left):  # noqa: ASYNC110  -- rows have no event
                 await asyncio.sleep(0.1)
     finally:
         await connection.close()
@@ -368,11 +369,10 @@ async def _answers(system: System, serials: set[Place]) -> dict[Place, OCSPCertS
         for issuer, serial in serials:
             question = OcspQuery(authority.issuer(issuer), int(serial, 16), bytes(32))
             while answers.get((issuer, serial), OCSPCertStatus.UNKNOWN) is OCSPCertStatus.UNKNOWN:
-                try:
+                await asyncio.sleep(0.05)
+                with suppress(OcspUnsound, aiohttp.ClientError):
                     async with session.post(system.ocsp_url, data=question.request()) as response:
                         answers[issuer, serial] = question.status(await response.read(), datetime.now(UTC))
-                except (OcspUnsound, aiohttp.ClientError):
-                    await asyncio.sleep(0.05)
     return answers
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
@@ -138,10 +138,9 @@ async def answered(system: System, certificates: Sequence[CertificateIssued]) ->
         for each in certificates:
             status = None
             while status is not OCSPCertStatus.REVOKED:
-                try:
+                with suppress(OcspUnsound, OSError):
                     status = await ocsp_status(system.ocsp_url, authority.issuer(each.issuer), int(each.serial, 16))
-                except (OcspUnsound, OSError):
-                    await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)
 
 
 async def unread_by_the_notifier(keys: Keys) -> UUID:

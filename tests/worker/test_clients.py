@@ -196,16 +196,17 @@ async def test_a_part_that_failed_leaves_its_owner_no_request_to_end() -> None:
 
 
 async def test_parts_end_with_their_owner() -> None:
-    ended = asyncio.Event()
+    began, ended = asyncio.Event(), asyncio.Event()
 
     async def part() -> None:
+        began.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
 
     owner = asyncio.create_task(run_together(part()))
-    await asyncio.sleep(0.01)
+    await began.wait()
     owner.cancel()
     with pytest.raises(asyncio.CancelledError):
         await owner

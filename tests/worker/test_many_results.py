@@ -65,7 +65,7 @@ class Told:
 
     async def told(self, count: int) -> None:
         async with asyncio.timeout(120):
-            while sum(map(len, self.turns)) < count:  # noqa: ASYNC110
+            while sum(map(len, self.turns)) < count:  # noqa: ASYNC110  -- the turns have no event
                 await asyncio.sleep(0.005)
 
 

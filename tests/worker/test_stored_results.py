@@ -88,7 +88,7 @@ async def pool(service_pool: Callable[[str, Path], Awaitable[asyncpg.Pool[Any]]]
 async def _waits_for_a_lock(pool: asyncpg.Pool[Any]) -> None:
     blocked = "select exists (select from pg_locks where not granted and database = (select oid from pg_database"
     async with asyncio.timeout(120):
-        while not await pool.fetchval(f"{blocked} where datname = current_database()))"):  # noqa: ASYNC110
+        while not await pool.fetchval(f"{blocked} where datname = current_database()))"):  # noqa: ASYNC110  -- the server's
             await asyncio.sleep(0.01)
 
 
@@ -136,7 +136,7 @@ async def test_C3_a_worker_that_cannot_store_leaves_its_intents_and_passes_its_r
             await connection.execute("commit")
         assert await lanes.given(1) == [only]
         async with asyncio.timeout(120):
-            while lanes.effects.owner in (before, NOBODY):  # noqa: ASYNC110
+            while lanes.effects.owner in (before, NOBODY):  # noqa: ASYNC110  -- as above
                 await asyncio.sleep(0.01)
 
 

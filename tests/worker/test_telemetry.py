@@ -6,8 +6,9 @@ import logging
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Event as Flag
 from uuid import UUID, uuid4
 
@@ -95,9 +96,9 @@ def turn(*items: Arrival | Result, repeated: Sequence[Arrival] = (), parked: str
     return TurnResult((), 1, frozenset(item.id for item in repeated), (), (), decided=decided)
 
 
-def until(arrived: object, seconds: float = 30) -> None:
+def until(arrived: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    while not arrived():  # type: ignore[operator]
+    while not arrived():
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -182,7 +183,7 @@ async def test_a_collector_that_is_gone_is_one_line_and_its_spans_are_counted(
     for number in range(3):
         item = arrival(number)
         telemetry.handled(turn(item), [item], time.time_ns())
-        until(lambda number=number: sum(dropped) == number + 1)
+        until(partial(lambda count: sum(dropped) == count, number + 1))
     collector.status = 200
     item = arrival(4)
     telemetry.handled(turn(item), [item], time.time_ns())

@@ -1,16 +1,15 @@
-"""Requests to brokers that aiokafka does not have, for their administrator and the doctor.
+"""Requests to brokers that aiokafka does not have, for their administrator.
 
 Field by field from the protocol's message definitions: CreateAcls 1 (aiokafka's own creates one right),
-AlterClientQuotas 1 (KIP-546), AlterUserScramCredentials 0 (KIP-554), DescribeQuorum 1 (KIP-595, KIP-836).
+AlterClientQuotas 1 (KIP-546), AlterUserScramCredentials 0 (KIP-554).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.protocol.admin import CreateAclsRequest_v1
 from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.protocol.types import Boolean, CompactBytes, Float64, Int8, Int16, Int32, Int64
+from aiokafka.protocol.types import Boolean, CompactBytes, Float64, Int8, Int16, Int32
 from servicecert_worker.kafka.internals import NO_TAGS, TEXT, Asked, ask, many, message, raise_for
 
 _ENTITY = ("entity", many(("entity_type", TEXT), ("entity_name", TEXT)))
@@ -49,39 +48,6 @@ _PASSWORDS = message(
     ],
 )
 
-_REPLICAS = many(
-    ("replica_id", Int32),
-    ("log_end_offset", Int64),
-    ("last_fetch_timestamp", Int64),
-    ("last_caught_up_timestamp", Int64),
-)
-_QUORUM = message(
-    55,
-    1,
-    [("topics", many(("topic", TEXT), ("partitions", many(("partition", Int32)))))],
-    [
-        ("error_code", Int16),
-        (
-            "topics",
-            many(
-                ("topic", TEXT),
-                (
-                    "partitions",
-                    many(
-                        ("partition", Int32),
-                        ("error_code", Int16),
-                        ("leader_id", Int32),
-                        ("leader_epoch", Int32),
-                        ("high_watermark", Int64),
-                        ("voters", _REPLICAS),
-                        ("observers", _REPLICAS),
-                    ),
-                ),
-            ),
-        ),
-    ],
-)
-
 
 async def create_acls(client: AIOKafkaClient, acls: list[tuple[int, str, int, str, str, int, int]]) -> None:
     """Create rights, as `list_acls` returns them; those that are there stay. Raises what aiokafka raises."""
@@ -103,17 +69,6 @@ async def set_producer_byte_rates(client: AIOKafkaClient, rates: Mapping[str, in
     ]
     for code, *_ in (await ask(client, _QUOTAS(entries, False))).entries:
         raise_for(code)
-
-
-async def controller_clock(client: AIOKafkaClient) -> datetime:
-    """Return the clock of the leading controller at the moment of its answer. Raises what aiokafka raises."""
-    answer = await ask(client, _QUORUM([("__cluster_metadata", [(0, NO_TAGS)], NO_TAGS)]))
-    raise_for(answer.error_code)
-    ((_, partitions, _),) = answer.topics
-    ((_, code, leader, _, _, voters, _, _),) = partitions
-    raise_for(code)
-    milliseconds = next(caught_up for replica, _, _, caught_up, _ in voters if replica == leader)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 async def leaders_by_broker(client: AIOKafkaClient, brokers: Iterable[int], topics: Sequence[str]) -> list[list[int]]:

@@ -14,7 +14,7 @@ from ..watching.doctor.examine import examine
 STEPS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "settings": ("Settings", "Variables", "SecretFiles"),
-        "Kafka": ("KafkaDown", "Brokers", "BrokerClock"),
+        "Kafka": ("KafkaDown", "Brokers"),
         "rights at Kafka": ("BrokerRights",),
         "topics": ("Topics", "Partitions", "TopicSettings", "Replication", "MinInSync", "CopiesMissing"),
         "PostgreSQL": ("DatabaseDown", "DatabaseVersion", "DatabaseLink", "Locks", "Durability", "Vacuum"),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from servicecert_pki.ca_certificate import KEY_USAGE, key_usage
 
 ADMINISTRATOR = "administrator"
 """The user who may do everything: creates topics, users and rights."""
@@ -62,7 +63,7 @@ class TrialCa:
             .not_valid_before(now - _SLACK)
             .not_valid_after(now + _VALID)
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None), critical=True)
-            .add_extension(_usage(signs_certificates=is_ca), critical=True)
+            .add_extension(KEY_USAGE if is_ca else key_usage("digital_signature"), critical=True)
         )
         for extension in (
             x509.SubjectKeyIdentifier.from_public_key(key),
@@ -82,17 +83,3 @@ def _host(host: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(host))
     except ValueError:
         return x509.DNSName(host)
-
-
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not signs_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=signs_certificates,
-        crl_sign=signs_certificates,
-        encipher_only=False,
-        decipher_only=False,
-    )

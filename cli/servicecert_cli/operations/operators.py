@@ -167,11 +167,3 @@ def prepare_logins(connection: psycopg.Connection[Any]) -> None:
         sql.SQL("reset role"),
     ):
         connection.execute(statement)
-    # Logins that an earlier version made.
-    members = connection.execute(
-        "select r.rolname from pg_auth_members as m join pg_roles as r on r.oid = m.member where m.roleid = %s::regrole"
-        " and starts_with(r.rolname, %s) and r.rolcanlogin and not pg_has_role(%s, r.oid, 'member with admin option')",
-        (f'"{group}"', f"{name}_operator_", keeper),
-    ).fetchall()
-    for (member,) in members:
-        connection.execute(sql.SQL("grant {} to {} with admin option").format(sql.Identifier(member), kept))

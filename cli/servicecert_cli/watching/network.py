@@ -4,6 +4,7 @@ Unanswered          an address has no answer that can be used
 """
 
 import aiohttp
+from servicecert_worker.process.connections import at_most
 
 _OCSP = {"Content-Type": "application/ocsp-request", "Accept": "application/ocsp-response"}
 _LARGEST_ANSWER = 64 * 1024
@@ -24,17 +25,15 @@ def session(seconds: float) -> aiohttp.ClientSession:
 async def fetch(session: aiohttp.ClientSession, url: str, query: bytes | None = None) -> bytes:
     """Return what is at an address, or what a responder there answers to a query of OCSP. Raises Unanswered."""
     largest = _LARGEST_CRL if query is None else _LARGEST_ANSWER
-    content = bytearray()
     try:
         async with session.get(url) if query is None else session.post(url, data=query, headers=_OCSP) as response:
-            async for piece in response.content.iter_any():
-                content += piece
-                if len(content) > largest:
-                    raise Unanswered(f"answers with more than {largest} octets")
+            content = await at_most(largest, response.content.iter_any())
     except TimeoutError:
         raise Unanswered("does not answer in time") from None
     except aiohttp.ClientResponseError as error:
         raise Unanswered(f"answers {error.status}") from None
     except (aiohttp.ClientError, OSError) as error:
         raise Unanswered(f"does not answer ({type(error).__name__})") from None
-    return bytes(content)
+    if content is None:
+        raise Unanswered(f"answers with more than {largest} octets")
+    return content

@@ -51,7 +51,7 @@ class Gateway:
 
     def heal(self) -> None:
         """Reset all faults."""
-        self.__init__(self.storage)  # type: ignore[misc]
+        vars(self).update(vars(Gateway(self.storage)))
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]

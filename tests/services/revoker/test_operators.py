@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-import psycopg
 import pytest
 from databases import administer
 from servicecert_cli.faults import UserError
@@ -17,14 +16,12 @@ from servicecert_cli.operations.operators import (
     add_login,
     add_operator,
     fingerprint,
-    prepare_logins,
 )
-from servicecert_revoker.service import MIGRATIONS
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_worker.audit.verification import verify
 from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.storage import database, schema
-from services.revoker.conftest import FIRST_TWO, Login
+from servicecert_worker.storage import database
+from services.revoker.conftest import Login
 from services.revoker.stand import Stand, another
 
 REFUSED = (asyncpg.CheckViolationError, asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError)
@@ -248,31 +245,6 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
         assert await proposing.confirm(confirmer, made.id)
     entry = await stand.pool.fetchval("select entry from audit where key = 'operators'")
     assert json.loads(entry)["happened"]["facts"]["why"] == "both lost"
-
-
-async def test_D2_logins_of_an_earlier_version_stay_and_can_be_reset(database_url: str) -> None:
-    """Its administrator made a group and logins; this version finds them when it migrates, and keeps the functions."""
-    schema.prepare(database_url, {"revoker": database.new_password()})
-    passwords = {name: database.new_password() for name in FIRST_TWO}
-    with psycopg.connect(database_url, autocommit=True) as administrator:
-        name = administrator.info.dbname
-        for each, password in passwords.items():
-            administrator.execute(f"""create role "{name}_operator_{each}" login password '{password}'""")
-            administrator.execute(f'grant "{name}_operators" to "{name}_operator_{each}"')
-    schema.migrate(database_url, "revoker", [MIGRATIONS])
-    with psycopg.connect(database_url) as administrator:
-        prepare_logins(administrator)
-        prepare_logins(administrator)
-    with pytest.raises(UserError, match="There are two operators already"):
-        add_operator(database_url, "cecilia")
-    credential = Credential.new()
-    of = {each: database.url_of(database_url, f"{name}_operator_{each}", passwords[each]) for each in FIRST_TWO}
-    async with connected(of["anna"]) as anna, connected(of["bertil"]) as bertil:
-        for connection in (anna, bertil):
-            await connection.execute("set search_path = revoker")
-        made = await proposing.propose_operator(anna, "operator-reset", "bertil", credential.verifier, "x")
-        assert await proposing.confirm(bertil, made.id)
-    await (await asyncpg.connect(database.url_of(database_url, str(made.login), credential.password))).close()
 
 
 async def test_D2_a_login_by_certificate_has_no_password(stand: Stand, login: Login, admin_url: str) -> None:

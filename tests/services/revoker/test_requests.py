@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -240,7 +241,7 @@ def test_D1_serial_of_another_account_is_refused_as_one_that_is_nobodys_with_the
     outcomes = []
     for typed in (theirs, nobodys):
         asked = Asked(request.model_copy(update={"serial_as_typed": typed}), WRITTEN_AT, HERE)
-        outcomes.append(calls(lambda asked=asked: answer(Valid(certificate), (asked,), known, NOW)))  # type: ignore[misc]
+        outcomes.append(calls(partial(answer, Valid(certificate), (asked,), known, NOW)))
     assert outcomes[0] == outcomes[1]
     assert [each.code for each in outcomes[0][0].events] == [Code.NO_SUCH_CERTIFICATE]
 
@@ -256,10 +257,7 @@ def test_D1_case_of_another_account_is_answered_as_one_without_a_certificate_at_
     assert waits[0].events == waits[1].events == ()
     assert pending_of(waits[0].state) == pending_of(waits[1].state) == (request,)
     for now, verdict in ((NOW, HERE + TAKES_EFFECT_WITHIN), (HERE + TAKES_EFFECT_WITHIN, None)):
-        known_one, unknown_one = (
-            calls(lambda found=found, now=now: judge(request, found, known, now))  # type: ignore[misc]
-            for found in (certificate, None)
-        )
+        known_one, unknown_one = (calls(partial(judge, request, found, known, now)) for found in (certificate, None))
         assert known_one == unknown_one
         assert known_one[0] == (verdict or Refused(Code.NO_SUCH_CERTIFICATE, in_case=True))
 

@@ -1,4 +1,4 @@
-"""Limits what clients can hold of an HTTP server: connections, time and memory (F5).
+"""Limits what others can hold of us by HTTP: connections, time and memory (F5).
 
 A new connection always gets a place. If its client has too many, or all places are taken, the connection is closed that
 has waited or sent for the longest time. A request must be complete, and a response read, within a time.
@@ -11,7 +11,7 @@ import resource
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -267,6 +267,16 @@ class _Guarded(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.lost(self._connection)
         self._protocol.connection_lost(exc)
+
+
+async def at_most(octets: int, pieces: AsyncIterable[bytes]) -> bytes | None:
+    """Return what arrives in pieces, None once it is more: who sends it chooses how much that is."""
+    content = bytearray()
+    async for piece in pieces:
+        content += piece
+        if len(content) > octets:
+            return None
+    return bytes(content)
 
 
 def raise_file_limit() -> None:

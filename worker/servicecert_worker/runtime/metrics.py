@@ -1,8 +1,8 @@
 """A worker's Prometheus metrics: what is true of this process. Numbers of the tables are the exporter's (`figures`)."""
 
+import logging
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import Any, TypeAlias
@@ -15,11 +15,14 @@ from servicecert_schemas.topics import CATALOGUE
 
 from ..core.decider import Done, Event, Outcome
 from ..core.decider import Gauge as ServiceGauge
+from ..core.faults import error_summary, is_transient
 from ..core.fold import Item, TurnResult
 from ..core.record import Arrival
 from ..core.signatures import UNTRUSTED
 from ..kafka.follower import Follower
 from ..kafka.source import Source
+
+log = logging.getLogger(__name__)
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -240,8 +243,11 @@ class Own(Collector):
         """Read all; one that cannot be read has no samples."""
         for gauge in self._samples:
             self._samples[gauge] = {}
-            with suppress(Exception):
+            try:
                 self._samples[gauge] = dict(gauge.read) if isinstance(gauge.read, Mapping) else await gauge.read()
+            except Exception as error:
+                if not is_transient(error):
+                    log.warning("A metric cannot be read: %s", gauge.name, extra={"error": error_summary(error)})
 
     def collect(self) -> Iterator[Metric]:
         for gauge, samples in self._samples.items():

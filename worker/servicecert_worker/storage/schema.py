@@ -43,8 +43,7 @@ def prepare(admin_url: str, passwords: Mapping[str, str | None]) -> dict[str, st
     """Create the roles and a schema for each service, and return the database URLs of those whose password is set.
 
     `passwords` has services and LOGINS; one that exists keeps its schema, and its password if none is given. Without
-    one a new role gets a random one. Schemas that an older version gave to the services themselves go to their owners.
-    Raises `OperatorError`.
+    one a new role gets a random one. Raises `OperatorError`.
     """
     known: dict[str, str] = {}
     with connected(admin_url) as connection:
@@ -90,14 +89,7 @@ def _prepare_schema(connection: psycopg.Connection[Any], database: str, service:
     _create_role(connection, owner_of(database, service), "nologin")
     connection.execute(sql.SQL("grant {} to current_user").format(owner))
     connection.execute(sql.SQL("grant {} to {} with inherit false, set true").format(owner, migrator))
-    before = connection.execute(
-        "select nspowner::regrole::text from pg_namespace where nspname = %s", (service,)
-    ).fetchone()
-    if before is None:
-        connection.execute(sql.SQL("create schema {} authorization {}").format(schema, owner))
-    elif before[0] == role_of(database, service):
-        connection.execute(sql.SQL("grant {} to current_user").format(role))
-        connection.execute(sql.SQL("reassign owned by {} to {}").format(role, owner))
+    connection.execute(sql.SQL("create schema if not exists {} authorization {}").format(schema, owner))
     connection.execute(
         sql.SQL("alter role {} in database {} set search_path = {}").format(role, sql.Identifier(database), schema)
     )
@@ -117,8 +109,8 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
             raise OperatorError(unprepared(service))
         if whose != owner:
             raise OperatorError(
-                f"The schema {service!r} belongs to {whose!r}: run `servicecert db prepare` of this version with the "
-                "administrator's DATABASE_URL."
+                f"The schema {service!r} belongs to {whose!r}, and `servicecert db prepare` gives it to {owner!r}: "
+                "restore it with its owner, or name another database."
             )
         if connection.execute("select pg_has_role(%s, 'set')", (owner,)).fetchone() == (False,):
             raise OperatorError(

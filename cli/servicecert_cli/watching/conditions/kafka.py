@@ -31,12 +31,6 @@ _KAFKA = (
         well="Every partition has all its copies.",
     ),
     look(
-        "BrokerClock",
-        "The clock of Kafka's controller differs from this machine's.",
-        why="Brokers delete records by time, and people compare their logs with ours.",
-        remedy="Synchronise both machines' clocks (NTP).",
-    ),
-    look(
         "BrokerRights",
         "A user of the broker has not exactly the rights of the catalogue.",
         why="Who may write to a topic can forge orders; a service that lacks a right does not start.",

@@ -103,7 +103,8 @@ async def refused_mails(
 ) -> Sequence[RefusedMail]:
     """Return the mails refused since then, by any mail server or by `relay`, as host or host:port: the oldest first."""
     found = await connection.fetch(QUERIES["find_refused"], since, relay)
-    stored = await LedgerStore().load(connection, list({str(row["case_id"]) for row in found}))  # type: ignore[arg-type]
+    cases = list({str(row["case_id"]) for row in found})
+    stored = await LedgerStore().load(connection, cases)  # type: ignore[arg-type]  # a pool's, which is the same
     rows = {each.state.case_id: each.state for each in stored}
     mails = []
     for mail_id, case_id, kind, address in found:

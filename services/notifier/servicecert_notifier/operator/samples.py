@@ -8,11 +8,11 @@ from typing import TypeVar
 from uuid import UUID, uuid5
 
 from servicecert_schemas.case import CaseChanged, CaseState, Deficiency, HistoryEntry
-from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
+from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, Recipient, RecipientRole
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
-from servicecert_schemas.values import CertificateType, Language, Texts
+from servicecert_schemas.values import CertificateType, Language
 from servicecert_worker.core.decider import Due, Event, Happened, Result
 
 from ..domain.decide import decide
@@ -29,30 +29,6 @@ _PEOPLE = (
     Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="teppo.testaaja@yllapito.example", name="Teppo Testaaja"),
     Recipient(role=RecipientRole.SHARED_MAILBOX, email="varmenteet@yllapito.example"),
 )
-_UNIT = Deficiency(
-    code="unit-not-found",
-    field="unit_long_name",
-    texts=Texts(
-        sv="Organisationsenhetens namn finns inte i kodtjänsten. Skriv enhetens långa namn exakt som det står där. "
-        "De närmaste namnen är Exempelby läkarstation och Exempelby hälsostation.",
-        fi="Organisaatioyksikön nimeä ei ole koodistopalvelussa. Kirjoita yksikön pitkä nimi täsmälleen niin kuin se "
-        "on siellä. Lähimmät nimet ovat Esimerkkilän lääkäriasema ja Esimerkkilän terveysasema.",
-        en="The name of the organisational unit is not in the code service. Write the unit's long name exactly as "
-        "it stands there. The closest names are Exempelby läkarstation and Exempelby hälsostation.",
-    ),
-)
-_SUPPLIER = Deficiency(
-    code="supplier-cannot-apply",
-    field="applying_as",
-    texts=Texts(
-        sv="Systemsignaturcertifikat söks av den serviceleverantör inom social- och hälsovården som administrerar "
-        "datasystemet. Be serviceleverantören göra en egen ansökan.",
-        fi="Järjestelmäallekirjoitusvarmennetta hakee se sosiaali- ja terveydenhuollon palvelunantaja, joka hallinnoi "
-        "tietojärjestelmää. Pyydä palvelunantajaa tekemään oma hakemus.",
-        en="A system signature certificate is applied for by the care provider that administers the information "
-        "system. Ask it to apply.",
-    ),
-)
 
 
 def example(model: type[E], variant: str | None = None) -> E:
@@ -65,14 +41,16 @@ def example(model: type[E], variant: str | None = None) -> E:
 def samples(language: Language) -> Iterator[tuple[str, MailTask]]:
     """Yield each kind of mail in one language, with a name."""
     waiting, issued = _waiting(language), _issued(language)
-    returned = _case(language, CaseState.RETURNED, _UNIT, *example(CaseChanged, "returned").deficiencies)
+    refused = example(IssuingRefused)
+    too_long = Deficiency(code=refused.code, field="validity_days", texts=refused.texts)
+    returned = _case(language, CaseState.RETURNED, too_long, *example(CaseChanged, "returned").deficiencies)
     revoked = example(CertificateRevoked).model_copy(update={"language": language, "recipients": _PEOPLE})
     yield "csr-invited", _of(waiting)
     yield "application-returned", _of(returned)
     yield "application-nears-lapse-half", _nearing(waiting, DeadlineMark.HALF, datetime(2027, 2, 22, 8, tzinfo=UTC))
     yield "application-nears-lapse", _nearing(returned, DeadlineMark.NINE_TENTHS, datetime(2027, 5, 6, 8, tzinfo=UTC))
     yield "application-lapsed", _of(_case(language, CaseState.LAPSED))
-    yield "application-refused", _of(_case(language, CaseState.REFUSED, _SUPPLIER))
+    yield "application-refused", _of(_case(language, CaseState.REFUSED, too_long))
     yield "certificate-issued", _of(issued)
     yield "certificate-issued-system", _of(_issued(language, CertificateType.TEST_SYSTEM_SIGNATURE))
     for kind, days in DAYS.items():

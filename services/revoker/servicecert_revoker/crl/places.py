@@ -16,11 +16,11 @@ import aiohttp
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import crl_name, crl_url
 from servicecert_worker.core.faults import with_timeout
+from servicecert_worker.process.connections import at_most
 
 from ..domain.crl_orders import CrlVersion
 
 _COMMAND_SECONDS = 60.0
-_CHUNK = 1 << 20
 _FETCH_SECONDS = 10.0
 
 
@@ -126,18 +126,16 @@ class Address:
     async def current(self, file: str, issuer: IssuerInfo) -> CrlVersion | None:
         """Return a CA's file as it is fetched, None if there is none. Raises NotPublished where nothing answers."""
         etag, version = self._cache.get(file, ("", None))
-        content = bytearray()
         async with self._get(file, {"If-None-Match": etag} if etag else {}) as response:
             if response.status == 304:
                 return version
             if response.status in _NOT_THERE:
                 return None
             response.raise_for_status()
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                content += chunk
-                if len(content) > MOST_BYTES:
-                    return NOT_OURS
-        version = await asyncio.to_thread(CrlVersion.of, bytes(content), issuer)
+            content = await at_most(MOST_BYTES, response.content.iter_any())
+        if content is None:
+            return NOT_OURS
+        version = await asyncio.to_thread(CrlVersion.of, content, issuer)
         self._cache[file] = response.headers.get("ETag", ""), version
         return version
 
@@ -146,8 +144,8 @@ class Address:
         hashed = sha256()
         async with self._get(file, {}) as response:
             response.raise_for_status()
-            async for chunk in response.content.iter_chunked(_CHUNK):
-                hashed.update(chunk)
+            async for piece in response.content.iter_any():
+                hashed.update(piece)
         if hashed.hexdigest() != digest:
             raise NotPublished(
                 self.name,

@@ -11,6 +11,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
 from servicecert_worker.observe.logs import about
+from servicecert_worker.process.connections import at_most
 
 from ..domain.authority_requests import proposal_of
 from ..domain.crl_orders import REASONS, Confirmed, ConfirmOrder
@@ -67,13 +68,10 @@ class Confirm:
     async def _ask(self, url: str, request: bytes) -> bytes:
         async with self.session.post(url, data=request, headers=_HEADERS) as response:
             response.raise_for_status()
-            answer = bytearray()
-            # A network delivers an answer in pieces, and one read returns what has arrived.
-            async for piece in response.content.iter_any():
-                answer += piece
-                if len(answer) > _LARGEST:
-                    raise OcspUnsound("The answer is too large.")
-            return bytes(answer)
+            answer = await at_most(_LARGEST, response.content.iter_any())
+        if answer is None:
+            raise OcspUnsound("The answer is too large.")
+        return answer
 
 
 async def alarm(tasks: Sequence[Task]) -> Sequence[Outcome]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import psycopg
 from cli.watching.doctor.breaking import CRITICAL, UNKNOWN, WARNING, breaks
-from cli.watching.doctor.broken_kafka import Ahead
 from cli.watching.doctor.installation import CA, CASE, Installation
 from identities import Identities
 from servicecert_cli.connections import kafka
@@ -38,6 +39,14 @@ def with_rows(it: Installation, table: str, service: str) -> Iterator[None]:
     it.execute(ROWS[table].format(service))
     yield
     it.execute(f"delete from {service}.{table}")
+
+
+class Ahead(datetime):
+    """A clock that is ten seconds ahead."""
+
+    @classmethod
+    def now(cls, tz: Any = None) -> Any:
+        return datetime.fromtimestamp(time.time() + 10, tz)
 
 
 @breaks("PostgreSQL does not answer", DatabaseDown=CRITICAL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,6 @@ from aiokafka.structs import OffsetAndMetadata
 from cli.watching.doctor.breaking import CRITICAL, WARNING, breaks
 from cli.watching.doctor.installation import Installation
 from servicecert_cli.connections import kafka
-from servicecert_cli.watching.doctor.facts import kafka as kafka_facts
 from servicecert_launcher.ports import HOST, free_port
 from servicecert_schemas.topics import (
     ACCOUNTS,
@@ -30,23 +28,9 @@ from servicecert_schemas.topics import (
 PARKED = parked_topic("intake")
 
 
-class Ahead(datetime):
-    """A clock that is ten seconds ahead."""
-
-    @classmethod
-    def now(cls, tz: Any = None) -> Any:
-        return datetime.fromtimestamp(time.time() + 10, tz)
-
-
 @breaks("Kafka does not answer at 127.0.0.1", KafkaDown=CRITICAL)
 def kafka_is_down(it, patch, _) -> Iterator[None]:
     patch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"{HOST}:{free_port()}")
-    yield
-
-
-@breaks("s behind this machine", BrokerClock=WARNING)
-def the_machine_s_clock_is_ahead_of_the_controller_s(it, patch, _) -> Iterator[None]:
-    patch.setattr(kafka_facts, "datetime", Ahead)
     yield
 
 

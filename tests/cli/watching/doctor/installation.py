@@ -192,7 +192,7 @@ class Installation:
                 for each in CATALOGUE
                 if service in each.readers and each not in FOLLOWED
             }
-            while Counter(part.topic for worker in own for part in worker.assignment()) != sizes:  # noqa: ASYNC110
+            while Counter(part.topic for worker in own for part in worker.assignment()) != sizes:  # noqa: ASYNC110  -- Kafka's
                 await asyncio.sleep(0.02)
 
     async def _stop_workers(self) -> None:

@@ -1,7 +1,6 @@
 """From facts to a finding: each limit of the servers, topics and groups, from both sides."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
@@ -24,8 +23,6 @@ from servicecert_schemas.topics import (
 )
 from servicecert_worker.core.broker_acls import Acl, AclOperation, AclResource, acls
 
-NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
-
 
 @pytest.mark.parametrize("check", ["KafkaDown", "DatabaseDown"])
 @pytest.mark.parametrize(
@@ -43,26 +40,6 @@ def test_brokers_that_hold_topics_are_up():
     holds(judged("Brokers", ({1, 2, 3}, {1, 2}, [])), OK, "None is missing; those that are up: 3.")
     holds(judged("Brokers", ({1}, {1, 2, 3}, [])), WARNING, "Down: broker 2, 3.")
     holds(judged("Brokers", ({1}, {1, 2}, ["cases/1"])), CRITICAL, "No broker leads cases/1.")
-
-
-@pytest.mark.parametrize("check", ["BrokerClock", "ClockWrong"])
-@pytest.mark.parametrize(
-    ("seconds", "severity", "words"),
-    [
-        (0.0, OK, "agrees with"),
-        (2.0, OK, "agrees with"),
-        (6.9, OK, "4.9 s ahead of this machine's"),
-        (7.0, WARNING, "5.0 s ahead"),
-        (-5.0, WARNING, "5.0 s behind"),
-        (-59.9, WARNING, "behind"),
-        (62.0, CRITICAL, "60.0 s ahead"),
-        (-60.0, CRITICAL, "60.0 s behind"),
-    ],
-)
-def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(check, seconds, severity, words):
-    # The answer took two seconds.
-    reading = NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2)
-    holds(judged(check, reading), severity, words)
 
 
 def test_rights_are_neither_missing_nor_surplus():

@@ -1,7 +1,7 @@
 """From facts to a finding: each limit of PostgreSQL, from both sides."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli.watching.doctor.judging import CRITICAL, OK, SKIPPED, WARNING, holds, judged
@@ -9,6 +9,8 @@ from servicecert_cli.watching.doctor.domain.check import first_things_first
 from servicecert_cli.watching.doctor.domain.database import Connections
 from servicecert_worker.core.table_locks import TableLock
 from servicecert_worker.storage.admission import Difference
+
+NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(("version", "severity"), [(15, CRITICAL), (16, OK), (18, OK), (19, WARNING)])
@@ -152,3 +154,22 @@ def test_what_comes_from_the_past_is_named_each_with_its_remedy():
     found = judged("Fence", [("The database is old.", "restore it"), ("Kafka is old.", "republish it")])
     holds(found, CRITICAL, "The database is old. Kafka is old.")
     assert found.remedy == "Stop all workers, and run `restore it`. Stop all workers, and run `republish it`."
+
+
+@pytest.mark.parametrize(
+    ("seconds", "severity", "words"),
+    [
+        (0.0, OK, "agrees with"),
+        (2.0, OK, "agrees with"),
+        (6.9, OK, "4.9 s ahead of this machine's"),
+        (7.0, WARNING, "5.0 s ahead"),
+        (-5.0, WARNING, "5.0 s behind"),
+        (-59.9, WARNING, "behind"),
+        (62.0, CRITICAL, "60.0 s ahead"),
+        (-60.0, CRITICAL, "60.0 s behind"),
+    ],
+)
+def test_a_clock_is_wrong_by_what_the_time_of_the_answer_cannot_explain(seconds, severity, words):
+    # The answer took two seconds.
+    reading = NOW, NOW + timedelta(seconds=seconds), NOW + timedelta(seconds=2)
+    holds(judged("ClockWrong", reading), severity, words)

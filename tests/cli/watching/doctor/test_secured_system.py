@@ -54,7 +54,7 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
         skipped = {name for name, check in operator.items() if check.severity is Severity.SKIPPED}
         # The CA's folder and the mail server are the services' alone; one broker has no copies.
         assert skipped == {
-            *("BrokerClock", "MinInSync", "Transactions", "DatabaseDisk", "CrlDisk", "KeyListsMissing", "KeyListsOld"),
+            *("MinInSync", "Transactions", "DatabaseDisk", "CrlDisk", "KeyListsMissing", "KeyListsOld"),
             *("Ca", "CaValidity", "CaProfiles", "CaKeyAway", "TrialCa", "RootCrlExpires", "MailServer", "MailLogin"),
         }
         assert operator["BrokerRights"].finding.startswith("operator: the rights are as `servicecert topics acls`")
@@ -74,7 +74,7 @@ async def test_a_secured_system_is_well_and_each_user_sees_what_it_may(authority
         assert "No fault is left." in left.stdout
 
         administrator = system.cluster
-        checks = await look(administrator, monkeypatch, "BrokerRights", "BrokerClock")
+        checks = await look(administrator, monkeypatch, "BrokerRights")
         assert {check.severity for check in checks.values()} == {Severity.OK}
         extra = Acl(AclResource.TOPIC, system.cluster.prefix + "applications", AclOperation.WRITE)
         await rights.apply(administrator, {Principal.INTAKE: [extra]})

@@ -19,7 +19,7 @@ from servicecert_worker.kafka.cluster import Cluster
 from toy.brokers import COUNT, three_brokers
 
 pytestmark = pytest.mark.long
-NAMES = ("KafkaDown", "BrokerClock", "Brokers", "Topics", "CopiesMissing", "Replication", "MinInSync")
+NAMES = ("KafkaDown", "Brokers", "Topics", "CopiesMissing", "Replication", "MinInSync")
 
 
 @pytest.fixture(scope="module")

@@ -23,18 +23,17 @@ from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.kafka.rights import found
 
 from ....admin import lag
-from ....admin.internals import controller_clock
 from ....admin.rights import ALLOW, PREFIXED, RESOURCES
 from ....connections.kafka import existing
 from ...conditions import CONDITIONS
 from ..domain import kafka as judged
 from ..domain import topics
 from ..domain.check import fault, naming, ok, warning
-from ..domain.database import Connections, check_clock, check_connections
+from ..domain.database import Connections, check_connections
 from ..domain.figures import check_values
 from ..domain.kafka import BrokerRights, compared
 from ..domain.topics import TopicCopy
-from ..sources import Look, Sources, Stopped, elsewhere, open_kafka, shared, skip
+from ..sources import Look, Sources, Stopped, elsewhere, open_kafka, shared
 from . import QUERIES
 from .database import in_schema
 
@@ -53,18 +52,6 @@ async def brokers(sources: Sources) -> tuple[set[int], set[int], list[str]]:
     named = {node for topic in described for part in topic["partitions"] for node in part["replicas"]}
     cluster = await (await sources.kafka()).admin.describe_cluster()
     return {each["node_id"] for each in cluster["brokers"]}, named, leaderless
-
-
-async def clock(sources: Sources) -> tuple[datetime, datetime, datetime]:
-    """Return the controller's clock, between two readings of this machine's, where Kafka tells it."""
-    kafka = await sources.kafka()
-    before = datetime.now(UTC)
-    try:
-        there = await controller_clock(client_of(kafka.admin))
-    except ClusterAuthorizationFailedError:
-        remedy = "Only a user that may describe the cluster can ask, as an administrator."
-        raise skip("Kafka does not tell this user.", remedy) from None
-    return before, there, datetime.now(UTC)
 
 
 async def rights(sources: Sources) -> BrokerRights:
@@ -229,7 +216,6 @@ async def worker_versions(sources: Sources) -> tuple[str, list[tuple[str, str]]]
 LOOKS = {
     "KafkaDown": Look(open_kafka, judged.check_reached),
     "Brokers": Look(brokers, judged.check_brokers),
-    "BrokerClock": Look(clock, check_clock),
     "BrokerRights": Look(rights, judged.check_broker_rights),
     "Topics": Look(copies, topics.check_topics),
     "Partitions": Look(copies, topics.check_partitions),

@@ -17,6 +17,7 @@ from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL, crl_url
 from servicecert_worker.core.faults import Outage
+from servicecert_worker.process.connections import at_most
 
 from ..domain.standings import FullCrl, Revoked, Standings
 
@@ -87,14 +88,12 @@ class CrlFeed:
             if response.status == 304:
                 return
             response.raise_for_status()
-            content = bytearray()
-            async for part in response.content.iter_any():
-                content += part
-                if len(content) > self.largest:
-                    raise CrlRefused(f"It has more than {self.largest} octets.")
+            content = await at_most(self.largest, response.content.iter_any())
+        if content is None:
+            raise CrlRefused(f"It has more than {self.largest} octets.")
         digest = sha256(content).digest()
         if digest != fetched.sha256:
-            crl, entries = await asyncio.to_thread(self._read, fetched.issuer, bytes(content), fetched.number)
+            crl, entries = await asyncio.to_thread(self._read, fetched.issuer, content, fetched.number)
             self.standings.take_crl(fetched.issuer.id, crl, entries)
             fetched.number, fetched.sha256 = crl.number, digest
         fetched.etag = response.headers.get("ETag", "")

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from aiohttp import web
 from servicecert_pki.ocsp_messages import LARGEST_REQUEST
 from servicecert_worker.core.faults import error_trace
-from servicecert_worker.process.connections import Closed, Limits, Proxies
+from servicecert_worker.process.connections import Closed, Limits, Proxies, at_most
 
 from ...serving.admission import Admission, let_continue, limits, serving
 from ..domain.answering import INTERNAL_ERROR, MALFORMED, Answer
@@ -121,14 +121,7 @@ async def _read(request: web.BaseRequest) -> bytes | None:
     if request.content_length is not None and request.content_length > LARGEST_REQUEST:
         return None
     await let_continue(request)
-    parts: list[bytes] = []
-    size = 0
-    async for part in request.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > LARGEST_REQUEST:
-            return None
-    return b"".join(parts)
+    return await at_most(LARGEST_REQUEST, request.content.iter_any())
 
 
 def _from_path(path: str) -> bytes | None:
