@@ -22,6 +22,7 @@ from servicecert_cli.operations import proposing, selection
 from servicecert_cli.operations.operators import add_operator
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Child
+from servicecert_pki.identity import trial
 from servicecert_revoker import service
 from servicecert_revoker.app import subscribe
 from servicecert_schemas.codec import decode
@@ -55,7 +56,7 @@ async def drill(certificates: int, factor: float, within: timedelta) -> tuple[fl
             await connection.execute(_WITHOUT_BYTES)
         environment = system.environment("revoker")
         # The responder has another clock, so that it is not asked.
-        del environment["SERVICECERT_OCSP_URL"]
+        system.authority_file.write_text(trial(system.crl_url), "utf-8")
         started, at = monotonic(), datetime.now(UTC)
         command = [sys.executable, "-m", "bench.drill", "--since", at.isoformat(), "--factor", str(factor)]
         workers = [Child(command, log=system.log("first"), environment=environment)]
