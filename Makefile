@@ -121,6 +121,9 @@ packages: ## what the e-service needs without Python, as npm package, jar and zi
 chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
 	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert
 
+man: setup ## a man page of each command, in var/man/man1: `man -M var/man servicecert-doctor`
+	@$(BIN)/python deploy/man_pages.py var/man/man1
+
 drill: setup ## an incident: CERTIFICATES=… are revoked within 24 hours of a hastened clock, with a revoker killed on the way
 	@$(BIN)/python -m bench.drill --certificates $(CERTIFICATES)
 
