@@ -18,7 +18,7 @@ PURE := */domain/*,*/core/[bfotu]*,*/core/signed_record.py
 FOREIGN := pyp[i]\.|pythonh[o]sted|de[b]\.debian|np[m]js\.|repo1?\.m[a]ven|ma[v]en\.apache|proxy\.g[o]lang|crat[e]s\.io|/hom[e]/|/roo[t]/|/User[s]/|/wor[k]/
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up portal gallery test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart packages specimens check format lock sbom clean
+.PHONY: help setup demo up portal gallery test test-long chaos alarms soak compose-test pin-images fuzz bench bench-peers chart man packages specimens check format lock sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ packages: ## what the e-service needs without Python, as npm package, jar and zi
 
 chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
 	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert
+
+man: setup ## a man page of each command, in var/man/man1: `man -M var/man servicecert-doctor`
+	@$(BIN)/python deploy/man_pages.py var/man/man1
 
 specimens: setup ## a certificate of each type and key, with chains and CRLs, into var/specimens/
 	@PYTHONPATH=tests $(BIN)/python -m specimens

@@ -138,8 +138,11 @@ def parts() -> Iterator[Parts]:
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority of today for all tests; its passphrases are beside it in `ca.passphrases`."""
     from servicecert_cli.operations.authority import make_authority
+    from servicecert_pki.ceremony_files import write_identity
+    from servicecert_pki.identity import trial
 
     def make(folder: Path) -> None:
+        write_identity(folder / "ca", trial("http://crl.example.fi"))
         make_authority(folder / "ca", folder / "ca.passphrases")
 
     return made_once(tmp_path_factory, "authority", make) / "ca"
@@ -161,6 +164,8 @@ def certified(authority: Path) -> Callable[..., CertificateIssued]:
 def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority of 1 January 2026, for tests with a clock of their own, like `authority`."""
     from servicecert_pki.ceremony import make_authority
+    from servicecert_pki.ceremony_files import write_identity
+    from servicecert_pki.identity import trial
     from servicecert_pki.keyring import read_passphrases
     from servicecert_pki.profiles import load_profiles
 
@@ -168,6 +173,7 @@ def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
         passphrases = folder / "ca.passphrases"
         passphrases.touch(mode=0o600)
         passphrases.write_text("production=a production passphrase\ntest=a test passphrase\n")
+        write_identity(folder / "ca", trial("http://crl.example.fi"))
         make_authority(folder / "ca", read_passphrases(passphrases), load_profiles(), datetime(2026, 1, 1, tzinfo=UTC))
 
     return made_once(tmp_path_factory, "authority-of-2026", make) / "ca"
@@ -177,6 +183,8 @@ def authority_of_2026(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def authority_of_a_ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate authority with production keys, like `authority`."""
     from servicecert_pki.ceremony import install, make_roots, offline_folder, request_cas, sign_requests
+    from servicecert_pki.ceremony_files import write_identity
+    from servicecert_pki.identity import trial
     from servicecert_pki.keyring import PemStore, read_passphrases
     from servicecert_pki.profiles import load_profiles
 
@@ -186,6 +194,8 @@ def authority_of_a_ceremony(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.touch(mode=0o600)
         file.write_text("production=correct horse battery staple\ntest=another horse and its battery\n")
         secrets = read_passphrases(file)
+        for each in (ca, offline_folder(ca)):
+            write_identity(each, trial("http://crl.example.fi"))
         make_roots(offline_folder(ca), secrets, now)
         request_cas(ca, ids, PemStore(ca, secrets))
         sign_requests(offline_folder(ca), [ca / "requests" / f"{id}.csr" for id in ids], secrets, load_profiles(), now)

@@ -68,7 +68,7 @@ def containers(pod: Object) -> list[Object]:
 def maps(folder: Path) -> dict[str, dict[str, str]]:
     """Return the settings of each generated ConfigMap."""
     listed = kustomization(folder)["configMapGenerator"]
-    return {each["name"]: dict(line.split("=", 1) for line in each["literals"]) for each in listed}
+    return {each["name"]: dict(line.split("=", 1) for line in each.get("literals", ())) for each in listed}
 
 
 def changed(values: Mapping[str, Mapping[str, str]], folder: Path) -> dict[str, dict[str, str]]:

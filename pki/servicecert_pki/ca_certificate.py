@@ -83,11 +83,10 @@ def make_issuing(
     id: str,
     policies: tuple[str, ...],
     now: datetime,
-    crl_base_url: str | None = None,
 ) -> x509.Certificate:
     """Sign an issuing CA's certificate, limited to the environment's policies.
 
-    It names its root's CRL and certificate where the revoker publishes them, at `crl_base_url`, if given.
+    It names its root's CRL and certificate where the revoker publishes them, if the authority says where that is.
     """
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
@@ -98,9 +97,10 @@ def make_issuing(
         .add_extension(x509.CertificatePolicies(information), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(root_key_id), critical=False)
     )
-    if crl_base_url is not None:
+    if whose.repository is not None:
         name = root_id(*kind_of(id)[:2])
-        crl, certificate = crl_url(crl_base_url, name, FULL), certificate_url(crl_base_url, name)
+        base = whose.repository.crls
+        crl, certificate = crl_url(base, name, FULL), certificate_url(base, name)
         point = x509.DistributionPoint([x509.UniformResourceIdentifier(crl)], None, None, None)
         access = x509.AccessDescription(
             AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(certificate)

@@ -31,8 +31,9 @@ from .ceremony_files import (
     read_certificate,
     read_request,
     second,
+    write_identity,
 )
-from .identity import identity_in
+from .identity import FILE, identity_in
 from .keyring import KeyStore, PemStore
 from .keys import PublicKey
 from .manifest import (
@@ -70,23 +71,24 @@ def make_authority(
     profiles: Profiles,
     now: datetime,
     store: KeyStore | None = None,
-    crl_base_url: str | None = None,
 ) -> list[Action]:
     """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
-    policies that an issuing CA may certify; `now` (aware) is the first second of validity; `crl_base_url` as in
-    `sign_requests`. The manifest is written last, so an interrupted run can be repeated.
+    policies that an issuing CA may certify; `now` (aware) is the first second of validity. The manifest is written
+    last, so an interrupted run can be repeated.
     """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
     with alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
+        if (directory / FILE).exists():
+            write_identity(offline, (directory / FILE).read_text(encoding="utf-8"))
         actions = make_roots(offline, passphrases, now, again=True, trial=True)
         actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
-        actions += sign_requests(offline, requests, passphrases, profiles, now, again=True, crl_base_url=crl_base_url)
+        actions += sign_requests(offline, requests, passphrases, profiles, now, again=True)
         actions += make_root_crls(offline, passphrases, now)
         copy_root_crls(offline, directory)
         return actions + _install(directory, [offline / "issued" / f"{id}.pem" for id in ids], now)
@@ -168,15 +170,13 @@ def sign_requests(
     now: datetime,
     *,
     again: bool = False,
-    crl_base_url: str | None = None,
 ) -> list[Action]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
     `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
-    With `crl_base_url`, without a final slash, the certificate names the URLs of its root's CRL and certificate.
     """
     check_passphrases(passphrases)
-    actions = []
+    actions, whose = [], identity_in(offline)
     with alone_in(offline):
         for path in requests:
             id, request = path.stem, read_request(path, offline)
@@ -188,9 +188,7 @@ def sign_requests(
             root, root_key = open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            certificate = make_issuing(
-                root, root_key, public_key, identity_in(offline), id, policies, second(now), crl_base_url
-            )
+            certificate = make_issuing(root, root_key, public_key, whose, id, policies, second(now))
             write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             actions.append(Action.certified("issuing CA", id, certificate))
     return actions

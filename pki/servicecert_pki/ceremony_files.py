@@ -98,6 +98,13 @@ def alone_in(directory: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def write_identity(directory: Path, text: str) -> None:
+    """Write the file that says whose CAs are in a folder, unless it has one. Raises AuthorityRefused."""
+    with alone_in(directory):
+        if not (file := directory / FILE).exists():
+            write_whole(file, text.encode())
+
+
 @dataclass(frozen=True)
 class Action:
     """One action of a ceremony: what was done, to which CA, and named details."""

@@ -135,7 +135,8 @@ def _extension_value(name: ExtensionName, contents: Contents) -> bytes:
         case ExtensionName.EXTENDED_KEY_USAGE:
             return der.sequence(*map(der.oid, sorted(_PURPOSE[it] for it in contents.usages)))
         case ExtensionName.CERTIFICATE_POLICIES:
-            return der.sequence(der.sequence(der.oid(profile.policy)))
+            cps = der.sequence(der.oid("1.3.6.1.5.5.7.2.1"), der.tlv(0x16, (profile.cps or "").encode("ascii")))
+            return der.sequence(der.sequence(der.oid(profile.policy), der.sequence(cps) if profile.cps else b""))
         case ExtensionName.SUBJECT_ALTERNATIVE_NAME:
             hosts = [der.tlv(0x82, it.encode("ascii")) for it in names.dns]
             return der.sequence(*hosts, *(der.tlv(0x87, it.packed) for it in names.ip))

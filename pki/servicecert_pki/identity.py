@@ -1,18 +1,28 @@
-"""Who issues: what an authority's CAs are called, and its policies, by a file in the folders of its CA and its roots.
+"""The authority, as its own file says: what its CAs are called, its policies, its addresses, and who signs its mails.
 
-A folder without the file is a trial's: its authority is fictitious and says so.
+A CA's folder without the file is a trial's: its authority is fictitious and says so.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from . import der
+from .partitions import HttpUrl
 
 FILE = "authority.toml"
+FICTITIOUS_FILE = Path(__file__).parent / "fictitious.toml"
+"""The authority of trials."""
+
+_INVENTED = re.compile(
+    r"Fictitious|Fiktiva|Kuvitteellinen|\.(example|test|invalid|localhost)\b|\bexample\.(fi|com|net|org)\b|"
+    r"127\.0\.0\.1|^1\.3\.6\.1\.4\.1\.32473\."
+)
+T = TypeVar("T")
 
 
 class IdentityUnusable(Exception):
@@ -32,29 +42,86 @@ def _policy(dotted: str) -> str:
     return dotted
 
 
-class Identity(BaseModel):
-    """The names of all CAs (RFC 5280, 4.1.2.4), and the policy of each certificate type (4.2.1.4) by its identifier."""
+_Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
+
+class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Names(_Table):
+    """What people call the authority, by language."""
+
+    sv: _Line
+    fi: _Line
+    en: _Line
+
+
+class Mail(_Table):
+    """The address that mails come from, and whom people ask: an address, a telephone number, or both."""
+
+    sender: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
+    contact: _Line
+
+
+class Repository(_Table):
+    """The addresses in certificates: of the folder of CRLs and CAs, of OCSP, of the CPS (RFC 5280, 4.2.1.4)."""
+
+    crls: HttpUrl
+    ocsp: HttpUrl | None = None
+    cps: Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=200)] | None = None
+
+
+class Identity(_Table):
+    """The names of all CAs (RFC 5280, 4.1.2.4), and the policy of each certificate type (4.2.1.4) by its identifier."""
 
     organisation: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
     country: str = Field("FI", pattern=r"^[A-Z]{2}$")
-    policies: Mapping[str, Annotated[str, AfterValidator(_policy)]]
+    name: Names | None = None
+    mail: Mail | None = None
+    repository: Repository | None = None
+    policies: Mapping[str, Annotated[str, AfterValidator(_policy)]] = Field(default_factory=dict)
+
+    def called(self, language: str) -> str:
+        """Return what people call the authority in a language: what its CAs do, if the file does not say."""
+        return self.organisation if self.name is None else str(getattr(self.name, language))
+
+    @property
+    def invented(self) -> list[str]:
+        """Return the fields that no authority has in earnest: a fictitious name, nobody's domain (RFC 2606) or arc."""
+        tables = ((key, it if isinstance(it, dict) else {"": it}) for key, it in self.model_dump().items() if it)
+        values = ((f"{key}.{name}".rstrip("."), str(value)) for key, table in tables for name, value in table.items())
+        return [where for where, value in values if _INVENTED.search(value)]
 
 
-FICTITIOUS = Identity(organisation="Fictitious Certificate Authority", policies={})
-
-
-def identity_in(folder: Path) -> Identity:
-    """Return the authority of a folder, `FICTITIOUS` without the file. Raises IdentityUnusable."""
-    file = folder / FILE
+def read_identity(file: Path) -> Identity:
+    """Return the authority of a file. Raises IdentityUnusable."""
     try:
         return Identity.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return FICTITIOUS
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         raise IdentityUnusable(f"{file} cannot be used: {where}: {first['msg']}.") from None
     except (OSError, ValueError) as fault:
         raise IdentityUnusable(f"{file} cannot be used: {fault}.") from None
+
+
+FICTITIOUS = read_identity(FICTITIOUS_FILE)
+
+
+def identity_in(folder: Path, file: Path | None = None) -> Identity:
+    """Return the authority of a CA's folder, `FICTITIOUS` without a file in it or given. Raises IdentityUnusable."""
+    return read_identity(file or folder / FILE) if file or (folder / FILE).exists() else FICTITIOUS
+
+
+def required(table: T | None, name: str, file: Path) -> T:
+    """Return a table of an authority's file. Raises IdentityUnusable if the file lacks it."""
+    if table is None:
+        raise IdentityUnusable(f"{file} has no [{name}]: add it, as docs/ceremony.md#the-authoritys-file shows.")
+    return table
+
+
+def trial(crls: str, ocsp: str | None = None) -> str:
+    """Return the file of a trial's authority, with its addresses."""
+    responder = f'ocsp = "{ocsp}"\n' if ocsp else ""
+    return f'{FICTITIOUS_FILE.read_text(encoding="utf-8")}\n[repository]\ncrls = "{crls}"\n{responder}'

@@ -141,6 +141,7 @@ class Profile:
     subject: tuple[SubjectAttribute, ...]
     extensions: tuple[ExtensionRule, ...]
     digest: str
+    cps: str | None = None
 
     def __hash__(self) -> int:
         return hash(self.digest)

@@ -51,12 +51,14 @@ class Profiles:
 def load_profiles(directory: Path = SHIPPED_PROFILES, whose: Identity = FICTITIOUS) -> Profiles:
     """Return the profiles in the ``*.toml`` files of `directory`, and those in its `earlier`; raises ProfileUnsafe.
 
-    An authority's own policies replace those of the files.
+    An authority's own policies replace those of the files, and its certification practice statement joins them.
     """
     profiles = _read_all(directory, check_alone, whose)
     if not profiles:
         raise ProfileUnsafe(f"There is no certificate profile in {directory}.")
-    if whose is not FICTITIOUS and whose.policies.keys() != (types := {it.type_id for it in profiles}):
+    if whose.organisation != FICTITIOUS.organisation and whose.policies.keys() != (
+        types := {it.type_id for it in profiles}
+    ):
         raise ProfileUnsafe(f"{FILE} needs a policy for each certificate type: {', '.join(sorted(types))}.")
     check_together(profiles)
     # An earlier version was checked by the rules of its release.
@@ -135,12 +137,15 @@ class _File(_Table):
 
     def profile(self, whose: Identity) -> Profile:
         policy = whose.policies.get(self.type, self.policy)
-        content = json.dumps(self.model_dump(mode="json") | {"policy": policy}, sort_keys=True).encode()
+        cps = whose.repository.cps if whose.repository else None
+        named = {"policy": policy} | ({"cps": cps} if cps else {})
+        content = json.dumps(self.model_dump(mode="json") | named, sort_keys=True).encode()
         return Profile(
             type_id=self.type,
             version=self.version,
             environment=self.environment,
             policy=policy,
+            cps=cps,
             longest_validity=self.validity.longest,
             backdating=timedelta(minutes=self.validity.backdated_minutes),
             keys={family: keys.rules() for family, keys in self.keys.items()},

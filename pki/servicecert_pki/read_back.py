@@ -148,7 +148,7 @@ def _has_form(
         == {bit for bit, purpose in bits if purpose in (None, *contents.usages)}
         # Any count of unused bits is decoded, one is DER.
         and der.octet_string(key_usage.public_bytes()) in read.tbs_certificate_bytes
-        and policies == [(x509.ObjectIdentifier(profile.policy), None)]
+        and policies == [(x509.ObjectIdentifier(profile.policy), [profile.cps] if profile.cps else None)]
         and extensions[ExtensionName.BASIC_CONSTRAINTS] == _END_ENTITY
     )
 

@@ -1,22 +1,23 @@
 """Settings of a service that signs, from environment variables: the CA's location, and the access to its keys."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .authority import Authority
+from .identity import FILE, Identity, Repository, identity_in, required
 from .keyring import access, open_keys
 from .keys import SigningKey
-from .partitions import MOST_PARTITIONS, HttpUrl
+from .partitions import MOST_PARTITIONS
 
 
 class SigningSettings(BaseSettings):
-    """Aliases are the variables' names. Relying parties fetch `<issuer>.crl` and `<issuer>.cer` at `crl_base_url`.
+    """Aliases are the variables' names.
 
-    Without `ocsp_url` certificates name no responder. Issuer and revoker need the same number of partitions; increase
-    it at the revoker first.
+    Issuer and revoker need the same number of partitions; increase it at the revoker first.
     """
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
@@ -29,13 +30,20 @@ class SigningSettings(BaseSettings):
     """for keys in a token: the path of its PKCS#11 library"""
     pkcs11_pin_file: Path | None = Field(None, alias="SERVICECERT_PKCS11_PIN_FILE")
     """for keys in a token: two lines, production=<PIN> and test=<PIN>"""
-    crl_base_url: HttpUrl = Field(alias="SERVICECERT_CRL_BASE_URL")
-    """where the folder of the CRLs is served, as http://host"""
+    authority_file: Path | None = Field(None, alias="SERVICECERT_AUTHORITY_FILE")
+    """the authority's own file; default: authority.toml in the folder of the CA"""
     crl_partitions: int = Field(16, alias="SERVICECERT_CRL_PARTITIONS", ge=1, le=MOST_PARTITIONS)
     """over how many partitioned CRLs each CA's new certificates are spread"""
 
-    ocsp_url: HttpUrl | None = Field(None, alias="SERVICECERT_OCSP_URL")
-    """the OCSP responder that certificates name; it says revoked before any other party is notified"""
+    @cached_property
+    def whose(self) -> Identity:
+        """Return the authority. Raises IdentityUnusable."""
+        return identity_in(self.ca_dir, self.authority_file)
+
+    @property
+    def repository(self) -> Repository:
+        """Return the addresses in certificates. Raises IdentityUnusable."""
+        return required(self.whose.repository, "repository", self.authority_file or self.ca_dir / FILE)
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
         """Return the CAs and their keys by CA name, in about a second.

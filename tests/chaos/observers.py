@@ -155,15 +155,15 @@ class CrlArchive:
     order: list[tuple[str, int]] = field(default_factory=list)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[dict[str, str]]:
-        """Run the server; yields the environment that gives the services its address."""
+    async def serving(self) -> AsyncIterator[str]:
+        """Run the server; yields its address."""
         served = web.Application()
         served.router.add_get("/{name}", self._get)
         runner = web.AppRunner(served, access_log=None)
         await runner.setup()
         try:
             await web.TCPSite(runner, HOST, 0).start()
-            yield {"SERVICECERT_CRL_BASE_URL": address(*runner.addresses[0][:2])}
+            yield address(*runner.addresses[0][:2])
         finally:
             await runner.cleanup()
 

@@ -15,6 +15,7 @@ from servicecert_cli.connections.kafka import publish
 from servicecert_launcher import Parts
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
+from servicecert_pki.identity import FICTITIOUS_FILE
 from servicecert_schemas.certificate import CertificateIssued
 from workers import workers_of
 
@@ -57,7 +58,7 @@ async def test_C3_I9_a_notifier_killed_under_backlog_doubles_no_more_mails_than_
             **server,
             "SMTP_TLS": "off",
             "SMTP_CONNECTIONS": str(CONVERSATIONS),
-            "SERVICECERT_MAIL_FROM": "certificates@authority.example",
+            "SERVICECERT_AUTHORITY_FILE": str(FICTITIOUS_FILE),
         }
         for number, mails in enumerate((*KILLED_AT, 2 * CERTIFICATES)):
             notifier = workers.start(**environment)

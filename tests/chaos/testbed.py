@@ -73,6 +73,18 @@ class Testbed:
         return judge(plan.cases, await self.evidence())
 
 
+class OlderSystem(System):
+    """A system whose processes may be of the last release: that has variables for what the authority's file says."""
+
+    def environment(self, name: str) -> dict[str, str]:
+        return {
+            "SERVICECERT_CRL_BASE_URL": self.crls,
+            "SERVICECERT_OCSP_URL": self.ocsp_url,
+            "SERVICECERT_MAIL_FROM": "certificates@authority.example",
+            **super().environment(name),
+        }
+
+
 @asynccontextmanager
 async def open_testbed(
     folder: Path,
@@ -85,6 +97,7 @@ async def open_testbed(
     customers: Customers | None = None,
     environment: Mapping[str, str] | None = None,
     identities: Identities | None = None,
+    kind: type[System] = System,
 ) -> AsyncIterator[Testbed]:
     """Start a system in an existing folder, with running parts. Raises the errors of System.
 
@@ -96,7 +109,7 @@ async def open_testbed(
     async with AsyncExitStack() as stack:
         mail_server, log = MailServer(), folder / "signatures"
         archive = CrlArchive(folder / "crls")
-        system = System(
+        system = kind(
             folder,
             workers=workers,
             parts=parts,
@@ -104,9 +117,9 @@ async def open_testbed(
             token=token,
             monitored=monitored,
             identities=identities,
+            crls=await stack.enter_async_context(archive.serving()),
             environment={
                 **await stack.enter_async_context(mail_server.serving()),
-                **await stack.enter_async_context(archive.serving()),
                 "SIGNATURE_LOG": str(log),
                 "PYTHONPATH": os.pathsep.join(
                     [str(SIGNATURE_HOOK), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]

@@ -2,20 +2,21 @@ import pytest
 from certificates import addresses
 from commandline import one_sentence, read_json
 from cryptography import x509
+from servicecert_pki.identity import Repository, identity_in
 
 
 def test_a_dry_run_makes_nothing(servicecert, tmp_path):
     shown = servicecert("ca", "init", tmp_path / "ca", "--dry-run")
     assert "4 roots in" in shown.stdout
     assert "4 issuing CAs in" in shown.stdout
-    assert "revoking such a CA reaches nobody: make them with --crl-base-url" in shown.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tmp_path, monkeypatch):
     monkeypatch.setenv("SERVICECERT_CA_DIR", str(tmp_path / "ca"))
-    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
-    issuing = read_json(made := servicecert("ca", "init", "--json"))["issuing"]
+    issuing = read_json(made := servicecert("ca", "init", "--json", "--crl-base-url", "http://crl.example.fi"))[
+        "issuing"
+    ]
     assert (made.exit_code, made.stderr) == (0, "")
     passphrases = tmp_path / "ca.passphrases"
     assert passphrases.stat().st_mode & 0o777 == 0o600
@@ -30,6 +31,15 @@ def test_I11_a_made_authority_is_shown_with_its_four_issuing_cas(servicecert, tm
         "http://crl.example.fi/test-root-ec.cer",
     )
     assert "production-ec" in servicecert("ca", "show").stdout
+
+
+def test_the_file_of_a_trials_authority_has_its_addresses(servicecert, tmp_path):
+    wrong = servicecert("ca", "init", tmp_path / "ca", "--ocsp-url", "https://ocsp.example.fi")
+    assert (wrong.exit_code, list(tmp_path.iterdir())) == (2, [])
+    servicecert("ca", "init", tmp_path / "ca", "--ocsp-url", "http://ocsp.example.fi")
+    whose = identity_in(tmp_path / "ca")
+    assert whose == identity_in(tmp_path / "ca.offline")
+    assert whose.repository == Repository(crls="http://127.0.0.1:8080", ocsp="http://ocsp.example.fi")
 
 
 def test_an_authority_is_never_overwritten(servicecert, authority):

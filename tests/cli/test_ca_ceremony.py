@@ -26,6 +26,8 @@ def ca(authority, tmp_path):
 
 AUTHORITY = """
 organisation = "Exempelmyndigheten"
+[repository]
+crls = "http://crl.example.fi"
 [policies]
 server = "1.2.246.999.1"
 test-server = "1.2.246.999.2"
@@ -119,8 +121,11 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("root", "init", "ca.offline"), "There is no ca.offline/authority.toml, and a ceremony makes no CA of Fict"),
-        (("request", "new"), "There is no new/authority.toml"),
+        (
+            ("root", "init", "ca.offline"),
+            "no CA of Fictitious Certificate Authority: write in ca.offline/authority.toml",
+        ),
+        (("request", "new"), "write in new/authority.toml what"),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.csr"), "test-ec is certified already"),
         (("root", "sign", "ca", "ca/requests/test-ec.csr"), None),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.json"), "is not a readable PKCS#10 request"),
@@ -191,21 +196,22 @@ def test_D7_a_roots_crls_grow_and_repeat_what_they_list(servicecert, ca):
     assert "revoked it stays" in one_sentence(again.stderr)
 
 
-def test_D7_an_issuing_ca_says_where_its_roots_crl_is_if_the_ceremony_knows(servicecert, ca):
+def test_D7_an_issuing_ca_says_where_its_roots_crl_is_or_is_not_certified(servicecert, ca):
     offline = ca.with_name("ca.offline")
     servicecert("ca", "request", ca, "test-ec")
     request = ca / "requests" / "test-ec-2.csr"
-    assert servicecert("ca", "root", "sign", offline, request, "--crl-base-url", "nowhere").exit_code == 2
-    done = servicecert("ca", "root", "sign", offline, request, "--crl-base-url", "http://crl.example.fi")
+    done = servicecert("ca", "root", "sign", offline, request)
     assert (done.exit_code, done.stderr) == (0, "")
     certificate = x509.load_pem_x509_certificate((offline / "issued" / "test-ec-2.pem").read_bytes())
     assert addresses(certificate) == (
         "http://crl.example.fi/test-root-ec.crl",
         "http://crl.example.fi/test-root-ec.cer",
     )
+    (offline / "authority.toml").unlink()
     servicecert("ca", "request", ca, "test-rsa")
-    done = servicecert("ca", "root", "sign", offline, ca / "requests" / "test-rsa-2.csr")
-    assert "revoking such a CA reaches nobody" in done.stderr
+    done = servicecert("ca", "root", "sign", offline, ca / "requests" / "test-rsa-2.csr", "--dry-run")
+    assert done.exit_code == 78
+    assert "ca.offline/authority.toml has no [repository]: add it" in one_sentence(done.stderr)
 
 
 def test_an_authority_s_own_names_and_policies_are_in_its_cas(servicecert, tmp_path, monkeypatch):

@@ -42,7 +42,6 @@ def around(parts, place, authority, tmp_path):
         "SERVICECERT_TOPIC_PREFIX": "run-",
         "SERVICECERT_CA_DIR": str(authority),
         "SERVICECERT_CA_PASSPHRASE_FILE": str(authority.with_name("ca.passphrases")),
-        "SERVICECERT_CRL_BASE_URL": "http://127.0.0.1:1",
         "SERVICECERT_PATIENCE_SECONDS": "0",
         "SERVICECERT_LOG_LEVEL": "error",
         **Identities(tmp_path / "service-keys").environment("issuer"),

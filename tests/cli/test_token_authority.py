@@ -26,7 +26,7 @@ for id, key in open_keys(Authority.load(Path(sys.argv[1])), *access(None, module
 def test_B5_a_ca_is_made_inside_tokens_and_its_environment_opens_it(tmp_path):
     directory, passphrases = tmp_path / "ca", tmp_path / "ca.passphrases"
     try:
-        environment = make_token_authority(directory, passphrases, tmp_path / "hsm", "http://crl.example.fi")
+        environment = make_token_authority(directory, passphrases, tmp_path / "hsm")
     except TokenMissing as missing:
         pytest.skip(str(missing))
     assert {place.kind for place in Authority.load(directory).places.values()} == {"pkcs11"}

@@ -38,7 +38,6 @@ MADE_OR_ASKED: Mapping[str, str] = {
     **dict.fromkeys(("db prepare ca", "db operator ca", "db reader ca"), "a path that is written into URLs"),
     "proposals credential name": "it makes the password of a login that comes later",
     "topics acls strimzi": "the cluster's name is printed",
-    "ca root sign crl_base_url": "an address is written into certificates",
     "crl serve host": "an address to listen on",
     "crl serve proxy_networks": "networks of others",
 }

@@ -33,6 +33,7 @@ from servicecert_issuer.domain.decide import Decide
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import Linted
 from servicecert_notifier.domain import decide as notifier
+from servicecert_notifier.domain.task import Letterhead
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.authority import Authority
 from servicecert_pki.names import check_dns_name
@@ -65,6 +66,7 @@ A hundred names of A-labels alone need more: each label is converted. That is bo
 FOLLOWING = 40
 """How many events, intents and deadlines may follow from one event."""
 
+HEAD = Letterhead(sender="ca@example.fi", name="Authority", contact="help@example.fi")
 WRITERS = InMemory()
 EXTREMES = [pytest.param(each, id=str(each)) for each in extremes()]
 Decided: TypeAlias = Decision[Any]
@@ -102,7 +104,7 @@ def by_revoker(status: Any, event: Event) -> Decided:
 def by_notifier(ledger: Any, event: Event) -> Decided:
     decision = notifier.decide(ledger, event, None, NOW)
     for intent in decision.intents:
-        write(intent.data, "help@service.example")
+        write(intent.data, HEAD)
     return decision
 
 

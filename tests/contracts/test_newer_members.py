@@ -34,7 +34,7 @@ from servicecert_issuer.domain.unissuable import unissuable
 from servicecert_notifier.domain import decide as notifier
 from servicecert_notifier.domain.case_facts import CaseFacts
 from servicecert_notifier.domain.ledger import Ledger, addressed
-from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.domain.task import Letterhead, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_pki.crl import Reason
 from servicecert_pki.profiles import load_profiles
@@ -68,6 +68,7 @@ from servicecert_worker.core.decider import Event
 from services.revoker.stand import examined
 
 NOW = datetime(2027, 3, 3, 12, tzinfo=UTC)
+HEAD = Letterhead(sender="ca@example.fi", name="Authority", contact="help@example.fi")
 CASE = UUID("6f1c9d52-8f0a-4c58-9b3e-0d9b6a3c7e11")
 PROFILES = load_profiles()
 PARKED = {parked_topic(service).name for service in SERVICES}
@@ -151,7 +152,7 @@ def mails_after(told: Story) -> list[MailTask]:
         if (ledger := decision.state) is not None:
             assert stored.validate_json(stored.dump_json(ledger.facts)) == ledger.facts
     for mail in mails:
-        write(mail, "help@service.example")
+        write(mail, HEAD)
     return mails
 
 
@@ -260,7 +261,7 @@ def test_D5_the_mail_on_a_revocation_shows_an_unknown_reason_by_its_identifier()
     newer = place(CertificateRevoked, "reason")
     (mail, *_) = [each for each in mails_after(story(newer)) if each.content.kind == "certificate-revoked"]
     for language in Language:
-        assert NEWER in write(mail.model_copy(update={"language": language}), "help@service.example").text
+        assert NEWER in write(mail.model_copy(update={"language": language}), HEAD).text
 
 
 def test_C1_an_unknown_recipient_gets_no_mail_and_the_others_get_theirs() -> None:

@@ -13,6 +13,7 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from pydantic_settings import BaseSettings
 from servicecert_cli.operations import compose_secrets
+from servicecert_pki.identity import FICTITIOUS_FILE
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_worker.runtime.settings import WorkerSettings
 
@@ -80,6 +81,8 @@ def test_the_settings_of_a_service_take_its_environment(worker: str, monkeypatch
         # The access to Kafka is judged by its files, which are not here.
         if not name.startswith("KAFKA_") or name == "KAFKA_BOOTSTRAP_SERVERS":
             monkeypatch.setenv(name, value)
+    if "SERVICECERT_AUTHORITY_FILE" in given:
+        monkeypatch.setenv("SERVICECERT_AUTHORITY_FILE", str(FICTITIOUS_FILE))
     settings()
     known = {field.alias or name.upper() for name, field in settings.model_fields.items()}
     assert set(given) <= known | RUNTIMES
@@ -112,9 +115,9 @@ def test_a_responder_takes_its_environment(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_crls_and_ocsp_are_at_the_proxy_by_the_name_that_certificates_have() -> None:
     (name,) = SERVICES["proxy"]["networks"]["pki"]["aliases"]
-    for signer in ("issuer", "revoker"):
-        assert SERVICES[signer]["environment"]["SERVICECERT_CRL_BASE_URL"] == f"http://{name}:8080/crl"
-        assert SERVICES[signer]["environment"]["SERVICECERT_OCSP_URL"] == f"http://{name}:8080/ocsp"
+    (made,) = [word for word in SERVICES["prepare"]["command"] if "servicecert ca init" in word]
+    assert f"ca init --crl-base-url http://{name}:8080/crl --ocsp-url http://{name}:8080/ocsp" in made
+    assert '"$$SERVICECERT_CA_DIR"/authority.toml' in made
     assert "127.0.0.1:8080:8080" in SERVICES["proxy"]["ports"]
     assert "server-template crl- 8 crl:8080" in PROXY
 
@@ -267,8 +270,10 @@ def test_F2_whom_a_responder_trusts_as_a_ca_no_service_can_write() -> None:
     assert held == {
         ("prepare", f"ca-certificates:{folder}"),
         ("ocsp", f"ca-certificates:{folder}:ro"),
+        ("notifier", f"ca-certificates:{folder}:ro"),
         ("canary", f"ca-certificates:{folder}:ro"),
     }
+    assert SERVICES["notifier"]["environment"]["SERVICECERT_AUTHORITY_FILE"] == f"{folder}/authority.toml"
     assert SERVICES["ocsp"]["environment"]["SERVICECERT_OCSP_CA_CERTIFICATES"] == folder
     assert SERVICES["canary"]["environment"]["SERVICECERT_CANARY_CA_CERTIFICATES"] == folder
 

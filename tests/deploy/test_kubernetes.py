@@ -22,6 +22,7 @@ from manifests import (
     BASE_MAPS,
     BY_NAME,
     DEPLOYED,
+    KUBERNETES,
     MANY,
     NEWEST,
     NIGHTLY,
@@ -130,7 +131,8 @@ def test_the_settings_of_a_service_take_its_environment(
     monkeypatch.setattr("ssl.create_default_context", lambda cafile=None: Path(cafile).read_text())
     given = environment(PODS[component]["containers"][0], of)
     for name, value in given.items():
-        monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/"))
+        there = value.replace(SECRETS, f"{tmp_path}/").replace("/etc/servicecert/authority", f"{KUBERNETES}/base")
+        monkeypatch.setenv(name, there)
     for settings in settings_of(component):
         settings(**({"_secrets_dir": tmp_path} if "database_url" in settings.model_fields else {}))
     assert set(given) <= set().union(*map(names, settings_of(component)))

@@ -9,6 +9,7 @@ from manifests import (
     BY_NAME,
     COMPONENT,
     DEPLOYED,
+    KUBERNETES,
     NIGHTLY,
     PAGE,
     PLAIN,
@@ -21,6 +22,7 @@ from manifests import (
     environment,
 )
 from servicecert_cli.commands.crl import serve
+from servicecert_pki.identity import identity_in
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.kafka.cluster import Cluster
@@ -82,7 +84,7 @@ def test_mail_is_reached_by_the_notifier() -> None:
 
 
 def test_crls_and_ocsp_are_reached_by_who_checks_what_is_published() -> None:
-    revoker = having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CRL_BASE_URL")
+    revoker = having("SERVICECERT_CRL_DIR") & having("SERVICECERT_CA_DIR")
     assert reaching("to-pki") == (revoker | having("SERVICECERT_OCSP_CRL_URL")) - set(SHELLS) == {"revoker", "ocsp"}
 
 
@@ -116,9 +118,9 @@ def test_what_certificates_name_is_served_at_those_hosts() -> None:
         for rule in BY_NAME["Ingress", "pki"]["spec"]["rules"]
         for path in rule["http"]["paths"]
     }
-    for of in (BASE_MAPS, PRODUCTION_MAPS):
-        urls = {"crl": of["signing"]["SERVICECERT_CRL_BASE_URL"], "ocsp": of["signing"]["SERVICECERT_OCSP_URL"]}
-        assert served == {urlsplit(url).hostname: name for name, url in urls.items()}
+    named = identity_in(KUBERNETES / "base").repository
+    assert named is not None
+    assert served == {urlsplit(named.crls).hostname: "crl", urlsplit(named.ocsp or "").hostname: "ocsp"}
 
 
 def test_services_lead_to_the_ports_that_processes_listen_on() -> None:

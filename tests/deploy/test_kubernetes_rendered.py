@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable
 from functools import reduce
 from operator import getitem
@@ -214,6 +215,8 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> tuple[Object, ...]:
     copy = shutil.copytree(KUBERNETES, tmp_path_factory.mktemp("two") / "kubernetes")
     (folder := copy / "overlays" / "second").mkdir()
     (folder / "kustomization.yaml").write_text(block.text)
+    authority = (copy / "base" / "authority.toml").read_text().replace("example.fi", "rehearsal.example.fi")
+    (folder / "authority.toml").write_text(authority)
     return rendered(folder)
 
 
@@ -222,11 +225,12 @@ def external_names(objects: tuple[Object, ...]) -> dict[str, set[str]]:
     by_kind: dict[str, list[Object]] = {}
     for each in objects:
         by_kind.setdefault(each["kind"], []).append(each)
-    (signing,) = [each["data"] for each in by_kind["ConfigMap"] if each["metadata"]["name"].startswith("signing-")]
+    (authority,) = [each["data"] for each in by_kind["ConfigMap"] if each["metadata"]["name"].startswith("authority-")]
+    named = tomllib.loads(authority["authority.toml"])["repository"]
     (kafka,) = [each["data"] for each in by_kind["ConfigMap"] if each["metadata"]["name"].startswith("kafka-")]
     return {
         "hosts": {rule["host"] for each in by_kind["Ingress"] for rule in each["spec"]["rules"]},
-        "urls": {signing["SERVICECERT_CRL_BASE_URL"], signing["SERVICECERT_OCSP_URL"]},
+        "urls": {named["crls"], named["ocsp"]},
         "groups": {
             t["metadata"]["consumerGroup"] for each in by_kind["ScaledObject"] for t in each["spec"]["triggers"]
         },

@@ -13,6 +13,7 @@ from manifests import CHECKOUT, is_once_a_day, names, settings_of
 from servicecert_cli.commands import crl
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import TrialCa
+from servicecert_pki.identity import FICTITIOUS_FILE, identity_in
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.broker import Principal
 from servicecert_worker.core.access import KafkaAccess
@@ -106,6 +107,7 @@ def test_the_settings_of_a_service_take_its_environment(
         (tmp_path / name).write_text("secret\n")
         (tmp_path / name).chmod(0o400)
     (tmp_path / "kafka-ca.crt").write_text(TrialCa().certificate)
+    (tmp_path / "authority.toml").write_text(FICTITIOUS_FILE.read_text())
     given = environment(service)
     for name, value in given.items():
         monkeypatch.setenv(name, value.replace(SECRETS, f"{tmp_path}/").replace("/etc/servicecert", str(tmp_path)))
@@ -195,8 +197,10 @@ def test_what_the_examples_offer_is_read() -> None:
 
 def test_the_proxy_s_example_has_the_names_and_ports_of_the_settings() -> None:
     proxy = (CHECKOUT / "deploy" / "proxy" / "haproxy.cfg").read_text()
-    for each, name in (("crl", "SERVICECERT_CRL_BASE_URL"), ("ocsp", "SERVICECERT_OCSP_URL")):
-        assert f"acl is_{each} hdr_dom(host) -i {urlsplit(environment('issuer')[name]).hostname}" in proxy
+    named = identity_in(CHECKOUT / "deploy" / "kubernetes" / "base").repository
+    assert named is not None
+    for each, url in (("crl", named.crls), ("ocsp", named.ocsp or "")):
+        assert f"acl is_{each} hdr_dom(host) -i {urlsplit(url).hostname}" in proxy
     assert f"#server crl-1 machine-1.example.fi:{environment('crl')['SERVICECERT_CRL_PORT']}\n" in proxy
     port, health = ResponderSettings.model_fields["ocsp_port"].default, environment("ocsp")["SERVICECERT_HEALTH_PORT"]
     assert f"#server ocsp-1 machine-1.example.fi:{port} check port {health}\n" in proxy

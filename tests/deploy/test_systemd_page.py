@@ -60,6 +60,7 @@ def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, 
     files += [f"kafka-passwords/{name}" for name in Principal]
     for name in (
         *files,
+        "ca/authority.toml",
         "ca/issuing/test-ec.pem",
         "ca.passphrases",
         "smtp-password",

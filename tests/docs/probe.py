@@ -89,7 +89,7 @@ def mails(state: str) -> object:
     """Return the mails of a case that reaches a state, by the recipient's role."""
     from servicecert_notifier.domain.decide import decide
     from servicecert_notifier.domain.reminders import NOTHING_PREPARED
-    from servicecert_notifier.domain.task import MailTask
+    from servicecert_notifier.domain.task import Letterhead, MailTask
     from servicecert_notifier.mail.domain.letters import write
     from servicecert_notifier.operator.samples import example
     from servicecert_schemas.case import CaseChanged, CaseState, HistoryEntry
@@ -102,7 +102,8 @@ def mails(state: str) -> object:
     )
     decision = decide(None, Event(UUID(int=1), view.key(), view, NOW), NOTHING_PREPARED, NOW)
     tasks = [intent.data for intent in decision.intents if isinstance(intent.data, MailTask)]
-    letters = [(task, write(task, "help@example.fi")) for task in tasks]
+    head = Letterhead(sender="ca@example.fi", name="Authority", contact="help@example.fi")
+    letters = [(task, write(task, head)) for task in tasks]
     return {task.recipient.role: [task.content.kind, it.subject, it.text, it.html] for task, it in letters}
 
 

@@ -20,7 +20,7 @@ from servicecert_issuer.domain.examine import ApplicationFacts, IssuingContext, 
 from servicecert_issuer.domain.issuance import Intended, Signed, SigningOrder
 from servicecert_notifier.domain.decide import decide as notify
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED
-from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.domain.task import Letterhead, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter
 from servicecert_pki.authority import Authority
@@ -105,4 +105,5 @@ class Issuer:
 def mails(data: CaseChanged | CertificateIssued) -> list[Letter]:
     """Return the mails that an event causes."""
     decision = notify(None, Event(UUID(int=4), data.key(), data, NOW), NOTHING_PREPARED, NOW)
-    return [write(intent.data, "help@example.fi") for intent in decision.intents if isinstance(intent.data, MailTask)]
+    head = Letterhead(sender="ca@example.fi", name="Authority", contact="help@example.fi")
+    return [write(intent.data, head) for intent in decision.intents if isinstance(intent.data, MailTask)]

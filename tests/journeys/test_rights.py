@@ -255,7 +255,6 @@ def test_f4_a_service_does_not_start_at_a_broker_in_the_clear(tmp_path: Path) ->
         "DATABASE_URL": "postgresql://nobody:nothing@127.0.0.1:1/nowhere",
         "SERVICECERT_CA_DIR": os.devnull,
         **ServiceKeys(tmp_path / "service-keys").environment("issuer"),
-        "SERVICECERT_CRL_BASE_URL": "http://crl.example",
         "SERVICECERT_OCSP_CRL_URL": "http://crl.example",
         "SERVICECERT_PATIENCE_SECONDS": "0",
         "SERVICECERT_INSECURE": "rights",

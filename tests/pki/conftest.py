@@ -13,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import make_authority
+from servicecert_pki.ceremony_files import write_identity
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject
+from servicecert_pki.identity import trial
 from servicecert_pki.keyring import open_keys
 from servicecert_pki.keys import PublicKey, SigningKey
 from servicecert_pki.lint import Linter, LintSetting
@@ -43,7 +45,8 @@ def profiles() -> Profiles:
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory, profiles: Profiles) -> Authority:
     def make(folder: Path) -> None:
-        make_authority(folder / "ca", PASSPHRASES, profiles, CEREMONY, crl_base_url="http://crl.example.fi")
+        write_identity(folder / "ca", trial("http://crl.example.fi"))
+        make_authority(folder / "ca", PASSPHRASES, profiles, CEREMONY)
 
     return Authority.load(made_once(tmp_path_factory, "authority-of-pki", make) / "ca")
 

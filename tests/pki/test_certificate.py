@@ -1,7 +1,9 @@
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from asn1crypto import x509 as asn1
@@ -22,10 +24,13 @@ from servicecert_pki.certificate import (
     sign_tbs,
     verify_certificate,
 )
+from servicecert_pki.identity import identity_in
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.lint import Linter
 from servicecert_pki.names import CertificateRefused
 from servicecert_pki.profile import Environment, Usage
+from servicecert_pki.profiles import load_profiles
+from servicecert_pki.read_back import difference
 from servicecert_pki.serials import LARGEST_SERIAL
 from servicecert_pki.spki import KeyFamily
 
@@ -106,6 +111,34 @@ def test_B1_each_type_has_its_usages_and_its_policy(
     assert certificate.signature_algorithm_oid.dotted_string == (
         "1.2.840.113549.1.1.13" if family is KeyFamily.RSA else "1.2.840.10045.4.3.3"
     )
+
+
+CPS = "https://www.example.fi/cps"
+AUTHORITY = f"""
+organisation = "Exempelmyndigheten"
+[repository]
+crls = "http://crl.example.fi"
+cps = "{CPS}"
+[policies]
+"""
+
+
+def test_b3_f3_the_certification_practice_statement_is_in_each_certificate_and_read_back(
+    make_contents: MakeContents, ca_keys: Mapping[str, SigningKey], linter: Linter, tmp_path: Path
+) -> None:
+    text = AUTHORITY + "".join(f'{type_id} = "{policy}"\n' for type_id, policy in POLICY.items())
+    (tmp_path / "authority.toml").write_text(text)
+    profiles, plain = load_profiles(whose=identity_in(tmp_path)), load_profiles()
+    for type_id, profile in profiles.by_type.items():
+        meant = replace(make_contents(type_id), profile=profile)
+        tbs = build_tbs(meant)
+        assert linter.findings(meant, tbs) == ()
+        assert difference(meant, tbs) is None
+        assert difference(replace(meant, profile=plain[type_id]), tbs) == "form"
+        assert profile.digest != plain[type_id].digest
+        certificate = x509.load_der_x509_certificate(sign_tbs(tbs, ca_keys[meant.issuer.id]))
+        (policy,) = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value
+        assert policy.policy_qualifiers == [CPS]
 
 
 def test_sixty_four_characters_fit_whatever_their_bytes(make_contents: MakeContents) -> None:

@@ -19,7 +19,7 @@ from chaos.idle import IdleCheck
 from chaos.load import constant_load
 from chaos.observers import SIGNATURE_HOOK
 from chaos.plan import Case, Fault
-from chaos.testbed import Testbed, open_testbed
+from chaos.testbed import OlderSystem, Testbed, open_testbed
 from chaos.verdict import Evidence, Verdict, judge
 from docs.pages import CHECKOUT
 from released import Code
@@ -208,6 +208,7 @@ async def open_soak(
         customers=customers,
         environment=environment,
         identities=identities,
+        kind=OlderSystem,
     ) as testbed:
         system = testbed.system
         customer = customer_of(example(CertificateType.TEST_SERVER))

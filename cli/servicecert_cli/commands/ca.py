@@ -10,7 +10,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority, AuthorityExists
 from servicecert_pki.ceremony import offline_folder
-from servicecert_pki.ceremony_files import place_text
+from servicecert_pki.ceremony_files import place_text, write_identity
+from servicecert_pki.identity import trial
 from servicecert_pki.keyring import TokenStore
 from servicecert_pki.manifest import MANIFEST, TokenPlace
 from servicecert_pki.software_key import ROUNDS, weak_files
@@ -41,7 +42,14 @@ for step in (root, request, install, activate, status, reconcile, retry, void, r
 @options.directory
 @options.passphrase_file
 @options.new_keys
-@options.crl_base_url
+@click.option(
+    "--crl-base-url",
+    callback=options.http,
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    help="Where CRLs are served.",
+)
+@click.option("--ocsp-url", callback=options.http, help="Where OCSP is served; certificates name none without it.")
 @options.operator
 @options.dry_run
 @as_json
@@ -49,7 +57,8 @@ def init(
     folder: Path,
     passphrase_file: Path,
     tokens: TokenStore | None,
-    crl_base_url: str | None,
+    crl_base_url: str,
+    ocsp_url: str | None,
     operator: str,
     dry_run: bool,
     as_json: bool,
@@ -59,6 +68,7 @@ def init(
     The roots are in DIR.offline: take that folder off the machine. Keys in files are
     encrypted with the passphrases; with --keys pkcs11 the issuing CAs' keys are made
     inside the tokens servicecert-production and servicecert-test, which must exist.
+    DIR/authority.toml is that of the fictitious authority, with your addresses.
     Nothing is overwritten. The protocol is printed and stored in DIR/protocols.
 
     \b
@@ -74,11 +84,10 @@ def init(
         where = f"with {new} passphrases in {passphrase_file}"
         click.echo(f"Would make 4 roots in {offline}, {where}.")
         click.echo(f"Would make 4 issuing CAs in {folder}, their keys in {options.place_of(tokens)}.")
-        options.warn_without_address(crl_base_url)
         return
+    write_identity(folder, trial(crl_base_url, ocsp_url))
     with at_work("Making 8 keys, certificates and CRLs"):
-        authority = make_authority(folder, passphrase_file, tokens, operator, crl_base_url)
-    options.warn_without_address(crl_base_url)
+        authority = make_authority(folder, passphrase_file, tokens, operator)
     (protocol,) = (folder / "protocols").iterdir()
     facts = {
         "directory": str(folder),

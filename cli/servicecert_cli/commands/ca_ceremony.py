@@ -8,7 +8,7 @@ import click
 from servicecert_pki import ceremony
 from servicecert_pki.ceremony import check_passphrases, make_roots, next_ids, request_cas, sign_requests
 from servicecert_pki.ceremony_files import Action
-from servicecert_pki.identity import FICTITIOUS, FILE, Identity, identity_in
+from servicecert_pki.identity import FICTITIOUS, FILE, Identity, identity_in, required
 from servicecert_pki.keyring import PemStore, TokenStore, read_passphrases
 from servicecert_pki.manifest import MANIFEST, kind_of
 from servicecert_pki.profiles import load_profiles
@@ -65,19 +65,19 @@ def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool)
 @root.command("sign")
 @options.offline
 @click.argument("requests", metavar="REQUEST...", nargs=-1, required=True, type=_FILES)
-@options.crl_base_url
 @options.passphrase_file
 @options.operator
 @options.dry_run
 def root_sign(
     folder: Path,
     requests: tuple[Path, ...],
-    crl_base_url: str | None,
     passphrase_file: Path,
     operator: str,
     dry_run: bool,
 ) -> None:
     """Certify issuing CAs: each REQUEST becomes OFFLINE/issued/<its name>.pem.
+
+    They name their roots' CRLs and certificates at the address in OFFLINE/authority.toml.
 
     Compare the public key's SHA-256 in this protocol with that in the request's
     protocol, read aloud, before the certificate leaves the room.
@@ -86,21 +86,15 @@ def root_sign(
     Example:
       servicecert ca root sign roots production-ec.csr --operator "A. Operator"
     """
+    whose = identity_in(folder)
+    required(whose.repository, "repository", folder / FILE)
     if dry_run:
         _check(passphrase_file)
         click.echo(f"Would certify {_names(requests)} by the roots in {folder}.")
         return
     passphrases = read_passphrases(passphrase_file)
-    actions = sign_requests(
-        folder,
-        requests,
-        passphrases,
-        load_profiles(whose=identity_in(folder)),
-        datetime.now(UTC),
-        crl_base_url=crl_base_url,
-    )
+    actions = sign_requests(folder, requests, passphrases, load_profiles(whose=whose), datetime.now(UTC))
     _report(folder, "root sign", operator, actions)
-    options.warn_without_address(crl_base_url)
 
 
 @root.command("crl")
@@ -237,10 +231,10 @@ def activate(folder: Path, id: str, since: datetime, operator: str, dry_run: boo
 def _own_names(folder: Path) -> Identity:
     """Return whose CAs are made. Raises UserError without a file of the authority, and what is wrong with one."""
     whose = identity_in(folder)
-    if whose is FICTITIOUS:
+    if whose.organisation == FICTITIOUS.organisation:
         raise UserError(
-            f"There is no {folder / FILE}, and a ceremony makes no CA of {whose.organisation}: write there what your "
-            "CAs are called, as docs/ceremony.md shows.",
+            f"A ceremony makes no CA of {whose.organisation}: write in {folder / FILE} what your CAs are called, as "
+            "docs/ceremony.md shows.",
             os.EX_CONFIG,
         )
     load_profiles(whose=whose)

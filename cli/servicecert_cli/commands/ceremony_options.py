@@ -46,30 +46,11 @@ operator = click.option(
 )
 
 
-def _http(_context: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
+def http(_context: click.Context, _parameter: click.Parameter, url: str | None) -> str | None:
     try:
         return None if url is None else http_url(url)
     except ValueError as fault:
         raise click.BadParameter(str(fault)) from None
-
-
-crl_base_url = click.option(
-    "--crl-base-url",
-    metavar="URL",
-    envvar="SERVICECERT_CRL_BASE_URL",
-    callback=_http,
-    help="Where CRLs are served: the issuing CAs' certificates name their roots' CRLs and certificates there.",
-)
-
-
-def warn_without_address(crl_base_url: str | None) -> None:
-    """Say what issuing CAs lack whose certificates name no address."""
-    if crl_base_url is None:
-        click.echo(
-            "The certificates of these CAs do not say where their roots' CRLs are, so that revoking such a CA reaches "
-            "nobody: make them with --crl-base-url or SERVICECERT_CRL_BASE_URL.",
-            err=True,
-        )
 
 
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and change nothing.")

@@ -9,6 +9,7 @@ from pathlib import Path
 from servicecert_pki import ceremony
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony_files import Action, protocol, store_protocol
+from servicecert_pki.identity import identity_in
 from servicecert_pki.keyring import KeyStore, read_passphrases
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import load_profiles
@@ -23,19 +24,16 @@ def make_authority(
     passphrase_file: Path,
     store: KeyStore | None = None,
     operator: str = DEMONSTRATION,
-    crl_base_url: str | None = None,
 ) -> Authority:
     """Make the CAs in `directory` and their roots beside it, and store the protocol. Takes some seconds.
 
     If the passphrase file does not exist, it is written with new passphrases, mode 0600. Keys of issuing CAs go to
-    `store`, or into encrypted files. Their certificates name their roots' CRLs at `crl_base_url`, if given. Raises
-    AuthorityExists, AuthorityRefused, KeyUnavailable, UserError.
+    `store`, or into encrypted files. Raises
+    AuthorityExists, AuthorityRefused, KeyUnavailable, UserError, IdentityUnusable.
     """
     draw_passphrases(passphrase_file)
-    now = datetime.now(UTC)
-    actions = ceremony.make_authority(
-        directory, read_passphrases(passphrase_file), load_profiles(), now, store=store, crl_base_url=crl_base_url
-    )
+    profiles, now = load_profiles(whose=identity_in(directory)), datetime.now(UTC)
+    actions = ceremony.make_authority(directory, read_passphrases(passphrase_file), profiles, now, store)
     record(directory, "init", operator, actions, now)
     return Authority.load(directory)
 

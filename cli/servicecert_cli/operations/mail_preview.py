@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.domain.task import Letterhead, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose, flowed
 from servicecert_notifier.operator.samples import samples
+from servicecert_pki.identity import FICTITIOUS, FICTITIOUS_FILE, required
 from servicecert_schemas.values import Language
 
-_SENDER = "servicecertificates@authority.example"
+_MAIL = required(FICTITIOUS.mail, "mail", FICTITIOUS_FILE)
 _LINKS = {"html": "page", "txt": "text", "eml": "mail"}
 _NAMES = {Language.SWEDISH: "Svenska", Language.FINNISH: "Suomi", Language.ENGLISH: "English"}
 _HEAD = """<!DOCTYPE html>
@@ -61,11 +62,12 @@ def write_preview(folder: Path) -> Preview:
 
 
 def _write(folder: Path, name: str, task: MailTask) -> str:
-    letter = write(task, _SENDER)
+    head = Letterhead(sender=_MAIL.sender, name=FICTITIOUS.called(task.language), contact=_MAIL.contact)
+    letter, sender = write(task, head), Sender.of(head.sender, head.name)
     stem = f"{task.language}/{name}"
     (folder / f"{stem}.html").write_text(letter.html, "utf-8")
     (folder / f"{stem}.txt").write_text(flowed(letter.text), "utf-8")
-    mail = compose(letter, Sender.read(_SENDER), task.recipient, task.mail_id, task.date, task.language)
+    mail = compose(letter, sender, task.recipient, task.mail_id, task.date, task.language)
     (folder / f"{stem}.eml").write_bytes(mail)
     return _section(stem, name, task, letter)
 

@@ -27,6 +27,8 @@ import aiohttp
 from servicecert_launcher import Child, Parts
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_launcher.ports import HOST, free_port
+from servicecert_pki.ceremony_files import write_identity
+from servicecert_pki.identity import FILE, trial
 from servicecert_pki.manifest import MANIFEST
 from servicecert_revoker.serving import admission, crl_server
 from servicecert_schemas.broker import Principal
@@ -71,8 +73,8 @@ class System:
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
     own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
     and the canary. `environment` is added to each process's; `overrides` is its copy, which may be changed for those
-    that start later. Raises UserError, OperatorError, DeployError and the authority's errors, each
-    one sentence.
+    that start later. Certificates name CRLs at `crls`, by default the system's own server. Raises
+    UserError, OperatorError, DeployError and the authority's errors, each one sentence.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class System:
         identities: Identities | None = None,
         monitored: bool = False,
         environment: Mapping[str, str] | None = None,
+        crls: str | None = None,
         report: Steps | None = None,
     ) -> None:
         self.folder = folder
@@ -107,6 +110,7 @@ class System:
         self.urls: Mapping[str, str]
         self.mails: MailCatcher
         self.crl_url: str
+        self.crls = crls or ""
         self.ocsp_url: str
         self._parts = parts
         self._apart = apart
@@ -151,6 +155,9 @@ class System:
         self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
         self._ocsp_port = free_port()
         self.ocsp_url = admission.address(HOST, self._ocsp_port)
+        self.authority_file = self.folder / "private" / FILE
+        self.crls = self.crls or self.crl_url
+        self.authority_file.write_text(trial(self.crls, self.ocsp_url), "utf-8")
         authority = asyncio.create_task(self._make_authority())
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
@@ -187,13 +194,13 @@ class System:
         if (self.ca_folder / MANIFEST).exists():
             return
         self._report.began("authority", "Certificate authority")
-        url = self.overrides.get("SERVICECERT_CRL_BASE_URL", self.crl_url)
+        write_identity(self.ca_folder, self.authority_file.read_text("utf-8"))
         if self._token:
             self._token_environment = await asyncio.to_thread(
-                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm", url
+                make_token_authority, self.ca_folder, self.passphrase_file, self.folder / "private" / "softhsm"
             )
         else:
-            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file, crl_base_url=url)
+            await asyncio.to_thread(make_authority, self.ca_folder, self.passphrase_file)
         where = ", keys in SoftHSM2" if self._token else ""
         self._report.done("authority", f"4 roots, 4 issuing CAs: RSA 4096, EC P-384{where}")
 
@@ -207,7 +214,7 @@ class System:
                 "SMTP_HOST": self.mails.host,
                 "SMTP_PORT": str(self.mails.port),
                 "SMTP_TLS": "off",
-                "SERVICECERT_MAIL_FROM": "Service certificates <certificates@authority.example>",
+                "SERVICECERT_AUTHORITY_FILE": str(self.authority_file),
             },
             OCSP: {
                 "SERVICECERT_OCSP_HOST": HOST,
@@ -250,9 +257,8 @@ class System:
         return {
             "SERVICECERT_CA_DIR": str(self.ca_folder),
             **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
-            "SERVICECERT_CRL_BASE_URL": self.crl_url,
+            "SERVICECERT_AUTHORITY_FILE": str(self.authority_file),
             "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
-            "SERVICECERT_OCSP_URL": self.ocsp_url,
         }
 
     def start(self, name: str, **environment: str) -> Child:

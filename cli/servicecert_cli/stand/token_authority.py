@@ -16,7 +16,7 @@ from ..operations.authority import DEMONSTRATION
 from ..operations.files import write_private
 
 
-def make_token_authority(directory: Path, passphrase_file: Path, folder: Path, crl_base_url: str) -> Mapping[str, str]:
+def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -> Mapping[str, str]:
     """Make two tokens in `folder` and a CA in `directory` with its keys in them. Return the environment to open them.
 
     A separate process makes the CA, since a PKCS#11 library reads its configuration once. The passphrases are those of
@@ -33,7 +33,6 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path, c
         [
             *(sys.executable, "-m", "servicecert_cli", "ca", "init", str(directory), "--keys", "pkcs11"),
             *("--passphrase-file", str(passphrase_file), "--operator", DEMONSTRATION),
-            *("--crl-base-url", crl_base_url),
         ],
         env={**os.environ, **environment},
         capture_output=True,

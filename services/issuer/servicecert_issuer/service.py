@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from servicecert_pki.identity import identity_in
 from servicecert_pki.lint import Linter, rehearse
 from servicecert_pki.profile_safety import check_issuers
 from servicecert_pki.profiles import load_profiles
@@ -55,11 +54,9 @@ async def open_service(
     Raise KeyUnavailable, AuthorityMissing, AuthorityDamaged, IdentityUnusable or ProfileUnsafe: each says what to do.
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
-    profiles = load_profiles(whose=identity_in(settings.ca_dir))
+    profiles, repository = load_profiles(whose=settings.whose), settings.repository
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    context = IssuingContext(
-        authority, profiles, settings.crl_base_url, linter, settings.crl_partitions, settings.ocsp_url
-    )
+    context = IssuingContext(authority, profiles, repository.crls, linter, settings.crl_partitions, repository.ocsp)
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
     now = clock()
     # The CAs that issue now; below also those that take over later without a restart. Others do not count.

@@ -10,7 +10,7 @@ from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables
 from servicecert_worker.core.faults import background
 
-from .domain.decide import HANDLERS, concerns, decide
+from .domain.decide import HANDLERS, Decide, concerns
 from .domain.examine import examine
 from .domain.ledger import INTENT, Ledger
 from .domain.reminders import Prepared
@@ -39,7 +39,7 @@ async def open_service(
         yield Service(
             NAME,
             reads=READS,
-            rules=Rules(decide, examine=examine, handlers=HANDLERS, concerns=concerns),
+            rules=Rules(Decide(settings.letterheads), examine=examine, handlers=HANDLERS, concerns=concerns),
             tables=Tables(LedgerStore(), prepare=Prepare(settings.limits, clock)),
             effects={
                 INTENT: Effect(

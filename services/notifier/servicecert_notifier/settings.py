@@ -1,15 +1,20 @@
 """The notifier's settings. Dangerous or incomplete ones are refused before anything starts."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from servicecert_pki.identity import IdentityUnusable, read_identity, required
+from servicecert_schemas.values import Language
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 from .domain.pace import Limits
 from .domain.relays import Relay
+from .domain.task import Letterhead
 from .mail.domain.message import Sender, UnsendableAddress, mailbox
 from .mail.effects.dkim_key import DkimKey
 
@@ -31,11 +36,6 @@ class Tls(StrEnum):
     @property
     def is_verified(self) -> bool:
         return self in (Tls.STARTTLS, Tls.IMPLICIT)
-
-
-def _sender(text: str) -> str:
-    Sender.read(text)
-    return text
 
 
 def _hosts(text: str) -> str:
@@ -81,10 +81,8 @@ class Settings(BaseSettings):
     """seconds to wait for each answer of the mail server"""
     smtp_end_timeout_seconds: float = Field(600, gt=0, le=3_600)
     """seconds to wait for the answer to a whole mail: a shorter time than the server's sends mails twice"""
-    servicecert_mail_from: Annotated[str, AfterValidator(_sender)]
-    """the sender, as Name <address> or an address"""
-    servicecert_mail_contact: str | None = None
-    """the contact that the mails name; default: the sender's address"""
+    servicecert_authority_file: FilePath
+    """the authority's own file, authority.toml, which says who signs the mails"""
     servicecert_reminders_per_hour: int = Field(3_600, ge=60, le=1_000_000)
     """the most reminders an hour, by all workers"""
     servicecert_reminders_per_hour_to_a_domain: int = Field(240, ge=1, le=1_000_000)
@@ -110,6 +108,12 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SMTP_USERNAME needs SMTP_TLS=starttls or implicit, so that the password is never sent unencrypted"
             )
+        try:
+            _ = self.sender
+        except IdentityUnusable as fault:
+            raise ValueError(f"SERVICECERT_AUTHORITY_FILE: {fault}") from None
+        except UnsendableAddress as fault:
+            raise ValueError(f"mail.sender in {self.servicecert_authority_file}: {fault}") from None
         self.dkim_key()
         try:
             self.password()
@@ -132,14 +136,17 @@ class Settings(BaseSettings):
     def envelope_sender(self) -> str:
         return self.servicecert_mail_bounces_to or self.sender.address
 
-    @property
-    def sender(self) -> Sender:
-        return Sender.read(self.servicecert_mail_from)
+    @cached_property
+    def letterheads(self) -> Mapping[Language, Letterhead]:
+        """Return who signs mails, by language. Raise IdentityUnusable."""
+        whose = read_identity(self.servicecert_authority_file)
+        mail = required(whose.mail, "mail", self.servicecert_authority_file)
+        return {it: Letterhead(sender=mail.sender, name=whose.called(it), contact=mail.contact) for it in Language}
 
     @property
-    def contact(self) -> str:
-        """Return the contact that the mails name: the sender's address by default."""
-        return self.servicecert_mail_contact or self.sender.address
+    def sender(self) -> Sender:
+        head = self.letterheads[Language.ENGLISH]
+        return Sender.of(head.sender, head.name)
 
     @property
     def limits(self) -> Limits:

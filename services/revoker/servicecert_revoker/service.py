@@ -60,17 +60,16 @@ async def open_service(
 ) -> AsyncIterator[Service[State, Knowledge]]:
     """Open the CAs' keys and yield the revoker.
 
-    Raises KeyUnavailable, AuthorityMissing or AuthorityDamaged; the message tells what to do.
+    Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or IdentityUnusable; the message tells what to do.
     """
-    if settings.ocsp_url is None:
-        log.warning(
-            "Revocations are not confirmed by OCSP: set SERVICECERT_OCSP_URL if certificates name an OCSP responder"
-        )
     authority, keys = await asyncio.to_thread(settings.open_authority)
+    repository = settings.repository
+    if repository.ocsp is None:
+        log.warning("Revocations are not confirmed by OCSP: authority.toml has no address of it in [repository]")
     files = CrlFiles(settings.crl_dir)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
-        address = Address(settings.crl_internal_url or settings.crl_base_url, session)
-        distribution = Distribution(settings.crl_base_url, settings.publishers(), address)
+        address = Address(settings.crl_internal_url or repository.crls, session)
+        distribution = Distribution(repository.crls, settings.publishers(), address)
         runner = CrlRunner(
             files, distribution, settings.crl_partitions, settings.interval, settings.validity, pool, clock
         )

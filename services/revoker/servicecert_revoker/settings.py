@@ -140,7 +140,7 @@ class S3Settings(BaseSettings):
 
 
 class Settings(SigningSettings, S3Settings):
-    """`crl_dir` is the folder that is served at `crl_base_url`.
+    """`crl_dir` is the folder that is served at the repository's `crls`.
 
     CRLs are scheduled every `crl_interval_hours`; their next update is `crl_validity_hours` ahead.
     """
@@ -197,7 +197,7 @@ class Settings(SigningSettings, S3Settings):
     @property
     def confirming_url(self) -> str | None:
         """The address that is asked before anybody is told; None if certificates name no responder."""
-        return self.ocsp_url and (self.ocsp_internal_url or self.ocsp_url)
+        return self.repository.ocsp and (self.ocsp_internal_url or self.repository.ocsp)
 
     @property
     def interval(self) -> timedelta:

@@ -21,7 +21,6 @@ async def issuer(service_pool, authority, passphrase_file):
     settings = Settings(
         SERVICECERT_CA_DIR=authority.directory,
         SERVICECERT_CA_PASSPHRASE_FILE=passphrase_file,
-        SERVICECERT_CRL_BASE_URL="http://127.0.0.1:1",
     )
     async with handling(service, settings, await service_pool("issuer", service.MIGRATIONS)) as handler:
         yield handler

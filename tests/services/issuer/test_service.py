@@ -16,12 +16,11 @@ from servicecert_issuer.domain.recheck import Rechecked
 from servicecert_issuer.service import NAME, Settings, open_service
 from servicecert_issuer.storage.store import _row
 from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.identity import FICTITIOUS, IdentityUnusable, trial
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile_safety import ProfileUnsafe
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
 from servicecert_worker.core.decider import Done, Due, Event, Result, Stored, Task
-from servicecert_worker.core.faults import OperatorError
-from servicecert_worker.runtime.environment import read
 from services.issuer.harness import record_of
 
 NOW = datetime(2026, 11, 24, 10, 30, 15, tzinfo=UTC)
@@ -41,7 +40,7 @@ NO_POOL = cast("asyncpg.Pool[Any]", Recorded())
 
 
 def settings(ca: Path, passphrases: Path) -> Settings:
-    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_base_url="http://crl.example.fi")
+    return Settings(ca_dir=ca, ca_passphrase_file=passphrases)
 
 
 async def test_application_becomes_a_certificate(
@@ -79,9 +78,10 @@ async def test_issuer_that_is_merely_open_does_nothing(authority: Authority, pas
 
 
 async def test_B3_what_would_stop_every_case_is_one_sentence_at_the_start(
-    authority: Authority, passphrase_file: Path
+    authority: Authority, passphrase_file: Path, tmp_path: Path
 ) -> None:
-    unsafe = settings(authority.directory, passphrase_file).model_copy(update={"crl_base_url": "http://localhost"})
+    (file := tmp_path / "authority.toml").write_text(trial("http://localhost"))
+    unsafe = settings(authority.directory, passphrase_file).model_copy(update={"authority_file": file})
     with pytest.raises(
         ProfileUnsafe, match=r"would have the finding pkix.invalid_uri_syntax: look at the profile, and at"
     ):
@@ -151,24 +151,18 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     """The settings that every issuer needs."""
     for name in ("CA_DIR", "CA_PASSPHRASE_FILE"):
         monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
-    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
     return monkeypatch
 
 
-@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", " "])
-def test_address_that_no_certificate_can_name_is_refused_at_start(environment: pytest.MonkeyPatch, url: str) -> None:
-    environment.setenv("SERVICECERT_CRL_BASE_URL", url)
-    with pytest.raises(OperatorError) as refused:
-        read(Settings)
-    sentence = str(refused.value)
-    assert sentence.startswith("SERVICECERT_CRL_BASE_URL: ")
-    assert "http://crl.example.fi" in sentence
-
-
-def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert Settings().ocsp_url is None
-    environment.setenv("SERVICECERT_OCSP_URL", "http://ocsp.example.fi")
-    assert (Settings().ca_dir, Settings().ocsp_url) == (tmp_path / "CA_DIR", "http://ocsp.example.fi")
+def test_the_authority_is_that_of_its_own_file_or_of_the_ca_s_folder(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert Settings().whose is FICTITIOUS
+    with pytest.raises(IdentityUnusable, match=r"CA_DIR/authority.toml has no \[repository\]: add it, as docs/"):
+        _ = Settings().repository
+    (file := tmp_path / "own.toml").write_text(trial("http://crl.example.fi", "http://ocsp.example.fi"))
+    environment.setenv("SERVICECERT_AUTHORITY_FILE", str(file))
+    assert (Settings().ca_dir, Settings().repository.ocsp) == (tmp_path / "CA_DIR", "http://ocsp.example.fi")
 
 
 @pytest.mark.parametrize("production", [False, True])

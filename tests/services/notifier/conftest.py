@@ -35,6 +35,7 @@ from servicecert_schemas.event import EventData
 from servicecert_schemas.revocation import CertificateRevoked
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Event, Task
+from services.notifier.sample_mails import AUTHORITY
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ async def make_mailer() -> AsyncIterator[Callable[..., Mailer]]:
     made: list[Mailer] = []
 
     def make(port: int, at: datetime = NOW, **settings: Any) -> Mailer:
-        server = {"smtp_host": "127.0.0.1", "smtp_port": port, "servicecert_mail_from": "ca@example.fi"}
+        server = {"smtp_host": "127.0.0.1", "smtp_port": port, "servicecert_authority_file": AUTHORITY}
         chosen: dict[str, Any] = server | {"smtp_tls": "off", "smtp_timeout_seconds": 5} | settings
         mailer = Mailer(Settings(**chosen), lambda: at)
         made.append(mailer)

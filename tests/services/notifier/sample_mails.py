@@ -3,15 +3,19 @@
 import re
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from pathlib import Path
 from uuid import UUID
 
 import pytest
-from servicecert_notifier.domain.task import MailTask
+from servicecert_notifier.domain.task import Letterhead, MailTask
 from servicecert_notifier.mail.domain.message import Letter, Sender, compose
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.values import Language
 
+AUTHORITY = Path(__file__).with_name("authority.toml")
+"""The authority of the tests."""
+HEAD = Letterhead(sender="ca@example.fi", name="Exempelmyndigheten för identitet", contact="help@example.fi")
 TO = Recipient(role=RecipientRole.ORDERER, email="maija@example.fi")
 SAMPLES = {f"{name}.{language}": task for language in Language for name, task in samples(language)}
 EVERY_MAIL = pytest.mark.parametrize("task", [pytest.param(task, id=name) for name, task in SAMPLES.items()])
@@ -31,7 +35,7 @@ def typed(task: MailTask, words: str, times: int = 1, **changes: object) -> Mail
 def sent_text(letter: Letter) -> str:
     """The lines of a letter's text part, whose type says how a program shows them."""
     raw = compose(
-        letter, Sender.read("ca@example.fi"), TO, UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC), Language.ENGLISH
+        letter, Sender.of(HEAD.sender, HEAD.name), TO, UUID(int=1), datetime(2026, 1, 1, tzinfo=UTC), Language.ENGLISH
     )
     part = message_from_bytes(raw, policy=policy.SMTP).get_body(("plain",))
     assert part is not None

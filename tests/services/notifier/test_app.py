@@ -5,11 +5,12 @@ from servicecert_notifier import service
 from servicecert_notifier.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued
 from services.handler import example, handling
+from services.notifier.sample_mails import AUTHORITY
 
 
 @pytest.fixture
 async def notifier(service_pool):
-    settings = Settings(smtp_host="127.0.0.1", smtp_port=1, servicecert_mail_from="certificates@example.fi")
+    settings = Settings(smtp_host="127.0.0.1", smtp_port=1, servicecert_authority_file=AUTHORITY)
     async with handling(service, settings, await service_pool("notifier", service.MIGRATIONS)) as handler:
         yield handler
 

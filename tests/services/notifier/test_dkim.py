@@ -20,8 +20,9 @@ from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
 from servicecert_notifier.mail.effects.dkim_key import DkimKey
 from servicecert_notifier.settings import Settings
+from services.notifier.sample_mails import AUTHORITY, HEAD
 
-GOOD = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
+GOOD = {"smtp_host": "mail.example", "servicecert_authority_file": AUTHORITY}
 KEYS = {
     "rsa": lambda: rsa.generate_private_key(65_537, 2048),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
@@ -72,8 +73,8 @@ def test_a_header_that_is_added_breaks_the_signature(kind, mails, tmp_path):
     """RFC 6376, 8.15: a mail program shows the added one, the verifier looks at the signed one."""
     key = KEYS[kind]()
     (task,) = (each.data for each in mails(1))
-    letter = write(task, "help@example.fi")
-    raw = compose(letter, Sender.read("ca@example.fi"), task.recipient, task.mail_id, task.date, task.language)
+    letter = write(task, HEAD)
+    raw = compose(letter, Sender.of(HEAD.sender, HEAD.name), task.recipient, task.mail_id, task.date, task.language)
     signed = DkimKey.read(stored(tmp_path, key), "s2026", "example.fi").signed(raw, task.date)
     names = [name.lower() for name in message_from_bytes(raw)]
     assert len(set(names)) == len(names) == 9

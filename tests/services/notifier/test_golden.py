@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Sender, compose
-from services.notifier.sample_mails import SAMPLES
+from services.notifier.sample_mails import HEAD, SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 _STYLE = re.compile(r"<style>.*?</style>\n", re.DOTALL)
@@ -40,8 +40,8 @@ def shown(raw: bytes) -> str:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_mail_is_the_stored_one(name):
     task = SAMPLES[name]
-    sender = Sender.read("ca@example.fi")
-    raw = compose(write(task, "help@example.fi"), sender, task.recipient, task.mail_id, task.date, task.language)
+    sender = Sender.of(HEAD.sender, HEAD.name)
+    raw = compose(write(task, HEAD), sender, task.recipient, task.mail_id, task.date, task.language)
     stored = GOLDEN / f"{name}.txt"
     if os.environ.get("GOLDEN") == "write":
         stored.write_text(shown(raw), "utf-8")

@@ -16,7 +16,7 @@ from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import Result
-from services.notifier.sample_mails import EVERY_MAIL, SAMPLES
+from services.notifier.sample_mails import EVERY_MAIL, HEAD, SAMPLES
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
 CONTACT = Recipient(role=RecipientRole.TECHNICAL_CONTACT, email="contact@example.fi", name="Teppo Testaaja")
@@ -104,7 +104,7 @@ def test_C4_a_refusal_of_issuing_is_told_with_its_reason(case, mails_for, now):
 def test_E3_the_reference_of_the_customers_books_is_for_the_orderer_only(case, mails_for):
     for state in (CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED):
         for mail in mails_for(case(state)):
-            letter = write(mail, "help@example.fi")
+            letter = write(mail, HEAD)
             is_shown = REFERENCE in letter.text or REFERENCE in letter.html
             assert is_shown is (mail.recipient.role is RecipientRole.ORDERER)
 
@@ -121,7 +121,7 @@ def test_E3_every_kind_has_an_audience(kind):
 @EVERY_MAIL
 def test_E3_no_mail_names_a_person_or_an_address(task):
     """Not its own reader's either: the name stands in the header of their own mail, and nowhere else."""
-    letter = write(task, "help@example.fi")
+    letter = write(task, HEAD)
     words = " ".join((letter.subject, letter.text, letter.html, *(file.name for file in letter.attachments)))
     people = ("mallikas", "testaaja", "maija", "teppo", "@laakaritalo", "@yllapito")
     assert not [name for name in people if name in words.lower()]
@@ -134,7 +134,7 @@ def test_I10_what_is_attached_holds_no_private_key(name):
     from servicecert_pki.private_keys import without_private_keys
 
     task = SAMPLES[f"{name}.en"]
-    for file in write(task, "help@example.fi").attachments:
+    for file in write(task, HEAD).attachments:
         content = b64decode(file.encoded)
         assert b"PRIVATE KEY" not in content
         assert without_private_keys(content) == content

@@ -14,16 +14,21 @@ from servicecert_notifier.mail.domain.letters import pem, write
 from servicecert_pki.serials import serial_readings
 from servicecert_schemas.revocation import RevocationReason
 from servicecert_schemas.values import CertificateType, Language
-from services.notifier.sample_mails import EVERY_MAIL
+from services.notifier.sample_mails import EVERY_MAIL, HEAD
 
 EVERY_LANGUAGE = pytest.mark.parametrize("language", list(Language))
-CONTACT = "help@example.fi"
 
 
 @EVERY_LANGUAGE
 def test_C2_the_certificate_is_described(planned, issued, language):
-    letter = write(planned(issued, language), CONTACT)
-    facts = (issued.serial, issued.serial_decimal, fingerprint_of(issued.fingerprint), CONTACT, str(issued.case_id))
+    letter = write(planned(issued, language), HEAD)
+    facts = (
+        issued.serial,
+        issued.serial_decimal,
+        fingerprint_of(issued.fingerprint),
+        HEAD.contact,
+        str(issued.case_id),
+    )
     assert all(fact in letter.text and fact in letter.html for fact in facts)
     assert WORDING[language].moment_of(issued.not_before) in letter.text
     assert WORDING[language].moment_of(issued.not_after) in letter.text
@@ -32,7 +37,7 @@ def test_C2_the_certificate_is_described(planned, issued, language):
 @EVERY_LANGUAGE
 def test_D5_a_revocation_names_reason_moment_and_list(planned, revoked, language):
     for reason in RevocationReason:
-        letter = write(planned(revoked.model_copy(update={"reason": reason}), language), CONTACT)
+        letter = write(planned(revoked.model_copy(update={"reason": reason}), language), HEAD)
         facts = (
             WORDING[language].names[reason],
             str(revoked.crl_number),
@@ -45,32 +50,32 @@ def test_D5_a_revocation_names_reason_moment_and_list(planned, revoked, language
 
 
 def test_D5_since_when_a_key_was_exposed_is_told_where_it_is_known(planned, revoked):
-    unknown = write(planned(revoked.model_copy(update={"invalid_since": None})), CONTACT).text
-    known = write(planned(revoked.model_copy(update={"invalid_since": revoked.requested_at})), CONTACT).text
+    unknown = write(planned(revoked.model_copy(update={"invalid_since": None})), HEAD).text
+    known = write(planned(revoked.model_copy(update={"invalid_since": revoked.requested_at})), HEAD).text
     assert "antas ha avslöjats" in known
     assert "antas ha avslöjats" not in unknown
 
 
 @EVERY_LANGUAGE
 def test_C4_every_deficiency_is_told_and_the_rule_of_lapsing(planned, returned, language):
-    letter = write(planned(returned, language), CONTACT)
+    letter = write(planned(returned, language), HEAD)
     assert all(item.texts.in_language(language) in letter.text for item in returned.deficiencies)
     assert re.search(r"\b6 (månader|kuukautta|months)\b", letter.text)
 
 
 def test_A12_the_day_a_case_lapses_is_told_where_the_case_says_it(planned, returned):
     due = datetime(2027, 5, 23, 21, 59, 59, tzinfo=UTC)
-    assert "senast den 24 maj 2027" in write(planned(returned.model_copy(update={"lapses": due})), CONTACT).text
-    assert "senast" not in write(planned(returned.model_copy(update={"lapses": None})), CONTACT).text
+    assert "senast den 24 maj 2027" in write(planned(returned.model_copy(update={"lapses": due})), HEAD).text
+    assert "senast" not in write(planned(returned.model_copy(update={"lapses": None})), HEAD).text
 
 
 def test_a_reference_is_repeated_where_there_is_one(planned, returned):
     applied = returned.applied_for.model_copy(update={"customer_reference": "PO\n12 <3>"})
-    letter = write(planned(returned.model_copy(update={"applied_for": applied})), CONTACT)
+    letter = write(planned(returned.model_copy(update={"applied_for": applied})), HEAD)
     assert "Din referens: PO 12 <3>\n" in letter.text
     assert "PO 12 &lt;3&gt;" in letter.html
     nothing = applied.model_copy(update={"customer_reference": None})
-    assert "Din referens" not in write(planned(returned.model_copy(update={"applied_for": nothing})), CONTACT).text
+    assert "Din referens" not in write(planned(returned.model_copy(update={"applied_for": nothing})), HEAD).text
 
 
 @pytest.mark.parametrize(
@@ -83,20 +88,20 @@ def test_a_reference_is_repeated_where_there_is_one(planned, returned):
 )
 def test_a_returned_application_is_known_by_its_name(planned, returned, changes, name):
     applied = returned.applied_for.model_copy(update=changes)
-    assert write(planned(returned.model_copy(update={"applied_for": applied})), CONTACT).subject.endswith(f": {name}")
+    assert write(planned(returned.model_copy(update={"applied_for": applied})), HEAD).subject.endswith(f": {name}")
 
 
 @EVERY_LANGUAGE
 @pytest.mark.parametrize("kind", list(CertificateType))
 def test_installing_and_testing_follow_the_type(planned, issued, language, kind):
-    text = write(planned(issued.model_copy(update={"type": kind}), language), CONTACT).text
+    text = write(planned(issued.model_copy(update={"type": kind}), language), HEAD).text
     assert WORDING[language].names[kind] in text
     assert bool(re.search("testcertifikat\\.|testivarmenne\\.|test certificate\\.", text)) is kind.is_test
     assert bool(re.search("nginx", text)) is kind.is_server
 
 
 def test_C1_both_files_and_the_chain_are_attached(planned, issued, tmp_path):
-    der, pem_file, chain = write(planned(issued), CONTACT).attachments
+    der, pem_file, chain = write(planned(issued), HEAD).attachments
     stem = f"kanta.laakaritalo.example_{issued.serial[:8]}"
     assert [file.name for file in (der, pem_file, chain)] == [f"{stem}.der", f"{stem}.pem", f"{stem}-chain.pem"]
     assert b64decode(der.encoded) == b64decode(issued.certificate)
@@ -112,7 +117,7 @@ def test_what_a_person_typed_is_never_markup(planned, returned):
     evil = returned.deficiencies[0].model_copy(
         update={"texts": returned.deficiencies[0].texts.model_copy(update={"sv": "<b>{{ contact }}</b>\n# x\n- y: z"})}
     )
-    letter = write(planned(returned.model_copy(update={"deficiencies": (evil,)})), CONTACT)
+    letter = write(planned(returned.model_copy(update={"deficiencies": (evil,)})), HEAD)
     assert "1. <b>{{ contact }}</b> # x - y: z\n" in letter.text
     assert "&lt;b&gt;{{ contact }}&lt;/b&gt; # x - y: z" in letter.html
 
@@ -188,7 +193,7 @@ def test_D1_every_line_of_a_mail_that_holds_a_serial_number_is_read_as_it(task):
     serial = getattr(task.content, "serial", None)
     if serial is None:
         return
-    letter = write(task, CONTACT)
+    letter = write(task, HEAD)
     rows = re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", letter.html)
     lines = [*letter.text.splitlines(), *("\t".join(row) for row in rows), *("\n".join(row) for row in rows)]
     holding = [line for line in lines if (serial in line or str(int(serial, 16)) in line) and len(line) <= 200]

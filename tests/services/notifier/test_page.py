@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 from servicecert_notifier.mail.domain.letters import write
-from services.notifier.sample_mails import EVERY_MAIL, typed
+from services.notifier.sample_mails import EVERY_MAIL, HEAD, typed
 
 STYLE = (files("servicecert_notifier") / "mail" / "domain" / "texts" / "page.html.j2").read_text("utf-8")
 DAY, DARK = STYLE.split("@media (prefers-color-scheme: dark)")
@@ -77,7 +77,7 @@ def words_of(text: str) -> str:
 
 @EVERY_MAIL
 def test_text_and_page_say_the_same(task):
-    letter = write(task, "help@example.fi")
+    letter = write(task, HEAD)
     assert words_of(Page(letter.html).words) == words_of(re.sub(r"^(- |\d+\. )", "", letter.text, flags=re.MULTILINE))
 
 
@@ -86,7 +86,7 @@ def test_E3_a_page_is_whole_loads_nothing_and_leads_nowhere_whatever_is_filled_i
     """Opening a mail is not observable: it loads no picture, style or script, and has no link."""
     evil = "<img src=http://evil.example/><a href='http://evil.example'>x</a>\"><style>@import url(//evil.example)"
     for each in (task, typed(task, evil)):
-        page = Page(write(each, "help@example.fi").html)
+        page = Page(write(each, HEAD).html)
         assert page.open == []
         assert page.attributes["lang"] == task.language
         assert page.attributes["content"] == "light dark"

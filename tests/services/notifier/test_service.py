@@ -4,12 +4,13 @@ import asyncio
 
 from servicecert_notifier.domain.task import MailState, MailTask
 from servicecert_notifier.service import NAME, Settings, open_service
+from services.notifier.sample_mails import AUTHORITY
 
 
 async def test_the_service_reads_its_topics_and_hands_mails_over(pool, mail_server, mails):
     async with mail_server() as fake_server:
         settings = Settings(
-            smtp_host="127.0.0.1", smtp_port=fake_server.port, smtp_tls="off", servicecert_mail_from="ca@example.fi"
+            smtp_host="127.0.0.1", smtp_port=fake_server.port, smtp_tls="off", servicecert_authority_file=AUTHORITY
         )
         async with open_service(settings, pool) as service:
             assert [topic.name for topic in service.reads] == [
@@ -33,7 +34,7 @@ async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(pool, tmp_path
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "bounce").write_bytes(b"a report")
     settings = Settings(
-        smtp_host="127.0.0.1", servicecert_mail_from="ca@example.fi", servicecert_bounce_maildir=tmp_path
+        smtp_host="127.0.0.1", servicecert_authority_file=AUTHORITY, servicecert_bounce_maildir=tmp_path
     )
     before = asyncio.all_tasks()
     async with open_service(settings, pool) as service:

@@ -7,8 +7,10 @@ from pydantic import ValidationError
 from servicecert_notifier.settings import Settings
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.environment import read
+from services.notifier.sample_mails import AUTHORITY
 
-GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_mail_from": "ca@example.fi"}
+MAIL = '[mail]\nsender = "a@example.fi"\ncontact = "+358 29 123 4567"\n'
+GOOD: dict[str, Any] = {"smtp_host": "mail.example", "servicecert_authority_file": AUTHORITY}
 
 
 def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
@@ -21,17 +23,16 @@ def test_the_environment_names_are_the_documented_ones(monkeypatch, tmp_path):
         "SMTP_TLS": "starttls",
         "SMTP_USERNAME": "notifier",
         "SMTP_PASSWORD_FILE": str(password),
-        "SERVICECERT_MAIL_FROM": "Varmenteet <ca@example.fi>",
+        "SERVICECERT_AUTHORITY_FILE": str(AUTHORITY),
     }.items():
         monkeypatch.setenv(name, value)
     settings = Settings()
     assert (settings.smtp_port, settings.password(), settings.sender.address) == (2525, "secret", "ca@example.fi")
-    assert settings.contact == "ca@example.fi"
     assert "secret" not in repr(settings)
 
 
 def test_a_fault_names_the_variable_as_it_is_written(monkeypatch):
-    for name in ("SMTP_HOST", "SERVICECERT_MAIL_FROM"):
+    for name in ("SMTP_HOST", "SERVICECERT_AUTHORITY_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SMTP_PORT", "mail")
     with pytest.raises(OperatorError) as refused:
@@ -39,20 +40,41 @@ def test_a_fault_names_the_variable_as_it_is_written(monkeypatch):
     assert str(refused.value).splitlines() == [
         "Set SMTP_HOST.",
         'SMTP_PORT is "mail": a whole number from 1 to 65,535 is needed.',
-        "Set SERVICECERT_MAIL_FROM.",
+        "Set SERVICECERT_AUTHORITY_FILE.",
     ]
 
 
-def test_whom_to_ask_can_be_set():
-    settings = Settings(**GOOD, servicecert_mail_contact="help@example.fi")
-    assert (settings.contact, settings.password()) == ("help@example.fi", None)
+def test_c2_mails_are_signed_in_their_language_or_by_the_name_of_the_cas(tmp_path):
+    heads = Settings(**GOOD).letterheads
+    assert {language: head.name for language, head in heads.items()} == {
+        "sv": "Exempelmyndigheten",
+        "fi": "Esimerkkivirasto",
+        "en": "Example Authority",
+    }
+    (file := tmp_path / "authority.toml").write_text(f'organisation = "O"\n{MAIL}')
+    assert {head.name for head in Settings(**GOOD | {"servicecert_authority_file": file}).letterheads.values()} == {"O"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('organisation = "O"', r"authority.toml has no \[mail\]: add it, as docs/ceremony.md#"),
+        ('organisation = "O"\n' + MAIL.replace("a@example.fi", "a"), r"authority.toml cannot be used: mail.sender: "),
+        ('organisation = "O"\n' + MAIL.replace("a@", "ä@"), r"mail.sender in .*authority.toml: The address has a char"),
+        ('organisation = "O"\n' + MAIL.replace("contact", "phone"), r"authority.toml cannot be used: mail.contact: "),
+    ],
+)
+def test_what_is_wrong_with_the_authority_s_file_is_said_with_its_field(tmp_path, text, sentence):
+    (file := tmp_path / "authority.toml").write_text(text)
+    with pytest.raises(ValidationError, match=sentence):
+        Settings(**GOOD | {"servicecert_authority_file": file})
 
 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         ({"smtp_username": "x"}, "belong together"),
-        ({"servicecert_mail_from": "nobody"}, "write it as name@domain"),
+        ({"servicecert_authority_file": "missing"}, "not point to a file"),
         ({"smtp_tls": "maybe"}, "starttls"),
         ({"smtp_port": 0}, "greater than or equal to 1"),
         ({"smtp_password_file": "missing"}, "not point to a file"),

@@ -25,7 +25,7 @@ from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import Letter
 from servicecert_notifier.operator.samples import samples
 from servicecert_schemas.values import Language
-from services.notifier.sample_mails import sent_text
+from services.notifier.sample_mails import HEAD, sent_text
 
 NAME = "kanta.laakaritalo.example"
 LANGUAGES = pytest.mark.parametrize("language", list(Language))
@@ -68,7 +68,7 @@ def run(command: str, folder: Path) -> str:
 
 def key_and_request(folder: Path, algorithm: str, commands: Commands) -> x509.CertificateSigningRequest:
     """The technical contact does what the invitation says."""
-    invited = write(dict(samples(Language.FINNISH))["csr-invited"], "help@example.fi")
+    invited = write(dict(samples(Language.FINNISH))["csr-invited"], HEAD)
     (command,) = (each for each in commands(invited) if algorithm in each)
     run(command, folder)
     return x509.load_pem_x509_csr((folder / "request.csr").read_bytes())
@@ -109,7 +109,7 @@ def issued(key, name: str = "certificate-issued", days: int = -1) -> MailTask:
 
 def saved(task: MailTask, folder: Path) -> Letter:
     """Save the attachments in a folder, and return the mail."""
-    letter = write(task, "help@example.fi")
+    letter = write(task, HEAD)
     for file in letter.attachments:
         (folder / file.name).write_bytes(b64decode(file.encoded))
     return letter
@@ -126,7 +126,7 @@ def delivered(request, tmp_path_factory):
 
 def test_C2_what_is_to_be_typed_is_the_same_in_every_language_and_in_text_and_page(delivered):
     _, task, _ = delivered
-    letters = [write(task.model_copy(update={"language": language}), "help@example.fi") for language in Language]
+    letters = [write(task.model_copy(update={"language": language}), HEAD) for language in Language]
     assert len({tuple(in_text(letter)) for letter in letters}) == 1
     for letter in letters:
         assert [re.sub(r" \\\n +", " ", command) for command in in_text(letter)] == in_page(letter)
@@ -157,7 +157,7 @@ def test_A14_a_certificate_that_begins_later_is_checked_by_what_the_mail_says(tm
         task = issued(key, days=days)
         (verify,) = (command for command in in_text(saved(task, tmp_path)) if "verify" in command)
         assert run(verify, tmp_path).strip().endswith("OK")
-        assert ("is not valid before" in write(task, "help@example.fi").text) is (days > 0)
+        assert ("is not valid before" in write(task, HEAD).text) is (days > 0)
 
 
 @pytest.mark.long
@@ -272,7 +272,7 @@ def serve(folder: Path) -> None:
 
 @LANGUAGES
 def test_C2_a_system_is_told_the_file_that_systems_read(language):
-    lines = in_text(write(dict(samples(language))["certificate-issued-system"], "help@example.fi"))
+    lines = in_text(write(dict(samples(language))["certificate-issued-system"], HEAD))
     assert [command.split()[:2] for command in lines][-4:-2] == [["openssl", "pkcs12"], ["keytool", "-list"]]
 
 
@@ -281,10 +281,10 @@ def test_C4_nothing_that_a_person_wrote_stands_in_a_command(language):
     """Readers run the commands, so they contain names made safe, and nothing else from outside."""
     invited = dict(samples(language))["csr-invited"]
     evil = invited.content.model_copy(update={"applied_for": "$(reboot)", "unit": "`reboot`", "dns": ("; reboot",)})
-    letter = write(invited.model_copy(update={"content": evil}), "help@example.fi")
+    letter = write(invited.model_copy(update={"content": evil}), HEAD)
     assert not [command for command in in_text(letter) if "reboot" in command]
     issued = dict(samples(language))["certificate-issued"]
     named = issued.content.model_copy(update={"subject": "CN=$(reboot) `x` \\; y,C=FI"})
-    letter = write(issued.model_copy(update={"content": named}), "help@example.fi")
+    letter = write(issued.model_copy(update={"content": named}), HEAD)
     for command in in_text(letter):
         assert not {"$", "`"} & set(command.replace(" `\n", "\n"))

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_notifier.mail.domain.message import (
-    DEFAULT_SENDER_NAME,
     Letter,
     Sender,
     UnsendableAddress,
@@ -20,10 +19,10 @@ from servicecert_notifier.mail.domain.message import (
 )
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
-from services.notifier.sample_mails import SAMPLES, typed
+from services.notifier.sample_mails import HEAD, SAMPLES, typed
 
 STRICT = policy.SMTP.clone(raise_on_defect=True)
-SENDER = Sender.read("ca@example.fi")
+SENDER = Sender.of(HEAD.sender, HEAD.name)
 TASKS = st.sampled_from(list(SAMPLES.values()))
 HEADERS = [
     *("From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Auto-Submitted", "Content-Language"),
@@ -52,7 +51,7 @@ ADDRESSES = st.sampled_from(
 
 def by_the_standard_library(task: MailTask, letter: Letter, name: str) -> bytes:
     made = EmailMessage(policy=STRICT)
-    made["From"] = Address(DEFAULT_SENDER_NAME, addr_spec="ca@example.fi")
+    made["From"] = Address(HEAD.name, addr_spec="ca@example.fi")
     local, _, domain = mailbox(task.recipient.email).rpartition("@")
     made["To"] = Address(name, local.strip('"'), domain)
     made["Subject"] = one_line(letter.subject)
@@ -89,8 +88,9 @@ def read(raw: bytes) -> tuple[EmailMessage, list[object]]:
 def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words, name, address, contact):
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
     task = typed(task, words, 2).model_copy(update={"recipient": to})
-    raw = compose(write(task, one_line(contact)), SENDER, to, task.mail_id, task.date, task.language)
-    letter = write(task, one_line(contact))
+    head = HEAD.model_copy(update={"contact": one_line(contact)})
+    raw = compose(write(task, head), SENDER, to, task.mail_id, task.date, task.language)
+    letter = write(task, head)
     theirs_raw = by_the_standard_library(task, letter, "")
     (ours, parts), (theirs, their_parts) = read(raw), read(theirs_raw)
     assert parts == their_parts
@@ -111,7 +111,7 @@ def test_any_mail_is_read_as_the_one_that_the_standard_library_makes(task, words
 @given(task=TASKS, line=LINES, name=LINES, address=ANY_ADDRESS)
 def test_E3_nothing_that_comes_in_makes_a_header(task, line, name, address):
     to = Recipient.model_construct(role=RecipientRole.ORDERER, email=address, name=name)
-    letter = write(typed(task, line), "help@example.fi")
+    letter = write(typed(task, line), HEAD)
     try:
         raw = compose(letter, SENDER, to, task.mail_id, task.date, task.language)
     except UnsendableAddress:

@@ -13,6 +13,7 @@ from servicecert_cli.stand.topic_reader import reading_topics
 from servicecert_launcher.mail_catcher import MailCatcher
 from servicecert_notifier.operator.samples import example
 from servicecert_notifier.service import MIGRATIONS, NAME
+from servicecert_pki.identity import FICTITIOUS_FILE
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from workers import workers_of
@@ -31,7 +32,7 @@ async def workers(parts, migrated, tmp_path):
                 SMTP_HOST=mails.host,
                 SMTP_PORT=str(mails.port),
                 SMTP_TLS="off",
-                SERVICECERT_MAIL_FROM="certificates@authority.example",
+                SERVICECERT_AUTHORITY_FILE=str(FICTITIOUS_FILE),
             )
 
         yield workers.cluster, start, workers.identities.signer("issuer")

@@ -18,7 +18,6 @@ async def revoker(service_pool, authority, passphrase_file, tmp_path):
     settings = Settings(
         SERVICECERT_CA_DIR=authority.directory,
         SERVICECERT_CA_PASSPHRASE_FILE=passphrase_file,
-        SERVICECERT_CRL_BASE_URL="http://127.0.0.1:1",
         SERVICECERT_CRL_DIR=tmp_path / "crl",
     )
     async with handling(service, settings, await service_pool("revoker", service.MIGRATIONS)) as handler:

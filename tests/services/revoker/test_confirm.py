@@ -83,7 +83,7 @@ async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_a
         timedelta(milliseconds=200),
         *[timedelta(seconds=10)] * 3,
     ]
-    assert "SERVICECERT_OCSP_URL" in outcomes[0].reason
+    assert "authority.toml" in outcomes[0].reason
     assert len([line for line in caplog.messages if "so nobody is notified" in line]) == 1
 
 

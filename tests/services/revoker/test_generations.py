@@ -18,6 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import activate, install, offline_folder, request_cas, sign_requests
+from servicecert_pki.identity import trial
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import PemStore, open_keys, read_passphrases
 from servicecert_pki.profiles import load_profiles
@@ -45,10 +46,12 @@ def followed(authority: Authority, passphrase_file: Path, tmp_path: Path, base: 
     directory, offline = tmp_path / "ca", tmp_path / "offline"
     shutil.copytree(authority.directory, directory)
     shutil.copytree(offline_folder(authority.directory), offline)
+    for folder in (directory, offline):
+        (folder / "authority.toml").write_text(trial(base))
     secrets = read_passphrases(passphrase_file)
     request_cas(directory, ["test-ec-2"], PemStore(directory, secrets))
     request = directory / "requests" / "test-ec-2.csr"
-    sign_requests(offline, [request], secrets, load_profiles(), MADE, crl_base_url=base)
+    sign_requests(offline, [request], secrets, load_profiles(), MADE)
     install(directory, [offline / "issued" / "test-ec-2.pem"], MADE)
     activate(directory, "test-ec-2", MADE + timedelta(days=1), MADE)
     return directory
@@ -58,9 +61,7 @@ def followed(authority: Authority, passphrase_file: Path, tmp_path: Path, base: 
 async def service(
     followed: Path, passphrase_file: Path, tmp_path: Path, base: str, service_pool: ServicePool
 ) -> AsyncIterator[Service[Any, Any]]:
-    settings = Settings(
-        ca_dir=followed, ca_passphrase_file=passphrase_file, crl_dir=tmp_path / "crls", crl_base_url=base
-    )
+    settings = Settings(ca_dir=followed, ca_passphrase_file=passphrase_file, crl_dir=tmp_path / "crls")
     async with open_service(settings, await service_pool("revoker", MIGRATIONS)) as service:
         yield service
 

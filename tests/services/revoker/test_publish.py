@@ -260,7 +260,7 @@ async def test_I7_crl_that_nobody_can_fetch_is_not_published(publish: Publish, r
         pass
     (outcome,) = await at(publish, closed)([await register(1)])
     assert isinstance(outcome, Retry)
-    assert "SERVICECERT_CRL_BASE_URL" in outcome.reason
+    assert "authority.toml" in outcome.reason
     assert await pool.fetchval("select count(*) from crls where published_at is not null") == 0
 
 

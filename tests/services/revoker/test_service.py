@@ -27,8 +27,10 @@ NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
 NO_POOL = cast("asyncpg.Pool[Any]", None)
 
 
-def settings(ca: Path, passphrases: Path, crls: Path, base: str = "http://crl.example.fi") -> Settings:
-    return Settings(ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_base_url=base, crl_partitions=2)
+def settings(ca: Path, passphrases: Path, crls: Path, internal: str | None = None) -> Settings:
+    return Settings(
+        ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_internal_url=internal, crl_partitions=2
+    )
 
 
 async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
@@ -119,18 +121,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     """The settings that every revoker needs."""
     for name in ("CA_DIR", "CA_PASSPHRASE_FILE", "CRL_DIR"):
         monkeypatch.setenv(f"SERVICECERT_{name}", str(tmp_path / name))
-    monkeypatch.setenv("SERVICECERT_CRL_BASE_URL", "http://crl.example.fi")
     return monkeypatch
-
-
-@pytest.mark.parametrize("url", ["https://crl.example.fi", "http://crl.example.fi/", "crl.example.fi", ""])
-def test_address_that_no_certificate_can_name_is_refused_at_start(environment: pytest.MonkeyPatch, url: str) -> None:
-    environment.setenv("SERVICECERT_CRL_BASE_URL", url)
-    with pytest.raises(OperatorError) as refused:
-        read(Settings)
-    sentence = str(refused.value)
-    assert sentence.startswith("SERVICECERT_CRL_BASE_URL: ")
-    assert "http://crl.example.fi" in sentence
 
 
 def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ class WorkerSettings(ReaderSettings, DatabaseSettings):
     """seconds without progress until the process ends"""
 
 
-PUBLIC = ("_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
+PUBLIC = ("_AUTHORITY_FILE", "_CA_FILE", "_CERTIFICATE_FILE", "_HEALTH_FILE")
 """How the names of settings end whose files hold no secret. Any other `_FILE` does."""
 
 

@@ -33,9 +33,9 @@ _AUTHORITY = (
     ),
     warning(
         "TrialCa",
-        "A production CA is one for trials.",
+        "A production CA is one for trials, or its authority is fictitious.",
         why="The keys of a CA for trials protect nobody, and what is for trials is tolerated beside it.",
-        remedy="Make the CAs in a key ceremony: docs/ceremony.md.",
+        remedy="Make the CAs in a key ceremony, and write your own authority.toml: docs/ceremony.md.",
     ),
     warning(
         "RootCrlExpires",

@@ -1,12 +1,14 @@
 """The notifier's decisions: which mails are due, each sent once (C1, C3, C4, D5). Pure."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark, DeadlineWarned
 from servicecert_schemas.revocation import CertificateRevoked
+from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import (
     Deadline,
     Decision,
@@ -14,6 +16,7 @@ from servicecert_worker.core.decider import (
     Event,
     Handlers,
     Happened,
+    Intent,
     Result,
     Unanswerable,
     unchanged,
@@ -22,9 +25,10 @@ from servicecert_worker.core.decider import (
 from .case_facts import with_event
 from .contents import mailing_of
 from .examine import Unfitting
-from .ledger import Ledger, planned
+from .ledger import INTENT, Ledger, planned
 from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
+from .task import Letterhead, MailTask
 
 
 def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
@@ -43,6 +47,27 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
             return remind(state, prepared, now)
         case _:
             return woken(state, happened, prepared, now)
+
+
+@dataclass(frozen=True)
+class Decide:
+    """Decides as `decide` does, with who signs each new mail: it has the same bytes whenever it is sent."""
+
+    letterheads: Mapping[Language, Letterhead]
+
+    def __call__(self, state: Ledger | None, happened: Happened, prepared: Prepared, now: datetime) -> Decision[Ledger]:
+        decision = decide(state, happened, prepared, now)
+        ledger = decision.state
+        if ledger is None or not any(row.order and row.order.letterhead is None for row in ledger.rows):
+            return decision
+        rows = tuple(replace(row, order=row.order and self._signed(row.order)) for row in ledger.rows)
+        mails = (each.data for each in decision.intents if isinstance(each.data, MailTask))
+        intents = tuple(Intent(INTENT, self._signed(mail)) for mail in mails)
+        return replace(decision, state=replace(ledger, rows=rows), intents=intents)
+
+    def _signed(self, mail: MailTask) -> MailTask:
+        head = mail.letterhead or self.letterheads[mail.language]
+        return mail.model_copy(update={"letterhead": head})
 
 
 _MAILED = frozenset({CaseState.WAITING_FOR_CSR, CaseState.RETURNED, CaseState.LAPSED, CaseState.REFUSED})

@@ -173,9 +173,18 @@ LIMITED = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED))
 """The kinds that a customer can cause again and again."""
 
 
+class Letterhead(Value):
+    """Who signs a mail: the address it comes from, what the authority is called in its language, and whom to ask."""
+
+    sender: str
+    name: str
+    contact: str
+
+
 class MailTask(Value):
     """One mail to one recipient. `date` is the event's time, so that a repeat has the same bytes.
 
+    `letterhead` is what the authority's file said when the mail was decided; tasks of release 1.1 have none.
     `give_up_at` is when it is no longer retried (C3), `attempts` how often it was tried before. `refused_since` is when
     a mail server first refused it in a way that may be about us (see `smtp.domain.refusals`).
     """
@@ -189,6 +198,7 @@ class MailTask(Value):
     content: Annotated[Content, Field(discriminator="kind")]
     attempts: Annotated[int, Field(ge=0)] = 0
     refused_since: Instant | None = None
+    letterhead: Letterhead | None = None
 
 
 class MailState(StrEnum):

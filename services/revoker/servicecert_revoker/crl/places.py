@@ -165,7 +165,7 @@ class Address:
             raise NotPublished(
                 self.name,
                 f"The CRL cannot be fetched from {url} ({type(fault).__name__}): "
-                "serve SERVICECERT_CRL_DIR at SERVICECERT_CRL_BASE_URL and, if set, at SERVICECERT_CRL_INTERNAL_URL.",
+                "serve SERVICECERT_CRL_DIR at `crls` of authority.toml and, if set, at SERVICECERT_CRL_INTERNAL_URL.",
             ) from None
 
 

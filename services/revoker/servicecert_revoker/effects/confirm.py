@@ -55,9 +55,8 @@ class Confirm:
                 return Done(Confirmed(**dict(order), confirmed_at=self.clock()))
             fault = f"OCSP at {self.url} does not say revoked yet."
         except (aiohttp.ClientError, TimeoutError) as error:
-            fault = (
-                f"No answer from OCSP at {self.url} ({type(error).__name__}): start it, or set SERVICECERT_OCSP_URL."
-            )
+            way_out = "start it, or correct its address in authority.toml"
+            fault = f"No answer from OCSP at {self.url} ({type(error).__name__}): {way_out}."
         except (OcspUnsound, AuthorityMissing) as unsound:
             fault = f"OCSP at {self.url} gave an invalid answer: {unsound}"
         if task.tries == _ALARM_AFTER:

@@ -35,6 +35,7 @@ from servicecert_notifier.service import MIGRATIONS as NOTIFIER
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.certificate import AlternativeNames, Contents, Subject, build_tbs, sign_tbs
+from servicecert_pki.identity import trial
 from servicecert_pki.keyring import open_keys, read_passphrases
 from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import crl_name
@@ -146,17 +147,17 @@ class Installation:
         await asyncio.to_thread(self._publish)
         await asyncio.to_thread(self._record, certificate)
         smtp = await self._mail_server()
+        (authority := self.folder / "authority.toml").write_text(trial(self.crl_url, self.ocsp_url))
         self.environment = {
             **self.cluster.environment,
             "DATABASE_URL": await asyncio.to_thread(self.reader),
             "SERVICECERT_INSECURE": "broker",
             "SERVICECERT_CA_DIR": str(self.ca_folder),
             "SERVICECERT_CA_PASSPHRASE_FILE": str(self.folder / "ca.passphrases"),
-            "SERVICECERT_CRL_BASE_URL": self.crl_url,
             "SERVICECERT_CRL_DIR": str(self.crl_folder),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
             "SERVICECERT_KEY_LISTS_DIR": str(self.lists),
-            "SERVICECERT_MAIL_FROM": "certificates@authority.example",
+            "SERVICECERT_AUTHORITY_FILE": str(authority),
             **smtp,
         }
 

@@ -101,7 +101,7 @@ def _check_contents(read: x509.Certificate, form: Form, issuer: IssuerInfo) -> s
     require(len(policies) == 1 and issuer.allows(policies[0]), "the certificate has a policy that is none of its CA's")
     access = of(x509.AuthorityInformationAccess).value
     urls = [it.access_location.value for it in access if it.access_method == AuthorityInformationAccessOID.OCSP]
-    require(len(urls) == 1, "the certificate names no OCSP responder: set SERVICECERT_OCSP_URL for the issuer")
+    require(len(urls) == 1, "the certificate names no OCSP responder: give authority.toml of the issuer `ocsp`")
     return str(urls[0])
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from servicecert_pki.authority import Authority, AuthorityMissing, AuthorityRefused
 from servicecert_pki.crl_reading import CrlFields, Unreadable, crl_fields, load
+from servicecert_pki.identity import FILE, Identity, IdentityUnusable, identity_in
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import KeyUnavailable
@@ -33,6 +34,16 @@ async def authority(_: Sources) -> Authority:
         raise Stopped(fault(str(refused)), "Ca") from None
 
 
+@shared
+async def identity(sources: Sources) -> Identity:
+    """Return whose CAs these are, as the services have it. Raises Stopped."""
+    folder, file = (await authority(sources)).directory, os.environ.get("SERVICECERT_AUTHORITY_FILE")
+    try:
+        return identity_in(folder, Path(file) if file else None)
+    except IdentityUnusable as unusable:
+        raise Stopped(fault(str(unusable)), "TrialCa") from None
+
+
 async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
     """Return until when the CAs' certificates are valid."""
     found = await authority(sources)
@@ -40,9 +51,10 @@ async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
 
 
 async def trials(sources: Sources) -> list[str]:
-    """Return the production CAs that are for trials."""
+    """Return the production CAs that are for trials, and what their authority says that none says in earnest."""
     issuers = (await authority(sources)).issuers.values()
-    return [each.id for each in issuers if each.environment is Environment.PRODUCTION and not each.is_for_production]
+    cas = [each.id for each in issuers if each.environment is Environment.PRODUCTION and not each.is_for_production]
+    return [*cas, *(f"{field} in {FILE}" for field in (await identity(sources)).invented)]
 
 
 async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
@@ -106,6 +118,9 @@ LOOKS = {
     "CaValidity": Look(ends, judged.check_ca_validity),
     "CaProfiles": Look(promises, judged.check_ca_profiles),
     "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
-    "TrialCa": Look(trials, partial(naming, "For trials: {}.", "No production CA is for trials.")),
+    "TrialCa": Look(
+        trials,
+        partial(naming, "For trials: {}.", "No production CA is for trials, nor its authority."),
+    ),
     "RootCrlExpires": Look(valid_seconds, partial(check_values, CONDITIONS["RootCrlExpires"])),
 }

@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 5.0
 async def conversations(_: Sources) -> list[Relay]:
     """Open and end a conversation with each mail server. Raises Stopped, OperatorError."""
     setting("SMTP_HOST")
-    setting("SERVICECERT_MAIL_FROM")
+    setting("SERVICECERT_AUTHORITY_FILE")
     settings = read(Settings)
     seconds = min(_ANSWER_SECONDS, settings.smtp_timeout_seconds)
     settings = settings.model_copy(update={"smtp_timeout_seconds": seconds})

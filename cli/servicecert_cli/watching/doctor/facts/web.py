@@ -22,11 +22,11 @@ from ..domain import authority as judged
 from ..domain.authority import FetchedCrl, OcspAnswer
 from ..sources import ANSWER_SECONDS, Look, Sources, Stopped, elsewhere, shared, skip
 from . import QUERIES
-from .authority import authority, root_crls
+from .authority import authority, identity, root_crls
 from .database import in_schema
 
 _NO_ADDRESS = "No certificate is issued yet."
-_SET = "Set SERVICECERT_CRL_BASE_URL and SERVICECERT_CA_DIR to check without one."
+_SET = "Set SERVICECERT_CA_DIR to check without one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +57,19 @@ async def _folder(sources: Sources) -> Authority | None:
 
 @shared
 async def named(sources: Sources) -> list[Named]:
-    """Return the addresses of each CA: by its newest certificate, or by the settings. Raises Stopped."""
-    base = os.environ.get("SERVICECERT_CRL_BASE_URL")
+    """Return the addresses of each CA: by its newest certificate, or the authority's file. Raises Stopped."""
+    folder = await _folder(sources)
+    repository = (await identity(sources)).repository if folder else None
     try:
         rows = await in_schema(sources, "issuer", QUERIES["newest_certificates"])
     except Stopped:
-        if not base:
+        if not repository:
             raise
         rows = []
     found = {row["issuer"]: _named(row["issuer"], row["serial"], row["certificate"]) for row in rows}
-    if base and (folder := await _folder(sources)):
+    if folder and repository:
         for id in folder.issuers:
-            found.setdefault(id, Named(id, base, certificate_url(base, id)))
+            found.setdefault(id, Named(id, repository.crls, certificate_url(repository.crls, id)))
     if not found:
         raise skip(_NO_ADDRESS, _SET)
     return list(found.values())

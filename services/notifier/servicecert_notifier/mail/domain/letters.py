@@ -9,7 +9,7 @@ from jinja2 import Environment, StrictUndefined, Template, select_autoescape
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Language
 
-from ...domain.task import REMINDERS, Content, IssuedContent, MailTask
+from ...domain.task import REMINDERS, Content, IssuedContent, Letterhead, MailTask
 from . import markup
 from .filling import WORDING, TemplateValues, template_values
 from .message import Attachment, Letter, encoded, in_lines
@@ -55,17 +55,18 @@ def _templates(language: Language, name: str) -> tuple[Template, Template, Templ
     return _PLAIN.from_string(subject), _PLAIN.from_string(text), _HTML.from_string(page)
 
 
-def write(task: MailTask, contact: str) -> Letter:
-    """Return the letter for one recipient, in the case's language. `contact` is whom the reader can ask."""
-    return _letter(task.content, task.language, task.date, task.case_id, contact)
+def write(task: MailTask, head: Letterhead) -> Letter:
+    """Return the letter for one recipient, in the case's language."""
+    return _letter(task.content, task.language, task.date, task.case_id, head)
 
 
 @lru_cache(maxsize=16)
-def _letter(content: Content, language: Language, date: datetime, case_id: UUID, contact: str) -> Letter:
+def _letter(content: Content, language: Language, date: datetime, case_id: UUID, head: Letterhead) -> Letter:
     """Return the letter. The cache renders it once for the recipients of a case, whose mails follow one another."""
-    values = template_values(content, WORDING[language], date) | {"case_id": str(case_id), "contact": contact}
-    head, plain, page = _templates(language, template_of(content.kind))
-    subject = head.render(values)
+    signed = {"case_id": str(case_id), "contact": head.contact, "authority": head.name}
+    values = template_values(content, WORDING[language], date) | signed
+    title, plain, page = _templates(language, template_of(content.kind))
+    subject = title.render(values)
     return Letter(subject, plain.render(values), page.render(values, title=subject), _attachments(content, values))
 
 

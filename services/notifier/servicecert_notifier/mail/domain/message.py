@@ -20,11 +20,8 @@ from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.characters import one_line
 from servicecert_schemas.values import Language
 
-DEFAULT_SENDER_NAME = "Service certificates / Palveluvarmenteet / Servicecertifikat"
-
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"(?=.{1,255}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,62})?)*")
-_SENDER = re.compile(r'"?(?P<name>[^"<>]*?)"?\s*<(?P<address>[^<>\s]+)>|(?P<alone>[^<>\s]+)')
 _LINE = re.compile(rb".{1,76}")
 _PRINTABLE = re.compile(r"[ -~]*")
 _WORD_OCTETS = 39
@@ -78,20 +75,10 @@ class Sender:
     header: bytes
 
     @staticmethod
-    def read(text: str) -> "Sender":
-        """Return the sender in `name@domain` or `Name <name@domain>`. Raise `ValueError` with a sentence."""
-        form = _SENDER.fullmatch(text.strip())
-        try:
-            checked = mailbox((form["address"] or form["alone"]) if form else "")
-        except UnsendableAddress:
-            raise ValueError(
-                "is not an address to send from: write it as name@domain or as Name <name@domain>"
-            ) from None
-        return Sender(
-            checked,
-            checked.rpartition("@")[2],
-            _header_mailbox((form and form["name"]) or DEFAULT_SENDER_NAME, checked),
-        )
+    def of(address: str, name: str) -> "Sender":
+        """Return the sender of a name and its address. Raise `UnsendableAddress`."""
+        checked = mailbox(address)
+        return Sender(checked, checked.rpartition("@")[2], _header_mailbox(name, checked))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ...domain.pace import domain_of
 from ...domain.relays import Relay, Relays
 from ...domain.task import NO_ANSWER, AttemptState, MailOutcome, MailState, MailTask
 from ...mail.domain.letters import write
-from ...mail.domain.message import UnsendableAddress, compose, mailbox
+from ...mail.domain.message import Sender, UnsendableAddress, compose, mailbox
 from ...settings import Settings
 from ..domain.answers import Answer, Envelope, Meaning, Offers
 from ..domain.refusals import Refusals
@@ -60,9 +60,8 @@ class Mailer:
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
-        self._sender = settings.sender
         self._envelope_sender = settings.envelope_sender
-        self._contact = settings.contact
+        self._heads = settings.letterheads
         self._dkim = settings.dkim_key()
         self._clock = clock
         self._tls = tls_context(settings)
@@ -176,8 +175,9 @@ class Mailer:
     def _compose(self, mail: MailTask, offers: Offers) -> tuple[Envelope, bytes]:
         """Return the mail as bytes, for a server with these extensions. Raise `UnsendableAddress`."""
         recipient = mailbox(mail.recipient.email, utf8=offers.smtputf8)
-        letter = write(mail, self._contact)
-        message = compose(letter, self._sender, mail.recipient, mail.mail_id, mail.date, mail.language)
+        head = mail.letterhead or self._heads[mail.language]
+        letter, sender = write(mail, head), Sender.of(head.sender, head.name)
+        message = compose(letter, sender, mail.recipient, mail.mail_id, mail.date, mail.language)
         if self._dkim is not None:
             message = self._dkim.signed(message, mail.date)
         return Envelope(self._envelope_sender, recipient, str(mail.mail_id)), message
