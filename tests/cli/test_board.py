@@ -1,4 +1,3 @@
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from servicecert_cli.stand.board import (
     look,
     rows,
 )
-from servicecert_cli.stand.supervision import PATIENCE_SECONDS, Supervisor
+from servicecert_cli.stand.supervision import Supervisor
 
 ROW = Row("intake", 1, 2, restarts=3, handled=1_000, messages=12_345, oldest=6.5, intents=7, parked=2)
 
@@ -155,72 +154,3 @@ def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
         supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')
         assert supervisor.restart_dead() == ["intake-2 ended with status 70 and restarts at once."]
         clock[0] += 60
-
-
-class Restarted(Workers):
-    """Workers that work, but for those in `idle` once they were started again."""
-
-    log = staticmethod("{}.log".format)
-
-    def __init__(self, *idle: str) -> None:
-        super().__init__()
-        self.idle = idle
-        self.started: list[str] = []
-
-    def start(self, name: str) -> None:
-        super().start(name)
-        self.started.append(name)
-
-    async def metrics(self, name: str) -> dict[str, float]:
-        return {} if name in self.started and name in self.idle else {READY: 1.0, PARTITIONS: 1.0}
-
-
-@pytest.fixture
-def seconds():
-    """A clock on which a second passes at each look."""
-    return itertools.count(100.0).__next__
-
-
-async def test_all_are_restarted_one_after_another_which_is_not_counted_and_replaces_a_planned_restart(seconds):
-    lines: list[str] = []
-    workers = Restarted()
-    supervisor = Supervisor(workers, seconds)
-    before = [*workers.children.values()]
-    for _ in range(2):
-        workers.children["intake"].end(78)
-        planned = supervisor.restart_dead()
-    assert planned == ["intake ended with status 78 and restarts in 2 s."]
-    workers.started.clear()
-    await supervisor.restart_all(lines.append)
-    assert workers.started == ["intake", "intake-2"]
-    assert not any(worker.alive for worker in before)
-    assert [line.partition(" after ")[0] for line in lines] == [
-        "Rolling restart of 2 processes begins.",
-        "intake was restarted and works again",
-        "intake-2 was restarted and works again",
-        "Rolling restart finished",
-    ]
-    assert supervisor.restart_dead() == []
-    assert (workers.started, supervisor.restarts) == (["intake", "intake-2"], {"intake": 1})
-
-
-async def test_nothing_more_is_stopped_where_one_does_not_work_for_a_minute(seconds, monkeypatch):
-    monkeypatch.setattr("servicecert_cli.stand.supervision.LOOK_SECONDS", 0)
-    lines: list[str] = []
-    workers = Restarted("intake")
-    await Supervisor(workers, seconds).restart_all(lines.append)
-    assert workers.started == ["intake"]
-    assert lines[1:] == [
-        f"Rolling restart ended: intake does not work after {PATIENCE_SECONDS:.0f} s.",
-        "Not restarted: intake-2. See intake.log, then send SIGHUP again.",
-    ]
-
-
-async def test_nothing_is_stopped_while_one_does_not_work(seconds, monkeypatch):
-    monkeypatch.setattr("servicecert_cli.stand.supervision.LOOK_SECONDS", 0)
-    lines: list[str] = []
-    workers = Restarted("intake-2")
-    workers.start("intake-2")
-    await Supervisor(workers, seconds).restart_all(lines.append)
-    assert workers.started == ["intake-2"]
-    assert lines[-1] == "Not restarted: intake, intake-2. See intake-2.log, then send SIGHUP again."

@@ -76,17 +76,6 @@ def pasted_command_gives_a_certificate(output, folder):
     assert found["mail"].read_bytes().count(b"filename=") >= 3
 
 
-def restarts_one_after_another(up, output):
-    """Sends SIGHUP twice: each process is restarted once, in order."""
-    for expected in ("Rolling restart of 7 processes begins.", "A rolling restart is in progress"):
-        up.send_signal(signal.SIGHUP)
-        until(lambda: expected in output.read_text(), up)  # noqa: B023  -- called at once
-    until(lambda: "Rolling restart finished after" in output.read_text(), up)
-    names = re.findall(r"^   (\S+) was restarted and works again after [\d.]+ s\.$", output.read_text(), re.M)
-    assert names == ["intake", "issuer", "revoker", "notifier", "ocsp", "lag", "canary"]
-    assert output.read_text().count("Rolling restart of") == 1
-
-
 def as_user(user, folder, *words):
     """Runs `servicecert` as a user of the broker: its exit code, output and errors."""
     login = shlex.quote(str(folder / "up" / "as" / user))
@@ -114,7 +103,6 @@ def test_f4_each_terminal_is_a_user_with_its_own_rights_and_what_dies_is_started
     os.kill(first, signal.SIGKILL)
     until(lambda: "notifier was ended by signal 9 and restarts at once." in output.read_text(), up)
     until(lambda: "service notifier, workers 1/1, restarts 1" in output.read_text(), up)
-    restarts_one_after_another(up, output)
     assert folder.stat().st_mode & 0o777 == 0o700
     written = [path for name in ("environment", "as/*", "mail/*", "logs/*") for path in folder.glob(name)]
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}

@@ -3,12 +3,10 @@
 import asyncio
 import os
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
-from functools import partial
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from shlex import quote
 
@@ -91,9 +89,6 @@ def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
 
     With --plain, KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
-    SIGHUP restarts every process, one after another: the next one is stopped when
-    the last one works again. The line that `up` prints at its start has the command.
-
     \b
     Examples:
       servicecert up --workers 2
@@ -152,8 +147,6 @@ def _announce(printer: Printer, system: System, environment: Path, users: Path) 
     printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
     printer.say("To see what the services have not handled yet:")
     printer.line("   ", Text(f". {quote(str(users.absolute() / Principal.OPERATOR))} && servicecert lag", "cyan"))
-    printer.say("To restart every process, one after another:")
-    printer.line("   ", Text(f"kill -HUP {os.getpid()}", "cyan"))
     printer.blank()
 
 
@@ -219,12 +212,10 @@ async def _watch(system: System, console: Console) -> None:
     """Show the board, or where there is no terminal print a line now and then; restart what has died. For ever."""
     supervisor, rates = Supervisor(system, time.monotonic), Rates()
     printed, last = [""], -LINE_SECONDS
-    live, restarts = Live(console=console, auto_refresh=False, transient=True), _on_hangup(supervisor, console)
-    with live, restarts as running:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         while True:
-            async with supervisor.turn:
-                for line in await asyncio.to_thread(supervisor.restart_dead):
-                    _say(console, line)
+            for line in await asyncio.to_thread(supervisor.restart_dead):
+                console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)
             samples = await look(system)
             shown = rows(samples, await system.waiting(), supervisor.restarts)
             found = [(row, rates.of(row, time.monotonic())) for row in shown]
@@ -236,35 +227,4 @@ async def _watch(system: System, console: Console) -> None:
             ) != printed and time.monotonic() - last >= LINE_SECONDS:
                 printed, last = lines, time.monotonic()
                 console.print("\n".join(lines), soft_wrap=True)
-            if running and running[0].done():
-                running.pop().result()
             await asyncio.sleep(LOOK_SECONDS)
-
-
-@contextmanager
-def _on_hangup(supervisor: Supervisor, console: Console) -> Iterator[list[asyncio.Task[None]]]:
-    """Begin a rolling restart at each SIGHUP, unless there is one in the list, which the caller empties at its end."""
-    loop, terminals = asyncio.get_running_loop(), [number for number in range(3) if os.isatty(number)]
-    running: list[asyncio.Task[None]] = []
-
-    def begin() -> None:
-        if not all(map(os.isatty, terminals)):
-            # The terminal was closed, which sends SIGHUP too: end, as without a handler.
-            signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGHUP)
-        elif running:
-            _say(console, "A rolling restart is in progress: send SIGHUP again when it has finished.")
-        else:
-            running.append(loop.create_task(supervisor.restart_all(partial(_say, console))))
-
-    loop.add_signal_handler(signal.SIGHUP, begin)
-    try:
-        yield running
-    finally:
-        loop.remove_signal_handler(signal.SIGHUP)
-        for task in running:
-            task.cancel()
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(f"   {line}", style="yellow", markup=False, soft_wrap=True)
