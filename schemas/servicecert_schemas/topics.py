@@ -61,8 +61,8 @@ class Topic:
 
     `key_form` is the pattern of its keys. What waits behind a record that is no event follows from its key, so a writer
     of one topic cannot name a key of another one (F1). Services sign what they write (F2). `unsigned` are the events
-    that others write to a topic of a service. `most_bytes` is what a batch of records may come to. Raises ValueError
-    for a topic that would keep personal data (E3).
+    that others write to a topic of a service. `most_bytes` is what a batch of records may come to before the broker
+    stores it, `compressed` or not. Raises ValueError for a topic that would keep personal data (E3).
     """
 
     name: str
@@ -76,6 +76,7 @@ class Topic:
     key_form: str = _CASE
     unsigned: tuple[type[EventData], ...] = ()
     most_bytes: int = 1_048_576
+    compressed: bool = False
 
     def __post_init__(self) -> None:
         for event, fields in self.personal.items():
@@ -124,7 +125,8 @@ class Topic:
     @property
     def config(self) -> dict[str, str]:
         settings = topic_settings(self.retention, compacted=self.compacted)
-        return {**settings, "max.message.bytes": str(self.most_bytes)}
+        codec = {"compression.type": "zstd"} if self.compressed else {}
+        return {**settings, **codec, "max.message.bytes": str(self.most_bytes)}
 
 
 APPLICATIONS = Topic(
@@ -291,6 +293,7 @@ def journal_topic(service: str) -> Topic:
         retention=JOURNAL_KEPT,
         key_form=_IDENTIFIER,
         most_bytes=MAX_JOURNAL_BYTES,
+        compressed=True,
     )
 
 

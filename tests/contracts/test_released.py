@@ -56,6 +56,7 @@ JUDGED = {
         "deletes rows": "the release before compares topics with these rows, and where there is none it compares none",
         "allows fewer rows": "of the triggers one takes none of these rows, without an error; the others run after it",
     },
+    "0013.notifier-orders-once": {"allows fewer rows": "they store in another way what this version's turns intend"},
     "0014.revoker-journal": {"allows fewer rows": "only what was proposed before a restore, by no release before"},
 }
 """What takes nothing away that the last release misses, and why, by the migration."""

@@ -55,5 +55,11 @@ def test_the_settings_of_a_topic_say_how_long_its_records_stay(topic: Topic, pol
     assert (topic.config["cleanup.policy"], topic.config["retention.ms"]) == (policy, retention)
 
 
+def test_a_broker_compresses_what_only_our_services_read() -> None:
+    assert {topic.name for topic in CATALOGUE if "compression.type" in topic.config} == {
+        f"{it}.journal" for it in SERVICES
+    }
+
+
 def test_a_broker_takes_every_event_that_a_service_reads() -> None:
     assert all(int(topic.config["max.message.bytes"]) > 2 * MAX_EVENT_BYTES for topic in CATALOGUE)

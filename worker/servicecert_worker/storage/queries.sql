@@ -81,8 +81,12 @@ update intents as i set result = r.result from unnest($1::uuid[], $2::bytea[]) a
 select pg_advisory_xact_lock(lock) from (select lock_of('key/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
 
 -- name: own
--- The intents of an owner that are not among those in its hands, oldest first.
-select id, key, kind, data, traceparent, since, result from intents where owner = $1 and id <> all($2::uuid[]) order by since, id
+-- The intents of an owner that are not among those in its hands, oldest first: it takes them over from itself.
+with own as (
+    update intents set owner = $1 where owner = $1 and id <> all($2::uuid[])
+    returning id, key, kind, data, traceparent, since, result
+)
+select * from own order by since, id
 
 -- name: park
 -- Parks records, each behind those of its key that are parked already; one that was parked before keeps its place.
