@@ -3,6 +3,7 @@
 Seconds are the age of the oldest unhandled record, by its producer's clock.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from servicecert_schemas.topics import CATALOGUE, FOLLOWED, Topic
 from servicecert_worker.core.faults import with_timeout
 from servicecert_worker.core.record import time_of
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.internals import GroupMember
+from servicecert_worker.kafka.internals import GroupMember, client_of
 
 from ..connections import kafka
 from . import groups
@@ -115,6 +116,8 @@ class LagMeter:
         parts = {
             TopicPartition(each["topic"], part["partition"]): part for each in described for part in each["partitions"]
         }
+        # A client that does not know all topics asks for one after another, with a pause after each.
+        await asyncio.gather(*(client_of(self._reader).add_topic(each["topic"]) for each in described))
         first = await self._reader.beginning_offsets(list(parts)) if parts else {}
         ends = await self._reader.end_offsets(list(parts)) if parts else {}
         positions = {
