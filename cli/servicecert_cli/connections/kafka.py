@@ -225,7 +225,7 @@ def refused(cluster: Cluster, fault: Exception) -> OperatorError:
     # The e-service and the canary write to the same topics: a person is the first of them.
     user = Principal.OPERATOR if Principal.OPERATOR in able or not able else max(able)
     way_out = f"{user}, by `. {UP_LOGINS / user}`" if (UP_LOGINS / user).exists() else user
-    if not needs:
+    if not needs and not isinstance(fault, GroupAuthorizationFailedError):
         way_out = "the user of this command or the broker's administrator"
     return OperatorError(
         f"Kafka does not allow {cluster.access.who} what this needs of {needed(fault)}: log in as {way_out}; "
