@@ -42,6 +42,7 @@ def settings() -> dict[str, str]:
         "PORTAL_FOLDER": str(FOLDER),
         "PORTAL_CODE_SERVICE": str(CHECKOUT / organisations),
         "PORTAL_CA_CERTIFICATES": str(SYSTEM.with_name("crls")),
+        "PORTAL_EXAMPLES": str(CHECKOUT / "cli/servicecert_cli/operations/examples"),
     }
 
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from . import code_service, drafts, forms, outbox, views
+from . import code_service, drafts, examples, forms, outbox, views
 from .access import Membership, User, in_account, user_of
 from .pages import language_of, local, page, portal_of, posted, text
 
@@ -42,6 +42,9 @@ async def apply(request: Request) -> Response:
     if request.method == "POST":
         return await _submit(request, user, membership, kind)
     typed = forms.first_values(kind, language_of(request), user.name)
+    if portal.settings.examples and "example" in request.query_params:
+        long_names = code_service.long_names(portal.units, membership.business_id)
+        typed = examples.typed_for(portal.settings.examples, kind.type, long_names)
     for case in await views.of_account(portal.database, membership.account_id, request.query_params.get("renews", "")):
         if request.query_params.get("renews") and case.application and case.view and case.view.certificate:
             typed |= forms.typed_of(case.application.form) | {"follows": [case.view.certificate.serial]}
@@ -93,6 +96,7 @@ def _form(
         groups=forms.fields_of(kind),
         typed=typed,
         faults=faults,
+        has_example=portal_of(request).settings.examples is not None,
         once=typed.get("once", [str(uuid4())])[0],
         units=code_service.long_names(portal_of(request).units, membership.business_id),
     )

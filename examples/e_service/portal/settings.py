@@ -23,6 +23,7 @@ class Settings:
     security: BaseSecurity | None = None
     service_keys: Path | None = None
     ca_certificates: Path | None = None
+    examples: Path | None = None
     logins_per_minute: int = 20
     idle_minutes: int = 30
     transport: Any = None
@@ -30,8 +31,9 @@ class Settings:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables of `var/up/environment`, and those of the e-service itself. Raises KeyError."""
-        folders = [environment.get(name) for name in ("SERVICECERT_SERVICE_KEYS", "PORTAL_CA_CERTIFICATES")]
-        keys, authorities = (Path(folder) if folder else None for folder in folders)
+        names = ("SERVICECERT_SERVICE_KEYS", "PORTAL_CA_CERTIFICATES", "PORTAL_EXAMPLES")
+        folders = [environment.get(name) for name in names]
+        keys, authorities, examples = (Path(folder) if folder else None for folder in folders)
         return cls(
             base_url=environment["PORTAL_URL"].rstrip("/"),
             folder=Path(environment["PORTAL_FOLDER"]),
@@ -43,6 +45,7 @@ class Settings:
             security=_security(environment),
             service_keys=keys,
             ca_certificates=authorities,
+            examples=examples,
         )
 
     @property

@@ -193,6 +193,7 @@ async def scenes(stage: Stage) -> list[Scene]:
         Scene("apply-choose", "colleague", apply),
         Scene("apply-choose-faulty", "colleague", f"{apply}?type=system-signature&applying_as=it-supplier"),
         Scene("apply-server", "colleague", f"{apply}/server/care-provider"),
+        Scene("apply-example", "colleague", f"{apply}/server/care-provider?example"),
         Scene("apply-server-faulty", "colleague", f"{apply}/server/care-provider", sent(main_form)),
         Scene("apply-renewal", "colleague", f"{apply}/server/care-provider?renews={cases['delivered']}"),
         Scene("apply-test-server", "colleague", f"{apply}/test-server/kanta-intermediary"),

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import httpx2 as httpx
 import uvicorn
-from browsers import CHECKOUT, Browser, Site, make_people, settings_of
+from browsers import APPLICATIONS, CHECKOUT, Browser, Site, make_people, settings_of
 from chromium import opened_context
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import BrowserContext, Page
@@ -93,7 +93,9 @@ async def opened_stage(folder: Path) -> AsyncIterator[Stage]:
     url, provider = (f"http://127.0.0.1:{each.getsockname()[1]}" for each in listeners)
     people = make_people(url, provider)
     async with Database.open(folder / "portal.sqlite") as database:
-        portal = make_portal(settings_of(folder, people, url, provider, ca_certificates=folder), database)
+        portal = make_portal(
+            settings_of(folder, people, url, provider, ca_certificates=folder, examples=APPLICATIONS), database
+        )
         app = make_app(portal)
         app.router.routes.insert(0, Route("/{language}/failed/{status:int}", _fail))
         configs = [uvicorn.Config(each, log_level="warning", timeout_graceful_shutdown=1) for each in (app, people)]

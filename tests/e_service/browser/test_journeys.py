@@ -85,6 +85,14 @@ async def test_A1_each_type_is_granted_and_downloaded_with_its_chain(
     assert await output("openssl", "x509", "-inform", "DER", "-in", der) == pem.read_text()
 
 
+async def test_who_only_clicks_gets_a_certificate(service: Service) -> None:
+    async with service.person("saga") as customer:
+        await customer.open(f"/accounts/{await service.account(customer, '9900001-8')}/apply/server/care-provider")
+        await customer.page.locator("a[href='?example']").click()
+        await customer.page.locator("main form > button").click()
+        await customer.sees("delivered")
+
+
 async def test_A10_two_people_mend_what_was_returned_and_a_technical_contact_ends_it(service: Service) -> None:
     async with AsyncExitStack() as stack:
         saga, satu, urho = [

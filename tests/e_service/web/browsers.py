@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 
 CHECKOUT = Path(__file__).parents[3]
 ORGANISATIONS = CHECKOUT / "cli" / "servicecert_cli" / "registers" / "fictitious" / "organisations.csv"
+APPLICATIONS = CHECKOUT / "cli" / "servicecert_cli" / "operations" / "examples"
 EXAMPLES = CHECKOUT / "schemas" / "servicecert_schemas" / "exported" / "examples"
 PORTAL, PROVIDER = "http://portal.test", "http://provider.test"
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from browsers import SERVER, SYSTEM, Browser, Site
+from browsers import APPLICATIONS, SERVER, SYSTEM, Browser, Site
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -76,6 +76,26 @@ async def test_the_type_and_the_capacity_are_chosen_first(site, colleague):
     assert colleague.path == PATH.format(account)
     assert '<option value="Sagouddens hälsostation">' in colleague.text
     assert "Apoteket" not in re.sub("Apoteket Helsingfors VI", "", colleague.text)
+
+
+@pytest.mark.parametrize("limits", [{"examples": APPLICATIONS}])
+@pytest.mark.parametrize("place", ["server/care-provider", "test-system-signature/pharmacy"])
+async def test_in_a_trial_the_form_is_filled_in_by_a_click(site, colleague, place):
+    account = await colleague.open_account("9900001-8")
+    path = f"/sv/accounts/{account}/apply/{place}"
+    await colleague.get(path)
+    assert "BEGIN CERTIFICATE" not in colleague.text
+    assert 'href="?example"' in colleague.text
+    await colleague.get(f"{path}?example")
+    assert "-----BEGIN CERTIFICATE REQUEST-----" in colleague.text
+    assert 'value="Sagouddens hälsostation"' in colleague.text
+
+
+async def test_an_e_service_in_earnest_fills_in_no_example(site, colleague):
+    account = await colleague.open_account("9900001-8")
+    await colleague.get(f"{PATH.format(account)}?example")
+    assert "?example" not in colleague.text
+    assert "BEGIN CERTIFICATE" not in colleague.text
 
 
 async def test_what_is_missing_stands_at_the_top_and_at_the_field_and_nothing_is_lost(site, colleague):
