@@ -13,7 +13,7 @@ from servicecert_revoker.domain.certificates import Certificate, Void
 from servicecert_revoker.domain.crl_orders import ConfirmOrder, PublishOrder
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.knowledge import Knowledge
-from servicecert_revoker.domain.status import CLOCK, Asked, Awaited, Registered, Revoked, Valid, clocks_of
+from servicecert_revoker.domain.status import CLOCK, Asked, Awaited, Registered, Revoked, Valid
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.deadline import DeadlineMark
 from servicecert_schemas.event import EventData, Role
@@ -62,7 +62,7 @@ def test_B2_D4_void_serial_number_is_to_be_listed_as_needed_no_longer(
     assert (entry.reason, entry.revoked_at) == (RevocationReason.NO_LONGER_NEEDED, NOW)
     assert (entry.requested_at, entry.due) == (NOW - timedelta(seconds=9), NOW - timedelta(seconds=9) + DAY)
     order = PublishOrder(issuer="test-ec", partition=2, serial=SERIAL, request_id=entry.request_id)
-    clock = Deadline(CLOCK, clocks_of(status)[CLOCK].wakes(DeadlineMark.HALF))
+    clock = Deadline(CLOCK, status.clocks[CLOCK].wakes(DeadlineMark.HALF))
     assert decision == Decision(status, intents=(Intent("publish", order),), deadlines=(clock,))
     again = decide(None, event(voided, NOW - timedelta(seconds=9)), known, NOW).state
     assert again == status, "the same event has the same outcome at each revoker"

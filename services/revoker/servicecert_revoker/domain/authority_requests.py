@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Actor, Assurance, EventData, Role
 from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRequested
-from servicecert_worker.core.decider import Deadline, Decision, Intent
+from servicecert_worker.core.decider import Deadline, Decision, Due, Happened, Intent
 from servicecert_worker.core.time_limits import Clock
 
 from .status import TAKES_EFFECT_WITHIN, check_marks
@@ -129,6 +129,15 @@ def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
     return uuid5(proposal, str(case_id))
 
 
+def decide(proposal: Proposal, happened: Happened, _: object, now: datetime) -> Decision[Proposal]:
+    """Decide about a proposal."""
+    if isinstance(happened, Due) and happened.kind == CARRY_OUT:
+        return carry_out(proposal, now)
+    if isinstance(happened, Due) and happened.kind == CONFIRMATION_CLOCK:
+        return check_confirmation(proposal, now)
+    return Decision(proposal)
+
+
 def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     """Order as many as are due, once confirmed.
 
@@ -184,4 +193,4 @@ def check_confirmation(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     if proposal.first_case is None:
         return Decision(proposal)
     clock = Clock(DeadlineKind.CONFIRMATION, proposal.proposed_at, proposal.proposed_at + TAKES_EFFECT_WITHIN)
-    return check_marks(proposal, clock, CONFIRMATION_CLOCK, proposal.first_case, now, proposal.id)
+    return Decision(proposal, *check_marks(clock, CONFIRMATION_CLOCK, proposal.first_case, now, proposal.id))

@@ -1,12 +1,13 @@
-"""Decides about a case, a proposal, a responder's key and a CA's schedule of CRLs: a table of transitions. Pure.
+"""Decides about a case, a proposal, a responder's key and a CA's schedule of CRLs: tables of transitions. Pure.
 
-Each function below the table is one: it takes the status of a case and what happened, and returns the next status and
-what follows.
+Each function below that of the cases is one: it takes the status of a case and what happened, and returns the next
+status and what follows.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, uuid5
 
 from servicecert_pki.partitions import FULL
@@ -26,22 +27,14 @@ from servicecert_worker.core.decider import (
     Unanswerable,
     unchanged,
 )
+from servicecert_worker.core.time_limits import MARKS
 
 from . import authority_requests, requests, responders
 from .authority_requests import CascadeFound, Item, Proposal, cascade_request
-from .certificates import (
-    IRREGULAR,
-    Certificate,
-    Irregular,
-    Noted,
-    Untrusted,
-    Verified,
-    Void,
-    second_key,
-)
+from .certificates import IRREGULAR, Certificate, Irregular, Noted, Untrusted, Verified, Void, second_key
 from .crl_orders import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder, publish_entry
 from .knowledge import Knowledge
-from .responders import Certified, EnrolledKey, Uncertified
+from .responders import EnrolledKey
 from .status import (
     TAKES_EFFECT_WITHIN,
     Asked,
@@ -54,13 +47,8 @@ from .status import (
     Revoked,
     Status,
     Valid,
-    certificate_of,
     check_marks,
-    clock_deadlines,
-    clocks_of,
-    notified,
     pending_of,
-    revoked,
     standing,
 )
 
@@ -71,31 +59,35 @@ _VOIDED = UUID("8a7f1f0e-51c3-4b8e-9f57-3c7a2b9d6e15")
 
 def decide(state: State | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[State]:
     """Decide about a case, or by their keys `proposal/…`, a responder (`ocsp/…`) and a CA's schedule (`crl/…`)."""
-    match state, happened:
-        case _, Event(facts=Untrusted(code, text)):
+    match happened:
+        case Event(facts=Untrusted(code, text)):
             raise Unanswerable(code, text)
-        case _, Due(kind="publish") if issuer := issuer_of_schedule(happened.key):
+        case Due(kind="publish") if issuer := issuer_of_schedule(happened.key):
             return Decision(state, intents=(Intent(PUBLISH, PublishOrder(issuer=issuer)),))
-        case _, Result(data=CascadeFound() as search):
+        case Result(data=CascadeFound() as search):
             return Decision(state, tuple(cascade_request(search.key_sha256, item, now) for item in search.others))
-        case Proposal(), Due(kind=authority_requests.CARRY_OUT):
-            return authority_requests.carry_out(state, now)
-        case Proposal(), Due(kind=authority_requests.CONFIRMATION_CLOCK):
-            return authority_requests.check_confirmation(state, now)
-        case EnrolledKey() | None, Event(data=ResponderRequested()):
+        case Event(data=ResponderRequested()) if state is None:
             return responders.enrol(state, happened, known, now)
-        case EnrolledKey(), Result(data=Certified() | Uncertified() as result):
-            return responders.end(state, result)
-        case (Proposal() | EnrolledKey(), _) | (_, Event(data=ResponderRequested())):
-            return Decision(state)
         case _:
-            after = _transition(state, happened, known, now)
-            certificate, events = certificate_of(after.state), after.events
-            if certificate is not None and certificate.second_of is not None:
-                # Its case is about the first certificate (F2).
-                events = tuple(event for event in events if not isinstance(event, CaseEvent))
-            deadlines = (*after.deadlines, *clock_deadlines(state, after.state))
-            return Decision(after.state, events, after.intents, deadlines)
+            return BESIDE.get(type(state), decide_case)(state, happened, known, now)
+
+
+def decide_case(before: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[Status]:
+    """Decide about a case, and start and stop its clocks."""
+    after = _transition(before, happened, known, now)
+    issued, events = None if after.state is None else after.state.issued, after.events
+    if issued is not None and issued.second_of is not None:
+        # Its case is about the first certificate (F2).
+        events = tuple(event for event in events if not isinstance(event, CaseEvent))
+    return Decision(after.state, events, after.intents, (*after.deadlines, *_clock_deadlines(before, after.state)))
+
+
+def _clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
+    """Start each clock with its registration, however much time has passed, and stop it once its entry can be seen."""
+    was, now = (status.clocks if isinstance(status, Entered) else {} for status in (before, after))
+    stopped = tuple(Deadline(kind, None) for kind in was if kind not in now)
+    started = tuple(Deadline(kind, clock.wakes(MARKS[0])) for kind, clock in now.items() if was.get(kind) != clock)
+    return stopped + started
 
 
 def _transition(status: Status | None, happened: Happened, known: Knowledge, now: datetime) -> Decision[Status]:
@@ -109,8 +101,8 @@ def _transition(status: Status | None, happened: Happened, known: Knowledge, now
             return _mark_listed(status, published)
         case Listed() | Revoked(), Result(data=Confirmed() as confirmed):
             return _mark_revoked(status, confirmed, UUID(happened.key))
-        case _, Due(kind=kind) if clock := clocks_of(status).get(kind):
-            return check_marks(status, clock, kind, UUID(happened.key), now)
+        case Entered(), Due(kind=kind) if clock := status.clocks.get(kind):
+            return Decision(status, *check_marks(clock, kind, UUID(happened.key), now))
         case _, Due(kind=requests.ANSWER):
             return requests.answer(status, pending_of(status), known, now)
         case _:
@@ -202,7 +194,7 @@ def _mark_listed(status: Status | None, published: Published) -> Decision[Status
     if not isinstance(status, Entered) or published.request_id != status.revocation.request_id:
         return Decision(status, tuple(announced))
     certificate, entry = status.certificate, status.revocation
-    events = (standing(certificate, entry), *announced)
+    events = (status.standing(), *announced)
     if not status.is_open:
         return Decision(status, events)
     order = ConfirmOrder(
@@ -228,10 +220,7 @@ def _mark_revoked(status: Listed | Revoked, confirmed: Confirmed, case_id: UUID)
         return Decision(status)
     listing = Listing(confirmed.crl_number, confirmed.crl_url, confirmed.published_at, len(status.requesters))
     after = Revoked(certificate, entry, status.pending, status.requesters, listing)
-    if isinstance(certificate, Void):
-        return Decision(after)
-    to = notified(certificate, status.requesters)
-    return Decision(after, (revoked(case_id, entry.request_id, entry, certificate, listing, to),))
+    return Decision(after, () if after.issued is None else (after.notice(case_id, entry.request_id),))
 
 
 def _cascade(certificate: Certificate, case_id: UUID, now: datetime) -> RevocationRequested:
@@ -258,6 +247,13 @@ HANDLERS: Handlers = {
     RevocationRequested: requests.ask,
     ResponderRequested: responders.enrol,
 }
+
+
+BESIDE: Mapping[type, Callable[..., Decision[Any]]] = {
+    Proposal: authority_requests.decide,
+    EnrolledKey: responders.decide,
+}
+"""What decides about something else than a case."""
 
 
 def schedule_key(issuer: str) -> str:

@@ -39,10 +39,7 @@ from .status import (
     Revocation,
     Revoked,
     Status,
-    certificate_of,
-    notified,
     pending_of,
-    revoked,
 )
 
 ANSWER = "answer"
@@ -97,7 +94,7 @@ def ask(status: Status | None, event: Event, known: Knowledge, now: datetime) ->
 
 def answer(status: Status | None, asked: Sequence[Asked], known: Knowledge, now: datetime) -> Decision[Status]:
     """Judge requests and answer them in their order. Up to `MOST_PENDING` wait until the first of them is due."""
-    certificate, after = certificate_of(status), status
+    certificate, after = None if status is None else status.issued, status
     events: list[EventData] = []
     intents: list[Intent] = []
     waiting: list[tuple[Asked, datetime]] = []
@@ -261,12 +258,11 @@ def _repetition(
     It gets that only if relying parties see the entry already; else it gets the mail with the others.
     """
     answered = _registration(request, certificate, status.revocation)
-    known, to = (notified(certificate, each) for each in (before, status.requesters))
+    known, to = status.recipients(before), status.recipients(status.requesters)
     if not isinstance(status, Revoked) or status.is_open or status.listing is None or len(to) == len(known):
         return (answered,)
     new = to[len(known) :]
-    mailed = revoked(request.case_id, request.request_id, status.revocation, certificate, status.listing, new)
-    return (answered, mailed)
+    return (answered, status.notice(request.case_id, request.request_id, new))
 
 
 def _with_requester(before: Recipients, request: RevocationRequested) -> Recipients:

@@ -12,7 +12,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.core.decider import Decision, Event, Facts, Intent, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Facts, Happened, Intent, Result, Unanswerable
 
 from .knowledge import Knowledge
 
@@ -105,16 +105,20 @@ class Drafted(Facts):
     orders: tuple[CertifyOrder, ...]
 
 
-def enrol(before: EnrolledKey | None, event: Event, known: Knowledge, _: datetime) -> Decision[EnrolledKey]:
-    """Intend a certificate of each CA of the environment. Raises Unanswerable for an operator.
+def decide(key: EnrolledKey, happened: Happened, *_: object) -> Decision[EnrolledKey]:
+    """Decide about a key that is enrolled: whatever else its responder asks for, it gets nothing more."""
+    if isinstance(happened, Result) and isinstance(happened.data, Certified | Uncertified):
+        return end(key, happened.data)
+    return Decision(key)
 
-    A key that was certified before gets nothing more.
-    """
+
+def enrol(before: EnrolledKey | None, event: Event, known: Knowledge, _: datetime) -> Decision[EnrolledKey]:
+    """Intend a certificate of each CA of the environment, unless something has the key. Raises Unanswerable."""
+    if before is not None:
+        return Decision(before)
     request, drafted = event.data, event.facts
     assert isinstance(request, ResponderRequested)
     assert isinstance(drafted, Drafted)
-    if before is not None:
-        return Decision(before)
     if event.key in known.over_limit:
         raise Unanswerable("responder-limit", "More responders asked for certificates in 24 hours than are allowed.")
     books = tuple(Booked(it.issuer, it.serial, it.tbs_sha256, it.not_after) for it in drafted.orders)

@@ -6,12 +6,13 @@ And what follows from a status: the events about the certificate (D5, D8) and it
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, TypeAlias, TypeVar
+from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.certificate import Recipients
 from servicecert_schemas.deadline import DeadlineKind
+from servicecert_schemas.event import EventData
 from servicecert_schemas.mailboxes import identity
 from servicecert_schemas.revocation import (
     CertificateRevoked,
@@ -20,12 +21,10 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
-from servicecert_worker.core.decider import Deadline, Decision, Intent
-from servicecert_worker.core.time_limits import MARKS, Clock, marks_after
+from servicecert_worker.core.decider import Deadline, Intent
+from servicecert_worker.core.time_limits import Clock, marks_after
 
 from .certificates import Certificate, Void
-
-S = TypeVar("S")
 
 TAKES_EFFECT_WITHIN = timedelta(hours=24)
 """The time from sending a request to a published CRL (D4), and how long a request waits for its certificate."""
@@ -88,6 +87,10 @@ class Awaited:
 
     pending: tuple[Asked, ...]
 
+    @property
+    def issued(self) -> None:
+        """The issued certificate, if it is known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Valid:
@@ -95,6 +98,10 @@ class Valid:
 
     certificate: Certificate
     pending: tuple[Asked, ...] = ()
+
+    @property
+    def issued(self) -> Certificate:
+        return self.certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +120,41 @@ class Entered:
     def is_open(self) -> bool:
         """Whether relying parties cannot see the entry yet."""
         return True
+
+    @property
+    def issued(self) -> Certificate | None:
+        """The issued certificate: a void one counts as none."""
+        return self.certificate if isinstance(self.certificate, Certificate) else None
+
+    @property
+    def clocks(self) -> Mapping[str, Clock]:
+        """The running clocks by their deadlines: none where relying parties can see the entry."""
+        clocks = dict[str, Clock]()
+        entry = self.revocation
+        if self.is_open and not isinstance(self, Revoked):
+            clocks[CLOCK] = Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
+        if self.is_open and entry.changed_at is not None:
+            until = entry.changed_at + TAKES_EFFECT_WITHIN
+            clocks[CHANGE_CLOCK] = Clock(DeadlineKind.REVOCATION, entry.changed_at, until)
+        return clocks
+
+    def standing(self) -> StandingChanged:
+        """Return the event that lets OCSP say revoked."""
+        return standing(self.certificate, self.revocation)
+
+    def recipients(self, requesters: Recipients) -> Recipients:
+        """Return who gets the mail about the entry: the certificate's recipients, then others who asked (D5).
+
+        Each address is in it once; of a requester in that one's own language. There is none for a void one.
+        """
+        own = () if self.issued is None else self.issued.recipients
+        asked = {identity(each.email): each.language for each in requesters}
+        known = {identity(each.email) for each in own}
+        recipients = (
+            each.model_copy(update={"language": asked.get(identity(each.email), each.language)}) for each in own
+        )
+        others = (each for each in requesters if identity(each.email) not in known)
+        return (*recipients, *others)[:_MOST_RECIPIENTS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +182,29 @@ class Revoked(Entered):
     def is_open(self) -> bool:
         return self.changed
 
+    def notice(self, case_id: UUID, request_id: UUID, to: Recipients | None = None) -> CertificateRevoked:
+        """Return the event that causes the mail to `to`, or to all recipients, because of a request."""
+        certificate, entry, listing = self.issued, self.revocation, self.listing
+        assert certificate is not None
+        assert listing is not None
+        return CertificateRevoked(
+            case_id=case_id,
+            request_id=request_id,
+            issuer=certificate.issuer,
+            serial=certificate.serial,
+            serial_decimal=str(int(certificate.serial, 16)),
+            subject=certificate.subject,
+            reason=entry.reason,
+            requested_at=entry.changed_at or entry.requested_at,
+            revoked_at=entry.revoked_at,
+            invalid_since=entry.invalid_since,
+            crl_number=listing.crl_number,
+            crl_url=listing.crl_url,
+            published_at=listing.published_at,
+            language=certificate.language,
+            recipients=self.recipients(self.requesters) if to is None else to,
+        )
+
 
 Numbered: TypeAlias = Valid | Entered
 """A status with a serial number, a certificate's or a void one. It never changes."""
@@ -147,53 +212,9 @@ Numbered: TypeAlias = Valid | Entered
 Status: TypeAlias = Awaited | Numbered
 
 
-def certificate_of(status: Status | None) -> Certificate | None:
-    """Return the issued certificate, if it is known. A void one counts as none."""
-    certificate = status.certificate if isinstance(status, Numbered) else None
-    return certificate if isinstance(certificate, Certificate) else None
-
-
 def pending_of(status: Status | None) -> tuple[Asked, ...]:
     """Return the pending requests, in their order."""
     return () if status is None else status.pending
-
-
-def notified(certificate: Certificate, requesters: Recipients) -> Recipients:
-    """Return who gets the mail about an entry: the certificate's recipients, then the others who asked (D5).
-
-    Each address is in it once; of a requester in that one's own language.
-    """
-    asked = {identity(each.email): each.language for each in requesters}
-    known = {identity(each.email) for each in certificate.recipients}
-    recipients = (
-        each.model_copy(update={"language": asked.get(identity(each.email), each.language)})
-        for each in certificate.recipients
-    )
-    others = (each for each in requesters if identity(each.email) not in known)
-    return (*recipients, *others)[:_MOST_RECIPIENTS]
-
-
-def revoked(
-    case_id: UUID, request_id: UUID, entry: Revocation, certificate: Certificate, listing: Listing, to: Recipients
-) -> CertificateRevoked:
-    """Return the event that causes the mail to `to`, because of a request."""
-    return CertificateRevoked(
-        case_id=case_id,
-        request_id=request_id,
-        issuer=certificate.issuer,
-        serial=certificate.serial,
-        serial_decimal=str(int(certificate.serial, 16)),
-        subject=certificate.subject,
-        reason=entry.reason,
-        requested_at=entry.changed_at or entry.requested_at,
-        revoked_at=entry.revoked_at,
-        invalid_since=entry.invalid_since,
-        crl_number=listing.crl_number,
-        crl_url=listing.crl_url,
-        published_at=listing.published_at,
-        language=certificate.language,
-        recipients=to,
-    )
 
 
 def standing(certificate: Certificate | Void, entry: Revocation | None = None) -> StandingChanged:
@@ -222,35 +243,14 @@ class Alarmed(BaseModel):
     """The alarm was logged."""
 
 
-def clocks_of(status: Status | None) -> Mapping[str, Clock]:
-    """Return the running clocks by their deadlines: none where relying parties can see the entry."""
-    if not isinstance(status, Entered) or not status.is_open:
-        return {}
-    entry, clocks = status.revocation, dict[str, Clock]()
-    if not isinstance(status, Revoked):
-        clocks[CLOCK] = Clock(DeadlineKind.REVOCATION, entry.requested_at, entry.due)
-    if entry.changed_at is not None:
-        until = entry.changed_at + TAKES_EFFECT_WITHIN
-        clocks[CHANGE_CLOCK] = Clock(DeadlineKind.REVOCATION, entry.changed_at, until)
-    return clocks
-
-
-def clock_deadlines(before: Status | None, after: Status | None) -> tuple[Deadline, ...]:
-    """Start each clock with its registration, however much time has passed, and stop it once its entry can be seen."""
-    was, now = clocks_of(before), clocks_of(after)
-    stopped = tuple(Deadline(kind, None) for kind in was if kind not in now)
-    started = tuple(Deadline(kind, clock.wakes(MARKS[0])) for kind, clock in now.items() if was.get(kind) != clock)
-    return stopped + started
-
-
 def check_marks(
-    state: S | None, clock: Clock, kind: str, case_id: UUID, now: datetime, proposal_id: UUID | None = None
-) -> Decision[S]:
-    """Warn of the last mark that has passed, alarm after the end, and wait for the next mark."""
+    clock: Clock, kind: str, case_id: UUID, now: datetime, proposal_id: UUID | None = None
+) -> tuple[tuple[EventData, ...], tuple[Intent, ...], tuple[Deadline, ...]]:
+    """Return what follows: a warning of the last mark that has passed, an alarm after the end, and the next mark."""
     mark = clock.reached(now)
     left = marks_after(mark)
     again = (Deadline(kind, clock.wakes(left[0])),) if left else ()
     if mark is None:
-        return Decision(state, deadlines=again)
+        return (), (), again
     warning = clock.warning(case_id, mark).model_copy(update={"proposal_id": proposal_id})
-    return Decision(state, (warning,), () if left else (Intent(ALARM, Late(due=clock.until)),), again)
+    return (warning,), () if left else (Intent(ALARM, Late(due=clock.until)),), again

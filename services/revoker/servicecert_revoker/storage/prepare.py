@@ -20,7 +20,7 @@ from ..domain.certificates import Certificate, Verified
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
 from ..domain.responders import EnrolledKey
-from ..domain.status import certificate_of, pending_of
+from ..domain.status import pending_of
 from . import QUERIES
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
 
 
 def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
-    return None if entry is None or isinstance(entry.state, Proposal | EnrolledKey) else certificate_of(entry.state)
+    return None if entry is None or isinstance(entry.state, Proposal | EnrolledKey) else entry.state.issued
 
 
 def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
