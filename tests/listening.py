@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-HOST = "127.0.0.1"
+from servicecert_launcher.ports import HOST, end
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -39,10 +39,7 @@ async def listening(
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        for transport in tuple(open_ones.values()):
-            transport.abort()
-        await server.wait_closed()
+        await end(server, open_ones.values())
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from typing import Any, Self, cast
 
 from aiosmtpd.smtp import SMTP, Envelope
 
-from .ports import HOST
+from .ports import HOST, end
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -59,10 +59,7 @@ class MailCatcher:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
-        self._server.close()
-        for transport in tuple(self._transports):
-            transport.abort()
-        await self._server.wait_closed()
+        await end(self._server, self._transports)
 
     async def wait_for(self, count: int) -> list[CaughtMail]:
         """Wait for at least `count` mails, and return all."""

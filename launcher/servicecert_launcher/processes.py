@@ -125,7 +125,6 @@ class Child:
         self.send(signal.SIGCONT)
 
     def tail(self, lines: int = 3) -> str:
-        """Return the last lines of its log."""
         with self.log.open("rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - 8192))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])

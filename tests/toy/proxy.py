@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from servicecert_launcher.ports import end
+
 
 class Proxy:
     """Passes connections on to `host` and `port` while it is `whole`. One that is `silent` swallows what it is sent."""
@@ -80,5 +82,5 @@ async def proxy(url: str) -> AsyncIterator[tuple[str, Proxy]]:
         try:
             yield urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}")), between
         finally:
-            server.close()
+            await end(server)
             await between.close()
