@@ -12,13 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from . import der
 from .issuer import IssuerInfo
 from .keys import SIGNATURE_ALGORITHM, PublicKey, SigningKey, family_of_key, verify_signature
-from .names import (
-    CertificateRefused,
-    check_business_id,
-    check_dns_name,
-    check_subject_text,
-    server_common_name,
-)
+from .names import CertificateRefused, check_business_id, check_dns_name, check_subject_text, server_common_name
 from .profile import Attribute, ExtensionName, KeyUsage, Profile, StringType, SubjectField, Usage
 from .serials import LARGEST_SERIAL
 from .spki import family_of, key_identifier

@@ -12,16 +12,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from .identity import FICTITIOUS, FILE, Identity
-from .profile import (
-    Environment,
-    ExtensionRule,
-    KeyRules,
-    KeyUsage,
-    LongestValidity,
-    Profile,
-    SubjectAttribute,
-    Usage,
-)
+from .profile import Environment, ExtensionRule, KeyRules, KeyUsage, LongestValidity, Profile, SubjectAttribute, Usage
 from .profile_safety import ProfileUnsafe, check_alone, check_together
 from .spki import KeyFamily
 

@@ -64,6 +64,12 @@ class Recipient(Value):
     language: Language | None = None
     """The recipient's own language; null for that of the case."""
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What two spellings of an address share: a domain has no case, a local part may (RFC 5321, section 2.4)."""
+        local, _, domain = self.email.rpartition("@")
+        return local, domain.lower()
+
 
 Recipients = Annotated[tuple[Recipient, ...], at_most(10)]
 

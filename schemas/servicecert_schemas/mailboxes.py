@@ -1,4 +1,4 @@
-"""E-mail addresses as people type them: their form, and which of them are the same mailbox (C1, D5)."""
+"""E-mail addresses as people type them (C1, D5)."""
 
 from functools import lru_cache
 
@@ -17,9 +17,3 @@ def mailbox(typed: str) -> str | None:
     except EmailNotValidError:
         return None
     return f"{address.local_part}@{address.ascii_domain}"
-
-
-def identity(address: str) -> tuple[str, str]:
-    """Return what two spellings of a mailbox share: a domain has no case, a local part may (RFC 5321 section 2.4)."""
-    local, _, domain = address.rpartition("@")
-    return local, domain.lower()

@@ -10,6 +10,7 @@ from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidato
 from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
 from .open_list import Open
+from .serials import serial_readings
 from .values import (
     AccountId,
     AddressText,
@@ -119,6 +120,11 @@ class RevocationRequested(CaseEvent):
     """Where the user wants the mail about it (D5). Personal data; a malformed one counts as none."""
     sent_at: Instant
     """When the user sent it: the 24 hours run from here (D4)."""
+
+    @property
+    def serials(self) -> frozenset[int]:
+        """Every serial number that the typed text can mean (D1); none for what is no number."""
+        return serial_readings(self.serial_as_typed)
 
     def own_trace(self) -> str:
         return f"revocation/{self.request_id}"

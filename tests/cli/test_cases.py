@@ -11,9 +11,9 @@ from commandline import do, one_sentence, read_json
 from servicecert_cli.commands.cases import facts
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import publish
-from servicecert_pki.serials import serial_readings
 from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.export import stored_examples
+from servicecert_schemas.serials import serial_readings
 from servicecert_schemas.topics import CASES
 from servicecert_schemas.values import Language
 

@@ -54,7 +54,6 @@ def example(type: CertificateType) -> Application:
 
 
 def example_text(type: CertificateType) -> str:
-    """Return the same as TOML."""
     return (files(__package__) / "examples" / f"{type}.toml").read_text(encoding="utf-8")
 
 

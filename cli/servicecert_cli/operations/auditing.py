@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from servicecert_pki.serials import serial_hex, serial_readings
+from servicecert_pki.serials import serial_hex
 from servicecert_schemas.characters import cleaned
 from servicecert_schemas.codec import Undecodable
 from servicecert_schemas.event import Change
 from servicecert_schemas.operators import AuditCheckpoint
+from servicecert_schemas.serials import serial_readings
 from servicecert_schemas.topics import AUDIT_CHECKPOINTS, SERVICES, unversioned
 from servicecert_worker.audit.checkpoints import Exported, Signed
 from servicecert_worker.audit.verification import Verified, verify

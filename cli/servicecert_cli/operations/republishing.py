@@ -115,7 +115,6 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
 
 
 def events_of(service: str) -> list[Topic]:
-    """Return the topics with a service's events."""
     return [topic for topic in written_topics(service) if topic != journal_topic(service)]
 
 

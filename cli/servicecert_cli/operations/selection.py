@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
-from servicecert_pki.serials import serial_hex, serial_readings
+from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.characters import cleaned
+from servicecert_schemas.serials import serial_readings
 
 from ..faults import UserError, unknown
 from .files import file_errors

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from servicecert_notifier.mail.domain import markup
 from servicecert_notifier.mail.domain.filling import WORDING, common_name, file_stem, fingerprint_of
 from servicecert_notifier.mail.domain.letters import pem, write
-from servicecert_pki.serials import serial_readings
 from servicecert_schemas.revocation import RevocationReason
+from servicecert_schemas.serials import serial_readings
 from servicecert_schemas.values import CertificateType, Language
 from services.notifier.sample_mails import EVERY_MAIL, HEAD
 

@@ -9,14 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from servicecert_notifier.domain.task import MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.mail.domain.message import (
-    Letter,
-    Sender,
-    UnsendableAddress,
-    compose,
-    flowed,
-    mailbox,
-)
+from servicecert_notifier.mail.domain.message import Letter, Sender, UnsendableAddress, compose, flowed, mailbox
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.characters import one_line
 from services.notifier.sample_mails import HEAD, SAMPLES, typed

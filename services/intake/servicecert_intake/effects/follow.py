@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from servicecert_pki.serials import serial_hex, serial_readings
+from servicecert_pki.serials import serial_hex
+from servicecert_schemas.serials import serial_readings
 from servicecert_worker.core.decider import Done, Outcome, Task
 
 from ..domain.case import Case

@@ -27,7 +27,6 @@ class SharedKeys:
 
     @property
     def keys(self) -> list[str]:
-        """All keys that share a prime."""
         return [key for group in self.groups for key in group]
 
 

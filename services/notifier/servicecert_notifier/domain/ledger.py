@@ -21,7 +21,6 @@ from servicecert_schemas.mail import (
     MailKind,
     MailRefused,
 )
-from servicecert_schemas.mailboxes import identity
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 
@@ -214,9 +213,8 @@ def _addressed_once(recipients: Recipients, roles: tuple[RecipientRole, ...]) ->
     seen: set[tuple[str, str]] = set()
     places: dict[str, int] = {}
     for recipient in recipients:
-        address = identity(recipient.email)
-        if recipient.role in roles and address not in seen:
-            seen.add(address)
+        if recipient.role in roles and recipient.identity not in seen:
+            seen.add(recipient.identity)
             places[recipient.role] = places.get(recipient.role, 0) + 1
             yield recipient, places[recipient.role]
 

@@ -113,7 +113,6 @@ class Confirmed(ConfirmOrder):
 
 
 def is_scheduled(orders: Iterable[PublishOrder]) -> bool:
-    """Return whether one of the orders is for all CRLs."""
     return any(order.serial is None for order in orders)
 
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from servicecert_pki.serials import serial_readings
-from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
+from servicecert_schemas.certificate import Recipient, Recipients
 from servicecert_schemas.event import EventData, Role
-from servicecert_schemas.mailboxes import identity, mailbox
 from servicecert_schemas.membership import is_strongly_authenticated, may, role_or_wait
 from servicecert_schemas.revocation import (
     KeyCompromised,
@@ -21,7 +19,6 @@ from servicecert_schemas.revocation import (
     RevocationRegistered,
     RevocationRequested,
 )
-from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 from servicecert_worker.core.texts import read_texts
 
@@ -144,7 +141,7 @@ def judge(
         return Refused(Code.ROLE_NOT_ALLOWED, in_case=True)
     if certificate is None or request.actor.account_id != certificate.account_id:
         return absent
-    if int(certificate.serial, 16) not in serial_readings(request.serial_as_typed):
+    if int(certificate.serial, 16) not in request.serials:
         return Refused(Code.NO_SUCH_CERTIFICATE, in_case=True)
     return certificate
 
@@ -224,7 +221,7 @@ def _grant(
     entry = new if before is None else changed(before.revocation, new)
     # An entry that relying parties see has had its mail: a changed one gets requesters of its own.
     earlier = before.requesters if before is not None and (entry is None or before.is_open) else ()
-    requesters = _with_requester(earlier, request)
+    requesters = _with_requester(earlier, asked.requester)
     if before is None:
         after: Entered = Registered(certificate, new, pending_of(status), requesters)
     elif entry is None:
@@ -265,15 +262,11 @@ def _repetition(
     return (answered, status.notice(request.case_id, request.request_id, new))
 
 
-def _with_requester(before: Recipients, request: RevocationRequested) -> Recipients:
-    """Return the requesters with who asks now: each address once, and no wrong one. Beyond the most it adds none."""
-    address = mailbox(request.notify.email) if request.notify is not None else None
-    if request.notify is None or address is None or len(before) >= MOST_REQUESTERS:
+def _with_requester(before: Recipients, new: Recipient | None) -> Recipients:
+    """Return the requesters with who asks now: each address once. Beyond the most it adds none."""
+    if new is None or len(before) >= MOST_REQUESTERS or new.identity in {each.identity for each in before}:
         return before
-    if identity(address) in {identity(each.email) for each in before}:
-        return before
-    language = next((each for each in Language if each == request.notify.language), None)
-    return (*before, Recipient(role=RecipientRole.REQUESTER, email=address, language=language))
+    return (*before, new)
 
 
 def _refusal(request: RevocationRequested, refused: Refused) -> RevocationRefused:

@@ -10,10 +10,10 @@ from typing import ClassVar, TypeAlias
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
-from servicecert_schemas.certificate import Recipients
+from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
-from servicecert_schemas.mailboxes import identity
+from servicecert_schemas.mailboxes import mailbox
 from servicecert_schemas.revocation import (
     CertificateRevoked,
     RevocationReason,
@@ -21,6 +21,7 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
+from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Intent
 from servicecert_worker.core.time_limits import Clock, marks_after
 
@@ -48,6 +49,15 @@ class Asked:
     request: RevocationRequested
     at: datetime
     since: datetime
+
+    @property
+    def requester(self) -> Recipient | None:
+        """Who wants the mail about it (D5), None for a wrong address."""
+        notify = self.request.notify
+        if notify is None or (address := mailbox(notify.email)) is None:
+            return None
+        language = next((each for each in Language if each == notify.language), None)
+        return Recipient(role=RecipientRole.REQUESTER, email=address, language=language)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +158,10 @@ class Entered:
         Each address is in it once; of a requester in that one's own language. There is none for a void one.
         """
         own = () if self.issued is None else self.issued.recipients
-        asked = {identity(each.email): each.language for each in requesters}
-        known = {identity(each.email) for each in own}
-        recipients = (
-            each.model_copy(update={"language": asked.get(identity(each.email), each.language)}) for each in own
-        )
-        others = (each for each in requesters if identity(each.email) not in known)
+        asked = {each.identity: each.language for each in requesters}
+        known = {each.identity for each in own}
+        recipients = (each.model_copy(update={"language": asked.get(each.identity, each.language)}) for each in own)
+        others = (each for each in requesters if each.identity not in known)
         return (*recipients, *others)[:_MOST_RECIPIENTS]
 
 
