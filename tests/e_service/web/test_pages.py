@@ -13,14 +13,7 @@ from browsers import APPLICATIONS, SERVER, SYSTEM, Browser, Site
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509 import (
-    Certificate,
-    CertificateBuilder,
-    Name,
-    NameAttribute,
-    NameOID,
-    load_pem_x509_certificates,
-)
+from cryptography.x509 import Certificate, CertificateBuilder, Name, NameAttribute, NameOID, load_pem_x509_certificates
 from portal import live, views
 from servicecert_schemas import CaseState, EventRefused, Language, Texts, decode
 
