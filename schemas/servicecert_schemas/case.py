@@ -298,11 +298,16 @@ class CaseChanged(CaseChangedV1):
     """Who acts next: mostly as the state says, but the applicant where a mail did not arrive."""
 
 
+NO_CASE = UUID(int=0)
+"""The nil UUID (RFC 9562, 5.9): the case of a refused event that names none."""
+
+
 class EventRefused(EventData):
     """Published when an event of the e-service is refused: its user may not act, or the case does not exist (A2).
 
     The text is the same for both, to not disclose which cases exist. The key is the user's account, not the case, so
-    nobody erases it.
+    nobody erases it. A record of `accounts` is refused also where it is no valid event, if its key and `ce_id` can be
+    read.
     """
 
     TYPE: ClassVar[str] = "servicecert.event.refused.v1"
@@ -311,9 +316,9 @@ class EventRefused(EventData):
     event_id: UUID
     """The `ce_id` of the refused event; of a revocation its `request_id`."""
     case_id: UUID
-    """The case that the event named, whether it exists or not."""
+    """The case that the event named, whether it exists or not; the nil UUID for a record of `accounts`."""
     account_id: AccountId
-    """The account that the user acted for: the record's key."""
+    """The account that the user acted for, or which a record of `accounts` is about: the record's key."""
     code: Code
     texts: Annotated[Texts, NAMES_NOBODY]
     """Why nothing changed, and what to do. It quotes nothing of the event."""

@@ -3,18 +3,14 @@
 import re
 import secrets
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from .open_list import Open
-from .values import (
-    AccountId,
-    UserId,
-    Value,
-)
+from .values import AccountId, UserId, Value
 
 
 class EventData(Value):
@@ -107,11 +103,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of a followed topic: key, data (None: deleted), and when it happened, by its producer's clock."""
+    """A `record` of a followed topic: key, data (None: deleted), and when it happened, by its producer's clock."""
 
     key: str
     data: EventData | None
     time: datetime
+    record: Any = field(default=None, compare=False, repr=False)
 
 
 _FIRST = 0xCA4A_4900_CA4A

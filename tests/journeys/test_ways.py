@@ -25,6 +25,7 @@ from journeys.client import PATIENCE_SECONDS, CustomerClient, Running, applicant
 from journeys.ocsp import ocsp_status
 from journeys.spans import APPLICATION, REVOCATION, STEPS, arrived, send, trace_of, until
 from otlp_collector import Collector, collecting
+from servicecert_cli.connections import kafka
 from servicecert_cli.demo import openssl
 from servicecert_cli.demo.applications import mistaken
 from servicecert_cli.operations.applications import colleague, example, read_csr
@@ -32,8 +33,10 @@ from servicecert_cli.stand.system import OCSP
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 from servicecert_pki.partitions import FULL, crl_name
-from servicecert_schemas.case import CaseChanged, CaseState
+from servicecert_schemas.broker import Principal
+from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued
+from servicecert_schemas.customer import record_of
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.mail import MailHandedOver, MailKind
 from servicecert_schemas.revocation import CertificateRevoked, CrlPublished, Notify, RevocationReason, RevocationRefused
@@ -63,6 +66,27 @@ async def client(
     }
     async with running(tmp_path_factory.mktemp("ways"), environment=environment) as client:
         yield client
+
+
+async def test_A2_a_record_of_accounts_that_changes_nothing_is_answered_once(client: CustomerClient) -> None:
+    """One of a stranger who invites himself, and one that is no event: its business id has a wrong check digit."""
+    stranger = applicant(SERVER).model_copy(update={"user_id": "stranger"})
+    valid = record_of(applicant(SERVER).opened("0204819-8", "Helsingin VI apteekki"))
+    await client.send(stranger.invited("stranger"))
+    cluster = client.system.cluster_of(Principal.E_SERVICE)
+    async with kafka.producer(cluster) as producer:
+        await kafka.send(producer, cluster, [replace(valid, value=valid.value.replace(b"0204819-8", b"0204819-7"))])
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await client.witness.until(EventRefused, lambda each: each.code == "not-a-member")
+        answer = await client.witness.until(EventRefused, lambda each: each.code == "wrong-schema")
+    assert (answer.event_id, answer.account_id) == (valid.id, applicant(SERVER).account_id)
+    # Who starts anew reads the topic anew.
+    await asyncio.to_thread(client.system.children["intake"].stop)
+    client.system.start("intake")
+    await client.system.ready("intake")
+    await client.certificate(SERVER)
+    await client.witness.caught_up()
+    assert sorted(each.code for each in client.witness.events_of_kind(EventRefused)) == ["not-a-member", "wrong-schema"]
 
 
 @pytest.mark.parametrize(("number", "family"), [(0, "ec"), (1, "rsa")])

@@ -29,7 +29,7 @@ from .domain.examine import examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, Limits, apply
 from .domain.rules.csr import SEARCH, SEARCH_KEY, SearchOrder
 from .domain.rules.renewal import LOOK_UP, LookUp
-from .domain.view import stages
+from .domain.view import account_unchanged, stages
 from .effects.follow import Find
 from .effects.shared_keys import Search
 from .operator.memory import Sizes, gauge_of_lists, load_lists
@@ -81,5 +81,6 @@ async def open_service(
             apply=taken,
             on_caught_up=settled,
             refused=lambda known, changes: refusals(known.accounts, changes),
+            answer=account_unchanged,
         ),
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -14,12 +15,13 @@ from servicecert_intake.domain.knowledge import apply as apply_all
 from servicecert_intake.service import open_service
 from servicecert_intake.settings import Settings
 from servicecert_schemas.account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
-from servicecert_schemas.case import CaseState, EventRefused
+from servicecert_schemas.case import NO_CASE, CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Actor, Change, Role
 from servicecert_schemas.membership import MEMBERSHIP_RETRIES, NO_ACCOUNTS, refusals
 from servicecert_schemas.membership import accounts_after as apply
+from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.decider import Due
 from servicecert_worker.core.record import Record
 from servicecert_worker.core.signatures import Verifier
@@ -196,6 +198,34 @@ async def test_A2_what_is_refused_is_counted_and_rings(caplog):
     assert snapshot.follower.skipped == {("accounts", "not-a-member"): 3}
     assert [record.key for record in caplog.records] == ["account-1"] * 3
     assert all(message.startswith("alarm: ") for message in caplog.messages)
+
+
+async def test_A2_what_changes_no_account_is_answered_unless_it_is_old_or_nobody_knows_its_id():
+    given: list[Any] = []
+    async with open_service(Settings(), None) as service:
+        broker = Broker(Cluster("nowhere:1"), "intake")
+        snapshot = SnapshotFollower(service.snapshot, broker, Verifier({}), given.extend)
+
+    def sent(data, id, **changes):
+        return replace(to_record(data, source="/e-service", id=UUID(int=id), time=NOW), **changes)
+
+    now, attack = machine_clock(), added("stranger", by=acting("stranger")).data
+    records = [
+        (sent(opened().data, 1), now),
+        (sent(attack, 2), now),
+        (sent(attack, 3), now - timedelta(days=2)),
+        (sent(attack, 4, headers=[]), now),
+        (sent(attack, 5, value=b"{}"), now),
+        (sent(attack, 6, key="konto-å".encode()), now),
+    ]
+    await snapshot.follower.receive(
+        [Record("accounts", 0, at, made.key, made.headers, made.value, when) for at, (made, when) in enumerate(records)]
+    )
+    answers = [each.what.data for each in given]
+    assert sorted((each.event_id.int, each.code) for each in answers) == [(2, "not-a-member"), (5, "wrong-schema")]
+    assert {(each.case_id, each.key()) for each in answers} == {(NO_CASE, "account/account-1")}
+    decided = [service.rules.decide(None, each.what, NOTHING_KNOWN, now) for each in given]
+    assert [each.events for each in decided] == [(answer,) for answer in answers]
 
 
 def test_A3_a_technical_contact_reaches_the_one_case():

@@ -134,7 +134,6 @@ def key_of(item: Item) -> str:
 
 
 def position_of(record: Record) -> str:
-    """Return a record's position as the audit has it."""
     return f"{record.topic}/{record.partition}/{record.offset}"
 
 

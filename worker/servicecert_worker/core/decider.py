@@ -265,7 +265,8 @@ class TopicSnapshot(Generic[K]):
     `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
 
     `refused` returns those of the changes that change nothing since their actors may not cause them, with the code of
-    why: they are counted, and logged as alarms.
+    why: they are counted, and logged as alarms. `answer` returns the event that the service decides, once, for such a
+    record or one that is no event, given its topic, the code and the time; None for no answer.
     """
 
     topics: tuple[Topic, ...]
@@ -273,6 +274,7 @@ class TopicSnapshot(Generic[K]):
     apply: Callable[[K, Sequence[Change]], K]
     on_caught_up: Callable[[K], Awaitable[None]] | None = None
     refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
+    answer: Callable[[Topic, Record, str, datetime], Event | None] = lambda *_: None
 
 
 Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]

@@ -48,7 +48,6 @@ class Signer:
         return self._sign(topic, key.encode(), headers, payload)
 
     def signed(self, record: Record) -> Record:
-        """Return a record with its signature."""
         signature = self._sign(record.topic, record.key, record.headers, record.value)
         return replace(record, headers=[*record.headers, (SIGNATURE, signature.encode())])
 

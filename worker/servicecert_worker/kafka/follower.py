@@ -9,7 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, NoReturn, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,7 +21,7 @@ from servicecert_schemas.topics import TOPIC_OF, Topic
 from ..core.clock import Clock, machine_clock
 from ..core.decider import TopicSnapshot
 from ..core.faults import Outage, on_transient, with_timeout
-from ..core.record import Record, are_few
+from ..core.record import Arrival, Record, are_few
 from ..core.signatures import Verifier
 from .broker import Broker, Subscriber, is_stuck
 from .internals import position_of
@@ -48,7 +48,7 @@ class Follower:
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
     events, or were refused, by topic and reason. `offsets` has the next offset of each partition, `newest` when the
     newest record of each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read,
-    `positions` what was deleted before it was read.
+    `positions` what was deleted before it was read. `skip` gets each record that changes nothing, and why.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class Follower:
         verifier: Verifier,
         clock: Clock = machine_clock,
         outage_name: str = "Kafka",
+        skip: Callable[[Topic, Record, str], None] = lambda *_: None,
     ) -> None:
         self.skipped: Counter[tuple[str, str]] = Counter()
         self.offsets: dict[TopicPartition, int] = {}
@@ -69,6 +70,7 @@ class Follower:
         self._broker = broker
         self._topics = {broker.cluster.name(topic): topic for topic in topics}
         self._take = take
+        self._skip = skip
         self._reached = reached
         self._verifier = verifier
         self._clock = clock
@@ -103,7 +105,7 @@ class Follower:
             read = await asyncio.gather(*(asyncio.to_thread(self._read, each) for each in slices))
         for changes, faults in read:
             for record, fault in faults:
-                if self._is_logged(self._topics[record.topic].name, fault.code):
+                if self._is_logged(self._topics[record.topic], record, fault.code):
                     log_skipped(record, fault)
             self._take(changes)
         for record in new:
@@ -124,17 +126,18 @@ class Follower:
     def refuse(self, change: Change, reason: str) -> None:
         """Count and log an event that changes nothing since its actor may not cause it."""
         assert change.data is not None
-        topic = TOPIC_OF[change.data.TYPE].name
-        if self._is_logged(topic, reason):
+        topic = TOPIC_OF[change.data.TYPE]
+        if self._is_logged(topic, change.record, reason):
             log.error(
                 "alarm: the actor of this event may not cause it; it changes nothing",
-                extra={"topic": topic, "key": change.key, "type": change.data.TYPE, "reason": reason},
+                extra={"topic": topic.name, "key": change.key, "type": change.data.TYPE, "reason": reason},
             )
 
-    def _is_logged(self, topic: str, reason: str) -> bool:
-        """Count a record that was skipped. Return whether it is one of the first of its kind."""
-        self.skipped[topic, reason] += 1
-        return self.skipped[topic, reason] <= _MOST_LOGGED
+    def _is_logged(self, topic: Topic, record: Record, reason: str) -> bool:
+        """Count a record that was skipped, and pass it on. Return whether it is one of the first of its kind."""
+        self._skip(topic, record, reason)
+        self.skipped[topic.name, reason] += 1
+        return self.skipped[topic.name, reason] <= _MOST_LOGGED
 
     async def watch(self) -> NoReturn:
         """Report how far the topics are read, and reopen a stuck subscriber where it was."""
@@ -186,15 +189,27 @@ def _partition(record: Record) -> TopicPartition:
 K = TypeVar("K")
 
 _REPORT_SECONDS = 30.0
+_ANSWERED_FOR = timedelta(days=1)
+"""Nobody waits longer for an answer. The topics are read from their beginning at each start."""
 
 
 class SnapshotFollower(Generic[K]):
-    """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics."""
+    """Keeps the value of a `TopicSnapshot` up to date. `ready` is set once it has reached the end of the topics.
 
-    def __init__(self, definition: TopicSnapshot[K] | None, broker: Broker, verifier: Verifier) -> None:
+    `give` gets the answers to records that change nothing: the same ones again after each start.
+    """
+
+    def __init__(
+        self,
+        definition: TopicSnapshot[K] | None,
+        broker: Broker,
+        verifier: Verifier,
+        give: Callable[[Sequence[Arrival]], None] = lambda _: None,
+    ) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition
+        self._give = give
         self._reported: tuple[Any, float] = (None, 0.0)
         self._outage = Outage("The service's handler of topic snapshots")
         self.follower: Follower | None = None
@@ -202,7 +217,13 @@ class SnapshotFollower(Generic[K]):
             self.ready.set()
         else:
             self.follower = Follower(
-                broker, definition.topics, self._take, self._at_end, verifier, outage_name="Kafka (followed topics)"
+                broker,
+                definition.topics,
+                self._take,
+                self._at_end,
+                verifier,
+                outage_name="Kafka (followed topics)",
+                skip=self._answer,
             )
 
     async def run(self) -> None:
@@ -215,6 +236,13 @@ class SnapshotFollower(Generic[K]):
         for change, code in self._definition.refused(self.value, changes):
             self.follower.refuse(change, code)
         self.value = self._definition.apply(self.value, changes)
+
+    def _answer(self, topic: Topic, record: Record, code: str) -> None:
+        assert self._definition is not None
+        now = machine_clock()
+        is_awaited = record.written > now - _ANSWERED_FOR
+        if is_awaited and (answer := self._definition.answer(topic, record, code, now)) is not None:
+            self._give([Arrival(record, answer)])
 
     async def _at_end(self, _: datetime) -> None:
         """Pass a new snapshot to the service, or the same one after 30 s. Transient errors are retried next time."""

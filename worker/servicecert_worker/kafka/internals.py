@@ -53,7 +53,6 @@ def client_of(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient)
 
 
 def transports_of(client: AIOKafkaClient) -> list[asyncio.Transport]:
-    """Return the open connections."""
     return [each._writer.transport for each in client._conns.values() if each._writer is not None]
 
 

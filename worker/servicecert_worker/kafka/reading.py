@@ -168,11 +168,11 @@ def change_of(topic: Topic, record: Record, verifier: Verifier | None = None) ->
     if record.fault is not None:
         raise record.fault
     if record.value is None and record.key and topic.compacted:
-        return Change(record.key.decode(errors="replace"), None, record.written)
+        return Change(record.key.decode(errors="replace"), None, record.written, record)
     if verifier is not None:
         verifier.verify(record.topic, record.key, record.headers, record.value)
     envelope, data = decode(topic.name, record.key, record.headers, record.value)
-    return Change(envelope.partitionkey, data, envelope.time)
+    return Change(envelope.partitionkey, data, envelope.time, record)
 
 
 def log_skipped(record: Record, fault: Undecodable) -> None:

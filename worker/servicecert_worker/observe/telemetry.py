@@ -18,7 +18,6 @@ class Telemetry:
     """What a worker reports as spans: here nothing. Times are in ns since 1970; every method returns at once."""
 
     def sampler(self, given: str | None, _trace: str) -> bool:
-        """Return whether to record a trace, as `traces.Sampler`."""
         return is_sampled(given)
 
     def handled(self, result: TurnResult, items: Sequence[Item], began: int) -> None:

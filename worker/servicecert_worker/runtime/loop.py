@@ -331,7 +331,6 @@ def _with_facts(arrival: Arrival, facts: Facts) -> Arrival:
 
 
 async def wait_any(*events: asyncio.Event) -> None:
-    """Wait until one of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

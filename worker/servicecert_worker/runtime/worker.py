@@ -23,6 +23,7 @@ from ..core.crash_points import crash_point
 from ..core.decider import Outcome, Result, Service, Task
 from ..core.faults import Outage, backoff, error_summary, guard_cancellation, on_transient
 from ..core.fold import Item, ParkedArrival, TurnResult
+from ..core.record import Arrival
 from ..core.service_keys import read_key, read_public_keys
 from ..core.signatures import UNTRUSTED, Signer, Verifier
 from ..kafka import origins
@@ -54,7 +55,6 @@ _OPEN_BATCHES = 4
 
 
 def written_topics(service: str) -> list[Topic]:
-    """Return the topics that a service writes."""
     catalogued = (topic for topic in CATALOGUE if service in topic.writers)
     topics = (*catalogued, AUDIT_CHECKPOINTS, parked_topic(service), journal_topic(service))
     return list({topic.name: topic for topic in topics}.values())
@@ -107,7 +107,7 @@ class Worker(Generic[S, K]):
         signer = Signer(service.name, key)
         self._turns = Turns(service, pool, self._chain, signer, settings.parked_most, self._guard)
         self._sent = Sent(pool)
-        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier)
+        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier, self._give)
         follower = self._metrics.followed.of = self._snapshot.follower
         self._readers = self._metrics.followed.readers = (source,) if follower is None else (source, follower)
         self._loop = Loop(
@@ -281,6 +281,11 @@ class Worker(Generic[S, K]):
     def _acted(self, kind: str, tasks: Sequence[Task], outcomes: Sequence[Outcome], began: int) -> None:
         self._metrics.count_acts(kind, outcomes, (time_ns() - began) / 1e9)
         self._telemetry.acted(kind, tasks, outcomes, began)
+
+    def _give(self, items: Sequence[Arrival]) -> None:
+        """Take in what nobody reads again before the next start, unless too much waits already."""
+        if self._room() > 0:
+            self._loop.give(items)
 
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""

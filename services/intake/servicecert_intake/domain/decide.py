@@ -275,6 +275,11 @@ def _report(case: Case | None, event: Event, _known: Knowledge, _judging: Judgin
     return reported if reported.state is case else _with_view(reported)
 
 
+def _answer(case: Case | None, event: Event, *_: object) -> Decision[Case]:
+    """Publish the answer to a record of `accounts`, as `account_unchanged` returned it."""
+    return Decision(case, (event.data,))
+
+
 _OF_CUSTOMERS = (ApplicationSubmitted, ApplicationSupplemented, CsrAttached, ApplicationWithdrawn)
 _OF_SERVICES = (
     *(CertificateIssued, IssuingRefused, IssuingStopped),
@@ -284,6 +289,7 @@ _OF_SERVICES = (
 HANDLERS: Handlers = {
     **dict.fromkeys(_OF_CUSTOMERS, _receive),
     **dict.fromkeys(_OF_SERVICES, _report),
+    EventRefused: _answer,
     # `storage.prepare` has blocked the key.
     KeyCompromised: unchanged,
 }

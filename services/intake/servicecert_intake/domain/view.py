@@ -8,9 +8,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 from types import MappingProxyType
+from uuid import uuid5
 
-from servicecert_schemas.case import NEXT_ACTORS, AppliedFor, CaseChanged, CaseState, NextActor
+from pydantic import ValidationError
+from servicecert_schemas.case import NEXT_ACTORS, NO_CASE, AppliedFor, CaseChanged, CaseState, EventRefused, NextActor
+from servicecert_schemas.codec import Undecodable, read_envelope
+from servicecert_schemas.topics import ACCOUNTS, Topic
 from servicecert_schemas.values import Language, Texts
+from servicecert_worker.core.decider import Event
+from servicecert_worker.core.record import Record
 from servicecert_worker.core.texts import read_texts
 
 from .case import Case, history, mails_ended, revocation_of
@@ -60,6 +66,7 @@ class AnswerCode(StrEnum):
 
 
 ANSWERS = read_texts("servicecert_intake.domain", "answers", AnswerCode)
+_UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account",))
 
 TOO_LATE = MappingProxyType(
     {
@@ -74,6 +81,25 @@ TOO_LATE = MappingProxyType(
     }
 )
 """The answer to a supplement, a request or a withdrawal in a case that is no longer open (A15)."""
+
+
+def account_unchanged(topic: Topic, record: Record, code: str, now: datetime) -> Event | None:
+    """Return the answer to a record of `accounts` that changes nothing, to be decided once; None where it has no id."""
+    if topic is not ACCOUNTS:
+        return None
+    try:
+        envelope = read_envelope(record.key, record.headers)
+        refused = EventRefused(
+            event_id=envelope.id,
+            case_id=NO_CASE,
+            account_id=envelope.partitionkey,
+            code=code,
+            texts=_UNCHANGED["account"],
+            at=now,
+        )
+    except (Undecodable, ValidationError):
+        return None
+    return Event(uuid5(envelope.id, refused.TYPE), refused.key(), refused, now, record=record)
 
 
 def case_changed(case: Case) -> CaseChanged:

@@ -22,7 +22,6 @@ def load_lists(folder: Path | None) -> KeyLists:
 
 
 def gauge_of_lists(lists: KeyLists) -> Gauge:
-    """Return the gauge of the lists' sizes."""
     text = "Keys in the lists of leaked and compromised keys, by file."
     return Gauge("servicecert_key_list_records", text, "list", dict(lists.sizes()) or {"none": 0})
 

@@ -58,7 +58,6 @@ class Unit:
     valid_to: date | None
 
     def __str__(self) -> str:
-        """Return all fields, one a line."""
         return "\n".join([str(getattr(self, name)) for name in self.__slots__])
 
     @property
