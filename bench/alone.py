@@ -21,17 +21,7 @@ from servicecert_schemas.topics import Topic
 
 from bench import load, raw
 from bench.results import keep
-from bench.stand import (
-    Measured,
-    cpu_seconds,
-    cpu_times,
-    frozen,
-    grow,
-    idle,
-    measured_system,
-    print_cpu_times,
-    scaled,
-)
+from bench.stand import Measured, cpu_seconds, cpu_times, frozen, grow, idle, measured_system, print_cpu_times, scaled
 
 STAGES = {
     "intake": topics.ACCEPTED_APPLICATIONS,

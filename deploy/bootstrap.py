@@ -47,7 +47,6 @@ def run(otherwise: str, *command: str | Path) -> None:
 
 
 def works() -> bool:
-    """Return whether there is an environment with a working pip."""
     return PYTHON.exists() and subprocess.run([*PIP, "--version"], capture_output=True).returncode == 0
 
 

@@ -47,7 +47,6 @@ def _leaves(values: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
 
 
 def write(chart: Path, rendered: str) -> None:
-    """Write the chart of this release."""
     release = tomllib.loads((DEPLOY.parent / "schemas" / "pyproject.toml").read_text())["project"]["version"]
     (chart / "templates").mkdir(parents=True, exist_ok=True)
     shutil.copy(SOURCE / "values.yaml", chart)

@@ -91,7 +91,6 @@ def manifests() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write them."""
     for path, text in manifests().items():
         path.write_text(text)
 

@@ -21,7 +21,6 @@ _TOOLS: Mapping[str, tuple[str, ...]] = {
 
 
 def images() -> dict[str, str]:
-    """Return the images of docker-compose.yml by variable."""
     return dict(_IMAGE.findall((CHECKOUT / "docker-compose.yml").read_text()))
 
 

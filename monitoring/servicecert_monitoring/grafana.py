@@ -20,7 +20,6 @@ _Builder = timeseries.Panel | stat.Panel | statetimeline.Panel | table.Panel
 
 
 def files(dashboards: tuple[Dashboard, ...]) -> dict[Path, str]:
-    """Return the content of each file."""
     return {FOLDER / f"{each.name}.json": _json(each) for each in dashboards}
 
 

@@ -22,7 +22,6 @@ class Unit(NamedTuple):
 
 
 def number_of(things: str) -> Unit:
-    """Return the unit of a count."""
     return Unit("short", things)
 
 

@@ -5,12 +5,7 @@ from uuid import UUID
 
 from .event import Actor, EventData, Role
 from .open_list import Open
-from .values import (
-    AccountId,
-    BusinessId,
-    PublicText,
-    UserId,
-)
+from .values import AccountId, BusinessId, PublicText, UserId
 
 
 class AccountEvent(EventData):

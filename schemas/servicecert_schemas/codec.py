@@ -71,7 +71,6 @@ class Undecodable(ValueError):
 
     @classmethod
     def too_large(cls, octets: int) -> Self:
-        """Return the fault of a value of so many bytes."""
         return cls("too-large", f"The value has {octets} bytes, more than {MAX_EVENT_BYTES}.")
 
 
@@ -90,7 +89,6 @@ class Record:
 
     @property
     def id(self) -> UUID:
-        """The id of its event."""
         return UUID(dict(self.headers)["ce_id"].decode())
 
 

@@ -4,13 +4,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from .account import AccountMemberAdded, AccountMemberRemoved, AccountOpened
-from .application import (
-    Application,
-    ApplicationSubmitted,
-    ApplicationSupplemented,
-    ApplicationWithdrawn,
-    CsrAttached,
-)
+from .application import Application, ApplicationSubmitted, ApplicationSupplemented, ApplicationWithdrawn, CsrAttached
 from .codec import Record, to_record
 from .event import Actor, EventData, Role
 from .revocation import Notify, RevocationReason, RevocationRequested

@@ -43,7 +43,6 @@ def dataschema(event_type: str) -> str:
 
 
 def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
-    """Return the headers of an envelope."""
     values = ((header.name, header.value(envelope)) for header in HEADERS)
     return [(name, value.encode()) for name, value in values if value is not None]
 

@@ -7,16 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from .event import EventData
-from .values import (
-    BusinessId,
-    FirstDay,
-    Identifier,
-    LastDay,
-    Oid,
-    PublicText,
-    Value,
-    at_most,
-)
+from .values import BusinessId, FirstDay, Identifier, LastDay, Oid, PublicText, Value, at_most
 
 
 class Sector(StrEnum):

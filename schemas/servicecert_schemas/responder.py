@@ -5,14 +5,7 @@ from typing import ClassVar
 
 from .event import EventData
 from .revocation import StandingsCount
-from .values import (
-    Base64,
-    CaId,
-    Fingerprint,
-    KeySha256,
-    NotAfter,
-    SerialNumber,
-)
+from .values import Base64, CaId, Fingerprint, KeySha256, NotAfter, SerialNumber
 
 
 class ResponderEnvironment(StrEnum):

@@ -40,6 +40,5 @@ def upcast(data: EventData, upcasters: Upcasters) -> EventData:
 
 
 def as_written(data: EventData) -> EventData:
-    """Return the event in the version that is written."""
     before = WRITTEN_AS.get(type(data))
     return data if before is None else before(data)

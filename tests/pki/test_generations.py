@@ -13,15 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_der_x509_certificate
 from pki.conftest import CEREMONY
 from servicecert_pki.authority import Authority, AuthorityDamaged, AuthorityMissing
-from servicecert_pki.ceremony import (
-    activate,
-    install,
-    make_roots,
-    next_ids,
-    offline_folder,
-    request_cas,
-    sign_requests,
-)
+from servicecert_pki.ceremony import activate, install, make_roots, next_ids, offline_folder, request_cas, sign_requests
 from servicecert_pki.certificate import Contents, build_tbs, sign_tbs
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.keyring import PemStore, open_keys

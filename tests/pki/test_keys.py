@@ -6,12 +6,7 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from servicecert_pki.keys import KeyUnavailable, SigningKey, verify_signature
 from servicecert_pki.software_key import SoftwareKey, encrypted_pem, open_key
 from servicecert_pki.spki import KeyFamily

@@ -7,17 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_schemas import (
-    Actor,
-    Application,
-    Assurance,
-    Customer,
-    Form,
-    RevocationReason,
-    Role,
-    decode,
-    record_of,
-)
+from servicecert_schemas import Actor, Application, Assurance, Customer, Form, RevocationReason, Role, decode, record_of
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.event import EventData
 from servicecert_schemas.export import stored_examples

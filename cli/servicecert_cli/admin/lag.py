@@ -75,7 +75,6 @@ class Look:
 
     @property
     def lags(self) -> list[PartitionLag]:
-        """The lag of each partition of each group."""
         return [lag for group in self.groups for lag in group.lags]
 
 

@@ -78,7 +78,6 @@ Element = Title | Chapter | Progress | Card | str
 
 
 def facts(*facts: Fact) -> Card:
-    """Return facts that need no title."""
     return Card(facts)
 
 

@@ -57,7 +57,6 @@ class TopicReader:
         self._more = asyncio.Condition()
 
     async def read(self) -> None:
-        """Read without end."""
         self._consumer.assign(self._partitions)
         while True:
             batches = await self._consumer.getmany(timeout_ms=1_000, max_records=500)

@@ -12,7 +12,6 @@ from . import service
 
 
 def app() -> FastStream:
-    """Return the application, configured by the environment."""
     return application(service, subscribe)
 
 

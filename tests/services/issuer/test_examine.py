@@ -8,12 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from servicecert_issuer.domain.examine import (
-    Examine,
-    IssuingContext,
-    contents_of,
-    examine_application,
-)
+from servicecert_issuer.domain.examine import Examine, IssuingContext, contents_of, examine_application
 from servicecert_issuer.domain.issuance import Linted, Stopped
 from servicecert_issuer.domain.unissuable import Unissuable
 from servicecert_pki.certificate import Contents, sign_tbs

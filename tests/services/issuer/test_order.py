@@ -15,14 +15,7 @@ import asyncpg
 import pytest
 from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext, public_key_of
-from servicecert_issuer.domain.issuance import (
-    Intended,
-    Recorded,
-    Refused,
-    Stopped,
-    Unsigned,
-    Voided,
-)
+from servicecert_issuer.domain.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
 from servicecert_issuer.operator.reconciliation import differences
 from servicecert_launcher.softhsm import SoftHsm
 from servicecert_pki.keyring import TokenAccess

@@ -13,12 +13,7 @@ import pytest
 from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext
 from servicecert_issuer.domain.issuance import Intended, Recorded, SigningOrder, Unsigned
-from servicecert_issuer.operator.reconciliation import (
-    PublishedOutcomes,
-    count_refused,
-    count_serials,
-    differences,
-)
+from servicecert_issuer.operator.reconciliation import PublishedOutcomes, count_refused, count_serials, differences
 from servicecert_issuer.storage.store import CertificateStore
 from servicecert_pki.keys import SigningKey
 from servicecert_schemas.certificate import ApplicationAccepted, CertificateIssued, CertificateVoided

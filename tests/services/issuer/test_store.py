@@ -10,15 +10,7 @@ import pytest
 from databases import administer
 from figures import figure
 from servicecert_issuer.domain.examine import IssuingContext
-from servicecert_issuer.domain.issuance import (
-    Intended,
-    Recorded,
-    Refused,
-    SigningOrder,
-    State,
-    Stopped,
-    Voided,
-)
+from servicecert_issuer.domain.issuance import Intended, Recorded, Refused, SigningOrder, State, Stopped, Voided
 from servicecert_issuer.domain.unissuable import KEY_OF_ANOTHER
 from servicecert_issuer.storage.store import CertificateStore, states
 from servicecert_pki.keys import SigningKey

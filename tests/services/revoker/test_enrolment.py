@@ -24,14 +24,7 @@ from servicecert_revoker.domain.certificates import LONGEST_VOID, Untrusted, Voi
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
-from servicecert_revoker.domain.responders import (
-    Booked,
-    Certified,
-    CertifyOrder,
-    Drafted,
-    EnrolledKey,
-    Uncertified,
-)
+from servicecert_revoker.domain.responders import Booked, Certified, CertifyOrder, Drafted, EnrolledKey, Uncertified
 from servicecert_revoker.effects.certify import Certify
 from servicecert_revoker.ocsp.app import Responder
 from servicecert_revoker.ocsp.effects.enrolment import (

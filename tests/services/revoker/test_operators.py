@@ -11,12 +11,7 @@ import pytest
 from databases import administer
 from servicecert_cli.faults import UserError
 from servicecert_cli.operations import proposing
-from servicecert_cli.operations.operators import (
-    Credential,
-    add_login,
-    add_operator,
-    fingerprint,
-)
+from servicecert_cli.operations.operators import Credential, add_login, add_operator, fingerprint
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_worker.audit.verification import verify
 from servicecert_worker.core.faults import OperatorError

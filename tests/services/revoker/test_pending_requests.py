@@ -10,12 +10,7 @@ from servicecert_revoker.domain.knowledge import Knowledge
 from servicecert_revoker.domain.requests import MOST_PENDING
 from servicecert_revoker.domain.status import Asked, Awaited, Registered
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_schemas.revocation import (
-    RevocationRefused,
-    RevocationRegistered,
-    RevocationRequested,
-    StandingChanged,
-)
+from servicecert_schemas.revocation import RevocationRefused, RevocationRegistered, RevocationRequested, StandingChanged
 from servicecert_worker.core.decider import Deadline, Decision, Due, Event
 
 Requested = Callable[..., RevocationRequested]

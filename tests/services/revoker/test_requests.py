@@ -12,14 +12,7 @@ from uuid import UUID
 import pytest
 from servicecert_revoker.domain.certificates import Certificate
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN, Knowledge, apply
-from servicecert_revoker.domain.requests import (
-    TEXTS,
-    Code,
-    Refused,
-    answer,
-    judge,
-    revocation,
-)
+from servicecert_revoker.domain.requests import TEXTS, Code, Refused, answer, judge, revocation
 from servicecert_revoker.domain.status import (
     TAKES_EFFECT_WITHIN,
     Asked,

@@ -55,7 +55,6 @@ def request(application: Application) -> tuple[str, Wanted]:
 
 
 def revocation(case_id: UUID, serial: str) -> RevocationRequested:
-    """Return the request to revoke a case's certificate."""
     return CANARY.revocation(case_id, serial, RevocationReason.NO_LONGER_NEEDED)
 
 

@@ -32,7 +32,6 @@ class Metrics(Collector):
         registry.register(self)
 
     def count(self, step: Step) -> None:
-        """Count a stage that a run has passed."""
         if step.passed:
             self._stage_seconds.labels(step.stage).observe(step.seconds)
 

@@ -70,7 +70,6 @@ class Means:
 
     @property
     def longest(self) -> timedelta:
-        """The longest that a run may take."""
         return timedelta(seconds=self.settings.stage_seconds * len(Stage))
 
 

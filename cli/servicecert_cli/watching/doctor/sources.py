@@ -85,7 +85,6 @@ class Sources:
             await with_timeout(_CLOSE_SECONDS, self.stack.aclose())
 
     async def kafka(self) -> Kafka:
-        """Return the clients of Kafka."""
         return (await open_kafka(self))[0]
 
     async def database(self) -> "asyncpg.Pool[Any]":

@@ -41,7 +41,6 @@ class Groups(Collector):
 
     @property
     def is_up(self) -> bool:
-        """Whether the last look succeeded."""
         return self._look is not None
 
     def take(self, look: Look, seconds: float) -> None:
@@ -151,7 +150,6 @@ class Tables(Collector):
         self._locks_at = 0.0
 
     def is_up(self, service: str) -> bool:
-        """Return whether a service's schema could be read last."""
         return service in self._samples
 
     def take(self, service: str, samples: Samples, seconds: float | None) -> None:

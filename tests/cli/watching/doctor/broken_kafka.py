@@ -15,15 +15,7 @@ from cli.watching.doctor.breaking import CRITICAL, WARNING, breaks
 from cli.watching.doctor.installation import Installation
 from servicecert_cli.connections import kafka
 from servicecert_launcher.ports import HOST, free_port
-from servicecert_schemas.topics import (
-    ACCOUNTS,
-    APPLICATIONS,
-    CASES,
-    CATALOGUE,
-    REGISTERS,
-    Topic,
-    parked_topic,
-)
+from servicecert_schemas.topics import ACCOUNTS, APPLICATIONS, CASES, CATALOGUE, REGISTERS, Topic, parked_topic
 
 PARKED = parked_topic("intake")
 

@@ -68,7 +68,6 @@ async def in_schema(sources: Sources, schema: str, query: str, *arguments: objec
 
 @shared
 async def settings(sources: Sources) -> Mapping[str, Any]:
-    """Return the server's settings."""
     (row,) = await (await sources.database()).fetch(QUERIES["settings"])
     return dict(row)
 

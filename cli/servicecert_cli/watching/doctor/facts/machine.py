@@ -39,7 +39,6 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
 
 
 async def variables(_: Sources) -> list[str]:
-    """Return the variables that nothing reads."""
     return list(unknown_variables())
 
 
