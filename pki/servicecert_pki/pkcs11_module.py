@@ -31,6 +31,7 @@ class Pkcs11Module:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._unusable = f"The PKCS#11 library {path} cannot be initialised: check its configuration and file rights."
         self.epoch = 0
         self._pid = os.getpid()
         self._condition = threading.Condition()
@@ -42,7 +43,9 @@ class Pkcs11Module:
         try:
             self._functions = ctypes.CDLL(str(path))
             self.cryptoki = load_cryptoki(str(path))
-        except (OSError, PKCS11Error, AttributeError):
+        except PKCS11Error:
+            raise KeyRefused(self._unusable) from None
+        except (OSError, AttributeError):
             raise KeyRefused(
                 f"The PKCS#11 library {path} cannot be loaded: name the token's library in SERVICECERT_PKCS11_MODULE."
             ) from None
@@ -57,7 +60,7 @@ class Pkcs11Module:
         self._functions.C_Finalize(None)
         arguments = _InitializeArguments(flags=_CKF_OS_LOCKING_OK)
         if self._functions.C_Initialize(ctypes.byref(arguments)):
-            raise KeyUnavailable(f"The PKCS#11 library {self.path} cannot be initialised: check its configuration.")
+            raise KeyUnavailable(self._unusable)
         self.epoch += 1
 
     @contextmanager

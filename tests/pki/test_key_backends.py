@@ -4,6 +4,8 @@ import os
 import pickle
 import resource
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +19,7 @@ from crls import build_crl, check_crl
 from cryptography.exceptions import InvalidSignature
 from pki.conftest import CEREMONY, PASSPHRASES
 from servicecert_launcher import SoftHsm
+from servicecert_launcher.softhsm import find_library
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_requests
 from servicecert_pki.keyring import KeyStore, PemStore, TokenAccess, TokenStore, open_keys
@@ -344,3 +347,13 @@ def test_a_library_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "library.so").touch()
     with pytest.raises(KeyUnavailable, match=r"cannot be loaded: .*SERVICECERT_PKCS11_MODULE"):
         TokenAccess(tmp_path / "library.so", tmp_path / "pins").token("a", Environment.TEST)
+
+
+def test_a_library_that_cannot_read_its_tokens_is_one_sentence(tmp_path: Path) -> None:
+    """Not the library is wrong: the folder of the tokens is, or is not this account's."""
+    (tmp_path / "conf").write_text(f"directories.tokendir = {tmp_path / 'nowhere'}\n")
+    opening = f"from pathlib import Path; load_module(Path({str(find_library())!r}))"
+    command = [sys.executable, "-c", f"from servicecert_pki.pkcs11_module import load_module; {opening}"]
+    ended = subprocess.run(command, env={"SOFTHSM2_CONF": str(tmp_path / "conf")}, capture_output=True, text=True)
+    assert "KeyRefused: The PKCS#11 library" in ended.stderr
+    assert "cannot be initialised: check its configuration and file rights." in ended.stderr
