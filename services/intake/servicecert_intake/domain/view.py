@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from pydantic import ValidationError
@@ -16,10 +17,12 @@ from servicecert_schemas.codec import Undecodable, read_envelope
 from servicecert_schemas.topics import ACCOUNTS, Topic
 from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.decider import Event
-from servicecert_worker.core.record import Record
 from servicecert_worker.core.texts import read_texts
 
 from .case import Case, history, mails_ended, revocation_of
+
+if TYPE_CHECKING:
+    from servicecert_worker.core.record import Record
 
 MOST_TYPED_CHARACTERS = 20_000
 """How many characters of typed names a view repeats, so that every case fits an event: a hundred of the longest."""
@@ -83,7 +86,7 @@ TOO_LATE = MappingProxyType(
 """The answer to a supplement, a request or a withdrawal in a case that is no longer open (A15)."""
 
 
-def account_unchanged(topic: Topic, record: Record, code: str, now: datetime) -> Event | None:
+def account_unchanged(topic: Topic, record: "Record", code: str, now: datetime) -> Event | None:
     """Return the answer to a record of `accounts` that changes nothing, to be decided once; None where it has no id."""
     if topic is not ACCOUNTS:
         return None
