@@ -113,7 +113,6 @@ class Parts:
 
 
 def written_group(name: str, key: str, rows: str) -> str:
-    """Return a group in JSON, with its rows in JSON."""
     return f"[{json.dumps(name)},{json.dumps(key)},{rows}]"
 
 

@@ -130,7 +130,6 @@ def request_id(proposal: UUID, case_id: UUID | str) -> UUID:
 
 
 def decide(proposal: Proposal, happened: Happened, _: object, now: datetime) -> Decision[Proposal]:
-    """Decide about a proposal."""
     if isinstance(happened, Due) and happened.kind == CARRY_OUT:
         return carry_out(proposal, now)
     if isinstance(happened, Due) and happened.kind == CONFIRMATION_CLOCK:
