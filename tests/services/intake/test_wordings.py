@@ -15,12 +15,19 @@ from servicecert_intake.domain.rules.deficiencies import (
     Severity,
 )
 from servicecert_intake.domain.rules.renewal import NOTES
-from servicecert_intake.domain.view import ANSWERS, NEXT_STEPS
+from servicecert_intake.domain.view import ANSWERS, NEXT_STEPS, UNCHANGED
 from servicecert_pki.csr_faults import FAULTS
 from servicecert_schemas.values import Language
 
 ONLY_INTAKE_S = {"key-of-another-organisation", "key-shared-prime"}
-READ = {"deficiencies": TEXTS, "limits": WORDS, "answers": ANSWERS, "renewal": NOTES, "next-steps": NEXT_STEPS}
+READ = {
+    "deficiencies": TEXTS,
+    "limits": WORDS,
+    "answers": ANSWERS,
+    "renewal": NOTES,
+    "next-steps": NEXT_STEPS,
+    "unchanged": UNCHANGED,
+}
 
 
 def test_A10_a_code_stands_for_one_field_and_one_thing():

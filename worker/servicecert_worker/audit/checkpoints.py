@@ -93,7 +93,6 @@ def checkpoint_event(number: int, body: str, key_id: str, signature: bytes) -> A
 
 
 def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
-    """Return whether the key signed the text as a checkpoint."""
     try:
         key.verify(signature, _PURPOSE + text.encode())
     except InvalidSignature:

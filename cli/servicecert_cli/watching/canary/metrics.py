@@ -36,7 +36,6 @@ class Metrics(Collector):
             self._stage_seconds.labels(step.stage).observe(step.seconds)
 
     def ended(self, last: Step, now: datetime) -> None:
-        """Count a run that has ended with this step."""
         self._runs.labels("succeeded" if last.passed else "failed").inc()
         self._last = last
         if last.passed:

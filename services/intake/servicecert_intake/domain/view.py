@@ -69,7 +69,7 @@ class AnswerCode(StrEnum):
 
 
 ANSWERS = read_texts("servicecert_intake.domain", "answers", AnswerCode)
-_UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account",))
+UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account",))
 
 TOO_LATE = MappingProxyType(
     {
@@ -97,7 +97,7 @@ def account_unchanged(topic: Topic, record: "Record", code: str, now: datetime) 
             case_id=NO_CASE,
             account_id=envelope.partitionkey,
             code=code,
-            texts=_UNCHANGED["account"],
+            texts=UNCHANGED["account"],
             at=now,
         )
     except (Undecodable, ValidationError):
