@@ -18,7 +18,7 @@ def free_port() -> int:
 async def end(server: asyncio.Server, connections: Collection[asyncio.Transport] = ()) -> None:
     """End a server and its connections, a live view of them. One that it just accepted is among them a moment later.
 
-    Up to Python 3.11 a server that closes meanwhile forgets that one open (cpython issue 109564), and waits for none.
+    A server that closes meanwhile forgets that one open (cpython issue 109564), and up to Python 3.11 waits for none.
     """
     for listener in server.sockets:
         server.get_loop().remove_reader(listener)
