@@ -47,8 +47,7 @@ def main() -> int:
 async def _run(applications: int, seed: int, keep: Path | None, *, token: bool) -> Outcome:
     out = console()
     processes = [OCSP, *(name for service in SERVICES for name in worker_names(service, WORKERS))]
-    faults, pause = plan.fault_count(applications), plan.longest_pause(applications)
-    planned = plan.draw(seed, applications, processes, faults, pause=pause)
+    planned = plan.draw(seed, applications, processes, plan.fault_count(applications))
     out.print(f"{applications} applications, {WORKERS} workers of each service, an OCSP responder, SEED={seed}")
     parts = await asyncio.to_thread(start_parts, environment={})
     folder = Path(tempfile.mkdtemp(prefix="servicecert-chaos-"))

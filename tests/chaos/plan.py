@@ -155,18 +155,9 @@ class Plan:
         return [record for burst in self.bursts for record in burst.poison]
 
 
-MOST_FAULTS = 300
-"""A system that is hit every other second is never whole: 200,000 applications would wait for the end of a run."""
-
-
 def fault_count(applications: int) -> int:
     """Return the number of faults for that many applications: each kind at least once."""
-    return min(MOST_FAULTS, max(len(FAULT_KINDS), applications // 30))
-
-
-def longest_pause(applications: int) -> float:
-    """Return the longest pause after a burst, in seconds: in which a system works off some of a large one."""
-    return max(2.2, applications / fault_count(applications) / 90)
+    return max(len(FAULT_KINDS), applications // 30)
 
 
 def draw(
