@@ -75,8 +75,9 @@ class ProbedCopy(Copy):
         self.python("-m", "servicecert_schemas.export")
 
     def require_passing(self, *tests: str) -> None:
-        """Run tests of the checkout on the product of the copy."""
-        config, places = str(CHECKOUT / "pyproject.toml"), (str(CHECKOUT / each) for each in tests)
+        """Run tests of the checkout, by the arguments of pytest, on the product of the copy."""
+        config = str(CHECKOUT / "pyproject.toml")
+        places = (str(CHECKOUT / each) if each.startswith("tests/") else each for each in tests)
         assert " passed" in self.python("-m", "pytest", "-q", "-c", config, *places, seconds=600)
 
 

@@ -118,8 +118,6 @@ async def honest(ask: Callable[[], Any]) -> bytes:
                 return bytes(await response.read())
 
 
-# aiohttp forgets a file that a thread opens for a request which is cancelled meanwhile; Python closes it.
-@pytest.mark.filterwarnings("ignore:unclosed file")
 @pytest.mark.parametrize(("places", "count"), [(10, 10), pytest.param(450, 500, marks=pytest.mark.long)], ids=str)
 @pytest.mark.parametrize("addresses", [1, 50], ids=["one-address", "many-addresses"])
 async def test_f5_slow_readers_stop_no_revocation_no_crl_and_no_answer(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import IO, Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -66,16 +66,15 @@ class _File(web.FileResponse):
 
     def __init__(self, path: Path, server: Admission, patience_seconds: float, octets_per_second: float) -> None:
         super().__init__(path, headers={"Content-Type": MEDIA_TYPES[path.suffix], "Cache-Control": CACHE})
-        self._file = path
         self._connections = server.limited
         self._patience = patience_seconds
         self._rate = octets_per_second
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Send the file; a connection that reads it too slowly is closed."""
-        seconds = self._patience + self._file.stat().st_size / self._rate
+    async def _sendfile(self, request: web.BaseRequest, fobj: IO[Any], offset: int, count: int) -> AbstractStreamWriter:
+        """Send the file; a connection that reads it too slowly is closed. What opened the file closes it."""
+        seconds = self._patience + count / self._rate
         with self._connections.sending(request.transport, seconds):
-            return await super().prepare(request)
+            return await super()._sendfile(request, fobj, offset, count)
 
     @property
     def last_modified(self) -> datetime | None:
