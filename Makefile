@@ -72,8 +72,8 @@ test-long: export PYTHONDONTWRITEBYTECODE =
 test-long: setup ## the tests that are long by nature: the demo, kills at every step, three brokers, a small chaos run, docs/ tried out; LONG=… takes some files
 	@$(PYTEST) -m long $(LONG)
 
-chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; TOKEN=1 keeps the CA keys in SoftHSM2
-	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(TOKEN),--token)
+chaos: setup ## N=… applications while everything is killed at random, drawn from SEED=…; FAULTS=… says how often; TOKEN=1 keeps the CA keys in SoftHSM2
+	@PYTHONPATH=tests $(BIN)/python -m chaos --applications $(N) --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS)) $(if $(TOKEN),--token)
 
 alarms: setup ## faults in a running system that a real Prometheus watches: what fires, when; 50 minutes; ONLY=… takes one fault
 	@PYTHONPATH=tests $(BIN)/python -m alarms $(if $(ONLY),--only '$(ONLY)')

@@ -29,12 +29,13 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, default=None, help="replays the plan of an earlier run; drawn where not given"
     )
+    parser.add_argument("--faults", type=int, default=None, help="how many; one for 30 applications where not given")
     parser.add_argument("--keep", type=Path, default=None, help="a folder that keeps the workers' logs")
     parser.add_argument("--token", action="store_true", help="the CA's keys are in SoftHSM2")
     arguments = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if arguments.seed is None else arguments.seed
     try:
-        outcome = interruption.run(_run(arguments.applications, seed, arguments.keep, token=arguments.token))
+        outcome = interruption.run(_run(arguments, seed))
     except Exception as error:
         if (fault := operator_message(error)) is None:
             raise
@@ -44,15 +45,16 @@ def main() -> int:
     return 0 if outcome.verdict.is_clean else 1
 
 
-async def _run(applications: int, seed: int, keep: Path | None, *, token: bool) -> Outcome:
-    out = console()
+async def _run(arguments: argparse.Namespace, seed: int) -> Outcome:
+    out, applications, keep = console(), arguments.applications, arguments.keep
+    faults = arguments.faults or plan.fault_count(applications)
     processes = [OCSP, *(name for service in SERVICES for name in worker_names(service, WORKERS))]
-    planned = plan.draw(seed, applications, processes, plan.fault_count(applications))
+    planned = plan.draw(seed, applications, processes, faults, pause=plan.longest_pause(applications, faults))
     out.print(f"{applications} applications, {WORKERS} workers of each service, an OCSP responder, SEED={seed}")
     parts = await asyncio.to_thread(start_parts, environment={})
     folder = Path(tempfile.mkdtemp(prefix="servicecert-chaos-"))
     try:
-        async with testbed.open_testbed(folder, parts, workers=WORKERS, token=token) as opened:
+        async with testbed.open_testbed(folder, parts, workers=WORKERS, token=arguments.token) as opened:
             progress = report.Progress(out, planned)
             try:
                 return await run(opened, planned, progress)

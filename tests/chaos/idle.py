@@ -20,6 +20,9 @@ from servicecert_worker.core.faults import OperatorError
 from chaos.traffic import Traffic
 
 POLL_SECONDS = 0.4
+BUSY_SECONDS = 5.0
+"""The pause between looks at a large backlog: to count it takes the system's processors."""
+BACKLOG = 5_000
 PATIENCE_SECONDS = 100.0
 """Time without a change after which the wait ends: longer than the longest backoff of an effect."""
 
@@ -63,7 +66,7 @@ class IdleCheck:
             if time.monotonic() - since > patience and open:
                 shown = ", ".join(f"{number} in {what}" for what, number in open.items())
                 raise UserError(f"no progress for {patience:.0f} s, still open: {shown}.")
-            await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS if sum(open.values()) < BACKLOG else BUSY_SECONDS)
 
     async def _poll(self) -> Open:
         try:

@@ -160,6 +160,11 @@ def fault_count(applications: int) -> int:
     return max(len(FAULT_KINDS), applications // 30)
 
 
+def longest_pause(applications: int, faults: int) -> float:
+    """Return the longest pause after a burst, in seconds: in which a system works off some of a large one."""
+    return max(2.2, applications / faults / 90)
+
+
 def draw(
     seed: int,
     applications: int,

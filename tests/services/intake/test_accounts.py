@@ -217,9 +217,10 @@ async def test_A2_what_changes_no_account_is_answered_unless_it_is_old_or_nobody
         (sent(attack, 4, headers=[]), now),
         (sent(attack, 5, value=b"{}"), now),
         (sent(attack, 6, key="konto-å".encode()), now),
+        (sent(attack, 7, topic="registers"), now),
     ]
     await snapshot.follower.receive(
-        [Record("accounts", 0, at, made.key, made.headers, made.value, when) for at, (made, when) in enumerate(records)]
+        [Record(made.topic, 0, at, made.key, made.headers, made.value, when) for at, (made, when) in enumerate(records)]
     )
     answers = [each.what.data for each in given]
     assert sorted((each.event_id.int, each.code) for each in answers) == [(2, "not-a-member"), (5, "wrong-schema")]
