@@ -122,7 +122,7 @@ order by seq
 -- The places of the first and the last change that is not sent. A relay of the version before publishes the events alone, deletes them, and so leaves changes
 -- without keys: what else changed waits for a relay of this version, and nobody waits for that.
 select min(place), max(place) from changes
-where not exists (select from changes where cardinality(keys) = 0)
+where not exists (select from changes where keys = '{}')
       or case name when 'events' then exists (select from events where id = any(keys::bigint[])) end
 
 -- name: prune
