@@ -171,8 +171,7 @@ async def test_a_change_that_a_relay_of_the_version_before_leaves_is_not_stuck(p
     ago = NOW - timedelta(seconds=90)
     await administer(
         pool,
-        "insert into outbox (topic, key, event_id, type, payload, at) "
-        "values ('t', 'k', gen_random_uuid(), 't', '', $1)",
+        "insert into outbox (topic, key, event_id, type, payload, at) values ('t', 'k', gen_random_uuid(), 't', '', $1)",
         ago,
     )
     await administer(pool, "insert into changes (name, keys) values ('key', '{k}')")
