@@ -167,20 +167,6 @@ async def test_what_is_open_is_counted_and_its_age_is_from_the_moment_asked_for(
     assert {name: shown[f"servicecert_{name}"] for name in EXPECTED} == EXPECTED
 
 
-async def test_a_change_that_a_relay_of_the_version_before_leaves_is_not_stuck(pool):
-    ago = NOW - timedelta(seconds=90)
-    await administer(
-        pool,
-        "insert into outbox (topic, key, event_id, type, payload, at) values ('t', 'k', gen_random_uuid(), 't', '', $1)",
-        ago,
-    )
-    await administer(pool, "insert into changes (name, keys) values ('key', '{k}')")
-    await administer(pool, "update changes set at = $1", ago)
-    assert await figure(pool, NOW, "outbox_oldest_seconds") == {"": 90}
-    await administer(pool, "delete from outbox")
-    assert await figure(pool, NOW, "outbox_oldest_seconds") == {"": 0}
-
-
 EXPECTED = {
     "outbox_events": {"": 3},
     "outbox_oldest_seconds": {"": 90},

@@ -110,26 +110,6 @@ async def test_I4_a_relay_that_is_no_longer_in_this_process_is_not_waited_for(po
         await noted(pool)
 
 
-async def test_I4_a_relay_of_the_version_before_has_sent_what_it_has_deleted(pool: asyncpg.Pool[Any]) -> None:
-    """It knows no journal: what else changed stays, for a relay of this version."""
-    sent = Asked(pool)
-    for key in ("1", "2"):
-        await pool.execute(
-            "insert into outbox (topic, key, event_id, type, at, payload) values ('t', $1, $2, 't', now(), '')",
-            *(key, uuid4()),
-        )
-    await changed(pool)
-    async with waiting(sent) as wait:
-        for key in ("1", "2"):
-            await sent.asked()
-            assert not wait.done()
-            await pool.execute("delete from outbox where key = $1", key)
-    assert await pool.fetchval("select count(*) from changes") == 3
-    assert await sent.unsent() is None
-    await pool.execute("insert into changes (name, keys) values ('events', '{7}')")
-    assert await sent.unsent() is None, "it is erased"
-
-
 async def test_a_wait_that_is_cancelled_ends(pool: asyncpg.Pool[Any]) -> None:
     await changed(pool)
     await assert_cancelled(Sent(pool).wait(monotonic()))

@@ -9,10 +9,10 @@ from typing import Any
 from asyncpg import Pool
 
 from ..core.faults import with_timeout
-from ..storage import QUERIES
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 """How long the relay of this process is waited for before the database is asked, in seconds."""
+_UNSENT = "select min(place), max(place) from changes"
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class Sent:
 
         Places tell, and not times: a clock may be set back. Raises what asyncpg raises.
         """
-        ((first, last),) = await self.pool.fetch(QUERIES["unsent"])
+        ((first, last),) = await self.pool.fetch(_UNSENT)
         return None if first is None else (first, last)
 
     async def wait(self, moment: float) -> None:

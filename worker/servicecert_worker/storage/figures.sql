@@ -6,9 +6,6 @@ create or replace function worker_figures(moment timestamptz) returns table (nam
     select 'servicecert_outbox_events', array[]::text[], count(*)::float8 from outbox
     union all
     select 'servicecert_outbox_oldest_seconds', '{}', coalesce(extract(epoch from $1 - min(at)), 0) from changes
-    -- As in the query `unsent`.
-    where not exists (select from changes where keys = '{}')
-          or case changes.name when 'events' then exists (select from events where id = any(keys::bigint[])) end
     union all
     select 'servicecert_inbox_events', '{}', greatest(reltuples, 0) from pg_class where oid = 'inbox'::regclass
     union all

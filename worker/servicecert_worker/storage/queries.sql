@@ -118,13 +118,6 @@ select event_id, topic, partition, "offset", last_offset from parked
 where not kept and key in (select key from parked where culprit and event_id = any($1::uuid[]))
 order by seq
 
--- name: unsent
--- The places of the first and the last change that is not sent. A relay of the version before publishes the events alone, deletes them, and so leaves changes
--- without keys: what else changed waits for a relay of this version, and nobody waits for that.
-select min(place), max(place) from changes
-where not exists (select from changes where keys = '{}')
-      or case name when 'events' then exists (select from events where id = any(keys::bigint[])) end
-
 -- name: prune
 -- The oldest first, by the index: at most so many that no lock and no transaction lasts.
 delete from inbox where ctid = any(array(select ctid from inbox where at < now() - $1::interval order by at limit 5000))
