@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,8 @@ STEP_3 = PAGE.split("## 3. ")[1].split("## 4. ")[0]
 SCHEMAS = "schemas/servicecert_schemas"
 EXAMPLES = f"{SCHEMAS}/exported/examples"
 LAST = CHECKOUT / released.SCHEMAS / released.version()
+WITHOUT_NAMES = f"--ignore={CHECKOUT / 'tests/schemas/test_generated.py'}"
+"""It compares with the checkout's names.json, which a copy of the product cannot add to."""
 V1, V2, V3 = (f"servicecert.case.changed.v{number}" for number in (1, 2, 3))
 
 
@@ -74,13 +75,12 @@ def test_the_second_release_writes_the_new_version_and_not_a_release_earlier(fir
     # The schemas of the first release, once it is one.
     assert first.probe("too_early", str(first.folder / SCHEMAS / "exported" / "json")) == []
     first.export()
-    first.require_passing("-m", "not long", "tests/schemas", "tests/contracts/test_examples.py")
+    first.require_passing("tests/schemas", "tests/contracts/test_examples.py", WITHOUT_NAMES)
 
 
 def test_what_step_3_runs_passes_in_the_first_release(first: ProbedCopy) -> None:
-    command, generated = re.findall(r"^    \.venv/bin/pytest (.+)$", STEP_3, re.MULTILINE)
-    first.require_passing(*shlex.split(command))
-    assert (CHECKOUT / generated).exists()
+    (command,) = re.findall(r"^    \.venv/bin/pytest (.+)$", STEP_3, re.MULTILINE)
+    first.require_passing(*command.split(), WITHOUT_NAMES)
 
 
 def test_the_page_s_code_is_formatted(first: ProbedCopy) -> None:
