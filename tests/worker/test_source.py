@@ -131,13 +131,13 @@ async def committed(stand: Stand) -> int:
 async def test_I1_no_offset_is_committed_before_the_journal_has_what_followed_from_its_record(stand: Stand) -> None:
     """A service without a leader sends nothing: its records are read again, should its database be lost."""
     async with stand.pool.acquire() as leader:
-        await leader.execute("select pg_advisory_lock(lock_of('leader'))")
+        await leader.execute("select pg_advisory_lock(lock_of('lead'))")
         worker = stand.work()
         await stand.send(numbered(uuid4(), "1", "2"))
         await stand.wait_until("select count(*) = 2 from inbox")
         assert worker.stop(60) == 0
         assert await committed(stand) == 0
-        await leader.execute("select pg_advisory_unlock(lock_of('leader'))")
+        await leader.execute("select pg_advisory_unlock(lock_of('lead'))")
     worker = stand.work()
     await stand.wait_handled(2)
 

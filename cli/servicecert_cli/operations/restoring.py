@@ -15,7 +15,7 @@ from servicecert_worker.kafka.looks import JournalTopic
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime.restoring import Forward, bring_forward
 from servicecert_worker.runtime.settings import WorkerSettings
-from servicecert_worker.storage import QUERIES, admission, database
+from servicecert_worker.storage import admission, database
 
 from ..admin import groups
 from ..connections import kafka
@@ -35,7 +35,7 @@ async def run(service: str, folders: Sequence[Path], settings: WorkerSettings, *
                 "`servicecert db prepare` wrote.",
                 os.EX_NOPERM,
             )
-        if not await connection.fetchval(QUERIES["try_lock"], "leader"):
+        if not await database.take_lead(connection):
             raise OperatorError(
                 f"A worker of {service}, or another restore, is running: stop it. A killed one's session ends "
                 f"within {database.COMMAND_SECONDS:.0f} s, that of a lost host once PostgreSQL notices "

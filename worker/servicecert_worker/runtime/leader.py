@@ -34,7 +34,7 @@ from ..kafka.internals import client_of
 from ..kafka.reading import is_caught_up
 from ..observe.telemetry import Telemetry
 from ..storage import QUERIES
-from ..storage.database import KnownDatabase, connection_options
+from ..storage.database import KnownDatabase, connection_options, take_lead
 from .effects import Effects
 from .members import DeadMembers, Membership
 from .parking import released
@@ -107,7 +107,7 @@ class Leader:
             await connection.execute("set synchronous_commit = off")
             async for _ in backoff(longest=0.5):
                 self.guard.require()
-                if await connection.fetchval(QUERIES["try_lock"], "leader"):
+                if await take_lead(connection):
                     await self._lead(connection)
         finally:
             self._leading = False

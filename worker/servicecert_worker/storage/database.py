@@ -21,6 +21,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ..core.faults import OperatorError, failed_step
+from . import QUERIES
 from .database_url import fault_of
 
 log = logging.getLogger(__name__)
@@ -149,6 +150,19 @@ async def open_pool(url: str, service: str, known: KnownDatabase | None = None) 
         )
     except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
         raise database_refused(url, error) from None
+
+
+async def take_lead(connection: asyncpg.Connection[Any]) -> bool:
+    """Return whether this session leads its service from now on, and nobody else.
+
+    The first to ask is the next to lead. The release before knows but the lock `leader`, and sends no journal: its
+    leader's session is ended. Raises what asyncpg raises.
+    """
+    if not await connection.fetchval(QUERIES["try_lock"], "lead"):
+        return False
+    if not (leads := await connection.fetchval(QUERIES["try_lock"], "leader")):
+        await connection.execute(QUERIES["end_leader"])
+    return bool(leads)
 
 
 async def _no_reset(_: object) -> None:
