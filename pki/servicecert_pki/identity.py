@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo
 
 from . import der
-from .partitions import HttpUrl
+from .partitions import MOST_PARTITIONS, HttpUrl
 
 FILE = "authority.toml"
 FICTITIOUS_FILE = Path(__file__).parent / "fictitious.toml"
@@ -72,6 +72,26 @@ class Repository(_Table):
     cps: Annotated[str, Field(pattern=r"^https?://[!-~]+$", max_length=200)] | None = None
 
 
+def _outlives_one_failure(validity: int, others: ValidationInfo) -> int:
+    """Refuse a CRL that could expire after one failed pass: relying parties would stop (D7)."""
+    if validity < 2 * (interval := others.data.get("crl_interval_hours", 0)):
+        raise ValueError(f"give at least {2 * interval}, twice crl_interval_hours, or lower that one")
+    return validity
+
+
+class Limits(_Table):
+    """What the authority lets happen by itself, and how long things last. docs/ceremony.md says what each is."""
+
+    crl_partitions: int = Field(16, ge=1, le=MOST_PARTITIONS)
+    crl_interval_hours: int = Field(24, ge=1, le=24 * 7)
+    crl_validity_hours: Annotated[int, AfterValidator(_outlives_one_failure)] = Field(
+        72, ge=2, le=24 * 30, validate_default=True
+    )
+    sign_within_hours: int = Field(168, ge=1, le=24 * 90)
+    cascade_most: int = Field(20, ge=0, le=1_000)
+    responders_most: int = Field(200, ge=1, le=10_000)
+
+
 class Identity(_Table):
     """The names of all CAs (RFC 5280, 4.1.2.4), and the policy of each certificate type (4.2.1.4) by its identifier."""
 
@@ -80,6 +100,7 @@ class Identity(_Table):
     name: Names | None = None
     mail: Mail | None = None
     repository: Repository | None = None
+    limits: Limits = Limits()
     policies: Mapping[str, Annotated[str, AfterValidator(_policy)]] = Field(default_factory=dict)
 
     def called(self, language: str) -> str:
@@ -101,7 +122,9 @@ def read_identity(file: Path) -> Identity:
     except ValidationError as wrong:
         first = wrong.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise IdentityUnusable(f"{file} cannot be used: {where}: {first['msg']}.") from None
+        raise IdentityUnusable(
+            f"{file} cannot be used: {where}: {first['msg'].removeprefix('Value error, ')}."
+        ) from None
     except (OSError, ValueError) as fault:
         raise IdentityUnusable(f"{file} cannot be used: {fault}.") from None
 
@@ -121,7 +144,8 @@ def required(table: T | None, name: str, file: Path) -> T:
     return table
 
 
-def trial(crls: str, ocsp: str | None = None) -> str:
+def trial(crls: str, ocsp: str | None = None, partitions: int | None = None) -> str:
     """Return the file of a trial's authority, with its addresses."""
     responder = f'ocsp = "{ocsp}"\n' if ocsp else ""
-    return f'{FICTITIOUS_FILE.read_text(encoding="utf-8")}\n[repository]\ncrls = "{crls}"\n{responder}'
+    limits = f"\n[limits]\ncrl_partitions = {partitions}\n" if partitions else ""
+    return f'{FICTITIOUS_FILE.read_text(encoding="utf-8")}\n[repository]\ncrls = "{crls}"\n{responder}{limits}'

@@ -11,14 +11,10 @@ from .authority import Authority
 from .identity import FILE, Identity, Repository, identity_in, required
 from .keyring import access, open_keys
 from .keys import SigningKey
-from .partitions import MOST_PARTITIONS
 
 
 class SigningSettings(BaseSettings):
-    """Aliases are the variables' names.
-
-    Issuer and revoker need the same number of partitions; increase it at the revoker first.
-    """
+    """Aliases are the variables' names."""
 
     model_config = SettingsConfigDict(frozen=True, populate_by_name=True, validate_default=True, extra="ignore")
 
@@ -32,8 +28,6 @@ class SigningSettings(BaseSettings):
     """for keys in a token: two lines, production=<PIN> and test=<PIN>"""
     authority_file: Path | None = Field(None, alias="SERVICECERT_AUTHORITY_FILE")
     """the authority's own file; default: authority.toml in the folder of the CA"""
-    crl_partitions: int = Field(16, alias="SERVICECERT_CRL_PARTITIONS", ge=1, le=MOST_PARTITIONS)
-    """over how many partitioned CRLs each CA's new certificates are spread"""
 
     @cached_property
     def whose(self) -> Identity:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_cli.connections.kafka import publish
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import System
+from servicecert_cli.stand.system import PARTITIONS, System
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 
@@ -80,6 +80,7 @@ class OlderSystem(System):
         return {
             "SERVICECERT_CRL_BASE_URL": self.crls,
             "SERVICECERT_OCSP_URL": self.ocsp_url,
+            "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
             "SERVICECERT_MAIL_FROM": "certificates@authority.example",
             **super().environment(name),
         }

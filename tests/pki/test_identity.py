@@ -16,6 +16,9 @@ contact = "+358 29 123 4567"
 crls = "http://crl.myndigheten.fi"
 ocsp = "http://ocsp.myndigheten.fi"
 cps = "https://www.myndigheten.fi/cps"
+[limits]
+crl_interval_hours = 12
+crl_validity_hours = 24
 [policies]
 server = "1.2.246.999.1"
 """
@@ -40,6 +43,8 @@ def test_a_whole_file_says_all_in_three_languages(tmp_path):
         "Esimerkkivirasto",
         "Example Authority",
     ]
+    assert (whose.limits.crl_interval_hours, whose.limits.crl_validity_hours) == (12, 24)
+    assert whose.limits.crl_partitions == 16
     assert whose.invented == []
 
 
@@ -52,6 +57,13 @@ def test_a_whole_file_says_all_in_three_languages(tmp_path):
         ("certificates@", "", "mail.sender: "),
         ('fi = "Esimerkkivirasto"', "", "name.fi: Field required"),
         ("Esimerkkivirasto", "a\\nBcc: b", "name.fi: "),
+        ("validity_hours = 24", "validity_hours = 23", "limits.crl_validity_hours: give at least 24, twice "),
+        (
+            "interval_hours = 12",
+            "interval_hours = 0",
+            "limits.crl_interval_hours: Input should be greater than or equal",
+        ),
+        ("[limits]", "[limits]\ncascades = 1", "limits.cascades: Extra inputs are not permitted"),
         ("[mail]", "[mails]", "mails: Extra inputs are not permitted"),
     ],
 )

@@ -157,7 +157,7 @@ class System:
         self.ocsp_url = admission.address(HOST, self._ocsp_port)
         self.authority_file = self.folder / "private" / FILE
         self.crls = self.crls or self.crl_url
-        self.authority_file.write_text(trial(self.crls, self.ocsp_url), "utf-8")
+        self.authority_file.write_text(trial(self.crls, self.ocsp_url, PARTITIONS), "utf-8")
         authority = asyncio.create_task(self._make_authority())
         # A thread cannot be interrupted: it must end before its folder is removed.
         self._stack.push_async_callback(asyncio.wait, [authority])
@@ -258,7 +258,6 @@ class System:
             "SERVICECERT_CA_DIR": str(self.ca_folder),
             **(self._token_environment or {"SERVICECERT_CA_PASSPHRASE_FILE": str(self.passphrase_file)}),
             "SERVICECERT_AUTHORITY_FILE": str(self.authority_file),
-            "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
         }
 
     def start(self, name: str, **environment: str) -> Child:

@@ -54,9 +54,9 @@ async def open_service(
     Raise KeyUnavailable, AuthorityMissing, AuthorityDamaged, IdentityUnusable or ProfileUnsafe: each says what to do.
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
-    profiles, repository = load_profiles(whose=settings.whose), settings.repository
+    profiles, repository, limits = load_profiles(whose=settings.whose), settings.repository, settings.whose.limits
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
-    context = IssuingContext(authority, profiles, repository.crls, linter, settings.crl_partitions, repository.ocsp)
+    context = IssuingContext(authority, profiles, repository.crls, linter, limits.crl_partitions, repository.ocsp)
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
     now = clock()
     # The CAs that issue now; below also those that take over later without a restart. Others do not count.
@@ -73,7 +73,7 @@ async def open_service(
         NAME,
         reads=READS,
         rules=Rules(
-            Decide(timedelta(hours=settings.sign_within_hours)),
+            Decide(timedelta(hours=limits.sign_within_hours)),
             examine=examine,
             handlers=HANDLERS,
             late_result_code=late_result_code,

@@ -13,5 +13,3 @@ class Settings(SigningSettings, ReaderSettings):
     """which certificates pkilint checks before they are signed: every (all of them), or shape (the first of each shape,
     in each process)
     """
-    sign_within_hours: float = Field(168, alias="SERVICECERT_SIGN_WITHIN_HOURS", gt=0)
-    """hours that an intended certificate waits for its CA's key until its serial number is void"""

@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,16 +64,15 @@ async def open_service(
     Raises KeyUnavailable, AuthorityMissing, AuthorityDamaged or IdentityUnusable; the message tells what to do.
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
-    repository = settings.repository
+    repository, limits = settings.repository, settings.whose.limits
     if repository.ocsp is None:
         log.warning("Revocations are not confirmed by OCSP: authority.toml has no address of it in [repository]")
     files = CrlFiles(settings.crl_dir)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
         address = Address(settings.crl_internal_url or repository.crls, session)
         distribution = Distribution(repository.crls, settings.publishers(), address)
-        runner = CrlRunner(
-            files, distribution, settings.crl_partitions, settings.interval, settings.validity, pool, clock
-        )
+        interval, validity = (timedelta(hours=each) for each in (limits.crl_interval_hours, limits.crl_validity_hours))
+        runner = CrlRunner(files, distribution, limits.crl_partitions, interval, validity, pool, clock)
         stats = CrlStats([publisher.name for publisher in distribution.publishers])
         publish = Publish(authority, keys, runner, stats)
         roots = RootCrls(authority, files, distribution, stats, clock)
@@ -83,17 +83,17 @@ async def open_service(
             reads=READS,
             rules=Rules(
                 decide,
-                examine=Examine(authority, os.urandom, clock, settings.crl_partitions),
+                examine=Examine(authority, os.urandom, clock, limits.crl_partitions),
                 handlers=HANDLERS,
                 initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
             ),
-            tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=settings.ocsp_most_responders)),
+            tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=limits.responders_most)),
             effects={
                 PUBLISH: Effect(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
                 ),
                 CONFIRM: Effect(ConfirmOrder, Confirm(settings.confirming_url, authority, session, clock)),
-                CASCADE: Effect(CascadeOrder, Cascade(pool, settings.cascade_most, clock)),
+                CASCADE: Effect(CascadeOrder, Cascade(pool, limits.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
                 IRREGULAR: Effect(Irregular, irregularities),
                 CERTIFY: Effect(CertifyOrder, certify),

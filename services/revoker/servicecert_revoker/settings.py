@@ -7,14 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from servicecert_pki.partitions import HttpUrl
 from servicecert_pki.signing_settings import SigningSettings
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
 from .crl.places import CommandPublisher, Publisher
-from .storage.prepare import MOST_RESPONDERS
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -140,30 +139,16 @@ class S3Settings(BaseSettings):
 
 
 class Settings(SigningSettings, S3Settings):
-    """`crl_dir` is the folder that is served at the repository's `crls`.
-
-    CRLs are scheduled every `crl_interval_hours`; their next update is `crl_validity_hours` ahead.
-    """
+    """`crl_dir` is the folder that is served at the repository's `crls`."""
 
     crl_dir: Path = Field(alias="SERVICECERT_CRL_DIR")
     """the folder that the CRLs are published to"""
-    crl_interval_hours: int = Field(24, alias="SERVICECERT_CRL_INTERVAL_HOURS", ge=1, le=24 * 7)
-    """hours between scheduled CRLs; a revocation publishes one at once"""
-    crl_validity_hours: int = Field(72, alias="SERVICECERT_CRL_VALIDITY_HOURS", ge=2, le=24 * 30)
-    """hours until a CRL's next update: at least twice the interval"""
-
     crl_internal_url: HttpUrl | None = Field(None, alias="SERVICECERT_CRL_INTERNAL_URL")
     """where the revoker fetches each published CRL back: the server behind the proxy of the public address, so that
     nobody outside can keep it from that; the public address without it
     """
     ocsp_internal_url: HttpUrl | None = Field(None, alias="SERVICECERT_OCSP_INTERNAL_URL")
     """where the revoker asks OCSP whether it says revoked, behind the proxy; the public address without it"""
-
-    cascade_most: int = Field(20, alias="SERVICECERT_CASCADE_MOST", ge=0, le=1_000)
-    """how many other certificates of a compromised key are revoked without an operator"""
-
-    ocsp_most_responders: int = Field(MOST_RESPONDERS, alias="SERVICECERT_OCSP_MOST_RESPONDERS", ge=1, le=10_000)
-    """how many OCSP responders' keys are certified in 24 hours, for each environment; further requests are parked"""
 
     crl_publish_command: str | None = Field(None, alias="SERVICECERT_CRL_PUBLISH_COMMAND")
     """a command that gets the path of each published CRL, without a shell, such as rsync"""
@@ -180,14 +165,6 @@ class Settings(SigningSettings, S3Settings):
             raise ValueError("give a command, or leave it out")
         return command
 
-    @field_validator("crl_validity_hours")
-    @classmethod
-    def _outlives_one_failure(cls, validity: int, info: ValidationInfo) -> int:
-        """Refuse a CRL that could expire after one failed pass: relying parties would stop (D7)."""
-        if validity < 2 * (interval := info.data.get("crl_interval_hours", 0)):
-            raise ValueError(f"give at least {2 * interval}, twice SERVICECERT_CRL_INTERVAL_HOURS, or lower that one")
-        return validity
-
     def publishers(self) -> tuple[Publisher, ...]:
         """Return the places that CRLs are copied to from the folder."""
         command = shlex.split(self.crl_publish_command or "")
@@ -198,11 +175,3 @@ class Settings(SigningSettings, S3Settings):
     def confirming_url(self) -> str | None:
         """The address that is asked before anybody is told; None if certificates name no responder."""
         return self.repository.ocsp and (self.ocsp_internal_url or self.repository.ocsp)
-
-    @property
-    def interval(self) -> timedelta:
-        return timedelta(hours=self.crl_interval_hours)
-
-    @property
-    def validity(self) -> timedelta:
-        return timedelta(hours=self.crl_validity_hours)

@@ -10,6 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from servicecert_pki.authority import Authority, AuthorityMissing
+from servicecert_pki.identity import IdentityUnusable, trial
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_revoker.crl.files import CrlFiles, FolderUnusable
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -28,8 +29,10 @@ NO_POOL = cast("asyncpg.Pool[Any]", None)
 
 
 def settings(ca: Path, passphrases: Path, crls: Path, internal: str | None = None) -> Settings:
+    """The settings of a revoker with two partitions."""
+    (file := passphrases.with_name("two-partitions.toml")).write_text(trial("http://crl.example.fi", partitions=2))
     return Settings(
-        ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_internal_url=internal, crl_partitions=2
+        ca_dir=ca, ca_passphrase_file=passphrases, crl_dir=crls, crl_internal_url=internal, authority_file=file
     )
 
 
@@ -125,21 +128,17 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 
 def test_settings_come_from_the_environment(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", "2")
-    found = Settings()
-    assert (found.crl_dir, found.interval, found.validity) == (
-        tmp_path / "CRL_DIR",
-        timedelta(hours=2),
-        timedelta(hours=72),
-    )
-
-
-@pytest.mark.parametrize("interval", ["37", "not a number"])
-def test_D7_crl_that_could_end_before_the_next_is_refused_at_start(
-    environment: pytest.MonkeyPatch, interval: str
-) -> None:
-    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", "36")
-    assert Settings().validity == timedelta(hours=72)
-    environment.setenv("SERVICECERT_CRL_INTERVAL_HOURS", interval)
-    with pytest.raises(OperatorError, match="SERVICECERT_CRL_INTERVAL_HOURS"):
+    assert read(Settings).crl_dir == tmp_path / "CRL_DIR"
+    environment.delenv("SERVICECERT_CRL_DIR")
+    with pytest.raises(OperatorError, match="SERVICECERT_CRL_DIR"):
         read(Settings)
+
+
+async def test_D7_crl_that_could_end_before_the_next_is_refused_at_start(
+    authority: Authority, passphrase_file: Path, tmp_path: Path
+) -> None:
+    (file := tmp_path / "own.toml").write_text(f"{trial('http://crl.example.fi')}[limits]\ncrl_interval_hours = 37\n")
+    own = settings(authority.directory, passphrase_file, tmp_path).model_copy(update={"authority_file": file})
+    with pytest.raises(IdentityUnusable, match=r"own\.toml cannot be used: limits\.crl_validity_hours: "):
+        async with open_service(own, NO_POOL):
+            pass
