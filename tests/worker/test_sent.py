@@ -21,6 +21,7 @@ from servicecert_worker.runtime.effects import NOBODY, Effects
 from servicecert_worker.runtime.sent import Sent
 from servicecert_worker.storage.database import KnownDatabase, open_pool
 from toy import service as toy
+from toy.journal import journal, looks
 from toy.proxy import proxy
 from toy.stand import Stand, assert_cancelled, assert_exact, numbered
 
@@ -267,3 +268,17 @@ async def take(stand: Stand, config: Mapping[str, str]) -> None:
         await admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, cluster.name(topics.CERTIFICATE_INTENTS), config)]
         )
+
+
+async def test_who_is_ahead_of_the_journal_waits_so_that_a_look_at_all_that_changed_stays_small(stand: Stand) -> None:
+    """A leader that ends before it has sent a look leaves all of it to the next one, and what has come meanwhile."""
+    cases = [uuid4() for _ in range(600)]
+    async with stand.pool.acquire() as leader:
+        await leader.execute("select pg_advisory_lock(lock_of('lead'))")
+        stand.work(SERVICECERT_BATCH="5")
+        await stand.send([event for case in cases for event in numbered(case, "ignore")])
+        await stand.wait_until("select count(*) >= 50 from inbox")
+        await leader.execute("select pg_advisory_unlock(lock_of('lead'))")
+    await stand.wait_until("select (select count(*) = 600 from inbox) and not exists (select from changes)")
+    first = looks(await journal(stand))[0]
+    assert len({group.key for group in first if group.name == "key"}) <= 100

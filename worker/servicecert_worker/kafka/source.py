@@ -63,7 +63,8 @@ class Source(ConsumerRebalanceListener):
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._unsent: Unsent | None = None
-        self._waiting: tuple[int, dict[TopicPartition, int]] | None = None
+        self._waiting: tuple[int, dict[TopicPartition, int], int] | None = None
+        self._count = self._sent = 0
         self._records: deque[Record] = deque()
         self._octets = 0
         self._in_turn: list[Record] = []
@@ -122,6 +123,11 @@ class Source(ConsumerRebalanceListener):
     def __len__(self) -> int:
         return len(self._records)
 
+    @property
+    def unsent(self) -> int:
+        """How many records are handled and, as far as is known, not in the journal with what followed from them."""
+        return self._count - self._sent
+
     def __bool__(self) -> bool:
         """Return True, also for an empty source."""
         return True
@@ -139,6 +145,7 @@ class Source(ConsumerRebalanceListener):
     def handled(self, records: Sequence[Record]) -> None:
         """Note that the records are handled or parked: their offsets may be committed."""
         self._in_turn = []
+        self._count += len(records)
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.next_offset, self._handled.get(partition, 0))
@@ -218,7 +225,7 @@ class Source(ConsumerRebalanceListener):
     async def _commit(self) -> bool:
         if (consumer := self._consumer) is None:
             return True
-        ours = consumer.assignment()
+        ours, count, (*_, waiting) = consumer.assignment(), self._count, self._waiting or (0,)
         offsets = {
             partition: offset
             for partition, offset in self._handled.items()
@@ -227,7 +234,10 @@ class Source(ConsumerRebalanceListener):
         if journaled := await self._journaled(offsets) if offsets else {}:
             await consumer.commit(journaled)
             self._committed.update(journaled)
-        return journaled == offsets
+            self._sent = max(self._sent, waiting)
+        if are_all := journaled == offsets:
+            self._sent = max(self._sent, count)
+        return are_all
 
     async def _journaled(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return those of the offsets, or of those that waited the last time, whose records the journal has."""
@@ -237,10 +247,10 @@ class Source(ConsumerRebalanceListener):
             self._waiting = None
             return offsets
         first, last = places
-        before, waiting = self._waiting or (last, {})
+        before, waiting, _ = self._waiting or (last, {}, 0)
         if waiting and first <= before:
             return {}
-        self._waiting = last, offsets
+        self._waiting = last, offsets, self._count
         return {partition: offset for partition, offset in waiting.items() if partition in offsets}
 
     @property
@@ -253,5 +263,6 @@ class Source(ConsumerRebalanceListener):
         self._octets = 0
         self._handled.clear()
         self._waiting = None
+        self._sent = self._count
         self._committed.clear()
         self._has_room.set()
