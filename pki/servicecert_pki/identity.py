@@ -46,7 +46,7 @@ _Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, 
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 class Names(_Table):
@@ -84,9 +84,7 @@ class Limits(_Table):
 
     crl_partitions: int = Field(16, ge=1, le=MOST_PARTITIONS)
     crl_interval_hours: int = Field(24, ge=1, le=24 * 7)
-    crl_validity_hours: Annotated[int, AfterValidator(_outlives_one_failure)] = Field(
-        72, ge=2, le=24 * 30, validate_default=True
-    )
+    crl_validity_hours: Annotated[int, AfterValidator(_outlives_one_failure)] = Field(72, ge=2, le=24 * 30)
     sign_within_hours: int = Field(168, ge=1, le=24 * 90)
     cascade_most: int = Field(20, ge=0, le=1_000)
     responders_most: int = Field(200, ge=1, le=10_000)

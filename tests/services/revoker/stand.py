@@ -6,11 +6,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
 from identities import any_signer
+from servicecert_pki.identity import Limits
 from servicecert_pki.partitions import FULL
 from servicecert_pki.serials import serial_hex
 from servicecert_revoker.domain.authority_requests import CASCADE, CascadeOrder
@@ -55,7 +57,7 @@ class Stand:
             "revoker",
             (REVOCATIONS, CERTIFICATES),
             Rules(decide, examine=lambda events: [examined(each) for each in events], handlers=HANDLERS),
-            Tables(RevocationStore(), prepare=prepare),
+            Tables(RevocationStore(), prepare=partial(prepare, most_responders=Limits().responders_most)),
             effects={
                 "publish": Effect(PublishOrder, self._publish),
                 "confirm": Effect(ConfirmOrder, self._confirm),

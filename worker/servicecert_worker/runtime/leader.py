@@ -154,14 +154,9 @@ class Leader:
         return _LINGER_FOR_OTHERS if is_awaited and monotonic() < self._heard_another + 1 else _LINGER
 
     async def _set_initial_deadlines(self) -> None:
-        for key, kind in self.service.rules.initial_deadlines:
-            await self.pool.execute(
-                "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing",
-                key,
-                kind,
-                uuid4(),
-                self.clock(),
-            )
+        statement = "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4) on conflict do nothing"
+        initial = self.service.rules.initial_deadlines
+        await self.pool.executemany(statement, [(*each, uuid4(), self.clock()) for each in initial])
 
     async def _poll(self) -> None:
         # A worker whose clock is right may lead instead.

@@ -53,7 +53,7 @@ _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
 _UNSENT_BATCHES = 10
-"""How many turns' records may be handled and not in the journal: a leader that ends sends all that is not noted anew."""
+"""Of how many turns the records may be handled and not in the journal: whoever leads next sends all that anew."""
 
 
 def written_topics(service: str) -> list[Topic]:

@@ -153,10 +153,9 @@ async def open_pool(url: str, service: str, known: KnownDatabase | None = None) 
 
 
 async def take_lead(connection: asyncpg.Connection[Any]) -> bool:
-    """Return whether this session leads its service from now on, and nobody else.
+    """Return whether this session leads its service from now on, and nobody else. Raises what asyncpg raises.
 
-    The first to ask is the next to lead. The release before knows but the lock `leader`, and sends no journal: its
-    leader's session is ended. Raises what asyncpg raises.
+    The release before knows but the lock `leader`, and sends no journal: its leader's session is ended.
     """
     if not await connection.fetchval(QUERIES["try_lock"], "lead"):
         return False

@@ -25,20 +25,17 @@ from . import QUERIES
 
 log = logging.getLogger(__name__)
 
-MOST_RESPONDERS = 200
-"""How many keys of responders are certified in 24 hours, for each environment: each renews every second day."""
-
 
 async def prepare(
     connection: Connection,
     happened: Sequence[Happened],
     stored: Mapping[str, Stored[State]],
     known: Knowledge,
-    most_responders: int = MOST_RESPONDERS,
+    most_responders: int,
 ) -> Knowledge:
     """Return `known` with what the tables hold on the turn's items.
 
-    Of an environment's responders, `most_responders` keys are certified in 24 hours (F5).
+    Of an environment's responders, `most_responders` keys are certified in 24 hours (F5): each renews every second day.
     """
     certificates = [
         each.facts.certificate for each in happened if isinstance(each, Event) and isinstance(each.facts, Verified)
