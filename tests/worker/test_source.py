@@ -98,6 +98,26 @@ async def test_offsets_wait_as_long_as_nobody_says_what_the_journal_has(fault, m
     await asyncio.wait([watching])
 
 
+async def test_of_how_many_keys_something_waits_is_known_as_long_as_offsets_wait_for_that(monkeypatch) -> None:
+    answers = [(1, 9, 700), (5, 20, 800), (10, 20, 30), None]
+
+    async def unsent() -> Any:
+        return answers.pop(0)
+
+    consumer = Consumer([])
+    source = reading(consumer, monkeypatch)
+    source.bind(lambda: None, lambda: 0, None, unsent)
+    found = []
+    while answers:
+        found.append((await source.commit(), source.unsent))
+        if len(found) == 3:
+            source._handled[PARTITION] += 1
+    assert found == [(False, 700), (False, 800), (True, 30), (True, 0)]
+    source.unsent = 5
+    assert await source.commit()
+    assert source.unsent == 0
+
+
 async def test_partitions_are_given_up_also_where_the_database_does_not_answer(monkeypatch) -> None:
     monkeypatch.setattr(sources, "_ANSWER_SECONDS", 0.01)
     consumer = Consumer([])

@@ -20,7 +20,7 @@ from .positions import Positions, Standstill
 
 log = logging.getLogger(__name__)
 
-Unsent: TypeAlias = Callable[[], Awaitable[tuple[int, int] | None]]
+Unsent: TypeAlias = Callable[[], Awaitable[tuple[int, int, int] | None]]
 
 _LOOK_SECONDS = 0.5
 _COMMIT_SECONDS = 1.0
@@ -42,7 +42,8 @@ class Source(ConsumerRebalanceListener):
 
     The application subscribes to `topics` with `options`, and the handler passes on to `receive`. It fetches at most
     `max_records` at once. Its handler returns only when there is room for more: the back pressure.
-    `standstill` has the partitions that it cannot read, `positions` where it began. It joins its group, and again after
+    `standstill` has the partitions that it cannot read, `positions` where it began, `unsent` of how many keys something
+    is not in the journal, if offsets wait for that. It joins its group, and again after
     it was removed, once `may_join` is set.
     """
 
@@ -56,6 +57,7 @@ class Source(ConsumerRebalanceListener):
         gathering: Gathering | None = None,
     ) -> None:
         self.standstill = Standstill()
+        self.unsent = 0
         self._handled: dict[TopicPartition, int] = {}
         self.positions = Positions()
         self.positions.begun = self._handled.setdefault
@@ -63,8 +65,7 @@ class Source(ConsumerRebalanceListener):
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
         self._unsent: Unsent | None = None
-        self._waiting: tuple[int, dict[TopicPartition, int], int] | None = None
-        self._count = self._sent = 0
+        self._waiting: tuple[int, dict[TopicPartition, int]] | None = None
         self._records: deque[Record] = deque()
         self._octets = 0
         self._in_turn: list[Record] = []
@@ -101,8 +102,8 @@ class Source(ConsumerRebalanceListener):
     ) -> None:
         """Set what is called when records have arrived, what returns how many more may wait here, and `may_join`.
 
-        `unsent` returns the places of the first and the last change that is not in the journal, None if all are: no
-        offset is committed before the journal has what followed from its record.
+        `unsent` returns the places of the first and the last change that is not in the journal, and of how many keys
+        they are, None if all are: no offset is committed before the journal has what followed from its record.
         """
         self._wake, self._room, self._may_join = wake, room, may_join or self._may_join
         self._unsent = unsent
@@ -123,11 +124,6 @@ class Source(ConsumerRebalanceListener):
     def __len__(self) -> int:
         return len(self._records)
 
-    @property
-    def unsent(self) -> int:
-        """How many records are handled and, as far as is known, not in the journal with what followed from them."""
-        return self._count - self._sent
-
     def __bool__(self) -> bool:
         """Return True, also for an empty source."""
         return True
@@ -145,7 +141,6 @@ class Source(ConsumerRebalanceListener):
     def handled(self, records: Sequence[Record]) -> None:
         """Note that the records are handled or parked: their offsets may be committed."""
         self._in_turn = []
-        self._count += len(records)
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
             self._handled[partition] = max(record.next_offset, self._handled.get(partition, 0))
@@ -225,32 +220,30 @@ class Source(ConsumerRebalanceListener):
     async def _commit(self) -> bool:
         if (consumer := self._consumer) is None:
             return True
-        ours, count, (*_, waiting) = consumer.assignment(), self._count, self._waiting or (0,)
+        ours = consumer.assignment()
         offsets = {
             partition: offset
             for partition, offset in self._handled.items()
             if partition in ours and self._committed.get(partition, -1) < offset
         }
+        self.unsent = self.unsent if offsets else 0
         if journaled := await self._journaled(offsets) if offsets else {}:
             await consumer.commit(journaled)
             self._committed.update(journaled)
-            self._sent = max(self._sent, waiting)
-        if are_all := journaled == offsets:
-            self._sent = max(self._sent, count)
-        return are_all
+        return journaled == offsets
 
     async def _journaled(self, offsets: dict[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return those of the offsets, or of those that waited the last time, whose records the journal has."""
         if self._unsent is None:
             return offsets
-        if (places := await self._unsent()) is None:
+        first, last, self.unsent = await self._unsent() or (None, 0, 0)
+        if first is None:
             self._waiting = None
             return offsets
-        first, last = places
-        before, waiting, _ = self._waiting or (last, {}, 0)
+        before, waiting = self._waiting or (last, {})
         if waiting and first <= before:
             return {}
-        self._waiting = last, offsets, self._count
+        self._waiting = last, offsets
         return {partition: offset for partition, offset in waiting.items() if partition in offsets}
 
     @property
@@ -263,6 +256,5 @@ class Source(ConsumerRebalanceListener):
         self._octets = 0
         self._handled.clear()
         self._waiting = None
-        self._sent = self._count
         self._committed.clear()
         self._has_room.set()

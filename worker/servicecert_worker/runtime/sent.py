@@ -12,7 +12,7 @@ from ..core.faults import with_timeout
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
 """How long the relay of this process is waited for before the database is asked, in seconds."""
-_UNSENT = "select min(place), max(place) from changes"
+_UNSENT = "select min(place), max(place), sum(cardinality(keys)) from changes"
 
 
 @dataclass(eq=False)
@@ -29,13 +29,13 @@ class Sent:
         self._looked.set()
         self._looked = asyncio.Event()
 
-    async def unsent(self) -> tuple[int, int] | None:
-        """Return the places of the first and the last committed change that is not sent; None if all are.
+    async def unsent(self) -> tuple[int, int, int] | None:
+        """Return the places of the first and the last committed change that is not sent, and of how many keys all are.
 
-        Places tell, and not times: a clock may be set back. Raises what asyncpg raises.
+        None if all are sent. Places tell, and not times: a clock may be set back. Raises what asyncpg raises.
         """
-        ((first, last),) = await self.pool.fetch(_UNSENT)
-        return None if first is None else (first, last)
+        ((first, last, keys),) = await self.pool.fetch(_UNSENT)
+        return None if first is None else (first, last, keys)
 
     async def wait(self, moment: float) -> None:
         """Return once all is sent that was committed before a moment of the steady clock.
@@ -49,7 +49,7 @@ class Sent:
             except TimeoutError:
                 if (places := await self.unsent()) is None:
                     return
-                first, last = places
+                first, last, _ = places
                 before = before or last
                 if first > before:
                     return

@@ -52,8 +52,8 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
-_UNSENT_BATCHES = 10
-"""Of how many turns the records may be handled and not in the journal: whoever leads next sends all that anew."""
+_MOST_UNSENT = 2_000
+"""Of how many keys something may wait for the journal: a leader that ends leaves all of it to the next one."""
 
 
 def written_topics(service: str) -> list[Topic]:
@@ -292,7 +292,7 @@ class Worker(Generic[S, K]):
     def _room(self) -> int:
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""
         batch, open_here = self._settings.batch, self._effects.open + self._loop.waiting
-        return 0 if open_here >= _OPEN_BATCHES * batch or self._source.unsent >= _UNSENT_BATCHES * batch else 2 * batch
+        return 0 if open_here >= _OPEN_BATCHES * batch or self._source.unsent > _MOST_UNSENT else 2 * batch
 
     async def _watch_progress(self) -> None:
         """End the process if it has work but makes no progress, and there is no outage: a supervisor restarts it."""
