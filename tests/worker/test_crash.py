@@ -92,3 +92,16 @@ async def test_I1_a_frozen_worker_that_wakes_up_does_no_harm(stand: Stand) -> No
     await stand.wait_until("select count(*) > 100 from inbox")
     frozen.thaw()
     await assert_exact(stand, cases)
+
+
+async def test_acts_of_a_dead_worker_are_done_also_while_a_backlog_fills_all_room(stand: Stand) -> None:
+    """They are older than what is taken in. Acts that do not end keep the room full."""
+    dead, _ = (stand.work(SERVICECERT_BATCH="2", TOY_ACT_SECONDS="3600") for _ in range(2))
+    await stand.send([event for _ in range(200) for event in numbered(uuid4(), "1")])
+    owners = "select count(*) as n from intents group by owner"
+    await stand.wait_until(f"select count(*) = 2 from ({owners}) as o where n >= 8")
+    before = await stand.pool.fetch("select id, owner from intents")
+    dead.kill()
+    were = ", ".join(f"('{id}'::uuid, {owner})" for id, owner in before)
+    adopted = f"from (values {were}) as w (id, owner) join intents as i using (id) where i.owner <> w.owner"
+    await stand.wait_until(f"select exists (select {adopted})")

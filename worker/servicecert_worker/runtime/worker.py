@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic, perf_counter, time_ns
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -145,7 +146,7 @@ class Worker(Generic[S, K]):
             pool,
             self._effects,
             self._loop.give,
-            self._room,
+            partial(self._room, 2),
             clock,
             attestor,
             verifier,
@@ -289,10 +290,15 @@ class Worker(Generic[S, K]):
         if self._room() > 0:
             self._loop.give(items)
 
-    def _room(self) -> int:
-        """Return how many more items may be taken in, so that memory stays bounded whatever the backlog."""
+    def _room(self, share: int = 1) -> int:
+        """Return how many more items may be taken in, so that memory stays bounded whatever the backlog.
+
+        What is due, and what a dead owner has left, has twice the share: it is older than the records of a backlog,
+        which fill the room as long as there is one.
+        """
         batch, open_here = self._settings.batch, self._effects.open + self._loop.waiting
-        return 0 if open_here >= _OPEN_BATCHES * batch or self._source.unsent > _MOST_UNSENT else 2 * batch
+        is_full = open_here >= share * _OPEN_BATCHES * batch or self._source.unsent > share * _MOST_UNSENT
+        return 0 if is_full else 2 * batch
 
     async def _watch_progress(self) -> None:
         """End the process if it has work but makes no progress, and there is no outage: a supervisor restarts it."""
