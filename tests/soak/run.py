@@ -138,8 +138,9 @@ class Soak:
         """Stop one process after another, and start it with the code of a version once the one before it is ready."""
         system = self.testbed.system
         self.version = version
-        system.overrides["PYTHONPATH"] = self.code[version]
         for name in changed_processes():
+            # Whatever restarts it later: each process stays of its version.
+            system.overrides[name] = {"PYTHONPATH": self.code[version]}
             with self.injector.left_alone(name):
                 child = system.children[name]
                 self.injector.notifier_losses += name.startswith("notifier")

@@ -72,8 +72,8 @@ class System:
     default a CA is made for this run. With `token` a CA is always made for this run, and its keys are in SoftHSM2.
     With `secure` broker and database are started for this run and reached by TLS, and each process is a user of its
     own, whose rights are checked; or the parts were started with the `identities`. `monitored` adds the exporter (LAG)
-    and the canary. `environment` is added to each process's; `overrides` is its copy, which may be changed for those
-    that start later. Certificates name CRLs at `crls`, by default the system's own server. Raises
+    and the canary. `environment` is added to each process's, `overrides` to that of one when it starts again, by its
+    name. Certificates name CRLs at `crls`, by default the system's own server. Raises
     UserError, OperatorError, DeployError and the authority's errors, each one sentence.
     """
 
@@ -118,7 +118,8 @@ class System:
         self._token_environment: Mapping[str, str] = {}
         self._secure = secure
         self._identities = identities
-        self.overrides = dict(environment or {})
+        self._environment = environment or {}
+        self.overrides: dict[str, Mapping[str, str]] = {}
         self._report = report or Steps()
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
@@ -235,7 +236,8 @@ class System:
             "SERVICECERT_HEALTH_PORT": str(self._health_ports.get(name, 0)),
             **(self._worker_environment(service) if service in SERVICES else {}),
             **own.get(service, {}),
-            **self.overrides,
+            **self._environment,
+            **self.overrides.get(name, {}),
         }
 
     @property
