@@ -398,8 +398,10 @@ async def test_each_trace_that_the_e_service_gives_is_continued_and_its_flag_hon
     await client.view(case_id, CaseState.DELIVERED)
     sampled = await client.certificate(SERVER)
     await until(lambda: bool(collector.trace(trace_of(str(sampled.case_id)))))
-    await until(lambda: any(span.name.startswith("process") for span in collector.trace(first)))
-    of_case = [span for span in collector.spans.values() if span.attributes.get("servicecert.case") == str(case_id)]
+    await until(lambda: any(span.name.endswith("applications") for span in collector.trace(first)))
+    of_case = [
+        span for span in list(collector.spans.values()) if span.attributes.get("servicecert.case") == str(case_id)
+    ]
     assert {span.trace for span in of_case} == {first}, "the request came in a trace that nobody records"
     (root,) = (span for span in of_case if span.name.endswith("applications"))
     assert root.parent == "00f067aa0ba902b7"

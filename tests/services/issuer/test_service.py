@@ -51,7 +51,8 @@ async def test_application_becomes_a_certificate(
     writers = Identities(service_keys)
     arrival = replace(arrival, record=record_of(arrival, writers))
     pool = Recorded()
-    async with open_service(settings(authority.directory, passphrase_file), cast("asyncpg.Pool[Any]", pool)) as service:
+    opened = settings(authority.directory, passphrase_file)
+    async with open_service(opened, cast("asyncpg.Pool[Any]", pool), lambda: NOW) as service:
         assert service.name == NAME
         assert service.rules.examine is not None
         (examined,) = service.rules.examine([arrival])
@@ -59,9 +60,7 @@ async def test_application_becomes_a_certificate(
         (intent,) = intended.intents
         stored = Stored(arrival.key, 0, cast("Intended", intended.state))
         pool.recorded = [{**_row(stored), "unwanted": False}]
-        (outcome,) = await service.effects[intent.kind].do(
-            [Task(uuid4(), arrival.key, intent.kind, intent.data, datetime.now(UTC))]
-        )
+        (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), arrival.key, intent.kind, intent.data, NOW)])
         assert isinstance(outcome, Done)
         issued = service.rules.decide(
             intended.state, Result(uuid4(), arrival.key, intent.kind, outcome.data), None, NOW
