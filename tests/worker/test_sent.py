@@ -271,7 +271,7 @@ async def take(stand: Stand, config: Mapping[str, str]) -> None:
 
 async def test_who_is_ahead_of_the_journal_waits_so_that_a_look_at_all_that_changed_stays_small(stand: Stand) -> None:
     """A leader that ends before it has sent a look leaves all of it to the next one, and what has come meanwhile."""
-    count, seen = 8_000, [0]
+    count, seen = 16_000, [0]
 
     async def stands_still() -> bool:
         seen.append(await stand.fetchval("select count(*) from inbox"))

@@ -53,7 +53,7 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
-_MOST_UNSENT = 2_000
+_MOST_UNSENT = 5_000
 """Of how many keys something may wait for the journal: a leader that ends leaves all of it to the next one."""
 
 
