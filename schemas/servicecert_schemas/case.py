@@ -244,7 +244,7 @@ class CaseChangedV1(CaseEvent):
 
     TYPE: ClassVar[str] = "servicecert.case.changed.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
-    MOST_STRUCTURE: ClassVar[int] = 24_576
+    MOST_STRUCTURE: ClassVar[int] = 20_480
 
     account_id: AccountId
     version: Count

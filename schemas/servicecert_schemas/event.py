@@ -22,7 +22,7 @@ class EventData(Value):
 
     TYPE: ClassVar[str]
     AUDITED: ClassVar[tuple[str, ...]] = ()
-    MOST_STRUCTURE: ClassVar[int] = 8_192
+    MOST_STRUCTURE: ClassVar[int] = 4_096
 
     @abstractmethod
     def key(self) -> str:

@@ -80,7 +80,7 @@ def most(node: Any, defs: Any) -> int:
         case {"anyOf": kinds} | {"oneOf": kinds}:
             return max(most(kind, defs) for kind in kinds)
         case {"type": "object", "properties": fields}:
-            return 7 + 4 * len(fields) + sum(most(field, defs) for field in fields.values())
+            return 7 + 2 * len(fields) + sum(most(field, defs) for field in fields.values())
         case {"type": "array", "items": items, "maxItems": count}:
             return 7 + int(count) * (1 + most(items, defs))
         case _:

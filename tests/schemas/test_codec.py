@@ -237,7 +237,7 @@ JSON = st.recursive(
 def structure(value: Any) -> int:
     match value:
         case dict():
-            return 8 + max(0, len(value) - 1) + 3 * len(value) + sum(map(structure, value.values()))
+            return 8 + max(0, len(value) - 1) + len(value) + sum(map(structure, value.values()))
         case list():
             return 8 + max(0, len(value) - 1) + sum(map(structure, value))
         case _:
