@@ -43,8 +43,8 @@ class Source(ConsumerRebalanceListener):
     The application subscribes to `topics` with `options`, and the handler passes on to `receive`. It fetches at most
     `max_records` at once. Its handler returns only when there is room for more: the back pressure.
     `standstill` has the partitions that it cannot read, `positions` where it began, `unsent` of how many keys something
-    is not in the journal, if offsets wait for that. It joins its group, and again after
-    it was removed, once `may_join` is set.
+    is not in the journal, if offsets wait for that. It joins its group, and again after it was removed, once `may_join`
+    is set.
     """
 
     def __init__(
