@@ -198,6 +198,45 @@ async def test_a_running_worker_goes_on_with_another_database_that_knows_all(sta
     assert worker.stop(60) == 0
 
 
+async def test_I1_B6_a_running_worker_handles_again_what_only_the_database_before_had(
+    stand: Stand, backups: Backups
+) -> None:
+    """It was handled there, and no journal has it: the offset is not committed, and the audit chain has no gap."""
+    worker = stand.work()
+    await stand.send(numbered(CASE, "1"))
+    await stand.wait_handled(1)
+    await committed(stand, 1)
+    await stand.wait_until("select count(*) = 0 from changes")
+    worker.freeze()
+    await backups.taken()
+    async with stand.pool.acquire() as leader:
+        await leader.execute("select pg_advisory_lock(lock_of('lead'))")
+        worker.thaw()
+        await stand.send(numbered(CASE, "2"))
+        await stand.wait_until("select count(*) = 2 from inbox")
+        worker.freeze()
+    await backups.restored()
+    assert await stand.fetchval("select count(*) from inbox") == 1
+    worker.thaw()
+    await stand.wait_handled(2)
+    await committed(stand, 2)
+    assert worker.stop(60) == 0
+    assert await stand.fetchval("select max(seq) - count(*) from audit group by chain") == 0
+
+
+async def test_a_worker_that_began_on_the_database_before_begins_anew(stand: Stand, backups: Backups) -> None:
+    await backups.taken()
+    async with stand.pool.acquire() as leader:
+        await leader.execute("select pg_advisory_lock(lock_of('lead'))")
+        worker = stand.work()
+        await assigned(worker)
+        worker.freeze()
+    await backups.restored()
+    worker.thaw()
+    await asyncio.to_thread(worker.wait, 60)
+    assert (worker.returncode, "start it again" in worker.tail(20)) == (69, True)
+
+
 async def test_I1_what_is_parked_discarded_or_erased_is_known(stand: Stand) -> None:
     worker = stand.work()
     await stand.send(numbered(CASE, "raise-in-decide", "2"))

@@ -53,7 +53,7 @@ def reading(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Source:
     source = Source(broker, [PARTITION.topic], "toy")
     subscribe(broker, source)
     source._subscriber.consumer = consumer
-    source.handled([Record(PARTITION.topic, 0, 6, None, [], None, datetime.now(UTC))])
+    source._handled[PARTITION] = 7
     return source
 
 
@@ -116,6 +116,36 @@ async def test_of_how_many_keys_something_waits_is_known_as_long_as_offsets_wait
     source.unsent = 5
     assert await source.commit()
     assert source.unsent == 0
+
+
+@pytest.mark.parametrize("handles_again", [False, True])
+async def test_I1_of_what_was_forgotten_no_offset_is_committed(handles_again: bool, monkeypatch) -> None:
+    """The database that says what the journal has may be another one than that which handled the record."""
+
+    async def unsent() -> Any:
+        source.forget()
+        if handles_again:
+            source._handled[PARTITION] = 6
+        return None
+
+    consumer = Consumer([])
+    source = reading(consumer, monkeypatch)
+    source.bind(lambda: None, lambda: 0, None, unsent)
+    assert not await source.commit()
+    assert consumer.committed.empty()
+    record = Record(PARTITION.topic, 0, 7, None, (), None, datetime.now(UTC))
+    await source.receive([record])
+    assert len(source) == 0, "it comes again, behind those that were forgotten"
+
+
+async def test_I1_what_is_in_a_turn_when_it_is_forgotten_does_not_count(monkeypatch) -> None:
+    source = reading(Consumer([]), monkeypatch)
+    source.bind(lambda: None, lambda: 2)
+    await source.receive([Record(PARTITION.topic, 0, 7, None, (), None, datetime.now(UTC))])
+    taken = source.take(1)
+    source.forget()
+    source.handled(taken)
+    assert not source._handled
 
 
 async def test_partitions_are_given_up_also_where_the_database_does_not_answer(monkeypatch) -> None:

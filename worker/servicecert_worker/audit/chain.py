@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 
 from ..core.decider import Conflict, Connection, Due, Event, Result, Transient
+from ..core.faults import OperatorError
 from ..core.fold import Decided, Item
 from ..core.record import Record
 from ..core.traces import is_case
@@ -39,6 +40,7 @@ FIRST = bytes(32)
 """The previous hash of the first row."""
 
 _SALT_BYTES = 16
+_HEAD = "select seq, hash from audit where chain = $1 order by seq desc limit 1"
 
 
 class Head(NamedTuple):
@@ -190,10 +192,13 @@ class Chain:
         self.head = None
         return Conflict("the audit chain")
 
+    async def require(self, connection: asyncpg.Connection[Any]) -> None:
+        """Raise `OperatorError` if a database that took the place of another one lacks this chain."""
+        if await connection.fetchrow(_HEAD, self.id) is None:
+            raise OperatorError("The database that took over lacks this worker's audit chain: start it again.", 69)
+
     async def _read(self, connection: Connection) -> Head:
-        row = await connection.fetchrow(
-            "select seq, hash from audit where chain = $1 order by seq desc limit 1", self.id
-        )
+        row = await connection.fetchrow(_HEAD, self.id)
         if row is None:
             raise Unrecorded("The audit chain of this worker was deleted.")
         return Head(row["seq"], row["hash"])

@@ -72,6 +72,7 @@ class Source(ConsumerRebalanceListener):
         self._committed: dict[TopicPartition, int] = {}
         self._has_room = asyncio.Event()
         self._finishing = False
+        self._forgotten = False
         self._may_join = asyncio.Event()
         self._may_join.set()
         self._outage = Outage("Kafka")
@@ -110,7 +111,7 @@ class Source(ConsumerRebalanceListener):
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take in fetched records, and return once there is room for more: the subscriber's handler."""
-        if self._finishing:
+        if self._finishing or self._forgotten:
             return
         self._records.extend(records)
         self._octets += sum(map(octets_of, records))
@@ -139,7 +140,9 @@ class Source(ConsumerRebalanceListener):
         return self._in_turn
 
     def handled(self, records: Sequence[Record]) -> None:
-        """Note that the records are handled or parked: their offsets may be committed."""
+        """Note that the records are handled or parked: their offsets may be committed, unless they were forgotten."""
+        if records is not self._in_turn:
+            return
         self._in_turn = []
         for record in records:
             partition = TopicPartition(record.topic, record.partition)
@@ -163,16 +166,23 @@ class Source(ConsumerRebalanceListener):
         committed = clock()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
-            if is_stuck(self._subscriber, self.standstill):
+            if is_stuck(self._subscriber, self.standstill) or (self._forgotten and self._subscriber.running):
                 # Where one partition cannot be read, the others would begin at the same offsets each time.
                 await self.commit()
                 # Stop it first: a later record that it still delivers would commit past the cleared ones.
                 await stop_subscriber(self._subscriber)
                 self._clear()
+                self._forgotten = False
                 await self._broker.reopen(self._subscriber, self._outage)
             elif clock() - committed >= _COMMIT_SECONDS:
                 await self.commit()
                 committed = clock()
+
+    def forget(self) -> None:
+        """Read again from the committed offsets: the database that handled what came after them is gone."""
+        self._clear()
+        self._in_turn = []
+        self._forgotten = self._consumer is not None
 
     async def finish(self) -> None:
         """Take in no more records, and commit offsets."""
@@ -237,6 +247,9 @@ class Source(ConsumerRebalanceListener):
         if self._unsent is None:
             return offsets
         first, last, self.unsent = await self._unsent() or (None, 0, 0)
+        if any(self._handled.get(each, -1) < offset for each, offset in offsets.items()):
+            # Forgotten meanwhile: asked was a database that they were not handled in.
+            return {}
         if first is None:
             self._waiting = None
             return offsets

@@ -60,7 +60,8 @@ class Turns(Generic[S, K]):
                 # Until the commit is confirmed, the chain's end is unknown.
                 self.chain.head = None
                 await connection.execute("commit")
-                self.chain.head = head
+                # Terminated meanwhile, it was one to a database in whose place there is another.
+                self.chain.head = None if connection.is_closed() else head
             except BaseException:
                 await _roll_back(connection)
                 raise

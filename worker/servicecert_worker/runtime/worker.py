@@ -221,7 +221,10 @@ class Worker(Generic[S, K]):
         try:
             await compare_clocks(self._guard, connection)
             await self._fence.require_known(connection.fetch)
-            await self._known.accept(connection)
+            if await self._known.accept(connection):
+                self._chain.head = None
+                self._source.forget()
+                await self._chain.require(connection)
         finally:
             connection.terminate()
 

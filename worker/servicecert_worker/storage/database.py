@@ -261,14 +261,19 @@ class KnownDatabase:
             raise DatabaseUnknown
         self._admitted.add(connection)
 
-    async def accept(self, connection: asyncpg.Connection[Any]) -> None:
-        """Note that the database of this connection was compared and knows all. Terminate the connections to others."""
+    async def accept(self, connection: asyncpg.Connection[Any]) -> bool:
+        """Note that the database of this connection was compared and knows all. Terminate the connections to others.
+
+        Return whether there was another one: what is remembered of that one is to be forgotten at once.
+        """
         identity = await connection.fetchval(_IDENTITY)
-        if identity != self._identity:
+        is_another = self._identity not in (None, identity)
+        if is_another:
             for other in list(self._admitted):
                 other.terminate()
         self._identity = identity
         self._asked.clear()
+        return is_another
 
     async def another(self) -> None:
         await self._asked.wait()
