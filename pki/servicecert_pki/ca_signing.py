@@ -74,8 +74,8 @@ def _difference(tbs: bytes, contents: Contents) -> SigningRefused:
     return SigningRefused("books", "The bytes have another subject, key, serial number or validity than follows.")
 
 
-def _addresses(contents: Contents) -> tuple[str, str, str | None]:
-    return contents.crl_url, contents.ca_issuers_url, contents.ocsp_url
+def _addresses(contents: Contents) -> tuple[str | None, ...]:
+    return contents.crl_url, contents.ca_issuers_url, contents.ocsp_url, contents.profile.cps
 
 
 def check_responder(

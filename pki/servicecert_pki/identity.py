@@ -6,6 +6,7 @@ A CA's folder without the file is a trial's: its authority is fictitious and say
 import re
 import tomllib
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -104,6 +105,11 @@ class Identity(_Table):
     def called(self, language: str) -> str:
         """Return what people call the authority in a language: what its CAs do, if the file does not say."""
         return self.organisation if self.name is None else str(getattr(self.name, language))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of what the file says, in hexadecimal, for the audit (B6)."""
+        return sha256(self.model_dump_json().encode()).hexdigest()
 
     @property
     def invented(self) -> list[str]:

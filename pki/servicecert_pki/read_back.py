@@ -5,7 +5,7 @@ purposes are that library's, the issuer's name and key identifier those of its c
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -100,8 +100,11 @@ def _contents(
     ((crl_url,),) = (point.full_name for point in extensions[ExtensionName.CRL_DISTRIBUTION_POINTS])
     described = extensions[ExtensionName.AUTHORITY_INFORMATION_ACCESS]
     access = {it.access_method: _url(it.access_location) for it in described}
+    ((cps,),) = (it.policy_qualifiers or (None,) for it in extensions[ExtensionName.CERTIFICATE_POLICIES])
+    if not isinstance(cps, str | None):
+        raise TypeError("the practice statement is no URL")
     return Contents(
-        profile=profile,
+        profile=profile if cps == profile.cps else replace(profile, cps=cps),
         issuer=issuer,
         subject=Subject(
             organisation=subject[Attribute.ORGANISATION],

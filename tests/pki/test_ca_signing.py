@@ -132,8 +132,12 @@ def test_f3_other_contents_than_follow_are_refused(every_contents: list[Contents
 
 def test_f3_what_was_intended_under_other_settings_is_told_apart(every_contents: list[Contents]) -> None:
     contents = every_contents[0]
+    stated = replace(contents.profile, cps="https://other.example.fi/cps")
+    for change in ({"crl_url": "http://other.example.fi/x.crl"}, {"profile": stated}):
+        with pytest.raises(SettingsDiffer, match="addresses"):
+            checked(contents, **change)
     with pytest.raises(SettingsDiffer, match="addresses"):
-        checked(contents, crl_url="http://other.example.fi/x.crl")
+        checked(replace(contents, profile=stated), build_tbs(contents))
     assert refusal(contents, profile=replace(contents.profile, policy="1.2.3")) == "profile"
 
 

@@ -134,7 +134,7 @@ def test_b3_f3_the_certification_practice_statement_is_in_each_certificate_and_r
         tbs = build_tbs(meant)
         assert linter.findings(meant, tbs) == ()
         assert difference(meant, tbs) is None
-        assert difference(replace(meant, profile=plain[type_id]), tbs) == "form"
+        assert difference(replace(meant, profile=plain[type_id]), tbs) == "profile"
         assert profile.digest != plain[type_id].digest
         certificate = x509.load_der_x509_certificate(sign_tbs(tbs, ca_keys[meant.issuer.id]))
         (policy,) = certificate.extensions.get_extension_for_class(x509.CertificatePolicies).value

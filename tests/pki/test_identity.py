@@ -46,6 +46,8 @@ def test_a_whole_file_says_all_in_three_languages(tmp_path):
     assert (whose.limits.crl_interval_hours, whose.limits.crl_validity_hours) == (12, 24)
     assert whose.limits.crl_partitions == 16
     assert whose.invented == []
+    assert whose.digest == write(tmp_path, f"# As before.\n{WHOLE}").digest
+    assert whose.digest != write(tmp_path, WHOLE.replace("validity_hours = 24", "validity_hours = 48")).digest
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ async def open_service(
     """
     authority, keys = await asyncio.to_thread(settings.open_authority)
     profiles, repository, limits = load_profiles(whose=settings.whose), settings.repository, settings.whose.limits
+    told = {"authority": settings.whose.digest, "profiles": {id: it.digest for id, it in profiles.by_type.items()}}
     linter = await asyncio.to_thread(Linter.with_new_keys, settings.lint)
     context = IssuingContext(authority, profiles, repository.crls, linter, limits.crl_partitions, repository.ocsp)
     kinds = {(profile.environment, family) for profile in profiles.by_type.values() for family in profile.keys}
@@ -87,7 +88,7 @@ async def open_service(
         },
         oversight=Oversight(
             gauges(sign.unavailable_keys, sign.refused, linter.warned, request_alarm.counts),
-            {**authority.audited, "profiles": {id: profile.digest for id, profile in profiles.by_type.items()}},
+            {**authority.audited, **told},
             authority.holds_production_keys,
         ),
     )

@@ -46,7 +46,10 @@ async def open_service(
                     MailTask, mailer.deliver, batch=1, concurrency=settings.smtp_connections, result=MailOutcome
                 )
             },
-            oversight=Oversight(gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections)),
+            oversight=Oversight(
+                gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
+                {"authority": settings.whose.digest},
+            ),
             beside=nullcontext
             if folder is None
             else lambda: background(BounceReader(folder, domain, pool, clock).run()),

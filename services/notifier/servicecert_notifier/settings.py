@@ -8,7 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, DirectoryPath, Field, FilePath, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from servicecert_pki.identity import IdentityUnusable, read_identity, required
+from servicecert_pki.identity import Identity, IdentityUnusable, read_identity, required
 from servicecert_schemas.values import Language
 from servicecert_worker.core.secret_files import SecretUnreadable, read_secret
 
@@ -137,9 +137,14 @@ class Settings(BaseSettings):
         return self.servicecert_mail_bounces_to or self.sender.address
 
     @cached_property
+    def whose(self) -> Identity:
+        """Return the authority. Raise IdentityUnusable."""
+        return read_identity(self.servicecert_authority_file)
+
+    @cached_property
     def letterheads(self) -> Mapping[Language, Letterhead]:
         """Return who signs mails, by language. Raise IdentityUnusable."""
-        whose = read_identity(self.servicecert_authority_file)
+        whose = self.whose
         mail = required(whose.mail, "mail", self.servicecert_authority_file)
         return {it: Letterhead(sender=mail.sender, name=whose.called(it), contact=mail.contact) for it in Language}
 

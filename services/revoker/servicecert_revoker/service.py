@@ -100,7 +100,7 @@ async def open_service(
             },
             oversight=Oversight(
                 (*gauges(roots.valid_seconds, stats), *trust_gauges(certify.refused, irregularities.counted)),
-                authority.audited,
+                {**authority.audited, "authority": settings.whose.digest},
                 authority.holds_production_keys,
             ),
             snapshot=TopicSnapshot(

@@ -111,9 +111,11 @@ async def test_issued_certificates_are_checked_from_the_first_start_on(
 
 
 async def test_B6_each_ceremony_is_audited_before_its_keys_sign(authority: Authority, passphrase_file: Path) -> None:
-    async with open_service(settings(authority.directory, passphrase_file), NO_POOL) as service:
+    its = settings(authority.directory, passphrase_file)
+    async with open_service(its, NO_POOL) as service:
         audited = service.oversight.audited
     assert {name: audited[name] for name in authority.audited} == authority.audited
+    assert audited["authority"] == its.whose.digest
     assert isinstance(profiles := audited["profiles"], Mapping)
     assert set(profiles) == {"server", "test-server", "system-signature", "test-system-signature"}
 

@@ -39,6 +39,7 @@ async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(pool, tmp_path
     before = asyncio.all_tasks()
     async with open_service(settings, pool) as service:
         assert asyncio.all_tasks() == before
+        assert service.oversight.audited == {"authority": settings.whose.digest}
         async with asyncio.timeout(120), service.beside():
             while not (tmp_path / "cur" / "bounce:2,S").exists():  # noqa: ASYNC110  -- the folder is all that tells
                 await asyncio.sleep(0)

@@ -105,6 +105,22 @@ async def bucket(object_storage: Storage, authority: Authority, tmp_path: Path) 
     object_storage.gateway.heal()
 
 
+async def test_D7_partitions_that_are_added_have_lists_before_any_certificate_is_revoked(
+    publish: Publish, pool: Pool
+) -> None:
+    for partitions in (1, 3):
+        revoker = watched(replace(publish, runner=replace(publish.runner, partitions=partitions)), pool)
+        await revoker.served.start()
+        if partitions == 1:
+            await revoker.run()
+            assert not await revoker.look()
+            assert not (revoker.folder / CRLS[3]).exists()
+        else:
+            assert await revoker.look() == {CA}
+    assert len(revoker.numbers()) == 1
+    assert not await revoker.look()
+
+
 async def test_F7_what_is_served_as_it_was_published_is_left_alone(revoker: Watched, register: Register) -> None:
     await revoker.run(await register(1, partition=2))
     before = {path.name: file_state(path) for path in revoker.folder.iterdir()}

@@ -10,7 +10,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from servicecert_pki.authority import Authority, AuthorityMissing
-from servicecert_pki.identity import IdentityUnusable, trial
+from servicecert_pki.identity import IdentityUnusable, read_identity, trial
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_revoker.crl.files import CrlFiles, FolderUnusable
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -51,6 +51,10 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
         service.beside(),
     ):
         assert service.oversight.holds_production_keys
+        assert (
+            service.oversight.audited["authority"]
+            == read_identity(passphrase_file.with_name("two-partitions.toml")).digest
+        )
         assert service.snapshot is not None
         assert [code for _, code in service.snapshot.refused(NOTHING_KNOWN, [member("a")])] == ["not-a-member"]
         deadlines = service.rules.initial_deadlines

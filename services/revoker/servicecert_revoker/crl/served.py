@@ -222,7 +222,11 @@ class Served:
         """Return what was published last: a CA's CRLs by the books, a root's by the folder, and its certificate."""
         files = {f"{ca.id}.cer": CrlVersion(0, sha256(ca.certificate_der).hexdigest())}
         if ca.id in self.roots.authority.issuers:
-            for partition, crl in (await in_force(self.runner.pool, ca.id, self.runner.partitions)).items():
+            crls = await in_force(self.runner.pool, ca.id, self.runner.partitions)
+            if crls and not crls.keys() >= set(range(self.runner.partitions + 1)):
+                # Partitions were added, and certificates may name them at once.
+                await publish_now(self.runner.pool, schedule_key(ca.id), self.runner.clock())
+            for partition, crl in crls.items():
                 files[crl_name(ca.id, partition)] = CrlVersion(crl.number, crl.sha256)
         elif root_crl := await asyncio.to_thread(self.runner.files.version, crl_name(ca.id, FULL), ca):
             files[crl_name(ca.id, FULL)] = root_crl
