@@ -97,16 +97,17 @@ def check_signed(encoded: bytes, read: x509.Certificate, key: object) -> None:
         raise CertificateUntrusted("signature", "The certificate is not signed by the CA that it names.") from None
 
 
-def check_chain(encoded: bytes, chain: Iterable[bytes]) -> IssuedCertificate:
-    """Return the values of a DER certificate if each of `chain` signed the one before it, the last one itself.
+def read_with_chain(encoded: bytes, chain: Iterable[bytes], is_verified: bool = False) -> IssuedCertificate:
+    """Return the values of a DER certificate that names the first of `chain`, of which each next one signed the last.
 
-    Says nothing about whose chain that is. Raises CertificateUntrusted.
+    `is_verified` if somebody has verified the certificate's own signature. Says nothing about whose chain that is.
+    Raises CertificateUntrusted.
     """
     read, issued = read_certificate(encoded)
     parents = tuple(chain)
     if not parents:
         raise CertificateUntrusted("chain", "The certificate has no chain.")
-    _check_link(encoded, read, _top(parents))
+    _check_link(encoded, read, _top(parents), is_verified)
     return issued
 
 
@@ -118,10 +119,11 @@ def _top(parents: tuple[bytes, ...]) -> x509.Certificate:
     return _load(parents[0])
 
 
-def _check_link(encoded: bytes, child: x509.Certificate, parent: x509.Certificate) -> None:
+def _check_link(encoded: bytes, child: x509.Certificate, parent: x509.Certificate, is_verified: bool = False) -> None:
     if child.issuer != parent.subject:
         raise CertificateUntrusted("chain", "The certificate and its chain do not belong together.")
-    check_signed(encoded, child, parent.public_key())
+    if not is_verified:
+        check_signed(encoded, child, parent.public_key())
 
 
 def subject_text(read: x509.Certificate) -> str:

@@ -29,7 +29,7 @@ class Recent:
         return self._sum
 
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 1.0
 FETCH_SECONDS = 0.02
 _FETCH_BYTES = 32 * 1024
 """A fetch is answered earlier with so many bytes."""

@@ -20,6 +20,8 @@ from .reading import PartReader, part_reader
 
 CLUSTER = "the cluster"
 
+_STORED = "select name, id from origins"
+
 _LOOK_SECONDS = 5.0
 _ANSWER_SECONDS = 15.0
 
@@ -52,16 +54,12 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
 
 async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None:
     """Store new ids. Raises `OperatorError` if an id differs from the stored one."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            "insert into origins (name, id) "
-            "select * from unnest($1::text[], $2::text[]) order by 1 on conflict do nothing",
-            list(ids),
-            list(ids.values()),
-        )
-        rows = await connection.fetch("select name, id from origins")
-    changed = sorted(row["name"] for row in rows if ids.get(row["name"], row["id"]) != row["id"])
-    if changed:
+    rows = await pool.fetch(_STORED)
+    if missing := sorted(ids.keys() - {row["name"] for row in rows}):
+        insert = "insert into origins (name, id) values ($1, $2) on conflict do nothing"
+        await pool.executemany(insert, [(name, ids[name]) for name in missing])
+        rows = await pool.fetch(_STORED)
+    if changed := sorted(row["name"] for row in rows if ids.get(row["name"], row["id"]) != row["id"]):
         names = ", ".join(name if name == CLUSTER else f"topic {name}" for name in changed)
         raise OperatorError(
             f"The cluster or topic IDs differ from those stored by {service}: {names} was recreated, "

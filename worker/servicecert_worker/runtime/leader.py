@@ -48,7 +48,6 @@ _POLL_SECONDS = 1.0
 _LINGER = 0.1
 _LINGER_FOR_OTHERS = 0.02
 """How long the acts of other workers wait at most for what this one has sent."""
-_ADOPT_SECONDS = 1.0
 _MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
 _SILENT = "70s"
@@ -137,7 +136,6 @@ class Leader:
                     self._linger,
                 ).run(),
                 _every(_POLL_SECONDS, self._poll),
-                _every(_ADOPT_SECONDS, self._adopt),
                 _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self.pool)),
                 _every(_PRUNE_SECONDS, self._prune),
                 _every(self.settings.audit_seconds, self.attest),
@@ -165,10 +163,14 @@ class Leader:
         if room <= 0:
             return
         async with self.pool.acquire() as connection:
-            ((is_due, is_released),) = await connection.fetch(QUERIES["waiting"], self.clock())
+            ((is_due, is_released, are_left),) = await connection.fetch(
+                QUERIES["waiting"], self.clock(), self.effects.owner
+            )
             rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due else []
             sampler = self.telemetry.sampler
             arrivals = await released(connection, 20, self.verifier, sampler) if is_released else []
+        if are_left:
+            await self.effects.adopt(self.pool, room)
         if rows or arrivals:
             crash_point("due-read")
             self.give(arrivals)
@@ -189,10 +191,6 @@ class Leader:
         if await is_caught_up(self.settings.cluster, self.service.name, self.service.reads, until):
             return due
         return [each for each in due if each.kind not in waits]
-
-    async def _adopt(self) -> None:
-        if (room := self.room()) > 0:
-            await self.effects.adopt(self.pool, room)
 
     async def attest(self) -> None:
         """Sign a checkpoint of the audit chains, if this worker leads (B6)."""

@@ -176,9 +176,10 @@ select pg_try_advisory_xact_lock(lock_of($1))
 select name from unnest($1::text[]) as n (name) where pg_try_advisory_xact_lock(lock_of('member/' || name))
 
 -- name: waiting
--- Whether deadlines are due at $1, and whether parked records are released: asked for all the time, and mostly neither. By `min` the planner takes
--- the index: `exists` would read the whole table, since of rows before an unknown moment it expects a third.
-select coalesce((select min(at) from deadlines) <= $1, false) as due, exists (select from parked where released) as released
+-- Whether deadlines are due at $1, parked records are released, and others than $2 own intents: asked for all the time, and mostly none. By `min` the
+-- planner takes the index: `exists` would read the whole table, since of rows before an unknown moment it expects a third.
+select coalesce((select min(at) from deadlines) <= $1, false) as due, exists (select from parked where released) as released,
+       exists (select from intents where owner <> $2) as "left"
 
 -- name: write
 -- All that a turn decided, in one round trip, with its rows of the audit chain $4. $1 is the moment, $2 the owner of the intents, $3 the channel that

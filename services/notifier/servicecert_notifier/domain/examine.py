@@ -1,13 +1,13 @@
 """Checks that a certificate, its chain and its event belong together, before a mail brings it to people (F2). Pure.
 
-The notifier holds no CA's certificate: whose chain it is, others verify.
+The notifier holds no CA's certificate: the issuer has verified the CA's signature and signed the event (F3).
 """
 
 from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from servicecert_pki.issued import CertificateUntrusted, check_chain
+from servicecert_pki.issued import CertificateUntrusted, read_with_chain
 from servicecert_schemas.certificate import CertificateIssued
 from servicecert_worker.core.decider import Event, Facts
 
@@ -30,7 +30,8 @@ def examine(events: Sequence[Event]) -> Sequence[Event]:
 
 def _fault(issued: CertificateIssued) -> Unfitting | None:
     try:
-        read = check_chain(b64decode(issued.certificate), [b64decode(each) for each in issued.chain])
+        chain = [b64decode(each) for each in issued.chain]
+        read = read_with_chain(b64decode(issued.certificate), chain, is_verified=True)
     except CertificateUntrusted as untrusted:
         return Unfitting(f"certificate-{untrusted.code}", str(untrusted))
     if differ := read.differences(issued):

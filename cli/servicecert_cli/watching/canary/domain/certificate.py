@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 from servicecert_pki.crl_reading import Unreadable, is_signed, load
-from servicecert_pki.issued import CertificateUntrusted, check_chain
+from servicecert_pki.issued import CertificateUntrusted, read_with_chain
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.ocsp_client import OcspQuery, OcspUnsound
 from servicecert_pki.profile import Environment, Profile
@@ -56,7 +56,7 @@ def verify(
     """
     encoded, chain = b64decode(issued.certificate), [b64decode(each) for each in issued.chain]
     try:
-        values = check_chain(encoded, chain)
+        values = read_with_chain(encoded, chain)
     except CertificateUntrusted as fault:
         raise Stuck(f"the certificate of the event is wrong: {fault}") from None
     require(
