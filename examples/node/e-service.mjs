@@ -3,12 +3,13 @@
 import { createHash, createPublicKey, randomUUID, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import Ajv from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { Kafka, Partitioners, logLevel } from "kafkajs";
 
 const { env } = process;
-const SCHEMAS = env.SCHEMAS_FOLDER ?? new URL("../../schemas/servicecert_schemas/exported", import.meta.url).pathname;
+const SCHEMAS = env.SCHEMAS_FOLDER ?? fileURLToPath(new URL("../../schemas/servicecert_schemas/exported", import.meta.url));
 const PATIENCE_MS = 90_000;
 const CLOSED = ["lapsed", "withdrawn", "refused", "revoked"];
 
@@ -139,7 +140,9 @@ export class EService {
       const view = this.#views.get(caseId);
       if (view?.state === state) return view;
       if (this.#written.has(view?.answer?.event_id)) throw new Error(`${view.answer.code}: ${view.answer.texts.en}`);
-      if (CLOSED.includes(view?.state)) throw new Error(what());
+      // A request that is no good brings the case back.
+      const ends = state === "delivered" ? [...CLOSED, "returned"] : CLOSED;
+      if (ends.includes(view?.state)) throw new Error(what());
     });
   }
 

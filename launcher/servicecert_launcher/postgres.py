@@ -1,6 +1,5 @@
 """One PostgreSQL server on this machine, for the demo, tests and benchmarks."""
 
-import os
 import secrets
 import shutil
 import signal
@@ -98,31 +97,6 @@ class Postgres(Server):
     def stop_immediate(self) -> None:
         """Stop it like `pg_ctl stop -m immediate`, without a checkpoint; `restart` then recovers."""
         self._running().stop(STOP_SECONDS, signal.SIGQUIT)
-
-    def back_up(self, name: str) -> None:
-        """Copy the data of the running server, with the log that belongs to them (pg_basebackup), under a name."""
-        folder = self._home()
-        where = ("-h", HOST if self._tls is None else folder, "-p", str(self._port), "-U", SUPERUSER)
-        copied = Child(
-            [
-                self._programs / "pg_basebackup",
-                *("-D", folder / f"backup-{name}", *where, "--checkpoint=fast", "--wal-method=stream", "--no-sync"),
-            ],
-            log=folder / "backup.log",
-            folder=folder,
-            account=self._account,
-            environment={**os.environ, "PGPASSWORD": self._password},
-        )
-        if copied.wait(START_SECONDS) != 0:
-            raise StartFailed(f"PostgreSQL was not backed up: {copied.tail()}")
-
-    def restore(self, name: str) -> None:
-        """Kill the server, and start it with the data of a backup: what was written since is forgotten."""
-        if self.alive:
-            self.kill()
-        shutil.rmtree(self._data())
-        (self._home() / f"backup-{name}").rename(self._data())
-        self._spawn()
 
     def _data(self) -> Path:
         return self._home() / "data"

@@ -170,10 +170,12 @@ def sign_requests(
     now: datetime,
     *,
     again: bool = False,
+    dry_run: bool = False,
 ) -> list[Action]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
     `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
+    With `dry_run` all is tried, and nothing written.
     """
     check_passphrases(passphrases)
     actions, whose = [], identity_in(offline)
@@ -189,7 +191,8 @@ def sign_requests(
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
             certificate = make_issuing(root, root_key, public_key, whose, id, policies, second(now))
-            write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
+            if not dry_run:
+                write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
             actions.append(Action.certified("issuing CA", id, certificate))
     return actions
 

@@ -7,17 +7,23 @@ backup, and brings it forward by `servicecert restore apply`: to exactly what wa
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from journaled import Journaled
 from servicecert_cli.connections.schema import opened
 from servicecert_cli.stand.system import System
+from servicecert_launcher import Child, Postgres
+from servicecert_launcher.postgres import SUPERUSER
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database
 
@@ -62,12 +68,12 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
         sending = asyncio.create_task(_send(testbed, list(islice(bursts, each))))
         await asyncio.sleep(random_.uniform(0.0, 1.5))
         assert system.parts.postgres is not None
-        await asyncio.to_thread(system.parts.postgres.back_up, str(number))
+        await asyncio.to_thread(back_up, system.parts.postgres, str(number))
         await asyncio.sleep(random_.uniform(0.1, 3.0))
         await kill_workers(system)
         await restored.note(testbed)
         lost = await journaled(system)
-        await asyncio.to_thread(system.parts.postgres.restore, str(number))
+        await asyncio.to_thread(put_back, system.parts.postgres, str(number))
         await sending
         restored.words.append(await apply(system))
         after = await journaled(system)
@@ -79,6 +85,29 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
     await IdleCheck(system, testbed.traffic).wait()
     # How many mails were sent again is not bounded by the notifiers' conversations: see `mailed_again`.
     return judge(plan.cases, await testbed.evidence(len(plan.cases))), restored
+
+
+def back_up(postgres: Postgres, name: str) -> None:
+    """Copy the data of the running server, with the log that belongs to them (pg_basebackup), under a name."""
+    folder, url = postgres._home(), urlsplit(postgres.url)
+    host = folder if postgres._tls else str(url.hostname)
+    words: list[str | Path] = ["-D", folder / f"backup-{name}", "-h", host, "-p", str(url.port), "-U", SUPERUSER]
+    copied = Child(
+        [postgres._programs / "pg_basebackup", *words, "--checkpoint=fast", "--wal-method=stream", "--no-sync"],
+        log=folder / "backup.log",
+        folder=folder,
+        account=postgres._account,
+        environment={**os.environ, "PGPASSWORD": postgres._password},
+    )
+    assert copied.wait(60) == 0, copied.tail()
+
+
+def put_back(postgres: Postgres, name: str) -> None:
+    """Kill the server, and start it with the data of a backup: what was written since is forgotten."""
+    postgres.kill()
+    shutil.rmtree(postgres._data())
+    (postgres._home() / f"backup-{name}").rename(postgres._data())
+    postgres._spawn()
 
 
 async def _send(testbed: Testbed, bursts: Sequence[Burst]) -> None:

@@ -27,7 +27,7 @@ def ca(authority, tmp_path):
 AUTHORITY = """
 organisation = "Exempelmyndigheten"
 [repository]
-crls = "http://crl.example.fi"
+crls = "http://crl.myndigheten.fi"
 [policies]
 server = "1.2.246.999.1"
 test-server = "1.2.246.999.2"
@@ -103,7 +103,7 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
         ("root", "init", "new-roots"),
         ("root", "crl", "ca.offline", "--revoke", "test-ec", "superseded"),
         ("request", "ca", "test-rsa"),
-        ("root", "sign", "ca.offline", "ca/requests/test-ec.csr"),
+        ("root", "sign", "ca.offline", "ca/requests/test-ec-2.csr"),
         ("install", "ca", "ca/issuing/test-ec.pem"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
@@ -111,6 +111,7 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
 def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
     monkeypatch.chdir(ca.parent)
     name_authority(ca.with_name("new-roots"))
+    assert servicecert("ca", "request", "ca", "test-ec").exit_code == 0
     before = {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")}
     done = servicecert("ca", *arguments, "--dry-run")
     assert done.exit_code == 0, done.stderr
@@ -123,9 +124,9 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
     [
         (
             ("root", "init", "ca.offline"),
-            "no CA of Fictitious Certificate Authority: write in ca.offline/authority.toml",
+            "no CA with invented names (organisation, ",
         ),
-        (("request", "new"), "write in new/authority.toml what"),
+        (("request", "new"), "write yours in new/authority.toml, as"),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.csr"), "test-ec is certified already"),
         (("root", "sign", "ca", "ca/requests/test-ec.csr"), None),
         (("root", "sign", "ca.offline", "ca/requests/test-ec.json"), "is not a readable PKCS#10 request"),
@@ -200,8 +201,12 @@ def test_D7_an_issuing_ca_says_where_its_roots_crl_is_or_is_not_certified(servic
     offline = ca.with_name("ca.offline")
     servicecert("ca", "request", ca, "test-ec")
     request = ca / "requests" / "test-ec-2.csr"
+    tried = servicecert("ca", "root", "sign", offline, request, "--dry-run")
+    assert (tried.exit_code, tried.stderr) == (0, "")
     done = servicecert("ca", "root", "sign", offline, request)
     assert (done.exit_code, done.stderr) == (0, "")
+    again = servicecert("ca", "root", "sign", offline, request, "--dry-run")
+    assert "is certified already" in one_sentence(again.stderr)
     certificate = x509.load_pem_x509_certificate((offline / "issued" / "test-ec-2.pem").read_bytes())
     assert addresses(certificate) == (
         "http://crl.example.fi/test-root-ec.crl",

@@ -175,7 +175,7 @@ def test_a_service_is_started_again_but_not_with_a_wrong_configuration(service: 
 def test_a_token_is_named_where_the_key_is_and_the_page_says_how_its_device_is_seen() -> None:
     page = (CHECKOUT / "docs" / "install.md").read_text()
     assert read(f"{HARDENING}/hardening.conf")["PrivateDevices"] == ["true"]
-    for said in ("`PrivateDevices=no`", "`ReadWritePaths=`", "`production=<PIN>` and `test=<PIN>`"):
+    for said in ("`PrivateDevices=no`", "ReadWritePaths=/", "`production=<PIN>` and `test=<PIN>`"):
         assert said in page
     for service in ("issuer", "revoker"):
         assert {"SERVICECERT_PKCS11_MODULE", "SERVICECERT_PKCS11_PIN_FILE"} <= offered(service)

@@ -21,7 +21,11 @@ FAKES = {
         n=$# owner=root
         while [ $n -gt 0 ]; do
             a=$1 n=$((n - 1)); shift
-            if [ "$a" = -o ]; then owner=$1 n=$((n - 1)); shift; else set -- "$@" "$a"; fi
+            case $a in
+            -o) owner=$1 n=$((n - 1)); shift ;;
+            -g) n=$((n - 1)); shift ;;
+            *) set -- "$@" "$a" ;;
+            esac
         done
         for last; do :; done
         echo "$owner $last" >> "$NOTES/owners"
@@ -29,10 +33,16 @@ FAKES = {
     """,
     "systemctl": 'echo "$@" >> "$NOTES/systemctl"',
     "servicecert": """for last; do :; done; echo DATABASE_URL=postgresql://"$3" > "$last" """,
-    "systemd-sysusers": "test -e {root}/etc/sysusers.d/servicecert.conf",
+    "systemd-sysusers": "test -e ${1:-{root}/etc/sysusers.d/servicecert.conf}",
     "chgrp": ":",
     "systemd-run": 'printf "%s\\n" "$@"',
 }
+
+
+def blocks(section: str) -> str:
+    """Return the lines to be run of a section of the page, without those below it."""
+    text = re.split("\n##+ ", PAGE.partition(f"# {section}\n")[2])[0]
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
 
 
 @pytest.fixture
@@ -52,9 +62,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, tmp_path: Path) -> None:
     """Debian 12 has no folder for accounts."""
     folder = tmp_path / "here"
-    (block,) = [
-        text for text in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) if "sysusers" in text
-    ]
     shutil.copytree(UNITS, folder / "deploy" / "systemd")
     files = [f"service-keys/{name}.{end}" for name in SERVICES for end in ("key", "pub")]
     files += [f"kafka-passwords/{name}" for name in Principal]
@@ -72,10 +79,16 @@ def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, 
     logins = (*SERVICES, *database.LOGINS)
     urls = "".join(f"{name.upper()}_DATABASE_URL=postgresql://{name}\n" for name in logins)
     (folder / "service-urls").write_text(urls)
+    lines = blocks("A token") + blocks("systemd")
     for path in ("/etc/", "/var/", "/usr/"):
-        block = block.replace(f" {path}", f" {machine}{path}")
-    subprocess.run(["bash", "-euc", block], cwd=folder, check=True)
+        lines = lines.replace(f" {path}", f" {machine}{path}")
+    subprocess.run(["bash", "-euc", lines], cwd=folder, check=True)
 
+    for service in ("issuer", "revoker"):
+        added = (machine / f"etc/systemd/system/servicecert-{service}@.service.d/token.conf").read_text()
+        assert added.startswith("[Service]\nReadWritePaths=")
+        conf = (machine / f"etc/servicecert/{service}.env").read_text().rpartition("SOFTHSM2_CONF=")[2].strip()
+        assert Path(f"{machine}{conf}").read_text().startswith("directories.tokendir = ")
     owned = [line.split() for line in (machine / "owners").read_text().splitlines()]
     owners = {path: owner for owner, path in owned}
     for service in (*WORKERS, *WATCHERS, *NIGHTLY, *ONCE):

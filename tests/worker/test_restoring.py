@@ -22,8 +22,7 @@ from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.kafka.journal import TYPE
-from servicecert_worker.kafka.looks import JournalTopic
+from servicecert_worker.kafka.journal import TYPE, JournalTopic
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime import restoring
 from servicecert_worker.runtime.publishing import Outgoing, send_all

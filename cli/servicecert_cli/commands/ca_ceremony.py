@@ -8,7 +8,7 @@ import click
 from servicecert_pki import ceremony
 from servicecert_pki.ceremony import check_passphrases, make_roots, next_ids, request_cas, sign_requests
 from servicecert_pki.ceremony_files import Action
-from servicecert_pki.identity import FICTITIOUS, FILE, Identity, identity_in, required
+from servicecert_pki.identity import FILE, Identity, identity_in, required
 from servicecert_pki.keyring import PemStore, TokenStore, read_passphrases
 from servicecert_pki.manifest import MANIFEST, kind_of
 from servicecert_pki.profiles import load_profiles
@@ -88,12 +88,11 @@ def root_sign(
     """
     whose = identity_in(folder)
     required(whose.repository, "repository", folder / FILE)
+    passphrases, now = read_passphrases(passphrase_file), datetime.now(UTC)
+    actions = sign_requests(folder, requests, passphrases, load_profiles(whose=whose), now, dry_run=dry_run)
     if dry_run:
-        _check(passphrase_file)
         click.echo(f"Would certify {_names(requests)} by the roots in {folder}.")
         return
-    passphrases = read_passphrases(passphrase_file)
-    actions = sign_requests(folder, requests, passphrases, load_profiles(whose=whose), datetime.now(UTC))
     _report(folder, "root sign", operator, actions)
 
 
@@ -229,11 +228,11 @@ def activate(folder: Path, id: str, since: datetime, operator: str, dry_run: boo
 
 
 def _own_names(folder: Path) -> Identity:
-    """Return whose CAs are made. Raises UserError without a file of the authority, and what is wrong with one."""
+    """Return whose CAs are made. Raises UserError for invented names, and what is wrong with its file."""
     whose = identity_in(folder)
-    if whose.organisation == FICTITIOUS.organisation:
+    if invented := ", ".join(whose.invented):
         raise UserError(
-            f"A ceremony makes no CA of {whose.organisation}: write in {folder / FILE} what your CAs are called, as "
+            f"A ceremony makes no CA with invented names ({invented}): write yours in {folder / FILE}, as "
             "docs/ceremony.md shows.",
             os.EX_CONFIG,
         )

@@ -93,5 +93,4 @@ def _rows(lacked: Forward) -> list[tuple[str, int]]:
 
 
 def _settings() -> WorkerSettings:
-    """Return the settings of the environment. Raises OperatorError."""
     return read(WorkerSettings)

@@ -11,7 +11,7 @@ from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.service_keys import read_public_keys
 from servicecert_worker.core.signatures import Verifier
 from servicecert_worker.kafka.clients import broker_refused
-from servicecert_worker.kafka.looks import JournalTopic
+from servicecert_worker.kafka.journal import JournalTopic
 from servicecert_worker.kafka.reading import part_reader
 from servicecert_worker.runtime.restoring import Forward, bring_forward
 from servicecert_worker.runtime.settings import WorkerSettings

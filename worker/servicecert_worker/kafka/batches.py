@@ -55,7 +55,6 @@ class Batches:
         return len(self._raw)
 
     def has_next(self) -> bool:
-        """Return whether another batch is there whole."""
         return self._at + _LENGTH.size <= len(self._raw) and self._end() <= len(self._raw)
 
     def next_batch(self) -> Batch:

@@ -17,8 +17,7 @@ from ..core.decider import Fetch
 from ..core.faults import OperatorError
 from ..core.signatures import Verifier
 from .cluster import Cluster
-from .journal import LookReader, Number, Part
-from .looks import JournalTopic
+from .journal import JournalTopic, LookReader, Number, Part
 from .reading import PartReader, part_reader
 
 _NOTED = "select epoch, look, next_offset from journal"

@@ -72,5 +72,4 @@ async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None
 
 
 async def forget(connection: asyncpg.Connection[Any]) -> None:
-    """Delete the stored ids, so that the next start stores the current ones."""
     await permitted(connection.fetchval("select forget_origins()"))

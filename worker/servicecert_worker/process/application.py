@@ -130,7 +130,6 @@ class Unusable(FastStream):
         self._fault = fault
 
     async def run(self, *_: Any, **__: Any) -> None:
-        """Print the fault and raise SystemExit."""
         raise SystemExit(report_exit(self._name, self._fault))
 
 

@@ -85,7 +85,6 @@ class Leader:
         return "" if self._leading else f"outbox_{self.service.name}"
 
     def wake_relay(self) -> None:
-        """Wake the relay: the outbox may hold new events."""
         self._wake.set()
 
     async def run(self) -> None:

@@ -14,8 +14,7 @@ from uuid import UUID
 import asyncpg
 
 from ..core.faults import OperatorError
-from ..kafka.journal import LookReader, Number, Part
-from ..kafka.looks import JournalTopic
+from ..kafka.journal import JournalTopic, LookReader, Number, Part
 from ..storage.journal import EVENTS
 from ..storage.restoring import UNSENT, Restoring, Stored, stored_tables
 

@@ -60,7 +60,6 @@ class Canary(Watching):
         return True, f"A run begins every {self._means.settings.seconds} s."
 
     def tasks(self) -> list[Coroutine[Any, Any, NoReturn]]:
-        """Return the runs, one after another."""
         return [self._repeat()]
 
     async def _repeat(self) -> NoReturn:

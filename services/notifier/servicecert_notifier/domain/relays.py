@@ -50,7 +50,6 @@ class Relays:
         return all(self._failed_until.get(relay, 0.0) > now for relay in self.all)
 
     def failed(self, relay: Relay, now: float) -> None:
-        """Record that a server did not answer, or ended a conversation."""
         self._failed_until[relay] = now + BACKOFF_SECONDS
 
     def login_refused(self, relay: Relay, reason: str, now: float) -> None:

@@ -221,7 +221,6 @@ Status: TypeAlias = Awaited | Numbered
 
 
 def pending_of(status: Status | None) -> tuple[Asked, ...]:
-    """Return the pending requests, in their order."""
     return () if status is None else status.pending
 
 

@@ -53,5 +53,4 @@ class Step:
     passed: bool = True
 
     def line(self) -> str:
-        """Return the step for people."""
         return f"{self.stage}: {'' if self.passed else 'FAILED: '}{self.sentence} ({self.seconds:.1f} s)"

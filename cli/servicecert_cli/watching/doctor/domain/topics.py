@@ -116,7 +116,6 @@ def _named(found: Sequence[TopicCopy], copies: Sequence[TopicCopy]) -> str:
 
 
 def place(part: PartitionLag | TopicPartition) -> str:
-    """Return a partition's name, its topic as Kafka names it."""
     return f"{part.topic}/{part.partition}"
 
 

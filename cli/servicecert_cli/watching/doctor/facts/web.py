@@ -196,7 +196,6 @@ async def _issuer(sources: Sources, of: Named) -> IssuerInfo:
 
 
 async def passes(sources: Sources) -> list[tuple[str, int, float]]:
-    """Return the last published pass of each CA."""
     return [tuple(row) for row in await in_schema(sources, "revoker", QUERIES["crl_passes"])]
 
 

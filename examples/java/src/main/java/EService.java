@@ -132,7 +132,9 @@ final class EService implements AutoCloseable {
                 throw answered(view.get("answer"));
             }
             what = caseId + " is not " + state + " but " + summary(view);
-            if (CLOSED.contains(view.get("state").asString())) {
+            var now = view.get("state").asString();
+            // A request that is no good brings the case back.
+            if (CLOSED.contains(now) || (state.equals("delivered") && now.equals("returned"))) {
                 throw new IllegalStateException(what);
             }
         }

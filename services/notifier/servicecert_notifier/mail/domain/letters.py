@@ -56,7 +56,6 @@ def _templates(language: Language, name: str) -> tuple[Template, Template, Templ
 
 
 def write(task: MailTask, head: Letterhead) -> Letter:
-    """Return the letter for one recipient, in the case's language."""
     return _letter(task.content, task.language, task.date, task.case_id, head)
 
 

@@ -45,7 +45,6 @@ class Metrics(Basics, Collector):
         self.registry.register(self)
 
     def watch_connections(self, closed: Mapping[Closed, int]) -> None:
-        """Show these counts, as they are at each reading."""
         self._closed = closed
 
     def count(self, kind: Kind) -> None:
