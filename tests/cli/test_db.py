@@ -92,7 +92,12 @@ def test_f4_a_readers_login_sees_what_is_issued_and_no_person(servicecert, admin
     assert servicecert("db", "reader", "nightly", "--out", tmp_path / "reader").exit_code == 0
     with psycopg.connect(urls((tmp_path / "reader").read_text())["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("select serial, tbs, certificate from issuer.certificates")
-        for private in ('"grant" from issuer.certificates', "body from intake.cases", "value from intake.parked"):
+        connection.execute("select data from issuer.acts_to_sign")
+        for private in (
+            '"grant" from issuer.certificates',
+            "body from intake.cases",
+            "value from intake.parked",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(f"select {private}".encode())
 

@@ -29,7 +29,14 @@ _REFUSED = (
     psycopg.errors.WrongObjectType,
     psycopg.errors.ObjectNotInPrerequisiteState,
 )
-_OPERATORS_OWN = {"operators", "login_verifiers", "operators_certificates", "left_undone", "stopped_since"}
+_OPERATORS_OWN = {
+    "operators",
+    "login_verifiers",
+    "operators_certificates",
+    "left_undone",
+    "stopped_since",
+    "acts_to_sign",
+}
 """Who the operators are, and what they look at: no service reads or writes it."""
 OTHERS = (database.ERASER, database.MONITORING, database.OPERATORS, database.READERS)
 

@@ -34,7 +34,7 @@ from certificates left join unwanted as u using (key) where key = any($1::text[]
 select pg_advisory_xact_lock(lock_of('blocked/' || key_sha256)) from unnest($1::text[]) as k (key_sha256)
 
 -- name: open_acts
-select i.key, i.data, c.tbs, c.issuer from intents i join certificates c on c.key = i.key where i.kind = 'sign' and c.state = 'intended'
+select a.key, a.data, c.tbs, c.issuer from acts_to_sign a join certificates c on c.key = a.key where c.state = 'intended'
 
 -- name: recheck_begin
 -- The current run, or a new one.
