@@ -78,6 +78,20 @@ async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand) ->
     await steadily(stand, disturb)
 
 
+async def test_an_act_that_only_a_newer_release_knows_is_left_to_it(stand: Stand) -> None:
+    await stand.pool.execute(
+        "insert into intents (id, key, kind, data, owner, since) values (gen_random_uuid(), 'a', 'newer', '{}', 0, now())"
+    )
+    worker, case = stand.work(), uuid4()
+    await stand.send(numbered(case, "1"))
+    await stand.wait_until("select count(*) = 0 from deadlines")
+    await stand.wait_until("select count(*) = 1 from inbox")
+    await stand.wait_until("select count(*) = 1 from intents")
+    assert worker.stop(60) == 0
+    assert await stand.fetchval("select kind from intents") == "newer"
+    assert len(stand.acts.read_text().splitlines()) == 1
+
+
 @pytest.mark.long
 async def test_a_topic_that_is_created_again_stops_the_worker_with_a_sentence(stand: Stand) -> None:
     worker = stand.work()

@@ -43,7 +43,7 @@ async def test_I9_the_order_of_a_mail_is_stored_once_and_whole_for_who_does_it(n
     assert len(intended) == len(orders)
     assert all(len(row["data"]) == len(str(uuid4())) for row in intended)
     (owner,) = {row["owner"] for row in intended}
-    taken = await pool.fetch(QUERIES[name], *((1, owner, 100) if name == "adopt" else (owner, [])))
+    taken = await pool.fetch(QUERIES[name], *((1, owner, 100, ["mail"]) if name == "adopt" else (owner, [])))
     assert {row["data"] for row in taken} == orders
     # The last release's turns set nothing, and it reads its own intents as they are.
     again = "insert into intents select gen_random_uuid(), key, kind, data, traceparent, 2, since from intents"

@@ -107,7 +107,7 @@ class Effects:
             if (owner := self.owner) == NOBODY:
                 return
             try:
-                tasks = await _adopt(pool, owner, limit)
+                tasks = await _adopt(pool, owner, limit, list(self.effects))
             except BaseException:
                 self.commit_unconfirmed()
                 raise
@@ -318,8 +318,8 @@ async def watch(
             return
 
 
-async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncpg.Record]:
-    """Make up to `limit` intents of dead owners this owner's, and return them, each owner's oldest first."""
+async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int, kinds: Sequence[str]) -> list[asyncpg.Record]:
+    """Make up to `limit` of dead owners' intents of these kinds this owner's. Return them, each owner's oldest first."""
     adopted: list[asyncpg.Record] = []
     async with pool.acquire() as connection:
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
@@ -327,7 +327,7 @@ async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int) -> list[asyncp
             async with connection.transaction():
                 is_dead = other == NOBODY or await connection.fetchval(QUERIES["try_lock_for_now"], f"owner/{other}")
                 if is_dead and len(adopted) < limit:
-                    adopted += await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted))
+                    adopted += await connection.fetch(QUERIES["adopt"], owner, other, limit - len(adopted), kinds)
     if adopted:
         crash_point("adopted")
     return adopted

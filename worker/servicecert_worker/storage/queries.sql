@@ -1,6 +1,6 @@
 -- name: adopt
 update intents set owner = $1
-where id in (select id from intents where owner = $2 order by since, id limit $3 for update skip locked)
+where id in (select id from intents where owner = $2 and kind = any($4::text[]) order by since, id limit $3 for update skip locked)
 returning id, key, kind, data, traceparent, since, result
 
 -- name: ask_clock
