@@ -80,7 +80,8 @@ async def test_a_lost_owner_connection_lets_another_owner_adopt(stand: Stand) ->
 
 async def test_an_act_that_only_a_newer_release_knows_is_left_to_it(stand: Stand) -> None:
     await stand.pool.execute(
-        "insert into intents (id, key, kind, data, owner, since) values (gen_random_uuid(), 'a', 'newer', '{}', 0, now())"
+        "insert into intents (id, key, kind, data, owner, since)"
+        " values (gen_random_uuid(), 'a', 'newer', '{}', 0, now())"
     )
     worker, case = stand.work(), uuid4()
     await stand.send(numbered(case, "1"))

@@ -319,7 +319,7 @@ async def watch(
 
 
 async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int, kinds: Sequence[str]) -> list[asyncpg.Record]:
-    """Make up to `limit` of dead owners' intents of these kinds this owner's. Return them, each owner's oldest first."""
+    """Make up to `limit` of dead owners' intents of these kinds this owner's. Return them, an owner's oldest first."""
     adopted: list[asyncpg.Record] = []
     async with pool.acquire() as connection:
         others = await connection.fetch("select distinct owner from intents where owner <> $1", owner)
