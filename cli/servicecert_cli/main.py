@@ -99,7 +99,7 @@ def main() -> None:
     \b
     Exit codes: 0 success, 1 failed, 2 wrong usage, 65 invalid input, 66 input not
     readable, 69 a server does not answer, 70 a part failed, 73 output not
-    writable, 75 try later, 77 refused, 78 wrong configuration. Those of doctor are its own.
+    writable, 75 try later, 77 refused, 78 wrong configuration (doctor: its own).
     """
 
 
