@@ -107,15 +107,18 @@ var/peers/.ready: bench/peers/requirements.lock
 	cp "$$(go env GOMODCACHE)"/$(CFSSL)@v1.6.5/certdb/pg/migrations/*.sql var/peers/cfssl/; }
 	@touch $@
 
-packages: ## what the e-service needs without Python, as npm package, jar and zip in PACKAGES=var/packages; with npm and Maven
+packages: ## what the e-service needs without Python, as npm package, jar and zip in PACKAGES=var/packages; with npm, a JDK and Maven
 	@rm -rf '$(PACKAGES)' && mkdir -p '$(PACKAGES)'
 	@cp -r schemas/servicecert_schemas/exported '$(PACKAGES)/servicecert-schemas'
 	@cp schemas/packages/* '$(PACKAGES)/servicecert-schemas'
+	@cp -r tests/schemas/generated '$(PACKAGES)/tools' && cd '$(PACKAGES)/tools' && npm ci --silent --ignore-scripts && \
+	node generate.mjs ../servicecert-schemas "$$PWD" && for file in typescript/*.ts; do mv $$file $${file%.ts}.d.ts; done && \
+	mv typescript java ../servicecert-schemas && javac -d ../maven/classes ../servicecert-schemas/java/servicecert/*.java
 	@cd '$(PACKAGES)/servicecert-schemas' && sed -i 's/0\.0\.0/$(VERSION)/' package.json pom.xml && \
 	npm pack --silent --pack-destination .. >/dev/null && \
 	mvn -B -q resources:resources jar:jar && cp pom.xml ../servicecert-schemas-$(VERSION).pom
 	@cd '$(PACKAGES)' && mv maven/*.jar . && $(PYTHON) -m zipfile -c servicecert-schemas-$(VERSION).zip servicecert-schemas
-	@rm -r '$(PACKAGES)/maven' '$(PACKAGES)/servicecert-schemas'
+	@rm -r '$(PACKAGES)/maven' '$(PACKAGES)/tools' '$(PACKAGES)/servicecert-schemas'
 
 chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
 	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert

@@ -26,6 +26,7 @@ from servicecert_schemas.values import CertificateType, Language, Texts
 from servicecert_worker.core.service_keys import key_id
 
 CHECKOUT = Path(__file__).parents[2]
+NAMES: dict[str, list[str]] = json.loads((CHECKOUT / "tests/schemas/generated/names.json").read_text())
 
 
 def test_E1_the_recorded_stream_has_every_state_in_each_language_and_is_signed() -> None:
@@ -59,7 +60,7 @@ def test_each_state_type_recipient_and_who_acts_next_has_its_words() -> None:
 
 @pytest.mark.long
 def test_the_packages_have_the_same_files_and_the_version_of_the_schemas(tmp_path: Path) -> None:
-    for program in ("npm", "mvn"):
+    for program in ("npm", "javac", "mvn"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed, so the packages were not built")
     subprocess.run(["make", "packages", f"PACKAGES={tmp_path / 'packages'}"], cwd=CHECKOUT, check=True)
@@ -68,11 +69,15 @@ def test_the_packages_have_the_same_files_and_the_version_of_the_schemas(tmp_pat
         files = {name.removeprefix("package/") for name in package.getnames()}
     expected = {str(path.relative_to(EXPORTED)) for path in EXPORTED.rglob("*.*")}
     expected |= {path.name for path in PACKAGES.iterdir()}
-    assert files == expected
-    for path, without in ((zipped, set()), (jar, {"pom.xml", "package.json"})):
+    typescript = {f"typescript/{path.stem}.d.ts" for path in (EXPORTED / "json").iterdir()}
+    java = {f"java/servicecert/{name}.java" for name in NAMES["java"]}
+    assert files == expected - {"pom.xml"} | typescript
+    classes = {f"servicecert/{name}.class" for name in NAMES["java"]}
+    whole = (zipped, expected | typescript | java), (jar, expected - {"pom.xml", "package.json"} | classes)
+    for path, held in whole:
         with ZipFile(path) as package:
             names = {name for name in package.namelist() if not name.endswith("/") and "META-INF" not in name}
-        assert {name.removeprefix("servicecert-schemas/") for name in names} == expected - without
+        assert {name.removeprefix("servicecert-schemas/") for name in names if "$" not in name} == held
     version = re.search(r'^version = "(.+)"', (CHECKOUT / "schemas" / "pyproject.toml").read_text(), re.MULTILINE)
     assert version is not None
     assert {path.name for path in (npm, jar, zipped)} == {
