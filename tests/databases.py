@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -11,13 +12,18 @@ from uuid import uuid4
 import asyncpg
 import psycopg
 from psycopg import sql
-from servicecert_launcher import Parts
+from servicecert_launcher import Parts, Postgres
 from servicecert_worker.storage import database
 
 SETTINGS = {"fsync": "off"}
 """Tests kill the server and not the machine: what was written survives that without being forced to the disk."""
 
 _ADMINISTRATORS: dict[str, str] = {}
+
+
+def stop_immediate(postgres: Postgres) -> None:
+    """Stop a server like `pg_ctl stop -m immediate`, without a checkpoint; `restart` then recovers."""
+    postgres._running().stop(60, signal.SIGQUIT)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from .errors import MissingPart, StartFailed
 from .ports import HOST, free_port
 from .processes import Child
 from .reports import Report, silent
-from .server import START_SECONDS, STOP_SECONDS, Server
+from .server import START_SECONDS, Server
 
 SUPERUSER = "postgres"
 
@@ -93,10 +93,6 @@ class Postgres(Server):
         self._account = unprivileged()
         self._programs = find_programs()
         self._start_in(run_folder(self._account, "postgres"))
-
-    def stop_immediate(self) -> None:
-        """Stop it like `pg_ctl stop -m immediate`, without a checkpoint; `restart` then recovers."""
-        self._running().stop(STOP_SECONDS, signal.SIGQUIT)
 
     def _data(self) -> Path:
         return self._home() / "data"

@@ -121,7 +121,6 @@ class Child:
                 time.sleep(PAUSE)
 
     def thaw(self) -> None:
-        """Send SIGCONT: it goes on."""
         self.send(signal.SIGCONT)
 
     def tail(self, lines: int = 3) -> str:

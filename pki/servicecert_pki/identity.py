@@ -119,16 +119,28 @@ class Identity(_Table):
         return [where for where, value in values if _INVENTED.search(value)]
 
 
+_SAID = {
+    "missing": "add it",
+    "extra_forbidden": "there is no such field, correct its name or remove it",
+    "greater_than_equal": "give at least {ge}",
+    "less_than_equal": "give at most {le}",
+    "string_pattern_mismatch": "it is not written as it has to be",
+    "value_error": "{error}",
+}
+
+
+def faults(wrong: ValidationError) -> str:
+    """Return what is wrong with a file of ours, field by field."""
+    found = [(".".join(map(str, it["loc"])), it) for it in wrong.errors(include_url=False)]
+    return "; ".join(f"{at}: {_SAID.get(it['type'], it['msg']).format(**it.get('ctx', {}))}" for at, it in found)
+
+
 def read_identity(file: Path) -> Identity:
     """Return the authority of a file. Raises IdentityUnusable."""
     try:
         return Identity.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise IdentityUnusable(
-            f"{file} cannot be used: {where}: {first['msg'].removeprefix('Value error, ')}."
-        ) from None
+        raise IdentityUnusable(f"{file} cannot be used: {faults(wrong)}.") from None
     except (OSError, ValueError) as fault:
         raise IdentityUnusable(f"{file} cannot be used: {fault}.") from None
 

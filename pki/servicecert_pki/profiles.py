@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from .identity import FICTITIOUS, FILE, Identity
+from .identity import FICTITIOUS, FILE, Identity, faults
 from .profile import Environment, ExtensionRule, KeyRules, KeyUsage, LongestValidity, Profile, SubjectAttribute, Usage
 from .profile_safety import ProfileUnsafe, check_alone, check_together
 from .spki import KeyFamily
@@ -75,9 +75,7 @@ def read_profile(
         profile = _File.model_validate(tomllib.loads(text)).profile(whose)
         check(profile)
     except ValidationError as wrong:
-        first = wrong.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ProfileUnsafe(f"The certificate profile {name} cannot be used: {where}: {first['msg']}.") from None
+        raise ProfileUnsafe(f"The certificate profile {name} cannot be used: {faults(wrong)}.") from None
     except ValueError as fault:
         raise ProfileUnsafe(f"The certificate profile {name} cannot be used: {fault}.") from None
     return profile

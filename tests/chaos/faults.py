@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 
 import psutil
 import psycopg
+from databases import stop_immediate
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Kafka, Postgres
 from servicecert_notifier.service import NAME as NOTIFIER
@@ -102,7 +103,7 @@ class FaultInjector:
             case FaultKind.KILL_DATABASE:
                 _dead_for(fault.seconds, self._postgres)
             case FaultKind.STOP_DATABASE:
-                self._postgres.stop_immediate()
+                stop_immediate(self._postgres)
                 self._postgres.restart()
             case FaultKind.FREEZE_DATABASE:
                 _freeze_all(self._postgres.pid, fault.seconds)

@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import psycopg
 import pytest
+from databases import stop_immediate
 from servicecert_launcher import MissingPart, Postgres, free_port
 from servicecert_launcher.accounts import unprivileged
 from servicecert_launcher.postgres import find_programs, within_reach
@@ -31,7 +32,7 @@ def rows(server: Postgres) -> list[tuple[int]]:
         return connection.execute("SELECT n FROM kept ORDER BY n").fetchall()
 
 
-@pytest.mark.parametrize("end", [Postgres.kill, Postgres.stop_immediate, lambda _: None])
+@pytest.mark.parametrize("end", [Postgres.kill, stop_immediate, lambda _: None])
 def test_it_comes_back_with_its_address_and_rows(postgres: Postgres, end: object) -> None:
     with psycopg.connect(postgres.url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT n FROM generate_series(1, 3) AS n")

@@ -57,16 +57,20 @@ def test_a_whole_file_says_all_in_three_languages(tmp_path):
         ("https://www", "ftp://www", "repository.cps: "),
         ("https://www", "https://å", "repository.cps: "),
         ("certificates@", "", "mail.sender: "),
-        ('fi = "Esimerkkivirasto"', "", "name.fi: Field required"),
+        ('fi = "Esimerkkivirasto"', "", "name.fi: add it."),
         ("Esimerkkivirasto", "a\\nBcc: b", "name.fi: "),
         ("validity_hours = 24", "validity_hours = 23", "limits.crl_validity_hours: give at least 24, twice "),
         (
             "interval_hours = 12",
             "interval_hours = 0",
-            "limits.crl_interval_hours: Input should be greater than or equal",
+            "limits.crl_interval_hours: give at least 1",
         ),
-        ("[limits]", "[limits]\ncascades = 1", "limits.cascades: Extra inputs are not permitted"),
-        ("[mail]", "[mails]", "mails: Extra inputs are not permitted"),
+        (
+            "[limits]",
+            "[limits]\ncascades = 1",
+            "limits.cascades: there is no such field, correct its name or remove it.",
+        ),
+        ("[mail]", "[mails]", "mails: there is no such field, "),
     ],
 )
 def test_a_fault_is_said_with_the_file_and_its_field(tmp_path, wrong, right, sentence):
@@ -74,6 +78,17 @@ def test_a_fault_is_said_with_the_file_and_its_field(tmp_path, wrong, right, sen
     with pytest.raises(IdentityUnusable, match=r"authority\.toml cannot be used: ") as refused:
         write(tmp_path, WHOLE.replace(wrong, right))
     assert sentence in str(refused.value)
+
+
+def test_all_faults_are_said_at_once(tmp_path):
+    with pytest.raises(IdentityUnusable) as refused:
+        write(
+            tmp_path, WHOLE.replace("[mail]", "[mails]").replace("certificates@", "").replace('fi = "Esi', 'fo = "Esi')
+        )
+    assert str(refused.value).endswith(
+        "cannot be used: name.fi: add it; name.fo: there is no such field, correct its name or remove it; "
+        "mails: there is no such field, correct its name or remove it."
+    )
 
 
 def test_a_file_that_is_named_is_there(tmp_path):

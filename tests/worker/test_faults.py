@@ -10,6 +10,7 @@ import aiohttp
 import psycopg
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from databases import stop_immediate
 from prometheus_client.parser import text_string_to_metric_families
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_launcher import Kafka, Parts
@@ -49,7 +50,7 @@ async def test_I1_a_database_that_stops_at_once_and_comes_back(stand: Stand, par
     assert parts.postgres is not None
 
     def disturb() -> None:
-        parts.postgres.stop_immediate()
+        stop_immediate(parts.postgres)
         parts.postgres.restart()
 
     await steadily(stand, disturb)
@@ -193,7 +194,7 @@ async def test_a_database_that_does_not_answer_shows_in_readiness_and_no_other_p
     async def well() -> bool:
         return await ready() == "200 ready"
 
-    await asyncio.to_thread(parts.postgres.stop_immediate)
+    await asyncio.to_thread(stop_immediate, parts.postgres)
     try:
         await eventually(unready)
     finally:

@@ -152,7 +152,6 @@ def fingerprint(sha256: str) -> str:
 
 
 def relative_names(subject: str) -> str:
-    """Return the parts of a distinguished name (RFC 4514), one a line."""
     return "\n".join(_RDN.findall(subject))
 
 

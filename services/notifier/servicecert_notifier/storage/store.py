@@ -60,7 +60,6 @@ def _facts_json(facts: CaseFacts) -> str | None:
 
 
 def facts_of(text: str | None) -> CaseFacts:
-    """Return the facts of a case in their stored JSON."""
     return NO_FACTS if text is None else _FACTS.validate_json(text)
 
 

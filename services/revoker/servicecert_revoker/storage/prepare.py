@@ -92,7 +92,6 @@ async def _over_limit(connection: Connection, new: Mapping[str, str], most: int)
 
 
 async def lock_keys(connection: Connection, keys: Iterable[str]) -> None:
-    """Lock keys until the transaction ends, in the order of their locks."""
     await connection.execute(QUERIES["lock_keys"], list(keys))
 
 
