@@ -164,7 +164,6 @@ class Application(Form):
 
     @property
     def form(self) -> Form:
-        """The form alone, as events have it."""
         return Form(**{name: getattr(self, name) for name in Form.model_fields})
 
 

@@ -40,7 +40,6 @@ def fields_of(value: Any) -> dict[str, Any]:
 
 
 def print_json_text(text: str) -> None:
-    """Print a JSON document that is written already."""
     click.echo("".join(each if is_visible(each) else json.dumps(each)[1:-1] for each in text))
 
 

@@ -250,7 +250,6 @@ def message(key: int, version: int, request: Fields, response: Fields) -> Callab
 
 
 def many(*fields: tuple[str, AbstractType[Any]]) -> CompactArray:
-    """Return the type of an array of structures."""
     return CompactArray(*fields, _TAGS)
 
 

@@ -21,15 +21,19 @@ def give_up(why: str) -> None:
 
 @contextmanager
 def heartbeat(seconds: float) -> Iterator[Callable[[], None]]:
-    """Yield a function to call at least every `seconds`; otherwise the process ends."""
+    """Yield a function to call at least every `seconds`; otherwise the process ends, if it ran meanwhile."""
     last_beat, over = [monotonic()], Event()
 
     def beat() -> None:
         last_beat[0] = monotonic()
 
     def watch() -> None:
+        looked = monotonic()
         while not over.wait(seconds / 4):
-            if (silent := monotonic() - last_beat[0]) > seconds:
+            before, looked = looked, monotonic()
+            if looked - before > seconds / 2:
+                beat()  # The whole process was suspended, this thread too.
+            elif (silent := looked - last_beat[0]) > seconds:
                 give_up(f"the event loop is blocked for {silent:.0f} s")
 
     Thread(target=watch, name="watchdog", daemon=True).start()

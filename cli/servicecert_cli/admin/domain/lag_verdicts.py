@@ -29,7 +29,6 @@ class Sample:
 
     @property
     def lag(self) -> int:
-        """The records that wait."""
         return max(0, self.end - self.offset)
 
 
