@@ -59,7 +59,6 @@ class SigningKey(Protocol):
 
     @property
     def family(self) -> KeyFamily:
-        """The key's family, which decides the signature algorithm."""
         return family_of_key(self.public_key())
 
     def public_key(self) -> PublicKey: ...

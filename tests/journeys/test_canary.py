@@ -51,7 +51,9 @@ async def once(system: System, **environment: str) -> Ended:
 
 
 def stages(ended: Ended) -> list[str]:
-    return [line.partition(":")[0] for line in ended.out.splitlines()]
+    lines = ended.out.splitlines()
+    assert ("The canary passed." in lines[-1:]) is (ended.code == 0)
+    return [line.partition(":")[0] for line in lines if line != "The canary passed."]
 
 
 async def state(witness: TopicReader, case_id: UUID, state: CaseState) -> None:

@@ -30,5 +30,6 @@ def command(is_once: bool) -> None:
     if not is_once:
         sys.exit(application.run(app()))
     last = interruption.run(once(lambda step: print_text(step.line())))
-    print_text("The canary passed." if last.passed else "The canary did not pass.")
-    sys.exit(0 if last.passed else 1)
+    if not last.passed:
+        sys.exit(1)
+    print_text("The canary passed.")
