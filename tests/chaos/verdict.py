@@ -68,11 +68,11 @@ class Verdict:
         return not (self.lost or self.doubled or self.orphans or self.wrongly_parked or self.inconsistencies)
 
 
-def judge(cases: Sequence[Case], evidence: Evidence, releases: int = 1) -> Verdict:
-    """Return the verdict on a run of so many releases: each may write a mail that is sent again in its own words."""
+def judge(cases: Sequence[Case], evidence: Evidence) -> Verdict:
+    """Return the verdict on a run."""
     return Verdict(
         lost=(*_lost(cases, evidence), *_poison_lost(evidence)),
-        doubled=tuple(_doubled(evidence, releases)),
+        doubled=tuple(_doubled(evidence)),
         orphans=tuple(_orphans(evidence)),
         wrongly_parked=tuple(_wrongly_parked(evidence)),
         inconsistencies=(
@@ -113,7 +113,7 @@ def _poison_lost(evidence: Evidence) -> Iterator[str]:
                 yield f"the {planned.poison} at {position} is not parked, or not reported, by {service}"
 
 
-def _doubled(evidence: Evidence, releases: int) -> Iterator[str]:
+def _doubled(evidence: Evidence) -> Iterator[str]:
     """I2, I3, I9: one decision, one certificate, one serial number; a mail that is received again is the same mail."""
     serials: Counter[tuple[str, str]] = Counter()
     for case_id, case_events in evidence.topics.cases.items():
@@ -137,7 +137,7 @@ def _doubled(evidence: Evidence, releases: int) -> Iterator[str]:
     yield from (
         f"mail {mail_id} was received with {len(mail.texts)} different texts"
         for mail_id, mail in evidence.mails.items()
-        if len(mail.texts) > releases
+        if len(mail.texts) > 1
     )
     if evidence.copies > evidence.copies_allowed:
         yield (

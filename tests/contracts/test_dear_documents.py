@@ -20,7 +20,7 @@ from servicecert_schemas.topics import MAX_EVENT_BYTES, TOPIC_OF
 from servicecert_schemas.upcasting import UPCASTERS
 
 SECONDS = 0.05
-TRIES = 60
+TRIES = 20
 EARLIER = {event.TYPE for event in UPCASTERS}
 """The versions before the newest. They have the same fields but for a few, so their turn comes with the long tests."""
 EVERY_VERSION = [pytest.param(each, marks=pytest.mark.long if each in EARLIER else (), id=each) for each in VERSIONS]

@@ -180,7 +180,7 @@ async def run(soak: Soak, steps: Iterable[Step], seed: int, pause: float) -> Out
     return Outcome(
         cases=sent,
         evidence=evidence,
-        verdict=judge(sent, evidence, releases=2),
+        verdict=judge(sent, evidence),
         happenings=soak.happenings,
         fired=list(firings(series, SCRAPE_SECONDS)),
         growths=growths(watch.samples),

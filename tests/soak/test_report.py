@@ -66,5 +66,5 @@ def test_growth_is_that_of_the_process_that_lived_longest_once_it_was_warm() -> 
         ("issuer", 3): [Sample(0, 1, 1)],
     }
     (growth,) = growths(samples)
-    assert (growth.service, growth.lives, growth.memory, growth.files) == ("intake", 2, 190, 190)
-    assert growth.first.at == 200
+    assert (growth.service, growth.lives, growth.memory, growth.files) == ("intake", 2, 270, 270)
+    assert growth.first.at == 120

@@ -16,9 +16,8 @@ from servicecert_cli.stand.system import service_of
 
 SAMPLE_SECONDS = 5.0
 PROGRESS_SECONDS = 0.25
-WARM_SECONDS = 300.0
-"""After its start, a process fills what it keeps: connections, imports, copies of topics, templates, a first backlog. A
-life that is shorter than twice that is cold for its first half."""
+WARM_SECONDS = 120.0
+"""After its start, a process fills what it keeps: connections, imports, its copies of topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +109,7 @@ def growths(samples: Mapping[tuple[str, int], Sequence[Sample]]) -> list[Growth]
     found = []
     for service, lives in by_service.items():
         longest = max(lives, key=lambda seen: seen[-1].at - seen[0].at)
-        cold = min(WARM_SECONDS, (longest[-1].at - longest[0].at) / 2)
-        warm = [sample for sample in longest if sample.at - longest[0].at >= cold > 0]
+        warm = [sample for sample in longest if sample.at - longest[0].at >= WARM_SECONDS]
         if warm:
             found.append(Growth(service, len(lives), warm[0], warm[-1]))
     return found
