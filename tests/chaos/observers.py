@@ -51,7 +51,7 @@ class MailServer:
     """Accepts every mail. The next `lose` answers are lost with their connection: the sender cannot know the result.
 
     `to_sender` and `to_recipient` are the answers to each sender and recipient, while they are set. `refused` counts
-    temporarily rejected recipients.
+    temporarily rejected recipients. Each text is kept in `folder`, if any, with its mail's id in the name.
     """
 
     mails: dict[UUID, Mail] = field(default_factory=dict)
@@ -60,6 +60,7 @@ class MailServer:
     lose: int = 0
     lost: int = 0
     refused: int = 0
+    folder: Path | None = None
     _until: dict[Failure, float] = field(default_factory=dict)
 
     def fail(self, what: Failure, seconds: float) -> None:
@@ -111,7 +112,10 @@ class MailServer:
         (message_id,) = re.findall(rb"^Message-ID: <([0-9a-f-]{36})@", content, re.MULTILINE)
         mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
         mail.times += 1
-        mail.texts.add(sha256(content).digest())
+        text = sha256(content)
+        mail.texts.add(text.digest())
+        if self.folder is not None:
+            (self.folder / f"{message_id.decode()}-{text.hexdigest()[:8]}.eml").write_bytes(content)
         try:
             await asyncio.sleep(max(0.0, self._left(Failure.STALLED)))
         except asyncio.CancelledError:

@@ -197,8 +197,9 @@ async def open_soak(
     """Start the system in an empty folder, its keys in a token, and Prometheus over it."""
     released = Code.released(folder / "released").path(SIGNATURE_HOOK)
     code = {Version.RELEASED: released, Version.THIS: Code(CHECKOUT).path(SIGNATURE_HOOK)}
-    system_folder = folder / "system"
+    system_folder, mails = folder / "system", folder / "mails"
     system_folder.mkdir()
+    mails.mkdir()
     environment = {"PYTHONPATH": code[BEGIN], **watched_environment(folder)}
     async with open_testbed(
         system_folder,
@@ -212,6 +213,7 @@ async def open_soak(
         kind=OlderSystem,
     ) as testbed:
         system = testbed.system
+        testbed.mail_server.folder = mails
         customer = customer_of(example(CertificateType.TEST_SERVER))
         with Prometheus(folder / "prometheus", rules.FILES, system.targets, SCRAPE_SECONDS) as prometheus:
             stand = Stand(system, prometheus, testbed.mail_server, CrlAddress(system.crl_folder), customer, [])
