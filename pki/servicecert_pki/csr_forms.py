@@ -78,7 +78,6 @@ def _from_base64(text: str) -> bytes:
 
 
 def _is_cut(compact: str) -> bool:
-    """Return whether incomplete base64 is the beginning of something longer."""
     try:
         return ends_early(base64.b64decode(compact[: len(compact) // 4 * 4], validate=True))
     except (binascii.Error, ValueError):

@@ -51,7 +51,7 @@ class _Table(BaseModel):
 
 
 class Names(_Table):
-    """What people call the authority, by language."""
+    """What people call the authority, or read at the end of its mails, by language."""
 
     sv: _Line
     fi: _Line
@@ -59,10 +59,11 @@ class Names(_Table):
 
 
 class Mail(_Table):
-    """The address that mails come from, and whom people ask: an address, a telephone number, or both."""
+    """The address that mails come from, whom people ask (an address, a number or both), and the authority's closing."""
 
     sender: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
     contact: _Line
+    closing: Names | None = None
 
 
 class Repository(_Table):
@@ -101,6 +102,10 @@ class Identity(_Table):
     repository: Repository | None = None
     limits: Limits = Limits()
     policies: Mapping[str, Annotated[str, AfterValidator(_policy)]] = Field(default_factory=dict)
+
+    def closing(self, language: str) -> str:
+        """Return what the authority's mails end with in a language, empty for our words."""
+        return str(getattr(self.mail.closing, language)) if self.mail and self.mail.closing else ""
 
     def called(self, language: str) -> str:
         """Return what people call the authority in a language: what its CAs do, if the file does not say."""

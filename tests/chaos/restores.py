@@ -1,7 +1,10 @@
-"""A run whose database is restored again and again to an earlier moment, while Kafka is ahead.
+"""Runs whose database comes back from an earlier moment, while Kafka is ahead.
 
-Each round takes a backup at a random moment of the load, goes on for a random time, kills everything, restores the
-backup, and brings it forward by `servicecert restore apply`: to exactly what was lost, as far as that was sent.
+`run_with_restores` restores it again and again. Each round takes a backup at a random moment of the load, goes on for a
+random time, kills everything, restores the backup, and brings it forward by `servicecert restore apply`: to exactly
+what was lost, as far as that was sent.
+
+`run_with_failover` kills nothing but the database, and a replica that lags takes over before running workers.
 """
 
 from __future__ import annotations
@@ -10,19 +13,26 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import asyncpg
+from alarms.stand import until
+from docs.pages import CHECKOUT, blocks
 from journaled import Journaled
 from servicecert_cli.connections.schema import opened
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Child, Postgres
+from servicecert_launcher.ports import free_port
 from servicecert_launcher.postgres import SUPERUSER
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database
@@ -32,6 +42,8 @@ from chaos.plan import Burst, Plan
 from chaos.testbed import Testbed
 from chaos.topics import read_topics
 from chaos.verdict import Verdict, judge
+
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @dataclass
@@ -87,13 +99,101 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
     return judge(plan.cases, await testbed.evidence(len(plan.cases))), restored
 
 
-def back_up(postgres: Postgres, name: str) -> None:
+async def run_with_failover(testbed: Testbed, plan: Plan, behind: float) -> tuple[Verdict, Restored, dict[str, float]]:
+    """Play a plan in whose midst a replica takes over that is so many seconds behind.
+
+    Return the verdict, and by worker after how many seconds it had ended by itself. All of them must.
+    """
+    system, restored = testbed.system, Restored()
+    postgres = system.parts.postgres
+    assert postgres is not None
+    sending = asyncio.create_task(_send(testbed, plan.bursts))
+    replica = await asyncio.to_thread(Replica, postgres)
+    await replica.cut_off()
+    await asyncio.sleep(behind)
+    postgres.kill()
+    await restored.note(testbed)
+    await replica.promote()
+    await asyncio.to_thread(replica.take_over)
+    began = asyncio.get_running_loop().time()
+
+    async def ended(name: str) -> float:
+        status = await asyncio.to_thread(system.children[name].wait, 60)
+        assert status == os.EX_DATAERR, f"{name} ended with {status}: {system.children[name].tail()}"
+        return asyncio.get_running_loop().time() - began
+
+    seconds = await asyncio.gather(*map(ended, system.workers))
+    await asyncio.gather(*(follow_page(system, service) for service in SERVICES))
+    for name in system.workers:
+        system.start(name)
+    await system.ready(*system.workers)
+    await sending
+    await IdleCheck(system, testbed.traffic).wait()
+    verdict = judge(plan.cases, await testbed.evidence(len(plan.cases)))
+    return verdict, restored, dict(zip(system.workers, seconds, strict=True))
+
+
+class Replica:
+    """A streaming replica of a running server, which takes over its address and the place of its data."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        """Copy the data, and follow the server."""
+        self._postgres, self._port = postgres, free_port()
+        back_up(postgres, "replica", "--write-recovery-conf")
+        self._data = postgres._home() / "backup-replica"
+        settings = {**postgres._settings, "port": str(self._port)}
+        options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self._child = Child(
+            [postgres._programs / "postgres", "-D", self._data, *options],
+            log=postgres._home() / "replica.log",
+            folder=postgres._home(),
+            account=postgres._account,
+        )
+
+    async def _ask(self, statement: str) -> Any:
+        url = urlsplit(self._postgres.url)
+        there = url._replace(netloc=url.netloc.replace(f":{url.port}", f":{self._port}"))
+        connection = await asyncpg.connect(there.geturl())
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    async def _follows(self) -> bool:
+        with suppress(OSError, asyncpg.CannotConnectNowError):
+            return bool(await self._ask("select exists (select from pg_stat_wal_receiver where status = 'streaming')"))
+        return False
+
+    async def _is_cut_off(self) -> bool:
+        return bool(await self._ask("select not exists (select from pg_stat_wal_receiver)"))
+
+    async def cut_off(self) -> None:
+        """Once it follows, let nothing reach it any more."""
+        async with asyncio.timeout(60):
+            await until(self._follows, 0.05)
+            await self._ask("alter system set primary_conninfo = ''")
+            await self._ask("select pg_reload_conf()")
+            await until(self._is_cut_off, 0.05)
+
+    async def promote(self) -> None:
+        """Make it a server that can be written to."""
+        assert await self._ask("select pg_promote()")
+
+    def take_over(self) -> None:
+        """Put it behind the address of the server that was killed."""
+        self._child.stop(60, signal.SIGINT)
+        shutil.rmtree(self._postgres._data())
+        self._data.rename(self._postgres._data())
+        self._postgres._spawn()
+
+
+def back_up(postgres: Postgres, name: str, *more: str) -> None:
     """Copy the data of the running server, with the log that belongs to them (pg_basebackup), under a name."""
     folder, url = postgres._home(), urlsplit(postgres.url)
     host = folder if postgres._tls else str(url.hostname)
     words: list[str | Path] = ["-D", folder / f"backup-{name}", "-h", host, "-p", str(url.port), "-U", SUPERUSER]
     copied = Child(
-        [postgres._programs / "pg_basebackup", *words, "--checkpoint=fast", "--wal-method=stream", "--no-sync"],
+        [postgres._programs / "pg_basebackup", *words, "--checkpoint=fast", "--wal-method=stream", "--no-sync", *more],
         log=folder / "backup.log",
         folder=folder,
         account=postgres._account,
@@ -136,13 +236,23 @@ async def apply(system: System) -> dict[str, str]:
     return dict(zip(SERVICES, said, strict=True))
 
 
+async def follow_page(system: System, service: str) -> None:
+    """Do what docs/tasks/restored-database.md says, which has the commands for the issuer."""
+    (block,) = blocks(CHECKOUT / "docs/tasks/restored-database.md")
+    migrator = {"MIGRATOR_DATABASE_URL": system.backends.urls[database.MIGRATOR], "PATH": PATH}
+    await _done(("bash", "-c", block.text.replace("issuer", service)), system.environment(service) | migrator)
+
+
 async def command(system: System, *arguments: str) -> str:
     """Run a command as the migrator, in the environment of the service that it names last. Return what it said."""
+    migrator = {"DATABASE_URL": system.backends.urls[database.MIGRATOR]}
+    words = (sys.executable, "-m", "servicecert_cli", *arguments)
+    return await _done(words, system.environment(arguments[-1]) | migrator)
+
+
+async def _done(words: Sequence[str], environment: Mapping[str, str]) -> str:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "servicecert_cli", *arguments),
-        env=system.environment(arguments[-1]) | {"DATABASE_URL": system.backends.urls[database.MIGRATOR]},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        *words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()

@@ -1,6 +1,6 @@
 """I1 to I4, I8, I9 while the database is restored again and again to an earlier moment: see `restores`.
 
-RESTORES in the environment is the number of restores.
+RESTORES in the environment is the number of restores. And while a replica that is ten seconds behind takes over.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from servicecert_launcher import Parts, start_parts
 from chaos.customers import Customers
 from chaos.plan import draw
 from chaos.report import findings
-from chaos.restores import run_with_restores
+from chaos.restores import run_with_failover, run_with_restores
 from chaos.testbed import open_testbed
 
 RESTORES = int(os.environ.get("RESTORES", "3"))
@@ -41,3 +41,15 @@ async def test_I1_I2_I3_I4_I8_I9_F7_a_restored_database_is_brought_forward_to_wh
         assert not restored.mailed_again(testbed)
         assert not restored.differences
         assert any("It is stored" in said for words in restored.words for said in words.values())
+
+
+@pytest.mark.long
+async def test_I1_I2_I3_I4_I8_I9_F7_running_workers_end_before_a_replica_that_lags_and_it_is_brought_forward(
+    own_parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
+) -> None:
+    plan = draw(SEED, 120, ["none"], faults=12, pause=1.5)
+    async with open_testbed(tmp_path, own_parts, authority=authority, customers=known_customers) as testbed:
+        verdict, restored, seconds = await run_with_failover(testbed, plan, behind=10.0)
+        assert not list(findings(verdict))
+        assert not restored.mailed_again(testbed)
+        print("Seconds until each worker had ended:", seconds)

@@ -93,7 +93,6 @@ async def look(cluster: Cluster, url: str) -> list[str]:
 
 
 async def _asked(url: str, service: str) -> tuple[bool, int]:
-    """Return whether a process works for the service, and the number of its unpublished events."""
     async with connected(url, service) as connection:
         role = role_of(await connection.fetchval("select current_database()"), service)
         works = await connection.fetchval(_WORKS, role)

@@ -96,7 +96,6 @@ def _counted(ignored: Counter[str]) -> str:
 
 
 def _progress(service: str, rows: int) -> None:
-    """Show the number of rows checked, on a terminal only."""
     if sys.stderr.isatty():
         click.echo(f"\r\033[K{service}: {rows} rows" if service else "\r\033[K", nl=False, err=True)
 

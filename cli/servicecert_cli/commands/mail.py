@@ -154,7 +154,6 @@ def resend(
 async def _resend_refused(
     since: datetime, relay: str | None, reason: str, *, yes: bool
 ) -> tuple[Sequence[RefusedMail], int]:
-    """Return the refused mails, and with `yes` how many of them are requested again."""
     async with connected(database_url(), "notifier") as connection:
         mails = await refused_mails(connection, since, relay)
         if relay is not None and not mails:

@@ -146,7 +146,8 @@ class Settings(BaseSettings):
         """Return who signs mails, by language. Raise IdentityUnusable."""
         whose = self.whose
         mail = required(whose.mail, "mail", self.servicecert_authority_file)
-        return {it: Letterhead(sender=mail.sender, name=whose.called(it), contact=mail.contact) for it in Language}
+        signed = {"sender": mail.sender, "contact": mail.contact}
+        return {it: Letterhead(**signed, name=whose.called(it), closing=whose.closing(it)) for it in Language}
 
     @property
     def sender(self) -> Sender:

@@ -34,6 +34,17 @@ def test_C2_the_certificate_is_described(planned, issued, language):
     assert WORDING[language].moment_of(issued.not_after) in letter.text
 
 
+def test_the_authority_s_closing_takes_the_place_of_ours(planned, issued):
+    ours = write(planned(issued, Language.ENGLISH), HEAD)
+    head = HEAD.model_copy(update={"closing": "Ring <b> us & {{ name }}, " + "day or night " * 9 + "."})
+    theirs = write(planned(issued, Language.ENGLISH), head)
+    assert f"\n\n{head.closing}\n\n{HEAD.name}" in theirs.text
+    assert "Ring &lt;b&gt; us &amp; {{ name }}, day or night" in theirs.html
+    assert theirs.text.split("Questions")[0] == ours.text.split("Questions")[0]
+    assert "was sent automatically" in ours.text.replace("\n", " ")
+    assert "was sent automatically" not in theirs.text
+
+
 @EVERY_LANGUAGE
 def test_D5_a_revocation_names_reason_moment_and_list(planned, revoked, language):
     for reason in RevocationReason:

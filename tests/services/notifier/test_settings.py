@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from servicecert_notifier.settings import Settings
+from servicecert_schemas.values import Language
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.environment import read
 from services.notifier.sample_mails import AUTHORITY
@@ -53,6 +54,9 @@ def test_c2_mails_are_signed_in_their_language_or_by_the_name_of_the_cas(tmp_pat
     }
     (file := tmp_path / "authority.toml").write_text(f'organisation = "O"\n{MAIL}')
     assert {head.name for head in Settings(**GOOD | {"servicecert_authority_file": file}).letterheads.values()} == {"O"}
+    file.write_text(f'organisation = "O"\n{MAIL}closing = {{ sv = "Hej", fi = "Hei", en = "Bye" }}\n')
+    heads = Settings(**GOOD | {"servicecert_authority_file": file}).letterheads
+    assert [heads[language].closing for language in Language] == ["Hej", "Hei", "Bye"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,6 @@ SECRETS = Path("/run/servicecert")
 
 
 def _seconds(duration: object) -> object:
-    """Return a plain number as seconds, anything else unchanged."""
     return int(duration) if isinstance(duration, str) and duration.isascii() and duration.isdigit() else duration
 
 

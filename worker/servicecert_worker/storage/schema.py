@@ -140,7 +140,6 @@ def migrate(url: str, service: str, folders: Sequence[Path]) -> bool:
 
 
 def _migrations(folders: Sequence[Path]) -> Any:
-    """Return a service's migrations in order, the worker's first, as yoyo reads them."""
     return yoyo.read_migrations(*(str(folder) for folder in (MIGRATIONS, *folders)))
 
 

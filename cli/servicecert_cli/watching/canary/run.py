@@ -121,7 +121,6 @@ class Run:
         return Step(stage, monotonic() - began, sentence, passed=False)
 
     async def _stages(self) -> AsyncGenerator[str, None]:
-        """Yield a sentence for each stage that is passed, in the order of the stages."""
         async with self._feed.reading(self._means.clock()), session(_ANSWER_SECONDS) as web:
             yield await self._open_account()
             self.case_id = new_case_id()

@@ -126,7 +126,6 @@ def _filled(texts: Texts, load: Load, limits: Limits) -> Texts:
 def _refusal(
     happened: Event, data: ApplicationEvent, code: AnswerCode, now: datetime, texts: Texts | None = None
 ) -> EventRefused:
-    """Return the answer to an event that is not shown in a case."""
     return EventRefused(
         event_id=happened.id,
         case_id=data.case_id,

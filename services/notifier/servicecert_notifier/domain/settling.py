@@ -107,5 +107,4 @@ def _resend(ledger: Ledger, old: Row, notice: Notice, order: MailTask | None, no
 
 
 def _same_mail(row: Row) -> tuple[MailKind, str, RecipientRole, int]:
-    """Return what a mail has in common with its copies."""
     return row.kind, row.occasion, row.recipient, row.place

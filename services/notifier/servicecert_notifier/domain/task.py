@@ -174,11 +174,15 @@ LIMITED = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED))
 
 
 class Letterhead(Value):
-    """Who signs a mail: the address it comes from, what the authority is called in its language, and whom to ask."""
+    """Who signs a mail: the address it comes from, what the authority is called in its language, and whom to ask.
+
+    `closing` takes the place of our last sentences.
+    """
 
     sender: str
     name: str
     contact: str
+    closing: str = ""
 
 
 class MailTask(Value):

@@ -48,7 +48,6 @@ class LedgerStore:
 
 
 def _is_case(key: str) -> bool:
-    """Return whether a key is a case id in the form of events."""
     try:
         return str(UUID(key)) == key
     except ValueError:
@@ -64,7 +63,6 @@ def facts_of(text: str | None) -> CaseFacts:
 
 
 def _rows(records: Iterable[Record]) -> tuple[Row, ...]:
-    """Return the rows of a case, none if no mail was planned yet."""
     return tuple(
         _ROW.validate_python({name: record[name] for name in _COLUMNS})
         for record in records

@@ -62,7 +62,7 @@ def write(task: MailTask, head: Letterhead) -> Letter:
 @lru_cache(maxsize=16)
 def _letter(content: Content, language: Language, date: datetime, case_id: UUID, head: Letterhead) -> Letter:
     """Return the letter. The cache renders it once for the recipients of a case, whose mails follow one another."""
-    signed = {"case_id": str(case_id), "contact": head.contact, "authority": head.name}
+    signed = {"case_id": str(case_id), "contact": head.contact, "closing": head.closing, "authority": head.name}
     values = template_values(content, WORDING[language], date) | signed
     title, plain, page = _templates(language, template_of(content.kind))
     subject = title.render(values)
