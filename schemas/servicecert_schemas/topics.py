@@ -103,11 +103,10 @@ class Topic:
     def signers(self, event_type: str) -> tuple[str, ...]:
         """Return the services of which one must have signed an event of this type; none if others write it (F2).
 
-        A type that does not exist is nobody's where others write too: their mistake is told as such.
+        A type that does not belong here is nobody's where others write too: their mistake is told as such.
         """
-        name = unversioned(event_type)
-        is_others = name not in _NAMES or any(name == unversioned(event.TYPE) for event in self.unsigned)
-        return () if self.unsigned and is_others else self.services
+        signed = (unversioned(event.TYPE) for event in self.events if event not in self.unsigned)
+        return self.services if not self.unsigned or unversioned(event_type) in signed else ()
 
     @property
     def can_grow(self) -> bool:
@@ -325,4 +324,3 @@ TOPIC_OF = MappingProxyType(
     {event.TYPE: topic for topic in CATALOGUE for event in topic.events if event is not RecordParked}
 )
 """The topic of each event type, in its newest version. A parked record's event goes to the topic of its service."""
-_NAMES = frozenset(map(unversioned, TOPIC_OF))

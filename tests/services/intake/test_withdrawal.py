@@ -55,3 +55,14 @@ def test_A1_the_same_application_again_is_answered_as_received(after, happen, ha
         assert view(happen(happenings["submitted"], after(*before))).answer.code == "already-received"
     other = happen(happenings["submitted wrongly"], after("submitted"))
     assert view(other).answer.code == "already-submitted"
+
+
+def test_A1_an_application_of_a_case_that_ended_without_a_certificate_is_to_be_made_anew(
+    after, happen, happenings, in_time
+):
+    withdrawn = happen(in_time, after("submitted", "withdrawn")).state
+    refused = happen(happenings["not issued"], after("submitted")).state
+    for ended, code in ((withdrawn, "too-late-withdrawn"), (refused, "too-late-refused")):
+        for sent in ("submitted", "submitted wrongly"):
+            again = view(happen(happenings[sent], ended))
+            assert (again.state, again.answer.code) == (ended.state, code)

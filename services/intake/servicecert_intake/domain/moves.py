@@ -29,6 +29,8 @@ from .view import TOO_LATE, AnswerCode
 REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
 
+_ENDED = frozenset({CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED})
+
 MOST_SUPPLEMENTS = 500
 """How many supplements and requests of a case are judged at most (F5): each is a version of it for all readers."""
 
@@ -47,7 +49,7 @@ def apply(
     match state, happened.data:
         case CaseState.SUBMITTED, ApplicationSubmitted():
             return _judge_with(case, happened, judging), None
-        case _, ApplicationSubmitted() as data:
+        case _, ApplicationSubmitted() as data if state not in _ENDED:
             return Decision(case), _answer_resubmission(case, data, csr_of(happened))
         case CaseState.ACCEPTED, ApplicationWithdrawn():
             return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
