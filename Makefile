@@ -110,7 +110,7 @@ var/peers/.ready: bench/peers/requirements.lock
 packages: ## what the e-service needs without Python, as npm package, jar and zip in PACKAGES=var/packages; with npm, a JDK and Maven
 	@rm -rf '$(PACKAGES)' && mkdir -p '$(PACKAGES)'
 	@cp -r schemas/servicecert_schemas/exported '$(PACKAGES)/servicecert-schemas'
-	@cp schemas/packages/* '$(PACKAGES)/servicecert-schemas'
+	@cp schemas/packages/* docs/reference/codes.md docs/reference/form.md '$(PACKAGES)/servicecert-schemas'
 	@cp -r tests/schemas/generated '$(PACKAGES)/tools' && cd '$(PACKAGES)/tools' && npm ci --silent --ignore-scripts && \
 	node generate.mjs ../servicecert-schemas "$$PWD" && for file in typescript/*.ts; do mv $$file $${file%.ts}.d.ts; done && \
 	mv typescript java ../servicecert-schemas && javac -d ../maven/classes ../servicecert-schemas/java/servicecert/*.java

@@ -68,8 +68,8 @@ def test_the_packages_have_the_same_files_and_the_version_of_the_schemas(tmp_pat
     with tarfile.open(npm) as package:
         files = {name.removeprefix("package/") for name in package.getnames()}
     expected = {str(path.relative_to(EXPORTED)) for path in EXPORTED.rglob("*.*")}
-    expected |= {path.name for path in PACKAGES.iterdir()}
-    typescript = {f"typescript/{path.stem}.d.ts" for path in (EXPORTED / "json").iterdir()}
+    expected |= {path.name for path in PACKAGES.iterdir()} | {"codes.md", "form.md"}
+    typescript = {"typescript/index.d.ts"} | {f"typescript/{path.stem}.d.ts" for path in (EXPORTED / "json").iterdir()}
     java = {f"java/servicecert/{name}.java" for name in NAMES["java"]}
     assert files == expected - {"pom.xml"} | typescript
     classes = {f"servicecert/{name}.class" for name in NAMES["java"]}

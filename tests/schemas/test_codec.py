@@ -25,7 +25,7 @@ from servicecert_schemas.export import stored_examples
 from servicecert_schemas.register import RegisterEntry
 from servicecert_schemas.topics import MAX_EVENT_BYTES
 
-ID = UUID("996ffc53-4695-5702-a388-9f6e142f77ae")
+ID = UUID("996ffc53-4695-4702-a388-9f6e142f77ae")
 NOW = datetime(2026, 11, 24, 8, 15, 2, tzinfo=UTC)
 PERSONAL = "Maija Mallikas"
 

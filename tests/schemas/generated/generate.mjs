@@ -15,10 +15,27 @@ const java = path.join(to, 'java', 'servicecert');
 fs.mkdirSync(typescript, { recursive: true });
 fs.mkdirSync(java, { recursive: true });
 
-for (const name of fs.readdirSync(path.join(exported, 'json'))) {
-  const made = await compileFromFile(path.join(exported, 'json', name), { additionalProperties: false, bannerComment: '' });
-  fs.writeFileSync(path.join(typescript, name.replace(/json$/, 'ts')), made);
+// How many an array may have is for validators: types of it would be a union of tuples.
+const options = { additionalProperties: false, bannerComment: '', ignoreMinAndMaxItems: true };
+const types = {};
+for (const name of fs.readdirSync(path.join(exported, 'json')).sort()) {
+  const file = path.join(exported, 'json', name);
+  const made = await compileFromFile(file, options);
+  // So that an editor offers the members that are known, beside any other one.
+  const open = made.replace(/^(export type \w+ = Known\w+ \|) string;/gm, '$1 (string & {});');
+  fs.writeFileSync(path.join(typescript, name.replace(/json$/, 'ts')), open);
+  types[name.replace(/\.json$/, '')] = JSON.parse(fs.readFileSync(file, 'utf8')).title;
 }
+const lines = (line) => Object.entries(types).map(([type, name]) => line(type, name)).join('\n');
+fs.writeFileSync(path.join(typescript, 'index.ts'), `${lines((type, name) => `import type { ${name} } from './${type}.js';`)}
+
+export type { ${Object.values(types).join(', ')} };
+
+/** The data of each type of event, by the record's header \`ce_type\`. */
+export interface Events {
+${lines((type, name) => `  '${type}': ${name};`)}
+}
+`);
 
 const document = JSON.parse(fs.readFileSync(path.join(exported, 'asyncapi.json'), 'utf8'));
 // modelina makes nothing of a version that it does not know, and the document has nothing that 3.0 lacks.
