@@ -44,7 +44,6 @@ async def measure(share: float) -> None:
 
 
 async def _paths(system: System) -> list[str]:
-    """Return the path of a request for each issued certificate."""
     authority, paths = Authority.load(system.ca_folder), []
     async for record in records(system.cluster, CERTIFICATES):
         _, issued = decode(CERTIFICATES.name, record.key, record.headers, record.value)

@@ -67,7 +67,6 @@ def _rows(count: int) -> list[str]:
 
 
 def _keep_suggesting(name: str, typed: str, owner: Unit | None, registers: Registers) -> None:
-    """Measure the quickest of some calls, which other load on the machine affects least."""
     suggest = partial(suggested, typed, owner, registers, DAY)
     quickest = min(processor_microseconds(suggest, 1) for _ in range(10))
     keep(f"registers-suggest-{name}", quickest / 1000, "ms", "limit", SUGGEST_MS)

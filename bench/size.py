@@ -137,7 +137,6 @@ async def _with_cases(system: System, csrs: list[str], share: float) -> tuple[Me
 
 
 async def _written(system: System) -> list[float]:
-    """Return the bytes of WAL and the number of intake's events, since the start."""
     async with connected(system.backends.admin_url) as connection:
         (row,) = await connection.fetch(_WRITTEN)
         return list(row)

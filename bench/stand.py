@@ -55,7 +55,6 @@ async def measured_system(
 
 @asynccontextmanager
 async def _mail_sink() -> AsyncIterator[int]:
-    """Run a mail server that accepts everything; yield its port."""
     sink = await asyncio.create_subprocess_exec(sys.executable, str(SINK), stdout=asyncio.subprocess.PIPE)
     try:
         assert sink.stdout is not None

@@ -20,7 +20,7 @@ PYTHON = VENV / "bin" / "python"
 READY = VENV / ".ready"
 LOCK = CHECKOUT / "requirements.lock"
 INPUTS = (LOCK, CHECKOUT / "pyproject.toml", CHECKOUT / "schemas" / "pyproject.toml", Path(__file__).resolve())
-PIP = (PYTHON, "-m", "pip", "--quiet", "--disable-pip-version-check")
+PIP = (PYTHON, "-m", "pip", "--disable-pip-version-check")
 OURS = ("-e", "schemas", "-e", ".")
 NAMES = ("python3", "python3.14", "python3.13", "python3.12", "python3.11")
 CLEARLY = 0.9
@@ -40,10 +40,20 @@ print(min(once() for _ in range(50)) if sys.version_info >= (3, 11) else "too ol
 
 
 def run(otherwise: str, *command: str | Path) -> None:
-    """Run a step in the checkout; if it fails, print its output and exit with the sentence `otherwise`."""
-    result = subprocess.run(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if result.returncode != 0:
-        sys.exit(f"{result.stdout}\nsetup: {otherwise}")
+    """Run a step in the checkout; if it fails, print its output and exit with the sentence `otherwise`.
+
+    A terminal shows how many packages are fetched.
+    """
+    lines, fetched, packages = [], 0, LOCK.read_text().count("==")
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as step:
+        for line in step.stdout or ():
+            lines.append(line)
+            if sys.stdout.isatty() and line.startswith(("Collecting ", "Installing collected")):
+                fetched += line.startswith("Collecting ")
+                does = f"fetching {fetched} of {packages} packages" if line[0] == "C" else "installing what was fetched"
+                print(f"\rsetup: {does:<40}", end="\n" if line[0] == "I" else "", flush=True)
+    if step.returncode != 0:
+        sys.exit(f"{''.join(lines)}\nsetup: {otherwise}")
 
 
 def works() -> bool:

@@ -47,7 +47,6 @@ def main(count: int) -> None:
 
 
 async def _ours(csrs: list[str], count: int) -> dict[str, Measured]:
-    """Measure one worker of each service, and two issuers alone."""
     warm_up = max(20, count // 10)
     async with measured_system() as system:
         await backlog(system, load.records(warm_up, csrs))

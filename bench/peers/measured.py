@@ -105,7 +105,6 @@ def by_server(work: Work, prepare: Callable[[Work, Path, int, str], Server]) -> 
 
 @contextmanager
 def _measured(count: int, *pids: int) -> Iterator[list[Measured]]:
-    """Measure these processes and their descendants; the list has the result at the end."""
     found: list[Measured] = []
     used, started = sum(map(processor_seconds, pids)), perf_counter()
     yield found

@@ -1,9 +1,15 @@
 """The group of all commands. A command's module is imported on use, so that help is quick."""
 
+import errno
 import gc
 import importlib
+import os
+import signal
+import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from types import MappingProxyType
+from typing import cast
 
 import click
 
@@ -75,16 +81,24 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # Imported objects live as long as the process: collected less often, a service starts a sixth sooner.
         gc.set_threshold(20_000, 20, 100)
+        for stream in (sys.stdout, sys.stderr):
+            # A terminal that cannot show a letter shows its number.
+            cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):
             raise
+        except KeyboardInterrupt:
+            ctx.exit(128 + signal.SIGINT)
         except Exception as error:
             from servicecert_worker.core.faults import operator_message
 
             from .terminal.output import escaped
 
-            if (fault := operator_message(error)) is None:
+            fault = operator_message(error)
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                fault = ("The output cannot be written: its disk is full.", os.EX_CANTCREAT)
+            if fault is None:
                 raise
             sentences, code = fault
             click.echo("\n".join(f"servicecert: {escaped(each)}" for each in sentences.splitlines()), err=True)
@@ -99,7 +113,8 @@ def main() -> None:
     \b
     Exit codes: 0 success, 1 failed, 2 wrong usage, 65 invalid input, 66 input not
     readable, 69 a server does not answer, 70 a part failed, 73 output not
-    writable, 75 try later, 77 refused, 78 wrong configuration (doctor: its own).
+    writable, 75 try later, 77 refused, 78 wrong configuration, 130 interrupted
+    (doctor: its own).
     """
 
 

@@ -104,7 +104,6 @@ def locked(cache: Path, report: Report) -> Iterator[None]:
 
 
 def _check(jar: Jar, file: Path, way_out: str) -> None:
-    """Raise TamperedJar if the file's SHA-256 is not the listed one."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest != jar.sha256:

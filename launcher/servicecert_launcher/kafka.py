@@ -172,7 +172,6 @@ class Kafka(Server):
             self._certificates_port = self._another_port(others)
 
     def _another_port(self, reserved: Collection[int]) -> int:
-        """Return a free port; the system may offer one that is reserved for another listener."""
         return next(port for port in iter(free_port, None) if port not in reserved)
 
     def _process(self) -> Child:

@@ -68,7 +68,6 @@ class MailCatcher:
         return self.mails
 
     async def _keep(self, _server: SMTP, _session: Any, envelope: Envelope) -> str:
-        """Store one mail, and return the answer that aiosmtpd sends to the client."""
         content = envelope.content
         assert isinstance(content, bytes)
         self._number += 1

@@ -25,7 +25,6 @@ _INITIALIZER = Path(__file__).with_name("token_initializer.py")
 
 
 def _installed() -> Path | None:
-    """Return the library of an installed package."""
     places = [
         *Path("/usr/lib").glob(f"{platform.machine()}-linux-*/softhsm/{LIBRARY}"),
         *(Path(lib) / "softhsm" / LIBRARY for lib in ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")),

@@ -164,7 +164,6 @@ def _is_on_known_curve(spki: bytes) -> bool:
 
 
 def _hash_faults(request: x509.CertificateSigningRequest) -> tuple[CsrFault, ...]:
-    """Return the fault of the signature's hash, which is known for any key."""
     try:
         algorithm = request.signature_hash_algorithm
     except (UnsupportedAlgorithm, ValueError):

@@ -151,7 +151,6 @@ def _is_sorted(loaded: KeyList) -> bool:
 
 
 def _public_faults(path: Path) -> Mapping[int, CsrFault]:
-    """Return the numbers of the public lists that hold Debian's weak keys."""
     try:
         lists = json.loads(path.read_bytes())["blocklists"]
         return {int(each["id"]): KEY_DEBIAN_WEAK for each in lists if "debian" in str(each["name"])}

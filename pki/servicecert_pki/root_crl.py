@@ -67,7 +67,6 @@ def copy_root_crls(offline: Path, directory: Path) -> None:
 
 
 def _entry(offline: Path, id: str, reason: str, now: datetime) -> tuple[tuple[str, str], x509.RevokedCertificate]:
-    """Return the names of an issuing CA's root and of itself, and its CRL entry."""
     file = offline / "issued" / f"{id}.pem"
     root = root_id(*kind_of_file(file))
     if not file.exists():

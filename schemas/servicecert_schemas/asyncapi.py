@@ -108,7 +108,6 @@ def _channel(topic: Topic) -> Document:
 
 
 def _id(topic: Topic) -> str:
-    """Return the channel's name for AsyncAPI: letters, digits, hyphens, underscores."""
     return topic.name.replace(".", "-")
 
 

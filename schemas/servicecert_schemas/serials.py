@@ -78,7 +78,6 @@ def _is_around(character: str) -> bool:
 
 
 def _in_base(digits: str, base: str | None) -> frozenset[int]:
-    """Return the readings of digits in a base, in both if it is not known."""
     is_decimal = base is None or base.casefold().startswith("de")
     is_hexadecimal = base is None or not is_decimal
     readings = set[int]()

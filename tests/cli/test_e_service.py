@@ -136,6 +136,8 @@ def test_a_file_or_a_case_with_its_request_is_needed(servicecert, arguments):
         ("broken.json", '{\n"type"}', 65, "is not JSON at line 2, column 7: see `servicecert submit --example"),
         ("toml.json", 'type = "server"', 65, "it looks like TOML: name it .toml"),
         ("wrong.json", '{"type": "other"}', 65, "orderer: field required"),
+        ("misspelt.json", '{"usagges": []}', 65, "no form has usagges: correct its name"),
+        ("huge.json", " " * 300_000, 65, "is too large"),
     ],
 )
 def test_a_file_that_is_no_application_is_told(servicecert, no_broker, tmp_path, name, content, code, sentence):
@@ -145,6 +147,20 @@ def test_a_file_that_is_no_application_is_told(servicecert, no_broker, tmp_path,
     done = servicecert("submit", path)
     assert done.exit_code == code
     assert sentence in one_sentence(done.stderr)
+
+
+def test_a_file_in_another_encoding_is_told(servicecert, no_broker, tmp_path):
+    (path := tmp_path / "latin.toml").write_bytes("unit_long_name = 'Hälsostation'".encode("latin-1"))
+    done = servicecert("submit", path)
+    assert done.exit_code == 65
+    assert "is not text in UTF-8" in one_sentence(done.stderr)
+
+
+def test_a_business_id_that_is_none_has_no_account(servicecert, no_broker, application):
+    application.write_text(application.read_text().replace("9900001-8", "9900001-9"))
+    done = servicecert("submit", application)
+    assert done.exit_code == 65
+    assert "applicant.business_id '9900001-9' has not the form or the check digit" in one_sentence(done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -231,7 +247,7 @@ def test_a_case_that_nobody_knows_is_told(servicecert, cluster):
 def test_a_malformed_request_is_told(servicecert, cluster):
     done = servicecert("revoke", uuid4(), "--serial", "1" * 300, "--reason", "key-exposed", "--account", "mine")
     assert done.exit_code == 65
-    assert "serial_as_typed" in one_sentence(done.stderr)
+    assert "is no serial number" in one_sentence(done.stderr)
 
 
 def test_E1_each_state_is_told_once_with_what_is_to_be_done(servicecert, cluster):

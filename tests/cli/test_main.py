@@ -1,6 +1,8 @@
 import importlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commandline import LEAVES
@@ -64,3 +66,27 @@ def test_what_nobody_foresaw_is_not_hidden(servicecert, monkeypatch):
     monkeypatch.setattr("servicecert_cli.commands.submit.example_text", fail)
     with pytest.raises(ZeroDivisionError):
         servicecert("submit", "--example", "server")
+
+
+def test_a_letter_that_a_terminal_cannot_show_is_its_number():
+    printing = "import servicecert_cli.commands.submit as it; it.example_text = lambda _: print('ä') or ''"
+    code = f"from servicecert_cli.main import main; {printing}; main(['submit', '--example', 'server'])"
+    shown = subprocess.check_output([sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert shown == b"\\xe4\n"
+
+
+def test_a_full_disk_is_told():
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "servicecert_cli", "submit", "--example", "server"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 73
+    assert "its disk is full" in done.stderr.splitlines()[0]
+
+
+def test_an_interrupted_command_ends_as_one_that_a_signal_ended(servicecert, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("servicecert_cli.commands.submit.example_text", interrupted)
+    done = servicecert("submit", "--example", "server")
+    assert (done.exit_code, done.output) == (130, "")

@@ -51,7 +51,6 @@ async def apply(cluster: Cluster, rights: Rights, user: str = "User:{}") -> int:
 
 
 def _quota_user(user: str, principal: Principal) -> str:
-    """Return the broker's name of a principal without `User:`, as quotas have it."""
     return user.format(principal).partition(":")[2]
 
 

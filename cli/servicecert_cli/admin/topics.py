@@ -153,7 +153,6 @@ async def rewind_beyond_ends(cluster: Cluster, service: str) -> None:
 
 
 async def _rewind(cluster: Cluster, group: str, partitions: list[TopicPartition]) -> None:
-    """Commit the first offset of each partition for the group, which has no members."""
     if not partitions:
         return
     async with kafka.reader(cluster) as reader:

@@ -85,6 +85,5 @@ def _read(path: Path) -> bytes:
 
 
 def _faults(judged: Csr | tuple[CsrFault, ...], profile: Profile, language: Language) -> dict[str, str]:
-    """Return the texts that an applicant gets, by code."""
     codes = unfit_key(judged.spki_der, profile) if isinstance(judged, Csr) else [fault.code for fault in judged]
     return {code: deficiency(code, profile).texts.in_language(language) for code in codes}

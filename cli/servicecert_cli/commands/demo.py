@@ -1,11 +1,14 @@
 """`servicecert demo`: the whole service in half a minute."""
 
+import os
 from pathlib import Path
 
 import click
 
+from ..connections.addresses import MAIL_FOLDER
 from ..demo.narrator import narrating
 from ..demo.story import run_story
+from ..faults import UserError
 from ..stand.folders import empty_folder
 from ..terminal import interruption
 from ..terminal.printing import console
@@ -35,5 +38,7 @@ def command(folder: Path, full: bool) -> None:
       servicecert demo
       NO_COLOR=1 servicecert demo --full | less
     """
+    if os.environ.get(MAIL_FOLDER):
+        raise UserError("This terminal is the e-service of a `servicecert up`: use another one.", os.EX_CONFIG)
     with narrating(empty_folder(folder), console(), full=full) as narrator:
         interruption.run(run_story(folder, narrator))

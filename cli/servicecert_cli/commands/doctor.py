@@ -84,7 +84,6 @@ def _print(found: Sequence[Check]) -> None:
 
 
 def _print_skipped(skipped: Sequence[Check]) -> None:
-    """Print a line for each reason for which checks were skipped."""
     reasons: dict[str, list[str]] = {}
     for check in skipped:
         reasons.setdefault(f"{check.finding} {check.remedy}".rstrip(), []).append(check.name)

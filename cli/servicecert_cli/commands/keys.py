@@ -52,7 +52,6 @@ def shared_primes(as_json: bool) -> None:
 
 
 async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
-    """Search, and return the result and for each found key the cases accepted with it."""
     cases: dict[str, list[str]] = {}
     async with connected(database_url(), "intake", patient=True) as connection:
         shared = await shared_keys.search(connection)

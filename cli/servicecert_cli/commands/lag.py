@@ -65,7 +65,6 @@ async def _looked(target: Cluster, services: Sequence[str]) -> Sequence[Partitio
 
 
 def _by_topic(lags: Iterable[PartitionLag]) -> Iterable[tuple[tuple[str, str], list[PartitionLag]]]:
-    """Return the lags of each topic that a service reads."""
     by_topic: dict[tuple[str, str], list[PartitionLag]] = {}
     for each in lags:
         by_topic.setdefault((each.group, each.topic), []).append(each)
@@ -84,6 +83,5 @@ def _messages(lags: Iterable[PartitionLag]) -> int:
 
 
 def _oldest(lags: Iterable[PartitionLag]) -> float | None:
-    """Return the greatest age in seconds, None if that of a lagging partition is unknown."""
     ages = [each.seconds for each in lags]
     return None if None in ages else max((age for age in ages if age is not None), default=0.0)

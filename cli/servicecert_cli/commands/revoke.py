@@ -6,6 +6,7 @@ from uuid import UUID
 import click
 from pydantic import ValidationError
 from servicecert_schemas.revocation import REASONS, Notify, reason_named
+from servicecert_schemas.serials import serial_readings
 from servicecert_schemas.values import Language
 
 from ..connections import kafka
@@ -59,6 +60,8 @@ def command(
     chosen = reason_named(reason)
     if language is not None and notify is None:
         raise click.UsageError("--language is that of the mail to the --notify address: name one.")
+    if not serial_readings(serial):
+        raise UserError(f"{serial:.100} is no serial number: give the one that the mail and the case have.", 65)
     if chosen is None:
         raise click.BadParameter(f"use one of {', '.join(REASONS)}, or its words.", param_hint="--reason")
 

@@ -12,6 +12,7 @@ from servicecert_schemas.values import CertificateType, is_business_id
 
 from ..connections import kafka
 from ..connections.addresses import cluster
+from ..faults import UserError
 from ..operations.applications import colleague, customer_of, example_text, read_application, read_csr
 from ..terminal import interruption
 from ..terminal.output import as_json, print_json
@@ -70,6 +71,9 @@ def command(
     application = None if path is None else read_application(path)
     csr = None if csr_path is None else read_csr(csr_path)
     if application is not None and account is None:
+        if not is_business_id(business_id := application.applicant.business_id):
+            sentence = f"{path}: applicant.business_id {business_id!r} has not the form or the check digit of one"
+            raise UserError(f"{sentence}, so there is no account of it: correct it, or name an --account.", 65)
         account = customer_of(application).account_id
     customer = colleague(str(account), user, Assurance(assurance))
     event = _event(customer, case_id, application, csr)

@@ -18,7 +18,7 @@ from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
 
-from ..demo.example import MAIL_FOLDER
+from ..connections.addresses import MAIL_FOLDER
 from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.files import write_private
 from ..stand.board import Rates, board, idle_processes, look, rows
@@ -136,6 +136,7 @@ def _announce(printer: Printer, system: System, environment: Path, users: Path) 
     for name, value in (
         ("Kafka", system.cluster_of(Principal.E_SERVICE).bootstrap),
         ("CRLs", f"{system.crl_url}/<CA>.crl"),
+        ("OCSP", system.ocsp_url),
         ("mails", f"{system.mail_folder}/*.eml: a mail program opens them"),
         ("logs", f"{system.folder}/logs/"),
         ("logins", f"{users}/: a file for each user, such as {Principal.OPERATOR}"),
@@ -145,6 +146,7 @@ def _announce(printer: Printer, system: System, environment: Path, users: Path) 
     printer.say("To get a certificate, paste this in another terminal:")
     # Not wrapped: it is to be copied whole.
     printer.line("   ", Text(f". {quote(str(environment.absolute()))} && servicecert example", "cyan"))
+    printer.say("With a request of your own: servicecert submit --help, there.")
     printer.say("To see what the services have not handled yet:")
     printer.line("   ", Text(f". {quote(str(users.absolute() / Principal.OPERATOR))} && servicecert lag", "cyan"))
     printer.blank()

@@ -14,10 +14,19 @@ UP_LOGINS = Path("var/up/as")
 """There while `servicecert up` runs in this folder: a file for each user of that system."""
 
 
+MAIL_FOLDER = "SERVICECERT_EXAMPLE_MAILS"
+"""Set in a terminal that has read the `environment` of a `servicecert up`, whose folder has that of its mails."""
+
+
 def cluster() -> Cluster:
     """Return the cluster that the environment names. Raises UserError and OperatorError."""
-    if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+    if not (servers := os.environ.get("KAFKA_BOOTSTRAP_SERVERS")):
         raise _unset("KAFKA_BOOTSTRAP_SERVERS", "the broker's host:port")
+    if mails := os.environ.get(MAIL_FOLDER):
+        file = Path(mails).parent / "environment"
+        if not file.exists() or servers not in file.read_text():
+            ended = "The `servicecert up` of this terminal has ended"
+            raise UserError(f"{ended}: start it if it does not run, then `. {file}` again.", os.EX_UNAVAILABLE)
     warn_of_unknown_variables()
     return read(ClusterSettings).cluster
 

@@ -14,15 +14,13 @@ from servicecert_schemas.values import CertificateType
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
+from ..connections.addresses import MAIL_FOLDER
 from ..faults import UserError
 from ..operations.applications import customer_of, example, read_csr
 from ..operations.cases import changes
 from ..operations.files import file_errors
 from ..terminal.printing import Printer
 from . import openssl
-
-MAIL_FOLDER = "SERVICECERT_EXAMPLE_MAILS"
-"""The variable that names the mail catcher's folder, in the environment file of `servicecert up`."""
 
 _ENDS = (CaseState.DELIVERED, CaseState.REFUSED, CaseState.RETURNED)
 

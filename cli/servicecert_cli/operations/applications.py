@@ -16,18 +16,20 @@ from servicecert_schemas.customer import Customer
 from servicecert_schemas.event import Assurance, Role
 from servicecert_schemas.values import CertificateType
 
-from ..faults import UserError
-from .files import file_errors
+from ..faults import UserError, listed
+from .files import content_of
 
-MOST_CSR_BYTES = 65_536
+_MOST_FORM_BYTES, _MOST_CSR_BYTES = 262_144, 32_768
 
 
 def read_application(path: Path) -> Application:
     """Read an application from TOML (`.toml`) or JSON. Raises UserError with each missing or malformed field."""
     try:
-        with file_errors("read", path, "name an application file"):
-            text = path.read_text(encoding="utf-8")
+        text = content_of(path, "name an application file", _MOST_FORM_BYTES).decode()
         content: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        unknown = sorted(content.keys() - Application.model_fields.keys()) if isinstance(content, dict) else ()
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not text in UTF-8: save it so.", os.EX_DATAERR) from None
     except ValueError as fault:
         kind = "TOML" if path.suffix == ".toml" else "JSON"
         is_toml = isinstance(fault, json.JSONDecodeError) and re.search(r"(?m)^\w+ *=", fault.doc)
@@ -35,6 +37,8 @@ def read_application(path: Path) -> Application:
         place = re.search(r"line (\d+),? column (\d+)", str(fault))
         where = f" at line {place[1]}, column {place[2]}" if place else ""
         raise UserError(f"{path} is not {kind}{where}: {way_out}.", os.EX_DATAERR) from None
+    if unknown:
+        raise UserError(f"{path}: no form has {listed(unknown)}: correct its name, or remove it.", os.EX_DATAERR)
     try:
         return Application.model_validate(content)
     except ValidationError as fault:
@@ -73,12 +77,7 @@ def customer_of(application: Application) -> Customer:
 
 def read_csr(path: Path) -> str:
     """Read a certificate request: PEM unchanged, DER in base64. Raises UserError."""
-    with file_errors("read", path, "name the file of the request"):
-        content = path.read_bytes()
-    if len(content) > MOST_CSR_BYTES // 2:
-        raise UserError(
-            f"{path} is too large for a certificate request ({len(content)} bytes): name another file.", os.EX_DATAERR
-        )
+    content = content_of(path, "name the file of the request", _MOST_CSR_BYTES)
     if holds_private_key(content):
         raise UserError(
             f"{path} holds a private key: send it to nobody, make a new key pair and name its request.", os.EX_DATAERR

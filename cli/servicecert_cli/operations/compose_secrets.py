@@ -137,7 +137,6 @@ def _check(name: str, value: str) -> None:
 
 
 def _read(folder: Path) -> dict[str, str]:
-    """Return the secrets of an earlier start, by variable."""
     found = {}
     for reader, name in _PASSWORDS.items():
         if (path := folder / reader / "password").exists():

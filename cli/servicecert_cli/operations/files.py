@@ -19,6 +19,15 @@ def file_errors(action: Literal["read", "written", "emptied"], path: Path, way_o
         raise UserError(f"{path} cannot be {action} ({fault.strerror}): {way_out}.", code) from None
 
 
+def content_of(path: Path, way_out: str, most: int) -> bytes:
+    """Return a file's octets. Raises UserError if it cannot be read, or has more than so many."""
+    with file_errors("read", path, way_out), path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise UserError(f"{path} is too large, more than {most} bytes: {way_out}.", os.EX_DATAERR)
+    return content
+
+
 def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
     """Write a file of mode 0600. Raises UserError if it exists and `replace` is false, or if it cannot be written."""
     with file_errors("written", path, "name another file"):

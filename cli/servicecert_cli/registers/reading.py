@@ -152,7 +152,6 @@ def _entry(line: Line, entry_id: str, fields: dict[str, Any]) -> RegisterEntry:
 
 
 def _invalid(line: Line, fault: ValidationError) -> RegisterFileError:
-    """Return the model's error with the column that the field was read from."""
     location = [str(part) for part in fault.errors(include_url=False, include_input=False)[0]["loc"]]
     field = next((part for part in reversed(location) if not part.isdigit()), "")
     if field == "entry_id":

@@ -89,7 +89,6 @@ async def open_place(
 
 
 def _prepared(admin_url: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Prepare the database, and migrate all schemas as the migrator. Return the URLs."""
     urls = schema.prepare(admin_url, passwords)
     migrate(urls[database.MIGRATOR], SERVICES)
     return urls

@@ -46,7 +46,6 @@ class Supervisor:
 
 
 def _end_of(child: Child) -> str:
-    """Return how it ended, with its last line of output unless that is a JSON log line."""
     status = child.returncode or 0
     if status > 128:
         return f"was ended by signal {status - 128}"

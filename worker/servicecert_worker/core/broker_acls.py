@@ -158,7 +158,6 @@ def shown(phrases: list[str]) -> str:
 
 
 def _without_implied(operations: set[str]) -> list[str]:
-    """Return the operations in order, without Describe where another one says more."""
     return sorted(operations - {AclOperation.DESCRIBE} or operations)
 
 

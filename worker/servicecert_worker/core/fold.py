@@ -200,7 +200,6 @@ def _replaced(events: Sequence[DecidedEvent]) -> set[UUID]:
 
 
 def _leave_out(folded: Folded[S], ids: set[UUID]) -> None:
-    """Publish no event of these ids; the audit has none of them either."""
     if ids:
         folded.published = [each for each in folded.published if each.id not in ids]
         folded.decided = [

@@ -124,7 +124,6 @@ def _verify(pinned: TrustedKey, signature: bytes, signed: bytes) -> None:
 
 
 def _last(headers: Headers, name: str) -> str:
-    """Return the text of a header as the decoder reads it: the last one of that name."""
     raw = next((raw for each, raw in reversed(headers) if each == name and raw is not None), b"")
     return raw.decode(errors="replace")
 

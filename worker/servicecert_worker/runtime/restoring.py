@@ -168,7 +168,6 @@ class _Bringing:
             )
 
     async def _is_unknown(self, look: Sequence[Part]) -> bool:
-        """Return whether the tables lack something that a look found."""
         ids = [id for part in look for id in part.changes]
         return bool(await self._connection.fetchval(_UNKNOWN, ids))
 

@@ -131,7 +131,6 @@ class Turns(Generic[S, K]):
         return outcome, head
 
     def _stages(self, folded: Folded[S], stored: Mapping[str, Stored[S]]) -> tuple[tuple[str, float], ...]:
-        """Return the stages that keys have reached in this turn, but for those of the canary."""
         before = {key: entry.state for key, entry in stored.items()}
         changed = (each for each in folded.changed if not is_canary(each.key))
         return tuple(stage for each in changed for stage in self.service.rules.stages(before.get(each.key), each.state))
@@ -174,7 +173,6 @@ class Turns(Generic[S, K]):
 
 
 def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
-    """Return the results whose intent another result has ended."""
     claimed = {item.id for item in current}
     return [item for item in items if isinstance(item, Result) and item.id not in claimed]
 

@@ -229,7 +229,6 @@ class Worker(Generic[S, K]):
             connection.terminate()
 
     async def _compare_topics(self, ids: Mapping[str, str], reader: PartReader) -> None:
-        """Compare Kafka with what the database knows of it. Raises `OperatorError`."""
         await origins.compare(self._pool, self._service.name, ids)
         await self._fence.require_sent(reader, self._pool.fetch)
 

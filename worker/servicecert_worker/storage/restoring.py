@@ -155,7 +155,6 @@ class Stored:
         )
 
     def _is_text(self, column: Column) -> bool:
-        """Return whether a column of octets has text in the journal: an event's payload."""
         return (self.table.name, column.name) == (EVENTS, "payload")
 
     def _type(self, column: Column) -> str:

@@ -74,7 +74,6 @@ def prepare(admin_url: str, passwords: Mapping[str, str | None]) -> dict[str, st
 
 
 def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> bool:
-    """Create a role, and return whether it is new."""
     is_new = connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None
     if is_new:
         connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
@@ -159,7 +158,6 @@ def connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 
 
 def _applied(connection: psycopg.Connection[Any], service: str) -> list[str]:
-    """Return the names of the applied migrations, none if there are none yet."""
     try:
         rows = connection.execute(
             sql.SQL("select migration_id from {}._yoyo_migration").format(sql.Identifier(service))

@@ -275,7 +275,6 @@ def _report(case: Case | None, event: Event, _known: Knowledge, _judging: Judgin
 
 
 def _answer(case: Case | None, event: Event, *_: object) -> Decision[Case]:
-    """Publish the answer to a record of `accounts`, as `account_unchanged` returned it."""
     return Decision(case, (event.data,))
 
 

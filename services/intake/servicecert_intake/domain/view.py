@@ -147,7 +147,6 @@ def _applied_for(case: Case) -> AppliedFor:
 
 
 def _first(names: tuple[str, ...], characters: int) -> tuple[str, ...]:
-    """Return the first names that fit into this many characters."""
     lengths = accumulate(map(len, names))
     return tuple(name for name, length in zip(names, lengths, strict=True) if length <= characters)
 

@@ -115,6 +115,5 @@ def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -
 
 
 def _key_of(csr: JudgedCsr) -> Iterator[tuple[str, bytes | None]]:
-    """Yield the key of a valid request, and its SubjectPublicKeyInfo where it is RSA."""
     if csr.key is not None and csr.der is not None:
         yield csr.key.sha256, public_key_info(b64decode(csr.der)) if csr.key.family == KeyFamily.RSA else None

@@ -61,7 +61,6 @@ def samples(language: Language) -> Iterator[tuple[str, MailTask]]:
 
 
 def _mails(*inputs: Happened, now: datetime = NOW) -> tuple[MailTask, ...]:
-    """Return the mails that the last of the inputs causes."""
     ledger: Ledger | None = None
     tasks: tuple[MailTask, ...] = ()
     for happened in inputs:

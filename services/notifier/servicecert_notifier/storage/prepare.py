@@ -65,7 +65,6 @@ class Prepare:
 
 
 async def _notices(connection: Connection, cases: Sequence[UUID]) -> Mapping[str, tuple[Notice, ...]]:
-    """Return the notices of the cases, each case's in order of time."""
     notices: dict[str, tuple[Notice, ...]] = {}
     for id, case_id, mail_id, kind, *rest in await connection.fetch(QUERIES["notices"], cases) if cases else ():
         notice = Notice(id, case_id, mail_id, NoticeKind(kind), *rest)
@@ -74,13 +73,11 @@ async def _notices(connection: Connection, cases: Sequence[UUID]) -> Mapping[str
 
 
 async def _orders(connection: Connection, mails: Sequence[UUID]) -> Mapping[UUID, MailTask]:
-    """Return the tasks of these mails."""
     rows = await connection.fetch(QUERIES["orders"], mails) if mails else ()
     return {row["mail_id"]: MailTask.model_validate_json(row["data"]) for row in rows}
 
 
 async def _others(connection: Connection, cases: Sequence[UUID]) -> Mapping[str, Sequence[CaseFacts]]:
-    """Return cases with other certificates of the same account, by case."""
     others: dict[str, list[CaseFacts]] = {}
     for case_id, standing in await connection.fetch(QUERIES["others"], cases) if cases else ():
         others.setdefault(str(case_id), []).append(facts_of(standing))
@@ -90,7 +87,6 @@ async def _others(connection: Connection, cases: Sequence[UUID]) -> Mapping[str,
 def _slot_requests(
     ledgers: Mapping[str, Ledger], others: Mapping[str, Sequence[CaseFacts]], now: datetime
 ) -> Iterable[tuple[str, list[str]]]:
-    """Yield the cases with a due reminder and no slot yet, each with the domain of each mail."""
     for key, ledger in ledgers.items():
         reminder = due_reminder(ledger, others.get(key, ()), now)
         if reminder is not None and ledger.facts.slot is None:

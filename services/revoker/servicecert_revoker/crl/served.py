@@ -98,7 +98,6 @@ class RootCrls:
         await self._warn(root)
 
     async def _warn(self, root: IssuerInfo) -> None:
-        """Log a root without a CRL, or with one that expires soon."""
         published = await asyncio.to_thread(self._served, root)
         left = days_left(published, self.clock())
         if published is None:

@@ -43,7 +43,6 @@ class Certify:
         return [await self._counted(outcome) for outcome in outcomes]
 
     async def _counted(self, outcome: Outcome) -> Outcome:
-        """Return the outcome, of a certificate with the count of its CA's standings (D8)."""
         if not isinstance(outcome, Done) or not isinstance(outcome.data, Certified):
             return outcome
         count = await self.count(outcome.data.issuer)

@@ -100,7 +100,6 @@ def _certificate_in(entry: Stored[State] | None) -> Certificate | None:
 
 
 def _requests(happened: Sequence[Happened], stored: Mapping[str, Stored[State]]) -> Iterator[RevocationRequested]:
-    """Yield the requests of this turn, and the pending ones of its cases."""
     for each in happened:
         if isinstance(each, Event) and isinstance(each.data, RevocationRequested):
             yield each.data

@@ -169,7 +169,6 @@ def check_offsets(lost: Sequence[tuple[str, Topic, int]]) -> Finding:
 
 
 def _written_again(topic: Topic) -> str:
-    """Return what brings a topic's records again."""
     if services := [writer for writer in topic.writers if writer in SERVICES]:
         return " ".join(f"Run `servicecert republish {service} --yes`." for service in services)
     if Principal.REGISTERS_LOADER in topic.writers:

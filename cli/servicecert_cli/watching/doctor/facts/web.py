@@ -48,7 +48,6 @@ async def _web(sources: Sources) -> aiohttp.ClientSession:
 
 
 async def _folder(sources: Sources) -> Authority | None:
-    """Return the CAs of the folder, None where it cannot be used: `Ca` says so."""
     try:
         return await authority(sources)
     except Stopped:

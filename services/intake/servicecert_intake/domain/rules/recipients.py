@@ -30,7 +30,6 @@ def addresses(form: Form) -> Deficiencies:
 
 
 def _addressees(form: Form) -> tuple[tuple[RecipientRole, str, str, str | None], ...]:
-    """Return role, field, typed address and name of each addressee."""
     orderer, contact, shared = form.orderer, form.technical_contact, form.shared_mailbox
     people = (
         (RecipientRole.ORDERER, "orderer.email", orderer.email, orderer.name),

@@ -45,7 +45,6 @@ def typed_names(form: Form, matched: tuple[Unit, ...]) -> Deficiencies:
 
 
 def _foreign(lack: Lack, field: str, name: str) -> Deficiencies:
-    """Return the deficiency of a name that has letters of another alphabet."""
     found = foreign_letters(name)[:_SHOWN]
     return (lack.deficiency(field, value=printable(name), letters=found),) if found else ()
 

@@ -77,7 +77,6 @@ def pem(certificate: str) -> bytes:
 
 @lru_cache(maxsize=64)
 def _chain(chain: tuple[str, ...]) -> bytes:
-    """Return the chain's file, encoded once for each issuing CA."""
     return encoded(b"".join(map(pem, chain)))
 
 

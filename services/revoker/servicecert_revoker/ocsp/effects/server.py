@@ -117,7 +117,6 @@ def _has(request: web.BaseRequest, answer: Answer) -> bool:
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:
-    """Return the body, None if it is larger than any request."""
     if request.content_length is not None and request.content_length > LARGEST_REQUEST:
         return None
     await let_continue(request)
