@@ -1,9 +1,10 @@
 """Who signs a mail is decided with it: what the authority's file says later changes no mail (C3, I9)."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from servicecert_notifier.domain.decide import Decide
+from servicecert_notifier.domain.decide import Decide, decide
 from servicecert_notifier.domain.ledger import RETRY
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE
@@ -11,7 +12,7 @@ from servicecert_notifier.domain.task import MailOutcome, MailState, Notice, Not
 from servicecert_notifier.settings import Settings
 from servicecert_notifier.storage.store import LedgerStore
 from servicecert_schemas.values import Language
-from servicecert_worker.core.decider import Due, Result, Stored, Task
+from servicecert_worker.core.decider import Due, Intent, Result, Stored, Task
 
 from .sample_mails import AUTHORITY, HEAD
 
@@ -44,6 +45,16 @@ def test_c3_what_is_decided_later_is_signed_as_the_file_says_then(issued, revoke
     decision = LATER_SAYS(state, as_event(of_case), Prepared(), now)
     assert {each.data.letterhead.name for each in decision.intents} == {"Annan"}
     assert NOW_SAYS(state, Due(uuid4(), "key", "other", now), Prepared(), now).state is state
+
+
+def test_an_effect_of_another_kind_is_decided_beside_a_mail(issued, as_event, now, monkeypatch):
+    def decided(*arguments):
+        decision = decide(*arguments)
+        return replace(decision, intents=(Intent("note", HEAD), *decision.intents))
+
+    monkeypatch.setattr("servicecert_notifier.domain.decide.decide", decided)
+    note, mail, *_ = NOW_SAYS(None, as_event(issued), Prepared(), now).intents
+    assert (note, mail.kind, mail.data.letterhead) == (Intent("note", HEAD), "mail", HEAD)
 
 
 async def test_i9_a_repeat_has_the_same_bytes_whatever_the_file_says_since(

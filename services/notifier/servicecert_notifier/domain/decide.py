@@ -16,7 +16,6 @@ from servicecert_worker.core.decider import (
     Event,
     Handlers,
     Happened,
-    Intent,
     Result,
     Unanswerable,
     unchanged,
@@ -25,7 +24,7 @@ from servicecert_worker.core.decider import (
 from .case_facts import with_event
 from .contents import mailing_of
 from .examine import Unfitting
-from .ledger import INTENT, Ledger, planned
+from .ledger import Ledger, planned
 from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
 from .task import Letterhead, MailTask
@@ -61,8 +60,10 @@ class Decide:
         if ledger is None or not any(row.order and row.order.letterhead is None for row in ledger.rows):
             return decision
         rows = tuple(replace(row, order=row.order and self._signed(row.order)) for row in ledger.rows)
-        mails = (each.data for each in decision.intents if isinstance(each.data, MailTask))
-        intents = tuple(Intent(INTENT, self._signed(mail)) for mail in mails)
+        intents = tuple(
+            replace(each, data=self._signed(each.data)) if isinstance(each.data, MailTask) else each
+            for each in decision.intents
+        )
         return replace(decision, state=replace(ledger, rows=rows), intents=intents)
 
     def _signed(self, mail: MailTask) -> MailTask:
