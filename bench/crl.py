@@ -106,7 +106,6 @@ async def _published(publish: Publish, order: PublishOrder) -> float:
 
 
 async def _passes(url: str, admin_url: str, ca: Path, issuer: str) -> tuple[float, float, float]:
-    """Return the seconds of a revocation's pass and of a scheduled one, and the process's peak memory in MB."""
     async with _publishing(url, ca) as publish, connected(admin_url) as connection:
         scheduled = [await _published(publish, PublishOrder(issuer=issuer)) for _ in range(2)]
         seconds = [await _published(publish, each) for each in await _revoke(connection, issuer, ROUNDS)]

@@ -138,7 +138,6 @@ def _public_suffixes() -> PublicSuffixList:
 
 
 def _letters(label: str) -> str | None:
-    """Return the letters that an A-label stands for; None if it is not the A-label of any."""
     try:
         return idna.ulabel(label)
     except idna.IDNAError:

@@ -112,7 +112,6 @@ def _id(topic: Topic) -> str:
 
 
 def _tag(topic: Topic) -> str:
-    """Return whether a topic is part of the e-service's contract, or for our services alone."""
     return "e-service" if Principal.E_SERVICE in (*topic.writers, *topic.readers) else "services"
 
 

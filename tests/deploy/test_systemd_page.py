@@ -33,7 +33,8 @@ FAKES = {
     """,
     "systemctl": 'echo "$@" >> "$NOTES/systemctl"',
     "servicecert": """for last; do :; done; echo DATABASE_URL=postgresql://"$3" > "$last" """,
-    "systemd-sysusers": "test -e ${1:-{root}/etc/sysusers.d/servicecert.conf}",
+    # systemd 252 takes whole paths alone.
+    "systemd-sysusers": "file=${1:-{root}/etc/sysusers.d/servicecert.conf}; test ${file#/} != $file && test -e $file",
     "chgrp": ":",
     "systemd-run": 'printf "%s\\n" "$@"',
 }
@@ -131,6 +132,18 @@ def test_a_command_has_the_account_the_settings_and_the_secrets_of_its_unit(mach
     if service != "operator":
         assert files[:2] == unit(service)["EnvironmentFile"]
         assert (KEY_FILE in environment(service)) is (f"{KEY_FILE}={SECRETS}service.key" in words)
+
+
+def test_a_command_ends_with_the_signal_that_its_caller_gets(machine: Path) -> None:
+    waiting = 'echo runs; while test ! -e "$NOTES/systemctl"; do sleep 0.05; done; exit 7'
+    (machine / "bin" / "systemd-run").write_text(f"#!/bin/sh\n{waiting}\n")
+    command = ["sh", UNITS / "servicecert-as", "operator", "watch"]
+    with subprocess.Popen(command, cwd=machine, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "runs\n"
+        running.terminate()
+        assert running.wait(60) == 7
+    assert re.fullmatch(r"kill as-servicecert-[0-9]+\n", (machine / "systemctl").read_text())
 
 
 def test_the_page_s_lines_for_a_machine_without_internet_are_pip_s() -> None:

@@ -167,7 +167,6 @@ class LagMeter:
         return sorted(name for name in existing - set(owed) if pattern.fullmatch(name))[:MOST_FOREIGN]
 
     async def _remember(self, waiting: Set[tuple[TopicPartition, int]]) -> None:
-        """Ask when these records were written, unless it is known; forget the others."""
         self._written = {place: at for place, at in self._written.items() if place in waiting}
         new = waiting - self._written.keys()
         # Several groups may stand at different records of a partition, and each question is about one.

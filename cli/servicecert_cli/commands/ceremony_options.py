@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 from servicecert_pki.keyring import TokenAccess, TokenStore
+from servicecert_pki.manifest import TokenPlace, read_manifest
 from servicecert_pki.partitions import http_url
 
 from ..faults import UserError
@@ -83,17 +84,24 @@ def new_keys(function: F) -> F:
     @click.option(
         "--keys",
         type=click.Choice(["pem", "pkcs11"]),
-        default="pem",
-        show_default=True,
-        help="Where the issuing CAs' keys go.",
+        help="Where the issuing CAs' keys go; by default where the earlier ones are, the first into a token if its "
+        "library is named.",
     )
     @module
     @pin_file
     @functools.wraps(function)
-    def with_tokens(*args: Any, keys: str, module: Path | None, pin_file: Path | None, **more: Any) -> Any:
-        return function(*args, tokens=TokenStore(token_access(module, pin_file)) if keys == "pkcs11" else None, **more)
+    def with_tokens(*args: Any, keys: str | None, module: Path | None, pin_file: Path | None, **more: Any) -> Any:
+        is_token = _in_token(more["folder"], module) if keys is None else keys == "pkcs11"
+        return function(*args, tokens=TokenStore(token_access(module, pin_file)) if is_token else None, **more)
 
     return with_tokens  # type: ignore[return-value]  # click calls it by keywords
+
+
+def _in_token(folder: Path, module: Path | None) -> bool:
+    try:
+        return any(isinstance(entry.key, TokenPlace) for entry in read_manifest(folder).issuing)
+    except (OSError, ValueError):
+        return module is not None
 
 
 def place_of(tokens: TokenStore | None) -> str:

@@ -75,7 +75,6 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
 
 
 def _read(path: Path) -> bytes:
-    """Return the file's first 256 KiB. Raises UserError."""
     try:
         with click.open_file(str(path), "rb") as file:
             content: bytes = file.read(_MOST)

@@ -52,7 +52,6 @@ async def of_account(cluster: Cluster, account_id: str) -> list[CaseChanged]:
 
 
 def _keep(cases: dict[str, CaseChanged], change: Change, account_id: str | None = None) -> None:
-    """Store the newest view of each case, or of each case of an account. Remove an erased case."""
     if change.data is None:
         cases.pop(change.key, None)
     elif isinstance(change.data, CaseChanged) and account_id in (None, change.data.account_id):

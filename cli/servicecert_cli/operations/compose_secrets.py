@@ -148,7 +148,6 @@ def _read(folder: Path) -> dict[str, str]:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    """Write a file whole, of this mode from the first byte on; one with the same text stays."""
     if not path.exists() or path.read_text() != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text.encode(), mode)

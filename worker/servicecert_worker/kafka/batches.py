@@ -114,7 +114,6 @@ class Batch:
             self.last += delta
 
     def _is_readable(self) -> bool:
-        """Return whether it is of format 2: older ones name one offset, that of their last message."""
         return len(self._raw) >= _HEADER.size and self._raw[_FORMAT_AT] == _FORMAT
 
     def is_genuine(self) -> bool:

@@ -155,7 +155,6 @@ class Follower:
                 pause = _LOOK_SECONDS
 
     def _seek(self) -> None:
-        """Continue where the follower was; records read again are dropped in any case."""
         for partition, offset in self.offsets.items():
             with suppress(IllegalStateError):
                 self._subscriber.consumer.seek(partition, offset)

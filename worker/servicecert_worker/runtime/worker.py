@@ -239,7 +239,6 @@ class Worker(Generic[S, K]):
             await self._pass_fence()
 
     async def _retried(self, what: str, act: Callable[[], Awaitable[object]]) -> None:
-        """Do a step of the start, again after transient errors, until the worker stops."""
         outage = Outage(what)
         async for _ in backoff():
             if self._stopping.is_set():
