@@ -107,9 +107,9 @@ class Rates:
 def board(rates: Sequence[tuple[Row, float]], notes: Sequence[str] = ()) -> RenderableType:
     """Return the table, with notes below it. Values that need attention are yellow."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("  service", min_width=11)
+    table.add_column("  service", min_width=10)
     for title in HEAD[1:]:
-        table.add_column(title, justify="right")
+        table.add_column(title, justify="right", overflow="fold", min_width=3)
     for row, rate in rates:
         cells = [Text(cell) for cell in row.cells(rate)]
         cells[0] = Text("  ") + cells[0]
