@@ -21,6 +21,7 @@ from servicecert_worker.core.access import KafkaAccess
 from ..connections.addresses import MAIL_FOLDER
 from ..operations.broker_identities import ADMINISTRATOR
 from ..operations.files import write_private
+from ..stand.board import WIDTH as BOARD_WIDTH
 from ..stand.board import Rates, board, idle_processes, look, rows
 from ..stand.folders import empty_folder
 from ..stand.progress import Steps
@@ -221,7 +222,7 @@ async def _watch(system: System, console: Console) -> None:
             samples = await look(system)
             shown = rows(samples, await system.waiting(), supervisor.restarts)
             found = [(row, rates.of(row, time.monotonic())) for row in shown]
-            if console.is_terminal:
+            if console.is_terminal and console.width >= BOARD_WIDTH:
                 idle = idle_processes(samples)
                 live.update(board(found, [f"not ready: {', '.join(idle)}"] if idle else []), refresh=True)
             elif (

@@ -20,6 +20,8 @@ MESSAGES = "kafka_consumergroup_group_sum_lag"
 SECONDS = "kafka_consumergroup_group_max_lag_seconds"
 INTENTS = "servicecert_intents"
 PARKED = "servicecert_parked"
+WIDTH = 72
+"""A narrower terminal gets lines."""
 HEAD = ("service", "workers", "restarts", "events/s", "events", "waiting", "oldest", "intents", "parked")
 
 
@@ -107,9 +109,9 @@ class Rates:
 def board(rates: Sequence[tuple[Row, float]], notes: Sequence[str] = ()) -> RenderableType:
     """Return the table, with notes below it. Values that need attention are yellow."""
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("  service", min_width=10)
+    table.add_column("  service", min_width=11)
     for title in HEAD[1:]:
-        table.add_column(title, justify="right", overflow="fold", min_width=3)
+        table.add_column(title, justify="right")
     for row, rate in rates:
         cells = [Text(cell) for cell in row.cells(rate)]
         cells[0] = Text("  ") + cells[0]
