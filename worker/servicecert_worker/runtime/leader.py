@@ -181,7 +181,6 @@ class Leader:
         return Due(row["id"], row["key"], row["kind"], row["at"], context)
 
     async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
-        """Return the deadlines that need not wait until earlier records are handled."""
         waits = self.service.rules.wait_for_topics
         slacks = [waits[each.kind] for each in due if each.kind in waits]
         if not slacks:
