@@ -81,7 +81,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # Imported objects live as long as the process: collected less often, a service starts a sixth sooner.
         gc.set_threshold(20_000, 20, 100)
-        for stream in (sys.stdout, sys.stderr):
+        for stream in filter(None, (sys.stdout, sys.stderr)):
             # A terminal that cannot show a letter shows its number.
             cast(TextIOWrapper, stream).reconfigure(errors="backslashreplace")
         try:
