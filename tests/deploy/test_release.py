@@ -19,19 +19,22 @@ VERSION = tomllib.loads((CHECKOUT / "schemas" / "pyproject.toml").read_text())["
 SET = "run `make format`, which installs the version and writes it into the labels"
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command in an environment that has our two wheels; what they need comes from this one, after them."""
+@pytest.fixture(scope="module", params=["these packages", pytest.param("fetched", marks=pytest.mark.long)])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The command in an empty environment with our two wheels; what they need comes from this one, or is fetched."""
     folder = tmp_path_factory.mktemp("release")
     for project in (CHECKOUT, CHECKOUT / "schemas"):
         _python("-m", "hatchling", "build", "-t", "wheel", "-d", str(folder), cwd=project)
     environment = folder / "environment"
     _python("-m", "venv", "--without-pip", str(environment), cwd=folder)
-    install = ("-m", "pip", "--python", str(environment), "install", "--no-index")
-    _python(*install, "--no-deps", *map(str, folder.glob("*.whl")), cwd=folder)
-    (site,) = environment.glob("lib/python*/site-packages")
-    # No .pth file of that folder is read, so the checkout is in no path.
-    (site / "needed.pth").write_text(sysconfig.get_path("purelib"))
+    install = ("-m", "pip", "--python", str(environment), "install")
+    _python(*install, "--no-index", "--no-deps", *map(str, folder.glob("*.whl")), cwd=folder)
+    if request.param == "fetched":
+        _python(*install, "--require-hashes", "-r", str(CHECKOUT / "deploy" / "requirements.lock"), cwd=folder)
+    else:
+        (site,) = environment.glob("lib/python*/site-packages")
+        # No .pth file of that folder is read, so the checkout is in no path.
+        (site / "needed.pth").write_text(sysconfig.get_path("purelib"))
     return environment / "bin" / "servicecert"
 
 
