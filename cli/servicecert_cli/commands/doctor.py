@@ -20,6 +20,7 @@ COLOURS = {
     Severity.CRITICAL: "red",
 }
 _FAULTS = (Severity.UNKNOWN, Severity.WARNING, Severity.CRITICAL)
+_NOT_MADE = (Severity.SKIPPED, Severity.UNKNOWN)
 _MARK = max(len(severity) for severity in Severity)
 _NAME = max(map(len, CATALOGUE))
 
@@ -70,12 +71,13 @@ def command(names: frozenset[str], as_json: bool) -> None:
 
 def _print(found: Sequence[Check]) -> None:
     """Print a line for each check that was made, below a fault why it matters and what to do; then a summary."""
-    made = [check for check in found if check.severity is not Severity.SKIPPED]
+    made = [check for check in found if check.severity not in _NOT_MADE]
     for subject, checks in groupby(made, key=lambda check: check.subject):
         click.secho(str(subject), bold=True)
         for check in checks:
             _print_check(check)
-    _print_skipped([check for check in found if check.severity is Severity.SKIPPED])
+    for severity in _NOT_MADE:
+        _print_not_made(severity, [check for check in found if check.severity is severity])
     count = Counter(check.severity for check in found)
     click.echo(f"\n{', '.join(f'{count[severity]} {severity}' for severity in reversed(Severity) if count[severity])}.")
     for severity in reversed(_FAULTS):
@@ -83,12 +85,12 @@ def _print(found: Sequence[Check]) -> None:
             click.echo(f"{click.style(f'{severity}:', COLOURS[severity])} {', '.join(names)}")
 
 
-def _print_skipped(skipped: Sequence[Check]) -> None:
+def _print_not_made(severity: Severity, checks: Sequence[Check]) -> None:
     reasons: dict[str, list[str]] = {}
-    for check in skipped:
+    for check in checks:
         reasons.setdefault(f"{check.finding} {check.remedy}".rstrip(), []).append(check.name)
     if reasons:
-        click.secho("skipped", bold=True)
+        click.secho(str(severity), fg=COLOURS[severity], bold=True)
     for reason, names in reasons.items():
         click.echo(f"  {escaped(reason)} ({', '.join(names)})")
 

@@ -197,7 +197,6 @@ def _outsiders(id: UUID, topic: str) -> UUID:
 
 
 def _key_of(record: Record) -> str | None:
-    """Return a record's key; None if it is unreadable or huge."""
     try:
         return record.key.decode() if record.key and len(record.key) <= MAX_HEADER_BYTES else None
     except UnicodeDecodeError:

@@ -113,7 +113,6 @@ class Follower:
             self.newest[record.topic] = max(record.written.timestamp(), self.newest.get(record.topic, 0.0))
 
     def _read(self, records: Sequence[Record]) -> tuple[list[Change], list[tuple[Record, Undecodable]]]:
-        """Return the changes of records, and those that are not events, each with why."""
         changes: list[Change] = []
         faults: list[tuple[Record, Undecodable]] = []
         for record in records:

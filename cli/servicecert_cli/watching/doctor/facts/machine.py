@@ -120,7 +120,7 @@ LOOKS = {
     "Trials": Look(trials, partial(naming, "{} is set.", "No setting for trials is on.")),
     "SecretFiles": Look(
         secret_files,
-        partial(counted, well="Nobody else can read them: {} were looked at.", none="No setting names such a file."),
+        partial(counted, well="Nobody else can read them, {} in all.", none="No setting names such a file."),
     ),
     "ServiceKeys": Look(service_keys, configuration.check_service_keys),
 }
