@@ -114,7 +114,6 @@ async def _passes(url: str, admin_url: str, ca: Path, issuer: str) -> tuple[floa
 
 
 async def _latencies(url: str, admin_url: str, ca: Path, issuer: str, lasting: float) -> list[float]:
-    """Return the seconds from each revocation's request until its CRL is published and fetched, at a steady rate."""
     async with _publishing(url, ca) as publish, connected(admin_url) as connection:
         await _published(publish, PublishOrder(issuer=issuer))
         started, publishing = perf_counter(), []

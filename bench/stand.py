@@ -163,7 +163,6 @@ def processor_microseconds(act: Callable[[], object], calls: int) -> float:
 
 
 def memory(system: System) -> dict[str, float]:
-    """Return the resident memory of each worker in MB."""
     return {
         name: max(each.memory_info().rss for each in family(child.pid)) / 1e6 for name, child in system.children.items()
     }
@@ -191,7 +190,6 @@ def cpu_times(before: dict[str, float], after: dict[str, float], count: int) -> 
 
 
 def print_cpu_times(spent: Mapping[str, float], what: str) -> None:
-    """Print the processor time of each part, in milliseconds, and the sum."""
     parts = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in spent.items() if milliseconds >= 0.005)
     print(f"  processor ms {what}: {parts}, in all {sum(spent.values()):.2f}", flush=True)
 

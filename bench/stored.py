@@ -131,7 +131,6 @@ async def print_sizes(system: System) -> None:
 
 
 async def _copy(url: str, table: str, count: int, small: Mapping[str, str], turns: asyncio.Semaphore) -> None:
-    """Copy a row of a finished case so many times, with these small bodies, and bring the statistics up to date."""
     async with turns, connected(url) as connection:
         columns = [name for (name,) in await connection.fetch(_COLUMNS, table)]
         shown = ", ".join(f"{small.get(name, name)} as {name}" for name in columns)

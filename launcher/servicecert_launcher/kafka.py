@@ -194,7 +194,6 @@ class Kafka(Server):
         return Child(broker, log=self.log, folder=folder, remove=folder)
 
     def _answers(self) -> bool:
-        """Return whether the broker answers an ApiVersions request, as it does once it serves clients."""
         try:
             with socket.create_connection((HOST, self._port), timeout=1) as connection:
                 connection.sendall(API_VERSIONS)

@@ -62,7 +62,6 @@ class MailCatcher:
         await end(self._server, self._transports)
 
     async def wait_for(self, count: int) -> list[CaughtMail]:
-        """Wait for at least `count` mails, and return all."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.mails) >= count)
         return self.mails

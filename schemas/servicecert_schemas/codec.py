@@ -8,14 +8,16 @@ The attributes are headers named `ce_*`, the value is the data in JSON, the key 
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from types import MappingProxyType
-from typing import Self
+from typing import Any, Self, get_args
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from .event import Envelope, EventData
 from .headers import SOURCE, TRACEPARENT, headers_of
@@ -148,10 +150,14 @@ class Reader:
             raise Undecodable("unknown-type", "The header ce_type names no event type that this version knows.")
         if unversioned(envelope.type) not in self._bound.get(topic, ()):
             raise Undecodable("wrong-topic", "The header ce_type names a type that does not belong on this topic.")
-        if len(value) > event.MOST_STRUCTURE and structure_of(value) > event.MOST_STRUCTURE:
+        structure = structure_of(value) if len(value) > event.MOST_STRUCTURE else 0
+        if structure > event.MOST_STRUCTURE:
             text = "The value has more fields, lists and objects than any event of its type: shorten its lists."
             raise Undecodable("too-large", text)
         try:
+            # For each of these pydantic would copy all that stands beside it.
+            if structure > EventData.MOST_STRUCTURE and (text := _required(event, value)):
+                raise Undecodable("wrong-schema", text)
             # Strict, as in other languages: "12" is not a number, and 0 not a time.
             data = upcast(event.model_validate_json(value, strict=True), self._upcasters)
         except ValidationError as error:
@@ -233,6 +239,25 @@ def _time(text: str) -> datetime:
         return in_utc(time)
     except ValueError as error:
         raise Undecodable("no-event", f"The header ce_time {error}.") from None
+
+
+def _required(event: type[EventData], value: bytes) -> str:
+    """Return which fields are required, as pydantic says it; empty if all are there, or the value is no JSON."""
+    try:
+        return "; ".join(f"{field}: Field required" for field in islice(_absent(event, from_json(value)), 10))
+    except ValueError:
+        return ""
+
+
+def _absent(model: type[BaseModel], value: Any, at: str = "") -> Iterator[str]:
+    """Yield the required fields that a value lacks, and those of the models in it; lists end at their first fault."""
+    for name, field in model.model_fields.items() if isinstance(value, dict) else ():
+        kinds = [each for each in (field.annotation, *get_args(field.annotation)) if isinstance(each, type)]
+        models = [each for each in kinds if issubclass(each, BaseModel)]
+        if name not in value and field.is_required():
+            yield f"{at}{name}"
+        elif name in value and len(models) == 1:
+            yield from _absent(models[0], value[name], f"{at}{name}.")
 
 
 def _without_values(error: ValidationError) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servicecert_schemas.account import AccountOpened
 from servicecert_schemas.application import ApplicationSubmitted, CsrAttached
+from servicecert_schemas.case import CaseChanged
 from servicecert_schemas.codec import (
     MAX_HEADER_BYTES,
     Headers,
@@ -232,6 +233,24 @@ JSON = st.recursive(
     st.none() | st.integers() | st.text(r'",:[]{}\a'),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(r'",:[]{}\a'), inner),
 )
+
+
+def test_f5_what_a_value_of_much_structure_lacks_is_said_as_of_any_other() -> None:
+    stored = next(it for it in stored_examples()[CaseChanged.TYPE] if it["value"]["certificate"])
+    headers = [(name, text.encode()) for name, text in stored["headers"].items()]
+
+    def fault(value: object) -> str:
+        with pytest.raises(Undecodable) as caught:
+            decode(stored["topic"], stored["key"].encode(), headers, json.dumps(value).encode())
+        assert caught.value.code == "wrong-schema"
+        return caught.value.text
+
+    lacking = {name: each for name, each in stored["value"].items() if name not in ("account_id", "version")}
+    del lacking["certificate"]["serial"]
+    large = lacking | {"unknown": {f"{number:x}": "z" for number in range(5_000)}}
+    assert fault(large) == fault(lacking)
+    assert fault(lacking).count("Field required") == 3
+    assert fault(json.loads(json.dumps(large))["unknown"]).count("Field required") == 10
 
 
 def structure(value: Any) -> int:

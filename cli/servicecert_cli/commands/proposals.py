@@ -254,7 +254,6 @@ def _about_login(stored: Proposal, done: bool) -> str:
 
 
 def facts(proposal: Proposal) -> dict[str, Any]:
-    """Return a proposal as JSON and tables show it."""
     return {"state": proposal.state, **fields_of(proposal)}
 
 
@@ -281,6 +280,5 @@ def report_proposal(stored: Proposal | None, as_json: bool, preview: Mapping[str
 
 
 def print_counts(counts: list[Any]) -> None:
-    """Print the certificates by type and CA."""
     rows = [(each["type"], each["issuer"], each["certificates"], each["accounts"]) for each in counts]
     print_table(("type", "CA", "certificates", "accounts"), rows)

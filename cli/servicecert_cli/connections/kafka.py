@@ -208,7 +208,6 @@ async def _opened(cluster: Cluster, client: Any, seconds: float = OPEN_SECONDS) 
 
 @asynccontextmanager
 async def _explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterator[None]:
-    """Raise OperatorError for Kafka's errors, and for `others` as if Kafka did not answer."""
     try:
         yield
     except REFUSED as fault:

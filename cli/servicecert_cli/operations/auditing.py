@@ -75,7 +75,6 @@ async def read_topic(cluster: Cluster, take: Callable[[AuditCheckpoint], object]
 
 
 async def exported(cluster: Cluster, keys: Mapping[str, TrustedKey]) -> Exported:
-    """Return the signed checkpoints of the topic."""
     checkpoints = Exported(keys)
     checkpoints.ignored += await read_topic(cluster, checkpoints.add)
     return checkpoints

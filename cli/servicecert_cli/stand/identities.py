@@ -74,7 +74,6 @@ class Identities:
         )
 
     def cluster(self, parts: Parts, name: str, prefix: str = "") -> Cluster:
-        """Return the cluster as a user reaches it."""
         assert parts.kafka is not None
         address = parts.kafka.certificates_bootstrap if name in BY_CERTIFICATE else parts.kafka.bootstrap
         return Cluster(address, prefix, self.access(name))

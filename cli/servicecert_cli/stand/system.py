@@ -292,7 +292,6 @@ class System:
                 raise UserError(f"{name} ended with status {child.returncode}: {child.tail(4)}", os.EX_SOFTWARE)
 
     async def _answer(self, name: str, path: str) -> str | None:
-        """Return a worker's answer over HTTP; None if it does not answer, or answers with an error."""
         try:
             async with self._session.get(f"http://{self.health(name)}/{path}") as answer:
                 return await answer.text() if answer.ok else None

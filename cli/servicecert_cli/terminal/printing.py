@@ -106,7 +106,6 @@ class Printer:
             self.line(" " * len(margin) if number else margin, line)
 
     def waiting(self, text: str) -> Status:
-        """Return what a terminal shows while it is started or entered."""
         return self.console.status(Text(text, style="dim"), spinner_style="cyan")
 
     def blank(self) -> None:

@@ -156,7 +156,6 @@ class Settings(SigningSettings, S3Settings):
     @field_validator("crl_publish_command")
     @classmethod
     def _command(cls, command: str | None) -> str | None:
-        """Accept words in a shell's quotes; nothing else of a shell works."""
         try:
             words = shlex.split(command or "")
         except ValueError:

@@ -145,7 +145,6 @@ class Stored:
         )
 
     def _rows(self, group: str) -> str:
-        """Return what has the rows of the chosen groups as `x`, with a condition."""
         listed = ", ".join(f'"{each.name}" {self._type(each)}' for each in self.columns if not each.is_generated)
         rows = f"{group}.rows -> '{self.table.name}'"
         return (

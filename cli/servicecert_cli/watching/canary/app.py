@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 
 def app() -> FastStream:
-    """Return the canary that the environment describes."""
     return standalone(Canary.NAME, Principal.CANARY, CanarySettings, lambda settings, _: Canary(Means.of(settings)))
 
 

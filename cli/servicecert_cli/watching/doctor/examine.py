@@ -59,7 +59,6 @@ async def examine(names: Collection[str] = ()) -> list[Check]:
 
 
 async def _made(sources: Sources, names: Collection[str], until: float) -> dict[str, tuple[Check, str | None]]:
-    """Return each check, and the name of another one that says why it could not be made."""
     found = await asyncio.gather(*(_one(sources, name, until) for name in names))
     return {name: (result(CATALOGUE[name], each), cause) for name, (each, cause) in zip(names, found, strict=True)}
 

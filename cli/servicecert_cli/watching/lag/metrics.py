@@ -134,7 +134,6 @@ _OF_GROUPS: tuple[tuple[str, str, Callable[[Group], float]], ...] = (
 
 
 def figures() -> tuple[Figure, ...]:
-    """Return the figures of every service and of each."""
     own = (importlib.import_module(f"servicecert_{service}.operator.figures").FIGURES for service in SERVICES)
     return (*OF_EVERY_SERVICE, *(figure for of_service in own for figure in of_service))
 

@@ -58,7 +58,6 @@ class Check:
 
 
 def result(condition: Condition, finding: Finding) -> Check:
-    """Return the check of a condition with this finding."""
     severity = finding.severity or condition.severity
     assert severity is not None, f"{condition.name} has no severity, and the look gave none"
     remedy = finding.remedy or (condition.remedy if severity in FAULTS else "")

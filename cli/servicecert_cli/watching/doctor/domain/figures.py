@@ -31,7 +31,6 @@ def metric(condition: Condition) -> str | None:
 
 
 def check_figure(condition: Condition, samples: Iterable[Sample]) -> Finding:
-    """Judge a condition that has a metric."""
     return check_values(condition, _values(condition.figure, samples))
 
 

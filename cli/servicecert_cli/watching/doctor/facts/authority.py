@@ -45,7 +45,6 @@ async def identity(sources: Sources) -> Identity:
 
 
 async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
-    """Return until when the CAs' certificates are valid."""
     found = await authority(sources)
     return datetime.now(UTC), {each.id: each.not_after for each in (*found.issuers.values(), *found.roots.values())}
 

@@ -91,7 +91,6 @@ async def durability(sources: Sources) -> dict[str, str]:
 
 
 async def vacuum(sources: Sources) -> tuple[bool, Sequence[str], int]:
-    """Return whether PostgreSQL cleans up."""
     (row,) = await (await sources.database()).fetch(QUERIES["vacuum"], list(SERVICES))
     return (await settings(sources))["autovacuum"], row["without"], row["oldest"]
 

@@ -54,12 +54,10 @@ async def wrong_settings(_: Sources) -> list[str]:
 
 
 async def insecure(_: Sources) -> tuple[str, bool]:
-    """Return what is tolerated, and whether Kafka is reached in the clear."""
     return os.environ.get("SERVICECERT_INSECURE", ""), "KAFKA_BOOTSTRAP_SERVERS" in os.environ and not over_tls()
 
 
 async def trials(_: Sources) -> list[str]:
-    """Return the variables for trials that are set, with their values."""
     return [f"{name}={value}" for name in _TRIALS if (value := os.environ.get(name))]
 
 

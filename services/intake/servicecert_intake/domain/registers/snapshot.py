@@ -168,7 +168,6 @@ def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]],
 
 
 def _index_keys(kept: Kept) -> Iterator[tuple[str, str]]:
-    """Yield the indexes of an entry, each with the entry's key in it."""
     match kept:
         case Unit():
             yield "by_oid", kept.oid

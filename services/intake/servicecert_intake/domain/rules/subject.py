@@ -91,7 +91,6 @@ def common_name(
 def _fitting(
     name: str, abbreviation: str | None, lack: Lack, longest: int, letters: Lack = lacking.REGISTERED_NAME_LETTERS
 ) -> Fitting:
-    """Return the name or its abbreviation; else `lack`, or `letters` where only the letters are wrong."""
     try:
         return fitting_text(name, abbreviation, lack.field, longest), ()
     except NameRefused as refused:
