@@ -31,10 +31,13 @@ PATIENCE_SECONDS = "2"
 
 @dataclass(slots=True)
 class Mail:
-    """A received mail: how many times, the hashes of its texts, and the SHA-256 of its certificate, if any."""
+    """A received mail: how many times, and the SHA-256 of its certificate, if any.
+
+    `texts` are the hashes of its texts by its From, which is another one for each release in a run of two.
+    """
 
     times: int
-    texts: set[bytes]
+    texts: dict[bytes, set[bytes]]
     certificate: str | None
 
 
@@ -110,10 +113,10 @@ class MailServer:
     async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:
         content = bytes(envelope.content or b"")
         (message_id,) = re.findall(rb"^Message-ID: <([0-9a-f-]{36})@", content, re.MULTILINE)
-        mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, set(), _certificate(content)))
+        mail = self.mails.setdefault(UUID(message_id.decode()), Mail(0, {}, _certificate(content)))
         mail.times += 1
-        text = sha256(content)
-        mail.texts.add(text.digest())
+        text, (sender,) = sha256(content), re.findall(rb"^From: (?:.|\r?\n[ \t])+", content, re.MULTILINE)
+        mail.texts.setdefault(sender, set()).add(text.digest())
         if self.folder is not None:
             (self.folder / f"{message_id.decode()}-{text.hexdigest()[:8]}.eml").write_bytes(content)
         try:

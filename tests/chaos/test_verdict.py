@@ -56,7 +56,7 @@ def good() -> Evidence:
             open={},
         ),
         poison=[(POISON, POSITION)],
-        mails={mail: Mail(1, {b"text"}, "whole") for mail in MAILS},
+        mails={mail: Mail(1, {b"us": {b"text"}}, "whole") for mail in MAILS},
         published={"test-ec": (2, frozenset({10})), "test-ec.7": (2, frozenset({10}))},
         fetched={("test-ec", 1): frozenset(), ("test-ec", 2): frozenset({10}), ("test-ec.7", 2): frozenset({10})},
         fetch_order=[("test-ec", 1), ("test-ec.7", 2), ("test-ec", 2)],
@@ -74,7 +74,7 @@ def test_a_good_run_is_clean() -> None:
 
 
 def received_again(evidence: Evidence, copies: int) -> Evidence:
-    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1 + copies, {b"text"}, "whole")})
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1 + copies, {b"us": {b"text"}}, "whole")})
 
 
 def test_C3_a_mail_may_come_again_for_each_lost_answer_and_each_conversation_of_a_lost_notifier() -> None:
@@ -128,7 +128,7 @@ def accepted_twice(evidence: Evidence) -> Evidence:
 
 
 def another_text(evidence: Evidence) -> Evidence:
-    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(2, {b"text", b"other"}, "whole")})
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(2, {b"us": {b"text", b"other"}}, "whole")})
 
 
 def serial_twice(evidence: Evidence) -> Evidence:
@@ -155,7 +155,7 @@ def other_certificate_published(evidence: Evidence) -> Evidence:
 
 
 def other_certificate_mailed(evidence: Evidence) -> Evidence:
-    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1, {b"text"}, "other")})
+    return replace(evidence, mails={**evidence.mails, MAILS[0]: Mail(1, {b"us": {b"text"}}, "other")})
 
 
 def good_event_parked(evidence: Evidence) -> Evidence:

@@ -135,9 +135,10 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
         if len(words) > 1:
             yield f"{service} reported {len(words)} times that it parked the record at {position}"
     yield from (
-        f"mail {mail_id} was received with {len(mail.texts)} different texts"
+        f"mail {mail_id} was received with {len(texts)} different texts"
         for mail_id, mail in evidence.mails.items()
-        if len(mail.texts) > 1
+        for texts in mail.texts.values()
+        if len(texts) > 1
     )
     if evidence.copies > evidence.copies_allowed:
         yield (
