@@ -85,6 +85,13 @@ def test_C3_a_mail_may_come_again_for_each_lost_answer_and_each_conversation_of_
     assert finding.startswith(f"{4 + 4 * CONVERSATIONS} mails were received again")
 
 
+def test_two_releases_may_each_write_a_mail_in_their_own_text() -> None:
+    texts = {b"us": {b"text"}, b"the last release": {b"other"}}
+    evidence = replace(received_again(good(), 1), answers_lost=1)
+    mails = {**evidence.mails, MAILS[0]: Mail(2, texts, "whole")}
+    assert judge([CASE], replace(evidence, mails=mails)).is_clean
+
+
 def no_certificate(evidence: Evidence) -> Evidence:
     case_events(evidence).issued.clear()
     return evidence
