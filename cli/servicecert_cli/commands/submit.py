@@ -1,5 +1,6 @@
 """`servicecert submit`: publish an application, as the e-service would."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -11,7 +12,7 @@ from servicecert_schemas.event import Assurance, CaseEvent, EventData
 from servicecert_schemas.values import CertificateType, is_business_id
 
 from ..connections import kafka
-from ..connections.addresses import cluster
+from ..connections.addresses import MAIL_FOLDER, cluster
 from ..faults import UserError
 from ..operations.applications import colleague, customer_of, example_text, read_application, read_csr
 from ..terminal import interruption
@@ -82,7 +83,8 @@ def command(
         print_json({"case_id": str(event.case_id), "account_id": customer.account_id, "type": event.TYPE})
         return
     click.echo(event.case_id)
-    click.echo(f"Follow it: servicecert watch {event.case_id}", err=True)
+    mails = f" Its mails come to {folder}." if (folder := os.environ.get(MAIL_FOLDER)) else ""
+    click.echo(f"Follow it: servicecert watch {event.case_id}{mails and '.'}{mails}", err=True)
 
 
 def _opening(customer: Customer, application: Application | None, event: CaseEvent) -> Sequence[EventData]:

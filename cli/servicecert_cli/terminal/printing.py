@@ -118,7 +118,6 @@ class Printer:
             self.blank()
 
     def line(self, margin: str, line: Text) -> None:
-        """Print a line behind a margin, not wrapped."""
         line.rstrip()
         self._after_blank = False
         self.console.print(Text.assemble((margin, "dim"), harmless(line)), soft_wrap=True)

@@ -65,7 +65,6 @@ class Feed:
             yield
 
     async def read(self) -> None:
-        """Read what has come; return after a moment without anything."""
         for records in (await self._consumer.getmany(timeout_ms=_POLL_MS, max_records=500)).values():
             for record in records:
                 if is_canary((record.key or b"").decode(errors="replace")):
