@@ -3,12 +3,18 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from servicecert_cli.admin.topics import create
+from servicecert_cli.operations import cases
 from servicecert_launcher import Kafka, free_port
+from servicecert_schemas.topics import CASES
+from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.kafka.cluster import Cluster
 
 pytestmark = pytest.mark.long
 
@@ -144,3 +150,22 @@ def test_a_stopped_broker_leaves_no_folder_and_may_be_stopped_twice() -> None:
     broker.stop()
     assert not folder.exists()
     assert not broker.alive
+
+
+async def test_who_follows_a_case_is_told_that_the_broker_is_gone(kafka: Kafka, monkeypatch) -> None:
+    monkeypatch.setattr(cases, "SILENT_SECONDS", 0.2)
+    cluster = Cluster(kafka.bootstrap)
+    await create(cluster, [CASES])
+
+    async def follow() -> None:
+        async with aclosing(cases.changes(cluster, uuid4())) as views:
+            async for _ in views:
+                raise AssertionError("Nobody has written.")
+
+    following = asyncio.create_task(follow())
+    done, _ = await asyncio.wait([following], timeout=3)
+    assert not done
+    await asyncio.to_thread(kafka.kill)
+    with pytest.raises(OperatorError, match="Kafka does not answer at"):
+        async with asyncio.timeout(90):
+            await following

@@ -169,7 +169,6 @@ def described(row: HistoryRow) -> Iterator[tuple[str, str]]:
 
 
 def short_name(name: str) -> str:
-    """Return a type's name for people: without its version."""
     return unversioned(str(name)).removeprefix("servicecert.")
 
 

@@ -16,6 +16,8 @@ from servicecert_worker.kafka.reading import change_of, log_skipped
 
 from ..connections import kafka
 
+SILENT_SECONDS = 10.0
+
 
 async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
     """Return the current view of the case, None if it is unknown. Raises OperatorError."""
@@ -27,12 +29,18 @@ async def newest(cluster: Cluster, case_id: UUID) -> CaseChanged | None:
 
 async def changes(cluster: Cluster, case_id: UUID, seconds: float = math.inf) -> AsyncGenerator[CaseChanged, None]:
     """Yield every stored view of the case, and then new ones, for so many seconds. Raises OperatorError."""
-    end = time.monotonic() + seconds
+    end = (heard := time.monotonic()) + seconds
     numbers = await kafka.partitions_of_key(cluster, CASES, str(case_id))
+    places = [TopicPartition(cluster.name(CASES), number) for number in numbers]
     async with kafka.reader(cluster) as consumer:
-        consumer.assign([TopicPartition(cluster.name(CASES), number) for number in numbers])
+        consumer.assign(places)
         while time.monotonic() < end:
-            for record in chain.from_iterable((await consumer.getmany(timeout_ms=500, max_records=500)).values()):
+            batches = await consumer.getmany(timeout_ms=500, max_records=500)
+            if batches or time.monotonic() > heard + SILENT_SECONDS:
+                heard = time.monotonic()
+                # Raises where nobody answers any more.
+                _ = batches or await consumer.end_offsets(places)
+            for record in chain.from_iterable(batches.values()):
                 if record.key != str(case_id).encode():
                     continue
                 try:
@@ -45,7 +53,6 @@ async def changes(cluster: Cluster, case_id: UUID, seconds: float = math.inf) ->
 
 
 async def of_account(cluster: Cluster, account_id: str) -> list[CaseChanged]:
-    """Return the current cases of an account, the newest first, without erased ones. Raises OperatorError."""
     cases: dict[str, CaseChanged] = {}
     await kafka.read(cluster, CASES, lambda change: _keep(cases, change, account_id))
     return sorted(cases.values(), key=lambda case: case.history[0].at, reverse=True)

@@ -38,7 +38,6 @@ async def due(url: str) -> list[str]:
 
 
 async def erased(url: str) -> list[str]:
-    """Return what was erased before, according to the audit."""
     return await _found(url, "select {}.erased_keys()")
 
 

@@ -49,7 +49,6 @@ class Steps:
             self._tasks[step] = self._progress.add_task(text, total=1, note="")
 
     def done(self, step: str, note: str) -> None:
-        """End a step; the note is its result."""
         self._progress.update(self._tasks[step], completed=1, note=note)
         self._progress.stop_task(self._tasks[step])
         if not self._console.is_terminal:

@@ -113,7 +113,6 @@ class Printer:
         self._after_blank = True
 
     def gap(self) -> None:
-        """Print a blank line unless the last line was one."""
         if not self._after_blank:
             self.blank()
 

@@ -41,14 +41,12 @@ class Watching(ABC):
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """Watch until the context ends."""
         async with AsyncExitStack() as stack:
             for task in self.tasks():
                 await stack.enter_async_context(background(task))
             yield
 
     async def metrics(self) -> bytes:
-        """Return the metrics in Prometheus' text format."""
         self.basics.ready.labels(self.NAME).set(self.ready()[0])
         return self.basics.text()
 
