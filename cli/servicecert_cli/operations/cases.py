@@ -36,10 +36,12 @@ async def changes(cluster: Cluster, case_id: UUID, seconds: float = math.inf) ->
         consumer.assign(places)
         while time.monotonic() < end:
             batches = await consumer.getmany(timeout_ms=500, max_records=500)
-            if batches or time.monotonic() > heard + SILENT_SECONDS:
+            if batches:
                 heard = time.monotonic()
+            elif time.monotonic() > heard + SILENT_SECONDS:
                 # Raises where nobody answers any more.
-                _ = batches or await consumer.end_offsets(places)
+                await consumer.end_offsets(places)
+                heard = time.monotonic()
             for record in chain.from_iterable(batches.values()):
                 if record.key != str(case_id).encode():
                     continue

@@ -55,7 +55,6 @@ class Row:
 
 
 async def look(system: System) -> Mapping[str, Samples]:
-    """Return the metrics of each process, all queried at the same time."""
     names = system.processes
     return dict(zip(names, await asyncio.gather(*map(system.metrics, names)), strict=True))
 

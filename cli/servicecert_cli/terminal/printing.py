@@ -90,7 +90,6 @@ class Printer:
         self._after_blank = True
 
     def say(self, text: str, *, blank_after: bool = True) -> None:
-        """Print a paragraph, indented and wrapped, after a blank line."""
         self.gap()
         self.wrapped("   ", Text(text))
         if blank_after:
