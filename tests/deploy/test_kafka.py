@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -162,9 +163,18 @@ async def test_who_follows_a_case_is_told_that_the_broker_is_gone(kafka: Kafka, 
             async for _ in views:
                 raise AssertionError("Nobody has written.")
 
+    asked, answered = AIOKafkaConsumer.end_offsets, asyncio.Event()
+
+    async def noted(*arguments: Any) -> Any:
+        found = await asked(*arguments)
+        answered.set()
+        return found
+
+    monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", noted)
     following = asyncio.create_task(follow())
-    done, _ = await asyncio.wait([following], timeout=3)
-    assert not done
+    async with asyncio.timeout(90):
+        await answered.wait()
+    assert not following.done()
     await asyncio.to_thread(kafka.kill)
     with pytest.raises(OperatorError, match="Kafka does not answer at"):
         async with asyncio.timeout(90):

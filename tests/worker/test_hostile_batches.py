@@ -93,17 +93,17 @@ async def test_f5_an_unreadable_batch_is_one_parked_record_with_its_offsets(stan
 
 
 async def test_f5_much_junk_of_a_partition_is_parked_as_one_and_delays_its_own_partition_alone(stand: Stand) -> None:
-    """60,000 records in 50 kB, in batches that are each as large as one may be."""
+    """150,000 records in 130 kB, in batches that are each as large as one may be."""
     worker = stand.work()
-    for _ in range(4):
+    for _ in range(10):
         assert await attack(stand, batch([Raw()], "zstd", repeat=15_000))
     await assert_others_go_on(stand, 0)
-    await stand.wait_until("select max(last_offset) from parked", 59_999)
+    await stand.wait_until("select max(last_offset) from parked", 149_999)
     counted = await stand.pool.fetch("select reason, count(*) as rows from parked group by reason")
     rows = {row["reason"]: row["rows"] for row in counted}
     assert rows.keys() == {"no-value", "junk"}
     assert 60 <= rows["no-value"] <= 120
-    assert rows["junk"] < 800
+    assert rows["junk"] < 2_000
     assert memory_of(worker) < LIMIT
 
 

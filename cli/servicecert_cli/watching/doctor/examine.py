@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 from servicecert_worker.core.faults import error_summary, is_transient, operator_message
 
-from ...connections.kafka import REFUSED
+from ...connections.kafka import REFUSED, needed
 from ..conditions import CONDITIONS, Severity
 from .domain.check import Check, Finding, first_things_first, result, unknown
 from .facts import authority, database, figures, kafka, machine, mail, web
@@ -86,7 +86,7 @@ def _finding(error: Exception) -> Finding:
         case TimeoutError():
             return unknown("No answer in time.", f"The doctor waits {SECONDS:.0f} s for everything: look at the load.")
         case _ if isinstance(error, REFUSED):
-            return unknown("Not looked at: Kafka gives this user no right to it.", "Log in as `operator`.")
+            return unknown(f"Not looked at: no right to {needed(error)} at Kafka.", "Log in as `operator`.")
         case _ if (expected := operator_message(error)) is not None:
             return unknown(expected[0], CORRECT)
         case _ if is_transient(error):
