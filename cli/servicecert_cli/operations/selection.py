@@ -26,7 +26,7 @@ from servicecert_schemas.characters import cleaned
 from servicecert_schemas.serials import serial_readings
 
 from ..faults import UserError, unknown
-from .files import file_errors
+from .files import content_of
 
 MOST_BYTES = 64 * 1024 * 1024
 
@@ -104,7 +104,8 @@ async def require_known(
 def read_serials(path: Path) -> Mapping[str, Serials]:
     """Return serial numbers by line, in any notation (D1); an ambiguous line has both. Raises UserError."""
     lines: dict[str, Serials] = {}
-    for number, line in enumerate(_content(path).decode("utf-8", errors="replace").splitlines(), 1):
+    content = content_of(path, "name another file", MOST_BYTES)
+    for number, line in enumerate(content.decode("utf-8", errors="replace").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         serials = serial_readings(cleaned(line))
@@ -118,7 +119,7 @@ def read_serials(path: Path) -> Mapping[str, Serials]:
 
 def key_of_file(path: Path) -> str:
     """Return the SHA-256 of the public key in a certificate, request or key file, PEM or DER. Raises UserError."""
-    content = _content(path)
+    content = content_of(path, "name another file", MOST_BYTES)
     for read in _READERS:
         try:
             key = read(content)
@@ -142,11 +143,3 @@ _READERS: tuple[Any, ...] = (
     lambda content: load_pem_private_key(content, None).public_key(),
     lambda content: load_der_private_key(content, None).public_key(),
 )
-
-
-def _content(path: Path) -> bytes:
-    with file_errors("read", path, "name another file"), path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise UserError(f"{path} is larger than {MOST_BYTES // 1024 // 1024} MiB: name another file.", os.EX_DATAERR)
-    return content
