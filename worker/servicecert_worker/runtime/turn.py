@@ -24,7 +24,7 @@ from ..core.decider import Connection, Due, Happened, Result, Service, Stored, T
 from ..core.fold import Decided, DecidedEvent, Folded, Item, LateResult, TurnResult, fold
 from ..core.record import Arrival, Poison
 from ..core.signatures import Signer
-from ..storage import QUERIES, columns
+from ..storage import QUERIES
 from .parking import MOST_KEPT, park
 
 S = TypeVar("S")
@@ -144,8 +144,6 @@ class Turns(Generic[S, K]):
         return tuple(found)
 
     async def _write(self, connection: Connection, folded: Folded[S], now: datetime, owner: int, wake: str) -> Head:
-        armed = [each for each in folded.deadlines.values() if each.at is not None]
-        cancelled = [each for each in folded.deadlines.values() if each.at is None]
         rows = await self.chain.rows(connection, folded.decided, now)
         try:
             await connection.execute(
@@ -154,11 +152,10 @@ class Turns(Generic[S, K]):
                 owner,
                 wake if folded.published else "",
                 self.chain.id,
-                *columns((self._outbox_row(event, now) for event in folded.published), 7),
-                *columns(((it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended), 5),
-                *columns(((it.id, it.key, it.kind, it.at, it.traceparent) for it in armed), 5),
-                *columns(((it.key, it.kind) for it in cancelled), 2),
-                *columns(((row.seq, row.key, row.entry, row.hash, row.salt) for row in rows), 5),
+                [self._outbox_row(event, now) for event in folded.published],
+                [(it.id, it.key, it.intent.kind, it.payload, it.traceparent) for it in folded.intended],
+                [(it.id, it.key, it.kind, it.at, it.traceparent) for it in folded.deadlines.values()],
+                [(row.seq, row.key, row.entry, row.hash, row.salt) for row in rows],
             )
         except PostgresError as error:
             raise self.chain.write_error(error) from error

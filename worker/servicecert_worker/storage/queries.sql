@@ -182,37 +182,30 @@ select coalesce((select min(at) from deadlines) <= $1, false) as due, exists (se
        exists (select from intents where owner <> $2) as "left"
 
 -- name: write
--- All that a turn decided, in one round trip, with its rows of the audit chain $4. $1 is the moment, $2 the owner of the intents, $3 the channel that
--- wakes the relay, or ''.
+-- All that a turn decided, in one round trip: events, intents, deadlines (one without a moment is cancelled), and rows of the audit chain $4. $1 is the
+-- moment, $2 the owner of the intents, $3 the channel that wakes the relay, or ''.
 with published as (
     insert into events (topic, key, event_id, type, traceparent, payload, signature, at)
     select topic, key, event_id, type, traceparent, payload, signature, $1
-    from unnest($5::text[], $6::text[], $7::uuid[], $8::text[], $9::text[], $10::bytea[], $11::text[])
-        with ordinality as o (topic, key, event_id, type, traceparent, payload, signature, place)
+    from unnest($5::turn_event[]) with ordinality as e (topic, key, event_id, type, traceparent, payload, signature, place)
     order by place
 ),
 intended as (
     insert into intents (id, key, kind, data, traceparent, owner, since)
-    select id, key, kind, data, traceparent, $2, $1
-    from unnest($12::uuid[], $13::text[], $14::text[], $15::bytea[], $16::text[])
-        as i (id, key, kind, data, traceparent)
+    select id, key, kind, data, traceparent, $2, $1 from unnest($6::turn_intent[])
 ),
 armed as (
     insert into deadlines (id, key, kind, at, traceparent)
-    select id, key, kind, at, traceparent
-    from unnest($17::uuid[], $18::text[], $19::text[], $20::timestamptz[], $21::text[])
-        as d (id, key, kind, at, traceparent)
-    order by key, kind
+    select id, key, kind, at, traceparent from unnest($7::turn_deadline[]) where at is not null order by key, kind
     on conflict (key, kind) do update set id = excluded.id, at = excluded.at, traceparent = excluded.traceparent
 ),
 cancelled as (
-    delete from deadlines using unnest($22::text[], $23::text[]) as c (key, kind)
-    where deadlines.key = c.key and deadlines.kind = c.kind
+    delete from deadlines using unnest($7::turn_deadline[]) as d
+    where d.at is null and deadlines.key = d.key and deadlines.kind = d.kind
 ),
 audited as (
     insert into audit (chain, seq, at, key, entry, hash, salt)
-    select $4, seq, $1, key, entry, hash, salt
-    from unnest($24::bigint[], $25::text[], $26::text[], $27::bytea[], $28::bytea[]) as a (seq, key, entry, hash, salt)
+    select $4, seq, $1, key, entry, hash, salt from unnest($8::turn_audit[])
 )
 select pg_notify($3, '') where $3 <> ''
 
