@@ -65,10 +65,9 @@ def test_grafana_asks_prometheus_and_shows_the_dashboards_of_the_checkout() -> N
     assert (CHECKOUT / "deploy" / "grafana" / "dashboards" / home.name).is_file()
 
 
-def test_prometheus_itself_takes_the_configuration_and_the_rules() -> None:
+@pytest.mark.parametrize("name", ["prometheus.yml", "systemd.yml"])
+def test_prometheus_itself_takes_the_configurations_and_the_rules(name: str) -> None:
     if not shutil.which("promtool"):
         pytest.skip("promtool, of Debian's package prometheus, is not installed")
-    checked = subprocess.run(
-        ["promtool", "check", "config", str(FOLDER / "prometheus.yml")], capture_output=True, text=True
-    )
+    checked = subprocess.run(["promtool", "check", "config", str(FOLDER / name)], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout + checked.stderr

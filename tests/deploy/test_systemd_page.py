@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from manifests import CHECKOUT
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
@@ -32,6 +33,7 @@ FAKES = {
         exec /usr/bin/install "$@"
     """,
     "systemctl": 'echo "$@" >> "$NOTES/systemctl"',
+    "getent": f"sed -n 's/^u \\([a-z-]*\\).*/\\1:x/p' {UNITS}/servicecert.sysusers",
     "servicecert": """for last; do :; done; echo DATABASE_URL=postgresql://"$3" > "$last" """,
     # systemd 252 takes whole paths alone.
     "systemd-sysusers": "file=${1:-{root}/etc/sysusers.d/servicecert.conf}; test ${file#/} != $file && test -e $file",
@@ -112,6 +114,12 @@ def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, 
     assert {re.sub("@[0-9]+", "@", name) for name in enabled} == {
         file.name for file in UNITS.iterdir() if file.is_file() and "WantedBy" in file.read_text()
     }
+    workers = re.findall(r"servicecert-([a-z]+)@([0-9]+)", (machine / "systemctl").read_text())
+    started = [*workers, *((name, "01") for name in WATCHERS)]
+    jobs = yaml.safe_load((CHECKOUT / "deploy" / "prometheus" / "systemd.yml").read_text())["scrape_configs"]
+    scraped = [(job["job_name"], target) for job in jobs for target in job["static_configs"][0]["targets"]]
+    ports = [(it, environment(it, number)["SERVICECERT_HEALTH_PORT"]) for it, number in started]
+    assert sorted(scraped[:-1]) == sorted((it, f"localhost:{port}") for it, port in ports)
 
 
 @pytest.mark.parametrize("service", [*WORKERS, *WATCHERS, *NIGHTLY, "operator"])
@@ -126,12 +134,21 @@ def test_a_command_has_the_account_the_settings_and_the_secrets_of_its_unit(mach
     assert f"\nu servicecert-{account} -" in ACCOUNTS
     files = [word.partition("=")[2] for word in words if word.startswith("EnvironmentFile=")]
     assert files == ["/etc/servicecert/servicecert.env", f"-/etc/servicecert/{account}.env", str(machine / "login")]
+    assert f"WorkingDirectory=-{machine}" in words
     assert f"BindReadOnlyPaths=/etc/servicecert/{account}:/run/servicecert" in words
     user = "operator" if service == "operator" else environment(service)["KAFKA_SASL_USERNAME"]
     assert f"KAFKA_SASL_USERNAME={user}" in words
     if service != "operator":
         assert files[:2] == unit(service)["EnvironmentFile"]
         assert (KEY_FILE in environment(service)) is (f"{KEY_FILE}={SECRETS}service.key" in words)
+
+
+def test_a_command_of_an_unknown_account_says_which_there_are(machine: Path) -> None:
+    command = ["sh", UNITS / "servicecert-as", "operators", "lag"]
+    done = subprocess.run(command, cwd=machine, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("servicecert-as: there is no account operators, but ")
+    assert {*SERVICES, "operator"} <= set(done.stderr.split())
 
 
 def test_a_command_ends_with_the_signal_that_its_caller_gets(machine: Path) -> None:

@@ -36,6 +36,8 @@ TASKS = [
         "leaked-keys",
         "erasing",
         "recreated-topics",
+        "upgrades",
+        "workers",
     )
 ]
 AWAIT_SECONDS = 60
