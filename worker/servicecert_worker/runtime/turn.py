@@ -74,11 +74,11 @@ class Turns(Generic[S, K]):
         Every later statement sees what the previous turn on one of the keys committed.
         """
         self._salt = self._salt or await read_salt(connection)
-        locks = sorted(lock_of(self._salt, f"key/{key}") for key in keys)
+        locks = ",".join(map(str, sorted(lock_of(self._salt, f"key/{key}") for key in keys)))
         crash_point("begun")
         await connection.execute(
             "begin; set local servicecert.turn = 'on'; "
-            + "; ".join(f"select pg_advisory_xact_lock({lock})" for lock in locks)
+            f"select pg_advisory_xact_lock(lock) from unnest('{{{locks}}}'::bigint[]) as lock"  # noqa: S608  -- numbers
         )
         crash_point("locked")
 

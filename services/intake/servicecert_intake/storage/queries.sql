@@ -11,9 +11,11 @@ ORDER BY case_id
 
 -- name: count_events
 -- How many events of the same hours were counted before, and how many unfinished applications an account has, at most $5. Counts the turn's own. Each
--- connection has rows of its own, more or less, so that turns on one account do not wait for one another. Counts from before $6 are deleted.
+-- connection has rows of its own, more or less, so that turns on one account do not wait for one another. Counts from before $6 are deleted. What is in
+-- a subselect is unknown to the planner, which would plan anew each time for the few that it sees: that took longer than the statement.
 WITH counted AS (
-    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::bool[]) AS c (account_id, hour, events, opens)
+    SELECT * FROM unnest((SELECT $1::text[]), (SELECT $2::timestamptz[]), (SELECT $3::int[]), (SELECT $4::bool[]))
+        AS c (account_id, hour, events, opens)
 ),
 kept AS (
     INSERT INTO account_events AS kept (account_id, hour, stripe, events)
