@@ -1,8 +1,9 @@
 """Runs whose database comes back from an earlier moment, while Kafka is ahead.
 
-`run_with_restores` restores it again and again. Each round takes a backup at a random moment of the load, goes on for a
-random time, kills everything, restores the backup, and brings it forward by `servicecert restore apply`: to exactly
-what was lost, as far as that was sent.
+`run_with_restores` restores it again and again. Each round takes a copy at a random moment of the load, goes on for a
+random time, in which an operator proposes to block a key, kills everything, puts the copy back, and brings it
+forward by `servicecert restore apply`: to exactly what was lost, as far as that was sent. By turns the copy is a
+physical one of the whole server, and a logical one of all services or of each alone.
 
 `run_with_failover` kills nothing but the database, and a replica that lags takes over before running workers.
 """
@@ -26,9 +27,13 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
+import psycopg
 from alarms.stand import until
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from docs.pages import CHECKOUT, blocks
 from journaled import Journaled
+from psycopg import sql
 from servicecert_cli.connections.schema import opened
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Child, Postgres
@@ -43,6 +48,9 @@ from chaos.testbed import Testbed
 from chaos.topics import read_topics
 from chaos.verdict import Verdict, judge
 
+COPIES: Sequence[Sequence[str]] = ((), SERVICES, *((service,) for service in SERVICES))
+"""By rounds, the services whose tables come back from a logical copy, while the others' stay; for none, a physical one.
+"""
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -76,16 +84,26 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
     system, restored = testbed.system, Restored()
     bursts = iter(plan.bursts)
     each = max(1, len(plan.bursts) // (rounds + 1))
+    operator = await _operator(system)
     for number in range(rounds):
         sending = asyncio.create_task(_send(testbed, list(islice(bursts, each))))
         await asyncio.sleep(random_.uniform(0.0, 1.5))
-        assert system.parts.postgres is not None
-        await asyncio.to_thread(back_up, system.parts.postgres, str(number))
+        postgres, services = system.parts.postgres, COPIES[number % len(COPIES)]
+        assert postgres is not None
+        if services:
+            await asyncio.to_thread(dump, postgres, system.backends.admin_url, services)
+        else:
+            await asyncio.to_thread(back_up, postgres, str(number))
+        proposing = asyncio.create_task(_propose(system, operator))
         await asyncio.sleep(random_.uniform(0.1, 3.0))
+        await proposing
         await kill_workers(system)
         await restored.note(testbed)
         lost = await journaled(system)
-        await asyncio.to_thread(put_back, system.parts.postgres, str(number))
+        if services:
+            await asyncio.to_thread(load, postgres, system.backends.admin_url, services)
+        else:
+            await asyncio.to_thread(put_back, postgres, str(number))
         await sending
         restored.words.append(await apply(system))
         after = await journaled(system)
@@ -208,6 +226,50 @@ def put_back(postgres: Postgres, name: str) -> None:
     shutil.rmtree(postgres._data())
     (postgres._home() / f"backup-{name}").rename(postgres._data())
     postgres._spawn()
+
+
+def dump(postgres: Postgres, url: str, services: Sequence[str]) -> None:
+    """Copy the tables of services (pg_dump), in one snapshot."""
+    chosen = [word for service in services for word in ("--schema", service)]
+    _with_copy(postgres, url, "pg_dump", "--format=custom", *chosen, "--file")
+
+
+def load(postgres: Postgres, url: str, services: Sequence[str]) -> None:
+    """Put the copy into the place of the services' tables."""
+    with psycopg.connect(url) as connection:
+        for service in services:
+            connection.execute(sql.SQL("drop schema {} cascade").format(sql.Identifier(service)))
+    _with_copy(postgres, url, "pg_restore", "--exit-on-error", "--single-transaction")
+
+
+def _with_copy(postgres: Postgres, url: str, program: str, *words: str) -> None:
+    place = urlsplit(url)
+    server = ["-h", str(place.hostname), "-p", str(place.port), "-U", str(place.username), "-d", place.path[1:]]
+    done = Child(
+        [postgres._programs / program, *server, *words, postgres._home() / "dump"],
+        log=postgres._home() / "dump.log",
+        folder=postgres._home(),
+        account=postgres._account,
+        environment={**os.environ, "PGPASSWORD": place.password or ""},
+    )
+    assert done.wait(60) == 0, done.tail()
+
+
+async def _operator(system: System) -> dict[str, str]:
+    """Make an operator's login. Return the variable that names it."""
+    file = system.folder / "anna-url"
+    words = (sys.executable, "-m", "servicecert_cli", "db", "operator", "anna", "--out", str(file))
+    await _done(words, system.environment("revoker") | {"DATABASE_URL": system.backends.admin_url})
+    return {"DATABASE_URL": file.read_text().strip().partition("=")[2]}
+
+
+async def _propose(system: System, operator: Mapping[str, str]) -> None:
+    """Propose to block a key that no certificate has."""
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    file = system.folder / "leaked.pem"
+    file.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    words = (sys.executable, "-m", "servicecert_cli", "keys", "block", str(file), "--why", "found", "--yes")
+    await _done(words, {**system.environment("revoker"), **operator})
 
 
 async def _send(testbed: Testbed, bursts: Sequence[Burst]) -> None:
