@@ -70,6 +70,7 @@ READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str, str], str] = {
 
 NOT_EXPLAINED: Mapping[str, str] = {
     "notifier/lock_paces": "it locks a table and reads nothing",
+    "worker/servicecert_worker/runtime/turn.py: select pg_advisory_xact_lock(lock) from": "it reads numbers of locks",
     _RESTORING: "it stores looks from temporary tables, while no worker runs",
 }
 """The statements, or files of them, that PostgreSQL cannot explain, and why that does no harm."""

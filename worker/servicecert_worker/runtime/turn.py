@@ -75,11 +75,9 @@ class Turns(Generic[S, K]):
         """
         self._salt = self._salt or await read_salt(connection)
         locks = ",".join(map(str, sorted(lock_of(self._salt, f"key/{key}") for key in keys)))
+        taken = f"select pg_advisory_xact_lock(lock) from unnest('{{{locks}}}'::bigint[]) as lock"  # noqa: S608  -- numbers
         crash_point("begun")
-        await connection.execute(
-            "begin; set local servicecert.turn = 'on'; "
-            f"select pg_advisory_xact_lock(lock) from unnest('{{{locks}}}'::bigint[]) as lock"  # noqa: S608  -- numbers
-        )
+        await connection.execute(f"begin; set local servicecert.turn = 'on'; {taken}")
         crash_point("locked")
 
     async def _decide(
