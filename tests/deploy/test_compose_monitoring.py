@@ -65,7 +65,7 @@ def test_grafana_asks_prometheus_and_shows_the_dashboards_of_the_checkout() -> N
     assert (CHECKOUT / "deploy" / "grafana" / "dashboards" / home.name).is_file()
 
 
-@pytest.mark.parametrize("name", ["prometheus.yml", "systemd.yml"])
+@pytest.mark.parametrize("name", ["prometheus.yml", "prometheus-systemd.yml"])
 def test_prometheus_itself_takes_the_configurations_and_the_rules(name: str) -> None:
     if not shutil.which("promtool"):
         pytest.skip("promtool, of Debian's package prometheus, is not installed")

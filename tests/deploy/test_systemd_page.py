@@ -116,7 +116,7 @@ def test_the_page_s_block_gives_each_account_what_its_unit_reads(machine: Path, 
     }
     workers = re.findall(r"servicecert-([a-z]+)@([0-9]+)", (machine / "systemctl").read_text())
     started = [*workers, *((name, "01") for name in WATCHERS)]
-    jobs = yaml.safe_load((CHECKOUT / "deploy" / "prometheus" / "systemd.yml").read_text())["scrape_configs"]
+    jobs = yaml.safe_load((CHECKOUT / "deploy" / "prometheus" / "prometheus-systemd.yml").read_text())["scrape_configs"]
     scraped = [(job["job_name"], target) for job in jobs for target in job["static_configs"][0]["targets"]]
     ports = [(it, environment(it, number)["SERVICECERT_HEALTH_PORT"]) for it, number in started]
     assert sorted(scraped[:-1]) == sorted((it, f"localhost:{port}") for it, port in ports)

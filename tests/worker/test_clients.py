@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from listening import talking
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_launcher import Parts
@@ -81,6 +82,21 @@ async def test_a_timeout_that_is_swallowed_is_one_all_the_same() -> None:
 async def test_a_timeout_is_a_timeout() -> None:
     with pytest.raises(TimeoutError):
         await with_timeout(0.01, asyncio.Event().wait())
+
+
+async def test_a_client_whose_end_is_cancelled_leaves_no_connection_open(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = AIOKafkaAdminClient(bootstrap_servers=parts.bootstrap)
+    await client.start()
+    await client.list_topics()
+    transports = internals.transports_of(internals.client_of(client))
+    with monkeypatch.context() as slow:
+        slow.setattr(client, "close", lambda: asyncio.Event().wait())
+        await assert_cancelled(clients.stop(client))
+    assert transports
+    assert all(each.is_closing() for each in transports)
+    await client.close()
 
 
 async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:
