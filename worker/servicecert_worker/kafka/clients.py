@@ -71,10 +71,10 @@ async def stop(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
         with suppress(Exception):
             # Otherwise its connections stay open, and it asks for metadata for ever.
             await with_timeout(STOP_SECONDS, client_of(client).close())
-    except BaseException:
+    finally:
+        # None is left, unless this was cancelled.
         for transport in transports_of(client_of(client)):
             transport.abort()
-        raise
 
 
 @asynccontextmanager
