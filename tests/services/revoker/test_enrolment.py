@@ -153,6 +153,29 @@ async def test_D8_a_key_is_renewed_at_half_of_its_time_and_serves_until_then(
     assert again == new
 
 
+async def test_F6_D8_while_the_clock_differs_a_new_key_is_drawn_soon_and_then_seldom(
+    examine: Examine, certify: Certify
+) -> None:
+    enrolment = Enrolment()
+
+    async def drawn(minutes: range, *, doubtful: bool) -> list[int]:
+        found = []
+        for minute in minutes:
+            now = NOW + timedelta(minutes=minute)
+            for asked in enrolment.due(now, CAS, doubtful=doubtful):
+                found.append(minute)
+                for events in await certificates(asked.data, examine, certify):
+                    enrolment.accept(events, now)
+        return found[::2]
+
+    assert await drawn(range(300), doubtful=True) == [0, 1, 5, 21, 81, 141, 201, 261]
+    assert await drawn(range(300, 320), doubtful=False) == []
+    # As seldom as before, until no doubt was left an hour after the last one.
+    assert await drawn(range(320, 381), doubtful=True) == [321]
+    assert await drawn(range(381, 400), doubtful=False) == []
+    assert await drawn(range(400, 410), doubtful=True) == [400, 404]
+
+
 async def test_D8_a_ca_that_is_new_is_asked_for_soon_but_not_all_the_time(examine: Examine, certify: Certify) -> None:
     enrolment = Enrolment()
     for asked in enrolment.due(NOW, ()):

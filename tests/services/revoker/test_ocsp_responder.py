@@ -151,6 +151,30 @@ async def test_F6_D8_a_responder_whose_clock_differs_from_the_revokers_signs_not
         await until(lambda: asker.all_say(GOOD, "not revoked"))
 
 
+async def test_F6_D8_a_responder_whose_machine_was_suspended_is_right_again_by_itself(
+    authority: Authority,
+    ocsp_cluster: Cluster,
+    identities: Identities,
+    revoker: Revoker,
+) -> None:
+    """All clocks have gone on but the steady one."""
+    await publish(ocsp_cluster, said(GOOD), signer=identities.signer("revoker"))
+    port, suspended = free_port(), 0.0
+    whole = Whole(settings(ocsp_cluster, port, revoker.url))
+    for each in whole.responder._enrolment._of.values():
+        each.doubtful_after = timedelta()
+    whole.responder._guard.steady = lambda: steady_clock() - suspended
+    asker = Asker(authority, port)
+    async with answering(whole):
+        await until(lambda: asker.all_say(GOOD, "not revoked"))
+        suspended = 90.0
+        assert whole.responder.ready() == (
+            False,
+            "The machine's clock differs from the revoker's by +90 s: correct the wrong one.",
+        )
+        await until(lambda: asker.all_say(GOOD, "not revoked"))
+
+
 async def test_f5_a_responder_that_cannot_read_a_partition_says_so_and_answers_until_its_knowledge_ends(
     ocsp_cluster: Cluster, revoker: Revoker
 ) -> None:

@@ -25,8 +25,11 @@ from servicecert_worker.core.faults import OperatorError
 ASK_AGAIN = timedelta(seconds=30)
 """An unanswered request is published again after this time, with the same id, so that it has one effect."""
 
-DOUBTFUL_AGAIN = timedelta(hours=1)
-"""How often a new key is drawn while the clock differs: the answer tells the revoker's time."""
+DOUBTFUL_FIRST, DOUBTFUL_AGAIN = timedelta(minutes=1), timedelta(hours=1)
+"""When a new key is drawn while the clock differs, at first and in the end: the answer tells the revoker's time.
+
+A machine that was suspended has the right time again at once, and its steady clock has not.
+"""
 
 MISSING_AGAIN = timedelta(minutes=10)
 """How often a new key is drawn because an issuing CA has not certified the last one."""
@@ -56,6 +59,7 @@ class _Enrolled:
     published_at: datetime | None = None
     certified: set[str] = field(default_factory=set)
     renew_at: datetime | None = None
+    doubtful_after: timedelta = DOUBTFUL_FIRST
 
 
 def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> Mapping[str, bytes]:
@@ -99,10 +103,12 @@ class Enrolment:
         `doubtful` is the clock.
         """
         ids = set(issuers)
-        if doubtful:
-            for of in self._of.values():
-                if of.certified and of.asked is not None:
-                    of.renew_at = min(of.asked.at + DOUBTFUL_AGAIN, of.renew_at or now)
+        for of in self._of.values():
+            age = now - of.asked.at if of.asked is not None else timedelta()
+            if doubtful and of.certified and age >= of.doubtful_after:
+                of.renew_at, of.doubtful_after = now, min(4 * of.doubtful_after, DOUBTFUL_AGAIN)
+            elif not doubtful and age >= DOUBTFUL_AGAIN:
+                of.doubtful_after = DOUBTFUL_FIRST
         return [asked for environment, of in self._of.items() if (asked := self._due(environment, of, now, ids))]
 
     def _due(self, environment: ResponderEnvironment, of: _Enrolled, now: datetime, ids: set[str]) -> KeyRequest | None:
