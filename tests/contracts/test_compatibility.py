@@ -29,6 +29,8 @@ RELEASED = Path(servicecert_schemas.__file__).parents[1] / "released"
 FILES = sorted(RELEASED.glob("*/*.json"))
 NARROWED_SINCE = "1.0.0"
 NARROWED: dict[str, Schema] = json.loads((RELEASED / "narrowed.json").read_text())
+NAMES: dict[str, list[str]] = json.loads((Path(__file__).parents[1] / "schemas/generated/names.json").read_text())
+"""Those that generators give the types now, by language (tests/schemas/test_generated.py)."""
 
 
 def without_id(schema: Schema) -> Schema:
@@ -142,6 +144,15 @@ def test_a_released_version_and_the_present_one_read_each_other(path: Path) -> N
     released = narrowed(load(path), NARROWED.get(path.stem, {}))
     present = without_id(plain_schema(VERSIONS[path.stem]))
     assert faults(released, present) == [], "make it a new version of the event type instead"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_a_type_of_a_release_keeps_its_name_in_other_languages(path: Path) -> None:
+    released = load(path)
+    names = {released["title"], *released.get("$defs", ())}
+    assert names <= set(NAMES["typescript"])
+    # An open list is an Object in Java.
+    assert names - members(released).keys() <= set(NAMES["java"])
 
 
 @pytest.mark.parametrize("path", sorted((RELEASED / NARROWED_SINCE).glob("*.json")), ids=lambda path: path.stem)

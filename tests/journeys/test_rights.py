@@ -310,7 +310,7 @@ def test_f4_topics_that_a_user_may_not_see_are_not_said_to_be_missing(broker: Br
     assert re.search(r"needs of the topics .* more: log in as operator; docs", one_sentence(listed.stderr))
     made = CliRunner().invoke(main, ("doctor", "--only", "Topics", "--json"), env=given)
     (check,) = json.loads(made.stdout)
-    assert (check["severity"], check["remedy"]) == ("unknown", "Log in as `operator`.")
+    assert (check["severity"], check["remedy"]) == ("unknown", "No right at Kafka: log in as `operator`.")
     assert check["finding"].startswith("Not looked at: no right to the topics ")
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.long
 
 GENERATED = Path(__file__).parent / "generated"
 NAMES: dict[str, list[str]] = json.loads((GENERATED / "names.json").read_text())
-"""The names of the types that users of the last release have, by language."""
+"""The names of the types by language: those of each release are among them (tests/contracts/test_compatibility.py)."""
 
 _TYPE = re.compile(r"^export (?:type|interface) (\w+)", re.MULTILINE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from listening import talking
 from servicecert_cli.operations.broker_identities import TrialCa
@@ -84,19 +84,36 @@ async def test_a_timeout_is_a_timeout() -> None:
         await with_timeout(0.01, asyncio.Event().wait())
 
 
-async def test_a_client_whose_end_is_cancelled_leaves_no_connection_open(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+CLIENTS = {
+    "administrator": lambda topic, **options: AIOKafkaAdminClient(**options),
+    "producer": lambda topic, **options: AIOKafkaProducer(enable_idempotence=True, **options),
+    "consumer": lambda topic, **options: AIOKafkaConsumer(topic, group_id=None, **options),
+    "member": lambda topic, **options: AIOKafkaConsumer(topic, group_id=topic, **options),
+}
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False], ids=["cancelled", "too long"])
+@pytest.mark.parametrize("kind", CLIENTS)
+async def test_a_client_whose_stop_is_cut_off_leaves_no_connection_and_no_task(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, kind: str, is_cancelled: bool
 ) -> None:
-    client = AIOKafkaAdminClient(bootstrap_servers=parts.bootstrap)
+    before = asyncio.all_tasks()
+    client = CLIENTS[kind](stand.prefix + topics.APPLICATIONS.name, bootstrap_servers=stand.bootstrap)
     await client.start()
-    await client.list_topics()
+    await internals.client_of(client).fetch_all_metadata()
     transports = internals.transports_of(internals.client_of(client))
-    with monkeypatch.context() as slow:
-        slow.setattr(client, "close", lambda: asyncio.Event().wait())
-        await assert_cancelled(clients.stop(client))
     assert transports
+    with monkeypatch.context() as slow:
+        slow.setattr(client, "close" if kind == "administrator" else "stop", lambda: asyncio.Event().wait())
+        slow.setattr(clients, "STOP_SECONDS", clients.STOP_SECONDS if is_cancelled else 0.01)
+        await (assert_cancelled(clients.stop(client)) if is_cancelled else clients.stop(client))
+
+    async def nothing_left() -> bool:
+        return asyncio.all_tasks() <= before
+
+    await eventually(nothing_left)
     assert all(each.is_closing() for each in transports)
-    await client.close()
+    await clients.stop(client)
 
 
 async def fetching_in_vain(stand: Stand, parts: Parts) -> AIOKafkaConsumer:

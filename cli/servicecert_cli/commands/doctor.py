@@ -10,7 +10,7 @@ from ..terminal import interruption
 from ..terminal.output import as_json, escaped, print_json
 from ..watching.conditions import CONDITIONS, Severity
 from ..watching.doctor.domain.check import Check, exit_code
-from ..watching.doctor.examine import CATALOGUE, examine
+from ..watching.doctor.examine import CATALOGUE, OPERATOR, examine
 
 COLOURS = {
     Severity.OK: "green",
@@ -88,7 +88,9 @@ def _print(found: Sequence[Check]) -> None:
 def _print_not_made(severity: Severity, checks: Sequence[Check]) -> None:
     reasons: dict[str, list[str]] = {}
     for check in checks:
-        reasons.setdefault(f"{check.finding} {check.remedy}".rstrip(), []).append(check.name)
+        # Which rights are missing is in --json.
+        finding = "" if check.remedy == OPERATOR else check.finding
+        reasons.setdefault(f"{finding} {check.remedy}".strip(), []).append(check.name)
     if reasons:
         click.secho(str(severity), fg=COLOURS[severity], bold=True)
     for reason, names in reasons.items():

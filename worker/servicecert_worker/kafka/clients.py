@@ -9,8 +9,7 @@ the broker's goodbye, which comes after that answer.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,7 +18,7 @@ from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismEr
 
 from ..core.faults import OperatorError, error_summary, failed_step, with_timeout
 from .cluster import Cluster
-from .internals import client_of, transports_of
+from .internals import client_of, end, transports_of
 
 log = logging.getLogger(__name__)
 
@@ -63,33 +62,21 @@ async def broker_refused(cluster: Cluster) -> OperatorError:
 async def stop(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
     """Stop a client, for at most 5 s: while the broker is down it would wait for ever."""
     stopping = client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop()
+    goodbyes = asyncio.create_task(_end_goodbyes(transports_of(client_of(client))))
     try:
-        async with _without_goodbye(transports_of(client_of(client))):
-            await with_timeout(STOP_SECONDS, stopping)
+        await with_timeout(STOP_SECONDS, stopping)
     except Exception as error:
-        log.info("A Kafka client did not stop cleanly; closing its connections", extra={"error": error_summary(error)})
-        with suppress(Exception):
-            # Otherwise its connections stay open, and it asks for metadata for ever.
-            await with_timeout(STOP_SECONDS, client_of(client).close())
+        log.info("A Kafka client did not stop cleanly; it is ended", extra={"error": error_summary(error)})
     finally:
-        # None is left, unless this was cancelled.
-        for transport in transports_of(client_of(client)):
-            transport.abort()
+        goodbyes.cancel()
+        # Nothing is left of it, unless its stop was cut off.
+        end(client)
 
 
-@asynccontextmanager
-async def _without_goodbye(transports: Sequence[asyncio.Transport]) -> AsyncIterator[None]:
-    """End those of the connections that are closed meanwhile and not gone soon after."""
-
-    async def end() -> None:
-        while True:
-            await asyncio.sleep(_GOODBYE_SECONDS)
-            for transport in transports:
-                if transport.is_closing():
-                    transport.abort()
-
-    ending = asyncio.create_task(end())
-    try:
-        yield
-    finally:
-        ending.cancel()
+async def _end_goodbyes(transports: Sequence[asyncio.Transport]) -> None:
+    """End, again and again, those of the connections that were closed and are not gone soon after."""
+    while True:
+        await asyncio.sleep(_GOODBYE_SECONDS)
+        for transport in transports:
+            if transport.is_closing():
+                transport.abort()

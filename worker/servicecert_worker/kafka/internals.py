@@ -56,6 +56,17 @@ def transports_of(client: AIOKafkaClient) -> list[asyncio.Transport]:
     return [each._writer.transport for each in client._conns.values() if each._writer is not None]
 
 
+def end(client: AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient) -> None:
+    """End at once what a client still does: left alone, its tasks would go on, and open connections again."""
+    parts = client_of(client), *(getattr(client, name, None) for name in ("_sender", "_fetcher", "_coordinator"))
+    held = [value for part in parts if part is not None for value in vars(part).values()]
+    for task in [each for value in held for each in (value if isinstance(value, set) else (value,))]:
+        if isinstance(task, asyncio.Task):
+            task.cancel()
+    for transport in transports_of(client_of(client)):
+        transport.abort()
+
+
 def is_broken(consumer: AIOKafkaConsumer) -> bool:
     """Return whether a consumer will never fetch again: its fetch, metadata or group task has ended."""
     try:

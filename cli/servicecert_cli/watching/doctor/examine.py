@@ -35,6 +35,7 @@ CAUSES = MappingProxyType({"Fence": _LATE | _DECIDED, "TableLocked": _LATE})
 
 Where a database or Kafka comes from the past no worker may start, and what the tables say is not to be acted on.
 """
+OPERATOR = "No right at Kafka: log in as `operator`."
 SECONDS = 8.0
 """After this time what is not done is unknown."""
 
@@ -86,7 +87,7 @@ def _finding(error: Exception) -> Finding:
         case TimeoutError():
             return unknown("No answer in time.", f"The doctor waits {SECONDS:.0f} s for everything: look at the load.")
         case _ if isinstance(error, REFUSED):
-            return unknown(f"Not looked at: no right to {needed(error)} at Kafka.", "Log in as `operator`.")
+            return unknown(f"Not looked at: no right to {needed(error)} at Kafka.", OPERATOR)
         case _ if (expected := operator_message(error)) is not None:
             return unknown(expected[0], CORRECT)
         case _ if is_transient(error):
