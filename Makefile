@@ -119,6 +119,7 @@ packages: ## what the e-service needs without Python, as npm package, jar and zi
 	mvn -B -q resources:resources jar:jar && cp pom.xml ../servicecert-schemas-$(VERSION).pom
 	@cd '$(PACKAGES)' && mv maven/*.jar . && $(PYTHON) -m zipfile -c servicecert-schemas-$(VERSION).zip servicecert-schemas
 	@rm -r '$(PACKAGES)/maven' '$(PACKAGES)/tools' '$(PACKAGES)/servicecert-schemas'
+	@echo 'Made, with a README in each:' && ls '$(PACKAGES)'/*
 
 chart: setup ## the Helm chart of deploy/kubernetes/overlays/production, in var/chart/servicecert; with kubectl
 	@kubectl kustomize deploy/kubernetes/overlays/production | $(BIN)/python deploy/chart.py var/chart/servicecert

@@ -40,7 +40,7 @@ from servicecert_cli.watching.doctor.facts.machine import SETTINGS
 from servicecert_cli.watching.settings import CanarySettings, LagSettings
 from servicecert_intake.domain.rules.deficiencies import LACKS, TEXTS
 from servicecert_intake.domain.rules.renewal import NOTES
-from servicecert_intake.domain.view import ANSWERS
+from servicecert_intake.domain.view import ANSWERS, UNCHANGED
 from servicecert_revoker.domain.requests import TEXTS as REFUSALS
 from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState
@@ -204,6 +204,12 @@ def lists() -> list[str]:
     )
 
 
+OF_ACCOUNTS = {
+    "account": "`not-a-member`, `role-not-allowed`, `not-strongly-authenticated`",
+    "record": "`wrong-schema`, `wrong-topic`, and so on: it is no valid event",
+}
+
+
 def codes() -> list[str]:
     """Return each code that comes with a text for people: where it stands, of which field, and its text in English."""
     lacks = {each.key or each.code: each for each in LACKS}
@@ -215,6 +221,7 @@ def codes() -> list[str]:
                 for key, it in TEXTS.items()
             ),
             *((f"`{code}`", "answer to an event", "", it.en) for code, it in ANSWERS.items()),
+            *((those, "answer to a change of an account", "", UNCHANGED[key].en) for key, those in OF_ACCOUNTS.items()),
             *((f"`{code}`", "answer to a request for revocation", "", it.en) for code, it in REFUSALS.items()),
             *((f"`{code}`", "note on a renewal", "", it.en) for code, it in NOTES.items()),
         ),

@@ -69,7 +69,7 @@ class AnswerCode(StrEnum):
 
 
 ANSWERS = read_texts("servicecert_intake.domain", "answers", AnswerCode)
-UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account",))
+UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account", "record"))
 
 TOO_LATE = MappingProxyType(
     {
@@ -97,7 +97,7 @@ def account_unchanged(topic: Topic, record: "Record", code: str, now: datetime) 
             case_id=NO_CASE,
             account_id=envelope.partitionkey,
             code=code,
-            texts=UNCHANGED["account"],
+            texts=UNCHANGED["account" if code in ANSWERS else "record"],
             at=now,
         )
     except (Undecodable, ValidationError):
