@@ -223,7 +223,15 @@ async def test_A2_what_changes_no_account_is_answered_unless_it_is_old_or_nobody
         [Record(made.topic, 0, at, made.key, made.headers, made.value, when) for at, (made, when) in enumerate(records)]
     )
     answers = [each.what.data for each in given]
-    assert sorted((each.event_id.int, each.code) for each in answers) == [(2, "not-a-member"), (5, "wrong-schema")]
+    assert sorted((each.event_id.int, each.code, each.texts.en.split(": ")[1]) for each in answers) == [
+        (2, "not-a-member", "who made it may not invite. Ask a colleague of the account who may invite to make it."),
+        (
+            5,
+            "wrong-schema",
+            "its data are not valid. Check the business ID and the user's reference, correct them, and make the change "
+            "again.",
+        ),
+    ]
     assert {(each.case_id, each.key()) for each in answers} == {(NO_CASE, "account/account-1")}
     decided = [service.rules.decide(None, each.what, NOTHING_KNOWN, now) for each in given]
     assert [each.events for each in decided] == [(answer,) for answer in answers]
