@@ -1,3 +1,4 @@
+import errno
 import importlib
 import os
 import subprocess
@@ -5,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commandline import LEAVES
+from commandline import LEAVES, one_sentence
 from servicecert_cli.main import SENTENCES
 
 SERVING = "aiokafka asyncpg cryptography faststream pydantic"
@@ -90,3 +91,15 @@ def test_an_interrupted_command_ends_as_one_that_a_signal_ended(servicecert, mon
     monkeypatch.setattr("servicecert_cli.commands.submit.example_text", interrupted)
     done = servicecert("submit", "--example", "server")
     assert (done.exit_code, done.output) == (130, "")
+
+
+def test_a_place_that_may_not_be_used_is_told(servicecert, monkeypatch, tmp_path):
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    done = servicecert("ca", "root", "init", tmp_path, "--operator", "A. Operator")
+    assert done.exit_code == 73
+    assert one_sentence(done.stderr) == (
+        f"servicecert: {tmp_path}/authority.toml cannot be used (Permission denied): name another place."
+    )

@@ -1,6 +1,5 @@
 """`servicecert csr`: certificate requests, judged without applying."""
 
-import os
 from pathlib import Path
 
 import click
@@ -12,9 +11,9 @@ from servicecert_pki.profile import Profile
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.values import CertificateType, Language
 
-from ..faults import UserError
+from ..operations.files import file_errors
 from ..terminal.output import as_json, print_json
-from .options import one_of
+from .options import FILE, FOLDER, one_of
 
 _MOST = 256 * 1024
 
@@ -25,13 +24,13 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("path", metavar="FILE", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("path", metavar="FILE", type=FILE)
 @click.option(
     "--lists",
     "lists_dir",
     metavar="DIR",
     envvar="SERVICECERT_KEY_LISTS_DIR",
-    type=click.Path(path_type=Path),
+    type=FOLDER,
     help="Folder with lists of leaked and compromised keys (*.dat).",
 )
 @click.option(
@@ -75,11 +74,8 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with click.open_file(str(path), "rb") as file:
-            content: bytes = file.read(_MOST)
-    except OSError as fault:
-        raise UserError(f"{path} cannot be read: {fault.strerror}.", os.EX_NOINPUT) from None
+    with file_errors("read", path, "name the file of a request"), click.open_file(str(path), "rb") as file:
+        content: bytes = file.read(_MOST)
     return content
 
 

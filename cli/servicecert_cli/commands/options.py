@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 from servicecert_schemas.values import Language
 
-FILE = click.Path(path_type=Path, dir_okay=False)
+FILE = click.Path(path_type=Path, readable=False)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 PUBLIC_KEYS: dict[str, Any] = {
