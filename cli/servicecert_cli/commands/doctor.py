@@ -6,10 +6,11 @@ from itertools import groupby
 
 import click
 
+from ..faults import listed
 from ..terminal import interruption
 from ..terminal.output import as_json, escaped, print_json
 from ..watching.conditions import CONDITIONS, Severity
-from ..watching.doctor.domain.check import Check, exit_code
+from ..watching.doctor.domain.check import FAULTS, Check, exit_code
 from ..watching.doctor.examine import CATALOGUE, OPERATOR, examine
 
 COLOURS = {
@@ -19,7 +20,6 @@ COLOURS = {
     Severity.WARNING: "yellow",
     Severity.CRITICAL: "red",
 }
-_FAULTS = (Severity.UNKNOWN, Severity.WARNING, Severity.CRITICAL)
 _NOT_MADE = (Severity.SKIPPED, Severity.UNKNOWN)
 _MARK = max(len(severity) for severity in Severity)
 _NAME = max(map(len, CATALOGUE))
@@ -80,7 +80,7 @@ def _print(found: Sequence[Check]) -> None:
         _print_not_made(severity, [check for check in found if check.severity is severity])
     count = Counter(check.severity for check in found)
     click.echo(f"\n{', '.join(f'{count[severity]} {severity}' for severity in reversed(Severity) if count[severity])}.")
-    for severity in reversed(_FAULTS):
+    for severity in reversed(FAULTS):
         if names := [check.name for check in found if check.severity is severity]:
             click.echo(f"{click.style(f'{severity}:', COLOURS[severity])} {', '.join(names)}")
 
@@ -94,16 +94,16 @@ def _print_not_made(severity: Severity, checks: Sequence[Check]) -> None:
     if reasons:
         click.secho(str(severity), fg=COLOURS[severity], bold=True)
     for reason, names in reasons.items():
-        click.echo(f"  {escaped(reason)} ({', '.join(names)})")
+        click.echo(f"  {escaped(reason)} ({listed(names, most=8)})")
 
 
 def _print_check(check: Check) -> None:
     mark = click.style(f"{check.severity:<{_MARK}}", COLOURS[check.severity])
     click.echo(f"  {mark}  " + escaped(f"{check.name:<{_NAME}}  {check.finding}"))
     margin = f"  {'':{_MARK}}  {'':{_NAME}}  "
-    if check.severity in _FAULTS:
+    if check.severity in FAULTS:
         click.echo(f"{margin}why: {check.why}")
     if check.remedy:
         click.echo(f"{margin}-> {escaped(check.remedy)}")
-    if check.severity in _FAULTS and (page := CONDITIONS[check.name].page):
+    if check.severity in FAULTS and (page := CONDITIONS[check.name].page):
         click.echo(f"{margin}docs/runbook/{page}")
