@@ -31,7 +31,12 @@ def test_a_second_run_keeps_the_schemas_and_draws_new_passwords(servicecert, adm
         connection.execute("create table intake.inbox (it int)")
     again = servicecert("db", "prepare", "--out", second)
     assert "The passwords of intake, issuer, revoker, notifier, migrator, eraser, monitoring stay" in again.stdout
-    assert urls(second.read_text()) == {}
+    assert not second.exists()
+    written = first.read_text()
+    assert "--new-passwords makes new ones" in servicecert("db", "prepare", "--out", first).stdout
+    assert first.read_text() == written
+    assert servicecert("db", "reader", "doctor", "--out", first).exit_code == 0
+    assert first.read_text().startswith(f"{written}DATABASE_URL=")
     with psycopg.connect(urls(first.read_text())["INTAKE_DATABASE_URL"]):
         pass
     assert servicecert("db", "prepare", "--new-passwords", "--out", second).exit_code == 0

@@ -163,6 +163,12 @@ async def both(url: str) -> tuple[str, int]:
     return str(caught.value), caught.value.exit_code
 
 
+def test_a_database_whose_ca_is_not_named_is_not_said_to_be_missing() -> None:
+    said = asyncpg.ClientConfigurationError('root certificate file "/nowhere/root.crt" does not exist')
+    refused = database.database_refused("postgresql://u@db.example.fi/servicecert?sslmode=verify-full", said)
+    assert "cannot be verified without its CA: add sslrootcert=FILE to DATABASE_URL" in str(refused)
+
+
 async def test_each_step_of_a_connection_has_its_sentence(database_url: str) -> None:
     (url,) = prepared(database_url, "intake").values()
     parts = urlsplit(database_url)

@@ -52,7 +52,8 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
     """
     lists = NO_LISTS if lists_dir is None else load_key_lists(lists_dir)
     profile = load_profiles()[type_id]
-    judged = judge_csr(_read(path), KeyChecks(lists))
+    with file_errors("read", path, "name the file of a request"), click.open_file(str(path), "rb") as file:
+        judged = judge_csr(file.read(_MOST), KeyChecks(lists))
     faults = _faults(judged, profile, Language(language))
     if as_json:
         key = {"key": judged.key, "key_sha256": judged.spki_sha256} if isinstance(judged, Csr) else {}
@@ -71,12 +72,6 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
         )
     if faults:
         raise SystemExit(1)
-
-
-def _read(path: Path) -> bytes:
-    with file_errors("read", path, "name the file of a request"), click.open_file(str(path), "rb") as file:
-        content: bytes = file.read(_MOST)
-    return content
 
 
 def _faults(judged: Csr | tuple[CsrFault, ...], profile: Profile, language: Language) -> dict[str, str]:

@@ -55,11 +55,12 @@ def prepare(out: Path | None, new_passwords: bool, ca: str | None, as_json: bool
     urls = schema.prepare(database_url(), {service: given or drawn() for service, given in configured.items()})
     with schema.connected(database_url()) as connection, connection.transaction():
         prepare_logins(connection)
-    if out is not None:
+    if out is not None and urls:
         _write(out, {f"{service.upper()}_DATABASE_URL": url for service, url in urls.items()}, ca)
     sentences = [f"Roles and schemas exist for {', '.join(SERVICES)}. Now run `servicecert db migrate`."]
     if out is not None:
-        sentences.append(f"The database URLs of {', '.join(urls) or 'none'} are in {out}.")
+        none = f"Nothing is written to {out}, since no password is new: --new-passwords makes new ones."
+        sentences.append(f"The database URLs of {', '.join(urls)} are in {out}." if urls else none)
     elif new := [service for service in urls if configured[service] is None]:
         again = "run again with --new-passwords --out FILE"
         sentences.append(f"New passwords of {', '.join(new)} were not written anywhere: {again}.")
@@ -143,8 +144,9 @@ def reader(name: str, out: Path, ca: str | None) -> None:
 
 
 def _write(out: Path, urls: Mapping[str, str], ca: str | None) -> None:
-    lines = [f"{name}={database.url_for_others(url, ca)}\n" for name, url in urls.items()]
-    write_private(out, "".join(lines).encode(), replace=True)
+    kept = [line for line in out.read_text().splitlines() if line.split("=")[0] not in urls] if out.exists() else []
+    lines = [*kept, *(f"{name}={database.url_for_others(url, ca)}" for name, url in urls.items())]
+    write_private(out, "".join(f"{line}\n" for line in lines).encode(), replace=True)
 
 
 def configured_password(service: str, environment: Mapping[str, str]) -> str | None:

@@ -62,11 +62,9 @@ def check() -> None:
     found = {
         each.name: each for each in interruption.run(examine([name for names in STEPS.values() for name in names]))
     }
-    skipped: list[str] = []
     for number, (step, names) in enumerate(STEPS.items(), 1):
         checks = sorted((found[name] for name in names), key=lambda each: EXIT_CODES[each.severity], reverse=True)
         made = [each for each in checks if each.severity is not Severity.SKIPPED]
-        skipped += [] if made else [step]
         worst = made[0] if made else checks[0]
         # What workers have that work is theirs alone; before, it is to be made.
         is_unmade = not made and step in _BEFORE_WORKERS and found["ServiceDown"].severity is not Severity.OK
@@ -78,5 +76,6 @@ def check() -> None:
             click.echo(f"{_MARGIN}-> {escaped(worst.remedy)}")
         if is_unmade or worst.severity in (Severity.CRITICAL, Severity.UNKNOWN):
             raise SystemExit(1)
+    skipped = [each.name for each in found.values() if each.severity is Severity.SKIPPED]
     unseen = f" Not looked at with these settings: {', '.join(skipped)}." if skipped else ""
     click.echo(f"\nNo fault is left.{unseen} Now a test application, all the way: servicecert canary --once")

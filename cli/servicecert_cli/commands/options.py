@@ -9,6 +9,7 @@ import click
 from servicecert_schemas.values import Language
 
 FILE = click.Path(path_type=Path, readable=False)
+FILE.name = "file"
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 PUBLIC_KEYS: dict[str, Any] = {

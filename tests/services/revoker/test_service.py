@@ -1,6 +1,8 @@
 """Opening the revoker: keys, folder and schedule, and one sentence where that cannot be."""
 
 import asyncio
+import errno
+import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,6 +93,21 @@ async def test_wrong_passphrase_is_one_sentence(authority: Authority, tmp_path: 
     with pytest.raises(KeyUnavailable, match="passphrase does not open"):
         async with open_service(settings(authority.directory, wrong, tmp_path), NO_POOL):
             pass
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "way_out"), [(errno.ENOSPC, 75, "make room"), (errno.EACCES, 78, "give SERVICECERT_CRL_DIR")]
+)
+def test_a_full_disk_is_tried_again_by_a_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: int, code: int, way_out: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(cause, os.strerror(cause))
+
+    monkeypatch.setattr(Path, "mkdir", fails)
+    with pytest.raises(FolderUnusable, match=f"{os.strerror(cause)}.*: {way_out}") as unusable:
+        CrlFiles(tmp_path / "crls").prepare()
+    assert unusable.value.exit_code == code
 
 
 async def test_folder_that_cannot_be_made_is_one_sentence(

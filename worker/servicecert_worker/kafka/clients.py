@@ -35,11 +35,13 @@ async def broker_refused(cluster: Cluster) -> OperatorError:
     try:
         (await with_timeout(_PROBE_SECONDS, create_conn(host.strip("[]"), int(port), **options))).close()
     except SaslAuthenticationFailed:
-        says = f"refuses the password of {access.who}, or has no such user: correct KAFKA_SASL_USERNAME"
+        says = (
+            f"refuses the password of {access.who}, or has no such user: correct KAFKA_SASL_USERNAME, or the password"
+        )
         return OperatorError(f"Kafka at {place} {says}.", 77)
     except UnsupportedSaslMechanismError:
-        says = f"does not offer KAFKA_SASL_MECHANISM={access.sasl_mechanism}: use one that it does"
-        return OperatorError(f"Kafka at {place} {says}.", 78)
+        mechanism = f"KAFKA_SASL_MECHANISM={access.sasl_mechanism}"
+        return OperatorError(f"Kafka at {place} does not offer {mechanism}: use one that it does.", 78)
     except Exception as error:
         step = failed_step(error)
         if "certificate" in step or "TLS" in step:

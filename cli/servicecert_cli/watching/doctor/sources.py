@@ -154,7 +154,7 @@ async def open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]
         )
     except UserError as unset:
         raise Stopped(unknown(str(unset), CORRECT), "DatabaseDown") from None
-    except (OSError, TimeoutError, asyncpg.PostgresError) as refused:
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as refused:
         raise Stopped(fault(str(database.database_refused(url, refused))), "DatabaseDown") from None
     sources.stack.callback(pool.terminate)
     return pool, (url.rpartition("@")[2].partition("?")[0], time.perf_counter() - before)

@@ -5,6 +5,7 @@ NotPublished
 └── Superseded          a CRL with a higher number is published already
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -114,11 +115,13 @@ class CrlFiles:
         try:
             yield
         except OSError as fault:
-            raise FolderUnusable(
-                FOLDER,
-                f"The folder {self.folder} cannot be used ({fault.strerror}): "
-                "give SERVICECERT_CRL_DIR a folder that the revoker may write.",
-            ) from None
+            is_full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
+            other = "give SERVICECERT_CRL_DIR a folder that the revoker may write"
+            way_out = "make room on its disk" if is_full else other
+            unusable = FolderUnusable(FOLDER, f"The folder {self.folder} cannot be used ({fault.strerror}): {way_out}.")
+            # There may be room when a supervisor starts it again.
+            unusable.exit_code = 75 if is_full else 78
+            raise unusable from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
