@@ -30,7 +30,7 @@ STEPS: Mapping[str, Sequence[str]] = MappingProxyType(
 )
 """What is looked at, in the order of installing (docs/install.md)."""
 
-_BEFORE_WORKERS = ("CA", "service keys", "mail server")
+_BEFORE_WORKERS = ("CA", "service keys")
 _WIDTH = max(map(len, STEPS))
 _MARGIN = " " * (_WIDTH + 14)
 _MARKS = {

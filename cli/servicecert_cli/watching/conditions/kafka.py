@@ -83,7 +83,7 @@ _GROUPS = (
         wait="1m",
         within="2m",
         why="Nobody reads the topics of a service without workers: its work waits.",
-        remedy="Start one: `servicecert run {job}`.",
+        remedy="Start one: its unit, or `servicecert run {job}`.",
         well="Each service has a worker.",
     ),
     critical(

@@ -110,7 +110,7 @@ def test_a_restored_database_has_one_remedy(names, installation, monkeypatch, tm
     assert "Stop all workers" in found["Fence"].remedy
     assert found["ServiceDown"].remedy == "First mend `Fence`."
     with stopped.context(installation, monkeypatch, tmp_path):
-        assert look({"ServiceDown"})["ServiceDown"].remedy == "Start one: `servicecert run notifier`."
+        assert look({"ServiceDown"})["ServiceDown"].remedy == "Start one: its unit, or `servicecert run notifier`."
 
 
 def test_a_lock_on_a_table_is_named_and_what_needs_the_table_is_not_guessed_at(installation, monkeypatch, tmp_path):

@@ -39,7 +39,7 @@ def test_each_service_is_judged(name, values, severity, words):
 def test_a_service_without_workers():
     check = judged("ServiceDown", [of("ServiceDown", 0, job="issuer"), of("ServiceDown", 2, job="intake")])
     holds(check, CRITICAL, "No worker of issuer runs")
-    assert check.remedy == "Start one: `servicecert run issuer`."
+    assert check.remedy == "Start one: its unit, or `servicecert run issuer`."
 
 
 @pytest.mark.parametrize(("seconds", "name"), [(600, None), (601, "RevocationSlow"), (43_201, "RevocationNear")])
