@@ -98,7 +98,7 @@ class Commands(click.Group):
             fault = operator_message(error)
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 fault = ("The output cannot be written: its disk is full.", os.EX_CANTCREAT)
-            elif fault is None and isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError):
+            elif fault is None and isinstance(error, OSError) and error.filename:
                 fault = (f"{error.filename} cannot be used ({error.strerror}): name another place.", os.EX_CANTCREAT)
             if fault is None:
                 raise
