@@ -15,8 +15,7 @@ from servicecert_cli.demo.openssl import Answer
 from servicecert_schemas.values import Texts
 
 HOSTILE = "<script>alert('&')</script>\"><img src=x onerror=y>"
-COMMAND = "openssl x509 -noout -pubkey -in a-certificate-with-a-long-name.pem -out its-key-with-a-long-name.pem"
-TEXT = f"The first\n\nThe second\nThe third\nThe fourth\nThe fifth\n{COMMAND}\n"
+TEXT = "The first\n\nThe second\nThe third\nThe fourth\nThe fifth\n"
 MAIL = Card(
     (Fact("to", HOSTILE, detail=True), Fact("with", HOSTILE, detail=True)),
     "mail",
@@ -60,7 +59,7 @@ def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is
     brief, _, _ = outputs(full=False)
     assert "one, two" in brief
     assert "a long one" not in brief
-    assert re.findall("│ (.*)", brief) == ["The first", "The second", "The third", "… 4 more lines in mail/0007-*.eml"]
+    assert re.findall("│ (.*)", brief) == ["The first", "The second", "The third", "… 2 more lines in mail/0007-*.eml"]
     assert re.search("verify +a.pem +certificate revoked\n", brief)
     assert "No." in brief
     assert "Nej." not in brief
@@ -70,7 +69,7 @@ def test_the_brief_story_leaves_out_details_and_says_where_the_rest_of_a_mail_is
 def test_the_full_story_has_everything_and_story_txt_is_the_same(outputs):
     full, text, _ = outputs(full=True)
     assert full == text
-    for part in ("a long one", "The fifth", COMMAND, "-CAfile root.pem", "C = FI", "Nej.", "Ei."):
+    for part in ("a long one", "The fifth", "-CAfile root.pem", "C = FI", "Nej.", "Ei."):
         assert part in full
 
 

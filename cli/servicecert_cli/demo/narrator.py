@@ -57,8 +57,7 @@ class Screen(Printer):
             self.fact(fact.label, value, fact.style, width=width)
         if card.margin is None or is_brief:
             return
-        # In full, a command in a mail is there to be copied.
-        lines = list(card.text.split() if self._full else card.text.wrap(self.console, self.width - len(card.margin)))
+        lines = list(card.text.wrap(self.console, self.width - len(card.margin)))
         if card.margin == QUOTE and not self._full:
             lines = [line for line in lines if line.plain and line.plain != card.title]
             rest = f"… {len(lines) - QUOTED_LINES} more lines in {card.files[0].partition('-')[0]}-*.eml"
