@@ -81,7 +81,6 @@ def seconds(python: str) -> float | None:
 
 
 def ready() -> bool:
-    """Return whether the environment is newer than all its inputs."""
     return READY.exists() and all(path.stat().st_mtime <= READY.stat().st_mtime for path in INPUTS)
 
 

@@ -107,7 +107,12 @@ class Commands(click.Group):
             ctx.exit(code)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.group(
+    cls=Commands,
+    # By these a misspelt name is told from the nearest one.
+    commands=[click.Command(name) for name in SENTENCES],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
 @click.version_option(package_name="servicecert", message="%(version)s")
 def main() -> None:
     """Workers that issue and revoke the service certificates of Finnish social welfare and healthcare.

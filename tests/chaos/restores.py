@@ -1,9 +1,9 @@
 """Runs whose database comes back from an earlier moment, while Kafka is ahead.
 
 `run_with_restores` restores it again and again. Each round takes a copy at a random moment of the load, goes on for a
-random time, in which an operator proposes to block a key, kills everything, puts the copy back, and brings it
-forward by `servicecert restore apply`: to exactly what was lost, as far as that was sent. By turns the copy is a
-physical one of the whole server, and a logical one of all services or of each alone.
+random time, in which an operator proposes to block a key, a mail comes back and a case is erased, kills everything,
+puts the copy back, and brings it forward by `servicecert restore apply`: to exactly what was lost, as far as that was
+sent. By turns the copy is a physical one of the whole server, and a logical one of all services or of each alone.
 
 `run_with_failover` kills nothing but the database, and a replica that lags takes over before running workers.
 """
@@ -17,9 +17,11 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -33,8 +35,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from docs.pages import CHECKOUT, blocks
 from journaled import Journaled
+from journeys.people import bounce
+from journeys.retention import let_pass
 from psycopg import sql
 from servicecert_cli.connections.schema import opened
+from servicecert_cli.operations import erasing
 from servicecert_cli.stand.system import System
 from servicecert_launcher import Child, Postgres
 from servicecert_launcher.ports import free_port
@@ -43,10 +48,10 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.storage import database
 
 from chaos.idle import IdleCheck
-from chaos.plan import Burst, Plan
+from chaos.plan import Burst, Case, Plan, Scenario
 from chaos.testbed import Testbed
-from chaos.topics import read_topics
-from chaos.verdict import Verdict, judge
+from chaos.topics import CaseEvents, read_topics
+from chaos.verdict import Evidence, Verdict, judge
 
 COPIES: Sequence[Sequence[str]] = ((), SERVICES, *((service,) for service in SERVICES))
 """By rounds, the services whose tables come back from a logical copy, while the others' stay; for none, a physical one.
@@ -84,7 +89,7 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
     system, restored = testbed.system, Restored()
     bursts = iter(plan.bursts)
     each = max(1, len(plan.bursts) // (rounds + 1))
-    operator = await _operator(system)
+    others = await Others.beside(testbed, plan.cases)
     for number in range(rounds):
         sending = asyncio.create_task(_send(testbed, list(islice(bursts, each))))
         await asyncio.sleep(random_.uniform(0.0, 1.5))
@@ -94,9 +99,9 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
             await asyncio.to_thread(dump, postgres, system.backends.admin_url, services)
         else:
             await asyncio.to_thread(back_up, postgres, str(number))
-        proposing = asyncio.create_task(_propose(system, operator))
+        acting = asyncio.create_task(others.act())
         await asyncio.sleep(random_.uniform(0.1, 3.0))
-        await proposing
+        await acting
         await kill_workers(system)
         await restored.note(testbed)
         lost = await journaled(system)
@@ -113,8 +118,11 @@ async def run_with_restores(testbed: Testbed, plan: Plan, rounds: int, seed: int
         await system.ready(*system.workers)
     await _send(testbed, list(bursts))
     await IdleCheck(system, testbed.traffic).wait()
+    await others.finish()
+    await IdleCheck(system, testbed.traffic).wait()
     # How many mails were sent again is not bounded by the notifiers' conversations: see `mailed_again`.
-    return judge(plan.cases, await testbed.evidence(len(plan.cases))), restored
+    evidence = others.seen(await testbed.evidence(len(plan.cases)))
+    return judge([case for case in plan.cases if case.case_id not in others.erased], evidence), restored
 
 
 async def run_with_failover(testbed: Testbed, plan: Plan, behind: float) -> tuple[Verdict, Restored, dict[str, float]]:
@@ -253,6 +261,88 @@ def _with_copy(postgres: Postgres, url: str, program: str, *words: str) -> None:
         environment={**os.environ, "PGPASSWORD": place.password or ""},
     )
     assert done.wait(60) == 0, done.tail()
+
+
+@dataclass
+class Others:
+    """Who acts beside the customers: an operator, the eraser, and mail servers that send mails back.
+
+    `erased` are the cases that the eraser has erased at least once, `bounced` the mails that came back.
+    """
+
+    testbed: Testbed
+    operator: Mapping[str, str]
+    refused: Sequence[UUID]
+    erased: set[UUID] = field(default_factory=set)
+    bounced: set[UUID] = field(default_factory=set)
+
+    @classmethod
+    async def beside(cls, testbed: Testbed, cases: Sequence[Case]) -> Others:
+        """Let refused cases be due at once."""
+        await let_pass(testbed.system, datetime.now(UTC) + timedelta(days=30))
+        once = (case for case in cases if not (case.duplicated or case.resubmitted))
+        refused = [case.case_id for case in once if case.scenario is Scenario.REFUSED]
+        return cls(testbed, await _operator(testbed.system), refused)
+
+    async def act(self) -> None:
+        await asyncio.gather(_propose(self.testbed.system, self.operator), self._send_back(), self._erase())
+
+    async def finish(self) -> None:
+        """Do again what was lost: what its database had, and its journal had not."""
+        assert self.erased
+        assert self.bounced
+        folder = reports(self.testbed)
+        for report in (folder / "cur").glob("*"):
+            report.rename(folder / "new" / report.name)
+        async with asyncio.timeout(60):
+            await until(self._is_done, 0.5)
+
+    def seen(self, evidence: Evidence) -> Evidence:
+        """Return the evidence without the erased cases, and with the mails that came back."""
+        left = {id: events for id, events in evidence.topics.cases.items() if id not in self.erased}
+        topics = replace(evidence.topics, cases=defaultdict(CaseEvents, left))
+        return replace(evidence, topics=topics, bounced=frozenset(self.bounced))
+
+    async def _send_back(self) -> None:
+        """Send back one of the mails that were handed over last, each of another case."""
+        settled = """
+            select mail_id from notifier.mails as m where kind = 'certificate-issued' and state = 'handed-over'
+                and not exists (select from notifier.mails where case_id = m.case_id and mail_id = any($1::uuid[]))
+            order by settled_at desc limit 1
+        """
+        for mail_id in await self._ask(settled, [*self.bounced]):
+            self.bounced.add(mail_id)
+            (reports(self.testbed) / "new" / f"{mail_id}").write_bytes(bounce(mail_id))
+
+    async def _erase(self) -> None:
+        """Erase a case that is due."""
+        system = self.testbed.system
+        due = [id for id in map(UUID, await self._due()) if id not in self.erased][:1]
+        skipped = await erasing.erase(system.urls[database.ERASER], system.cluster, list(map(str, due)))
+        self.erased.update(set(due) - set(map(UUID, skipped)))
+
+    async def _due(self) -> list[str]:
+        refused = set(map(str, self.refused))
+        return [key for key in await erasing.due(self.testbed.system.urls[database.ERASER]) if key in refused]
+
+    async def _is_done(self) -> bool:
+        system = self.testbed.system
+        again = [key for key in await self._due() if UUID(key) in self.erased]
+        await erasing.erase(system.urls[database.ERASER], system.cluster, again)
+        back = "select mail_id from notifier.mails where state = 'bounced'"
+        return not again and set(await self._ask(back)) == self.bounced
+
+    async def _ask(self, query: str, *arguments: object) -> list[UUID]:
+        connection = await asyncpg.connect(self.testbed.system.backends.admin_url)
+        try:
+            return [row["mail_id"] for row in await connection.fetch(query, *arguments)]
+        finally:
+            connection.terminate()
+
+
+def reports(testbed: Testbed) -> Path:
+    """Return the Maildir of the mails that come back."""
+    return testbed.system.folder / "bounces"
 
 
 async def _operator(system: System) -> dict[str, str]:

@@ -35,7 +35,11 @@ async def test_I1_I2_I3_I4_I8_I9_F7_a_restored_database_is_brought_forward_to_wh
     own_parts: Parts, authority: Path, known_customers: Customers, tmp_path: Path
 ) -> None:
     plan = draw(SEED, 40 * RESTORES, ["none"], faults=4 * (RESTORES + 1), pause=0.6)
-    async with open_testbed(tmp_path, own_parts, authority=authority, customers=known_customers) as testbed:
+    (tmp_path / "bounces" / "new").mkdir(parents=True)
+    bounces = {"SERVICECERT_BOUNCE_MAILDIR": str(tmp_path / "bounces")}
+    async with open_testbed(
+        tmp_path, own_parts, authority=authority, customers=known_customers, environment=bounces
+    ) as testbed:
         verdict, restored = await run_with_restores(testbed, plan, RESTORES, SEED)
         assert not list(findings(verdict))
         assert not restored.mailed_again(testbed)

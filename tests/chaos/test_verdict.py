@@ -21,6 +21,7 @@ from chaos.verdict import CONVERSATIONS, Evidence, _wrong_voids, judge
 CASE = Case(UUID(int=1), CertificateType.TEST_SERVER, 0, Scenario.REVOKED, (uuid4(), uuid4(), uuid4()), False, False)
 POISON = PoisonRecord(Poison.NOISE, "applications", uuid4(), uuid4())
 MAILS = tuple(UUID(int=n) for n in range(10, 14))
+TOLD = UUID(int=20)
 POSITION = ("applications", 3, 8)
 
 
@@ -90,6 +91,25 @@ def test_two_releases_may_each_write_a_mail_in_their_own_text() -> None:
     evidence = replace(received_again(good(), 1), answers_lost=1)
     mails = {**evidence.mails, MAILS[0]: Mail(2, texts, "whole")}
     assert judge([CASE], replace(evidence, mails=mails)).is_clean
+
+
+def bounced(evidence: Evidence) -> Evidence:
+    """A mail came back, and another recipient was told of the address."""
+    mails = {**evidence.tables.mails, MAILS[0]: (CASE.case_id, "bounced"), TOLD: (CASE.case_id, "handed-over")}
+    case_events(evidence).handed_over[TOLD] = {uuid4()}
+    case_events(evidence).deliveries += 1
+    return replace(
+        evidence,
+        tables=replace(evidence.tables, mails=mails),
+        mails={**evidence.mails, TOLD: Mail(1, {b"us": {b"text"}}, None)},
+    )
+
+
+def test_a_mail_is_bounced_if_it_came_back_and_only_then() -> None:
+    assert judge([CASE], replace(bounced(good()), bounced=frozenset({MAILS[0]}))).is_clean
+    assert f"{CASE.case_id}'s mail {MAILS[0]} is bounced" in judge([CASE], bounced(good())).inconsistencies
+    kept = judge([CASE], replace(good(), bounced=frozenset({MAILS[0]}))).inconsistencies
+    assert f"{CASE.case_id}'s mail {MAILS[0]} is handed-over" in kept
 
 
 def no_certificate(evidence: Evidence) -> Evidence:

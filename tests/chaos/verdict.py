@@ -28,6 +28,7 @@ class Evidence:
     """The data for a verdict. `poison` are the poison records with their positions, `published` the last CRLs (number,
     serials) by CA, `fetched` all fetched CRLs, in `fetch_order`, `ca_keys` the CAs by the SHA-256 of their keys.
     `answers_lost` are the mail server's, `notifier_losses` how often a notifier was lost with what it had not recorded.
+    `bounced` are the mails that came back.
     """
 
     topics: Topics
@@ -41,6 +42,7 @@ class Evidence:
     ca_keys: Mapping[str, str]
     answers_lost: int = 0
     notifier_losses: int = 0
+    bounced: frozenset[UUID] = frozenset()
 
     @property
     def copies(self) -> int:
@@ -181,6 +183,8 @@ def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
     """I8, I11: case versions grow by one and match the tables; test certificates are issued by test CAs."""
     planned = {case.case_id: case for case in cases}
     superseded = Counter(case_id for case_id, state in evidence.tables.mails.values() if state == "superseded")
+    # Somebody else is told about the address that failed.
+    told = Counter(evidence.tables.mails[mail_id][0] for mail_id in evidence.bounced & evidence.tables.mails.keys())
     for case_id, case_events in evidence.topics.cases.items():
         versions = sorted(case_events.versions + case_events.left_out)
         if case_events.versions != sorted(case_events.versions) or versions != list(range(1, len(versions) + 1)):
@@ -199,7 +203,7 @@ def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
             yield f"{case_id} ({case.scenario}) has a certificate"
         if any(issued.issuer.startswith("test-") is not case.type.is_test for issued in case_events.issued.values()):
             yield f"{case_id}, a {case.type}, was issued by a CA of the other kind"
-        expected = expected_mails(case) - superseded[case_id]
+        expected = expected_mails(case) - superseded[case_id] + told[case_id]
         if case_events.state in _ENDED and case_events.deliveries != expected:
             yield f"{case_id} shows {case_events.deliveries} mails and not {expected}"
 
@@ -207,19 +211,25 @@ def _wrong_views(cases: Sequence[Case], evidence: Evidence) -> Iterator[str]:
 _SETTLED_WELL = ("handed-over", "superseded")
 """A mail about a returned application is superseded if the certificate is issued before its retry (C3)."""
 
+_TAKEN = ("handed-over", "bounced")
+"""A mail that comes back was handed over before."""
+
 _ENDED = frozenset({scenario.end_state for scenario in Scenario} | {CaseState.DELIVERED})
 
 
 def _wrong_mails(evidence: Evidence) -> Iterator[str]:
-    """I9: every row of the mail ledger was handed over, published and received, or superseded; no others."""
+    """I9: every row of the mail ledger was handed over, published and received, or superseded; no others.
+
+    Those came back that had to.
+    """
     reported = {mail_id for each in evidence.topics.cases.values() for mail_id in each.handed_over}
     for mail_id, (case_id, state) in evidence.tables.mails.items():
-        if state not in _SETTLED_WELL:
+        if state not in (("bounced",) if mail_id in evidence.bounced else _SETTLED_WELL):
             yield f"{case_id}'s mail {mail_id} is {state}"
-        if state == "handed-over" and mail_id not in evidence.mails:
+        if state in _TAKEN and mail_id not in evidence.mails:
             yield f"{case_id}'s mail {mail_id} was never received"
     yield from (f"mail {mail_id} is in no ledger" for mail_id in evidence.mails if mail_id not in evidence.tables.mails)
-    handed_over = {mail_id for mail_id, (_, state) in evidence.tables.mails.items() if state == "handed-over"}
+    handed_over = {mail_id for mail_id, (_, state) in evidence.tables.mails.items() if state in _TAKEN}
     if reported != handed_over:
         yield f"{len(reported ^ handed_over)} mails are in the ledger or published, and not both"
 

@@ -1,4 +1,4 @@
-"""Kafka's retention and compaction of the catalogue's topics, within seconds instead of months."""
+"""What is kept for months or years passes within seconds: in Kafka by retention and compaction, in the database."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 
+import asyncpg
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from servicecert_cli.connections import kafka
 from servicecert_cli.stand.identities import Identities
+from servicecert_cli.stand.system import System
 from servicecert_launcher import Kafka, Parts
-from servicecert_schemas.topics import CATALOGUE, Topic
+from servicecert_schemas.topics import CATALOGUE, SERVICES, Topic
 from servicecert_worker.kafka.cluster import Cluster
 
 SECONDS = 60.0
@@ -57,6 +60,19 @@ async def pass_by(cluster: Cluster, kept: Callable[[], Awaitable[set[str]]]) -> 
                 for number in await kafka.partitions(cluster, topic):
                     await producer.send_and_wait(cluster.name(topic), None, key=_NO_CASE, partition=number)
             await asyncio.sleep(0.2)
+
+
+async def let_pass(system: System, moment: datetime) -> None:
+    """Let the database take `moment` for five years ago: what ended before it may be erased."""
+    connection = await asyncpg.connect(system.backends.admin_url)
+    try:
+        for service in SERVICES:
+            await connection.execute(
+                f"create or replace function {service}.erasable_before() returns timestamptz language sql stable"
+                f" as $$ select '{moment.isoformat()}'::timestamptz $$"
+            )
+    finally:
+        connection.terminate()
 
 
 def _passed(cluster: Cluster, topic: Topic) -> ConfigResource:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -97,10 +97,10 @@ async def test_E3_nobody_is_named_anywhere_once_all_cases_are_erased(client: Cus
     assert stored_data.holding(WORDS, await stored_data.stores(system)) == TOPICS | TABLES
 
     url, eraser = system.urls["eraser"], system.cluster_of(Principal.ERASER)
-    await let_pass(system, issued.not_after - timedelta(days=1))
+    await retention.let_pass(system, issued.not_after - timedelta(days=1))
     assert str(issued.case_id) not in await erasing.due(url)
     assert await erasing.erase(url, eraser, [str(issued.case_id)]) == [str(issued.case_id)]
-    await let_pass(system, issued.not_after + timedelta(days=1))
+    await retention.let_pass(system, issued.not_after + timedelta(days=1))
     left = await erasing.due(url)
     async with asyncio.timeout(PATIENCE_SECONDS):
         while left := await erasing.erase(url, eraser, left):  # noqa: ASYNC110  -- the workers' acts end
@@ -140,16 +140,6 @@ def files(system: System) -> Mapping[str, bytes]:
         **stored_data.files(system.crl_folder),
         **stored_data.files(system.folder / "bounces"),
     }
-
-
-async def let_pass(system: System, moment: datetime) -> None:
-    """Let the database take `moment` for five years ago."""
-    for service in SERVICES:
-        await ask(
-            system,
-            f"create or replace function {service}.erasable_before() returns timestamptz language sql stable"
-            f" as $$ select '{moment.isoformat()}'::timestamptz $$",
-        )
 
 
 async def require_audit(system: System, case: str) -> None:

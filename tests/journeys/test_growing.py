@@ -29,7 +29,7 @@ from journeys import retention, stored_data
 from journeys.client import PATIENCE_SECONDS
 from journeys.ocsp import ocsp_status
 from journeys.replay import start, stop, without_effect
-from journeys.test_erasing import let_pass
+from journeys.retention import let_pass
 from servicecert_cli.connections import kafka
 from servicecert_cli.operations import erasing
 from servicecert_cli.operations.applications import example

@@ -32,7 +32,6 @@ class Changes:
 
     @property
     def ended_percent(self) -> float:
-        """Return the share of entries in force that end, in per cent."""
         return 100 * len(self.ended) / self.in_force if self.in_force else 0.0
 
 

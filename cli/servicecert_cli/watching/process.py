@@ -32,7 +32,6 @@ class Watching(ABC):
         """Return whether it sees what it watches."""
 
     def live(self) -> Check:
-        """Return True: a process that answers is alive."""
         return True, "Alive."
 
     async def finish(self) -> None:

@@ -88,7 +88,6 @@ class Sources:
         return (await open_kafka(self))[0]
 
     async def database(self) -> "asyncpg.Pool[Any]":
-        """Return connections to PostgreSQL that change nothing."""
         return (await open_database(self))[0]
 
 

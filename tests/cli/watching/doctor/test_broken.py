@@ -15,6 +15,7 @@ from cli.watching.doctor.installation import Installation
 from databases import new_database
 from servicecert_cli.connections import kafka
 from servicecert_cli.watching.conditions import Severity
+from servicecert_cli.watching.doctor.domain import kafka as kafka_judgements
 from servicecert_cli.watching.doctor.domain.check import Check
 from servicecert_cli.watching.doctor.examine import CATALOGUE, examine
 from servicecert_cli.watching.doctor.facts import figures
@@ -62,6 +63,8 @@ def give(installation: Installation, patch: pytest.MonkeyPatch) -> None:
             patch.delenv(name)
     for name, value in installation.environment.items():
         patch.setenv(name, value)
+    # That a machine which runs many tests is slow is no fault of the installation.
+    patch.setattr(kafka_judgements, "SLOW_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,6 @@ class TopicCopy:
 
     @property
     def needed(self) -> int:
-        """How many copies must be in sync, so that a record can be written."""
         return int(self.settings.get(_IN_SYNC, "1"))
 
 
