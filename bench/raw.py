@@ -25,7 +25,6 @@ def signing(family: str) -> float:
 
 
 def signing_in_token(environment: dict[str, str], family: str) -> float:
-    """Return the signatures a second by the key of an issuer with this environment."""
     return _on_all_cores(_sign_in_token, environment, family)
 
 

@@ -139,7 +139,6 @@ class Kafka(Server):
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for clients."""
         return f"{HOST}:{self._port}"
 
     @property

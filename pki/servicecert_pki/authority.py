@@ -79,7 +79,8 @@ class Authority:
                 f"There is no CA in {directory}: create one with `servicecert ca init`, or name its directory."
             ) from None
         except (OSError, ValueError) as fault:
-            raise AuthorityDamaged(f"The CA in {directory} is damaged: {fault}.") from None
+            what = "cannot be read" if isinstance(fault, OSError) else "is damaged"
+            raise AuthorityDamaged(f"The CA in {directory} {what}: {fault}.") from None
         return cls(
             directory,
             {issuer.id: issuer for issuer in issuers},

@@ -45,7 +45,6 @@ class Validity:
 
     @property
     def days(self) -> int:
-        """The length in whole days of 24 hours."""
         return (self.not_after + _SECOND - self.not_before).days
 
 

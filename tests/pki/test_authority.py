@@ -207,11 +207,13 @@ def test_a_manifest_that_is_none_is_one_sentence(copy: Path, manifest: str, sent
         ("certificate", "issuing/test-ec.pem", "is not signed by"),
         ("certificate", "issuing/none.pem", "none.pem is missing"),
         ("certificate", "authority.json", "is damaged"),
+        ("certificate", "issuing/folder.pem", "cannot be read: .*folder.pem"),
         ("id", "production-ec", "which is not production-ec's"),
         ("environment", "staging", "Input should be 'production' or 'test'"),
     ],
 )
 def test_files_that_do_not_belong_together_are_one_sentence(copy: Path, field: str, value: str, sentence: str) -> None:
+    (copy / "issuing/folder.pem").mkdir()
     manifest = json.loads((copy / "authority.json").read_text())
     manifest["issuing"][0][field] = value
     (copy / "authority.json").write_text(json.dumps(manifest))

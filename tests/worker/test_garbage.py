@@ -6,6 +6,7 @@ import gc
 import weakref
 from collections.abc import Iterator
 
+import psutil
 import pytest
 from servicecert_worker.core.faults import background
 from servicecert_worker.process.application import collect_garbage
@@ -37,6 +38,20 @@ async def test_garbage_of_before_and_after_a_process_settled_is_collected() -> N
         assert gc.get_freeze_count() > 0
         late = weakref.ref(Broken())
         await eventually(lambda: _is_gone(late))
+
+
+async def test_memory_that_a_backlog_took_is_given_back() -> None:
+    process, blocks = psutil.Process(), [bytes(4_000) for _ in range(50_000)]
+    most, last = process.memory_info().rss, blocks.pop()
+    blocks.clear()
+    # The last block keeps the C library from giving back by itself what is before it.
+    assert process.memory_info().rss > most - 50_000_000, last[:0]
+    async with background(collect_garbage(0.01, 0.01)):
+        await eventually(lambda: _is_below(process, most - 150_000_000))
+
+
+async def _is_below(process: psutil.Process, octets: int) -> bool:
+    return process.memory_info().rss < octets
 
 
 async def _is_gone(reference: weakref.ref[Broken]) -> bool:

@@ -5,6 +5,7 @@ operators, shutdown at any moment, and `/live`, `/ready`, `/metrics`, `/asyncapi
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import os
@@ -173,15 +174,18 @@ def exit_at_once_until_it_runs() -> None:
 
 
 async def collect_garbage(settled: float = _SETTLED_SECONDS, pause: float = _COLLECT_SECONDS) -> NoReturn:
-    """Collect all garbage after each pause, in seconds, for ever.
+    """Collect all garbage after each pause, in seconds, for ever, and give back the memory that is free.
 
     A process at rest does not reach the interpreter's thresholds for days, and each connection that broke is a cycle
     that holds some 0.3 MB. What is in memory once the process has `settled`, such as the registers, is not looked at.
+    GNU's C library keeps what a backlog took, a fifth of a worker's memory, unless it is told to trim.
     """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", lambda _: 0)
     await asyncio.sleep(settled)
     gc.collect()
     gc.freeze()
     while True:
+        trim(0)
         await asyncio.sleep(pause)
         gc.collect()
 

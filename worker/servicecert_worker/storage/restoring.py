@@ -203,7 +203,6 @@ class Restoring:
         await self._connection.execute(_BEGIN)
 
     async def stage(self, offset: int, value: bytes) -> None:
-        """Keep a record until the look is whole."""
         await self._connection.execute(_STAGE, offset, value.decode())
 
     async def store(self, looks: Sequence[Sequence[int]], noted: tuple[int, int, int], epoch: int) -> None:

@@ -38,7 +38,6 @@ class Stuck(Exception):
 
 
 def require(condition: object, sentence: str) -> None:
-    """Raise Stuck with the sentence unless the condition holds."""
     if not condition:
         raise Stuck(sentence)
 
