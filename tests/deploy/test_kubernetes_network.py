@@ -79,7 +79,7 @@ def test_the_database_is_reached_by_services_and_jobs() -> None:
 
 
 def test_mail_is_reached_by_the_notifier() -> None:
-    assert reaching("to-mail") == having("SMTP_HOST") - set(SHELLS) == {"notifier"}
+    assert reaching("to-mail") == having("SMTP_HOST") == {"notifier", "notifier-shell"}
     assert ports("to-mail") == {int(BASE_MAPS["mail"]["SMTP_PORT"])}
 
 

@@ -122,8 +122,8 @@ def root_crl(
 ) -> None:
     """Make the roots' next CRLs in OFFLINE/crls.
 
-    Copy them to DIR/crls: the revoker publishes them with its next scheduled CRLs, or
-    when it restarts. Earlier revocations stay listed.
+    Copy them to DIR/crls: the revoker publishes them within half a minute. Earlier
+    revocations stay listed.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """What holds for every place of CRLs: a folder, a bucket, the target of a command (D7, I7)."""
 
 import errno
+import fcntl
 import shutil
 import sys
 from collections.abc import Callable
@@ -197,6 +198,22 @@ async def test_I8_stale_revoker_brings_no_older_crl_back(place: Place, numbered:
     await place.put(newer := numbered(7), 7)
     assert "is outdated" in await failing(place, numbered(6), 6)
     assert place.read() == newer.read_bytes()
+
+
+def test_I8_a_folder_that_revokers_share_is_locked_by_a_file_that_is_open_for_writing(
+    tmp_path: Path, authority: Authority, numbered: Numbered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS locks no folders."""
+    files, seen = CrlFiles(tmp_path), []
+
+    def look(_: CrlFiles, file: str, __: IssuerInfo) -> None:
+        with (tmp_path / ".lock").open("ab") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        seen.append(file)
+
+    monkeypatch.setattr(CrlFiles, "version", look)
+    files.put_crl(authority.issuer("test-ec"), 0, Path(shutil.copy(numbered(1), tmp_path / "made")), 1)
+    assert seen == [CRL]
 
 
 def test_D7_revoker_starts_while_another_clears_away_what_it_made(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from servicecert_pki.partitions import crl_name
 from ..domain.crl_orders import CrlVersion
 from .places import FOLDER, NotPublished
 
-_TEMPORARY = ".making-"
+_TEMPORARY, _LOCK = ".making-", ".lock"
 _ABANDONED_SECONDS = 3600.0
 _PUBLIC = 0o644
 """Whatever the umask: the web server has an account of its own."""
@@ -125,19 +125,26 @@ class CrlFiles:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self.folder, os.O_RDONLY)
+        folder = os.open(self.folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-            os.fsync(descriptor)
+            # The release before locks the folder. NFS has locks of files alone, which are open for writing.
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            with (self.folder / _LOCK).open("ab") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                yield
+            os.fsync(folder)
         finally:
-            os.close(descriptor)
+            os.close(folder)
 
 
 def file_state(path: Path) -> tuple[int, ...]:
-    """Return a value that changes with a file, an empty one if it is not there."""
+    """Return a value that changes with a file, an empty one if it is not there.
+
+    It is opened: of a name alone, a network file system may answer from memory.
+    """
     try:
-        status = path.stat()
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
     except OSError:
         return ()
     return status.st_ino, status.st_mtime_ns, status.st_size

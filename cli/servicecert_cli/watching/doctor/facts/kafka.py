@@ -42,14 +42,9 @@ _RESOURCES = {number: resource for resource, number in RESOURCES.items()}
 
 async def brokers(sources: Sources) -> tuple[set[int], set[int], list[str]]:
     """Return the brokers that answer and those that should, and the partitions that none leads."""
-    described = await _described(sources)
-    leaderless = [
-        f"{topic['topic']}/{part['partition']}"
-        for topic in described
-        for part in topic["partitions"]
-        if part["leader"] < 0
-    ]
-    named = {node for topic in described for part in topic["partitions"] for node in part["replicas"]}
+    parts = [(topic["topic"], part) for topic in await _described(sources) for part in topic["partitions"]]
+    leaderless = [f"{topic}/{part['partition']}" for topic, part in parts if part["leader"] < 0]
+    named = {node for _, part in parts for node in part["replicas"]}
     cluster = await (await sources.kafka()).admin.describe_cluster()
     return {each["node_id"] for each in cluster["brokers"]}, named, leaderless
 
