@@ -124,7 +124,7 @@ def test_published_files_can_be_read_by_the_account_of_a_server(tmp_path: Path, 
         CrlFiles(tmp_path).put_certificate("test-ec", b"a certificate")
     finally:
         os.umask(before)
-    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()} == {
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.glob("[!.]*")} == {
         "test-ec.crl": "0o644",
         "test-ec.cer": "0o644",
     }

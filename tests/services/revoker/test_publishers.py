@@ -36,7 +36,7 @@ def scheduled(issuer: str = "test-ec") -> Task:
 
 
 def served(files: CrlFiles) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in files.folder.iterdir()}
+    return {path.name: path.read_bytes() for path in files.folder.glob("[!.]*")}
 
 
 def stopped(outcome: Outcome) -> str:
