@@ -29,7 +29,6 @@ def signing_in_token(environment: dict[str, str], family: str) -> float:
 
 
 def checking(csrs: list[str]) -> float:
-    """Return the certificate requests a second that are parsed and whose signature is verified."""
     return _on_all_cores(_check, csrs)
 
 

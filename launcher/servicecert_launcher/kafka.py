@@ -143,7 +143,6 @@ class Kafka(Server):
 
     @property
     def certificates_bootstrap(self) -> str:
-        """`host:port` for clients with a certificate, of a secured broker."""
         return f"{HOST}:{self._certificates_port}"
 
     def start(self) -> None:

@@ -5,7 +5,6 @@ RATE = "$__rate_interval"
 
 
 def rate(metric: str, by: str, matching: str = "") -> str:
-    """Return the increase of a counter a second, summed by labels."""
     return f"sum by ({by}) (rate({metric}{_braced(matching)}[{RATE}]))"
 
 

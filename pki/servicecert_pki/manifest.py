@@ -101,7 +101,6 @@ def issuer_id(environment: Environment, family: KeyFamily, generation: int = 1) 
 
 
 def root_id(environment: Environment, family: KeyFamily) -> str:
-    """Return the name of a root CA and its files, for instance ``test-root-ec``."""
     return f"{environment}-root-{family}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -151,6 +152,50 @@ async def test_I10_of_a_parked_record_only_what_is_storable_is_kept_and_it_goes_
         assert await parking.discard(connection, [culprit.event_id]) == 1
     await stand.wait_handled(3)
     assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "nhidden"]
+
+
+async def test_I5_what_waits_behind_a_replayed_record_is_handled_even_if_the_worker_ends_in_between(
+    stand: Stand,
+) -> None:
+    bad = uuid4()
+    await administer(stand.pool, "alter table tally add constraint later check (body->>'numbers' not like '%not-yet%')")
+    worker = stand.work()
+    await stand.send(numbered(bad, "not-yet", "1", "2"))
+    await stand.wait_until("select count(*) from parked", 3)
+    assert worker.stop(60) == 0
+    await administer(stand.pool, "alter table tally drop constraint later")
+    (culprit,) = await parked(stand)
+    await replay(stand, culprit.event_id)
+    # As a worker leaves it that has committed the turn of the first one alone.
+    await administer(
+        stand.pool,
+        "with gone as (delete from parked where culprit returning event_id)"
+        " insert into inbox (event_id) select event_id from gone",
+    )
+    stand.work()
+    await stand.wait_handled(3)
+    assert [c for c in (await stand.codes())[bad] if c.startswith("n")] == ["n1", "n2"]
+
+
+async def test_I5_a_discard_waits_for_the_turn_that_parks_a_record_behind(stand: Stand) -> None:
+    bad = uuid4()
+    worker = stand.work()
+    await stand.send(numbered(bad, "raise-in-decide", "1"))
+    await stand.wait_until("select count(*) from parked", 2)
+    assert worker.stop(60) == 0
+    (culprit,) = await parked(stand)
+    async with stand.pool.acquire() as turn, operator(stand.pool) as connection:
+        async with turn.transaction():
+            await turn.execute("select pg_advisory_xact_lock(lock_of('key/' || $1))", str(bad))
+            discarding = asyncio.create_task(parking.discard(connection, [culprit.event_id]))
+            await stand.wait_until("select count(*) from pg_locks where locktype = 'advisory' and not granted", 1)
+            await turn.execute(
+                'insert into parked (event_id, key, topic, partition, "offset", headers, culprit, reason, error,'
+                ' attempts, first_at, last_at, kept) select gen_random_uuid(), key, topic, partition, "offset" + 9,'
+                " headers, false, reason, error, 1, first_at, last_at, kept from parked where not culprit"
+            )
+        assert await discarding == 1
+    assert await stand.fetchval("select count(*) from parked where released") == 2
 
 
 async def replay(stand: Stand, event_id: UUID) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 import pytest
 from servicecert_schemas.codec import to_record
 from servicecert_worker.core.decider import Event, Examined, Facts, FactsInvalid, Result, Rules, Service, Tables
-from servicecert_worker.core.fold import Item
+from servicecert_worker.core.fold import Item, Stuck
 from servicecert_worker.core.record import Arrival, Poison, Record
 from servicecert_worker.core.signatures import Verifier
+from servicecert_worker.runtime import loop
 from servicecert_worker.runtime.loop import Loop
 from servicecert_worker.runtime.turn import TurnResult
 from toy.service import Act
@@ -34,7 +35,7 @@ class Found(Facts):
 class Draws:
     """A service that draws a number for each event, and turns that reject some of the numbers."""
 
-    rejections: list[FactsInvalid]
+    rejections: Sequence[Exception]
     turns: list[list[Any]] = field(default_factory=list)
     results: list[Any] = field(default_factory=list)
     numbers: Any = field(default_factory=lambda: count(1))
@@ -51,8 +52,8 @@ class Draws:
         self.results += [
             item.data.facts.what for item in items if isinstance(item, Result) and isinstance(item.data, Examined)
         ]
-        if self.rejections:
-            raise self.rejections.pop(0)
+        if len(self.turns) <= len(self.rejections):
+            raise self.rejections[len(self.turns) - 1]
         return TurnResult((), 0, frozenset(), (), ())
 
     async def recover(self) -> None:
@@ -131,6 +132,19 @@ async def test_a_result_with_invalid_facts_is_postponed_and_blocks_no_others() -
     await take_turn(draws, arrival(uuid4()), Result(uuid4(), "case", "act", Act(case_id="a", number="1")))
     assert draws.turns == [[1], [], [1]]
     assert (draws.loop.stuck, draws.loop.unavailable) == (1, None)
+
+
+async def test_many_stuck_results_delay_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def once() -> AsyncIterator[int]:
+        yield 0
+        raise AssertionError("It pauses.")
+
+    monkeypatch.setattr(loop, "backoff", once)
+    results = [Result(uuid4(), "case", "act", Act(case_id="a", number="1")) for _ in range(30)]
+    draws = Draws([Stuck(each, ValueError()) for each in results])
+    await take_turn(draws, arrival(uuid4()), *results)
+    assert draws.turns == [[1]] * 31
+    assert draws.loop.stuck == 30
 
 
 async def test_a_postponed_result_counts_as_stuck_until_a_turn_succeeds() -> None:

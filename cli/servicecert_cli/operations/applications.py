@@ -53,7 +53,6 @@ def malformed(what: str, fault: ValidationError) -> UserError:
 
 
 def example(type: CertificateType) -> Application:
-    """Return a fictitious organisation's application for a certificate of this type."""
     return Application.model_validate(tomllib.loads(example_text(type)))
 
 

@@ -44,7 +44,6 @@ def print_json_text(text: str) -> None:
 
 
 def print_text(text: str) -> None:
-    """Print text that others may have written, which can have several lines."""
     click.echo(escaped(text))
 
 

@@ -167,7 +167,7 @@ class Leader:
             )
             rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due else []
             sampler = self.telemetry.sampler
-            arrivals = await released(connection, 20, self.verifier, sampler) if is_released else []
+            arrivals = await released(connection, room, self.verifier, sampler) if is_released else []
         if are_left:
             await self.effects.adopt(self.pool, room)
         if rows or arrivals:

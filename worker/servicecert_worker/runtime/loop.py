@@ -206,7 +206,7 @@ class Loop(Generic[S, K]):
         if not items:
             return
         replacements: dict[str, Facts] = {}
-        is_outdated = False
+        items, is_outdated = list(items), False
         async for _ in backoff():
             try:
                 self.require_clock()
@@ -215,12 +215,7 @@ class Loop(Generic[S, K]):
                     items, is_outdated = [*others, *await self._reexamine(arrivals, {})], False
                 now = self.clock()
                 with about(items[0]) if len(items) == 1 else nullcontext():
-                    result = await self.run_turn(items, now)
-            except Stuck as stuck:
-                self._postpone(stuck)
-                items = [item for item in items if item.id != stuck.item.id]
-                if not items:
-                    return
+                    result = await self._turn_without_stuck(items, now)
             except ClockWrong:
                 # What was found by that clock is wrong, too.
                 is_outdated = True
@@ -247,8 +242,19 @@ class Loop(Generic[S, K]):
                 self._outage.ended()
                 self._invalid_facts = None
                 self._postponed.difference_update(item.id for item in items)
-                self.done(result, items)
+                if result is not None:
+                    self.done(result, items)
                 return
+
+    async def _turn_without_stuck(self, items: list[Item], now: datetime) -> TurnResult | None:
+        """Take a turn, at once again without each that is stuck, and take that out of `items`; None if none is left."""
+        while items:
+            try:
+                return await self.run_turn(items, now)
+            except Stuck as stuck:
+                self._postpone(stuck)
+                items[:] = [item for item in items if item.id != stuck.item.id]
+        return None
 
     def _log_invalid_facts(self, invalid: FactsInvalid) -> None:
         if self._invalid_facts is None:

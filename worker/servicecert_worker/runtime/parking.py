@@ -36,10 +36,9 @@ _OCTETS_EACH = 16 * 1024
 MOST_KEPT = 10_000
 """How many parked records are kept with headers and value by default (F5). Of a further one only the row is written.
 
-Who can write to a topic could fill the database with records that are no events. So the database gets of each about as
-much as of any handled record. The record itself is lost nowhere: it stays in its topic, for as long as that keeps it,
-and a replay reads it from there. Its row keeps its place, so that the case's later events wait behind it (I5), and all
-other cases go on (I6), which they would not if the partition stopped.
+Who can write to a topic could fill the database with records that are no events. The record itself stays in its topic,
+and a replay reads it from there. Its row keeps its place: later events of its case wait behind it (I5), all others go
+on (I6).
 """
 
 
@@ -135,7 +134,7 @@ def _notice(service: str, parked: ParkedArrival, now: datetime) -> RecordParked:
 async def released(
     connection: Connection, limit: int, verifier: Verifier, sampler: Sampler = as_given
 ) -> list[Arrival]:
-    """Return the records of up to `limit` released keys, read again, each key's in the order they were parked."""
+    """Return up to `limit` released records, read again, in the order in which they were parked."""
     rows = await connection.fetch(QUERIES["released"], limit)
     return await asyncio.to_thread(lambda: [_arrival(row, verifier, sampler) for row in rows])
 

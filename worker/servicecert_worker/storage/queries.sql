@@ -149,11 +149,8 @@ from unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::bytea[], $6::tim
 order by place
 
 -- name: released
--- All records of keys of which one is released, a key's in their order; a key is taken whole.
-with keys as (
-    select key, min(seq) as place from parked where released group by key order by place limit $1
-)
-select p.* from parked p join keys using (key) order by keys.place, p.seq
+-- The first of those that are released: what waits behind one is released with it.
+select * from parked where released order by seq limit $1
 
 -- name: refill_parked
 update parked set headers = $2::jsonb, value = $3, kept = true where event_id = $1 and not kept
