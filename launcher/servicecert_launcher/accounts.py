@@ -29,7 +29,6 @@ def unprivileged() -> Account | None:
 
 
 def reachable(path: Path) -> bool:
-    """Return whether every user may enter `path` and all folders above it."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
 
 

@@ -138,17 +138,12 @@ async def test_I1_of_what_was_forgotten_no_offset_is_committed(handles_again: bo
     assert len(source) == 0, "it comes again, behind those that were forgotten"
 
 
-@pytest.mark.parametrize("forgets", [True, False])
-async def test_I1_what_is_in_a_turn_when_it_is_forgotten_or_given_up_does_not_count(forgets, monkeypatch) -> None:
-    """Who had the partition meanwhile has committed later offsets."""
+async def test_I1_what_is_in_a_turn_when_it_is_forgotten_does_not_count(monkeypatch) -> None:
     source = reading(Consumer([]), monkeypatch)
     source.bind(lambda: None, lambda: 2)
     await source.receive([Record(PARTITION.topic, 0, 7, None, (), None, datetime.now(UTC))])
     taken = source.take(1)
-    if forgets:
-        source.forget()
-    else:
-        await source.on_partitions_revoked([PARTITION])
+    source.forget()
     source.handled(taken)
     assert not source._handled
 

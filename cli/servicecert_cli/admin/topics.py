@@ -33,29 +33,31 @@ async def create(
     may need a minute for hundreds of partitions. Raises `OperatorError`.
     """
     async with kafka.admin(cluster) as admin:
-        there = kafka.existing(await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE]))
-        known = (len(part["replicas"]) for topic in there for part in topic["partitions"])
-        copies = replication or max(known, default=1)
-        in_sync = min_in_sync or max(1, copies - 1)
-        if in_sync > copies:
-            raise OperatorError("--min-in-sync must not exceed --replication: nothing could be written.", 2)
-        settings = {"min.insync.replicas": str(in_sync)}
-        wanted = [
-            NewTopic(cluster.name(each), each.partitions, copies, topic_configs={**each.config, **settings})
-            for each in topics
-        ]
         try:
-            return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
+            return await with_timeout(_PATIENCE_SECONDS, _create(admin, cluster, topics, replication, min_in_sync))
         except TimeoutError:
             raise await broker_refused(cluster) from None
 
 
-async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:
+async def _create(
+    admin: AIOKafkaAdminClient, cluster: Cluster, topics: Sequence[Topic], most: int | None, least: int | None
+) -> list[str]:
     """Create the topics; ask again for what a busy broker did not do in time."""
     created: list[str] = []
     async for _ in backoff(longest=2.0):
         try:
-            answer = await admin.create_topics(list(wanted))
+            there = kafka.existing(await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE]))
+            known = (len(part["replicas"]) for topic in there for part in topic["partitions"])
+            copies = most or max(known, default=1)
+            in_sync = least or max(1, copies - 1)
+            if in_sync > copies:
+                raise OperatorError("--min-in-sync must not exceed --replication: nothing could be written.", 2)
+            settings = {"min.insync.replicas": str(in_sync)}
+            wanted = [
+                NewTopic(cluster.name(each), each.partitions, copies, topic_configs={**each.config, **settings})
+                for each in topics
+            ]
+            answer = await admin.create_topics(wanted)
             created += [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
             await _wait_for_leaders(admin, [topic.name for topic in wanted])
             return created

@@ -181,6 +181,7 @@ class Source(ConsumerRebalanceListener):
     def forget(self) -> None:
         """Read again from the committed offsets: the database that handled what came after them is gone."""
         self._clear()
+        self._in_turn = []
         self._forgotten = self._consumer is not None
 
     async def finish(self) -> None:
@@ -265,8 +266,6 @@ class Source(ConsumerRebalanceListener):
 
     def _clear(self) -> None:
         self._records.clear()
-        # What a turn has still in hand counts no more: another worker may have handled later ones by then.
-        self._in_turn = []
         self._octets = 0
         self._handled.clear()
         self._waiting = None

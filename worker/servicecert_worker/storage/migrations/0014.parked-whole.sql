@@ -6,7 +6,6 @@ create function lock_parked(ids uuid[]) returns void language sql as $$
     select pg_advisory_xact_lock(lock)
     from (select distinct lock_of('key/' || key) as lock from parked where culprit and event_id = any(ids) order by 1 offset 0) as l
 $$;
-revoke execute on function lock_parked from public;
 
 create or replace function replay_parked(ids uuid[]) returns int language sql security definer set search_path from current as $$
     select lock_parked(ids);
