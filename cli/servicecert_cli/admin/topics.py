@@ -23,41 +23,30 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 120.0
 
 
-async def create(
-    cluster: Cluster, topics: Sequence[Topic], replication: int | None = None, min_in_sync: int | None = None
-) -> list[str]:
+async def create(cluster: Cluster, topics: Sequence[Topic], replication: int = 1, min_in_sync: int = 1) -> list[str]:
     """Create the topics that do not exist, and return their names once each partition has a leader.
 
-    `replication` is the number of replicas: without it, those of the catalogue's topics that exist, or 1. `min_in_sync`
-    is how many must have a record before it is acknowledged: without it, all but one. A broker that has just started
-    may need a minute for hundreds of partitions. Raises `OperatorError`.
+    `replication` is the number of replicas, `min_in_sync` how many must have a record before it is acknowledged. A
+    broker that has just started may need a minute for hundreds of partitions. Raises `OperatorError`.
     """
+    in_sync = {"min.insync.replicas": str(min_in_sync)}
+    wanted = [
+        NewTopic(cluster.name(topic), topic.partitions, replication, topic_configs={**topic.config, **in_sync})
+        for topic in topics
+    ]
     async with kafka.admin(cluster) as admin:
         try:
-            return await with_timeout(_PATIENCE_SECONDS, _create(admin, cluster, topics, replication, min_in_sync))
+            return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
         except TimeoutError:
             raise await broker_refused(cluster) from None
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, cluster: Cluster, topics: Sequence[Topic], most: int | None, least: int | None
-) -> list[str]:
+async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:
     """Create the topics; ask again for what a busy broker did not do in time."""
     created: list[str] = []
     async for _ in backoff(longest=2.0):
         try:
-            there = kafka.existing(await admin.describe_topics([cluster.name(topic) for topic in CATALOGUE]))
-            known = (len(part["replicas"]) for topic in there for part in topic["partitions"])
-            copies = most or max(known, default=1)
-            in_sync = least or max(1, copies - 1)
-            if in_sync > copies:
-                raise OperatorError("--min-in-sync must not exceed --replication: nothing could be written.", 2)
-            settings = {"min.insync.replicas": str(in_sync)}
-            wanted = [
-                NewTopic(cluster.name(each), each.partitions, copies, topic_configs={**each.config, **settings})
-                for each in topics
-            ]
-            answer = await admin.create_topics(wanted)
+            answer = await admin.create_topics(list(wanted))
             created += [name for name, code, *_ in answer.topic_errors if _was_created(name, code)]
             await _wait_for_leaders(admin, [topic.name for topic in wanted])
             return created

@@ -23,7 +23,9 @@ def command() -> None:
 @click.option(
     "--replication",
     type=click.IntRange(1, 15),
-    help="Copies of each record; 3 in production.  [default: those of the topics that are there, or 1]",
+    default=1,
+    show_default=True,
+    help="Copies of each record; 3 in production.",
 )
 @click.option(
     "--min-in-sync",
@@ -31,7 +33,7 @@ def command() -> None:
     help="Brokers that must have a record before it counts as written.  [default: replication - 1, at least 1]",
 )
 @as_json
-def create(replication: int | None, min_in_sync: int | None, as_json: bool) -> None:
+def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     """Create the missing topics with their settings.
 
     May be run again: an existing topic stays as it is.
@@ -40,6 +42,10 @@ def create(replication: int | None, min_in_sync: int | None, as_json: bool) -> N
     Example:
       KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
     """
+    if min_in_sync is None:
+        min_in_sync = max(1, replication - 1)
+    if min_in_sync > replication:
+        raise click.UsageError("--min-in-sync must not exceed --replication: nothing could be written.")
     target = cluster()
     created = interruption.run(topics.create(target, CATALOGUE, replication, min_in_sync))
     facts = {"made": created, "there": [target.name(topic) for topic in CATALOGUE]}

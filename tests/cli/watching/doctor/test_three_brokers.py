@@ -49,18 +49,6 @@ async def test_the_copies_in_sync_that_each_record_needs(brokers, monkeypatch, i
     assert found["Brokers"].finding == "None is missing; those that are up: 3."
 
 
-async def test_a_topic_that_is_made_later_gets_as_many_copies_as_the_others(brokers, monkeypatch):
-    bootstrap, prefix = ",".join(broker.bootstrap for broker in brokers), "later."
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
-    monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", prefix)
-    await create_topics(Cluster(bootstrap, prefix), CATALOGUE[:-4], COUNT, 2)
-    assert len(await create_topics(Cluster(bootstrap, prefix), CATALOGUE)) == 4
-    async with asyncio.timeout(60):
-        while (found := await look())["CopiesMissing"].severity is not Severity.OK:
-            pass
-    assert {found[name].severity for name in ("Topics", "Replication", "MinInSync")} == {Severity.OK}
-
-
 def test_a_broker_that_dies_is_named(brokers, monkeypatch):
     bootstrap, prefix = ",".join(broker.bootstrap for broker in brokers), "dies."
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
