@@ -66,11 +66,7 @@ def offline_folder(directory: Path) -> Path:
 
 
 def make_authority(
-    directory: Path,
-    passphrases: Passphrases,
-    profiles: Profiles,
-    now: datetime,
-    store: KeyStore | None = None,
+    directory: Path, passphrases: Passphrases, profiles: Profiles, now: datetime, store: KeyStore | None = None
 ) -> list[Action]:
     """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
@@ -95,12 +91,7 @@ def make_authority(
 
 
 def make_roots(
-    offline: Path,
-    passphrases: Passphrases,
-    now: datetime,
-    *,
-    again: bool = False,
-    trial: bool = False,
+    offline: Path, passphrases: Passphrases, now: datetime, *, again: bool = False, trial: bool = False
 ) -> list[Action]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 

@@ -68,13 +68,7 @@ def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool)
 @options.passphrase_file
 @options.operator
 @options.dry_run
-def root_sign(
-    folder: Path,
-    requests: tuple[Path, ...],
-    passphrase_file: Path,
-    operator: str,
-    dry_run: bool,
-) -> None:
+def root_sign(folder: Path, requests: tuple[Path, ...], passphrase_file: Path, operator: str, dry_run: bool) -> None:
     """Certify issuing CAs: each REQUEST becomes OFFLINE/issued/<its name>.pem.
 
     They name their roots' CRLs and certificates at the address in OFFLINE/authority.toml.
@@ -113,12 +107,7 @@ def root_sign(
 @options.operator
 @options.dry_run
 def root_crl(
-    folder: Path,
-    revoked: tuple[tuple[str, str], ...],
-    days: int,
-    passphrase_file: Path,
-    operator: str,
-    dry_run: bool,
+    folder: Path, revoked: tuple[tuple[str, str], ...], days: int, passphrase_file: Path, operator: str, dry_run: bool
 ) -> None:
     """Make the roots' next CRLs in OFFLINE/crls.
 
@@ -146,12 +135,7 @@ def root_crl(
 @options.operator
 @options.dry_run
 def request(
-    folder: Path,
-    kinds: tuple[str, ...],
-    passphrase_file: Path,
-    tokens: TokenStore | None,
-    operator: str,
-    dry_run: bool,
+    folder: Path, kinds: tuple[str, ...], passphrase_file: Path, tokens: TokenStore | None, operator: str, dry_run: bool
 ) -> None:
     """Make keys of issuing CAs, and requests for them in DIR/requests.
 

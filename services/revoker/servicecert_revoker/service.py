@@ -29,6 +29,7 @@ from .domain.crl_orders import CONFIRM, PUBLISH, ConfirmOrder, PublishOrder
 from .domain.decide import HANDLERS, State, decide, schedule_key
 from .domain.examine import Examine
 from .domain.knowledge import NOTHING_KNOWN, Knowledge, apply
+from .domain.requests import ANSWER
 from .domain.responders import CERTIFY, CertifyOrder
 from .domain.status import ALARM, Late
 from .effects.certificates import Cascade, Irregularities
@@ -86,6 +87,7 @@ async def open_service(
                 examine=Examine(authority, os.urandom, clock, limits.crl_partitions),
                 handlers=HANDLERS,
                 initial_deadlines=tuple((schedule_key(issuer), PUBLISH) for issuer in sorted(authority.issuers)),
+                wait_for_topics={ANSWER: timedelta(minutes=5)},
             ),
             tables=Tables(RevocationStore(), prepare=partial(prepare, most_responders=limits.responders_most)),
             effects={

@@ -83,6 +83,8 @@ def test_C3_what_came_back_later_is_seen_too_and_what_arrived_at_last(after, hap
     later = again.data.model_copy(update={"at": again.data.at + timedelta(hours=1)})
     arrived = view(happen(replace(again, data=later), decision.state))
     assert "did not arrive" not in arrived.next_step.en
+    since = history(delivered)[-1]
+    assert view(decision).history[-1] == arrived.history[-1] == since
     assert (view(decision).acts_next, arrived.acts_next) == (NextActor.APPLICANT, NextActor.NOBODY)
 
 

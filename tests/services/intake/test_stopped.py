@@ -29,6 +29,9 @@ def test_B3_stopped_case_says_that_the_authority_acts_until_it_is_issued(
     assert seen.answer is not None
     assert seen.answer.code == "stopped"
     assert "fault of its own" in seen.next_step.en
+    refused = happen(happenings["not revoked"], decision.state)
+    assert view(refused).answer.code == "no-such-certificate"
+    assert view(refused).next_step == seen.next_step
     issued = view(happen(happenings["issued"], decision.state))
     assert issued.state is CaseState.ISSUED
     assert issued.answer is None

@@ -32,6 +32,7 @@ def test_A15_in_time_it_is_withdrawn(after, happen, happenings, in_time):
     decision = happen(in_time, after("submitted", "withdrawn"))
     assert (view(decision).state, view(decision).answer) == (CaseState.WITHDRAWN, None)
     assert view(decision).history[-1].state is CaseState.WITHDRAWN
+    assert view(decision).due is None
     assert happen(in_time, decision.state).state is decision.state
     late = happen(happenings["withdrawn"], decision.state)
     assert view(late).answer.code == "too-late-withdrawn"

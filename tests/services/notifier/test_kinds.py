@@ -64,6 +64,25 @@ def test_C4_who_is_orderer_and_technical_contact_is_invited(case, mails_for):
     assert roles(mails) == [RecipientRole.ORDERER]
 
 
+def test_C4_whose_address_is_corrected_while_the_case_waits_is_invited_too_and_once(case, mails_for, as_event, now):
+    def happens(ledger, **changes):
+        view = case(CaseState.WAITING_FOR_CSR, deficiencies=(), **changes)
+        return decide(ledger, as_event(view), NOTHING_PREPARED, now).state, mails_for(view, ledger)
+
+    ledger, _ = happens(None, version=2)
+    (row,) = ledger.rows
+    ledger = ledger.with_row(replace(row, state=MailState.DEFERRED))
+    right = (ORDERER, CONTACT.model_copy(update={"email": "right@example.fi"}), SHARED)
+    ledger, mails = happens(ledger, version=3, recipients=right)
+    assert [mail.recipient.email for mail in mails] == ["right@example.fi"]
+    assert [row.state for row in ledger.rows] == [MailState.SUPERSEDED, MailState.PLANNED]
+    for version in (3, 4):
+        ledger, mails = happens(ledger, version=version, recipients=right)
+        assert mails == []
+    other = (ORDERER.model_copy(update={"email": "other@example.fi"}), *right[1:])
+    assert happens(ledger, version=5, recipients=other)[1] == []
+
+
 @pytest.mark.parametrize(
     ("state", "kind"),
     [

@@ -14,7 +14,8 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.der import extension
 from servicecert_pki.keys import SigningKey
-from servicecert_revoker.ocsp.domain.standings import FullCrl, Revoked, Standings
+from servicecert_revoker.ocsp.domain.standings import FullCrl, Lack, Revoked, Standings
+from servicecert_revoker.ocsp.effects import crls
 from servicecert_revoker.ocsp.effects.crls import CrlFeed
 from servicecert_revoker.serving.crl_server import serve
 
@@ -47,7 +48,7 @@ class Served:
     def __init__(self, folder: Path, url: str, authority: Authority, ca_keys: Mapping[str, SigningKey]) -> None:
         self.taken: list[tuple[str, FullCrl, Any]] = []
         self.session = aiohttp.ClientSession()
-        self._folder = folder
+        self.folder = folder
         self._authority = authority
         self._keys = ca_keys
         self.feed = CrlFeed(url, Taking(self.taken), largest=2_000)
@@ -59,9 +60,9 @@ class Served:
     async def look(self, content: bytes | None) -> None:
         """Serve this, and look at it."""
         if content is not None:
-            (self._folder / f"{CA}.crl").write_bytes(content)
+            (self.folder / f"{CA}.crl").write_bytes(content)
         for fetched in self.feed._of.values():
-            fetched.due = 0.0
+            fetched.looked_at = 0.0
         await self.feed.look(self.session)
 
 
@@ -134,3 +135,18 @@ async def test_D8_a_missing_crl_is_an_outage_that_ends(served: Served, caplog: p
     assert [message.partition(" at ")[0] for message in caplog.messages] == ["The CRL of test-ec"] * 2
     assert ["is unavailable" in message for message in caplog.messages] == [True, False]
     assert len(served.taken) == 1
+
+
+async def test_D8_one_that_is_older_than_the_revoker_s_newest_is_fetched_again_soon(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = 1_000.0
+    monkeypatch.setattr(crls, "monotonic", lambda: seconds)
+    await served.look(served.crl(3))
+    content = served.crl(4)
+    for lacks, newest in ((frozenset(), 3), (frozenset({Lack.OLD_CRL}), 4)):
+        seconds += 2
+        (served.folder / f"{CA}.crl").write_bytes(content)
+        served.feed.standings.cas[CA].lacks = lacks
+        await served.feed.look(served.session)
+        assert served.taken[-1][1].number == newest

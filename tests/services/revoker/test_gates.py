@@ -192,17 +192,21 @@ def order(partition: int, serial: str | None = "05") -> PublishOrder:
 
 def test_D7_a_pass_makes_what_is_asked_for_and_what_lacks_something() -> None:
     whole = {partition: CrlVersion(7, f"{partition}") for partition in range(6)}
-    recorded = {partition: Recorded(7, 10, 100, f"{partition}") for partition in range(6)}
+    recorded = {partition: Recorded(7, 10, 100, f"{partition}", NOW) for partition in range(6)}
+    recorded[5] = replace(recorded[5], this_update=NOW - timedelta(hours=1))
+    long_ago, outdated = NOW - timedelta(days=1), NOW - timedelta(hours=1)
     sizes = {partition: Size(10, 490) for partition in range(1, 6)}
-    assert partitions_to_publish([order(3)], sizes, recorded, whole | {0: None}) == {0, 3}
+    assert partitions_to_publish([order(3)], sizes, recorded, whole | {0: None}, long_ago) == {0, 3}
+    assert partitions_to_publish([order(3)], sizes, recorded, whole, outdated) == {0, 3, 5}
     shown = {**whole, 1: None, 2: CrlVersion(7, "another"), 6: CrlVersion(7, "6")}
-    assert partitions_to_publish([order(3)], sizes | {4: Size(11, 539)}, recorded, shown) == {0, 1, 2, 3, 4, 6}
-    assert partitions_to_publish([order(3)], {1: Size(10, 490)}, recorded, whole) == {0, 2, 3, 4, 5}
+    more = sizes | {4: Size(11, 539)}
+    assert partitions_to_publish([order(3)], more, recorded, shown, long_ago) == {0, 1, 2, 3, 4, 6}
+    assert partitions_to_publish([order(3)], {1: Size(10, 490)}, recorded, whole, long_ago) == {0, 2, 3, 4, 5}
 
 
 def test_D7_a_scheduled_pass_makes_all() -> None:
     whole = {partition: CrlVersion(7, f"{partition}") for partition in range(6)}
-    assert partitions_to_publish([order(3), order(0, None)], {}, {}, whole) == set(range(6))
+    assert partitions_to_publish([order(3), order(0, None)], {}, {}, whole, NOW) == set(range(6))
 
 
 @pytest.mark.parametrize(

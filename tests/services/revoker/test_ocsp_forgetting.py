@@ -195,7 +195,7 @@ async def test_D8_the_crl_and_the_topic_may_be_ahead_of_each_other(place: Place)
 
 def fetch_again(whole: Whole) -> None:
     for fetched in whole.responder._crls._of.values():
-        fetched.due = 0.0
+        fetched.looked_at = 0.0
 
 
 async def test_D8_a_crl_that_is_not_renewed_ends_good_but_no_revocation(place: Place) -> None:

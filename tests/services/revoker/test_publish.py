@@ -393,11 +393,11 @@ async def test_f5_a_pass_starts_nothing_more_when_its_time_is_over(publish: Publ
 def test_f5_pass_is_bounded_by_the_partitions_that_exist() -> None:
     far = PublishOrder(issuer="test-ec", partition=2**31 - 1, serial="01")
     published = {0: None, 1: None, 2: None}
-    assert partitions_to_publish([far], {}, {}, published) == frozenset(published)
+    assert partitions_to_publish([far], {}, {}, published, NOW) == frozenset(published)
     assert covering(far.partition, published) == FULL
     assert by_urgency(published, [far]) == [0, 2, 1]
     assert by_urgency(published, [PublishOrder(issuer="test-ec", partition=1, serial="01")]) == [1, 0, 2]
-    assert by_urgency(published, [PublishOrder(issuer="test-ec")]) == [2, 1, 0]
+    assert by_urgency(published, [PublishOrder(issuer="test-ec")]) == [0, 2, 1]
 
 
 async def test_F6_D7_a_list_is_never_from_after_the_databases_now(

@@ -3,7 +3,7 @@
 import errno
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,8 @@ import pytest
 from aiohttp import web
 from databases import administer
 from figures import figures_of
+from servicecert_pki.issuer import IssuerInfo
+from servicecert_revoker.crl import crl_pass
 from servicecert_revoker.crl.files import CrlFiles
 from servicecert_revoker.crl.gauges import CrlStats, gauges
 from servicecert_revoker.crl.order_queue import Publish
@@ -129,6 +131,27 @@ async def test_D7_command_gets_each_crl_and_no_secret(
         (outcome,) = await through(publish, command(copy, there), base)([await register(1, partition=2)])
     assert isinstance(outcome, Done), outcome
     assert {path.name: path.read_bytes() for path in there.iterdir()} == served(files)
+
+
+async def test_D4_what_a_slow_publisher_has_is_fetched_and_announced_before_it_has_all(
+    publish: Publish, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass
+    class Slow:
+        name: str = "slow"
+        seconds: float = 0.0
+
+        async def put(self, file: str, made: Path, number: int, issuer: IssuerInfo) -> None:
+            self.seconds += 50
+
+    slow = Slow()
+    monkeypatch.setattr(crl_pass, "monotonic", lambda: slow.seconds)
+    into = through(publish, slow)
+    (outcome,) = await into([await register(1, partition=2)])
+    assert isinstance(outcome, Done), outcome
+    assert {crl.partition for crl in outcome.data.announced} == {0, 2}
+    task = scheduled()
+    assert [type(*await into([task])) for _ in range(3)] == [Retry, Retry, Done]
 
 
 async def test_D7_truncated_upload_tells_nobody(publish: Publish, register: Register, tmp_path: Path) -> None:

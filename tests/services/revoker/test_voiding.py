@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography import x509
@@ -100,6 +101,21 @@ def test_D7_what_does_not_say_its_end_is_listed_for_longer_than_any_certificate_
 async def settled(stand: Stand, *happened: Any) -> list[EventData]:
     await stand.happen(*happened)
     return await stand.settled()
+
+
+async def test_f2_a_void_serial_number_of_another_case_s_certificate_is_an_alarm(
+    pool: Any,
+    known: Knowledge,
+    issued: CertificateIssued,
+    voided: CertificateVoided,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stand = Stand(pool, known, now=NOW)
+    await settled(stand, issued)
+    number = {"serial": issued.serial, "serial_decimal": issued.serial_decimal}
+    assert await settled(stand, voided.model_copy(update={"case_id": uuid4(), **number})) == []
+    assert "certificate-of-another-case" in caplog.text
+    assert await stand.standings() == {"valid": 1}
 
 
 async def test_B2_I7_crl_and_ocsp_say_revoked_and_nobody_is_told(

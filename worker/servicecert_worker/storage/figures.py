@@ -20,10 +20,7 @@ FILE = "figures.sql"
 Samples: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
 """Values by metric and by the values of its labels."""
 
-_READ = (
-    "select name, labels, value from {0}.worker_figures($1)",
-    "select name, labels, value from {0}.figures($1)",
-)
+_READ = ("select name, labels, value from {0}.worker_figures($1)", "select name, labels, value from {0}.figures($1)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +36,7 @@ OF_EVERY_SERVICE = tuple(
     Figure(name, text, ("service", *labels))
     for name, text, labels in (
         ("servicecert_outbox_events", "Events that are decided and not published.", ()),
-        (
-            "servicecert_outbox_oldest_seconds",
-            "Age of the oldest change that is not in the journal and topics.",
-            (),
-        ),
+        ("servicecert_outbox_oldest_seconds", "Age of the oldest change that is not in the journal and topics.", ()),
         ("servicecert_inbox_events", "Ids of handled events that are kept; an estimate.", ()),
         ("servicecert_intents", "Acts on the world that are decided and not done, by kind.", ("kind",)),
         ("servicecert_intents_oldest_seconds", "Age of the oldest act that is not done.", ()),
@@ -53,11 +46,7 @@ OF_EVERY_SERVICE = tuple(
         ("servicecert_parked_oldest_seconds", "Age of the oldest of them.", ()),
         ("servicecert_parked_behind", "Records parked because an earlier one of their key is.", ()),
         ("servicecert_parked_unkept", "Parked records whose value is in Kafka only.", ()),
-        (
-            "servicecert_audit_unattested_seconds",
-            "Age of the oldest audit row that no signed checkpoint covers.",
-            (),
-        ),
+        ("servicecert_audit_unattested_seconds", "Age of the oldest audit row that no signed checkpoint covers.", ()),
     )
 )
 """The metrics of `worker_figures`."""

@@ -95,7 +95,7 @@ class Case:
     the event that asks to withdraw an accepted application (A15), `followed` the looked-up certificate that the form
     names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
     supplements and requests were judged (F5). `forwarded` is kept until the issuer has answered: if Kafka loses the
-    accepted application, it is made again (I1).
+    accepted application, it is made again (I1). `stopped`: a fault on the authority's side stops the issuing (B3).
     """
 
     case_id: UUID
@@ -129,6 +129,7 @@ class Case:
     form_sent_at: datetime | None = None
     supplements: int = 0
     forwarded: Forwarded | None = None
+    stopped: bool = False
 
     @property
     def state(self) -> CaseState:
@@ -173,9 +174,12 @@ def mails_ended(case: Case) -> bool:
 def delivered_at(case: Case) -> datetime | None:
     """Return when the certificate was delivered (C1): all its mails have ended, and at least one was handed over."""
     mails = [mail for mail in case.deliveries if mail.kind is MailKind.CERTIFICATE_ISSUED]
-    if not any(mail.delivered for mail in mails) or not mails_ended(case):
+    handed_over = [mail.at for mail in mails if mail.delivered]
+    if not handed_over or not mails_ended(case):
         return None
-    return max(mail.at for mail in mails)
+    # A bounce, or a mail that is sent again, comes later and changes nothing.
+    first_ends = {mail.recipient: mail.at for mail in reversed(mails)}
+    return max(handed_over[0], *first_ends.values())
 
 
 def revocation_of(case: Case) -> CaseRevocation | None:

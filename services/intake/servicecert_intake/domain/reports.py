@@ -23,7 +23,7 @@ from servicecert_worker.core.decider import Decision, Event, Unanswerable
 
 from .case import Case
 from .moves import transition
-from .view import ANSWERS, TOO_LATE, is_stopped
+from .view import ANSWERS, TOO_LATE
 
 MOST_DELIVERIES = 100
 
@@ -69,7 +69,7 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
             answer = _answer(event.id, data, now)
             return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
         case IssuingStopped() as data if case.state is CaseState.ACCEPTED and not _says(case, data):
-            return replace(case, answer=_answer(event.id, data, now))
+            return replace(case, stopped=True, answer=_answer(event.id, data, now))
         case MailEvent() as data:
             return _mailed(case, data)
         case RevocationRegistered() as data:
@@ -104,7 +104,8 @@ def _issued(case: Case, data: CertificateIssued, at: datetime, now: datetime) ->
         fingerprint=data.fingerprint,
         der=data.certificate,
     )
-    answer = None if is_stopped(case) else case.answer
+    is_over = case.answer is not None and case.answer.code.startswith("stopped")
+    answer = None if is_over else case.answer
     if case.withdrawal is not None:
         code = TOO_LATE[CaseState.ISSUED]
         answer = Answer(event_id=case.withdrawal, code=code, texts=ANSWERS[code], at=now)

@@ -118,7 +118,7 @@ def case_changed(case: Case) -> CaseChanged:
         deficiencies=case.deficiencies,
         next_step=next_step(case, state),
         acts_next=acts_next(case, state),
-        due=case.due,
+        due=None if state in (CaseState.WITHDRAWN, CaseState.REFUSED) else case.due,
         decision=case.decision,
         certificate=case.certificate,
         revocation=revocation_of(case),
@@ -183,12 +183,7 @@ def _situation(case: Case, state: CaseState) -> str:
         return "undelivered"
     if state is CaseState.RETURNED and case.csr is None:
         return "returned-without-request"
-    return "stopped" if state is CaseState.ACCEPTED and is_stopped(case) else state
-
-
-def is_stopped(case: Case) -> bool:
-    """Return whether the last answer says that issuing is stopped by a fault on the authority's side (B3)."""
-    return case.answer is not None and case.answer.code == "stopped"
+    return "stopped" if state is CaseState.ACCEPTED and case.stopped else state
 
 
 def is_shortened(case: Case) -> bool:

@@ -97,6 +97,9 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
     mailing = mailing_of(event, now)
+    if mailing is not None and is_new and isinstance(data, CaseChanged):
+        # Who is reached only by an address that was corrected since has not had the mail of this state.
+        mailing = replace(mailing, former=before.facts.recipients, version=data.version)
     decision = Decision(informed) if mailing is None else planned(informed, mailing)
     after = decision.state or informed
     if after is before:

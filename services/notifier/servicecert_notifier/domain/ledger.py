@@ -133,7 +133,10 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once."""
+    """Mails to plan: one content to each recipient. `about` identifies the occasion, for which each is sent once.
+
+    Whose address was none of the `former` ones gets it too, for a `version` of the case.
+    """
 
     content: Content
     about: str
@@ -141,6 +144,8 @@ class Mailing:
     recipients: Recipients
     date: datetime
     give_up_at: datetime
+    former: Recipients = ()
+    version: int = 0
 
 
 def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
@@ -150,13 +155,17 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
     """
     existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
+    former = {recipient.identity for recipient in occasion.former or occasion.recipients}
     rows: list[Row] = []
     intents: list[Intent] = []
     deadlines: list[Deadline] = []
     for recipient, place in addressed(occasion.recipients, kind):
-        role = RecipientRole(recipient.role)
+        role, about = RecipientRole(recipient.role), occasion.about
         # The same each time that it is planned, and derived from nothing personal.
-        identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{occasion.about}/{role}/{place}")
+        identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{about}/{role}/{place}")
+        if identity in existing and recipient.identity not in former:
+            about = f"{about}/{occasion.version}"
+            identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{about}/{role}/{place}")
         if identity in existing:
             continue
         content = occasion.content
@@ -171,7 +180,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
             give_up_at=occasion.give_up_at,
             content=content,
         )
-        row = Row.of(task, occasion.about, place)
+        row = Row.of(task, about, place)
         if _is_too_soon(ledger, row):
             row = replace(row, state=MailState.DEFERRED, next_try_at=occasion.date + _HOUR)
             deadlines.append(Deadline(f"{RETRY}{identity}", row.next_try_at))

@@ -7,11 +7,7 @@ def gauges(outcomes: Read, answers: Read, refusing: Read, connections: Read) -> 
     """Return the gauges, each with the source of its values."""
     return (
         Gauge(
-            "servicecert_mails",
-            "Attempts to hand a mail over, by outcome.",
-            ("kind", "outcome"),
-            outcomes,
-            counts=True,
+            "servicecert_mails", "Attempts to hand a mail over, by outcome.", ("kind", "outcome"), outcomes, counts=True
         ),
         Gauge(
             "servicecert_mail_last_answer",

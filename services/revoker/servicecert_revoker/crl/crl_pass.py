@@ -1,15 +1,14 @@
 """One pass over a CA's CRLs: number, list, check, sign, publish, fetch back, record. A failure leaves the old CRLs.
 
 A pass makes the full CRL and the partitions that orders name or that are outdated; a scheduled one makes all. All list
-what the database holds at one moment. All are written before one is fetched back, those with new revocations first. A
-CRL that cannot be copied or fetched holds no other up: it is not recorded, so the next pass makes it again (F5).
+what the database holds at one moment. Those with new revocations come first; each is fetched back once it is copied.
+A CRL that cannot be copied or fetched holds no other up: it is not recorded, so the next pass makes it again (F5).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
@@ -24,6 +23,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.core.clock import machine_clock
+from servicecert_worker.core.faults import first_of, run_together
 
 from ..domain import crl_gates as gates
 from ..domain.crl_orders import (
@@ -77,6 +77,7 @@ class CrlBuilder:
     folder: Path
     files: CrlFiles
     ahead: timedelta
+    interval: timedelta
 
     async def build(self, orders: Sequence[PublishOrder]) -> list[CheckedCrl]:
         """Return the signed CRLs for the orders, the full one last. Raises GateFailed, OSError, KeyUnavailable."""
@@ -86,7 +87,8 @@ class CrlBuilder:
             gates.check_not_ahead(self.head(FULL).this_update, listing.now + self.ahead)
             gates.check_ordered(ordered, await listing.partitions_of_ordered())
             sizes = await listing.sizes()
-            partitions = partitions_to_publish(orders, sizes, recorded, self.published)
+            outdated = self.head(FULL).this_update - self.interval
+            partitions = partitions_to_publish(orders, sizes, recorded, self.published, outdated)
             unsigned = [await self._write(listing, partition, sizes) for partition in sorted(partitions, reverse=True)]
             uncovered = await listing.uncovered()
         parts = [crl.partition for crl in unsigned if crl.partition != FULL]
@@ -178,7 +180,7 @@ class CrlRunner:
             number, now = await store.allocate(highest, scheduled=is_scheduled(orders))
             with self.files.temporary_folder() as folder:
                 heads = self._heads(issuer, number, now + ahead)
-                builder = CrlBuilder(store, key, heads, published, folder, self.files, ahead)
+                builder = CrlBuilder(store, key, heads, published, folder, self.files, ahead, self.interval)
                 checked = await builder.build(orders)
                 by_partition = {crl.partition: crl for crl in checked}
                 urgent_first = [by_partition[it] for it in by_urgency(by_partition, orders)]
@@ -232,31 +234,31 @@ class CrlRunner:
     async def _deliver(
         self, store: CrlStore, issuer: IssuerInfo, crls: Sequence[CheckedCrl]
     ) -> Mapping[int, NotPublished]:
-        """Copy all CRLs to the publishers, then fetch all back, each by itself. Return those that failed, and why."""
+        """Copy the CRLs to the publishers one by one, and fetch each back. Return those that failed, and why."""
         until = monotonic() + self.most_seconds
         failed: dict[int, NotPublished] = {}
-        at_once = asyncio.Semaphore(_FETCHES_AT_ONCE)
+        copying, fetching = asyncio.Lock(), asyncio.Semaphore(_FETCHES_AT_ONCE)
 
-        async def step(crl: CheckedCrl, act: Callable[[], Awaitable[None]]) -> None:
+        def require_time() -> None:
+            if monotonic() > until:
+                text = f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on."
+                raise NotPublished(ADDRESS, text)
+
+        async def deliver(crl: CheckedCrl) -> None:
+            version = CrlVersion(crl.head.number, crl.sha256)
             try:
-                if monotonic() > until:
-                    raise NotPublished(
-                        ADDRESS,
-                        f"A pass over the CRLs of {issuer.id} took {self.most_seconds:.0f} s; the next goes on.",
-                    )
-                await act()
+                async with copying:
+                    require_time()
+                    await store.check_lock()
+                    await self.distribution.copy(self.files.folder, issuer, crl.partition, version)
+                async with fetching:
+                    require_time()
+                    await self.distribution.address.fetch_back(crl_name(issuer.id, crl.partition), crl.sha256)
             except NotPublished as fault:
                 failed[crl.partition] = fault
 
-        async def fetch(crl: CheckedCrl) -> None:
-            async with at_once:
-                file = crl_name(issuer.id, crl.partition)
-                await step(crl, partial(self.distribution.address.fetch_back, file, crl.sha256))
-
-        if self.distribution.publishers:
-            for crl in crls:
-                await store.check_lock()
-                version = CrlVersion(crl.head.number, crl.sha256)
-                await step(crl, partial(self.distribution.copy, self.files.folder, issuer, crl.partition, version))
-        await asyncio.gather(*(fetch(crl) for crl in crls if crl.partition not in failed))
+        try:
+            await run_together(*map(deliver, crls))
+        except BaseExceptionGroup as group:
+            raise first_of(group) from None
         return failed

@@ -29,12 +29,7 @@ def gauges(valid: Read, stats: CrlStats) -> tuple[Gauge, ...]:
             "crl",
             stats.served,
         ),
-        Gauge(
-            "servicecert_crl_pass_seconds",
-            "Duration of the last pass over a CA's CRLs.",
-            "issuer",
-            stats.seconds,
-        ),
+        Gauge("servicecert_crl_pass_seconds", "Duration of the last pass over a CA's CRLs.", "issuer", stats.seconds),
         Gauge(
             "servicecert_crl_gate_failures",
             "CRLs that were not published, by the check that stopped them.",

@@ -163,6 +163,7 @@ class Recorded:
     entries: int
     total: int
     sha256: str
+    this_update: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,18 +204,20 @@ def partitions_to_publish(
     sizes: Mapping[int, Size],
     recorded: Mapping[int, Recorded],
     published: Mapping[int, CrlVersion | None],
+    outdated: datetime,
 ) -> Collection[int]:
     """Return the full CRL, the ordered partitions and the outdated ones; for a scheduled order all in `published`.
 
-    Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current. The result
-    is a part of `published`, whatever the orders say.
+    Between scheduled CRLs a partition only grows, so the number of its entries tells whether it is current. One of an
+    `outdated` update is not, also where a scheduled pass has ended with another. The result is a part of `published`.
     """
     if is_scheduled(orders):
         return frozenset(published)
     current = {
         partition
         for partition, last in recorded.items()
-        if (crl := published.get(partition)) is not None
+        if last.this_update > outdated
+        and (crl := published.get(partition)) is not None
         and (crl.sha256, sizes.get(partition, Size()).entries) == (last.sha256, last.entries)
     }
     return (published.keys() - current) | {FULL} | {covering(order.partition, published) for order in orders}
@@ -229,8 +232,6 @@ def covering(partition: int, published: Collection[int]) -> int:
 
 
 def by_urgency(partitions: Collection[int], orders: Sequence[PublishOrder]) -> list[int]:
-    """Return the partitions, those with new revocations first (D4)."""
-    urgent = {covering(order.partition, partitions) for order in orders if order.serial is not None}
-    if urgent:
-        urgent.add(FULL)
+    """Return the partitions, those with new revocations first, and the full CRL with them (D4)."""
+    urgent = {FULL, *(covering(order.partition, partitions) for order in orders if order.serial is not None)}
     return sorted(partitions, key=lambda partition: (partition not in urgent, -partition))

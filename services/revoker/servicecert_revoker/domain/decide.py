@@ -149,20 +149,23 @@ def _keep_second(status: Status | None, noted: Noted, now: datetime) -> Decision
     return Decision(status, (standing(second), *requests))
 
 
-def _void(before: Status | None, event: Event, _: Knowledge, now: datetime) -> Decision[Status]:
+def _void(before: Status | None, event: Event, known: Knowledge, now: datetime) -> Decision[Status]:
     """Revoke a void serial number: a CA's key may have signed its certificate. Nobody is notified (B2).
 
     Only an intended certificate is reported as void: without intended bytes no key was used. The entry is on the CRLs
     that the certificate would name, for as long as it would be valid. The reason is "no longer needed" (D2); the 24
     hours of D4 run from when it became void. Pending requests keep waiting, and are refused in the end.
 
-    A case with a certificate keeps it (I3); another serial number than that one's is an alarm (F2).
+    A case with a certificate keeps it (I3); another serial number than that one's is an alarm, and so is one that is
+    another case's (F2).
     """
     certificate, since = event.facts, min(event.time, now)
     assert isinstance(certificate, Void)
-    if isinstance(before, Numbered):
-        same = (before.certificate.issuer, before.certificate.serial) == (certificate.issuer, certificate.serial)
-        odd = Irregular(code="second-end", issuer=certificate.issuer, serial=certificate.serial)
+    number = certificate.issuer, certificate.serial
+    if isinstance(before, Numbered) or known.holders.get(number, event.key) != event.key:
+        same = isinstance(before, Numbered) and (before.certificate.issuer, before.certificate.serial) == number
+        code = "second-end" if isinstance(before, Numbered) else "certificate-of-another-case"
+        odd = Irregular(code=code, issuer=certificate.issuer, serial=certificate.serial)
         return Decision(before, intents=() if same else (Intent(IRREGULAR, odd),))
     if certificate.not_after < now:
         return Decision(before)

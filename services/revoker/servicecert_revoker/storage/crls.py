@@ -109,7 +109,9 @@ class CrlStore:
         """Return the last published CRL of each of these partitions that has one."""
         rows = await self.connection.fetch(QUERIES["recorded"], self.issuer, list(partitions))
         return {
-            row["partition"]: Recorded(row["number"], row["entries"], int(row["serial_sum"]), row["sha256"])
+            row["partition"]: Recorded(
+                row["number"], row["entries"], int(row["serial_sum"]), row["sha256"], row["this_update"]
+            )
             for row in rows
         }
 

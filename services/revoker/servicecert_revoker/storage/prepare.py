@@ -16,7 +16,7 @@ from servicecert_schemas.revocation import RevocationReason, RevocationRequested
 from servicecert_worker.core.decider import Connection, Event, Happened, Stored
 
 from ..domain.authority_requests import Proposal, request_id
-from ..domain.certificates import Certificate, Verified
+from ..domain.certificates import Certificate, Verified, Void
 from ..domain.decide import State
 from ..domain.knowledge import Knowledge
 from ..domain.responders import EnrolledKey
@@ -37,9 +37,9 @@ async def prepare(
 
     Of an environment's responders, `most_responders` keys are certified in 24 hours (F5): each renews every second day.
     """
-    certificates = [
-        each.facts.certificate for each in happened if isinstance(each, Event) and isinstance(each.facts, Verified)
-    ]
+    facts = [each.facts for each in happened if isinstance(each, Event)]
+    certificates = [it.certificate for it in facts if isinstance(it, Verified)]
+    numbered: list[Certificate | Void] = [*certificates, *(it for it in facts if isinstance(it, Void))]
     keys = {certificate.key_sha256 for certificate in certificates}
     cases: set[str] = set()
     for request in _requests(happened, stored):
@@ -66,8 +66,8 @@ async def prepare(
     if keys:
         rows = await connection.fetch(QUERIES["compromised"], list(keys))
         known = replace(known, compromised=frozenset(row["key_sha256"] for row in rows))
-    if certificates:
-        places = [it.issuer for it in certificates], [it.serial for it in certificates]
+    if numbered:
+        places = [it.issuer for it in numbered], [it.serial for it in numbered]
         rows = await connection.fetch(QUERIES["holders"], *places)
         holders = {(row["issuer"], row["serial"]): row["key"] for row in rows}
         known = replace(known, holders=MappingProxyType(holders))

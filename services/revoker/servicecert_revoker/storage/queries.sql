@@ -231,10 +231,10 @@ order by 1, 2
 
 -- name: recorded
 -- The last published CRL of each of these partitions.
-select partition, number, entries, sha256, serial_sum
+select partition, number, entries, sha256, serial_sum, this_update
 from unnest($2::int[]) as asked (partition)
 cross join lateral (
-    select number, entries, sha256, serial_sum
+    select number, entries, sha256, serial_sum, this_update
     from crls
     where issuer = $1 and crls.partition = asked.partition and published_at is not null
     order by number desc

@@ -19,7 +19,7 @@ from servicecert_pki.partitions import FULL, crl_url
 from servicecert_worker.core.faults import Outage
 from servicecert_worker.process.connections import at_most
 
-from ..domain.standings import FullCrl, Revoked, Standings
+from ..domain.standings import FullCrl, Lack, Revoked, Standings
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +37,15 @@ class CrlRefused(Exception):
 
 @dataclass(slots=True)
 class _Fetched:
-    """The CRL of a CA that is in use, and when it is fetched again."""
+    """The CRL of a CA that is in use, and how long after the last look it is fetched again."""
 
     issuer: IssuerInfo
     outage: Outage
     number: int = 0
     etag: str = ""
     sha256: bytes = b""
-    due: float = 0.0
+    looked_at: float = 0.0
+    pause: float = 0.0
 
 
 @dataclass(eq=False, slots=True)
@@ -61,24 +62,25 @@ class CrlFeed:
 
     @property
     def has_looked(self) -> bool:
-        return all(fetched.due for fetched in self._of.values())
+        return all(fetched.looked_at for fetched in self._of.values())
 
     async def look(self, session: aiohttp.ClientSession) -> None:
         """Fetch the CRLs that are due, one after the other."""
         for fetched in tuple(self._of.values()):
-            if monotonic() < fetched.due:
+            is_old = Lack.OLD_CRL in self.standings.cas[fetched.issuer.id].lacks
+            if monotonic() < fetched.looked_at + (_AGAIN_SECONDS if is_old else fetched.pause):
                 continue
             try:
                 await self._renew(session, fetched)
                 fetched.outage.ended()
-                pause = _EACH_SECONDS
+                fetched.pause = _EACH_SECONDS
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 fetched.outage.began(error)
-                pause = _AGAIN_SECONDS
+                fetched.pause = _AGAIN_SECONDS
             except CrlRefused as refused:
                 log.error("alarm: what is served as the CRL of %s is not used: %s", fetched.issuer.id, refused)
-                pause = _EACH_SECONDS
-            fetched.due = monotonic() + pause
+                fetched.pause = _EACH_SECONDS
+            fetched.looked_at = monotonic()
 
     async def _renew(self, session: aiohttp.ClientSession, fetched: _Fetched) -> None:
         """Fetch a CRL, and take it unless it is the one in use."""
