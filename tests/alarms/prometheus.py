@@ -119,8 +119,9 @@ class Prometheus:
         """Return the names of the metrics that were scraped, also of those without a sample."""
         return frozenset(self.ask("metadata"))
 
-    def firing(self) -> list[Mapping[str, str]]:
-        return [each["labels"] for each in self.ask("alerts")["alerts"] if each["state"] == "firing"]
+    def firing(self, *states: str) -> list[Mapping[str, str]]:
+        """Return the labels of the alerts that fire, or are in one of the states."""
+        return [each["labels"] for each in self.ask("alerts")["alerts"] if each["state"] in (states or ("firing",))]
 
 
 def _sample(pair: Sequence[Any]) -> tuple[float, float]:

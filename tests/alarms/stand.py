@@ -111,6 +111,11 @@ class Stand:
         """Return the names of the alerts that fire now."""
         return {each["alertname"] for each in await asyncio.to_thread(self.prometheus.firing)}
 
+    async def is_over(self, alert: str) -> bool:
+        """Return whether an alert neither fires nor is about to, for whichever series."""
+        found = await asyncio.to_thread(self.prometheus.firing, "firing", "pending")
+        return alert not in {each["alertname"] for each in found}
+
     async def is_quiet(self, announced: Collection[str] = ()) -> bool:
         """Return whether no alert but the announced fires, and all processes are scraped."""
         found = await asyncio.to_thread(self.prometheus.vector, "up")

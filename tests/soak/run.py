@@ -92,7 +92,7 @@ class Soak:
                 fault = BY_NAME[name]
                 self.say(f"outage: {name}")
                 await self._suffer(name)
-                await self.until_quiet()
+                await self.until_quiet(fault.alert)
                 self._note(name, began, fault.alert, fault.consequences)
             case Rollout(version):
                 name = "rolling restart" if version is self.version else f"rollout of {version}"
@@ -125,11 +125,18 @@ class Soak:
     async def _fires(self, alert: str) -> bool:
         return alert in await self.stand.firing()
 
-    async def until_quiet(self) -> None:
-        """Wait until no alert fires and all processes are scraped. Raises UserError."""
+    async def until_quiet(self, alert: str = "") -> None:
+        """Wait until no alert fires, this one is not about to, and all processes are scraped. Raises UserError.
+
+        Another worker, or another CA, may show later than the first what happened.
+        """
+
+        async def is_over() -> bool:
+            return await self.stand.is_quiet(ANNOUNCED) and await self.stand.is_over(alert)
+
         try:
             async with asyncio.timeout(QUIET_SECONDS):
-                await until(lambda: self.stand.is_quiet(ANNOUNCED), 1.0)
+                await until(is_over, 1.0)
         except TimeoutError:
             firing = ", ".join(sorted(await self.stand.firing())) or "no alert"
             raise UserError(f"{firing} fires, or a process is not up, after {QUIET_SECONDS:.0f} s.") from None
