@@ -261,18 +261,28 @@ def test_I1_a_reader_begins_anew_in_a_partition_that_ends_before_what_it_has_han
 ):
     group, place = empty_cluster.group("revoker"), TopicPartition(empty_cluster.name(CERTIFICATES), 3)
 
-    async def commit() -> None:
+    async def commit(offset: int) -> None:
         async with kafka.reader(empty_cluster, group) as consumer:
             consumer.assign([place])
-            await consumer.commit({place: OffsetAndMetadata(5, "")})
+            await consumer.commit({place: OffsetAndMetadata(offset, "")})
 
     async def committed() -> int:
         async with kafka.admin(empty_cluster) as admin:
             return int((await admin.list_consumer_group_offsets(group))[place].offset)
 
-    do(commit)
+    do(partial(commit, 5))
     servicecert("republish", "revoker")
     assert do(committed) == 5
+    servicecert("republish", "revoker", "--yes")
+    assert do(committed) == 0
+    # It may be longer again by what is new.
+    event = {"topic": CERTIFICATES.name, "type": "any", "payload": b"{}", "at": NOW, "signature": None, "id": None}
+    row = {**event, "traceparent": None, "event_id": uuid4()}
+    revoker.in_topic([{**row, "key": str(uuid4())} for _ in range(99)])
+    do(partial(commit, 2))
+    servicecert("republish", "revoker", "--yes")
+    assert do(committed) == 2
+    revoker.rows("update journal set begun = 7, epoch = 7, look = 5, next_offset = 9")
     servicecert("republish", "revoker", "--yes")
     assert do(committed) == 0
 

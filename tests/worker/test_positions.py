@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import aiohttp
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 from servicecert_launcher import Child
@@ -92,6 +92,44 @@ async def test_F7_records_deleted_while_no_worker_ran_are_counted(stand: Stand) 
     await counted(stand, 2, stand.work())
     await sent(stand)
     await stand.wait_handled(60)
+
+
+async def test_I1_where_kafka_lost_what_was_read_a_group_begins_anew_for_its_next_worker_too(stand: Stand) -> None:
+    await sent(stand)
+    group = AIOKafkaConsumer(bootstrap_servers=stand.bootstrap, group_id=stand.prefix + "toy", enable_auto_commit=False)
+    await group.start()
+    group.assign(partitions(stand))
+    beyond = {partition: end + 5 for partition, end in (await group.end_offsets(partitions(stand))).items()}
+    await group.commit(beyond)
+    worker = stand.work()
+    await stand.wait_handled(20)
+
+    async def lower() -> bool:
+        committed = await committed_offsets(client_of(stand.producer), stand.prefix + "toy", partitions(stand))
+        return all(committed[partition] == offset - 5 for partition, offset in beyond.items())
+
+    await eventually(lower)
+    await group.stop()
+    assert "alarm: Kafka has lost records that were read" in worker.tail(100)
+    assert await lost(stand, 1) == 0
+    await sent(stand)
+    await stand.wait_handled(40)
+
+
+async def test_I1_a_follower_takes_what_takes_the_place_of_records_that_were_lost(stand: Stand) -> None:
+    await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
+    async with _follower(stand) as follower:
+
+        async def read() -> bool:
+            return sum(follower.offsets.values()) == 20
+
+        await eventually(read)
+        offsets = dict(follower.offsets)
+        for partition, offset in offsets.items():
+            follower.offsets[partition] = offset + 5
+            follower._subscriber.consumer.seek(partition, offset + 5)
+        await eventually(read)
+        assert follower.offsets == offsets
 
 
 async def _all_committed(stand: Stand) -> bool:

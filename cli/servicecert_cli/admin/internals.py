@@ -20,10 +20,7 @@ _QUOTAS = message(
         ("entries", many(_ENTITY, ("ops", many(("key", TEXT), ("value", Float64), ("remove", Boolean))))),
         ("validate_only", Boolean),
     ],
-    [
-        ("throttle_time_ms", Int32),
-        ("entries", many(("error_code", Int16), ("error_message", TEXT), _ENTITY)),
-    ],
+    [("throttle_time_ms", Int32), ("entries", many(("error_code", Int16), ("error_message", TEXT), _ENTITY))],
 )
 
 _PASSWORDS = message(
@@ -42,10 +39,7 @@ _PASSWORDS = message(
             ),
         ),
     ],
-    [
-        ("throttle_time_ms", Int32),
-        ("results", many(("user", TEXT), ("error_code", Int16), ("error_message", TEXT))),
-    ],
+    [("throttle_time_ms", Int32), ("results", many(("user", TEXT), ("error_code", Int16), ("error_message", TEXT)))],
 )
 
 

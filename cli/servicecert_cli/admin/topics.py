@@ -133,16 +133,17 @@ async def accept(cluster: Cluster, url: str, service: str, *, act: bool) -> int:
     return len(partitions)
 
 
-async def rewind_beyond_ends(cluster: Cluster, service: str) -> None:
+async def rewind(cluster: Cluster, service: str, *, went_back: bool) -> None:
     """Move the service's group to the first record of each partition that ends before what the group has handled.
 
-    It would skip what is published there up to where it was. Raises OperatorError while the group has members.
+    It would skip what is published there up to where it was. Of a broker that `went_back` that is each partition: some
+    may have new records already. Raises OperatorError while the group has members.
     """
     group = cluster.group(service)
     async with kafka.admin(cluster) as admin, kafka.reader(cluster) as reader:
         committed = await groups.committed(admin, group)
         ends = await reader.end_offsets(list(committed)) if committed else {}
-        if beyond := [partition for partition, offset in committed.items() if offset > ends[partition]]:
+        if beyond := [partition for partition, offset in committed.items() if went_back or offset > ends[partition]]:
             await groups.require_stopped(admin, cluster, service)
             await _rewind(cluster, group, beyond)
 

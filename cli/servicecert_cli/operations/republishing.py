@@ -104,7 +104,7 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
         go_on, counts = await _journal(place, connection)
         found = {topic.name: await _compare(place, connection, topic) for topic in events_of(place.service)}
         if act:
-            await topics.rewind_beyond_ends(place.cluster, place.service)
+            await topics.rewind(place.cluster, place.service, went_back=bool(counts[MISSING]))
             for topic, (_, missing) in found.items():
                 await _note(place, connection, signer, topic, missing)
             if counts[MISSING]:
@@ -145,11 +145,7 @@ async def _compare(
 
 
 async def _note(
-    place: Place,
-    connection: asyncpg.Connection[Any],
-    signer: Signer | None,
-    topic: str,
-    missing: Mapping[str, int],
+    place: Place, connection: asyncpg.Connection[Any], signer: Signer | None, topic: str, missing: Mapping[str, int]
 ) -> None:
     keys = list(missing)
     for start in range(0, len(keys), AT_ONCE):
@@ -173,7 +169,7 @@ async def _sign(place: Place, connection: asyncpg.Connection[Any], signer: Signe
         if signer is None:
             raise OperatorError(
                 f"Events of {row['topic']} are signed by a key that is pinned no more: name the key of {place.service} "
-                "by --key or SERVICECERT_SERVICE_KEY_FILE.",
+                "by --key or SERVICECERT_SERVICE_KEY_FILE."
             )
         signatures[row["id"]] = signer.sign(*event)
     await connection.execute(_SIGN, list(signatures), list(signatures.values()))

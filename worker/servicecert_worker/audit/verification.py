@@ -269,12 +269,7 @@ async def _chains(
 
 
 async def _verify_chain(
-    verified: Verified,
-    service: str,
-    chain: UUID,
-    rows: AsyncIterator[_Row],
-    attested: Mapping[int, bytes],
-    lost: _Lost,
+    verified: Verified, service: str, chain: UUID, rows: AsyncIterator[_Row], attested: Mapping[int, bytes], lost: _Lost
 ) -> None:
     """Recompute a chain. A wrong row is reported once: later rows are checked against its stored hash."""
     verified.chains += 1

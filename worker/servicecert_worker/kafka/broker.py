@@ -250,7 +250,8 @@ class _Fetcher:
             try:
                 more = await consumer.getmany(timeout_ms=0 if at_once else timeout_ms, max_records=share)
             except NoPosition as cause:
-                await self._positions.set(consumer, cause)
+                for partition in await self._positions.set(consumer, cause):
+                    batches.pop(partition, None)
                 continue
             except Exception as fault:
                 # It took no record with it, and the others' come next; the subscriber ends at the next poll.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import NamedTuple
 
 from ..core.decider import Fetch
@@ -20,7 +19,7 @@ from .cluster import Cluster
 from .journal import JournalTopic, LookReader, Number, Part
 from .reading import PartReader, part_reader
 
-_NOTED = "select epoch, look, next_offset from journal"
+_NOTED = "select epoch, look, next_offset, exists (select from changes) from journal"
 _UNKNOWN = """
 select next_offset, exists (
     select from unnest($1::uuid[]) as c (id) where not exists (select from changes where changes.id = c.id)
@@ -57,23 +56,25 @@ class Fence:
 
     async def require_sent(self, reader: PartReader, fetch: Fetch) -> None:
         """Return if the journal is as long as the database noted. Raises `OperatorError`."""
-        ((_, _, noted),) = await fetch(_NOTED)
+        ((_, _, noted, _),) = await fetch(_NOTED)
         if (await self._topic(reader)).end < (noted or 0):
             raise older_broker(self.service).error()
 
     async def past(self, reader: PartReader, fetch: Fetch) -> Past | None:
         """Return what comes from the past; None if database and broker know all of each other."""
-        ((epoch, look, noted),) = await fetch(_NOTED)
+        ((epoch, look, noted, has_changes),) = await fetch(_NOTED)
         topic = await self._topic(reader)
         if topic.end < (noted or 0):
             return older_broker(self.service)
+        if topic.first > (noted or 0) and not has_changes:
+            return self._older_database("before what that still keeps")
         looks = LookReader(Number(epoch, look))
         async for part, record in topic.parts((noted or 0) - 1):
             if part.offset + 1 == noted:
                 if part.number != (epoch, look):
                     return older_broker(self.service)
             elif await self._is_unknown(fetch, looks.add(replace(part, groups=()))):
-                return self._older_database(record.written)
+                return self._older_database(f"since {record.written:%Y-%m-%d %H:%M:%S} UTC")
         return None
 
     async def _topic(self, reader: PartReader) -> JournalTopic:
@@ -87,10 +88,10 @@ class Fence:
         ((noted, is_missing),) = await fetch(_UNKNOWN, [id for part in look for id in part.changes])
         return bool(is_missing and look[-1].offset >= (noted or 0))
 
-    def _older_database(self, since: datetime) -> Past:
+    def _older_database(self, when: str) -> Past:
         return Past(
-            f"The database of {self.service} does not know what its journal has since {since:%Y-%m-%d %H:%M:%S} UTC: "
-            "it was restored to an earlier moment, or DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two systems.",
+            f"The database of {self.service} does not know what its journal has {when}: it was restored to an earlier "
+            "moment, or DATABASE_URL and KAFKA_BOOTSTRAP_SERVERS belong to two systems.",
             f"servicecert restore check {self.service}",
         )
 

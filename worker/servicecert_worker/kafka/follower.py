@@ -81,6 +81,7 @@ class Follower:
             *self._topics, group_id=None, max_records=_MOST, positions=self.positions
         )
         self._subscriber(self.receive)
+        self.positions.went_back = self._go_back
 
     async def receive(self, records: Sequence[Record]) -> None:
         """Take fetched records, each once, a slice at a time: the subscriber's handler."""
@@ -121,6 +122,9 @@ class Follower:
             except Undecodable as fault:
                 faults.append((record, fault))
         return changes, faults
+
+    async def _go_back(self, _: AIOKafkaConsumer, partition: TopicPartition, first: int) -> None:
+        self.offsets[partition] = first
 
     def refuse(self, change: Change, reason: str) -> None:
         """Count and log an event that changes nothing since its actor may not cause it."""

@@ -4,7 +4,7 @@ cannot: it is reopened again and again at the same offset, and gets no further.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -21,17 +21,22 @@ class Positions:
     """Sets a partition to its first record, and counts the records that were deleted unread, by topic.
 
     `begun` gets where a partition is read from for the first time: what is deleted later is then known to be missing.
+    `went_back` gets from where a partition is read again that has lost records: others take their places.
     """
 
     def __init__(self) -> None:
         self.lost: Counter[str] = Counter()
         self.begun: Callable[[TopicPartition, int], object] = lambda *_: None
+        self.went_back: Callable[[AIOKafkaConsumer, TopicPartition, int], Awaitable[None]] = _nowhere
 
-    async def set(self, consumer: AIOKafkaConsumer, cause: NoOffsetForPartitionError | OffsetOutOfRangeError) -> None:
-        """Set the partitions that `cause` names. Raises what aiokafka raises."""
+    async def set(
+        self, consumer: AIOKafkaConsumer, cause: NoOffsetForPartitionError | OffsetOutOfRangeError
+    ) -> list[TopicPartition]:
+        """Set the partitions that `cause` names, and return those that went back. Raises what aiokafka raises."""
         named = cause.args[0]
         offsets: dict[TopicPartition, int | None] = named if isinstance(named, dict) else {named: None}
         first = await consumer.beginning_offsets(list(offsets))
+        back = [partition for partition, offset in offsets.items() if offset is not None and offset >= first[partition]]
         for partition, offset in offsets.items():
             begin = first[partition]
             if offset is None:
@@ -41,6 +46,9 @@ class Positions:
             # Another worker may have it by now.
             with suppress(IllegalStateError):
                 consumer.seek(partition, begin)
+            if partition in back:
+                await self.went_back(consumer, partition, begin)
+        return back
 
     def _count(self, partition: TopicPartition, offset: int, begin: int) -> None:
         place = {"topic": partition.topic, "partition": partition.partition, "offset": offset, "first": begin}
@@ -49,6 +57,9 @@ class Positions:
             log.error("alarm: records were deleted before they were read; their writer has them", extra=place)
         else:
             log.error("alarm: Kafka has lost records that were read; the partition is read again", extra=place)
+
+
+async def _nowhere(*_: object) -> None: ...
 
 
 Partition: TypeAlias = tuple[str, int]

@@ -61,6 +61,7 @@ class Source(ConsumerRebalanceListener):
         self._handled: dict[TopicPartition, int] = {}
         self.positions = Positions()
         self.positions.begun = self._handled.setdefault
+        self.positions.went_back = self._go_back
         self._broker = broker
         self._wake: Callable[[], None] = lambda: None
         self._room: Callable[[], int] = lambda: 0
@@ -179,10 +180,15 @@ class Source(ConsumerRebalanceListener):
                 committed = clock()
 
     def forget(self) -> None:
-        """Read again from the committed offsets: the database that handled what came after them is gone."""
+        """Read again from the committed offsets: what came after them is gone, or the database that handled it."""
         self._clear()
         self._in_turn = []
         self._forgotten = self._consumer is not None
+
+    async def _go_back(self, consumer: AIOKafkaConsumer, partition: TopicPartition, first: int) -> None:
+        """Commit where a partition is read again, for the next owner too, and read all from what is committed."""
+        await consumer.commit({partition: first})
+        self.forget()
 
     async def finish(self) -> None:
         """Take in no more records, and commit offsets."""

@@ -96,11 +96,7 @@ async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connectio
 _REFUSALS = (
     ("password auth|no password", 77, "refuses the password of {user}, or has no such login: correct {url}"),
     ("certificate authentication failed", 77, "refuses {user} with this client certificate: correct sslcert"),
-    (
-        "valid client certificate|certificate.required",
-        77,
-        "wants a client certificate: add sslcert, sslkey to {url}",
-    ),
+    ("valid client certificate|certificate.required", 77, "wants a client certificate: add sslcert, sslkey to {url}"),
     ("no encryption|ssl off", 77, "refuses {user} without TLS: add sslmode=verify-full and sslrootcert to {url}"),
     ("no pg_hba.conf entry", 77, "has no rule for {user} from this machine: add one to its pg_hba.conf"),
     ("permission denied for database", 77, "does not let {user} connect to {name}: grant it CONNECT"),
