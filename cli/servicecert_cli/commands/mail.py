@@ -97,7 +97,7 @@ def show(mail_id: UUID, as_json: bool) -> None:
 @click.argument("mail_id", metavar="[MAIL]", type=ID, required=False)
 @click.option("--reason", required=True, help="Why, for the audit. Do not name a person.")
 @click.option(
-    "--to", "address", metavar="ADDRESS", help="Send to this address instead; - reads it from standard input."
+    "--to", "address", metavar="ADDRESS", help="Send to this address from now on; - reads it from standard input."
 )
 @click.option(
     "--refused-since",

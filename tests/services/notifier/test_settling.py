@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import Ledger, after_newer
+from servicecert_notifier.domain.ledger import Ledger, Mailing, after_newer, planned
 from servicecert_notifier.domain.reminders import Prepared
 from servicecert_notifier.domain.settling import NOTICE, retry_delay
 from servicecert_notifier.domain.task import NO_ANSWER, MailOutcome, MailState, Notice, NoticeKind
@@ -219,12 +219,17 @@ def test_C3_an_operator_has_a_mail_sent_again_under_a_row_of_its_own(one, now, e
     assert new.order == intent.data
 
 
-def test_C3_an_operator_has_a_mail_sent_to_another_address(one, now):
+def test_C3_an_operator_has_a_mail_sent_to_another_address_and_later_ones_too(one, now):
     ledger, task = one
-    ledger = decide(ledger, result(task, MailState.REFUSED, now, answer="550 5.1.1"), None, now).state
-    request = replace(notice(task, NoticeKind.RESEND, "misspelt", now), address="saga@example.fi")
-    decision = decide(ledger, due(task, now, NOTICE), prepared(task, request), now)
-    assert decision.intents[0].data.recipient == task.recipient.model_copy(update={"email": "saga@example.fi"})
+    sent = task
+    for address in ("sagga@example.fi", "saga@example.fi"):
+        ledger = decide(ledger, result(sent, MailState.REFUSED, now, answer="550 5.1.1"), None, now).state
+        request = replace(notice(sent, NoticeKind.RESEND, "misspelt", now), address=address)
+        decision = decide(ledger, due(sent, now, NOTICE), prepared(sent, request), now)
+        ledger, sent = decision.state, decision.intents[0].data
+        assert sent.recipient == task.recipient.model_copy(update={"email": address})
+    later = Mailing(task.content, "later", task.language, (task.recipient,), now, now + timedelta(days=5))
+    assert [intent.data.recipient for intent in planned(ledger, later).intents] == [sent.recipient]
 
 
 def test_I2_a_wish_that_is_taken_already_sends_nothing_more(one, now):

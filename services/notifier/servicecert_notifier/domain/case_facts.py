@@ -65,7 +65,8 @@ class LapseWarning:
 class CaseFacts:
     """The facts of a case. `follows` is the serial number of the certificate that its application renews (A14).
 
-    `warned` is a warning not yet mailed, `slot` the time at which the rate limits allow the next reminder.
+    `warned` is a warning not yet mailed, `slot` the time at which the rate limits allow the next reminder, `corrected`
+    are addresses with those that operators gave instead.
     """
 
     correspondence: Correspondence | None = None
@@ -75,6 +76,16 @@ class CaseFacts:
     revoked: bool = False
     warned: LapseWarning | None = None
     slot: datetime | None = None
+    corrected: tuple[tuple[str, str], ...] = ()
+
+    def correcting(self, wrong: str, right: str) -> "CaseFacts":
+        before = {old: right if new == wrong else new for old, new in self.corrected}
+        return replace(self, corrected=tuple({**before, wrong: right}.items()))
+
+    def reached(self, recipients: tuple[Recipient, ...]) -> tuple[Recipient, ...]:
+        """Return the recipients with the addresses that operators corrected."""
+        right = dict(self.corrected)
+        return tuple(each.model_copy(update={"email": right.get(each.email, each.email)}) for each in recipients)
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:

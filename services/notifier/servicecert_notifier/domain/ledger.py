@@ -155,11 +155,12 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
     """
     existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
-    former = {recipient.identity for recipient in occasion.former or occasion.recipients}
+    recipients = ledger.facts.reached(occasion.recipients)
+    former = {recipient.identity for recipient in ledger.facts.reached(occasion.former) or recipients}
     rows: list[Row] = []
     intents: list[Intent] = []
     deadlines: list[Deadline] = []
-    for recipient, place in addressed(occasion.recipients, kind):
+    for recipient, place in addressed(recipients, kind):
         role, about = RecipientRole(recipient.role), occasion.about
         # The same each time that it is planned, and derived from nothing personal.
         identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{about}/{role}/{place}")

@@ -86,12 +86,16 @@ def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decisio
 
 
 def _resend(ledger: Ledger, old: Row, notice: Notice, order: MailTask | None, now: datetime) -> Decision[Ledger]:
-    """Add a row that repeats a mail and is tried for as long as the first. A planned mail is not repeated."""
+    """Add a row that repeats a mail and is tried for as long as the first. A planned mail is not repeated.
+
+    Another address is the recipient's from then on.
+    """
     identity = resend_id(notice.id)
     if order is None or old.state is MailState.PLANNED or any(row.mail_id == identity for row in ledger.rows):
         return Decision(ledger)
     if old.state is MailState.DEFERRED:
         ledger = ledger.with_row(superseded(old, identity, now))
+    facts = ledger.facts if notice.address is None else ledger.facts.correcting(order.recipient.email, notice.address)
     copies = (row.copy for row in ledger.rows if _same_mail(row) == _same_mail(old))
     again = order.model_copy(
         update={
@@ -103,7 +107,7 @@ def _resend(ledger: Ledger, old: Row, notice: Notice, order: MailTask | None, no
         }
     )
     new = replace(Row.of(again, old.occasion, old.place), copy=1 + max(copies), resends=old.mail_id, reason=notice.text)
-    return Decision(replace(ledger, rows=(*ledger.rows, new)), intents=(Intent(INTENT, again),))
+    return Decision(replace(ledger, rows=(*ledger.rows, new), facts=facts), intents=(Intent(INTENT, again),))
 
 
 def _same_mail(row: Row) -> tuple[MailKind, str, RecipientRole, int]:
