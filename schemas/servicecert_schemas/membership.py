@@ -91,7 +91,8 @@ NO_ACCOUNTS: Accounts = MappingProxyType({})
 def _opened(data: EventData | None, at: datetime) -> Account | None:
     if not isinstance(data, AccountOpened):
         return None
-    opener = Member(data.actor.role, since=at, stated_at=at)
+    # The role that an event claims gives no right.
+    opener = Member(Role.COLLEAGUE, since=at, stated_at=at)
     return Account(data.business_id, at, {(data.actor.user_id, None): opener})
 
 

@@ -78,6 +78,12 @@ def test_A2_who_opened_the_account_and_who_was_invited_may_act():
     assert role("user-3", opened(), added("user-2")) is None
 
 
+def test_A3_who_opens_an_account_is_a_colleague_whatever_role_the_event_claims():
+    event = opened()
+    claimed = event.data.actor.model_copy(update={"role": Role.TECHNICAL_CONTACT})
+    assert role("user-1", replace(event, data=event.data.model_copy(update={"actor": claimed}))) == Role.COLLEAGUE
+
+
 def test_I12_a_turn_s_snapshot_is_not_changed_by_what_is_read_after_it():
     """A turn may decide with it in another thread. Any cutting of the events ends in the same accounts."""
     events = [opened(), added("user-2"), added("user-3"), removed("user-2"), added("user-2", at=NOW + HOUR)]

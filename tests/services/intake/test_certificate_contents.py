@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from servicecert_intake.domain.rules.application import JudgedCsr
 from servicecert_intake.domain.rules.deficiencies import CSR_FAULTS
+from servicecert_intake.domain.rules.subject import common_name
+from servicecert_schemas.application import Form
 from servicecert_schemas.certificate import RecipientRole
+from servicecert_schemas.register import RegisteredSystem
 
 DOCTORS = {
     "applying_as": "care-provider",
@@ -91,6 +94,15 @@ def test_a_system_signature_is_named_for_the_registered_system(accepts, signatur
     accepted = accepts(signature_form, information_system=system, **PUBLIC).events[1]
     assert accepted.subject.common_name == "Mielikuva Potilastieto"
     assert (accepted.names.dns, accepted.usages) == ((), ())
+
+
+@pytest.mark.parametrize("registered", ["", "Bra\tsystem", "x" * 65])
+def test_a_registered_name_of_a_system_that_fits_no_certificate_gives_way_to_the_typed_one(
+    profiles, signature_form, registered
+):
+    form = Form.model_validate({**signature_form, "information_system": {"name": "Typed", "system_id": "S-1"}})
+    systems = {"S-1": RegisteredSystem(system_id="S-1", name=registered, system_class="A2")}
+    assert common_name(form, None, None, systems, profiles[form.type]) == ("Typed", ())
 
 
 def test_a_system_signature_for_a_system_that_is_not_registered_is_named_as_typed(accepts, signature_form):

@@ -89,6 +89,13 @@ def test_A11_A13_a_case_that_became_right_is_accepted_and_its_clock_starts_that_
     assert decision.state.judged_by is None
 
 
+def test_A12_a_case_whose_last_day_has_passed_is_not_judged_again(submit, night, later):
+    case = submit(**MISSING).state
+    after = case.lapses + timedelta(seconds=1)
+    assert night(case, later, case.lapses).state.state is CaseState.ACCEPTED
+    assert night(case, later, after) == Decision(case)
+
+
 def test_A11_a_case_that_became_right_without_request_waits_for_it(submit, night, later):
     decision = night(submit(csr=None, **MISSING).state, later)
     assert decision.state.state is CaseState.WAITING_FOR_CSR

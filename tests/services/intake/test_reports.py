@@ -105,6 +105,23 @@ def test_C3_whoever_is_asked_for_a_right_address_acts_next(happened, after, happ
     assert view(decision).acts_next is NextActor.APPLICANT
 
 
+def test_C3_whose_address_was_corrected_is_asked_no_more(after, happen, happenings):
+    returned = after("submitted wrongly", "return mailed")
+    early = {"at": happenings["submitted"].time - timedelta(minutes=1), "recipient": "orderer"}
+    refused = replace(happenings["contact refused"], data=happenings["contact refused"].data.model_copy(update=early))
+    missed = happen(refused, replace(returned, deliveries=())).state
+    same = happenings["supplemented"]
+    right = same.data.form.orderer.model_copy(update={"email": "right@example.fi"})
+    corrected = replace(
+        same, data=same.data.model_copy(update={"form": same.data.form.model_copy(update={"orderer": right})})
+    )
+    for event, acts_next in ((same, NextActor.APPLICANT), (corrected, NextActor.AUTHORITY)):
+        seen = view(happen(event, missed))
+        assert (seen.state, seen.acts_next) == (CaseState.ACCEPTED, acts_next)
+    late = happen(replace(refused, id=UUID(int=7), data=refused.data.model_copy(update={"at": same.time})), missed)
+    assert view(happen(corrected, late.state)).acts_next is NextActor.APPLICANT
+
+
 def test_E1_a_revoked_case_says_nothing_of_old_mails(after, happen, happenings):
     revoked = after("submitted", "issued", "orderer has it", "contact refused", "revoked")
     assert "did not arrive" not in view(happen(happenings["contact bounced"], revoked)).next_step.en

@@ -96,6 +96,7 @@ class Case:
     names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
     supplements and requests were judged (F5). `forwarded` is kept until the issuer has answered: if Kafka loses the
     accepted application, it is made again (I1). `stopped`: a fault on the authority's side stops the issuing (B3).
+    `readdressed` are roles whose address was corrected, and when.
     """
 
     case_id: UUID
@@ -130,6 +131,7 @@ class Case:
     supplements: int = 0
     forwarded: Forwarded | None = None
     stopped: bool = False
+    readdressed: tuple[tuple[str, datetime], ...] = ()
 
     @property
     def state(self) -> CaseState:

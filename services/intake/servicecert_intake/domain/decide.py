@@ -234,7 +234,7 @@ def _reassess(case: Case, cause: UUID, judging: Judging, now: datetime) -> Decis
 
     Other suggestions do not count.
     """
-    if not waits(case.state, case.deficiencies):
+    if not waits(case.state, case.deficiencies) or _is_late(case, now):
         return Decision(case)
     decision = judging(case, cause, now)
     after = decision.state

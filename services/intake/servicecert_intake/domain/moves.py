@@ -92,12 +92,16 @@ def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]
     if not isinstance(data, ApplicationSubmitted):
         newer = replace(newer, supplements=case.supplements + 1)
     if isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
+        before = {each.role: each.identity for each in case.recipients}
+        after = recipients(data.form)
+        corrected = {str(it.role): happened.time for it in after if before.get(it.role) not in (None, it.identity)}
         newer = replace(
             newer,
             form=data.form,
             form_sent_at=happened.time,
             attachments=data.attachments,
-            recipients=recipients(data.form),
+            recipients=after,
+            readdressed=tuple((dict(case.readdressed) | corrected).items()),
         )
     follows = newer.form.follows
     if follows and (newer.followed is None or newer.followed.typed != follows):

@@ -28,11 +28,7 @@ from .view import ANSWERS, TOO_LATE
 MOST_DELIVERIES = 100
 
 _PROBLEMS: Mapping[type[MailEvent], DeliveryProblem] = MappingProxyType(
-    {
-        MailRefused: DeliveryProblem.REFUSED,
-        MailGivenUp: DeliveryProblem.GIVEN_UP,
-        MailBounced: DeliveryProblem.BOUNCED,
-    }
+    {MailRefused: DeliveryProblem.REFUSED, MailGivenUp: DeliveryProblem.GIVEN_UP, MailBounced: DeliveryProblem.BOUNCED}
 )
 
 

@@ -195,8 +195,9 @@ def is_shortened(case: Case) -> bool:
 
 
 def is_missed(case: Case) -> bool:
-    """Return whether the last mail to a current recipient of the case failed."""
-    last = {mail.recipient: mail for mail in case.deliveries}
+    """Return whether the last mail to a current recipient of the case failed, since its address was corrected."""
+    since = dict(case.readdressed)
+    last = {mail.recipient: mail for mail in case.deliveries if mail.at >= since.get(mail.recipient, mail.at)}
     return any(each.role in last and not last[each.role].delivered for each in case.recipients)
 
 

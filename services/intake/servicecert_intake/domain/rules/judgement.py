@@ -65,7 +65,7 @@ def _outcome(
     )
     # Without deficiencies all values are present; the conditions are for the type checker.
     if deficiencies or organisation is None or server_names is None or o is None or ou is None or cn is None:
-        return _limited(deficiencies)
+        return _limited(tuple(dict.fromkeys(deficiencies)))
     return Grant(
         Subject(organisation=o, organisational_unit=ou, business_id=organisation.business_id, common_name=cn),
         server_names,

@@ -74,7 +74,7 @@ def common_name(
 ) -> Fitting:
     """Return CN: a server's first host name that fits; else the information system's name; else the organisation's.
 
-    A system's registered name is used, or the typed one where that is too long: registers do not abbreviate systems.
+    A system's registered name is used, or the typed one where that does not fit: registers do not abbreviate systems.
     """
     longest = profile.longest(SubjectField.COMMON_NAME)
     if profile.dns_names:
@@ -83,7 +83,7 @@ def common_name(
     if system is None:
         return organisation_name(organisation, longest)
     entry = systems.get(system.system_id)
-    if entry is None or len(entry.name) > longest:
+    if entry is None or not 0 < len(entry.name) <= longest or not entry.name.isprintable():
         return _fitting(system.name, None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
     return _fitting(entry.name, None, lacking.SYSTEM_NAME_UNFIT, longest)
 
