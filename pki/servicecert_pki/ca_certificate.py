@@ -63,7 +63,7 @@ def is_trial(ca: x509.Certificate) -> bool:
 
 
 def make_root(key: PrivateKey, name: x509.Name, now: datetime) -> x509.Certificate:
-    builder = _builder(key.public_key(), name, now, _ROOT_YEARS).issuer_name(name)
+    builder = _builder(key.public_key(), name, now, _after(now, _ROOT_YEARS)).issuer_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, _hash(key))
 
@@ -84,14 +84,15 @@ def make_issuing(
     policies: tuple[str, ...],
     now: datetime,
 ) -> x509.Certificate:
-    """Sign an issuing CA's certificate, limited to the environment's policies.
+    """Sign an issuing CA's certificate, limited to the environment's policies. It does not outlive its root.
 
     It names its root's CRL and certificate where the revoker publishes them, if the authority says where that is.
     """
     root_key_id = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    ends = min(_after(now, _ISSUING_YEARS), root.not_valid_after_utc)
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
-        _builder(key, issuing_name(whose, id, trial=is_trial(root)), now, _ISSUING_YEARS)
+        _builder(key, issuing_name(whose, id, trial=is_trial(root)), now, ends)
         .issuer_name(root.subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.CertificatePolicies(information), critical=False)
@@ -133,16 +134,20 @@ def sign_root_crl(
     return builder.sign(root_key, _hash(root_key))
 
 
-def _builder(key: PublicKey, subject: x509.Name, now: datetime, years: int) -> x509.CertificateBuilder:
-    """Return a builder with the fields that roots and issuing CAs share; 29 February counts as the 28th."""
-    day = 28 if (now.month, now.day) == (2, 29) else now.day
+def _after(now: datetime, years: int) -> datetime:
+    """Return the same day some years later; 29 February counts as the 28th."""
+    return now.replace(year=now.year + years, day=28 if (now.month, now.day) == (2, 29) else now.day)
+
+
+def _builder(key: PublicKey, subject: x509.Name, now: datetime, ends: datetime) -> x509.CertificateBuilder:
+    """Return a builder with the fields that roots and issuing CAs share."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .public_key(key)
         .serial_number(draw_serial())
         .not_valid_before(now)
-        .not_valid_after(now.replace(year=now.year + years, day=day))
+        .not_valid_after(ends)
         .add_extension(KEY_USAGE, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )

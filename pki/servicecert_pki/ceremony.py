@@ -18,6 +18,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from pydantic import TypeAdapter
 
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
@@ -228,10 +229,13 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
             f"{path} does not hold a CA's certificate and that of the root that signed it."
         ) from None
     whose, trial = identity_in(directory), is_trial(root)
+    kind = (whose, environment, family)
     name = issuing_name(whose, id, trial=trial)
     if certificate.public_key() != read_request(requested, directory).public_key() or certificate.subject != name:
         raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
-    if root.subject != root_name(whose, environment, family, trial=trial):
+    # A root keeps its name for its whole life; the authority may be called otherwise by then.
+    kinds = [it.get_attributes_for_oid(NameOID.COMMON_NAME) for it in (root.subject, root_name(*kind, trial=trial))]
+    if kinds[0] != kinds[1]:
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
     place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"

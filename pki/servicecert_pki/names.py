@@ -105,11 +105,7 @@ def check_dns_name(text: str, field: str = "dns") -> str:
             "form",
             "A host name ends with a top-level domain, which has two or more letters and no digits, such as fi.",
         ),
-        (
-            None in letters,
-            "idn",
-            "A part that begins with xn-- is not a valid internationalised name.",
-        ),
+        (None in letters, "idn", "A part that begins with xn-- is not a valid internationalised name."),
         (
             any(map(foreign_letters, filter(None, letters))),
             "letters",

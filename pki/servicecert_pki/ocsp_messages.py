@@ -215,11 +215,7 @@ def revoked(at: datetime, reason: Reason | None) -> bytes:
 
 
 def single_response(
-    cert_id: bytes,
-    status: bytes,
-    this_update: datetime,
-    next_update: datetime,
-    invalidity_date: datetime | None = None,
+    cert_id: bytes, status: bytes, this_update: datetime, next_update: datetime, invalidity_date: datetime | None = None
 ) -> bytes:
     """Return the SingleResponse for one certificate. `cert_id` is the request's DER."""
     extensions: tuple[bytes, ...] = ()

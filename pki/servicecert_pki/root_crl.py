@@ -76,12 +76,7 @@ def _entry(offline: Path, id: str, reason: str, now: datetime) -> tuple[tuple[st
 
 
 def _next(
-    offline: Path,
-    id: str,
-    passphrase: bytes,
-    now: datetime,
-    days: int,
-    added: Iterable[x509.RevokedCertificate],
+    offline: Path, id: str, passphrase: bytes, now: datetime, days: int, added: Iterable[x509.RevokedCertificate]
 ) -> x509.CertificateRevocationList:
     root, key = open_root(offline, id, passphrase)
     number, entries = 0, dict[int, x509.RevokedCertificate]()

@@ -8,6 +8,7 @@ import pytest
 from certificates import addresses
 from commandline import one_sentence, read_json
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from servicecert_pki.authority import Authority
 from servicecert_pki.ceremony import offline_folder
 from servicecert_pki.profile import Environment
@@ -80,6 +81,17 @@ def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servi
     shown = read_json(servicecert("ca", "show", ca, "--json"))["issuing"][-1]
     assert datetime.fromisoformat(shown["active_from"]) == noon
     assert "the encrypted file keys/production-ec-2.pem" in servicecert("ca", "show", ca, "--json").stdout
+
+
+def test_B5_a_renamed_authority_s_next_generation_has_its_name_and_the_same_root(servicecert, ca):
+    for folder in (ca, ca.with_name("ca.offline")):
+        name_authority(folder, AUTHORITY.replace("Exempelmyndigheten", "Nya myndigheten"))
+    done = second_generation(servicecert, ca)
+    assert done.exit_code == 0, done.stderr
+    issuer = Authority.load(ca).issuers["production-ec-2"]
+    certificate, root = map(x509.load_der_x509_certificate, (issuer.certificate_der, issuer.root_der))
+    names = [it.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value for it in (certificate, root)]
+    assert names == ["Nya myndigheten", "Fictitious Certificate Authority"]
 
 
 def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):

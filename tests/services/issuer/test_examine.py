@@ -205,6 +205,15 @@ def test_missing_issuing_ca_is_the_authoritys_fault(context: IssuingContext, acc
     assert found.code == "no-issuer"
 
 
+def test_a_ca_that_ends_too_soon_stops_the_application_and_takes_no_decision_back(
+    context: IssuingContext, accepted: Accepted
+) -> None:
+    late = context.authority.issuers["production-ec"].not_after - timedelta(days=700)
+    assert isinstance(allocate(context, accepted(), SERIAL, late - timedelta(days=60)), Linted)
+    found = examine_application(context, accepted(), SERIAL, late)
+    assert found == Stopped(accepted(), "production-ec", ("profile.issuer-validity",))
+
+
 def test_each_accepted_application_gets_its_own_serial(
     context: IssuingContext, accepted: Accepted, event: MakeEvent
 ) -> None:

@@ -21,11 +21,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def check_order(
-    context: IssuingContext,
-    order: SigningOrder,
-    recorded: Intended,
-    application: ApplicationAccepted,
-    now: datetime,
+    context: IssuingContext, order: SigningOrder, recorded: Intended, application: ApplicationAccepted, now: datetime
 ) -> Checked:
     """Return what may be signed for an order: what follows from the application, byte by byte, and linted.
 

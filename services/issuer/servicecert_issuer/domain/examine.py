@@ -29,7 +29,7 @@ from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_worker.core.decider import Event
 
 from .issuance import REQUEST_FINDING, Linted, Stopped
-from .unissuable import Unissuable, unissuable
+from .unissuable import Unissuable, is_fault_of_authority, unissuable
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,7 @@ class IssuingContext:
         return self.addresses_in(issuer, partition_of(serial, self.partitions))
 
     def addresses_in(self, issuer: IssuerInfo, partition: int) -> tuple[str, str, str | None]:
-        return (
-            crl_url(self.base_url, issuer.id, partition),
-            certificate_url(self.base_url, issuer.id),
-            self.ocsp_url,
-        )
+        return (crl_url(self.base_url, issuer.id, partition), certificate_url(self.base_url, issuer.id), self.ocsp_url)
 
 
 NO_KEY = "key"
@@ -117,12 +113,13 @@ def examine_application(
 def _refused(
     context: IssuingContext, application: ApplicationAccepted, code: str, moment: datetime
 ) -> Unissuable | Stopped:
-    """Return why there is no draft: a stop where intake judged by another version of the profile, else a refusal.
+    """Return why there is no draft: a stop by a fault of ours or another version of the profile, else a refusal.
 
-    A granted decision is not taken back because a release changed a profile in between: an operator looks at it.
+    A granted decision is not taken back because a release changed a profile, or a CA ends too soon: an operator acts.
     """
     profile = context.profiles.by_type.get(application.type)
-    if profile is None or code == NO_KEY or application.profile_version in (None, profile.version):
+    same_version = profile is None or application.profile_version in (None, profile.version)
+    if profile is None or code == NO_KEY or (same_version and not is_fault_of_authority(code)):
         return unissuable(code)
     return Stopped(application, _issuer_for(context, application, moment).id, (f"profile.{code}",))
 

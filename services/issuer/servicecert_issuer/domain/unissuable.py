@@ -40,8 +40,16 @@ _TEXTS = read_texts(__package__, "refusals", sorted({*_BY_CODE.values(), *_BY_PR
 
 def unissuable(code: str) -> Unissuable:
     """Return the refusal with this code. Faults that no applicant can correct get the authority's text."""
+    return Unissuable(code, _TEXTS[_text_of(code)])
+
+
+def is_fault_of_authority(code: str) -> bool:
+    return _text_of(code) == _FAULT_OF_AUTHORITY
+
+
+def _text_of(code: str) -> str:
     by_prefix = (key for prefix, key in _BY_PREFIX.items() if code.startswith(prefix))
-    return Unissuable(code, _TEXTS[_BY_CODE.get(code) or next(by_prefix, _FAULT_OF_AUTHORITY)])
+    return _BY_CODE.get(code) or next(by_prefix, _FAULT_OF_AUTHORITY)
 
 
 WITHDRAWN = unissuable("withdrawn")

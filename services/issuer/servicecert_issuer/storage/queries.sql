@@ -47,7 +47,7 @@ select id, position, good, bad from begun
 
 -- name: recheck_part
 select key, issuer, serial, not_before, not_after, key_sha256, tbs, certificate
-from certificates where state = 'issued' and key > $1 order by key limit $2
+from certificates where state = 'issued' and key > $1 and not_after > now() order by key limit $2
 
 -- name: recheck_store
 -- Store the result of the part of run $1 that begins at $2, unless it is stored already. Return whether it was stored.
