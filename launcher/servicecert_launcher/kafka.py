@@ -124,12 +124,7 @@ class Kafka(Server):
     PORT_TAKEN = "BindException"
 
     def __init__(
-        self,
-        *,
-        properties: str = "",
-        secured: Secured | None = None,
-        node: Node | None = None,
-        report: Report = silent,
+        self, *, properties: str = "", secured: Secured | None = None, node: Node | None = None, report: Report = silent
     ) -> None:
         super().__init__(report)
         self._secured = secured

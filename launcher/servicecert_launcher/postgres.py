@@ -59,11 +59,7 @@ class Postgres(Server):
     PORT_TAKEN = "could not bind"
 
     def __init__(
-        self,
-        *,
-        settings: Mapping[str, str] = {},
-        report: Report = silent,
-        tls: DatabaseTls | None = None,
+        self, *, settings: Mapping[str, str] = {}, report: Report = silent, tls: DatabaseTls | None = None
     ) -> None:
         super().__init__(report)
         self._tls = tls

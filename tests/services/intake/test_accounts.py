@@ -78,7 +78,7 @@ def test_A2_who_opened_the_account_and_who_was_invited_may_act():
     assert role("user-3", opened(), added("user-2")) is None
 
 
-def test_A3_who_opens_an_account_is_a_colleague_whatever_role_the_event_claims():
+def test_A2_who_opens_an_account_is_a_colleague_whatever_role_the_event_claims():
     event = opened()
     claimed = event.data.actor.model_copy(update={"role": Role.TECHNICAL_CONTACT})
     assert role("user-1", replace(event, data=event.data.model_copy(update={"actor": claimed}))) == Role.COLLEAGUE

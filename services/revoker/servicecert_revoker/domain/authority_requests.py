@@ -156,11 +156,7 @@ def carry_out(proposal: Proposal, now: datetime) -> Decision[Proposal]:
     so_far = proposal.ordered + count
     done = so_far == proposal.total
     after = replace(
-        proposal,
-        ordered=so_far,
-        carried_at=carried_at,
-        next=proposal.next[count:],
-        done_at=now if done else None,
+        proposal, ordered=so_far, carried_at=carried_at, next=proposal.next[count:], done_at=now if done else None
     )
     if not done:
         pause = max(_TICK, timedelta(minutes=1) / proposal.rate)

@@ -10,13 +10,7 @@ from ...conditions import Condition, Severity, Subject
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 FAULTS = (Severity.WARNING, Severity.CRITICAL)
 
-EXIT_CODES = {
-    Severity.OK: 0,
-    Severity.SKIPPED: 0,
-    Severity.WARNING: 1,
-    Severity.CRITICAL: 2,
-    Severity.UNKNOWN: 3,
-}
+EXIT_CODES = {Severity.OK: 0, Severity.SKIPPED: 0, Severity.WARNING: 1, Severity.CRITICAL: 2, Severity.UNKNOWN: 3}
 """As monitoring plugins have them."""
 
 
