@@ -38,6 +38,8 @@ begin
         execute format('create role %I login password %L', login, verifier);
         execute format('grant %I to %I', operators, login);
         execute format('alter role %I in database %I set search_path = revoker', login, current_database());
+        -- A worker that needs a lock waits for who holds it.
+        execute format('alter role %I set idle_in_transaction_session_timeout = 60000', login);
     elsif kind = 'operator-reset' then
         execute format('alter role %I password %L', login, verifier);
     else

@@ -236,6 +236,7 @@ async def test_D2_B6_when_all_have_lost_their_logins_the_administrator_begins_an
     with pytest.raises(UserError, match="There are two operators already"):
         add_operator(admin_url, "fanny")
     async with connected(dora) as proposer, connected(elsa) as confirmer:
+        assert await proposer.fetchval("show idle_in_transaction_session_timeout") == "1min"
         made = await proposing.propose_operator(proposer, "operator-added", "carla", VERIFIER, "x")
         assert await proposing.confirm(confirmer, made.id)
     entry = await stand.pool.fetchval("select entry from audit where key = 'operators'")
