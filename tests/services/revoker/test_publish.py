@@ -320,12 +320,16 @@ async def test_f5_i7_one_crl_that_cannot_be_fetched_holds_no_other_up_and_is_tri
 
     async with serving(answer) as address:
         before = publish.runner.distribution
-        distribution = replace(before, address=replace(before.address, url=address, seconds=0.5))
+        distribution = replace(before, address=replace(before.address, url=address, seconds=2.0))
         runner = replace(publish.runner, distribution=distribution, partitions=3)
         publish = replace(publish, runner=runner)
-        held, other, planned = await publish(
-            [await register(1, partition=2), await register(2, partition=1), scheduled()]
-        )
+        try:
+            held, other, planned = await publish(
+                [await register(1, partition=2), await register(2, partition=1), scheduled()]
+            )
+        finally:
+            # The server ends once it has answered.
+            mended.set()
         assert isinstance(held, Retry)
         assert isinstance(planned, Retry)
         assert {crl.partition for crl in done(other).announced} == {0, 1, 3}
@@ -333,7 +337,6 @@ async def test_f5_i7_one_crl_that_cannot_be_fetched_holds_no_other_up_and_is_tri
         assert serials(crl_in(files)) == {1, 2}, "all are written before one is fetched"
         kept = await pool.fetch("select partition from crls where published_at is not null")
         assert {row["partition"] for row in kept} == {0, 1, 3}
-        mended.set()
         asked.clear()
         (result,) = await publish([scheduled()])
         assert {crl.partition for crl in done(result).announced} == {0, 1, 2, 3}
