@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import aiohttp
@@ -119,16 +120,12 @@ async def test_I1_where_kafka_lost_what_was_read_a_group_begins_anew_for_its_nex
 async def test_I1_a_follower_takes_what_takes_the_place_of_records_that_were_lost(stand: Stand) -> None:
     await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
     async with _follower(stand) as follower:
-
-        async def read() -> bool:
-            return sum(follower.offsets.values()) == 20
-
-        await eventually(read)
+        await eventually(partial(_has_read, follower, 20))
         offsets = dict(follower.offsets)
         for partition, offset in offsets.items():
             follower.offsets[partition] = offset + 5
             follower._subscriber.consumer.seek(partition, offset + 5)
-        await eventually(read)
+        await eventually(partial(_has_read, follower, 20))
         assert follower.offsets == offsets
 
 
@@ -145,11 +142,7 @@ async def _all_committed(stand: Stand) -> bool:
 async def test_F7_records_deleted_before_a_follower_read_them_are_counted(stand: Stand) -> None:
     await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
     async with _follower(stand) as follower:
-
-        async def read() -> bool:
-            return sum(follower.offsets.values()) == 20
-
-        await eventually(read)
+        await eventually(partial(_has_read, follower, 20))
         await delete_all(stand)
         for partition in partitions(stand):
             follower._subscriber.consumer.seek(partition, 0)
@@ -161,10 +154,11 @@ async def test_F7_records_deleted_before_a_follower_read_them_are_counted(stand:
         # What is read on is new.
         await stand.send(event for _ in range(5) for event in numbered(uuid4(), "a"))
 
-        async def read_on() -> bool:
-            return sum(follower.offsets.values()) == 25
+        await eventually(partial(_has_read, follower, 25))
 
-        await eventually(read_on)
+
+async def _has_read(follower: Follower, records: int) -> bool:
+    return sum(follower.offsets.values()) == records
 
 
 @asynccontextmanager

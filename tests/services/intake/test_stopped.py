@@ -1,9 +1,11 @@
 """What a customer sees of an issuance that is stopped before signing (B3)."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from servicecert_intake.domain.case import Case
+from servicecert_intake.domain.view import case_changed
 from servicecert_schemas.case import CaseChanged, CaseState
 from servicecert_schemas.certificate import IssuingStopped
 from servicecert_schemas.event import EventData
@@ -29,6 +31,9 @@ def test_B3_stopped_case_says_that_the_authority_acts_until_it_is_issued(
     assert seen.answer is not None
     assert seen.answer.code == "stopped"
     assert "fault of its own" in seen.next_step.en
+    assert case_changed(replace(decision.state, stopped=False)).next_step == seen.next_step, (
+        "stored by the last release"
+    )
     refused = happen(happenings["not revoked"], decision.state)
     assert view(refused).answer.code == "no-such-certificate"
     assert view(refused).next_step == seen.next_step
