@@ -4,6 +4,7 @@ Passphrases and PINs are read from files of two lines, ``production=<secret>`` a
 one environment cannot open the other's keys (I11).
 """
 
+import logging
 import resource
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from typing import Protocol
 
 from .authority import Authority
 from .issuer import IssuerInfo
-from .keys import KeyFileMissing, KeyRefused, SigningKey
+from .keys import KeyFileMissing, KeyRefused, KeyUnavailable, SigningKey
 from .manifest import KeyPlace, PemPlace, TokenPlace, kind_of, write_whole
 from .pkcs11_module import load_module
 from .profile import Environment
 from .software_key import WEAK, SoftwareKey, check_mode, encrypted_pem, generate, is_weak, open_key
-from .token_key import Token, generate_in_token, open_token_key
+from .token_key import Token, TokenKey, generate_in_token, open_token_key
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -54,17 +57,38 @@ def read_secrets(path: Path, kind: str) -> Mapping[Environment, bytes]:
 
 
 def open_keys(
-    authority: Authority, passphrases: Mapping[Environment, bytes] | None, tokens: TokenAccess | None = None
+    authority: Authority,
+    passphrases: Mapping[Environment, bytes] | None,
+    tokens: TokenAccess | None = None,
+    *,
+    waits: bool = False,
 ) -> Mapping[str, SigningKey]:
     """Return the key of every issuing CA of every generation, by CA name; raises KeyUnavailable.
 
-    `passphrases` are for keys in files, `tokens` for keys in tokens; each may be None if no key needs it. Disables core
-    dumps of this process, because they would contain keys.
+    `passphrases` are for keys in files, `tokens` for keys in tokens; each may be None if no key needs it. Who `waits`
+    gets a key whose token is away too, unless all are: it works once the token is back. Disables core dumps of this
+    process, because they would contain keys.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # All keys of a token share it.
     token = cache(tokens.token) if tokens else None
-    return {issuer.id: _open(authority, issuer, passphrases, token) for issuer in authority.issuers.values()}
+    keys: dict[str, SigningKey] = {}
+    away: dict[str, KeyUnavailable] = {}
+    for issuer in authority.issuers.values():
+        try:
+            keys[issuer.id] = _open(authority, issuer, passphrases, token)
+        except KeyUnavailable as fault:
+            place = authority.places[issuer.id]
+            if not waits or type(fault) is not KeyUnavailable or token is None or isinstance(place, PemPlace):
+                raise
+            # Another key under that label signs nothing: each signature is verified by the CA's certificate (B4).
+            keys[issuer.id] = TokenKey(token(place.token, issuer.environment), place.label, issuer.public_key)
+            away[issuer.id] = fault
+    if len(away) == len(keys):
+        raise next(iter(away.values()))
+    for id, reason in away.items():
+        log.error("The key of %s is unavailable, and what needs it waits: %s", id, reason)
+    return keys
 
 
 def _open(

@@ -8,11 +8,11 @@ import ctypes
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
-from pkcs11 import PKCS11Error
+from pkcs11 import MultipleTokensReturned, NoSuchToken, PKCS11Error, Token
 from pkcs11 import lib as load_cryptoki
 
 from .keys import KeyRefused, KeyUnavailable
@@ -62,6 +62,17 @@ class Pkcs11Module:
         if self._functions.C_Initialize(ctypes.byref(arguments)):
             raise KeyUnavailable(self._unusable)
         self.epoch += 1
+
+    def token(self, label: str) -> Token:
+        """Return the token of that label. A slot with a fault hides no other's. Raises PKCS11Error."""
+        found = []
+        for slot in self.cryptoki.get_slots():
+            with suppress(PKCS11Error):
+                found.append(slot.get_token())
+        named = [token for token in found if token.label == label]
+        if len(named) != 1:
+            raise MultipleTokensReturned if named else NoSuchToken
+        return named[0]
 
     @contextmanager
     def shared(self) -> Iterator[int]:

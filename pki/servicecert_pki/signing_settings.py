@@ -40,11 +40,11 @@ class SigningSettings(BaseSettings):
         return required(self.whose.repository, "repository", self.authority_file or self.ca_dir / FILE)
 
     def open_authority(self) -> tuple[Authority, Mapping[str, SigningKey]]:
-        """Return the CAs and their keys by CA name, in about a second.
+        """Return the CAs and their keys by CA name, in about a second; a key works once its token is there.
 
         Raises AuthorityMissing, AuthorityDamaged or KeyUnavailable, each with one sentence that says what to do.
         """
         authority = Authority.load(self.ca_dir)
         return authority, open_keys(
-            authority, *access(self.ca_passphrase_file, self.pkcs11_module, self.pkcs11_pin_file)
+            authority, *access(self.ca_passphrase_file, self.pkcs11_module, self.pkcs11_pin_file), waits=True
         )

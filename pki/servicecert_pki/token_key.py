@@ -129,7 +129,7 @@ class Token:
                 return session
 
     def _open(self, epoch: int, writing: bool) -> _Session:
-        token = self._module.cryptoki.get_token(token_label=self.label)
+        token = self._module.token(self.label)
         with self._module.login_lock:
             since, accepted = self._module.logins.get(self.label, (0, None))
             if since == epoch and self._accepted_pin == accepted:

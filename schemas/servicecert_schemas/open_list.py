@@ -64,10 +64,7 @@ def _json_schema(enumeration: type[StrEnum]) -> dict[str, Any]:
     """Return the definition of an open list: a known member, so that generated types name them, or any other."""
     known = [member.value for member in enumeration]
     return {
-        "anyOf": [
-            {"enum": known, "type": "string"},
-            {"maxLength": MEMBER_LENGTH, "pattern": MEMBER, "type": "string"},
-        ],
+        "anyOf": [{"enum": known, "type": "string"}, {"maxLength": MEMBER_LENGTH, "pattern": MEMBER, "type": "string"}],
         "description": inspect.getdoc(enumeration),
         "title": enumeration.__name__,
         "x-extensible-enum": known,

@@ -25,10 +25,11 @@ from servicecert_pki.ceremony import install, offline_folder, request_cas, sign_
 from servicecert_pki.keyring import KeyStore, PemStore, TokenAccess, TokenStore, open_keys
 from servicecert_pki.keys import KeyRefused, KeyUnavailable, SigningKey, family_of_key, verify_signature
 from servicecert_pki.manifest import PemPlace, TokenPlace
+from servicecert_pki.pkcs11_module import load_module
 from servicecert_pki.profile import Environment
 from servicecert_pki.profiles import Profiles
 from servicecert_pki.spki import KeyFamily
-from servicecert_pki.token_key import Token, generate_in_token, open_token_key
+from servicecert_pki.token_key import Token, TokenKey, generate_in_token, open_token_key
 
 SECRETS = PASSPHRASES
 IDS = ("production-rsa", "production-ec", "test-ec")
@@ -42,13 +43,14 @@ class Backend:
     secrets: Path
     hidden: Path
     tokens: TokenAccess | None = None
+    waits: bool = False
 
     def open(self, **changes: object) -> Mapping[str, SigningKey]:
         changed = replace(self, **changes)
         pairs = dict(line.split(b"=", 1) for line in changed.secrets.read_bytes().splitlines())
         passphrases = {environment: pairs[environment.encode()] for environment in Environment}
         tokens = changed.tokens and replace(changed.tokens, pin_file=changed.secrets)
-        return open_keys(changed.authority, passphrases, tokens)
+        return open_keys(changed.authority, passphrases, tokens, waits=changed.waits)
 
 
 def write_secrets(path: Path, secrets: Mapping[Environment, bytes]) -> Path:
@@ -180,6 +182,53 @@ def test_B5_keys_that_go_away_and_come_back_need_no_restart(backend: Backend, tm
     finally:
         away.rename(backend.hidden)
     verify(backend.open()["production-ec"])
+
+
+@pytest.mark.parametrize("backend", ["pkcs11"], indirect=True)
+def test_B5_a_service_that_starts_without_one_of_its_tokens_signs_with_the_others(
+    backend: Backend, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = tmp_path / "away"
+    backend.hidden.rename(away)
+    try:
+        keys = backend.open(waits=True)
+        verify(keys["test-ec"])
+        assert "The key of production-ec is unavailable" in caplog.text
+        with pytest.raises(KeyUnavailable, match="There is no token servicecert-production"):
+            keys["production-ec"].sign(b"a")
+    finally:
+        away.rename(backend.hidden)
+    key = keys["production-ec"]
+    assert isinstance(key, TokenKey)
+    key._token._retry_after = 0.0
+    verify(key)
+
+
+@pytest.mark.parametrize("backend", ["pkcs11"], indirect=True)
+def test_B5_a_service_does_not_start_without_any_of_its_tokens(backend: Backend, tmp_path: Path) -> None:
+    places = {id: TokenPlace(token="elsewhere", label=id) for id in backend.authority.places}
+    with pytest.raises(KeyUnavailable, match="There is no token elsewhere"):
+        backend.open(authority=replace(backend.authority, places=places), waits=True)
+
+
+def test_B5_a_slot_with_a_fault_hides_no_other_token(hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch) -> None:
+    hsm.add_token("beside", "123456", "officer")
+    module = load_module(hsm.module)
+    module.reinitialise(module.epoch)
+
+    class Faulty:
+        def get_token(self) -> pkcs11.Token:
+            raise pkcs11.DeviceError
+
+    class Slots:
+        def get_slots(self) -> list[object]:
+            return [Faulty(), *slots]
+
+    slots = module.cryptoki.get_slots()
+    monkeypatch.setattr(module, "cryptoki", Slots())
+    assert module.token("beside").label == "beside"
+    with pytest.raises(pkcs11.NoSuchToken):
+        module.token("nowhere")
 
 
 def test_I10_a_process_with_open_keys_leaves_no_core_dump(keys: Mapping[str, SigningKey]) -> None:

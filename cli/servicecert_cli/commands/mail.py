@@ -42,11 +42,7 @@ def command() -> None:
 @click.option("--case", "case_id", type=ID, help="Of this case.")
 @click.option("--state", type=one_of(MailState), metavar="STATE", help=f"In this state: {', '.join(MailState)}.")
 @click.option("--kind", type=one_of(MailKind), metavar="KIND", help="Of this kind, e.g. certificate-issued.")
-@click.option(
-    "--since",
-    type=MOMENT,
-    help="Planned since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.",
-)
+@click.option("--since", type=MOMENT, help="Planned since: 2026-01-31 or 2026-01-31T12:00:00 (UTC), or with a zone.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most this many.")
 @as_json
 def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:

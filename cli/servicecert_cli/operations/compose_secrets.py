@@ -24,10 +24,7 @@ _PASSWORDS = {_DATABASE: "POSTGRES_PASSWORD", **{each: f"{each.upper()}_DATABASE
 _PASSPHRASES = {"production": "CA_PASSPHRASE_PRODUCTION", "test": "CA_PASSPHRASE_TEST"}
 _BROKER_HOSTS = ("kafka", "localhost", "127.0.0.1")
 _OVER_TLS = "sslmode=verify-full&sslrootcert=/run/servicecert/ca.pem"
-USERS = (
-    ADMINISTRATOR,
-    *(who for who in Principal if who is not Principal.TOPICS_CREATOR),
-)
+USERS = (ADMINISTRATOR, *(who for who in Principal if who is not Principal.TOPICS_CREATOR))
 """The broker's users that a container is; the administrator creates the topics."""
 VARIABLES = (*_PASSWORDS.values(), *_PASSPHRASES.values())
 """The variables of .env."""

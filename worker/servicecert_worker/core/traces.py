@@ -82,7 +82,4 @@ def handling(context: str | None, identity: UUID, service: str) -> str | None:
 
 def log_fields(context: str | None, key: str) -> dict[str, str]:
     """Return the log fields of a line about an event, intent or deadline: its trace and its case."""
-    return {
-        **({} if context is None else {"trace": trace_of(context)}),
-        **({"case": key} if is_case(key) else {}),
-    }
+    return {**({} if context is None else {"trace": trace_of(context)}), **({"case": key} if is_case(key) else {})}

@@ -117,9 +117,6 @@ LOOKS = {
     "CaValidity": Look(ends, judged.check_ca_validity),
     "CaProfiles": Look(promises, judged.check_ca_profiles),
     "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
-    "TrialCa": Look(
-        trials,
-        partial(naming, "For trials: {}.", "No production CA is for trials, nor its authority."),
-    ),
+    "TrialCa": Look(trials, partial(naming, "For trials: {}.", "No production CA is for trials, nor its authority.")),
     "RootCrlExpires": Look(valid_seconds, partial(check_values, CONDITIONS["RootCrlExpires"])),
 }
