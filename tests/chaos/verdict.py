@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -152,13 +152,15 @@ def _doubled(evidence: Evidence) -> Iterator[str]:
 def _orphans(evidence: Evidence) -> Iterator[str]:
     """I4: everything that a CA's key signed, or that was published, was intended first, certificates in a topic too."""
     certificates = {row.tbs for row in evidence.tables.certificates.values()}
-    intended = certificates | evidence.topics.responders
+    intended, unpublished = certificates | evidence.topics.responders, certificates - evidence.topics.intended
+    numbers: defaultdict[str | None, set[int | None]] = defaultdict(set)
+    for (ca, _), given in evidence.tables.crl_numbers.items():
+        numbers[ca].update(given)
     for signature in evidence.signatures:
         issuer = evidence.ca_keys.get(signature.key)
-        numbers = {each for (ca, _), given in evidence.tables.crl_numbers.items() if ca == issuer for each in given}
-        if issuer is not None and signature.signed not in intended and signature.crl_number not in numbers:
+        if issuer is not None and signature.signed not in intended and signature.crl_number not in numbers[issuer]:
             yield f"{issuer} signed {signature.signed} without an intent"
-        if signature.signed in certificates - evidence.topics.intended:
+        if signature.signed in unpublished:
             yield f"{issuer} signed {signature.signed} before its intent was published"
     for case_id, case_events in evidence.topics.cases.items():
         row = evidence.tables.certificates.get(case_id)
