@@ -66,8 +66,8 @@ def open_keys(
     """Return the key of every issuing CA of every generation, by CA name; raises KeyUnavailable.
 
     `passphrases` are for keys in files, `tokens` for keys in tokens; each may be None if no key needs it. Who `waits`
-    gets a key whose token is away too, unless all are: it works once the token is back. Disables core dumps of this
-    process, because they would contain keys.
+    gets keys that their tokens do not give too, unless none is there: they work once the token has them. Disables core
+    dumps of this process, because they would contain keys.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # All keys of a token share it.

@@ -205,7 +205,7 @@ def test_B5_a_service_that_starts_without_one_of_its_tokens_signs_with_the_other
 
 
 @pytest.mark.parametrize("backend", ["pkcs11"], indirect=True)
-def test_B5_a_service_does_not_start_without_any_of_its_tokens(backend: Backend, tmp_path: Path) -> None:
+def test_B5_a_service_does_not_start_without_any_of_its_tokens(backend: Backend) -> None:
     places = {id: TokenPlace(token="elsewhere", label=id) for id in backend.authority.places}
     with pytest.raises(KeyUnavailable, match="There is no token elsewhere"):
         backend.open(authority=replace(backend.authority, places=places), waits=True)
