@@ -23,7 +23,7 @@ from servicecert_issuer.domain.issuance import (
     Unsigned,
     Voided,
 )
-from servicecert_issuer.domain.unissuable import STOPPED, VOIDED, WITHDRAWN, unissuable
+from servicecert_issuer.domain.unissuable import KEY_COMPROMISED, STOPPED, VOIDED, WITHDRAWN, Unissuable, unissuable
 from servicecert_pki.authority import Authority
 from servicecert_pki.certificate import CertificateUnsound
 from servicecert_pki.keys import SigningKey
@@ -203,22 +203,25 @@ def test_signed_certificate_is_recorded_and_told(
     assert (issued.account_id, issued.recipients) == (accepted().account_id, accepted().recipients)
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"), [("deadline", VOIDED), ("operator", VOIDED), ("key-compromised", KEY_COMPROMISED)]
+)
 def test_B2_order_that_was_not_signed_makes_the_serial_void_and_ends_the_case(
-    intended: Intended, accepted: Accepted
+    intended: Intended, accepted: Accepted, code: str, reason: Unissuable
 ) -> None:
-    decision = decide(intended, result(accepted, Unsigned(code="deadline")), None, NOW)
-    assert decision.state == Voided(intended, "deadline")
+    decision = decide(intended, result(accepted, Unsigned(code=code)), None, NOW)
+    assert decision.state == Voided(intended, code)
     voided, refused = decision.events
     assert voided == CertificateVoided(
         case_id=accepted().case_id,
         issuer="production-ec",
         serial=f"{SERIAL:x}",
         serial_decimal=str(SERIAL),
-        code="deadline",
+        code=code,
         not_after=intended.linted.not_after,
         partition=intended.linted.partition,
     )
-    assert refused == IssuingRefused(case_id=accepted().case_id, code="voided", texts=VOIDED.texts)
+    assert refused == IssuingRefused(case_id=accepted().case_id, code=reason.code, texts=reason.texts)
     assert not decision.intents
 
 

@@ -166,19 +166,21 @@ async def test_B2_order_whose_time_is_over_is_not_signed(
 
 
 @pytest.mark.parametrize(("since", "tries"), [(NOW, 1), (NOW - timedelta(minutes=2), 0)])
-async def test_B2_order_that_an_operator_does_not_want_is_not_signed(
+@pytest.mark.parametrize("code", ["operator", "key-compromised"])
+async def test_B2_order_that_is_not_wanted_is_not_signed(
     context: IssuingContext,
     accepted: Accepted,
     ca_keys: Mapping[str, SigningKey],
     since: datetime,
     tries: int,
+    code: str,
 ) -> None:
     signer = Signer(context, ca_keys)
     waiting = task(order(context, accepted()), since, tries)
     recorded = INTENDED[waiting.data.tbs_sha256]
-    signer.otherwise = {waiting.key: replace(recorded, unwanted=True)}
-    assert await signer.sign([waiting]) == [Done(Unsigned(code="operator"))]
-    signer.otherwise = {str(uuid4()): replace(recorded, unwanted=True)}
+    signer.otherwise = {waiting.key: replace(recorded, unwanted=code)}
+    assert await signer.sign([waiting]) == [Done(Unsigned(code=code))]
+    signer.otherwise = {str(uuid4()): replace(recorded, unwanted=code)}
     (outcome,) = await signer.sign([waiting])
     assert isinstance(outcome, Done)
     assert isinstance(outcome.data, Signed)
@@ -190,6 +192,21 @@ async def test_B2_order_that_has_an_end_already_is_not_signed_again(
     signer, waiting = Signer(context, ca_keys), task(order(context, accepted()))
     signer.otherwise = {waiting.key: Voided(INTENDED[waiting.data.tbs_sha256], "operator")}
     assert await signer.sign([waiting]) == [Done(Unsigned(code="ended"))]
+
+
+async def test_the_topic_is_not_read_for_an_order_that_ends_unsigned(
+    context: IssuingContext, accepted: Accepted, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    async def read(_take: Callable[[Record], None]) -> None:
+        raise AssertionError("the topic was read")
+
+    signer, waiting = Signer(context, ca_keys), task(order(context, accepted()))
+    signer.act = replace(signer.act, accepted=AcceptedApplications(WRITERS.verifier, read))
+    signer.otherwise = {waiting.key: replace(INTENDED[waiting.data.tbs_sha256], unwanted="operator", record=None)}
+    assert await signer.sign([waiting]) == [Done(Unsigned(code="operator"))]
+    signer.otherwise = {waiting.key: replace(INTENDED[waiting.data.tbs_sha256], record=None)}
+    with pytest.raises(AssertionError, match="the topic was read"):
+        await signer.sign([waiting])
 
 
 @pytest.mark.parametrize("recorded", [None, {"tbs": b"other"}, {"issuer": "test-ec"}])

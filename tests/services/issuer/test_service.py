@@ -59,7 +59,7 @@ async def test_application_becomes_a_certificate(
         intended = service.rules.decide(None, examined, None, NOW)
         (intent,) = intended.intents
         stored = Stored(arrival.key, 0, cast("Intended", intended.state))
-        pool.recorded = [{**_row(stored), "unwanted": False}]
+        pool.recorded = [{**_row(stored), "unwanted": None}]
         (outcome,) = await service.effects[intent.kind].do([Task(uuid4(), arrival.key, intent.kind, intent.data, NOW)])
         assert isinstance(outcome, Done)
         issued = service.rules.decide(

@@ -203,8 +203,10 @@ async def test_what_is_recorded_of_intents_is_read(pool: Pool, intended: Intende
         return found
 
     assert await recorded() == intended
-    assert not (await recorded()).unwanted
+    assert (await recorded()).unwanted is None
     await pool.execute("insert into unwanted (key, reason) values ('a', 'the token is destroyed')")
-    assert (await recorded()).unwanted
+    assert (await recorded()).unwanted == "operator"
+    await pool.execute("insert into blocked_keys (key_sha256) select key_sha256 from certificates where key = 'a'")
+    assert (await recorded()).unwanted == "key-compromised"
     await save(pool, Stored("a", 1, Voided(intended, "operator")))
     assert await states(pool, ["a", "b"]) == {"a": Voided(intended, "operator")}

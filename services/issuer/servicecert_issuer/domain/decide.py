@@ -37,7 +37,7 @@ from .issuance import (
     Voided,
     accepted_digest,
 )
-from .unissuable import VOIDED, WITHDRAWN, Unissuable
+from .unissuable import KEY_COMPROMISED, VOIDED, WITHDRAWN, Unissuable
 
 Decided: TypeAlias = Decision[State]
 
@@ -72,7 +72,8 @@ class Decide:
             case Result(data=Unsigned() as unsigned) if isinstance(state, Intended):
                 # Its serial number will be revoked, signed or not, and the applicant is refused (B2).
                 void, case_id = Voided(state, unsigned.code), UUID(happened.key)
-                return Decision(void, events=(voided(case_id, void), refused(case_id, VOIDED)))
+                reason = KEY_COMPROMISED if void.code == KEY_COMPROMISED.code else VOIDED
+                return Decision(void, events=(voided(case_id, void), refused(case_id, reason)))
             case Result(data=Unpublished()) if isinstance(state, Intended):
                 return _intend(UUID(happened.key), state)
             case Due(kind=recheck.RECHECK) | Result(data=recheck.Rechecked()):

@@ -85,8 +85,8 @@ class Intended:
     """The point of no return: these bytes, and no others, will be signed for this case, until `sign_by`.
 
     `application_sha256` is of the application that led to it, `record` is the application as intake has signed it: the
-    act that signs believes nothing else (F3). It is dropped when the intent ends. `unwanted`: an operator or a
-    compromised key voids it.
+    act that signs believes nothing else (F3). It is dropped when the intent ends. `unwanted`: code of what voids it,
+    `operator` or `key-compromised`.
     """
 
     linted: Linted
@@ -94,7 +94,7 @@ class Intended:
     sign_by: datetime
     application_sha256: str | None = None
     record: SignedRecord | None = field(default=None, compare=False)
-    unwanted: bool = field(default=False, compare=False)
+    unwanted: str | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -166,7 +166,8 @@ class Signed(BaseModel):
 class Unsigned(BaseModel):
     """The result of an order that was not signed: `deadline` (expired), `operator` (voided), `ended` (ended before).
 
-    Or it was refused (F3): `other-bytes` (not those that the table intends), or a code of SigningRefused.
+    Or `key-compromised` (D6), or it was refused (F3): `other-bytes` (not those that the table intends), or a code of
+    SigningRefused.
     """
 
     model_config = ConfigDict(frozen=True)

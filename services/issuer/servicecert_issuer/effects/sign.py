@@ -60,7 +60,8 @@ class Sign:
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         now = self.clock()
         states = await self.states([task.key for task in tasks])
-        open_ = {key: it.record for key, it in states.items() if isinstance(it, Intended)}
+        found = ((task, states.get(task.key)) for task in tasks)
+        open_ = {task.key: it.record for task, it in found if isinstance(it, Intended) and not _end(task.data, it, now)}
         applications = await self.accepted(open_)
         return await asyncio.to_thread(
             lambda: [self._logged(task, states.get(task.key), applications.get(task.key), now) for task in tasks]
@@ -84,11 +85,8 @@ class Sign:
         intended = intent_of(state)
         if intended is None:
             return self._refuse(task, SigningRefused("other-bytes", "The table of certificates intends nothing here."))
-        if order.is_of(intended):
-            if intended is not state:
-                return Done(Unsigned(code="ended"))
-            if intended.unwanted or (order.sign_by is not None and now > order.sign_by):
-                return Done(Unsigned(code="operator" if intended.unwanted else "deadline"))
+        if (code := _end(order, state, now)) is not None:
+            return Done(Unsigned(code=code))
         if application is None:
             _alarm(self.refused, task, order.issuer, _UNSIGNED, _UNSIGNED_TEXT)
             return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
@@ -151,6 +149,16 @@ class ExamineStopped:
             _alarm(self.refused, task, stopped.issuer, _UNSIGNED, _UNSIGNED_TEXT)
             return Done(Examined(facts=replace(stopped, findings=(f"application.{_UNSIGNED}",))))
         return Done(Examined(facts=self.examine.facts(application)))
+
+
+def _end(order: SigningOrder, state: State | None, now: datetime) -> str | None:
+    """Return the code that the intent's own order ends with unsigned, whatever the application says (B2)."""
+    intended = intent_of(state)
+    if intended is None or not order.is_of(intended):
+        return None
+    if intended is not state:
+        return "ended"
+    return intended.unwanted or ("deadline" if order.sign_by is not None and now > order.sign_by else None)
 
 
 def _alarm(counts: Counter[str], task: Task, issuer: str, code: str, text: str) -> None:

@@ -27,8 +27,9 @@ group by issuer order by issuer
 -- name: load
 select key, version, state::text as state, issuer, serial, tbs, profile, profile_version, partition, not_before, not_after, key_sha256,
        business_id, sign_by, "grant"::text as "grant", certificate, refusal, application::text as application, findings::text as findings,
-       application_sha256, record, u.key is not null as unwanted
-from certificates left join unwanted as u using (key) where key = any($1::text[])
+       application_sha256, record,
+       case when u.key is not null then case when b.key_sha256 is null then 'operator' else 'key-compromised' end end as unwanted
+from certificates left join unwanted as u using (key) left join blocked_keys as b using (key_sha256) where key = any($1::text[])
 
 -- name: lock_blocked
 select pg_advisory_xact_lock(lock_of('blocked/' || key_sha256)) from unnest($1::text[]) as k (key_sha256)
