@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from asyncio import selector_events
+from asyncio.selector_events import _SelectorSocketTransport
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from fcntl import LOCK_EX, flock
@@ -75,6 +77,20 @@ LONGEST = (
     "pki/test_specimens.py",
 )
 """The files that take longest, which come first, so that the workers of `make test` end together."""
+
+
+class Named(_SelectorSocketTransport):  # type: ignore[misc]
+    """A connection that says in which test it was opened: one that nobody closed is found in a later one."""
+
+    def __init__(self, *parts: Any, **named: Any) -> None:
+        self.opened_in = os.environ.get("PYTEST_CURRENT_TEST")
+        super().__init__(*parts, **named)
+
+    def __repr__(self) -> str:
+        return f"<{super().__repr__()} to {self.get_extra_info('peername')}, opened in {self.opened_in}>"
+
+
+selector_events._SelectorSocketTransport = Named
 
 MEASURED = "COVERAGE_PROCESS_CONFIG"
 """Where coverage tells a process that is started to measure itself too."""

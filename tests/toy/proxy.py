@@ -45,12 +45,13 @@ class Proxy:
         self._tasks.add(task)
         try:
             if self._is_whole:
-                there_reader, there = await asyncio.open_connection(*self._to)
-                self._writers |= {writer, there}
-                await asyncio.gather(self._pass(reader, there), self._pass(there_reader, writer))
-                self._writers -= {writer, there}
-            writer.transport.abort()
+                with suppress(OSError):
+                    there_reader, there = await asyncio.open_connection(*self._to)
+                    self._writers |= {writer, there}
+                    await asyncio.gather(self._pass(reader, there), self._pass(there_reader, writer))
+                    self._writers -= {writer, there}
         finally:
+            writer.transport.abort()
             self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
