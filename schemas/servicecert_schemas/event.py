@@ -87,7 +87,7 @@ class Envelope:
     """The CloudEvents 1.0 attributes of one event.
 
     `subject` is the case or another subject, `partitionkey` the record's key, `traceparent` the W3C Trace Context.
-    `signature` and `sequence`, its place among all of the service, are what a service adds when it publishes.
+    `signature` is what a service adds when it publishes.
     """
 
     id: UUID
@@ -98,7 +98,6 @@ class Envelope:
     partitionkey: str
     traceparent: str | None = None
     signature: str | None = None
-    sequence: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

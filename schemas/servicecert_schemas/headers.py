@@ -19,8 +19,6 @@ SIGNATURE = "servicecert-signature"
 
 SIGNATURE_FORM = "^([0-9a-f]{16}):([A-Za-z0-9+/]{86}==)$"
 """A regular expression for that header's value."""
-SEQUENCE = "servicecert-sequence"
-"""The header with the place of an event among all of its service. It is not signed: only a replay reads it."""
 _PURPOSE = b"servicecert event v1"
 
 
@@ -75,13 +73,6 @@ HEADERS = (
         SIGNATURE,
         lambda it: it.signature,
         _text("The Ed25519 signature of the service that wrote the record (see signed_bytes).", pattern=SIGNATURE_FORM),
-        services=True,
-    ),
-    Header(
-        SEQUENCE,
-        # What an early release published has no place: it comes before all others where it is kept.
-        lambda it: None if it.sequence is None or it.sequence < 0 else str(it.sequence),
-        _text("The event's place among all of the service that wrote it. Not signed.", pattern="^[0-9]{1,19}$"),
         services=True,
     ),
 )

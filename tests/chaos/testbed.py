@@ -14,7 +14,7 @@ from typing import ClassVar
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicecert_cli.connections.kafka import publish
 from servicecert_cli.stand.identities import Identities
-from servicecert_cli.stand.system import PARTITIONS, System
+from servicecert_cli.stand.system import System
 from servicecert_launcher import Parts
 from servicecert_pki.authority import Authority
 
@@ -73,19 +73,6 @@ class Testbed:
         return judge(plan.cases, await self.evidence())
 
 
-class OlderSystem(System):
-    """A system whose processes may be of the last release: that has variables for what the authority's file says."""
-
-    def environment(self, name: str) -> dict[str, str]:
-        return {
-            "SERVICECERT_CRL_BASE_URL": self.crls,
-            "SERVICECERT_OCSP_URL": self.ocsp_url,
-            "SERVICECERT_CRL_PARTITIONS": str(PARTITIONS),
-            "SERVICECERT_MAIL_FROM": "certificates@authority.example",
-            **super().environment(name),
-        }
-
-
 @asynccontextmanager
 async def open_testbed(
     folder: Path,
@@ -98,7 +85,6 @@ async def open_testbed(
     customers: Customers | None = None,
     environment: Mapping[str, str] | None = None,
     identities: Identities | None = None,
-    kind: type[System] = System,
 ) -> AsyncIterator[Testbed]:
     """Start a system in an existing folder, with running parts. Raises the errors of System.
 
@@ -110,7 +96,7 @@ async def open_testbed(
     async with AsyncExitStack() as stack:
         mail_server, log = MailServer(), folder / "signatures"
         archive = CrlArchive(folder / "crls")
-        system = kind(
+        system = System(
             folder,
             workers=workers,
             parts=parts,

@@ -241,7 +241,7 @@ async def member(cluster):
 async def leader(url):
     """A leader that is no member of its group any more, as one that was frozen."""
     connection = await asyncpg.connect(url)
-    await connection.fetchval("select pg_try_advisory_lock(lock_of('leader'))")
+    await connection.fetchval("select pg_try_advisory_lock(lock_of('lead'))")
     try:
         yield
     finally:

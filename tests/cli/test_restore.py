@@ -138,7 +138,7 @@ def test_after_a_kill_the_refusal_says_how_long_to_wait(said, worker):
 
 def test_another_leads(said, place):
     with psycopg.connect(place.urls["intake"], autocommit=True, options="-c search_path=intake") as leader:
-        leader.execute("select pg_advisory_lock(lock_of('leader'))")
+        leader.execute("select pg_advisory_lock(lock_of('lead'))")
         code, _, error = said("restore", "apply", "intake")
     assert code == 75
     assert "is running: stop it. A killed one's session ends within 20 s" in one_sentence(error)

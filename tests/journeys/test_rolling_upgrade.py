@@ -14,7 +14,7 @@ from chaos.idle import IdleCheck
 from chaos.load import constant_load
 from chaos.observers import SIGNATURE_HOOK
 from chaos.report import findings
-from chaos.testbed import OlderSystem, Testbed, open_testbed
+from chaos.testbed import Testbed, open_testbed
 from chaos.topics import Topics, read_topics
 from chaos.verdict import judge
 from docs.pages import CHECKOUT
@@ -55,7 +55,6 @@ async def test_I1_I2_I3_workers_of_two_versions_work_side_by_side_forward_and_ba
         customers=known_customers,
         identities=identities,
         environment={"PYTHONPATH": old},
-        kind=OlderSystem,
     ) as testbed:
         system = testbed.system
         first, second = list(SERVICES), [f"{service}-2" for service in SERVICES]

@@ -26,7 +26,6 @@ SMALL: Mapping[str, str] = {
     "journaled": "a row for each table",
     "intents": "a row lives until its act is done; a backlog is an alarm",
     "origins": "a row for each topic",
-    "written": "a row for each partition of a topic",
     "operators": "a row for each person",
     "login_verifiers": "a row for each undecided proposal of a login",
     "rechecks": "a row for each run of an operator's command",

@@ -25,7 +25,6 @@ OUTSIDE: Mapping[str, str] = {
     "inbox": "the ids follow from the rows of the audit",
     "lock_salt": "a secret, drawn for each database",
     "login_verifiers": "a secret: who loses it proposes the login again",
-    "written": "stays empty, for the version before",
     "_yoyo_log": "migrations write it",
     "_yoyo_migration": "migrations write it",
     "_yoyo_version": "migrations write it",

@@ -25,7 +25,7 @@ async def test_f4_an_operators_login_that_holds_guessed_locks_stops_no_turn(stan
     async with operator(stand.pool) as login:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await login.fetchval("select salt from toy.lock_salt")
-        for name in (f"key/{case}", "lead", "leader", "checkpoints", *(f"owner/{number}" for number in range(100))):
+        for name in (f"key/{case}", "lead", "checkpoints", *(f"owner/{number}" for number in range(100))):
             await login.execute("select pg_advisory_lock($1)", lock_of(b"", name))
         # What the numbers were without a secret.
         unsalted = int.from_bytes(blake2b(f"toy/{case}".encode(), digest_size=8).digest(), signed=True)
@@ -52,32 +52,17 @@ async def test_f4_each_schema_draws_its_own_secret_and_keeps_it(database_url: st
     assert all(len(salt) == 32 for salt in salts)
 
 
-async def test_a_leader_of_the_release_before_gives_way_to_this_one(stand: Stand) -> None:
-    """It sends no journal, without which workers of this release act on nothing (I4)."""
-    case = uuid4()
-    async with stand.pool.acquire() as before:
-        await before.execute("select pg_advisory_lock(lock_of('leader'))")
-        stand.work()
-        await stand.send(numbered(case, "1", "2"))
-        await assert_exact(stand, {case: ["1", "2"]})
-        with pytest.raises((asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError)):
-            await before.execute("select")
-
-
-async def test_of_two_sessions_of_this_release_the_first_leads_and_keeps_others_out(stand: Stand) -> None:
-    """Those of the release before, too."""
+async def test_of_two_sessions_the_first_leads_and_keeps_others_out(stand: Stand) -> None:
     async with stand.pool.acquire() as first, stand.pool.acquire() as second:
         assert await database.take_lead(first)
         assert not await database.take_lead(second)
-        assert not await second.fetchval("select pg_try_advisory_lock(lock_of('leader'))")
         assert await database.take_lead(first)
 
 
-async def test_who_may_not_end_a_session_does_not_lead_as_long_as_it_lasts(stand: Stand, parts: Parts) -> None:
-    """A restore has another login than the workers: no worker that starts meanwhile breaks it off."""
+async def test_a_restore_leads_with_another_login_than_the_workers(stand: Stand, parts: Parts) -> None:
     admin_url = f"{parts.database_url.rpartition('/')[0]}/{stand.url.rpartition('/')[2]}"
     with psycopg.connect(admin_url, autocommit=True, options="-c search_path=toy") as restore:
-        restore.execute("select pg_advisory_lock(lock_of('leader'))")
+        restore.execute("select pg_advisory_lock(lock_of('lead'))")
         async with stand.pool.acquire() as worker:
             assert not await database.take_lead(worker)
             restore.execute("select pg_advisory_unlock_all()")

@@ -41,7 +41,7 @@ class Recorded:
 async def test_every_header_that_a_service_adds_is_in_the_asyncapi_document(topic, name):
     document = json.loads((files("servicecert_schemas") / "exported" / "asyncapi.json").read_text())
     (message,) = [message for message in document["components"]["messages"].values() if message["name"] == name]
-    made = Outgoing(topic, "key", UUID(int=1), name, f"00-{'a' * 32}-{'b' * 16}-01", datetime.now(UTC), b"", "s", 1)
+    made = Outgoing(topic, "key", UUID(int=1), name, f"00-{'a' * 32}-{'b' * 16}-01", datetime.now(UTC), b"", "s")
     producer = Recorded()
     await send_all(producer, "prefix-", "/intake", [made])
     assert [header for header, _ in producer.headers] == list(message["headers"]["properties"])

@@ -8,7 +8,6 @@ from servicecert_worker.core.service_keys import read_key, read_public_keys
 from servicecert_worker.core.signatures import Signer
 
 from ..connections.addresses import cluster, database_url
-from ..operations.keeping import keep as keep_published
 from ..operations.republishing import IN_TOPIC, MISSING, WAITING, Place, republish
 from ..terminal import interruption
 from ..terminal.output import as_json, print_rows
@@ -20,7 +19,6 @@ _HEAD = ("topic", "in the topic", "in the outbox", "missing")
 @click.command()
 @click.argument("service", type=click.Choice(SERVICES))
 @click.option("--yes", is_flag=True, help="Publish what is missing. Without this option nothing is changed.")
-@click.option("--keep", is_flag=True, help="After an upgrade: keep in the tables what the topics have.")
 @click.option("--keys", **PUBLIC_KEYS)
 @click.option(
     "--key",
@@ -29,7 +27,7 @@ _HEAD = ("topic", "in the topic", "in the outbox", "missing")
     help="The service's own key, to sign anew what no key in --keys has signed, or SERVICECERT_SERVICE_KEY_FILE.",
 )
 @as_json
-def command(service: str, yes: bool, keep: bool, keys: Path, key: Path | None, as_json: bool) -> None:
+def command(service: str, yes: bool, keys: Path, key: Path | None, as_json: bool) -> None:
     """Compare a service's topics with its tables, and publish what is missing.
 
     For topics that Kafka has lost, or that came back from an older copy. The tables keep
@@ -44,11 +42,6 @@ def command(service: str, yes: bool, keep: bool, keys: Path, key: Path | None, a
       servicecert republish intake --keys service-keys --yes
     """
     place = Place(service, database_url(), cluster(), read_public_keys(keys))
-    if keep:
-        kept = interruption.run(keep_published(place), doing="Reading the topics")
-        rows = [{"topic": topic, "kept": count} for topic, count in kept.items()]
-        print_rows(as_json, rows, ("topic", "kept"), kept.items(), "")
-        return
     signer = Signer(service, read_key(key)) if yes and key is not None else None
     counts = interruption.run(republish(place, signer, act=yes), doing="Reading the topics")
     places = (IN_TOPIC, WAITING, MISSING)

@@ -31,7 +31,7 @@ from ..admin import topics
 from ..connections import kafka
 from ..connections.schema import connected
 
-AT_ONCE = 500
+_AT_ONCE = 500
 """How many keys are locked at once: turns about them wait meanwhile."""
 _TAIL = 20
 """How many of a journal's last records are read at first."""
@@ -102,7 +102,11 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
     journal = journal_topic(place.service)
     async with connected(place.url, place.service, patient=True) as connection:
         go_on, counts = await _journal(place, connection)
-        found = {topic.name: await _compare(place, connection, topic) for topic in events_of(place.service)}
+        found = {
+            topic.name: await _compare(place, connection, topic)
+            for topic in written_topics(place.service)
+            if topic != journal
+        }
         if act:
             await topics.rewind(place.cluster, place.service, went_back=bool(counts[MISSING]))
             for topic, (_, missing) in found.items():
@@ -112,10 +116,6 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
                     await connection.execute(_GO_ON, *go_on)
                     await record(connection, "republish", [OperatorAction("", {journal.name: 1})])
     return {**{topic: counted for topic, (counted, _) in found.items()}, journal.name: counts}
-
-
-def events_of(service: str) -> list[Topic]:
-    return [topic for topic in written_topics(service) if topic != journal_topic(service)]
 
 
 async def _compare(
@@ -148,13 +148,13 @@ async def _note(
     place: Place, connection: asyncpg.Connection[Any], signer: Signer | None, topic: str, missing: Mapping[str, int]
 ) -> None:
     keys = list(missing)
-    for start in range(0, len(keys), AT_ONCE):
-        some = keys[start : start + AT_ONCE]
+    for start in range(0, len(keys), _AT_ONCE):
+        some = keys[start : start + _AT_ONCE]
         async with connection.transaction():
             await connection.execute(QUERIES["lock_keys"], some)
             ids = [row["id"] for row in await connection.fetch(_FOLLOWING, topic, some, [missing[key] for key in some])]
-            for first in range(0, len(ids), AT_ONCE):
-                await _sign(place, connection, signer, ids[first : first + AT_ONCE])
+            for first in range(0, len(ids), _AT_ONCE):
+                await _sign(place, connection, signer, ids[first : first + _AT_ONCE])
             await connection.execute(_NOTE, ids)
             await record(connection, "republish", [OperatorAction("", {topic: len(ids)})])
 

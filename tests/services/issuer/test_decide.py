@@ -19,7 +19,6 @@ from servicecert_issuer.domain.issuance import (
     SigningOrder,
     State,
     Stopped,
-    Unpublished,
     Unsigned,
     Voided,
 )
@@ -82,7 +81,7 @@ def settled(request: pytest.FixtureRequest, intended: Intended, signed: Signed, 
     return states[request.param]
 
 
-def result(accepted: Accepted, data: Signed | Unsigned | Unpublished | Examined) -> Result:
+def result(accepted: Accepted, data: Signed | Unsigned | Examined) -> Result:
     return Result(uuid4(), accepted().key(), "act", data)
 
 
@@ -90,7 +89,7 @@ def test_B2_accepted_application_is_intended_with_its_exact_bytes(
     linted: Linted, accepted: Accepted, event: MakeEvent
 ) -> None:
     decision = decide(None, event(accepted(), linted), None, NOW)
-    order = SigningOrder(issuer="production-ec", tbs=linted.tbs, sign_by=NOW + WEEK, is_published=True)
+    order = SigningOrder(issuer="production-ec", tbs=linted.tbs, sign_by=NOW + WEEK)
     (published,) = decision.events
     assert decision == Decision(
         Intended.of(linted, accepted(), NOW + WEEK), events=(published,), intents=(Intent("sign", order),)
@@ -106,14 +105,6 @@ def test_I4_what_is_published_of_an_intent_is_all_that_the_table_has(
     assert Linted(**{**said, "tbs": b64decode(published.tbs)}) == linted
     assert (published.case_id, published.sign_by) == (accepted().case_id, NOW + WEEK)
     assert published.application_sha256 == accepted().application_sha256
-
-
-def test_I4_an_order_that_is_not_published_is_intended_again_with_its_event(
-    settled: State, intended: Intended, linted: Linted, accepted: Accepted, event: MakeEvent
-) -> None:
-    again = decide(settled, result(accepted, Unpublished()), None, NOW)
-    assert again.state is settled
-    assert again == (decide(None, event(accepted(), linted), None, NOW) if settled == intended else Decision(settled))
 
 
 def test_I3_second_accepted_event_changes_nothing(

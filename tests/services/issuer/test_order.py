@@ -13,10 +13,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from databases import administer
 from servicecert_issuer.domain.examine import IssuingContext, public_key_of
 from servicecert_issuer.domain.issuance import Intended, Recorded, Refused, Stopped, Unsigned, Voided
-from servicecert_issuer.operator.reconciliation import differences
 from servicecert_launcher.softhsm import SoftHsm
 from servicecert_pki.keyring import TokenAccess
 from servicecert_pki.keys import KeyUnavailable, SigningKey
@@ -295,31 +293,6 @@ async def test_I3_a_second_signature_of_what_is_recorded_leaves_no_trace(
     assert len(token.signed) == 2, "who comes when it is recorded signs nothing"
     assert not any(outcome.late_results for outcome in other.outcomes)
     assert await pool.fetchval("select count(*) from audit where key = $1", str(case)) == rows
-
-
-async def test_I4_what_the_version_before_intended_is_published_and_then_signed_with_the_same_bytes(
-    make_issuer: Callable[..., IssuerHarness], accepted: Accepted, case: UUID, pool: Pool, token: Token
-) -> None:
-    before, after = make_issuer(), make_issuer()
-    await before.happen(accepted(case_id=case))
-    intended = await before.state(case)
-    assert isinstance(intended, Intended)
-    # It has no event, and its order says nothing of one.
-    await pool.execute("delete from events")
-    without = "convert_to((convert_from(data, 'utf8')::jsonb - 'is_published')::text, 'utf8')"
-    await administer(pool, f"update intents set data = {without}")
-    await after.adopt()
-    await after.finish()
-    assert (token.signed, await after.state(case)) == ([], intended)
-    (payload,) = [row["payload"] for row in await pool.fetch("select payload from outbox")]
-    assert b64decode(json.loads(payload)["tbs"]) == intended.linted.tbs
-    await after.finish()
-    recorded = await after.state(case)
-    assert isinstance(recorded, Recorded)
-    assert (recorded.intended, await after.published(), await after.intents()) == (intended, ["issued"], 0)
-    assert token.signed == [intended.linted.tbs]
-    async with pool.acquire() as connection:
-        assert str(case) not in {each.key for each in await differences(connection)}
 
 
 async def test_B2_void_and_signed_at_once_is_one_of_them(

@@ -49,7 +49,7 @@ _EVENTS_AT_ONCE = 500
 
 
 class Outgoing(NamedTuple):
-    """An event to publish, with its signature, and its place among all of the service if it has one."""
+    """An event to publish, with its signature."""
 
     topic: str
     key: str
@@ -59,7 +59,6 @@ class Outgoing(NamedTuple):
     at: datetime
     payload: bytes
     signature: str | None
-    sequence: int | None = None
 
 
 def producer_of(cluster: Cluster, service: str) -> AIOKafkaProducer:
@@ -89,7 +88,7 @@ async def send_all(
 
 async def _send(producer: AIOKafkaProducer, prefix: str, source: str, event: Outgoing) -> asyncio.Future[Any]:
     key, at = event.key, event.at.astimezone(UTC)
-    envelope = Envelope(event.id, source, event.type, key, at, key, event.traceparent, event.signature, event.sequence)
+    envelope = Envelope(event.id, source, event.type, key, at, key, event.traceparent, event.signature)
     sent: asyncio.Future[Any] = await producer.send(
         prefix + event.topic,
         value=event.payload,
@@ -193,7 +192,7 @@ class Relay:
         self._next_offset = sent.offset + 1
 
     async def _publish(self, rows: Sequence[asyncpg.Record], read: int) -> None:
-        events = [Outgoing._make((*event, id)) for id, *event in map(itemgetter(*EVENT_COLUMNS), rows)]
+        events = [Outgoing._make(event) for event in map(itemgetter(*EVENT_COLUMNS[1:]), rows)]
         sent = await send_all(self.producer, self.cluster.prefix, self.signer.source, events)
         for each in sent:
             place = each.topic, each.partition

@@ -149,15 +149,8 @@ async def open_pool(url: str, service: str, known: KnownDatabase | None = None) 
 
 
 async def take_lead(connection: asyncpg.Connection[Any]) -> bool:
-    """Return whether this session leads its service from now on, and nobody else. Raises what asyncpg raises.
-
-    The release before knows but the lock `leader`, and sends no journal: its leader's session is ended.
-    """
-    if not await connection.fetchval(QUERIES["try_lock"], "lead"):
-        return False
-    if not (leads := await connection.fetchval(QUERIES["try_lock"], "leader")):
-        await connection.execute(QUERIES["end_leader"])
-    return bool(leads)
+    """Return whether this session leads its service from now on, and nobody else. Raises what asyncpg raises."""
+    return bool(await connection.fetchval(QUERIES["try_lock"], "lead"))
 
 
 async def _no_reset(_: object) -> None:

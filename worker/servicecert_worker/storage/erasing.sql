@@ -53,7 +53,6 @@ declare
     parked_long_ago boolean := (select max(first_at) < erasable_before() from parked where key = of_key);
     erased int;
     more int;
-    events_gone text[];
 begin
     if not may_be_erased(of_key) then
         return false;
@@ -74,9 +73,8 @@ begin
     erased := erased + more;
     if is_known then
         delete from deadlines where key = of_key;
-        with gone as (delete from events where key = of_key returning id) select array_agg(id::text) into events_gone from gone;
-        -- Only now: a trigger takes away the notes of what the version before has deleted.
-        insert into changes (name, keys) select 'events', events_gone where events_gone is not null;
+        with gone as (delete from events where key = of_key returning id)
+        insert into changes (name, keys) select 'events', array_agg(id::text) from gone having count(*) > 0;
         erased := erased + erase_case(of_key);
     end if;
     if erased > 0 then

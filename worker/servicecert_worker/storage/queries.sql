@@ -159,11 +159,6 @@ update parked set headers = $2::jsonb, value = $3, kept = true where event_id = 
 -- Asked for again and again: a session that waited for the lock would hold back vacuum.
 select pg_try_advisory_lock(lock_of($1))
 
--- name: end_leader
--- That of the release before holds `leader` alone. A restore, which holds it too, has another role.
-select pg_terminate_backend(pid, 1000) from pg_locks join pg_stat_activity using (pid)
-where locktype = 'advisory' and (classid::bigint << 32) | objid::bigint = lock_of('leader') and granted and usename = current_user
-
 -- name: try_lock_for_now
 -- Until the transaction ends.
 select pg_try_advisory_xact_lock(lock_of($1))

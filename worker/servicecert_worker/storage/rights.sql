@@ -5,9 +5,7 @@ grant usage on schema {schema} to {service}, {eraser}, {monitoring}, {operators}
 
 grant select, insert, delete on inbox to {service};
 grant select, insert, delete on events to {service};
--- The version before writes to these, and its operators read the second.
-grant select, insert, delete on outbox to {service};
-grant select, insert, update (next_offset) on written to {service};
+grant select on outbox to {service};
 -- Notes are written by triggers with the owner's rights; a service that notes a row again sends what the table holds of it.
 grant select, insert, delete on changes to {service};
 grant select, update (begun, epoch, look, next_offset, pruned) on journal to {service};
@@ -32,7 +30,7 @@ grant execute on function worker_figures to {monitoring}, {operators}, {readers}
 
 -- Operators change nothing but by these functions, which write the audit.
 grant execute on function replay_parked, discard_parked, forget_origins to {operators};
-grant select on inbox, intents, deadlines, parked, origins, written, journal, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration
+grant select on inbox, intents, deadlines, parked, origins, journal, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration
       to {operators};
 grant select (id, at) on changes to {operators};
 grant select (id, topic, key, event_id, type, at) on events, outbox to {operators};
@@ -43,6 +41,6 @@ grant select (event_id, at) on inbox to {readers};
 grant select (id, topic, key, event_id, type, at) on events, outbox to {readers};
 grant select (id, key, kind, owner, since) on intents to {readers};
 grant select (id, at) on changes to {readers};
-grant select on deadlines, origins, written, journal, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
+grant select on deadlines, origins, journal, audit_chains, audit_checkpoints, checkpoints_to_publish, _yoyo_migration to {readers};
 grant select (seq, event_id, topic, partition, "offset", last_offset, type, culprit, reason, attempts, first_at, last_at, released) on parked to {readers};
 grant select (chain, seq, at, key, entry, hash) on audit to {readers};

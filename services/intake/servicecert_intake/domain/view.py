@@ -183,7 +183,7 @@ def _situation(case: Case, state: CaseState) -> str:
         return "undelivered"
     if state is CaseState.RETURNED and case.csr is None:
         return "returned-without-request"
-    # A case that the last release stored says so by its answer alone.
+    # A case that 1.1.0 stored says so by its answer alone.
     is_stopped = case.stopped or (case.answer is not None and case.answer.code == "stopped")
     return "stopped" if state is CaseState.ACCEPTED and is_stopped else state
 

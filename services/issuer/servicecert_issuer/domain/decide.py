@@ -32,7 +32,6 @@ from .issuance import (
     SigningOrder,
     State,
     Stopped,
-    Unpublished,
     Unsigned,
     Voided,
     accepted_digest,
@@ -74,8 +73,6 @@ class Decide:
                 void, case_id = Voided(state, unsigned.code), UUID(happened.key)
                 reason = KEY_COMPROMISED if void.code == KEY_COMPROMISED.code else VOIDED
                 return Decision(void, events=(voided(case_id, void), refused(case_id, reason)))
-            case Result(data=Unpublished()) if isinstance(state, Intended):
-                return _intend(UUID(happened.key), state)
             case Due(kind=recheck.RECHECK) | Result(data=recheck.Rechecked()):
                 return recheck.plan(happened, now)
             case _:

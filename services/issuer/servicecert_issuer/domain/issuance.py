@@ -104,11 +104,7 @@ class Intended:
 
 
 class SigningOrder(BaseModel):
-    """The data of a signing intent. `is_published`: the decision that intended it publishes `certificate.intended`.
-
-    An order of a worker of the version before is not, and a version later none is read: then this goes, and
-    `Unpublished` with it.
-    """
+    """The data of a signing intent."""
 
     model_config = ConfigDict(frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -117,7 +113,6 @@ class SigningOrder(BaseModel):
     issuer: str
     tbs: bytes
     sign_by: datetime | None = None
-    is_published: bool = False
 
     @property
     def tbs_sha256(self) -> str:
@@ -129,7 +124,7 @@ class SigningOrder(BaseModel):
 
     @classmethod
     def of(cls, intended: Intended) -> "SigningOrder":
-        return cls(issuer=intended.linted.issuer, tbs=intended.linted.tbs, sign_by=intended.sign_by, is_published=True)
+        return cls(issuer=intended.linted.issuer, tbs=intended.linted.tbs, sign_by=intended.sign_by)
 
 
 class Signed(BaseModel):
@@ -175,12 +170,6 @@ class Unsigned(BaseModel):
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
     code: str
-
-
-class Unpublished(BaseModel):
-    """The result of an order whose bytes are in no topic yet: it is intended again, with an event (I4)."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ _FEW = 4
 class AcceptedApplications:
     """Verifies what is kept of cases' applications with the pinned keys. `read_topic` hands over the topic's records.
 
-    The topic is read where the release before has kept nothing, and where the key that signed is not pinned any more:
+    The topic is read where 1.1.0 has kept nothing, and where the key that signed is not pinned any more:
     then intake has published the application again, signed with its new one.
     """
 

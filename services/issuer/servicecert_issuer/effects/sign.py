@@ -21,7 +21,7 @@ from servicecert_worker.observe.logs import about
 
 from ..domain.act import check_order
 from ..domain.examine import Examine, IssuingContext
-from ..domain.issuance import Intended, Signed, SigningOrder, State, Stopped, Unpublished, Unsigned, intent_of
+from ..domain.issuance import Intended, Signed, SigningOrder, State, Stopped, Unsigned, intent_of
 from ..domain.unissuable import STOPPED
 from .accepted import AcceptedApplications
 
@@ -92,8 +92,6 @@ class Sign:
             return Retry(_UNSIGNED_TEXT, _AFTER_ALARM)
         try:
             checked = check_order(self.context, order, intended, application, now)
-            if not order.is_published:
-                return Done(Unpublished())
             signed = Done(Signed.by(checked, key_of(order.issuer, self.keys)))
         except SettingsDiffer as differ:
             log.error("alarm: an intended certificate waits for other settings: %s", differ, extra={"key": task.key})

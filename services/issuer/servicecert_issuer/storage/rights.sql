@@ -17,7 +17,5 @@ grant select (key, version, state, issuer, serial, tbs, profile, profile_version
 grant select on stopped_since, blocked_keys, unwanted, rechecks, recheck_findings to {readers};
 -- What is to be signed is no secret: `servicecert ca reconcile` compares it.
 grant select on acts_to_sign to {service}, {operators}, {readers};
--- The release before reads them all. With the next one this goes: a stopped application that is examined again names people.
-grant select (data) on intents to {readers};
 
 grant execute on function figures to {monitoring}, {operators}, {readers};

@@ -127,8 +127,7 @@ class CrlFiles:
     def _locked(self) -> Iterator[None]:
         folder = os.open(self.folder, os.O_RDONLY)
         try:
-            # The release before locks the folder. NFS has locks of files alone, which are open for writing.
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            # NFS has locks of files alone, which are open for writing.
             with (self.folder / _LOCK).open("ab") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 yield
