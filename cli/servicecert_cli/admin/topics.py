@@ -21,6 +21,13 @@ from . import groups
 log = logging.getLogger(__name__)
 
 _PATIENCE_SECONDS = 120.0
+_COPIES = 3
+
+
+async def most_copies(cluster: Cluster) -> int:
+    """Return how many copies of a record the cluster's brokers can have, at most three. Raises `OperatorError`."""
+    async with kafka.admin(cluster) as admin:
+        return min(_COPIES, len((await admin.describe_cluster())["brokers"]))
 
 
 async def create(cluster: Cluster, topics: Sequence[Topic], replication: int = 1, min_in_sync: int = 1) -> list[str]:

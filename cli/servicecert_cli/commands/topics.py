@@ -23,9 +23,7 @@ def command() -> None:
 @click.option(
     "--replication",
     type=click.IntRange(1, 15),
-    default=1,
-    show_default=True,
-    help="Copies of each record; 3 in production.",
+    help="Copies of each record.  [default: 3, or as many as there are brokers]",
 )
 @click.option(
     "--min-in-sync",
@@ -33,7 +31,7 @@ def command() -> None:
     help="Brokers that must have a record before it counts as written.  [default: replication - 1, at least 1]",
 )
 @as_json
-def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
+def create(replication: int | None, min_in_sync: int | None, as_json: bool) -> None:
     """Create the missing topics with their settings.
 
     May be run again: an existing topic stays as it is.
@@ -42,14 +40,16 @@ def create(replication: int, min_in_sync: int | None, as_json: bool) -> None:
     Example:
       KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
     """
-    if min_in_sync is None:
-        min_in_sync = max(1, replication - 1)
-    if min_in_sync > replication:
-        raise click.UsageError("--min-in-sync must not exceed --replication: nothing could be written.")
     target = cluster()
-    created = interruption.run(topics.create(target, CATALOGUE, replication, min_in_sync))
+    copies = interruption.run(topics.most_copies(target)) if replication is None else replication
+    if min_in_sync is None:
+        min_in_sync = max(1, copies - 1)
+    if min_in_sync > copies:
+        raise click.UsageError(f"--min-in-sync must not exceed the {copies} copies: nothing could be written.")
+    created = interruption.run(topics.create(target, CATALOGUE, copies, min_in_sync))
     facts = {"made": created, "there": [target.name(topic) for topic in CATALOGUE]}
-    say(as_json, facts, f"Created {len(created)} topics; {len(CATALOGUE) - len(created)} existed already.")
+    text = f"Created {len(created)} topics with {copies} {'copy' if copies == 1 else 'copies'}"
+    say(as_json, facts, f"{text}; {len(CATALOGUE) - len(created)} existed already.")
 
 
 @command.command("list")
