@@ -30,9 +30,9 @@ _CA = Row(
     ),
     Panel(
         "Not at its end",
-        {"{{state}}": "servicecert_issuances_open"},
+        {"{{state}}": "servicecert_issuances_open", "faulty": "servicecert_certificates_faulty"},
         units.number_of("cases"),
-        "Intended: it is being signed. Stopped: the authority has to act (B3).",
+        "Intended: it is being signed. Stopped, faulty (issued): the authority has to act (B3).",
     ),
     States(
         "Keys of the CAs",

@@ -11,6 +11,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from databases import administer
+from figures import figure
 from servicecert_issuer.domain.examine import IssuingContext, contents_of
 from servicecert_issuer.domain.recheck import RECHECK, Rechecked, RecheckOrder, StoredCertificate, plan, recheck
 from servicecert_issuer.effects.recheck import Recheck, next_part
@@ -183,6 +184,16 @@ async def test_the_nightly_run_raises_an_alarm_for_a_bad_certificate(
     assert alarm.getMessage().startswith("alarm: an issued certificate failed the check: ")
     assert str(vars(alarm)["serial"]).startswith("4a63")
     assert summary.getMessage() == "Checked all issued certificates: 4 good, 1 bad"
+
+
+async def test_B4_a_bad_certificate_is_a_figure_until_the_next_run(stock: Pool, authority: Authority) -> None:
+    """It stays bad: an alert that nobody can end would hide the next one's."""
+    counted = []
+    async with stock.acquire() as connection:
+        for _ in range(3):
+            counted.append(await figure(stock, NOW, "certificates_faulty"))
+            await next_part(connection, authority, 10)
+    assert counted == [{"": 0}, {"": 1}, {"": 0}]
 
 
 def test_all_certificates_are_checked_each_night_part_after_part() -> None:

@@ -52,6 +52,14 @@ _AUTHORITY = (
         remedy="See `servicecert ca status`, then `ca retry` or `ca void`; docs/lint.md.",
         well="No certificate has failed a check before signing.",
     ),
+    critical(
+        "CertificateFaulty",
+        "{value} issued certificates failed the nightly check for the first time.",
+        when="max(servicecert_certificates_faulty) > 0",
+        why="They are in use, and are not what was signed, or should not have been signed.",
+        remedy="See the issuer's log, or `servicecert ca recheck`; docs/lint.md.",
+        well="The last check of issued certificates found no other bad one.",
+    ),
     warning(
         "SerialVoided",
         "An intended certificate became void (B2): its customer has to apply again.",

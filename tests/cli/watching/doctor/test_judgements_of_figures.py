@@ -36,6 +36,12 @@ def test_each_service_is_judged(name, values, severity, words):
     holds(check, severity, words)
 
 
+@pytest.mark.parametrize(("found", "severity"), [(0, OK), (1, CRITICAL)])
+def test_B4_a_certificate_that_fails_the_nightly_check_is_told(found, severity):
+    words = "1 issued certificates failed the nightly check" if found else "found no other bad one."
+    holds(judged("CertificateFaulty", [of("CertificateFaulty", found)]), severity, words)
+
+
 def test_a_service_without_workers():
     check = judged("ServiceDown", [of("ServiceDown", 0, job="issuer"), of("ServiceDown", 2, job="intake")])
     holds(check, CRITICAL, "No worker of issuer runs")
