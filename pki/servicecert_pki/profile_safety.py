@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 from . import der
+from .authority import Authority
 from .issuer import ANY_POLICY, IssuerInfo
 from .names import BUSINESS_ID_LENGTH, SUBJECT_BOUND
 from .profile import (
@@ -20,6 +21,7 @@ from .profile import (
     Usage,
 )
 from .spki import KEY_SIZES, KeyFamily
+from .validity import start_of_validity, validity
 
 # The environment of each type, and whether it is a server's. A profile file cannot change them (I11).
 _TYPES = {
@@ -205,3 +207,18 @@ def check_issuers(profiles: Iterable[Profile], issuers: Iterable[IssuerInfo], no
                         f"The profile of {profile.type_id} has the policy {profile.policy}, which the certificate of "
                         f"{issuer.id} does not name: begin a new generation of that CA, or name a policy that it has."
                     )
+
+
+def rooms_of(authority: Authority, profiles: Iterable[Profile], now: datetime) -> Mapping[str, float]:
+    """Return for each CA that signs now how many seconds before it the longest certificate made now would end.
+
+    Below 0 it signs none. Raise AuthorityMissing.
+    """
+    found: dict[str, float] = {}
+    for profile in profiles:
+        ends = validity(profile, start_of_validity(profile, now)).not_after
+        for family in profile.keys:
+            ca = authority.issuer_for(profile.environment, family, now)
+            room = (ca.not_after - ends).total_seconds()
+            found[ca.id] = min(found.get(ca.id, room), room)
+    return found

@@ -68,7 +68,7 @@ def metrics() -> list[str]:
         ("all", _families(Basics("").registry, HealthMetrics({}).registry)),
         ("services", _families(Metrics("").registry)),
         ("intake", _rows(gauge_of_lists(NO_LISTS), *Sizes(1, 1).gauges())),
-        ("issuer", _rows(*gauges(_unread, _unread, _unread, _unread))),
+        ("issuer", _rows(*gauges(_unread, _unread, _unread, _unread, _unread))),
         (
             "revoker",
             _rows(*crl_gauges.gauges(unread, crl_gauges.CrlStats()), *trust_gauges(unread, unread)),

@@ -1,13 +1,14 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import ANY_POLICY
 from servicecert_pki.profile import Environment
-from servicecert_pki.profile_safety import ProfileUnsafe, check_issuers
+from servicecert_pki.profile_safety import ProfileUnsafe, check_issuers, rooms_of
 from servicecert_pki.profiles import SHIPPED_PROFILES, Profiles, load_profiles, read_profile
+from servicecert_pki.validity import start_of_validity, validity
 
 CEREMONY = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 SERVER = (SHIPPED_PROFILES / "server.toml").read_text(encoding="utf-8")
@@ -191,6 +192,20 @@ def test_profiles_without_an_active_ca_of_their_kind_are_refused(profiles: Profi
     mistaken = replace(authority.issuer("production-rsa"), id="production-ec-2")
     with pytest.raises(ProfileUnsafe, match="production-ec to sign production certificates of ec keys, and that CA is"):
         check_issuers(each, [*issuers, mistaken], CEREMONY)
+
+
+def test_B1_each_ca_has_room_for_the_longest_certificate_until_it_would_outlive_it(
+    profiles: Profiles, authority: Authority
+) -> None:
+    now, each = CEREMONY + timedelta(days=1), profiles.by_type.values()
+    begun = rooms_of(authority, each, now)
+    assert begun.keys() == authority.issuers.keys()
+    assert min(begun.values()) > 0
+    ca = authority.issuer("production-ec")
+    (longest,) = {validity(it, start_of_validity(it, now)).days for it in each if it.type_id == "server"}
+    room = rooms_of(authority, [profiles["server"]], ca.not_after - timedelta(days=longest + 10))[ca.id]
+    assert timedelta(days=9) < timedelta(seconds=room) < timedelta(days=11)
+    assert rooms_of(authority, [profiles["server"]], ca.not_after - timedelta(days=longest - 10))[ca.id] < 0
 
 
 def test_a_later_generation_of_a_ca_takes_its_place(profiles: Profiles, authority: Authority) -> None:

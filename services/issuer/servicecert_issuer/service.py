@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 from servicecert_pki.lint import Linter, rehearse
-from servicecert_pki.profile_safety import check_issuers
+from servicecert_pki.profile_safety import check_issuers, rooms_of
 from servicecert_pki.profiles import load_profiles
 from servicecert_schemas.certificate import ApplicationAccepted
 from servicecert_schemas.topics import ACCEPTED_APPLICATIONS, CERTIFICATE_STATUS
@@ -68,6 +68,10 @@ async def open_service(
     examine = Examine(context, os.urandom, clock, request_alarm)
     verifier = Verifier(read_public_keys(settings.service_keys))
     accepted = AcceptedApplications(verifier, partial(read_whole, settings.cluster, ACCEPTED_APPLICATIONS))
+
+    async def rooms() -> Mapping[str, float]:
+        return rooms_of(authority, profiles.by_type.values(), clock())
+
     sign = Sign(context, keys, clock, partial(states, pool), accepted)
     examine_stopped = ExamineStopped(examine, partial(states, pool), accepted, sign.refused)
     yield Service(
@@ -87,7 +91,7 @@ async def open_service(
             RECHECK: Effect(RecheckOrder, Recheck(pool, authority), batch=1),
         },
         oversight=Oversight(
-            gauges(sign.unavailable_keys, sign.refused, linter.warned, request_alarm.counts),
+            gauges(sign.unavailable_keys, sign.refused, linter.warned, request_alarm.counts, rooms),
             {**authority.audited, **told},
             authority.holds_production_keys,
         ),

@@ -17,10 +17,12 @@ _AUTHORITY = (
         "The certificate of a CA expires within half a year.",
         why="When a CA expires, so do all certificates that it signed.",
     ),
-    look(
+    warning(
         "CaProfiles",
-        "Certificates of a type, made now, would outlive their CA.",
-        why="A certificate that would outlive its CA is refused: applicants get nothing, or less than they asked for.",
+        "In {value:period} new certificates of {issuer} would outlive it.",
+        when="min by (issuer) (servicecert_ca_room_seconds) < 15552000",
+        why="A CA signs no certificate that would outlive it: applications wait for the next generation.",
+        remedy="Hold a ceremony for a new generation of the CA: docs/ceremony.md.",
     ),
     critical(
         "CaKeyAway",

@@ -3,8 +3,14 @@
 from servicecert_worker.core.decider import Gauge, Read
 
 
-def gauges(keys_away: Read, refusals: Read, warnings: Read, invalid_requests: Read) -> tuple[Gauge, ...]:
+def gauges(keys_away: Read, refusals: Read, warnings: Read, invalid_requests: Read, rooms: Read) -> tuple[Gauge, ...]:
     return (
+        Gauge(
+            "servicecert_ca_room_seconds",
+            "How long before each CA the longest certificate made now would end; below 0 it signs none.",
+            "issuer",
+            rooms,
+        ),
         Gauge(
             "servicecert_ca_key_away",
             "1 for each CA whose key did not answer last, 0 for the others.",

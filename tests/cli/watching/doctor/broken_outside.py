@@ -36,7 +36,7 @@ def a_ca_is_signed_by_another_root(it, patch, folder) -> Iterator[None]:
     yield
 
 
-@breaks("test-ec expires on", CaValidity=CRITICAL, CaProfiles=CRITICAL)
+@breaks("test-ec expires on", CaValidity=CRITICAL, CaProfiles=WARNING)
 def a_ca_expires_soon(it, patch, folder) -> Iterator[None]:
     copy = changed_ca(it, patch, folder)
     file, served = copy / "issuing" / f"{CA}.pem", it.crl_folder / f"{CA}.cer"
@@ -47,7 +47,7 @@ def a_ca_expires_soon(it, patch, folder) -> Iterator[None]:
     served.write_bytes(before)
 
 
-@breaks("test-ec expired on", CaValidity=CRITICAL, CaProfiles=CRITICAL)
+@breaks("test-ec expired on", CaValidity=CRITICAL, CaProfiles=WARNING)
 def a_ca_has_expired(it, patch, folder) -> Iterator[None]:
     copy = changed_ca(it, patch, folder)
     file, served = copy / "issuing" / f"{CA}.pem", it.crl_folder / f"{CA}.cer"

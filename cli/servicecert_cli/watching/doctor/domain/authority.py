@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ....faults import listed
 from ...conditions import CONDITIONS
 from .check import Finding, critical, fault, graded, ok, period, skipped, warning, worst
 
@@ -22,21 +21,6 @@ def check_ca_validity(facts: tuple[datetime, Mapping[str, datetime]]) -> Finding
         elif end - now < WARN:
             findings.append(warning(text, "Plan a ceremony: docs/ceremony.md."))
     return worst(findings, f"The first expires on {min(ends.values(), default=now):%Y-%m-%d}.")
-
-
-def check_ca_profiles(facts: tuple[Mapping[str, timedelta], Sequence[str]]) -> Finding:
-    rooms, inactive = facts
-    if inactive:
-        return critical(f"No CA is active: {listed(inactive)}.", "Activate one with `servicecert ca activate`.")
-    remedy = "Hold a ceremony for a new generation of the CA: docs/ceremony.md."
-    findings = [
-        critical(f"{which} would end {-room.days} days after its CA.", remedy)
-        if room < timedelta()
-        else warning(f"{which} will outlive its CA in {room.days} days.", remedy)
-        for which, room in rooms.items()
-        if room < WARN
-    ]
-    return worst(findings, f"All {len(rooms)} types of certificates end before their CA.")
 
 
 LIMIT_SECONDS = 60.0

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keyring import access, open_keys
 from servicecert_pki.keys import KeyUnavailable
 from servicecert_pki.profile import Environment
+from servicecert_pki.profile_safety import rooms_of
 from servicecert_pki.profiles import load_profiles
 from servicecert_pki.root_crl import root_crl_file
-from servicecert_pki.validity import start_of_validity, validity
 
 from ...conditions import CONDITIONS
 from ..domain import authority as judged
-from ..domain.check import fault, naming, ok
+from ..domain.check import critical, fault, naming, ok
 from ..domain.figures import check_values
 from ..sources import Look, Sources, Stopped, open_database, open_kafka, setting, shared, skip
 
@@ -56,19 +56,13 @@ async def trials(sources: Sources) -> list[str]:
     return [*cas, *(f"{field} in {FILE}" for field in (await identity(sources)).invented)]
 
 
-async def promises(sources: Sources) -> tuple[dict[str, timedelta], list[str]]:
-    """Return how long before its CA the longest certificate of each type would end, and CAs of which none is active."""
-    found, now = await authority(sources), datetime.now(UTC)
-    rooms, inactive = {}, set()
-    for profile in load_profiles().by_type.values():
-        ends = validity(profile, start_of_validity(profile, now)).not_after
-        for family, rules in profile.keys.items():
-            try:
-                ca = found.issuer_for(profile.environment, family, now)
-                rooms[f"{profile.type_id} of {ca.id}"] = ca.not_after - ends
-            except AuthorityMissing:
-                inactive.add(rules.ca)
-    return rooms, sorted(inactive)
+async def rooms(sources: Sources) -> list[tuple[dict[str, str], float]]:
+    """Return what each active CA has for certificates, in seconds. Raises Stopped where one is missing."""
+    found, profiles = await authority(sources), load_profiles().by_type.values()
+    try:
+        return [({"issuer": ca}, room) for ca, room in rooms_of(found, profiles, datetime.now(UTC)).items()]
+    except AuthorityMissing as missing:
+        raise Stopped(critical(str(missing), "Activate one with `servicecert ca activate`.")) from None
 
 
 async def keys(sources: Sources) -> int:
@@ -115,7 +109,7 @@ LOOKS = {
         authority, lambda it: ok(f"{len(it.issuers)} issuing CAs under {len(it.roots)} roots; all chains verify.")
     ),
     "CaValidity": Look(ends, judged.check_ca_validity),
-    "CaProfiles": Look(promises, judged.check_ca_profiles),
+    "CaProfiles": Look(rooms, partial(check_values, CONDITIONS["CaProfiles"])),
     "CaKeyAway": Look(keys, lambda opened: ok(f"{opened} keys belong to their certificates.")),
     "TrialCa": Look(trials, partial(naming, "For trials: {}.", "No production CA is for trials, nor its authority.")),
     "RootCrlExpires": Look(valid_seconds, partial(check_values, CONDITIONS["RootCrlExpires"])),
