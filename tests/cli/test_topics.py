@@ -17,7 +17,7 @@ def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
     ]
     again = servicecert("topics", "create")
     assert again.exit_code == 0
-    assert again.stdout == f"Created 0 topics with 1 copy; {len(CATALOGUE)} existed already.\n"
+    assert again.stdout == f"Created 0 topics; {len(CATALOGUE)} existed already.\n"
     facts = {each["topic"]: each for each in read_json(servicecert("topics", "list", "--json"))}
     cases = facts[f"{empty_cluster.prefix}cases"]
     assert (cases["partitions"], cases["compacted"], cases["readers"]) == (

@@ -23,7 +23,7 @@ def command() -> None:
 @click.option(
     "--replication",
     type=click.IntRange(1, 15),
-    help="Copies of each record.  [default: 3, or as many as there are brokers]",
+    help="Copies of each record.  [default: as many as brokers run, at most 3]",
 )
 @click.option(
     "--min-in-sync",
@@ -48,8 +48,8 @@ def create(replication: int | None, min_in_sync: int | None, as_json: bool) -> N
         raise click.UsageError(f"--min-in-sync must not exceed the {copies} copies: nothing could be written.")
     created = interruption.run(topics.create(target, CATALOGUE, copies, min_in_sync))
     facts = {"made": created, "there": [target.name(topic) for topic in CATALOGUE]}
-    text = f"Created {len(created)} topics with {copies} {'copy' if copies == 1 else 'copies'}"
-    say(as_json, facts, f"{text}; {len(CATALOGUE) - len(created)} existed already.")
+    made = f" with {copies} {'copy' if copies == 1 else 'copies'} of each record" if created else ""
+    say(as_json, facts, f"Created {len(created)} topics{made}; {len(CATALOGUE) - len(created)} existed already.")
 
 
 @command.command("list")

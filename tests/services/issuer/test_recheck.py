@@ -186,14 +186,30 @@ async def test_the_nightly_run_raises_an_alarm_for_a_bad_certificate(
     assert summary.getMessage() == "Checked all issued certificates: 4 good, 1 bad"
 
 
-async def test_B4_a_bad_certificate_is_a_figure_until_the_next_run(stock: Pool, authority: Authority) -> None:
-    """It stays bad: an alert that nobody can end would hide the next one's."""
-    counted = []
-    async with stock.acquire() as connection:
-        for _ in range(3):
-            counted.append(await figure(stock, NOW, "certificates_faulty"))
+async def test_B4_a_certificate_that_is_not_what_was_signed_is_a_figure_for_a_day(
+    stock: Pool, authority: Authority
+) -> None:
+    """It stays bad, and an alert that nobody can end would hide the next one's. Other findings are no figure."""
+
+    async def run() -> None:
+        async with stock.acquire() as connection:
             await next_part(connection, authority, 10)
-    assert counted == [{"": 0}, {"": 1}, {"": 0}]
+
+    async def counted(days: int) -> float:
+        return (await figure(stock, datetime.now(UTC) + timedelta(days=days, minutes=1), "certificates_faulty"))[""]
+
+    assert await counted(0) == 0
+    for _ in range(2):
+        await run()
+        assert (await counted(0), await counted(1)) == (1, 0)
+    nights = "update rechecks set began_at = began_at - interval '1 day'"
+    await administer(stock, f"{nights}, ended_at = ended_at - interval '1 day'")
+    await run()
+    assert await counted(0) == 0, "it was bad before"
+    await administer(stock, "update recheck_findings set codes = '{recheck.record-differs}' where recheck < 3")
+    assert await counted(0) == 1, "it is bad in another way"
+    await administer(stock, "update recheck_findings set codes = '{pkix.invalid_uri_syntax}' where recheck = 3")
+    assert await counted(0) == 0
 
 
 def test_all_certificates_are_checked_each_night_part_after_part() -> None:

@@ -56,11 +56,11 @@ _AUTHORITY = (
     ),
     critical(
         "CertificateFaulty",
-        "{value} issued certificates failed the nightly check for the first time.",
+        "{value} issued certificates failed the nightly check.",
         when="max(servicecert_certificates_faulty) > 0",
-        why="They are in use, and are not what was signed, or should not have been signed.",
-        remedy="See the issuer's log, or `servicecert ca recheck`; docs/lint.md.",
-        well="The last check of issued certificates found no other bad one.",
+        why="What the tables have of them is not what was signed, or their CA is not installed.",
+        remedy="See the issuer's log: it names each.",
+        well="No check since yesterday found another certificate that is not what was signed.",
     ),
     warning(
         "SerialVoided",

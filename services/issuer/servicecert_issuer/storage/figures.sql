@@ -5,6 +5,11 @@ create or replace function figures(moment timestamptz) returns table (name text,
     union all
     select 'servicecert_issuances_open', array['stopped'], count(*) from certificates where application is not null
     union all
-    select 'servicecert_certificates_faulty', array[]::text[], count(*)
-    from (select from recheck_findings group by issuer, serial having min(recheck) = (select max(id) from rechecks)) as first_found
+    select 'servicecert_certificates_faulty', array[]::text[], count(distinct f.key)
+    from rechecks as r join recheck_findings as f on f.recheck = r.id
+    where r.began_at > moment - interval '1 day' and f.codes[1] like 'recheck.%' and not exists (
+        select from rechecks as before join recheck_findings as found on found.recheck = before.id
+        where before.began_at <= moment - interval '1 day' and before.began_at > moment - interval '3 days'
+              and found.key = f.key and found.codes = f.codes
+    )
 $$;

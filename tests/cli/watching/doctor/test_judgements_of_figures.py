@@ -38,7 +38,7 @@ def test_each_service_is_judged(name, values, severity, words):
 
 @pytest.mark.parametrize(("found", "severity"), [(0, OK), (1, CRITICAL)])
 def test_B4_a_certificate_that_fails_the_nightly_check_is_told(found, severity):
-    words = "1 issued certificates failed the nightly check" if found else "found no other bad one."
+    words = "1 issued certificates failed the nightly check" if found else "found another certificate"
     holds(judged("CertificateFaulty", [of("CertificateFaulty", found)]), severity, words)
 
 

@@ -54,7 +54,7 @@ def test_a_broker_that_dies_is_named(brokers, monkeypatch):
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
     monkeypatch.setenv("SERVICECERT_TOPIC_PREFIX", prefix)
     made = run_process("topics", "create").out
-    assert made == f"Created {len(CATALOGUE)} topics with {COUNT} copies; 0 existed already.\n"
+    assert made == f"Created {len(CATALOGUE)} topics with {COUNT} copies of each record; 0 existed already.\n"
     brokers[0].kill()
     deadline = time.monotonic() + 60
     try:
