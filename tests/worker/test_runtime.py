@@ -62,7 +62,7 @@ async def test_F2_what_a_turn_decided_is_signed_and_what_is_written_into_the_out
     (refused,) = [data for _, data in await stand.published() if isinstance(data, IssuingRefused)][:1]
     forged = refused.model_copy(update={"case_id": uuid4()})
     await stand.pool.execute(
-        "insert into outbox (topic, key, event_id, type, at, payload) values ($1, $2, $3, $4, now(), $5)",
+        "insert into events (topic, key, event_id, type, at, payload) values ($1, $2, $3, $4, now(), $5)",
         *(CERTIFICATES.name, forged.key(), uuid4(), forged.TYPE, forged.model_dump_json().encode()),
     )
 
