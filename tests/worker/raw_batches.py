@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import time
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
@@ -64,11 +65,15 @@ def batch(
     tail: bytes = b"",
     count: int | None = None,
     pack: Callable[[bytes], bytes] | None = None,
-    written: int = 1_790_000_000_000,
+    written: int | None = None,
     attributes: int = 0,
     repeat: int = 1,
 ) -> bytes:
-    """Return a batch. `tail` follows what is packed, `count` is what it says of its records, `pack` packs otherwise."""
+    """Return a batch. `tail` follows what is packed, `count` is what it says of its records, `pack` packs otherwise.
+
+    It is of now unless `written` says when, in ms: a broker compacts at once what has been there for long.
+    """
+    written = int(time() * 1000) if written is None else written
     number, usual = CODECS[codec]
     many = len(records) * repeat
     body = b"".join(record.octets(place) for place, record in enumerate([*records] * repeat))

@@ -73,12 +73,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_i6_f5_what_cannot_be_read_is_one_fault_from_there_to_the_end_of_its_batch(what: str) -> None:
-    good, unreadable = read(batch([GOOD, BROKEN[what], GOOD]))
+    raw = batch([GOOD, BROKEN[what], GOOD])
+    good, unreadable = read(raw)
     assert (good.key, good.fault) == (b"key", None)
     assert (unreadable.fault.code, unreadable.offset, unreadable.last, unreadable.next_offset) == (
         ("unreadable-batch", 1, 2, 3)
     )
-    assert read(batch([GOOD, BROKEN[what], GOOD]), 2) == [unreadable]
+    assert read(raw, 2) == [unreadable]
 
 
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "none"])

@@ -154,7 +154,7 @@ async def test_f5_i6_a_follower_goes_on_behind_what_cannot_be_read(cluster, part
             return follower.skipped == {("registers", "unreadable-batch"): 3}
 
         # Entries of other partitions may come before them.
-        await eventually(all_skipped)
+        await eventually(all_skipped, lambda: f"{follower.skipped}, {follower.offsets}, {follower.positions.lost}")
     finally:
         watching.cancel()
         await asyncio.wait([watching])
