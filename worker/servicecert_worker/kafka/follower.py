@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Generic, NoReturn, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -48,7 +49,8 @@ class Follower:
     what either function raises. `outage_name` names Kafka in the log of an outage. `skipped` counts records that are no
     events, or were refused, by topic and reason. `offsets` has the next offset of each partition, `newest` when the
     newest record of each topic was written, in seconds since 1970, `standstill` the partitions that it cannot read,
-    `positions` what was deleted before it was read. `skip` gets each record that changes nothing, and why.
+    `positions` what was deleted before it was read. `skip` gets each record that changes nothing, and why. Where no
+    record comes, the broker is asked for the ends each second, or each `rest_seconds`.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Follower:
         verifier: Verifier,
         clock: Clock = machine_clock,
         outage_name: str = "Kafka",
+        rest_seconds: float = 0.0,
         skip: Callable[[Topic, Record, str], None] = lambda *_: None,
     ) -> None:
         self.skipped: Counter[tuple[str, str]] = Counter()
@@ -74,6 +77,7 @@ class Follower:
         self._reached = reached
         self._verifier = verifier
         self._clock = clock
+        self._rest_seconds = rest_seconds
         self._busy = False
         self._fault: Exception | None = None
         self._outage = Outage(outage_name)
@@ -144,7 +148,7 @@ class Follower:
 
     async def watch(self) -> NoReturn:
         """Report how far the topics are read, and reopen a stuck subscriber where it was."""
-        pause = _SOON_SECONDS
+        pause, looked, rests_until = _SOON_SECONDS, None, 0.0
         while True:
             await asyncio.sleep(pause)
             if self._fault is not None:
@@ -154,8 +158,10 @@ class Follower:
             if is_stuck(self._subscriber, self.standstill):
                 await self._broker.reopen(self._subscriber, self._outage)
                 self._seek()
-            elif self._subscriber.running and await self._look(self._subscriber.consumer):
-                pause = _LOOK_SECONDS
+            elif self._subscriber.running and (looked != self.offsets or monotonic() >= rests_until):
+                offsets = dict(self.offsets)
+                if await self._look(self._subscriber.consumer):
+                    pause, looked, rests_until = _LOOK_SECONDS, offsets, monotonic() + self._rest_seconds
 
     def _seek(self) -> None:
         for partition, offset in self.offsets.items():
@@ -190,7 +196,7 @@ def _partition(record: Record) -> TopicPartition:
 
 K = TypeVar("K")
 
-_REPORT_SECONDS = 30.0
+_REPORT_SECONDS, _REST_SECONDS = 30.0, 5.0
 _ANSWERED_FOR = timedelta(days=1)
 """Nobody waits longer for an answer. The topics are read from their beginning at each start."""
 
@@ -225,6 +231,7 @@ class SnapshotFollower(Generic[K]):
                 self._at_end,
                 verifier,
                 outage_name="Kafka (followed topics)",
+                rest_seconds=_REST_SECONDS,
                 skip=self._answer,
             )
 

@@ -42,6 +42,8 @@ from aiokafka.protocol.types import (
 
 from .batches import Batches, Fetched
 
+_LEADER_SECONDS = 1.0
+
 # Whoever opens a consumer, its fetches are read by ours.
 fetcher.MemoryRecords = Batches
 fetcher.PartitionRecords = Fetched
@@ -90,6 +92,8 @@ def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes
     fetcher = consumer._fetcher
     fetcher._fetch_max_wait_ms = consumer._fetch_max_wait_ms if seconds is None else int(seconds * 1000)
     fetcher._fetch_min_bytes = some_bytes
+    # Answers, assignments and records that were taken wake it: only for a new leader it has to look.
+    fetcher._fetcher_timeout = _LEADER_SECONDS
 
 
 def serve_last(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:

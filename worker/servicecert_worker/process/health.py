@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
 from time import monotonic
 from typing import Any, Protocol, Self, TypeAlias, cast
@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ..core.faults import OperatorError, background, error_summary, guard_cancellation
+from ..core.faults import OperatorError, background, error_summary, guard_cancellation, with_timeout
 from ..runtime.metrics import family
 from ..runtime.settings import ProcessSettings
 from .connections import Closed, Connections, Limits, raise_file_limit
@@ -34,6 +34,7 @@ Check: TypeAlias = tuple[bool, str]
 
 LIMITS = Limits(most=64, most_per_client=32, patience_seconds=15.0)
 _FRESH_SECONDS = 0.5
+_DATE_SECONDS = 1.0
 
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
 _METRICS = {"content-type": "text/plain; version=0.0.4; charset=utf-8"}
@@ -160,7 +161,7 @@ async def serve(
             try:
                 yield address
             finally:
-                server.should_exit = True
+                server.end()
 
 
 async def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
@@ -172,9 +173,23 @@ async def _serve(server: uvicorn.Server, bound: socket.socket) -> None:
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers: the application has its own."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Renew the date each second, and end at once: uvicorn wakes ten times a second for that."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await with_timeout(_DATE_SECONDS, self._ending.wait())
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._ending.set()
 
 
 class Contract(SpecificationFactory):
