@@ -48,7 +48,6 @@ class Consumer:
 def reading(consumer: Consumer, monkeypatch: pytest.MonkeyPatch) -> Source:
     """A source that reads by this consumer, and whose record 6 is handled."""
     monkeypatch.setattr(sources, "_LOOK_SECONDS", 0)
-    monkeypatch.setattr(sources, "_COMMIT_SECONDS", 0)
     broker = Broker(Cluster("nowhere:1"), "toy")
     source = Source(broker, [PARTITION.topic], "toy")
     subscribe(broker, source)

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from aiokafka import TopicPartition
+from servicecert_schemas.topics import journal_topic
+
 from ..core.decider import Fetch
 from ..core.faults import OperatorError
 from ..core.signatures import Verifier
@@ -57,7 +60,8 @@ class Fence:
     async def require_sent(self, reader: PartReader, fetch: Fetch) -> None:
         """Return if the journal is as long as the database noted. Raises `OperatorError`."""
         ((_, _, noted, _),) = await fetch(_NOTED)
-        if (await self._topic(reader)).end < (noted or 0):
+        journal = TopicPartition(self.cluster.name(journal_topic(self.service)), 0)
+        if (await reader.ends([journal]))[journal] < (noted or 0):
             raise older_broker(self.service).error()
 
     async def past(self, reader: PartReader, fetch: Fetch) -> Past | None:

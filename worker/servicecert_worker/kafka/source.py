@@ -22,8 +22,7 @@ log = logging.getLogger(__name__)
 
 Unsent: TypeAlias = Callable[[], Awaitable[tuple[int, int, int] | None]]
 
-_LOOK_SECONDS = 0.5
-_COMMIT_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 15.0
 _TRIES = 40
 """How often a source that ends or loses its partitions asks, for two seconds: what it does not commit is read again."""
@@ -160,8 +159,6 @@ class Source(ConsumerRebalanceListener):
 
     async def watch(self) -> NoReturn:
         """Commit offsets every second, and reopen a stuck subscriber: FastStream does neither."""
-        clock = asyncio.get_running_loop().time
-        committed = clock()
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if is_stuck(self._subscriber, self.standstill) or (self._forgotten and self._subscriber.running):
@@ -172,9 +169,8 @@ class Source(ConsumerRebalanceListener):
                 self._clear()
                 self._forgotten = False
                 await self._broker.reopen(self._subscriber, self._outage)
-            elif clock() - committed >= _COMMIT_SECONDS:
+            else:
                 await self.commit()
-                committed = clock()
 
     def forget(self) -> None:
         """Read again from the committed offsets: what came after them is gone, or the database that handled it."""
