@@ -27,7 +27,7 @@ _ANSWER_SECONDS = 15.0
 _TRIES = 40
 """How often a source that ends or loses its partitions asks, for two seconds: what it does not commit is read again."""
 _ROOM_SECONDS = 0.05
-_HEARTBEAT_MS = 1_000
+_HEARTBEAT_MS = 500
 """A member learns by its heartbeat that others joined or left; until all have, nobody in the group reads."""
 _TURN_BYTES = 4 * 1024 * 1024
 _WAITING_BYTES = 4 * _TURN_BYTES
