@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from aiokafka.protocol.fetch import FetchRequest
 from cryptography import x509
 from servicecert_pki import read_back
 from servicecert_schemas import topics
+from servicecert_worker.kafka import internals
 from servicecert_worker.kafka.internals import (
     GroupMember,
     client_of,
@@ -94,6 +96,36 @@ async def test_the_wait_of_fetches_is_set_and_taken_back(stand: Stand, monkeypat
         await eventually(partial(last_asks, (20, 32_768)))
         set_fetch_wait(consumer, None)
         await eventually(partial(last_asks, (500, 1)))
+    finally:
+        await consumer.stop()
+
+
+async def test_a_fetcher_looks_again_once_a_broker_has_answered(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It might have looked between that answer and the end of its task: nothing else would wake it."""
+    monkeypatch.setattr(internals, "_LEADER_SECONDS", 3600.0)
+    sent = asyncio.Event()
+
+    def request(longest_ms: int, *rest: Any, **more: Any) -> Any:
+        if longest_ms == 30_000:
+            sent.set()
+        return FetchRequest(longest_ms, *rest, **more)
+
+    monkeypatch.setattr("aiokafka.consumer.fetcher.FetchRequest", request)
+    consumer = AIOKafkaConsumer(stand.prefix + topics.APPLICATIONS.name, bootstrap_servers=stand.bootstrap)
+    await consumer.start()
+    try:
+        set_fetch_wait(consumer, 30.0)
+        await sent.wait()
+        looked, look = asyncio.Event(), consumer._fetcher._get_actions_per_node
+
+        def noted(assignment: Any) -> Any:
+            looked.set()
+            return look(assignment)
+
+        monkeypatch.setattr(consumer._fetcher, "_get_actions_per_node", noted)
+        consumer._fetcher._in_flight.discard(99)
+        async with asyncio.timeout(10):
+            await looked.wait()
     finally:
         await consumer.stop()
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from unittest.mock import AsyncMock
@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, NodeNotReadyError
 from servicecert_launcher import Child
 from servicecert_schemas import topics
@@ -21,7 +20,6 @@ from servicecert_worker.core.clock import ClockGuard
 from servicecert_worker.core.faults import background
 from servicecert_worker.kafka.internals import client_of, group_members, remove_member
 from servicecert_worker.runtime import members
-from servicecert_worker.runtime.effects import NOBODY
 from servicecert_worker.runtime.members import DeadMembers, Membership, member_name
 from servicecert_worker.storage import QUERIES
 from servicecert_worker.storage.database import KnownDatabase
@@ -75,9 +73,9 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed(stand: Stand) -
         watch = DeadMembers(group, held)
         before = {member.client_id: member.id for member in await group_members(client, group)}
         assert before.keys() == {"a-foreign-tool", alive, dead}
-        await _look(watch, client, stand)
+        await watch.remove(client, stand.pool)
         assert {member.client_id: member.id for member in await group_members(client, group)} == before
-        await _look(watch, client, stand)
+        await watch.remove(client, stand.pool)
 
         async def joined_again() -> bool:
             members = {member.client_id: member.id for member in await group_members(client, group)}
@@ -89,7 +87,7 @@ async def test_only_a_member_of_ours_without_its_lock_is_removed(stand: Stand) -
         assert {name for name in again if again[name] == before[name]} == {"a-foreign-tool", alive}
 
         async def removed_again() -> bool:
-            await _look(watch, client, stand)
+            await watch.remove(client, stand.pool)
             return again[dead] not in {member.id for member in await group_members(client, group)}
 
         await eventually(removed_again)
@@ -102,7 +100,7 @@ async def test_a_worker_without_its_own_lock_removes_nobody(stand: Stand) -> Non
     async with _member(stand, group, member_name(group)):
         before = await group_members(client, group)
         for _ in range(3):
-            await _look(watch, client, stand)
+            await watch.remove(client, stand.pool)
         assert await group_members(client, group) == before
 
 
@@ -236,15 +234,15 @@ async def test_an_error_from_the_broker_is_left_to_the_next_look(stand: Stand, m
     watch = DeadMembers(group, HELD)
     async with _member(stand, group, member_name(group)):
         (before,) = await group_members(client, group)
-        await _look(watch, client, stand)
+        await watch.remove(client, stand.pool)
         with monkeypatch.context() as patch:
             patch.setattr(client, "coordinator_lookup", AsyncMock(side_effect=NodeNotReadyError))
-            await _look(watch, client, stand)
+            await watch.remove(client, stand.pool)
         with monkeypatch.context() as patch:
             patch.setattr(members, "remove_member", AsyncMock(side_effect=NodeNotReadyError))
-            await _look(watch, client, stand)
+            await watch.remove(client, stand.pool)
         assert await group_members(client, group) == [before]
-        await _look(watch, client, stand)
+        await watch.remove(client, stand.pool)
 
         async def joined_again() -> bool:
             found = await group_members(client, group)
@@ -269,17 +267,7 @@ async def _lock_held(stand: Stand, name: str) -> AsyncIterator[asyncio.Event]:
 
 
 async def _is_held(stand: Stand, name: str) -> bool:
-    return name not in await _unheld(stand, [name])
-
-
-async def _unheld(stand: Stand, names: Sequence[str]) -> Sequence[str]:
-    ((*_, unheld),) = await stand.pool.fetch(QUERIES["waiting"], datetime.now(UTC), NOBODY, names)
-    return list(unheld)
-
-
-async def _look(watch: DeadMembers, client: AIOKafkaClient, stand: Stand) -> None:
-    await watch.ask(client)
-    await watch.remove(client, await _unheld(stand, watch.names))
+    return not await stand.pool.fetch(QUERIES["unheld"], [name])
 
 
 @asynccontextmanager

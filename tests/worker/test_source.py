@@ -287,7 +287,7 @@ async def test_I1_a_source_whose_client_gets_no_answers_opens_another(stand: Sta
 
 async def test_a_source_that_is_answered_and_finds_nothing_stays_as_it_is(stand: Stand, monkeypatch) -> None:
     monkeypatch.setattr(brokers, "_UNANSWERED_SECONDS", 1.0)
-    monkeypatch.setattr(brokers, "_FETCH_WAIT_MS", 500)
+    monkeypatch.setattr(sources, "_FETCH_WAIT_MS", 500)
     polls = 0
     getmany = AIOKafkaConsumer.getmany
 

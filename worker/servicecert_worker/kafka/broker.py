@@ -41,8 +41,6 @@ _STOP_SECONDS = 5.0
 _FAULT_SECONDS = 1.0
 _FETCH_BYTES = 8 * 1024 * 1024
 """What one fetch brings, packed, and what the values of the records of one poll come to."""
-_FETCH_WAIT_MS = 1_000
-"""How long a fetch waits for a first record. What a rebalance asks over the same connection waits for it."""
 _SHARE = 50
 """How many records of a partition come before the next partition's, where many have some: junk delays its own."""
 _CAREFUL_POLLS = 100
@@ -92,7 +90,6 @@ class Broker(KafkaBroker):
             no_reply=True,
             auto_offset_reset="none",
             fetch_max_bytes=_FETCH_BYTES,
-            fetch_max_wait_ms=_FETCH_WAIT_MS,
             parser=_to_message,
             decoder=_to_records,
             **options,

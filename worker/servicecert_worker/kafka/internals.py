@@ -92,8 +92,22 @@ def set_fetch_wait(consumer: AIOKafkaConsumer, seconds: float | None, some_bytes
     fetcher = consumer._fetcher
     fetcher._fetch_max_wait_ms = consumer._fetch_max_wait_ms if seconds is None else int(seconds * 1000)
     fetcher._fetch_min_bytes = some_bytes
-    # Answers, assignments and records that were taken wake it: only for a new leader it has to look.
-    fetcher._fetcher_timeout = _LEADER_SECONDS
+    if not isinstance(fetcher._in_flight, _InFlight):
+        fetcher._in_flight = _InFlight(fetcher)
+        # All else wakes it, too: only for a new leader it has to look.
+        fetcher._fetcher_timeout = _LEADER_SECONDS
+
+
+class _InFlight(set[int]):
+    """The brokers that a fetcher waits for. Each that has answered wakes it: it might pass over one of two."""
+
+    def __init__(self, fetcher: Any) -> None:
+        super().__init__(fetcher._in_flight)
+        self._fetcher = fetcher
+
+    def discard(self, broker: int) -> None:
+        super().discard(broker)
+        self._fetcher._notify(self._fetcher._wait_consume_future)
 
 
 def serve_last(consumer: AIOKafkaConsumer, partitions: Iterable[TopicPartition]) -> None:

@@ -32,6 +32,8 @@ _HEARTBEAT_MS = 500
 _TURN_BYTES = 4 * 1024 * 1024
 _WAITING_BYTES = 4 * _TURN_BYTES
 """What the values of the records of a turn, and of those that wait for one, may come to."""
+_FETCH_WAIT_MS = 1_000
+"""How long a fetch waits for a first record. What a rebalance asks over the same connection waits for it."""
 
 
 class Source(ConsumerRebalanceListener):
@@ -85,6 +87,7 @@ class Source(ConsumerRebalanceListener):
             "session_timeout_ms": session_ms,
             "heartbeat_interval_ms": min(_HEARTBEAT_MS, session_ms // 3),
             "max_poll_interval_ms": 1_800_000,
+            "fetch_max_wait_ms": _FETCH_WAIT_MS,
             "listener": self,
         }
 

@@ -18,7 +18,6 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from aiokafka.client import AIOKafkaClient
 from servicecert_schemas.topics import CATALOGUE, JOURNAL_KEPT
 
 from ..audit.checkpoints import Attestor
@@ -49,8 +48,7 @@ _POLL_SECONDS = 1.0
 _LINGER = 0.1
 _LINGER_FOR_OTHERS = 0.02
 """How long the acts of other workers wait at most for what this one has sent."""
-_MEMBERS_SECONDS = 10.0
-"""How long the members of the group are believed to be the same while all hold their locks."""
+_MEMBERS_SECONDS = 1.0
 _PRUNE_SECONDS = 30.0
 _SILENT = "70s"
 """How long the lock is kept for a leader that PostgreSQL does not hear: the fence may wait for Kafka for a while."""
@@ -136,8 +134,8 @@ class Leader:
                     self.telemetry,
                     self._linger,
                 ).run(),
-                _every(_POLL_SECONDS, partial(self._poll, dead, client_of(producer))),
-                _every(_MEMBERS_SECONDS, partial(dead.ask, client_of(producer))),
+                _every(_POLL_SECONDS, self._poll),
+                _every(_MEMBERS_SECONDS, partial(dead.remove, client_of(producer), self.pool)),
                 _every(_PRUNE_SECONDS, self._prune),
                 _every(self.settings.audit_seconds, self.attest),
             )
@@ -157,19 +155,20 @@ class Leader:
         initial = self.service.rules.initial_deadlines
         await self.pool.executemany(statement, [(*each, uuid4(), self.clock()) for each in initial])
 
-    async def _poll(self, dead: DeadMembers, client: AIOKafkaClient) -> None:
+    async def _poll(self) -> None:
         # A worker whose clock is right may lead instead.
         self.guard.require()
         room = self.room()
+        if room <= 0:
+            return
         async with self.pool.acquire() as connection:
-            ((is_due, is_released, are_left, unheld),) = await connection.fetch(
-                QUERIES["waiting"], self.clock(), self.effects.owner, dead.names
+            ((is_due, is_released, are_left),) = await connection.fetch(
+                QUERIES["waiting"], self.clock(), self.effects.owner
             )
-            rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due and room > 0 else []
+            rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due else []
             sampler = self.telemetry.sampler
-            arrivals = await released(connection, room, self.verifier, sampler) if is_released and room > 0 else []
-        await dead.remove(client, unheld)
-        if are_left and room > 0:
+            arrivals = await released(connection, room, self.verifier, sampler) if is_released else []
+        if are_left:
             await self.effects.adopt(self.pool, room)
         if rows or arrivals:
             crash_point("due-read")

@@ -35,7 +35,7 @@ S = TypeVar("S")
 K = TypeVar("K")
 
 _STUCK_SECONDS = 10.0
-_GAP_SECONDS = 0.01
+_GAP_SECONDS = 0.02
 
 
 class Records(Protocol):

@@ -13,8 +13,9 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Sequence
 from functools import partial
+from math import inf
+from time import monotonic
 from typing import Any, NoReturn
 
 import asyncpg
@@ -31,6 +32,8 @@ from .effects import SILENT, watch
 log = logging.getLogger(__name__)
 
 _ANSWER_SECONDS = 5.0
+_KNOWN_SECONDS = 10.0
+"""How long the members of a group are believed to be the same while all hold their locks."""
 
 
 def member_name(group: str) -> str:
@@ -85,48 +88,42 @@ async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection[Any])
 
 
 class DeadMembers:
-    """Removes a group's members that do not hold their locks. One worker of the service calls `ask` and `remove`.
+    """Removes a group's members that do not hold their locks. Call `remove` regularly, from one worker of the service.
 
-    Only those that two looks in a row find without: a connection that is lost may be replaced at once. And only while
-    this worker holds its own, `held`: else PostgreSQL may be away for all. `names` has whose locks are to be looked at.
+    Only those that two calls in a row find without: a connection that is lost may be replaced at once. And only while
+    this worker holds its own, `held`: else PostgreSQL may be away for all.
     """
 
     def __init__(self, group: str, held: asyncio.Event) -> None:
-        self.names: Sequence[str] = ()
         self._group = group
         self._held = held
         self._suspects: set[str] = set()
         self._members: list[GroupMember] = []
+        self._asked = -inf
         self._outage = Outage("The members of the consumer group")
 
-    async def ask(self, client: AIOKafkaClient) -> None:
-        """Ask Kafka who the members are. If it does not answer, nothing happens."""
-        await self._reaching(self._ask(client))
-
-    async def remove(self, client: AIOKafkaClient, unheld: Sequence[str]) -> None:
-        """Judge those whose locks nobody holds. If Kafka does not answer, nothing happens."""
+    async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
+        """Look once. If Kafka does not answer, nothing happens. Raises what asyncpg raises."""
         if not self._held.is_set():
             self._suspects.clear()
             return
-        dead, self._suspects = self._suspects.intersection(unheld), set(unheld)
-        if dead:
-            await self._reaching(self._remove(client, dead))
-
-    async def _ask(self, client: AIOKafkaClient) -> None:
-        self._members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
-        names = {member.client_id for member in self._members}
-        self.names = [name for name in names if name.startswith(f"{self._group}-")]
-
-    async def _remove(self, client: AIOKafkaClient, dead: set[str]) -> None:
-        await self._ask(client)
-        for member in self._members:
-            if member.client_id in dead:
-                await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
-                log.info("A worker does not work; its partitions go to others", extra={"member": member.client_id})
-
-    async def _reaching(self, act: Awaitable[None]) -> None:
         try:
-            await act
+            # PostgreSQL is asked each time, Kafka only where it matters.
+            if self._suspects or self._asked + _KNOWN_SECONDS <= monotonic():
+                self._members = await with_timeout(_ANSWER_SECONDS, group_members(client, self._group))
+                self._asked = monotonic()
+            dead = await self._dead(pool)
+            for member in self._members:
+                if member.client_id in dead:
+                    await with_timeout(_ANSWER_SECONDS, remove_member(client, self._group, member.id))
+                    log.info("A worker does not work; its partitions go to others", extra={"member": member.client_id})
             self._outage.ended()
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)
+
+    async def _dead(self, pool: asyncpg.Pool[Any]) -> set[str]:
+        names = {member.client_id for member in self._members if member.client_id.startswith(f"{self._group}-")}
+        suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], list(names))}
+        dead = suspects & self._suspects
+        self._suspects = suspects
+        return dead

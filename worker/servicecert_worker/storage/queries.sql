@@ -163,13 +163,15 @@ select pg_try_advisory_lock(lock_of($1))
 -- Until the transaction ends.
 select pg_try_advisory_xact_lock(lock_of($1))
 
+-- name: unheld
+-- The lock is taken for the moment of the question only.
+select name from unnest($1::text[]) as n (name) where pg_try_advisory_xact_lock(lock_of('member/' || name))
+
 -- name: waiting
--- Whether deadlines are due at $1, parked records are released, and others than $2 own intents: asked for all the time, and mostly none. And which of the
--- members $3 hold no lock, which is taken for the moment of the question only. By `min` the planner takes the index: `exists` would read the whole table,
--- since of rows before an unknown moment it expects a third.
+-- Whether deadlines are due at $1, parked records are released, and others than $2 own intents: asked for all the time, and mostly none. By `min` the
+-- planner takes the index: `exists` would read the whole table, since of rows before an unknown moment it expects a third.
 select coalesce((select min(at) from deadlines) <= $1, false) as due, exists (select from parked where released) as released,
-       exists (select from intents where owner <> $2) as "left",
-       array(select name from unnest($3::text[]) as n (name) where pg_try_advisory_xact_lock(lock_of('member/' || name))) as unheld
+       exists (select from intents where owner <> $2) as "left"
 
 -- name: write
 -- All that a turn decided, in one round trip: events, intents, deadlines (one without a moment is cancelled), and rows of the audit chain $4. $1 is the
