@@ -105,7 +105,7 @@ class _InFlight(set[int]):
         super().__init__(fetcher._in_flight)
         self._fetcher = fetcher
 
-    def discard(self, broker: int) -> None:
+    def discard(self, broker: object) -> None:
         super().discard(broker)
         self._fetcher._notify(self._fetcher._wait_consume_future)
 
