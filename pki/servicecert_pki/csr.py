@@ -120,6 +120,8 @@ def _misread(encoded: bytes) -> CsrFault:
         x509.load_der_x509_certificate(encoded)
     except ValueError:
         return fault.UNREADABLE
+    except x509.InvalidVersion:
+        pass
     return fault.CERTIFICATE
 
 

@@ -210,6 +210,14 @@ def test_A4_a_certificate_is_told_from_a_request(requests: Requests, openssl: Ru
     assert codes(base64.b64encode(output) if form == "base64" else output) == ("csr-is-certificate",)
 
 
+@pytest.mark.parametrize("version", [1, 3, 127])
+def test_A4_a_certificate_of_no_known_version_is_told_too(requests: Requests, openssl: Run, version: int) -> None:
+    arguments = ("req", "-x509", "-key", requests.key("EC P-384"), "-subj", "/CN=x", "-outform", "DER")
+    output, known = openssl(*arguments).stdout, bytes.fromhex("a003020102")
+    assert output.count(known) == 1
+    assert codes(output.replace(known, known[:-1] + bytes([version]))) == ("csr-is-certificate",)
+
+
 @pytest.mark.parametrize("arguments", [("pkey",), ("pkey", "-traditional"), ("pkcs8", "-topk8", "-passout", "pass:x")])
 @pytest.mark.parametrize("kind", ["EC P-384", "RSA 2048"])
 def test_I10_a_private_key_is_recognised_and_never_echoed(

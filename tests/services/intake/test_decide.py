@@ -40,8 +40,10 @@ def test_A1_the_same_event_is_decided_alike(submit):
 
 
 def test_A1_a_second_submission_is_answered(after, happen, happenings):
+    pending = happen(happenings["submitted wrongly"], after("submitted without request"))
+    assert view(pending).answer.code == "already-submitted"
     decision = happen(happenings["submitted wrongly"], after("submitted"))
-    assert view(decision).answer.code == "already-submitted"
+    assert view(decision).answer.code == "too-late-accepted", "it cannot be supplemented, but withdrawn"
     assert (view(decision).state, view(decision).version) == (CaseState.ACCEPTED, 2)
     assert len(decision.events) == 1
 

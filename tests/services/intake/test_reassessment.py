@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake.domain.case import Case
+from servicecert_intake.domain.case import Case, Waiting
 from servicecert_intake.domain.deadlines import due_time, next_night
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
@@ -53,6 +53,18 @@ def night(profiles):
 def rechecks(decision):
     """Return the times of the next reassessment; None where it is cancelled."""
     return [each.at for each in decision.deadlines if each.kind == REASSESS]
+
+
+def test_I5_what_was_sent_before_and_waits_is_decided_before_the_registers_are_asked_again(
+    submit, night, later, happenings
+):
+    case = submit(**MISSING).state
+    case = replace(case, waiting=(Waiting.of(happenings["withdrawn"], NIGHT),))
+    decision = night(case, later)
+    assert decision.state is case
+    assert not decision.events
+    assert rechecks(decision) == [NIGHT + timedelta(minutes=1)]
+    assert night(replace(case, waiting=()), later).state.state is CaseState.ACCEPTED
 
 
 def test_A11_what_the_registers_can_mend_is_judged_again_the_next_night(submit, registers):

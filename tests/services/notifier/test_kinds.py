@@ -83,6 +83,21 @@ def test_C4_whose_address_is_corrected_while_the_case_waits_is_invited_too_and_o
     assert happens(ledger, version=5, recipients=other)[1] == []
 
 
+def test_C3_a_mail_to_a_corrected_address_ends_none_to_another_person(case, as_event, now):
+    def happens(ledger, **changes):
+        view = case(CaseState.RETURNED, **changes)
+        return decide(ledger, as_event(view), NOTHING_PREPARED, now).state
+
+    ledger = happens(None, version=2)
+    orderer, contact = ledger.rows
+    ledger = ledger.with_row(replace(contact, state=MailState.DEFERRED))
+    for version, email in ((3, "right@example.fi"), (4, "righter@example.fi")):
+        right = (ORDERER.model_copy(update={"email": email}), CONTACT)
+        ledger = happens(ledger, version=version, recipients=right)
+        assert ledger.row(contact.mail_id).state is MailState.DEFERRED
+    assert [row.recipient for row in ledger.rows if row.mail_id != contact.mail_id] == [RecipientRole.ORDERER] * 3
+
+
 @pytest.mark.parametrize(
     ("state", "kind"),
     [

@@ -15,10 +15,12 @@ from cryptography import x509
 from servicecert_pki.authority import Authority
 from servicecert_pki.crl import Reason, entry_der
 from servicecert_pki.crl_reading import crl_fields, load
+from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
+from servicecert_revoker.crl.places import Address, NotPublished
 from servicecert_revoker.crl.served import RootCrls, Served
 from servicecert_revoker.domain.crl_orders import CrlVersion, Published, PublishOrder, is_served
 from servicecert_revoker.domain.decide import schedule_key
@@ -157,6 +159,24 @@ async def test_F7_one_file_is_enough(revoker: Watched, lost: str) -> None:
     (revoker.folder / lost).unlink()
     assert await revoker.look() == {CA}
     assert revoker.numbers() == {2}
+
+
+async def test_f5_a_file_that_cannot_be_looked_at_holds_no_other_up(
+    revoker: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await revoker.run()
+    current = Address.current
+
+    async def denied(of: Address, file: str, issuer: IssuerInfo) -> CrlVersion | None:
+        if file == CRLS[1]:
+            raise NotPublished("address", "denied")
+        return await current(of, file, issuer)
+
+    monkeypatch.setattr(Address, "current", denied)
+    before = await revoker.failures()
+    (revoker.folder / CRLS[2]).unlink()
+    assert await revoker.look() == {CA}
+    assert await revoker.failures() != before
 
 
 async def test_F7_an_older_copy_of_the_folder_takes_no_revocation_back(

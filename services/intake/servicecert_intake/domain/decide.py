@@ -232,10 +232,12 @@ def _is_late(case: Case, sent: datetime) -> bool:
 def _reassess(case: Case, cause: UUID, judging: Judging, now: datetime) -> Decision[Case]:
     """Judge a case again that waits for the registers (A11). Publish nothing where the deficiencies are the same.
 
-    Other suggestions do not count.
+    Other suggestions do not count. An event that waits, for an invitation or a lookup, was sent before: it comes first.
     """
     if not waits(case.state, case.deficiencies) or _is_late(case, now):
         return Decision(case)
+    if case.waiting:
+        return Decision(case, deadlines=(Deadline(REASSESS, now + LAPSE_AGAIN),))
     decision = judging(case, cause, now)
     after = decision.state
     assert after is not None

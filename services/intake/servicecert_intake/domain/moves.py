@@ -29,7 +29,15 @@ from .view import TOO_LATE, AnswerCode
 REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
 
-_ENDED = frozenset({CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED})
+_ENDED = frozenset(
+    {
+        CaseState.WITHDRAWN,
+        CaseState.REFUSED,
+        CaseState.LAPSED,
+        CaseState.REVOCATION_REQUESTED,
+        CaseState.REVOKED,
+    }
+)
 
 MOST_SUPPLEMENTS = 500
 """How many supplements and requests of a case are judged at most (F5): each is a version of it for all readers."""
@@ -50,7 +58,7 @@ def apply(
         case CaseState.SUBMITTED, ApplicationSubmitted():
             return _judge_with(case, happened, judging), None
         case _, ApplicationSubmitted() as data if state not in _ENDED:
-            return Decision(case), _answer_resubmission(case, data, csr_of(happened))
+            return Decision(case), _answer_resubmission(case, data, csr_of(happened), state)
         case CaseState.ACCEPTED, ApplicationWithdrawn():
             return _request_withdrawal(case, happened), AnswerCode.WITHDRAWAL_UNDER_WAY
         case _, ApplicationWithdrawn() if state in PENDING:
@@ -65,14 +73,16 @@ def apply(
             return Decision(case), TOO_LATE[state]
 
 
-def _answer_resubmission(case: Case, data: ApplicationSubmitted, csr: JudgedCsr | None) -> AnswerCode:
+def _answer_resubmission(case: Case, data: ApplicationSubmitted, csr: JudgedCsr | None, state: CaseState) -> AnswerCode:
     """Return the answer to a second submission (A1): sending the same application again is no error."""
     # An accepted case keeps only the key of its request.
     sent, kept = csr or JudgedCsr(), case.csr or JudgedCsr(key=case.key)
     same_request = (sent.key, sent.faults) == (kept.key, kept.faults)
     sent_form, kept_form = with_canonical_mark(data.form), with_canonical_mark(case.form)
     same = same_request and (sent_form, data.attachments) == (kept_form, case.attachments)
-    return AnswerCode.ALREADY_RECEIVED if same else AnswerCode.ALREADY_SUBMITTED
+    if same:
+        return AnswerCode.ALREADY_RECEIVED
+    return AnswerCode.ALREADY_SUBMITTED if state in PENDING else TOO_LATE[state]
 
 
 def _request_withdrawal(case: Case, happened: Event) -> Decision[Case]:

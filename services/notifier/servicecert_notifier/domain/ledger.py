@@ -250,12 +250,14 @@ def _makes_outdated(new: Row, row: Row) -> bool:
     """Return whether a mail makes an older one outdated. Topics may overtake one another, so the dates decide.
 
     A mail about a revocation replaces an earlier one to the same recipient only, never to one of those who asked: each
-    of them is another person.
+    of them is another person. Nor does one to a corrected address replace another person's of the same occasion.
     """
     if row.planned_at > new.planned_at or row.kind not in SUPERSEDES.get(new.kind, ()):
         return False
     same = row.recipient is not RecipientRole.REQUESTER and (row.recipient, row.place) == (new.recipient, new.place)
-    return same or row.kind is not MailKind.CERTIFICATE_REVOKED
+    first = new.occasion.rpartition("/")[0]
+    is_corrected = new.kind is row.kind and first and first in (row.occasion, row.occasion.rpartition("/")[0])
+    return same or not (is_corrected or row.kind is MailKind.CERTIFICATE_REVOKED)
 
 
 def ended(ledger: Ledger, row: Row, at: datetime) -> Decision[Ledger]:

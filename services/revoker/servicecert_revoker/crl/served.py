@@ -196,13 +196,10 @@ class Served:
         lacking: dict[IssuerInfo, set[str]] = {}
         places: Sequence[Bucket | Address] = (*self._buckets(), self.runner.distribution.address)
         for place in places:
-            try:
-                found = await self._lacking(place, published)
-            except NotPublished as fault:
-                self.roots.stats.failures[place.name] += 1
-                log.error("What is served cannot be looked at: %s", fault)
-                continue
-            if found:
+            found, faults = await self._lacking(place, published)
+            if faults:
+                log.error("What is served cannot be looked at: %s", faults[0], extra={"files": len(faults)})
+            if found or faults:
                 self.roots.stats.failures[place.name] += 1
             for ca, files in found.items():
                 lacking.setdefault(ca, set()).update(files)
@@ -233,13 +230,20 @@ class Served:
 
     async def _lacking(
         self, place: Bucket | Address, published: Mapping[IssuerInfo, Mapping[str, CrlVersion]]
-    ) -> Mapping[IssuerInfo, set[str]]:
-        """Return the files that a place does not have as published. Raises NotPublished."""
-        at_once = asyncio.Semaphore(_AT_ONCE)
+    ) -> tuple[Mapping[IssuerInfo, set[str]], Sequence[NotPublished]]:
+        """Return the files that a place lacks as they were published, and why others cannot be looked at."""
+        at_once, faults = asyncio.Semaphore(_AT_ONCE), list[NotPublished]()
 
         async def lacks(file: str, ca: IssuerInfo, newest: int) -> bool:
-            async with at_once:
-                current = await place.current(file, ca)
+            try:
+                async with at_once:
+                    if len(faults) >= _AT_ONCE:
+                        # It is the place that does not answer.
+                        return False
+                    current = await place.current(file, ca)
+            except NotPublished as fault:
+                faults.append(fault)
+                return False
             if isinstance(place, Address) and file.endswith(".crl"):
                 self.roots.stats.served[file] = current.number if current else 0
             return not is_served(current, published[ca][file], newest)
@@ -249,7 +253,7 @@ class Served:
             newest = max(it.number for it in files.values())
             answers = await asyncio.gather(*(lacks(file, ca, newest) for file in files))
             found[ca] = {file for file, is_lacking in zip(files, answers, strict=True) if is_lacking}
-        return {ca: files for ca, files in found.items() if files}
+        return {ca: files for ca, files in found.items() if files}, faults
 
     async def _publish_again(self, ca: IssuerInfo, files: set[str]) -> None:
         if f"{ca.id}.cer" in files:
