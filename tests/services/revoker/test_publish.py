@@ -377,6 +377,36 @@ async def test_f5_a_scheduled_order_that_is_tried_again_makes_only_what_is_left(
         assert {crl.number for crl in done(third).announced} == {3}
 
 
+async def test_D7_a_scheduled_pass_counts_where_all_of_it_has_arrived(
+    publish: Publish, register: Register, files: CrlFiles, clock: Any
+) -> None:
+    """Else an entry would be on no CRL of its partition from after its certificate's expiry."""
+    missing: set[str] = set()
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        if request.path in missing:
+            raise web.HTTPServiceUnavailable
+        return web.Response(body=(files.folder / request.path[1:]).read_bytes())
+
+    expiry = NOW + timedelta(hours=1)
+    async with serving(answer) as address:
+        publish = at(publish, address)
+        await publish([await register(1, partition=2, not_after=expiry)])
+        clock.now = expiry + timedelta(minutes=1)
+        missing.add("/test-ec.2.crl")
+        (first,) = await publish([task := scheduled()])
+        assert isinstance(first, Retry)
+        missing.clear()
+        clock.now += timedelta(minutes=1)
+        assert isinstance((await publish([task]))[0], Done)
+        assert serials(crl_in(files, partition=2)) == {1}
+        clock.now += timedelta(hours=24)
+        await publish([scheduled()])
+        clock.now += timedelta(hours=24)
+        await publish([scheduled()])
+        assert serials(crl_in(files, partition=2)) == set()
+
+
 async def test_f5_a_partition_that_no_certificate_can_name_costs_no_work_and_is_on_the_full_crl(
     publish: Publish, register: Register, files: CrlFiles, pool: Pool
 ) -> None:

@@ -296,10 +296,14 @@ compromised as (
 select count(*) from saved
 
 -- name: since
--- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3). Never after the CRL's own ($2):
--- no certificate that is valid is left out, whatever the table says of CRLs to come (I7).
-select least(coalesce(max(this_update), '-infinity'), $2) as since, clock_timestamp() as now
-from crls where issuer = $1 and partition = 0 and scheduled
+-- What expired before this moment was on a scheduled CRL from after its expiry, and is listed no more (RFC 5280, 3.3): on the full one and its partition's,
+-- so all of that pass have arrived. Never after the CRL's own ($2): no certificate that is valid is left out, whatever the table says of CRLs to come (I7).
+select least(coalesce((
+           select this_update from crls as c
+           where issuer = $1 and partition = 0 and scheduled and this_update is not null
+                 and not exists (select from crls as p where p.issuer = $1 and p.number = c.number and p.published_at is null)
+           order by this_update desc limit 1
+       ), '-infinity'), $2) as since, clock_timestamp() as now
 
 -- name: sizes
 -- The size of each partition: what is revoked and has not expired before $2, and what is ordered ($3).
