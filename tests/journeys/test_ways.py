@@ -299,7 +299,7 @@ async def test_I2_I3_an_application_that_is_sent_again_is_answered_and_issued_on
     await client.view(case_id, CaseState.DELIVERED)
     await client.send(applicant(SERVER).submitted(case_id, example(SERVER), client.request(SERVER, 2)))
     view = await client.view(case_id, CaseState.DELIVERED, lambda view: view.answer is not None)
-    assert view.answer.code == "already-submitted"
+    assert view.answer.code == "too-late-issued"
     assert len(client.witness.events_of_case(case_id, ApplicationAccepted)) == 1
     assert len(client.witness.events_of_case(case_id, CertificateIssued)) == 1
 

@@ -55,7 +55,10 @@ def test_A1_the_same_application_again_is_answered_as_received(after, happen, ha
     for before in (("submitted",), ("submitted", "issued"), ("submitted wrongly", "supplemented")):
         assert view(happen(happenings["submitted"], after(*before))).answer.code == "already-received"
     other = happen(happenings["submitted wrongly"], after("submitted"))
-    assert view(other).answer.code == "already-submitted"
+    assert view(other).answer.code == "too-late-accepted"
+    for again in ("submitted", "submitted wrongly"):
+        ended = happen(happenings[again], after("submitted", "issued", "revoked"))
+        assert view(ended).answer.code == "too-late-revoked"
 
 
 def test_A1_an_application_of_a_case_that_ended_without_a_certificate_is_to_be_made_anew(
