@@ -89,7 +89,7 @@ def test_C3_a_mail_to_a_corrected_address_ends_none_to_another_person(case, as_e
         return decide(ledger, as_event(view), NOTHING_PREPARED, now).state
 
     ledger = happens(None, version=2)
-    orderer, contact = ledger.rows
+    _, contact = ledger.rows
     ledger = ledger.with_row(replace(contact, state=MailState.DEFERRED))
     for version, email in ((3, "right@example.fi"), (4, "righter@example.fi")):
         right = (ORDERER.model_copy(update={"email": email}), CONTACT)
