@@ -83,8 +83,9 @@ class Application(FastStream):
         )
         self.name = name
 
-    async def run(self, log_level: int = logging.INFO, run_extra_options: Any = None, sleep_time: float = 0) -> None:  # noqa: ARG002  -- FastStream's signature
+    async def run(self, log_level: int = logging.INFO, run_extra_options: Any = None, sleep_time: float = 0) -> None:
         """Run until SIGTERM, SIGINT or `exit`. Raises SystemExit on failure, after a sentence on standard error."""
+        del log_level, sleep_time
         try:
             await self._run(run_extra_options or {})
         except Exception as error:
