@@ -200,8 +200,7 @@ AttributeText = Annotated[str, StringConstraints(pattern=_STORABLE, min_length=1
 The profile of the certificate type may allow less: intake and issuer judge by that."""
 
 EmailAddress = Annotated[
-    str,
-    StringConstraints(pattern=r'^[^@\s<>,;:"\\\x00-\x1f]{1,64}@[^@\s<>,;:"\\\x00-\x1f]{1,255}$', max_length=254),
+    str, StringConstraints(pattern=r'^[^@\s<>,;:"\\\x00-\x1f]{1,64}@[^@\s<>,;:"\\\x00-\x1f]{1,255}$', max_length=254)
 ]
 """One mailbox, local part and domain, without display name (RFC 5321 section 4.5.3.1 for the lengths)."""
 

@@ -60,10 +60,7 @@ dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done,
 module = click.option("--module", envvar="SERVICECERT_PKCS11_MODULE", type=FILE, help="The token's PKCS#11 library.")
 
 pin_file = click.option(
-    "--pin-file",
-    envvar="SERVICECERT_PKCS11_PIN_FILE",
-    type=FILE,
-    help="Two lines, production=<PIN> and test=<PIN>.",
+    "--pin-file", envvar="SERVICECERT_PKCS11_PIN_FILE", type=FILE, help="Two lines, production=<PIN> and test=<PIN>."
 )
 
 

@@ -20,10 +20,7 @@ DEMONSTRATION = "a demonstration on one machine"
 
 
 def make_authority(
-    directory: Path,
-    passphrase_file: Path,
-    store: KeyStore | None = None,
-    operator: str = DEMONSTRATION,
+    directory: Path, passphrase_file: Path, store: KeyStore | None = None, operator: str = DEMONSTRATION
 ) -> Authority:
     """Make the CAs in `directory` and their roots beside it, and store the protocol. Takes some seconds.
 

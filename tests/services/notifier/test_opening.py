@@ -8,7 +8,7 @@ from aiosmtplib import SMTP
 from listening import talking
 from servicecert_notifier.domain import relays
 from servicecert_notifier.domain.task import MailState
-from services.notifier.smtp_script import states
+from services.notifier.smtp_script import Script, states
 
 
 async def test_starttls_that_is_required_and_not_offered_is_a_sentence(mail_server, make_mailer, mails, reasons):
@@ -117,6 +117,19 @@ async def test_a_login_that_is_refused_is_not_tried_for_each_mail(
         mailer._relays.login_refused(mailer._relays.all[0], "long ago", -relays.BACKOFF_SECONDS)
         assert states(await mailer.deliver(mails(2))) == [MailState.HANDED_OVER] * 2
     assert once <= 2, "each way to log in that the server offers is tried once"
+
+
+async def test_a_login_that_is_not_offered_is_a_refusal_with_the_way_out(
+    make_mailer, mails, tmp_path, server_key, reasons
+):
+    (tmp_path / "password").write_text("right")
+    (tmp_path / "password").chmod(0o600)
+    account = {"smtp_username": "ca", "smtp_password_file": tmp_path / "password"}
+    async with Script().serving(server_key.context) as script:
+        mailer = make_mailer(script.port, smtp_tls="implicit", smtp_ca_file=server_key.pem, **account)
+        assert states(await mailer.deliver(mails(1))) == [MailState.DEFERRED]
+        assert list((await mailer.refusing()).values()) == [1]
+    assert "offers no login" in reasons()[0]
 
 
 @pytest.mark.parametrize(

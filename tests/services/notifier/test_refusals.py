@@ -220,6 +220,22 @@ async def test_C3_a_login_that_is_asked_for_ends_nothing(office, step):
         assert await sent.mailer.refusing() == {f"127.0.0.1:{script.port}": 1}
 
 
+@pytest.mark.parametrize("script", [Script(greeting="554 5.7.1 Blocked"), Script({"EHLO": "550 5.7.1 Blocked"})])
+async def test_C3_a_server_that_refuses_our_host_is_an_alarm_and_ends_nothing(make_mailer, mails, now, caplog, script):
+    """Nor where another server does not answer."""
+    async with Script().serving() as gone:
+        pass
+    async with script.serving():
+        hosts = f"127.0.0.1:{script.port},127.0.0.1:{gone.port}"
+        mailer = make_mailer(script.port, at=now + timedelta(days=9), smtp_host=hosts)
+        (outcome,) = await mailer.deliver(mails(1))
+        assert outcome.data.state is MailState.DEFERRED, "beyond the time, too"
+        assert outcome.data.give_up_at == now + timedelta(days=10)
+        assert (await mailer.refusing())[f"127.0.0.1:{script.port}"] == 1
+    assert any(record.getMessage().startswith("alarm: ") for record in caplog.records)
+    assert any("refuses this host" in getattr(record, "reason", "") for record in caplog.records)
+
+
 async def test_C3_one_refused_recipient_is_final_while_others_are_accepted(office, caplog):
     refuse_one = {"RCPT": lambda line: "550 5.7.1 No" if "customer1" in line else "250 Ok"}
     async with Script(refuse_one).serving() as script:

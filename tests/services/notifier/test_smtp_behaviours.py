@@ -38,7 +38,7 @@ class Delivery:
 
     async def attempt(self):
         """Try it once, and return the delay of the retry, None if it is settled."""
-        mail = self.task.model_copy(update={"attempts": self.row.attempts})
+        mail = self._next()
         self._mailer._clock = lambda: self.now
         task = Task(uuid4(), str(mail.case_id), "mail", mail, since=self.now)
         (done,) = await self._mailer.deliver([task])
@@ -53,11 +53,12 @@ class Delivery:
             Prepared(orders={mail.mail_id: self.task}),
             deadline.at,
         )
-        assert [intent.data for intent in again.intents] == [
-            self.task.model_copy(update={"attempts": self.row.attempts})
-        ]
+        assert [intent.data for intent in again.intents] == [self._next()]
         pause, self.now = deadline.at - self.now, deadline.at
         return pause
+
+    def _next(self):
+        return self.task.model_copy(update={"attempts": self.row.attempts, "give_up_at": self.row.give_up_at})
 
     async def played(self, most=150):
         """Try until it is settled."""
@@ -125,6 +126,26 @@ async def test_C3_pauses_grow_and_the_tries_end_when_delivery_is_due(delivery):
     assert max(pauses) == 900
     assert tried.row.state is MailState.GIVEN_UP
     assert tried.row.settled_at == tried.row.give_up_at
+
+
+async def test_C3_a_mail_that_waited_for_us_beyond_its_time_is_not_lost_to_a_small_fault(delivery):
+    async with Script({"MAIL": "530 5.7.0 Log in"}).serving() as server:
+        tried = delivery(server.port)
+        for _ in range(9):
+            assert await tried.attempt() is not None
+        server.answers["MAIL"] = counted(["451 4.3.2 Starting"] * 3, then="250 Ok")
+        assert (await tried.played()).state is MailState.HANDED_OVER
+        assert len(server.accepted) == 1
+
+
+async def test_C3_a_mail_that_waited_for_us_is_given_up_a_day_after_the_last_refusal_of_us(delivery, now):
+    async with Script({"MAIL": "530 5.7.0 Log in"}).serving() as server:
+        tried = delivery(server.port)
+        await tried.attempt()
+        refused = now
+        server.answers["MAIL"] = "451 4.3.2 Starting"
+        row = await tried.played()
+    assert (row.state, row.settled_at) == (MailState.GIVEN_UP, refused + timedelta(days=1))
 
 
 async def test_C3_a_greylisting_server_takes_the_mail_in_the_end(delivery, now):

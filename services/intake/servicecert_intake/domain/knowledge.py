@@ -59,10 +59,7 @@ NOTHING_KNOWN = Knowledge()
 
 
 def apply(
-    known: Knowledge,
-    changes: Sequence[Change],
-    most_entries: int = MOST_ENTRIES,
-    most_accounts: int = MOST_ACCOUNTS,
+    known: Knowledge, changes: Sequence[Change], most_entries: int = MOST_ENTRIES, most_accounts: int = MOST_ACCOUNTS
 ) -> Knowledge:
     """Return the snapshot after changes. Unchanged parts stay the same objects."""
     account_changes = [change for change in changes if isinstance(change.data, AccountEvent)]

@@ -30,13 +30,7 @@ REASSESS = "recheck"
 """The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
 
 _ENDED = frozenset(
-    {
-        CaseState.WITHDRAWN,
-        CaseState.REFUSED,
-        CaseState.LAPSED,
-        CaseState.REVOCATION_REQUESTED,
-        CaseState.REVOKED,
-    }
+    {CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED}
 )
 
 MOST_SUPPLEMENTS = 500

@@ -30,6 +30,7 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
     late = row.state is MailState.SUPERSEDED and outcome.state is MailState.HANDED_OVER
     if row.state not in OPEN and not late:
         return Decision(state)
+    until = outcome.give_up_at or row.give_up_at
     tried = replace(
         row,
         state=outcome.state,
@@ -37,14 +38,15 @@ def settled(state: Ledger | None, result: Result, now: datetime) -> Decision[Led
         answer=outcome.answer,
         relay=outcome.relay,
         refused_since=outcome.refused_since,
+        give_up_at=until,
         first_tried_at=row.first_tried_at or outcome.at,
         tried_at=outcome.at,
         next_try_at=None,
     )
     if outcome.state is MailState.DEFERRED:
         at = now + retry_delay(outcome.attempts)
-        # The last try is made when the time is over. A mail that is still deferred then waits until a server takes us.
-        at = at if row.give_up_at is None or row.give_up_at <= now else min(at, row.give_up_at)
+        # The last try is made when the time is over.
+        at = at if until is None or until <= now else min(at, until)
         deferred = replace(tried, next_try_at=at)
         return Decision(state.with_row(deferred), deadlines=(Deadline(f"{RETRY}{row.mail_id}", at),))
     return ended(state, replace(tried, settled_at=outcome.at), outcome.at)
@@ -59,10 +61,10 @@ def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> 
     row = state.row(UUID(due.kind.removeprefix(RETRY)))
     if row.state is not MailState.DEFERRED:
         return Decision(state)
-    order = prepared.orders[row.mail_id].model_copy(
-        update={"attempts": row.attempts, "refused_since": row.refused_since}
-    )
-    return Decision(state, intents=(Intent(INTENT, order),))
+    order = prepared.orders[row.mail_id]
+    tried = {"attempts": row.attempts, "refused_since": row.refused_since}
+    again = order.model_copy(update={**tried, "give_up_at": row.give_up_at or order.give_up_at})
+    return Decision(state, intents=(Intent(INTENT, again),))
 
 
 def _handle_notices(state: Ledger, prepared: Prepared, now: datetime) -> Decision[Ledger]:

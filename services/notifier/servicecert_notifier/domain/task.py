@@ -232,7 +232,7 @@ class MailOutcome(Value):
     """The outcome of an attempt. `answer` is the reply code, with the enhanced status code if there is one (RFC 3463).
 
     It never holds the server's text, which often repeats the address. `relay` is the mail server that answered, as
-    host:port.
+    host:port. `give_up_at` is the mail's from then on.
     """
 
     AUDITED: ClassVar[tuple[str, ...]] = ("mail_id", "state", "answer", "attempts")
@@ -244,6 +244,7 @@ class MailOutcome(Value):
     refused_since: Instant | None = None
     attempts: Annotated[int, Field(ge=1)]
     at: Instant
+    give_up_at: Instant | None = None
 
 
 class NoticeKind(StrEnum):

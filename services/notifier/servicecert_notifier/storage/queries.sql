@@ -117,7 +117,7 @@ with given as (
         set state = excluded.state, attempts = excluded.attempts, answer = excluded.answer, first_tried_at = excluded.first_tried_at,
             tried_at = excluded.tried_at, next_try_at = excluded.next_try_at, settled_at = excluded.settled_at,
             superseded_by = excluded.superseded_by, bounce = excluded.bounce, bounced_at = excluded.bounced_at,
-            relay = excluded.relay, refused_since = excluded.refused_since
+            relay = excluded.relay, refused_since = excluded.refused_since, give_up_at = excluded.give_up_at
         where (m.state, m.attempts) is distinct from (excluded.state, excluded.attempts)
 ), ordered as (
     insert into orders (mail_id, data)

@@ -1,7 +1,8 @@
 -- What each role may do with the notifier's tables (F4); see servicecert_worker/storage/rights.sql.
 grant select, insert, update (version, standing) on ledgers to {service};
 grant select, insert,
-      update (state, attempts, answer, first_tried_at, tried_at, next_try_at, settled_at, superseded_by, bounce, bounced_at, relay, refused_since)
+      update (state, attempts, answer, first_tried_at, tried_at, next_try_at, settled_at, superseded_by, bounce, bounced_at, relay, refused_since,
+              give_up_at)
       on mails to {service};
 grant select, insert on orders to {service};
 grant select, insert on notices to {service};

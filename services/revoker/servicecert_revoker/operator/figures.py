@@ -9,8 +9,7 @@ FIGURES = (
         ("state",),
     ),
     Figure(
-        "servicecert_revocation_oldest_seconds",
-        "Age of the oldest open revocation or change, since it was requested.",
+        "servicecert_revocation_oldest_seconds", "Age of the oldest open revocation or change, since it was requested."
     ),
     Figure(
         "servicecert_cascades",

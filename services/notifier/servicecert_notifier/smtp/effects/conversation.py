@@ -22,6 +22,7 @@ from ..domain.answers import Answer, Envelope, Offers, Reply, Step, stuffed
 
 _START_CONTENT = 354
 _CLOSING = 421
+_LAST_SYNTAX_FAULT = 504
 _QUIT_SECONDS = 1.0
 _NOT_SMTP = "The server at SMTP_HOST and SMTP_PORT does not speak SMTP: check both settings."
 _RENEW = "have it renewed there"
@@ -34,7 +35,11 @@ class ConversationFailed(Exception):
     """The conversation cannot be opened, or broke off. The message is for an operator, without personal data."""
 
 
-class LoginRefused(ConversationFailed):
+class Refused(ConversationFailed):
+    """The mail server refused us before any mail: our host, or our login."""
+
+
+class LoginRefused(Refused):
     """The mail server refused our login. Immediate retries would lock the account."""
 
 
@@ -111,7 +116,7 @@ class Conversation:
 
 
 async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContext) -> Conversation:
-    """Open a conversation with a mail server. Raise `ConversationFailed` or its subclass `LoginRefused`."""
+    """Open a conversation with a mail server. Raise `ConversationFailed` or its subclasses."""
     server = f"the mail server at {relay}"
     client = SMTP(
         hostname=relay.host,
@@ -125,8 +130,7 @@ async def open_conversation(relay: Relay, settings: Settings, tls: ssl.SSLContex
         await guard_cancellation(_greet(client, settings, tls, server))
     except (SMTPException, OSError, ValueError) as fault:
         client.close()
-        refused = isinstance(fault, SMTPAuthenticationError)
-        raise (LoginRefused if refused else ConversationFailed)(_sentence(fault, server)) from None
+        raise _kind(fault)(_sentence(fault, server)) from None
     except BaseException:
         client.close()
         raise
@@ -149,7 +153,17 @@ async def _greet(client: SMTP, settings: Settings, tls: ssl.SSLContext, server: 
             "turn it on there, or set SMTP_TLS=off if the network is trusted."
         )
     if settings.smtp_username is not None:
+        if not client.supports_extension("auth"):
+            raise LoginRefused(f"SMTP_USERNAME is set and {server} offers no login: turn it on there, or unset it.")
         await client.login(settings.smtp_username, settings.password() or "")
+
+
+def _kind(fault: Exception) -> type[ConversationFailed]:
+    """Return the kind of a fault. A server refuses our host in its greeting or its answer to EHLO, as with 554."""
+    if isinstance(fault, SMTPAuthenticationError):
+        return LoginRefused
+    refuses_host = isinstance(fault, SMTPResponseException) and fault.code > _LAST_SYNTAX_FAULT
+    return Refused if refuses_host else ConversationFailed
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext:
@@ -175,7 +189,8 @@ def _sentence(fault: Exception, server: str) -> str:
         case SMTPResponseException(code=code) if code < 0:
             return _NOT_SMTP
         case SMTPResponseException():
-            return f"Cannot open a conversation: {server} answered {cause.code}."
+            way_out = ": ask those who run it why it refuses this host" if _kind(cause) is Refused else ""
+            return f"Cannot open a conversation: {server} answered {cause.code}{way_out}."
         case SMTPTimeoutError():
             return f"Cannot open a conversation: {server} did not answer in time."
         case _:

@@ -14,6 +14,7 @@ from time import monotonic
 from servicecert_worker.core.decider import Done, Outcome, Task
 from servicecert_worker.core.faults import error_summary
 
+from ...domain.contents import MIN_RETRY_PERIOD
 from ...domain.pace import domain_of
 from ...domain.relays import Relay, Relays
 from ...domain.task import NO_ANSWER, AttemptState, MailOutcome, MailState, MailTask
@@ -22,7 +23,15 @@ from ...mail.domain.message import Sender, UnsendableAddress, compose, mailbox
 from ...settings import Settings
 from ..domain.answers import Answer, Envelope, Meaning, Offers
 from ..domain.refusals import Refusals
-from .conversation import Conversation, ConversationFailed, LoginRefused, NoAnswer, open_conversation, tls_context
+from .conversation import (
+    Conversation,
+    ConversationFailed,
+    LoginRefused,
+    NoAnswer,
+    Refused,
+    open_conversation,
+    tls_context,
+)
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +111,7 @@ class Mailer:
             try:
                 conversation = await self._conversation()
             except ConversationFailed as failed:
-                return Attempt(str(failed), is_about_us=isinstance(failed, LoginRefused))
+                return Attempt(str(failed), is_about_us=isinstance(failed, Refused))
             relay = str(conversation.relay)
             self._busy[relay] += 1
             try:
@@ -122,26 +131,29 @@ class Mailer:
         return Attempt("The mail was not tried.")
 
     async def _conversation(self) -> Conversation:
-        """Return an idle conversation, or a new one with the first server that answers. Raise the last fault."""
+        """Return an idle conversation, or a new one with the first server that answers.
+
+        Raise the last fault, but that a server refuses us before that another does not answer: it ends no mail.
+        """
         while self._idle:
             conversation = self._idle.pop()
             if conversation.usable:
                 return conversation
             conversation.abort()
-        fault = ConversationFailed("No mail server is configured: set SMTP_HOST.")
+        faults = [ConversationFailed("No mail server is configured: set SMTP_HOST.")]
         for relay in self._relays.preferred(monotonic()):
             if (reason := self._relays.refusal(relay, monotonic())) is not None:
-                fault = LoginRefused(reason)
+                faults.append(LoginRefused(reason))
                 continue
             try:
                 conversation = await open_conversation(relay, self._settings, self._tls)
             except ConversationFailed as failed:
-                fault = failed
+                faults.append(failed)
                 self._failed(relay, failed)
             else:
                 self._relays.answered(relay)
                 return conversation
-        raise fault
+        raise next((fault for fault in faults if isinstance(fault, Refused)), faults[-1])
 
     async def _try(self, conversation: Conversation, task: Task) -> Attempt:
         """Compose a mail and hand it over. One that cannot be composed delays no others. Raise `NoAnswer`."""
@@ -189,6 +201,7 @@ class Mailer:
         self.answers[str(relay)] = 0.0
         if isinstance(failed, LoginRefused):
             self._relays.login_refused(relay, str(failed), monotonic())
+        if isinstance(failed, Refused):
             self._refusals.answered(relay, "", Meaning.US, self._clock())
             self._report_refusing(relay)
 
@@ -225,10 +238,14 @@ class Mailer:
             log.info("A mail server no longer refuses us", extra={"relay": str(relay)})
 
     def _done(self, task: Task, attempt: Attempt) -> Done:
-        """Return the outcome to store. A deferred mail whose time is over is given up, unless the server refuses us."""
+        """Return the outcome to store. A deferred mail whose time is over is given up.
+
+        It has time for a day after each answer that refuses us: one that waited is not lost to the next small fault.
+        """
         mail: MailTask = task.data
         state, now = attempt.state, self._clock()
-        if state is MailState.DEFERRED and now >= mail.give_up_at and not attempt.is_about_us:
+        give_up_at = max(mail.give_up_at, now + MIN_RETRY_PERIOD) if attempt.is_about_us else mail.give_up_at
+        if state is MailState.DEFERRED and now >= give_up_at:
             state = MailState.GIVEN_UP
         attempts = mail.attempts + task.tries + 1
         level = _LEVELS[state]
@@ -246,6 +263,7 @@ class Mailer:
                 refused_since=(attempt.refused_since or mail.refused_since) if state is MailState.DEFERRED else None,
                 attempts=attempts,
                 at=now,
+                give_up_at=give_up_at,
             )
         )
 

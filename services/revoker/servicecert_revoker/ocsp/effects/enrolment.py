@@ -73,8 +73,7 @@ def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> M
     except (OSError, ValueError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "a file is no certificate"
         raise OperatorError(
-            f"The CAs' certificates in {folder} cannot be read ({reason}): correct {setting}.",
-            78,
+            f"The CAs' certificates in {folder} cannot be read ({reason}): correct {setting}.", 78
         ) from None
 
 
