@@ -5,6 +5,7 @@ from uuid import UUID, uuid5
 
 import pytest
 from servicecert_intake.domain.decide import HANDLERS
+from servicecert_intake.domain.view import ANSWERS
 from servicecert_schemas.application import ApplicationSubmitted
 from servicecert_schemas.case import CaseState, EventRefused
 from servicecert_schemas.certificate import ApplicationAccepted
@@ -176,6 +177,14 @@ def test_A15_who_comes_too_late_is_told_so(after, happen, happenings, before, co
     decision = happen(happenings[name], case)
     assert view(decision).answer.code == code
     assert (view(decision).state, len(decision.events)) == (case.state, 1)
+
+
+def test_E1_why_issuing_was_refused_is_said_after_later_events_too(after, happen, happenings):
+    case, reason = after("submitted", "not issued"), happenings["not issued"].data.texts.fi
+    for name in ("supplemented", "withdrawn", "withdrawn"):
+        decision = happen(happenings[name], case)
+        case = decision.state
+        assert view(decision).answer.texts.fi == f"{reason} {ANSWERS['too-late-refused'].fi}"
 
 
 def refused(decision):

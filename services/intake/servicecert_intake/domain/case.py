@@ -25,6 +25,7 @@ from servicecert_schemas.certificate import Recipient
 from servicecert_schemas.codec import stored
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.mail import MailKind
+from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import Deadline, Event
 from servicecert_worker.core.time_limits import Clock, marks_after
 
@@ -96,7 +97,7 @@ class Case:
     names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
     supplements and requests were judged (F5). `forwarded` is kept until the issuer has answered: if Kafka loses the
     accepted application, it is made again (I1). `stopped`: a fault on the authority's side stops the issuing (B3).
-    `readdressed` are roles whose address was corrected, and when.
+    `readdressed` are roles whose address was corrected, and when, `refusal` why the issuer refused.
     """
 
     case_id: UUID
@@ -132,6 +133,7 @@ class Case:
     forwarded: Forwarded | None = None
     stopped: bool = False
     readdressed: tuple[tuple[str, datetime], ...] = ()
+    refusal: Texts | None = None
 
     @property
     def state(self) -> CaseState:

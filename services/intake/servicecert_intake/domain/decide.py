@@ -48,7 +48,7 @@ from .rules.csr import SEARCH, Searched, SearchOrder, next_search
 from .rules.deficiencies import filled
 from .rules.recipients import recipients
 from .rules.renewal import LookedUp
-from .view import ANSWERS, AnswerCode, case_changed
+from .view import ANSWERS, AnswerCode, case_changed, joined
 
 ASK_AGAIN = "ask-again"
 """The deadline at which the first waiting event of a case is checked again."""
@@ -211,8 +211,13 @@ def _process(
         held = replace(decision, state=replace(case, waiting=(Waiting.of(happened, since), *case.waiting)))
         return _with_view(held) if case.version == 0 else held
     assert decision.state is not None
-    answer = None if code is None else Answer(event_id=happened.id, code=code, texts=ANSWERS[code], at=now)
+    answer = None if code is None else Answer(event_id=happened.id, code=code, texts=_told(case, code), at=now)
     return _with_view(replace(decision, state=replace(decision.state, answer=answer)))
+
+
+def _told(case: Case, code: AnswerCode) -> Texts:
+    """Return the text of an answer, after why issuing was refused: the answer that said so is replaced by this one."""
+    return ANSWERS[code] if case.refusal is None else joined(case.refusal, ANSWERS[code])
 
 
 def _objection(event: ApplicationEvent, role: Role | UnknownMember | None) -> AnswerCode | None:

@@ -62,8 +62,8 @@ def _fold(case: Case, event: Event, now: datetime) -> Case:
         case CertificateIssued() as data:
             return _issued(case, data, event.time, now)
         case IssuingRefused() as data if case.unissued_at is None:
-            answer = _answer(event.id, data, now)
-            return replace(case, unissued_at=event.time, withdrawal=None, answer=answer, forwarded=None)
+            refused = replace(case, unissued_at=event.time, refusal=data.texts, withdrawal=None, forwarded=None)
+            return replace(refused, answer=_answer(event.id, data, now))
         case IssuingStopped() as data if case.state is CaseState.ACCEPTED and not _says(case, data):
             return replace(case, stopped=True, answer=_answer(event.id, data, now))
         case MailEvent() as data:

@@ -164,7 +164,11 @@ def next_step(case: Case, state: CaseState) -> Texts:
             steps.append(NEXT_STEPS["correct-the-address"])
         elif state in _WITH_THE_SERVICE:
             steps.append(NEXT_STEPS["address-missed"])
-    return Texts(**{language: " ".join(step.in_language(language) for step in steps) for language in Language})
+    return joined(*steps)
+
+
+def joined(*texts: Texts) -> Texts:
+    return Texts(**{language: " ".join(each.in_language(language) for each in texts) for language in Language})
 
 
 def acts_next(case: Case, state: CaseState) -> NextActor:
