@@ -51,12 +51,16 @@ class OcspQuery:
         return self._read(answer, now).certificate_status
 
     def is_revoked(self, answer: bytes, now: datetime, reason: Reason | None = None) -> bool:
-        """Return whether the response says revoked, and for this `reason` where one is given. Raises OcspUnsound."""
+        """Return whether the response says revoked, and for this `reason` where one is given. Raises OcspUnsound.
+
+        A compromised key overrides any other reason, which is never said again then (D3).
+        """
         read = self._read(answer, now)
         if read.certificate_status is not ocsp.OCSPCertStatus.REVOKED:
             return False
         found = read.revocation_reason
-        return reason is None or (found is not None and reason_code(x509.CRLReason(found)) == reason)
+        says = None if found is None else reason_code(x509.CRLReason(found))
+        return reason is None or says in (reason, Reason.KEY_COMPROMISE)
 
     def _read(self, answer: bytes, now: datetime) -> ocsp.OCSPResponse:
         try:

@@ -38,6 +38,7 @@ from servicecert_worker.core.decider import (
     Outcome,
     Oversight,
     Result,
+    Retry,
     Rules,
     Service,
     Stored,
@@ -163,7 +164,7 @@ def toy(acts: Path, seconds: float) -> Service[Tally, None]:
             for task in tasks:
                 file.write(f"{task.data.case_id} {task.data.number}\n")
         await asyncio.sleep(seconds)
-        return [Done(task.data) for task in tasks]
+        return [Retry("-") if task.data.number.startswith("never") else Done(task.data) for task in tasks]
 
     return Service(
         NAME,

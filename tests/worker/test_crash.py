@@ -105,3 +105,15 @@ async def test_acts_of_a_dead_worker_are_done_also_while_a_backlog_fills_all_roo
     were = ", ".join(f"('{id}'::uuid, {owner})" for id, owner in before)
     adopted = f"from (values {were}) as w (id, owner) join intents as i using (id) where i.owner <> w.owner"
     await stand.wait_until(f"select exists (select {adopted})")
+
+
+async def test_f5_acts_that_fail_again_and_again_hold_up_no_others(stand: Stand) -> None:
+    """As a CA's key that is away: other cases are read, decided and done."""
+    stand.work(SERVICECERT_BATCH="2")
+    await stand.send([event for _ in range(30) for event in numbered(uuid4(), "never")])
+    await stand.wait_until("select count(*) = 30 from intents")
+    other = uuid4()
+    await stand.send(numbered(other, "1"))
+    await stand.wait_until(
+        f"""select exists (select from tally where key = '{other}' and body::json ->> 'acted' <> '[]')"""
+    )

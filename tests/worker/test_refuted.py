@@ -111,7 +111,22 @@ async def test_replacements_stay_through_later_retries() -> None:
         ]
     )
     await take_turn(draws, arrival(one), arrival(other))
-    assert draws.turns == [[1, 2], ["taken", 3], ["taken", "gone"], ["taken", "gone"]]
+    assert draws.turns == [[1, 2], ["taken", 2], ["taken", "gone"], ["taken", "gone"]]
+
+
+async def test_F5_many_replaced_facts_delay_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that many accepted applications have may be exposed meanwhile, and the database names one at a time."""
+
+    async def once() -> AsyncIterator[int]:
+        yield 0
+        raise AssertionError("It pauses.")
+
+    monkeypatch.setattr(loop, "backoff", once)
+    cases = [uuid4() for _ in range(9)]
+    draws = Draws([FactsInvalid("x", {str(case): Found("taken")}) for case in cases])
+    await take_turn(draws, *map(arrival, cases), arrival(uuid4()))
+    assert draws.turns[-1] == [*["taken"] * 9, 10]
+    assert draws.loop.unavailable is None
 
 
 async def test_poison_is_left_as_it_is() -> None:

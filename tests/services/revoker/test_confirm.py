@@ -72,6 +72,16 @@ async def test_D3_I7_a_changed_reason_is_confirmed_by_a_responder_that_says_this
     ]
 
 
+async def test_D3_a_reason_that_a_compromised_key_has_overridden_is_confirmed_too(
+    confirm: Confirm, responder: Answering
+) -> None:
+    """OCSP never says the first reason again: its act would ask for ever."""
+    said = revoked(GOOD, NOW).model_copy(update={"reason": RevocationReason.KEY_EXPOSED})
+    responder._standings.take(said, NOW)
+    outcomes = await confirm([task(GOOD, reason=reason) for reason in RevocationReason])
+    assert all(isinstance(each, Done) for each in outcomes)
+
+
 async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_and_alarms_once(
     authority: Authority, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -186,6 +186,29 @@ async def test_D8_a_ca_that_is_new_is_asked_for_soon_but_not_all_the_time(examin
     assert asked.data.environment is ResponderEnvironment.TEST
 
 
+async def test_D8_a_ca_whose_key_is_away_draws_ever_fewer_keys(examine: Examine, certify: Certify) -> None:
+    enrolment, drawn = Enrolment(), []
+    for minute in range(11 * 60):
+        now = NOW + timedelta(minutes=minute)
+        for asked in enrolment.due(now, {"test-ec", "test-rsa"}):
+            drawn += [minute] * (asked.data.environment is ResponderEnvironment.TEST)
+            for event in await certificates(asked.data, examine, certify):
+                if event.issuer != "test-rsa":
+                    enrolment.accept(event, now)
+    assert drawn == [0, 10, 30, 70, 150, 310, 630]
+
+
+async def test_a_responders_certificate_that_has_ended_is_signed_no_more(examine: Examine, certify: Certify) -> None:
+    """Its CA's key was away all its life."""
+    request = Enrolment().due(NOW, ())[0].data
+    (event,) = examine([Event(uuid4(), request.key(), request, NOW)])
+    assert isinstance(event.facts, Drafted)
+    order = event.facts.orders[0]
+    (outcome,) = await replace(certify, clock=lambda: order.not_after)([Task(uuid4(), "key", "certify", order, NOW)])
+    assert isinstance(outcome, Done)
+    assert outcome.data == Uncertified(issuer=order.issuer, serial=order.serial, code="expired")
+
+
 async def test_f2_a_ca_that_the_operator_did_not_give_is_not_answered_for(
     authority: Authority, examine: Examine, certify: Certify
 ) -> None:

@@ -299,6 +299,24 @@ async def test_folder_that_is_gone_is_one_sentence(publish: Publish, register: R
     assert "SERVICECERT_CRL_DIR" in outcome.reason
 
 
+async def test_f5_a_database_that_is_away_in_a_pass_is_no_fault_of_the_folder_and_stops_no_other_ca(
+    publish: Publish, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = publish.runner.run
+
+    async def away(issuer: IssuerInfo, *rest: Any) -> Any:
+        if issuer.id != "test-rsa":
+            return await run(issuer, *rest)
+        with publish.runner.files.temporary_folder():
+            raise TimeoutError
+
+    monkeypatch.setattr(type(publish.runner), "run", lambda _, *given: away(*given))
+    first, second = await publish([await register(1, issuer="test-rsa"), await register(2)])
+    assert isinstance(first, Retry)
+    assert "PostgreSQL was away" in first.reason
+    assert done(second).number == 1
+
+
 def test_I10_representation_shows_no_key(publish: Publish) -> None:
     assert "keys" not in repr(publish)
 

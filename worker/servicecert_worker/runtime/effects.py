@@ -64,6 +64,7 @@ class Effects:
     require_clock: Callable[[], None] = lambda: None
     owner: int = field(default=NOBODY, init=False)
     open: int = field(default=0, init=False)
+    failed: int = field(default=0, init=False)
     _submitted: float = field(default=0.0, init=False)
     _queues: dict[str, asyncio.Queue[Task]] = field(default_factory=dict, init=False)
     _busy: int = field(default=0, init=False)
@@ -177,7 +178,7 @@ class Effects:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         self._queues = {kind: asyncio.Queue() for kind in self.effects}
-        self.open = 0
+        self.open = self.failed = 0
         self._in_progress = set()
         self._unstored = {}
         self.owner = owner
@@ -276,8 +277,10 @@ class Effects:
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Done):
                 self.open -= 1
+                self.failed -= task.tries > 0
                 self.give(result_of(task, outcome.data), is_stored)
             else:
+                self.failed += task.tries == 0
                 self._schedule_retry(self._queues[kind], task, outcome)
 
     def _schedule_retry(self, queue: asyncio.Queue[Task], task: Task, outcome: Retry) -> None:

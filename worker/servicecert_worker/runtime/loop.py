@@ -205,17 +205,17 @@ class Loop(Generic[S, K]):
         """Take turns over the items, in order, until each is handled, parked or postponed."""
         if not items:
             return
-        replacements: dict[str, Facts] = {}
         items, is_outdated = list(items), False
+        known: dict[str, Facts] = {}
         async for _ in backoff():
             try:
                 self.require_clock()
                 if is_outdated:
                     others, arrivals = _split(items)
-                    items, is_outdated = [*others, *await self._reexamine(arrivals, {})], False
+                    items, is_outdated = [*others, *await self._examine(arrivals)], False
                 now = self.clock()
                 with about(items[0]) if len(items) == 1 else nullcontext():
-                    result = await self._turn_without_stuck(items, now)
+                    result = await self._mended_turn(items, now, known)
             except ClockWrong:
                 # What was found by that clock is wrong, too.
                 is_outdated = True
@@ -224,13 +224,10 @@ class Loop(Generic[S, K]):
                 others, arrivals = _split(items)
                 if others:
                     # Only events can be examined again, and they come after everything else.
-                    replaced = [_with_replacement(item, invalid.replacements) for item in others]
-                    can_retry = bool(arrivals) or replaced != others
-                    await (self._handle(replaced) if can_retry else self._halve(others, invalid))
+                    await (self._handle(others) if arrivals else self._halve(others, invalid))
                     await self._handle(arrivals)
                     return
-                replacements |= invalid.replacements
-                items = await self._reexamine(arrivals, replacements)
+                items = [_with_facts(each, known) for each in await self._examine(arrivals)]
             except Exception as error:
                 # Two items of one turn may conflict with each other: alone, each sees what the other stored.
                 if is_transient(error) and not (isinstance(error, Conflict) and len(items) > 1):
@@ -246,25 +243,29 @@ class Loop(Generic[S, K]):
                     self.done(result, items)
                 return
 
-    async def _turn_without_stuck(self, items: list[Item], now: datetime) -> TurnResult | None:
-        """Take a turn, at once again without each that is stuck, and take that out of `items`; None if none is left."""
+    async def _mended_turn(self, items: list[Item], now: datetime, known: dict[str, Facts]) -> TurnResult | None:
+        """Take a turn, at once again without each that is stuck, and with the facts that others have instead.
+
+        `items` are then those of the turn, and `known` has those facts too. Return None if no item is left.
+        """
         while items:
             try:
                 return await self.run_turn(items, now)
             except Stuck as stuck:
                 self._postpone(stuck)
                 items[:] = [item for item in items if item.id != stuck.item.id]
+            except FactsInvalid as invalid:
+                known |= invalid.replacements
+                replaced = [_with_facts(item, known) for item in items]
+                if replaced == items:
+                    raise
+                items[:] = replaced
         return None
 
     def _log_invalid_facts(self, invalid: FactsInvalid) -> None:
         if self._invalid_facts is None:
             log.warning("Facts no longer hold; events are examined again until a turn succeeds: %s", invalid)
         self._invalid_facts = invalid
-
-    async def _reexamine(self, arrivals: Sequence[Arrival], facts: Mapping[str, Facts]) -> list[Item]:
-        """Return the arrivals with these facts, by key, and the others with those of a new examination."""
-        new = iter(await self._examine([each for each in arrivals if each.key not in facts]))
-        return [_with_facts(each, facts[each.key]) if each.key in facts else next(new) for each in arrivals]
 
     async def _halve(self, items: Sequence[Item], error: Exception) -> None:
         """Handle the items in smaller turns until every turn succeeds, or one failing item is left.
@@ -326,14 +327,14 @@ def _split(items: Sequence[Item]) -> tuple[list[Item], list[Arrival]]:
     return others, [item for item in items if isinstance(item, Arrival)]
 
 
-def _with_replacement(item: Item, replacements: Mapping[str, Facts]) -> Item:
-    if isinstance(item, Result) and item.key in replacements and isinstance(item.data, Examined):
-        return replace(item, data=Examined(facts=replacements[item.key]))
+def _with_facts(item: Item, known: Mapping[str, Facts]) -> Item:
+    if (facts := known.get(item.key)) is None:
+        return item
+    if isinstance(item, Result):
+        return replace(item, data=Examined(facts=facts)) if isinstance(item.data, Examined) else item
+    if isinstance(item, Arrival) and isinstance(item.what, Event):
+        return replace(item, what=replace(item.what, facts=facts))
     return item
-
-
-def _with_facts(arrival: Arrival, facts: Facts) -> Arrival:
-    return replace(arrival, what=replace(arrival.what, facts=facts)) if isinstance(arrival.what, Event) else arrival
 
 
 async def wait_any(*events: asyncio.Event) -> None:

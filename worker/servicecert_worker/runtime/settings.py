@@ -103,7 +103,7 @@ class ReaderSettings(ProcessSettings):
     """the folder of the services' public keys (`<service>.pub`, several as `<service>-….pub`): what none of a writer's
     keys has signed is parked
     """
-    clock_limit_seconds: float = Field(60, alias="SERVICECERT_CLOCK_LIMIT_SECONDS", ge=1)
+    clock_limit_seconds: float = Field(60, alias="SERVICECERT_CLOCK_LIMIT_SECONDS", ge=1, le=120)
     """seconds that the machine's clock may differ from PostgreSQL's, or an OCSP responder's from the revoker's, until
     nothing is decided or signed
     """

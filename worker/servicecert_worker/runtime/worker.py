@@ -53,6 +53,7 @@ K = TypeVar("K")
 _STOP_SECONDS = 9.0
 _DRAIN_SECONDS = 5.0
 _OPEN_BATCHES = 4
+_FAILED_BATCHES = 20
 _MOST_UNSENT = 5_000
 """Of how many keys something may wait for the journal: a leader that ends leaves all of it to the next one."""
 
@@ -295,11 +296,13 @@ class Worker(Generic[S, K]):
         """Return how many more items may be taken in, so that memory stays bounded whatever the backlog.
 
         What is due, and what a dead owner has left, has twice the share: it is older than the records of a backlog,
-        which fill the room as long as there is one.
+        which fill the room as long as there is one. Acts that failed and are tried again, as where a key is away, are
+        no backlog, and have a larger bound: they hold up nothing else.
         """
-        batch, open_here = self._settings.batch, self._effects.open + self._loop.waiting
-        is_full = open_here >= share * _OPEN_BATCHES * batch or self._source.unsent > share * _MOST_UNSENT
-        return 0 if is_full else 2 * batch
+        batch, failed = self._settings.batch, self._effects.failed
+        fresh = self._effects.open - failed + self._loop.waiting
+        too_many = fresh >= share * _OPEN_BATCHES * batch or failed >= share * _FAILED_BATCHES * batch
+        return 0 if too_many or self._source.unsent > share * _MOST_UNSENT else 2 * batch
 
     async def _watch_progress(self) -> None:
         """End the process if it has work but makes no progress, and there is no outage: a supervisor restarts it."""

@@ -115,6 +115,9 @@ class CrlFiles:
         try:
             yield
         except OSError as fault:
+            if fault.errno is None or isinstance(fault, ConnectionError):
+                # PostgreSQL's: a pass asks it within the folder.
+                raise
             is_full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
             other = "give SERVICECERT_CRL_DIR a folder that the revoker may write"
             way_out = "make room on its disk" if is_full else other

@@ -14,6 +14,7 @@ from servicecert_pki.authority import Authority, AuthorityMissing
 from servicecert_pki.keys import KeyUnavailable, SigningKey, key_of
 from servicecert_pki.partitions import FULL
 from servicecert_worker.core.decider import Done, Outcome, Retry, Task
+from servicecert_worker.core.faults import error_summary, is_transient
 
 from ..domain.crl_gates import GateFailed
 from ..domain.crl_orders import Published, PublishedCrl, PublishOrder, covering
@@ -23,6 +24,7 @@ from .places import NotPublished
 
 log = logging.getLogger(__name__)
 
+_AWAY = "PostgreSQL was away in a pass"
 # Each pass holds a connection, and turns need theirs.
 _PASSES = 2
 
@@ -66,9 +68,12 @@ class Publish:
             by_issuer.setdefault(task.data.issuer, []).append(task)
         orders = {issuer: _Orders(of_issuer) for issuer, of_issuer in by_issuer.items()}
         passes = [self._serve(issuer, each) for issuer, each in orders.items()]
-        for fault in await asyncio.gather(*passes, return_exceptions=True):
+        faults = await asyncio.gather(*passes, return_exceptions=True)
+        for each, fault in zip(orders.values(), faults, strict=True):
             if fault is not None:
-                raise fault
+                if not is_transient(fault):
+                    raise fault
+                each.outcomes = dict.fromkeys((it.id for it in each.tasks), Retry(f"{_AWAY} ({error_summary(fault)})."))
         return [orders[task.data.issuer].outcomes[task.id] for task in tasks]
 
     async def _serve(self, issuer: str, orders: _Orders) -> None:

@@ -55,6 +55,9 @@ class Certify:
     def _outcome(self, task: Task, books: Mapping[tuple[str, str], Booked], now: datetime) -> Outcome:
         order: CertifyOrder = task.data
         entry = books.get((order.issuer, order.serial))
+        if order.not_after <= now:
+            # The key was away all that time. Nobody waits for it any more.
+            return Done(Uncertified(issuer=order.issuer, serial=order.serial, code="expired"))
         try:
             if entry is None or entry.tbs_sha256 != order.tbs_sha256:
                 raise SigningRefused("other-bytes", "The bytes differ from the recorded intent.")

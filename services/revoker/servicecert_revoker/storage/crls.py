@@ -11,6 +11,7 @@ from servicecert_pki.crl_reading import OCTETS
 from servicecert_pki.partitions import FULL, MOST_PARTITIONS
 from servicecert_schemas.revocation import StandingsCount
 from servicecert_worker.core.decider import Connection
+from servicecert_worker.core.faults import backoff
 from servicecert_worker.storage import columns
 
 from ..domain.crl_orders import PUBLISH, PublishedCrl, Recorded, Size
@@ -158,7 +159,10 @@ async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -
 async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[CrlStore]:
     """Lock the CA's CRLs, by two keys, unlike turns, until the connection ends, and yield their store."""
     async with pool.acquire() as connection:
-        await connection.execute(QUERIES["lock_crls"], issuer)
+        # Tried again and again: another revoker's pass takes longer than a lock may be waited for.
+        async for _ in backoff(longest=1.0):
+            if await connection.fetchval(QUERIES["try_lock_crls"], issuer):
+                break
         try:
             yield CrlStore(connection, issuer)
         finally:

@@ -32,7 +32,7 @@ A machine that was suspended has the right time again at once, and its steady cl
 """
 
 MISSING_AGAIN = timedelta(minutes=10)
-"""How often a new key is drawn because an issuing CA has not certified the last one."""
+"""When a new key is drawn first because an issuing CA has not certified the last one; then twice as late each time."""
 
 UNANSWERED_AGAIN = timedelta(days=1)
 """When a new key is drawn because nobody certified the last one: the revoker certifies so many in a day."""
@@ -60,6 +60,7 @@ class _Enrolled:
     certified: set[str] = field(default_factory=set)
     renew_at: datetime | None = None
     doubtful_after: timedelta = DOUBTFUL_FIRST
+    missing_after: timedelta = MISSING_AGAIN
 
 
 def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> Mapping[str, bytes]:
@@ -134,9 +135,12 @@ class Enrolment:
             return now >= of.asked.at + UNANSWERED_AGAIN
         ours = {it for it in ids if it.startswith("test-") is (environment is ResponderEnvironment.TEST)}
         missing = ours - of.certified
-        if not missing or now < of.asked.at + MISSING_AGAIN:
-            return False
-        return self._pins is None or not missing.isdisjoint(self._pins())
+        if not missing:
+            of.missing_after = MISSING_AGAIN
+        elif now >= of.asked.at + of.missing_after and (self._pins is None or missing & self._pins().keys()):
+            of.missing_after = min(2 * of.missing_after, UNANSWERED_AGAIN)
+            return True
+        return False
 
     def accept(self, event: ResponderCertified, now: datetime) -> tuple[IssuerInfo, Signer] | None:
         """Return the signer of one of this process's keys, None for another's. Raises CertificateMismatch."""
