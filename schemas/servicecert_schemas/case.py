@@ -190,6 +190,8 @@ class Delivery(Value):
     """When that became known."""
     problem: Open[DeliveryProblem] | None = None
     """Why it did not arrive; null if it did."""
+    planned_at: Instant | None = None
+    """When what it tells of happened. Null in views of earlier releases."""
 
 
 class HistoryEntry(Value):
@@ -296,6 +298,8 @@ class CaseChanged(CaseChangedV1):
 
     acts_next: Open[NextActor]
     """Who acts next: mostly as the state says, but the applicant where a mail did not arrive."""
+    returned_again: Count = 0
+    """How often a returned application was supplemented and returned again: each time the applicant gets a mail."""
 
 
 NO_CASE = UUID(int=0)

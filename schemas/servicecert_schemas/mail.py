@@ -55,6 +55,8 @@ class MailEvent(CaseEvent):
     """How many times it was tried."""
     at: Instant
     """When this became known."""
+    planned_at: Instant | None = None
+    """When what it tells of happened. Null in events of earlier releases."""
 
 
 class MailHandedOver(MailEvent):

@@ -1,5 +1,6 @@
 """What an application asks for: names, usages, system, validity, recipients (A4, A7, A14, B1, C1)."""
 
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
@@ -110,6 +111,14 @@ def test_a_system_signature_for_a_system_that_is_not_registered_is_named_as_type
     assert (
         accepts(signature_form, information_system=system, **PUBLIC).events[1].subject.common_name == "Uusi järjestelmä"
     )
+
+
+def test_A14_the_unicode_form_of_a_systems_name_does_not_count(profiles, signature_form):
+    """As macOS stores it: each letter with its mark apart."""
+    typed = unicodedata.normalize("NFD", "Ä" * 64)
+    form = Form.model_validate({**signature_form, "information_system": {"name": typed, "system_id": "S-1"}})
+    for systems in ({}, {"S-1": RegisteredSystem(system_id="S-1", name=typed, system_class="A2")}):
+        assert common_name(form, None, None, systems, profiles[form.type]) == ("Ä" * 64, ())
 
 
 def test_a_system_signature_without_system_is_named_for_the_organisation(accepts, signature_form):

@@ -130,6 +130,15 @@ def test_A10_a_supplement_that_mends_nothing_is_a_change_but_no_new_state(after,
     assert view(decision).version == 2
 
 
+def test_A10_C4_how_often_a_supplement_was_returned_is_shown(after, happen, happenings):
+    assert happen(happenings["supplemented wrongly"], after("submitted without request")).events[0].returned_again == 0
+    case = after("submitted wrongly")
+    for again in (1, 2):
+        decision = happen(happenings["supplemented wrongly"], case)
+        case = decision.state
+        assert view(decision).returned_again == again
+
+
 def test_A13_the_clock_starts_with_the_last_part(after, happen, happenings):
     later = happenings["request attached"].time + timedelta(days=1)
     attached = Event(UUID(int=9), "", happenings["request attached"].data, later, happenings["request attached"].facts)

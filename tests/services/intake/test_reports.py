@@ -120,6 +120,10 @@ def test_C3_whose_address_was_corrected_is_asked_no_more(after, happen, happenin
         assert (seen.state, seen.acts_next) == (CaseState.ACCEPTED, acts_next)
     late = happen(replace(refused, id=UUID(int=7), data=refused.data.model_copy(update={"at": same.time})), missed)
     assert view(happen(corrected, late.state)).acts_next is NextActor.APPLICANT
+    old = refused.data.model_copy(update={"at": same.time + timedelta(days=4), "planned_at": refused.data.at})
+    right_now = happen(corrected, missed).state
+    bounced = happen(replace(refused, id=UUID(int=8), data=old), right_now)
+    assert view(bounced).acts_next is NextActor.AUTHORITY, "the mail went to the address before the correction"
 
 
 def test_E1_a_revoked_case_says_nothing_of_old_mails(after, happen, happenings):

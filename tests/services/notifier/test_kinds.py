@@ -6,16 +6,17 @@ from uuid import uuid4
 
 import pytest
 from pydantic import BaseModel
+from servicecert_notifier.domain.case_facts import NO_FACTS
 from servicecert_notifier.domain.decide import decide
-from servicecert_notifier.domain.ledger import addressed
-from servicecert_notifier.domain.reminders import NOTHING_PREPARED
+from servicecert_notifier.domain.ledger import RETRY, Ledger, addressed
+from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import AUDIENCES, MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
 from servicecert_schemas.case import Answer, CaseState, HistoryEntry
 from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Texts
-from servicecert_worker.core.decider import Result
+from servicecert_worker.core.decider import Due, Result
 from services.notifier.sample_mails import EVERY_MAIL, HEAD, SAMPLES
 
 ORDERER = Recipient(role=RecipientRole.ORDERER, email="orderer@example.fi", name="Maija Mallikas")
@@ -81,6 +82,69 @@ def test_C4_whose_address_is_corrected_while_the_case_waits_is_invited_too_and_o
         assert mails == []
     other = (ORDERER.model_copy(update={"email": "other@example.fi"}), *right[1:])
     assert happens(ledger, version=5, recipients=other)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("contact", "more"), [(ORDERER, (CONTACT,)), (SHARED, (ORDERER,))], ids=["swapped", "from the shared mailbox"]
+)
+def test_C4_who_becomes_technical_contact_from_another_role_is_invited(case, mails_for, as_event, now, contact, more):
+    view = case(CaseState.WAITING_FOR_CSR, deficiencies=(), version=2)
+    ledger = decide(None, as_event(view), NOTHING_PREPARED, now).state
+    moved = contact.model_copy(update={"role": RecipientRole.TECHNICAL_CONTACT})
+    others = tuple(each.model_copy(update={"role": RecipientRole.ORDERER}) for each in more)
+    changed = case(CaseState.WAITING_FOR_CSR, deficiencies=(), version=3, recipients=(*others, moved))
+    assert [mail.recipient.email for mail in mails_for(changed, ledger)] == [contact.email]
+
+
+def test_C3_who_has_the_mail_in_another_role_gets_it_once(case, mails_for, as_event, now):
+    """Intake names somebody who is orderer and technical contact once, as the orderer."""
+    ledger = decide(None, as_event(case(CaseState.RETURNED, version=2, recipients=(ORDERER,))), NOTHING_PREPARED, now)
+    new = Recipient(role=RecipientRole.ORDERER, email="new@example.fi")
+    same = ORDERER.model_copy(update={"role": RecipientRole.TECHNICAL_CONTACT})
+    mails = mails_for(case(CaseState.RETURNED, version=3, recipients=(new, same)), ledger.state)
+    assert [mail.recipient.email for mail in mails] == ["new@example.fi"]
+
+
+@pytest.mark.parametrize("after", [CaseState.WITHDRAWN, CaseState.ACCEPTED])
+@pytest.mark.parametrize("before", [CaseState.WAITING_FOR_CSR, CaseState.RETURNED])
+def test_C4_nobody_is_asked_to_do_what_is_over(case, as_event, now, before, after):
+    """A deferred mail is not sent any more once the application was withdrawn or accepted."""
+    decision = decide(None, as_event(case(before, version=2)), NOTHING_PREPARED, now)
+    mail = decision.intents[0].data
+    assert isinstance(mail, MailTask)
+    row = replace(decision.state.row(mail.mail_id), state=MailState.DEFERRED, next_try_at=now)
+    due = Due(uuid4(), str(mail.case_id), f"{RETRY}{mail.mail_id}", now)
+    waiting, prepared = decision.state.with_row(row), Prepared(orders={mail.mail_id: mail})
+    assert len(decide(waiting, due, prepared, now).intents) == 1
+    ended = decide(waiting, as_event(case(after, before, version=3)), NOTHING_PREPARED, now).state
+    decision = decide(ended, due, prepared, now)
+    assert decision.intents == ()
+    assert decision.state.row(mail.mail_id).state is MailState.SUPERSEDED
+
+
+def test_C4_a_view_from_before_the_certificate_that_comes_after_it_asks_for_nothing(case, issued, as_event, now):
+    known = decide(None, as_event(issued), NOTHING_PREPARED, now).state
+    view = case(CaseState.RETURNED, version=2).model_copy(update={"case_id": issued.case_id})
+    assert decide(known, as_event(view), NOTHING_PREPARED, now).intents == ()
+
+
+def test_C4_a_supplement_that_is_returned_again_for_the_same_is_told_each_time(case, mails_for, as_event, now):
+    ledger = None
+    for again in range(3):
+        view = case(CaseState.RETURNED, version=2 + again, returned_again=again)
+        assert len(mails_for(view, ledger)) == 2
+        ledger = decide(ledger, as_event(view), NOTHING_PREPARED, now).state
+        assert mails_for(view.model_copy(update={"version": 9}), ledger) == []
+
+
+def test_C1_A13_an_address_corrected_to_that_of_another_role_leaves_each_role_its_certificate(issued, as_event, now):
+    """Intake waits for the mail to each role of the form."""
+    recipients = (ORDERER, CONTACT)
+    facts = NO_FACTS.correcting(CONTACT.email, ORDERER.email)
+    event = as_event(issued.model_copy(update={"recipients": recipients}))
+    decision = decide(Ledger(issued.case_id, facts=facts), event, NOTHING_PREPARED, now)
+    to = [(intent.data.recipient.role, intent.data.recipient.email) for intent in decision.intents]
+    assert to == [(each.role, ORDERER.email) for each in recipients]
 
 
 def test_C3_a_mail_to_a_corrected_address_ends_none_to_another_person(case, as_event, now):

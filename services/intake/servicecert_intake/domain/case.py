@@ -97,7 +97,8 @@ class Case:
     names, `renewal` the comparison with it, `grant` what was granted for `key` (A14). `supplements` is how many
     supplements and requests were judged (F5). `forwarded` is kept until the issuer has answered: if Kafka loses the
     accepted application, it is made again (I1). `stopped`: a fault on the authority's side stops the issuing (B3).
-    `readdressed` are roles whose address was corrected, and when, `refusal` why the issuer refused.
+    `readdressed` are roles whose address was corrected, and when, `refusal` why the issuer refused. `returned_again` is
+    how often a supplement was returned.
     """
 
     case_id: UUID
@@ -134,6 +135,7 @@ class Case:
     stopped: bool = False
     readdressed: tuple[tuple[str, datetime], ...] = ()
     refusal: Texts | None = None
+    returned_again: int = 0
 
     @property
     def state(self) -> CaseState:

@@ -98,7 +98,7 @@ def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]
     if isinstance(data, ApplicationSubmitted | ApplicationSupplemented):
         before = {each.role: each.identity for each in case.recipients}
         after = recipients(data.form)
-        corrected = {str(it.role): happened.time for it in after if before.get(it.role) not in (None, it.identity)}
+        corrected = {str(it.role): happened.time for it in after if before.get(it.role) != it.identity}
         newer = replace(
             newer,
             form=data.form,
@@ -110,7 +110,10 @@ def _judge_with(case: Case, happened: Event, judging: Judging) -> Decision[Case]
     follows = newer.form.follows
     if follows and (newer.followed is None or newer.followed.typed != follows):
         return Decision(case, intents=(Intent(LOOK_UP, LookUp(account_id=case.account_id, typed=follows)),))
-    return judging(newer, happened.id, newer.received_at)
+    decision = judging(newer, happened.id, newer.received_at)
+    assert decision.state is not None
+    is_again = case.filed is decision.state.filed is CaseState.RETURNED
+    return replace(decision, state=replace(decision.state, returned_again=case.returned_again + is_again))
 
 
 def judged(

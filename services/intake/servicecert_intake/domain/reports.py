@@ -110,7 +110,9 @@ def _issued(case: Case, data: CertificateIssued, at: datetime, now: datetime) ->
 
 def _mailed(case: Case, data: MailEvent) -> Case:
     problem = _PROBLEMS.get(type(data))
-    mail = Delivery(kind=data.kind, recipient=data.recipient, delivered=problem is None, at=data.at, problem=problem)
+    mail = Delivery(
+        **data.model_dump(include={"kind", "recipient", "at", "planned_at"}), delivered=problem is None, problem=problem
+    )
     if mail in case.deliveries:
         return case
     deliveries = sorted((*case.deliveries, mail), key=lambda each: (each.at, each.kind, each.recipient, each.delivered))

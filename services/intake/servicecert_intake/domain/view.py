@@ -4,7 +4,7 @@ An answer tells why an event changed nothing, and what to do.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 from types import MappingProxyType
@@ -128,6 +128,7 @@ def case_changed(case: Case) -> CaseChanged:
         recipients=case.recipients,
         lapses=case.lapses,
         renewal=case.renewal,
+        returned_again=case.returned_again,
     )
 
 
@@ -203,7 +204,9 @@ def is_shortened(case: Case) -> bool:
 def is_missed(case: Case) -> bool:
     """Return whether the last mail to a current recipient of the case failed, since its address was corrected."""
     since = dict(case.readdressed)
-    last = {mail.recipient: mail for mail in case.deliveries if mail.at >= since.get(mail.recipient, mail.at)}
+    since_ever = datetime.min.replace(tzinfo=UTC)
+    newer = (it for it in case.deliveries if (it.planned_at or it.at) >= since.get(it.recipient, since_ever))
+    last = {mail.recipient: mail for mail in newer}
     return any(each.role in last and not last[each.role].delivered for each in case.recipients)
 
 

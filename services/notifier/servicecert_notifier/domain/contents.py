@@ -34,13 +34,14 @@ def mailing_of(event: Event, now: datetime) -> Mailing | None:
 
 
 def _arrival(case: CaseChanged) -> str:
-    """Return what identifies a case's arrival in a state: a hash of the time and the deficiencies.
+    """Return what identifies a case's arrival in a state: a hash of the time, the deficiencies, and what was returned.
 
     The version does not identify it: it also grows when a delivery enters the view, so each mail would cause the next.
     """
     since = max((entry.at for entry in case.history if entry.state is case.state), default=None)
     lacking = "\n".join(f"{deficiency.code} {deficiency.field}" for deficiency in case.deficiencies)
-    return sha256(f"{since}\n{lacking}".encode()).hexdigest()[:32]
+    again = f"\n{case.returned_again}" if case.state is CaseState.RETURNED and case.returned_again else ""
+    return sha256(f"{since}\n{lacking}{again}".encode()).hexdigest()[:32]
 
 
 def _of_view(case: CaseChanged) -> Content | None:

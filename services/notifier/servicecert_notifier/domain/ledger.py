@@ -31,6 +31,7 @@ from .task import (
     LIMITED,
     NO_ANSWER,
     SUPERSEDES,
+    TO_DO,
     AddressRefusedContent,
     ApplicationContent,
     Content,
@@ -156,11 +157,18 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
     existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
     recipients = ledger.facts.reached(occasion.recipients)
-    former = {recipient.identity for recipient in ledger.facts.reached(occasion.former) or recipients}
+    former = {it.identity for it, _ in addressed(ledger.facts.reached(occasion.former) or recipients, kind)}
+    is_told = bool(occasion.former) and any((it.kind, it.occasion) == (kind, occasion.about) for it in ledger.rows)
+    to = addressed(recipients, kind)
+    if kind is MailKind.CERTIFICATE_ISSUED:
+        # The case waits for each address of its form, wherever an operator has sent its mails since.
+        to = tuple((ledger.facts.reached((it,))[0], place) for it, place in addressed(occasion.recipients, kind))
     rows: list[Row] = []
     intents: list[Intent] = []
     deadlines: list[Deadline] = []
-    for recipient, place in addressed(recipients, kind):
+    for recipient, place in to:
+        if is_told and recipient.identity in former:
+            continue
         role, about = RecipientRole(recipient.role), occasion.about
         # The same each time that it is planned, and derived from nothing personal.
         identity = uuid5(_MAILS, f"{ledger.case_id}/{kind}/{about}/{role}/{place}")
@@ -235,6 +243,11 @@ def after_newer(row: Row, new: Sequence[Row]) -> Row:
     return row if newer is None else superseded(row, newer.mail_id, newer.planned_at)
 
 
+def is_over(ledger: Ledger, row: Row) -> bool:
+    """Return whether a mail asks for what is done: the application is no longer pending, as after a withdrawal."""
+    return row.kind in TO_DO and ledger.facts.correspondence is not None and ledger.facts.application is None
+
+
 def superseded(row: Row, by: UUID, at: datetime) -> Row:
     """Return an open mail as superseded by another one. Its deadline remains, and changes nothing."""
     return replace(row, state=MailState.SUPERSEDED, superseded_by=by, next_try_at=None, settled_at=at)
@@ -277,6 +290,7 @@ def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEve
         answer=answer_class(answer),
         attempts=row.attempts,
         at=at,
+        planned_at=row.planned_at,
     )
 
 

@@ -8,7 +8,7 @@ from servicecert_schemas.certificate import RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_worker.core.decider import Deadline, Decision, Due, Intent, Result
 
-from .ledger import INTENT, RETRY, Ledger, Row, ended, resend_id, superseded
+from .ledger import INTENT, RETRY, Ledger, Row, ended, is_over, resend_id, superseded
 from .reminders import Prepared
 from .task import OPEN, MailOutcome, MailState, MailTask, Notice, NoticeKind
 
@@ -61,6 +61,8 @@ def woken(state: Ledger | None, due: Due, prepared: Prepared, now: datetime) -> 
     row = state.row(UUID(due.kind.removeprefix(RETRY)))
     if row.state is not MailState.DEFERRED:
         return Decision(state)
+    if is_over(state, row):
+        return Decision(state.with_row(superseded(row, row.mail_id, now)))
     order = prepared.orders[row.mail_id]
     tried = {"attempts": row.attempts, "refused_since": row.refused_since}
     again = order.model_copy(update={**tried, "give_up_at": row.give_up_at or order.give_up_at})

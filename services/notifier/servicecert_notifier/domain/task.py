@@ -154,15 +154,17 @@ AUDIENCES: Mapping[MailKind, tuple[RecipientRole, ...]] = MappingProxyType(
 )
 """The roles that each kind of mail is for. One of them only gets ADDRESS_REFUSED: see `ledger`."""
 
-_TO_DO = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED, MailKind.APPLICATION_NEARS_LAPSE))
+TO_DO = frozenset((MailKind.CSR_INVITED, MailKind.APPLICATION_RETURNED, MailKind.APPLICATION_NEARS_LAPSE))
+"""The kinds that ask the applicant to do something about the application."""
+
 SUPERSEDES: Mapping[MailKind, frozenset[MailKind]] = MappingProxyType(
     {
-        MailKind.CSR_INVITED: _TO_DO,
-        MailKind.APPLICATION_RETURNED: _TO_DO,
+        MailKind.CSR_INVITED: TO_DO,
+        MailKind.APPLICATION_RETURNED: TO_DO,
         MailKind.APPLICATION_NEARS_LAPSE: frozenset((MailKind.APPLICATION_NEARS_LAPSE,)),
-        MailKind.APPLICATION_LAPSED: _TO_DO,
-        MailKind.APPLICATION_REFUSED: _TO_DO,
-        MailKind.CERTIFICATE_ISSUED: _TO_DO,
+        MailKind.APPLICATION_LAPSED: TO_DO,
+        MailKind.APPLICATION_REFUSED: TO_DO,
+        MailKind.CERTIFICATE_ISSUED: TO_DO,
         **{kind: frozenset(REMINDERS[: place + 1]) for place, kind in enumerate(REMINDERS)},
         MailKind.CERTIFICATE_REVOKED: frozenset((*REMINDERS, MailKind.CERTIFICATE_REVOKED)),
     }

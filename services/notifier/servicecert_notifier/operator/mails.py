@@ -13,7 +13,7 @@ import asyncpg
 from servicecert_worker.storage import columns
 from servicecert_worker.storage.operator_requests import permitted
 
-from ..domain.ledger import outdating, resend_id
+from ..domain.ledger import is_over, outdating, resend_id
 from ..domain.pace import domain_of
 from ..storage import QUERIES
 from ..storage.store import LedgerStore
@@ -109,7 +109,8 @@ async def refused_mails(
     mails = []
     for mail_id, case_id, kind, address in found:
         ledger = rows[case_id]
-        outdated = Obstacle.OUTDATED if any(outdating(ledger.row(mail_id), ledger.rows)) else None
+        row = ledger.row(mail_id)
+        outdated = Obstacle.OUTDATED if is_over(ledger, row) or any(outdating(row, ledger.rows)) else None
         domain = None if address is None else domain_of(address)
         mails.append(RefusedMail(mail_id, case_id, kind, domain, Obstacle.ERASED if domain is None else outdated))
     return mails

@@ -83,9 +83,10 @@ def common_name(
     if system is None:
         return organisation_name(organisation, longest)
     entry = systems.get(system.system_id)
-    if entry is None or not 0 < len(entry.name) <= longest or not entry.name.isprintable():
-        return _fitting(system.name, None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
-    return _fitting(entry.name, None, lacking.SYSTEM_NAME_UNFIT, longest)
+    registered = None if entry is None else normalised(entry.name)
+    if registered is None or not 0 < len(registered) <= longest or not registered.isprintable():
+        return _fitting(normalised(system.name), None, lacking.SYSTEM_NAME_UNFIT, longest, lacking.NAME_LETTERS)
+    return _fitting(registered, None, lacking.SYSTEM_NAME_UNFIT, longest)
 
 
 def _fitting(
