@@ -226,7 +226,7 @@ def _check_names(contents: Contents) -> None:
     values = _field_values(subject)
     for it in contents.profile.subject:
         if it.field is not None:
-            check_subject_text(values[it.field], it.field.replace("-", "_"), it.longest)
+            check_subject_text(values[it.field], it.longest)
     check_business_id(subject.business_id)
     if not contents.profile.dns_names:
         if names.dns or names.ip:
@@ -239,7 +239,7 @@ def _check_names(contents: Contents) -> None:
     if any(check_dns_name(name) != name for name in names.dns):
         raise CertificateRefused("names", "DNS names are written in lower case.")
     most = contents.profile.longest(SubjectField.COMMON_NAME)
-    if subject.common_name != server_common_name(names.dns, most, "names"):
+    if subject.common_name != server_common_name(names.dns, most):
         raise CertificateRefused("names", f"The common name is the first DNS name of at most {most} characters.")
 
 

@@ -13,7 +13,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -105,14 +105,12 @@ def _lint(documents: Any, validators: Any, encoded: bytes) -> tuple[Finding, ...
         document = documents.load_der_document(encoded)
     except ValueError:
         return (Finding(Severity.FATAL, "unreadable", ""),)
-    return tuple(_findings(validators.validate(document.root)))
-
-
-def _findings(results: Any) -> Iterator[Finding]:
-    for result in results:
-        for description in result.finding_descriptions:
-            if description.finding.severity <= Severity.WARNING:
-                yield Finding(Severity(description.finding.severity), description.finding.code, result.node.path)
+    return tuple(
+        Finding(Severity(it.finding.severity), it.finding.code, result.node.path)
+        for result in validators.validate(document.root)
+        for it in result.finding_descriptions
+        if it.finding.severity <= Severity.WARNING
+    )
 
 
 class LintSetting(StrEnum):

@@ -48,31 +48,27 @@ class CertificateRefused(ValueError):
 
 
 class NameRefused(CertificateRefused):
-    """A name cannot: also the `field` it concerns; the sentence says what to do."""
-
-    def __init__(self, code: str, field: str, message: str) -> None:
-        super().__init__(code, message)
-        self.field = field
+    """A name cannot; the sentence says what to do."""
 
 
-def check_business_id(text: str, field: str = "business_id") -> str:
+def check_business_id(text: str) -> str:
     """Return a Finnish business id (Y-tunnus, ``1234567-1``) whose check digit is right (A5).
 
     Raises NameRefused with ``business-id-form`` or ``business-id-check-digit``.
     """
     if re.fullmatch(r"[0-9]{7}-[0-9]", text) is None:
-        raise NameRefused("business-id-form", field, "A business id is seven digits, a hyphen and a check digit.")
+        raise NameRefused("business-id-form", "A business id is seven digits, a hyphen and a check digit.")
     remainder = sum(weight * int(digit) for weight, digit in zip(_CHECK_WEIGHTS, text, strict=False)) % 11
     # Remainder 1 would need the check digit 10, so such a number is never assigned.
     if remainder == 1 or int(text[-1]) != (11 - remainder) % 11:
         raise NameRefused(
-            "business-id-check-digit", field, "The check digit of the business id is wrong; check it for typing errors."
+            "business-id-check-digit", "The check digit of the business id is wrong; check it for typing errors."
         )
     return text
 
 
 @lru_cache(maxsize=2048)
-def check_dns_name(text: str, field: str = "dns") -> str:
+def check_dns_name(text: str) -> str:
     """Return a host name in lower case: letters, digits and hyphens, at least two labels, IDN as A-labels.
 
     Raises NameRefused with ``dns-name-`` and one of ``idn``, ``wildcard``, ``underscore``, ``length``,
@@ -80,7 +76,7 @@ def check_dns_name(text: str, field: str = "dns") -> str:
     top-level domain of the public suffixes, or of special use: a certificate would count in everybody's network.
     """
     if not text.isascii():
-        raise NameRefused("dns-name-idn", field, _ascii_hint(text))
+        raise NameRefused("dns-name-idn", _ascii_hint(text))
     name = text.lower()
     labels = name.split(".")
     letters = [_letters(label) for label in labels if label.startswith("xn--")]
@@ -123,7 +119,7 @@ def check_dns_name(text: str, field: str = "dns") -> str:
         ),
     ):
         if wrong:
-            raise NameRefused(f"dns-name-{code}", field, message)
+            raise NameRefused(f"dns-name-{code}", message)
     return name
 
 
@@ -147,7 +143,7 @@ def _ascii_hint(text: str) -> str:
         return "A host name consists of the letters a to z, digits and hyphens."
 
 
-def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
+def check_ip_address(text: str) -> IPv4Address | IPv6Address:
     """Return an IPv4 or IPv6 address without a zone.
 
     Raises NameRefused with ``ip-address-form``, or ``ip-address-reserved`` for one that is private, of special use, or
@@ -158,45 +154,43 @@ def check_ip_address(text: str, field: str = "ip") -> IPv4Address | IPv6Address:
     except ValueError:
         address = None
     if address is None or (isinstance(address, IPv6Address) and address.scope_id is not None):
-        raise NameRefused("ip-address-form", field, "Give one IPv4 or IPv6 address, without prefix length or zone.")
+        raise NameRefused("ip-address-form", "Give one IPv4 or IPv6 address, without prefix length or zone.")
     special = any(address in network for network in _SPECIAL_PURPOSE)
     if special or not address.is_global or address.is_multicast or address.is_reserved:
-        raise NameRefused("ip-address-reserved", field, "Nobody can own this address; give a public one, or none.")
+        raise NameRefused("ip-address-reserved", "Nobody can own this address; give a public one, or none.")
     return address
 
 
-def check_subject_text(text: str, field: str, longest: int) -> str:
+def check_subject_text(text: str, longest: int) -> str:
     """Return a text that fits a subject field: 1 to `longest` visible characters, no outer blanks.
 
     Raises NameRefused with ``text-empty``, ``text-too-long`` (the register's abbreviation may fit),
     ``text-characters`` or ``text-letters`` (of another alphabet).
     """
     if not text.strip():
-        raise NameRefused("text-empty", field, "The text is empty.")
+        raise NameRefused("text-empty", "The text is empty.")
     if len(text) > longest:
-        raise NameRefused(
-            "text-too-long", field, f"The text has {len(text)} characters; a certificate holds {longest}."
-        )
+        raise NameRefused("text-too-long", f"The text has {len(text)} characters; a certificate holds {longest}.")
     if text != text.strip() or not text.isprintable():
         raise NameRefused(
-            "text-characters", field, "Remove blanks at the ends, line breaks and invisible characters from the text."
+            "text-characters", "Remove blanks at the ends, line breaks and invisible characters from the text."
         )
     if foreign := foreign_letters(text):
         raise NameRefused(
-            "text-letters", field, f"Write the text in Latin letters; of another alphabet are {', '.join(foreign)}."
+            "text-letters", f"Write the text in Latin letters; of another alphabet are {', '.join(foreign)}."
         )
     return text
 
 
-def fitting_text(name: str, abbreviation: str | None, field: str, longest: int) -> str:
+def fitting_text(name: str, abbreviation: str | None, longest: int) -> str:
     """Return `name`, or the register's `abbreviation` if the name has more than `longest` characters.
 
     Raises NameRefused like `check_subject_text`.
     """
-    return check_subject_text(abbreviation if abbreviation and len(name) > longest else name, field, longest)
+    return check_subject_text(abbreviation if abbreviation and len(name) > longest else name, longest)
 
 
-def server_common_name(dns_names: Iterable[str], longest: int, field: str = "dns") -> str:
+def server_common_name(dns_names: Iterable[str], longest: int) -> str:
     """Return the first of the DNS names that has at most `longest` characters, the common name's limit.
 
     Raises NameRefused with ``common-name-missing``.
@@ -204,7 +198,7 @@ def server_common_name(dns_names: Iterable[str], longest: int, field: str = "dns
     for name in dns_names:
         if len(name) <= longest:
             return name
-    raise NameRefused("common-name-missing", field, f"Give at least one host name of at most {longest} characters.")
+    raise NameRefused("common-name-missing", f"Give at least one host name of at most {longest} characters.")
 
 
 # Of Latin Extended-A without the letters that look like others (dotless i, kra, long s) or that are two (ij, l·, 'n),

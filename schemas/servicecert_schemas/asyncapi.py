@@ -90,7 +90,7 @@ def _channel(topic: Topic) -> Document:
     return {
         "address": topic.name,
         "description": f"Key: {topic.key}. Kept {kept}{cleanup}.",
-        "tags": [{"name": _tag(topic)}],
+        "tags": [{"name": "e-service" if Principal.E_SERVICE in (*topic.writers, *topic.readers) else "services"}],
         "messages": {event.__name__: {"$ref": f"#/components/messages/{event.__name__}"} for event in events},
         "bindings": {
             "kafka": {
@@ -109,10 +109,6 @@ def _channel(topic: Topic) -> Document:
 
 def _id(topic: Topic) -> str:
     return topic.name.replace(".", "-")
-
-
-def _tag(topic: Topic) -> str:
-    return "e-service" if Principal.E_SERVICE in (*topic.writers, *topic.readers) else "services"
 
 
 def _operations(topic: Topic) -> list[tuple[str, Document]]:

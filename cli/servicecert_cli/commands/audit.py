@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 from rich.text import Text
-from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
 from servicecert_worker.core.service_keys import read_public_keys
@@ -133,10 +132,6 @@ def export() -> None:
     Example:
       servicecert audit export > /media/write-once/2026-11-24.jsonl
     """
-    ignored: Counter[str] = interruption.run(auditing.read_topic(cluster(), _echo))
+    ignored = interruption.run(auditing.read_topic(cluster(), lambda it: print_json_text(it.model_dump_json())))
     if ignored:
         click.echo(f"Left out {ignored.total()} records that are no checkpoints: {_counted(ignored)}.", err=True)
-
-
-def _echo(checkpoint: AuditCheckpoint) -> None:
-    print_json_text(checkpoint.model_dump_json())

@@ -245,15 +245,11 @@ async def _check_all(authority: Authority, part: int, *, quiet: bool) -> tuple[i
 
 def _signatures(serials: list[Serials], signatures: list[Signatures]) -> dict[str, dict[str, int]]:
     """Return what each CA's key signed, by the books. A key may have signed what is void, and a repeat twice."""
-    issued = {each.issuer: each for each in serials}
-    others = {each.issuer: each for each in signatures}
+    issued = {each.issuer: (each.issued, each.void) for each in serials}
+    others = {each.issuer: (each.responders, each.crls) for each in signatures}
+    names = ("certificates", "void", "responders", "CRLs")
     return {
-        issuer: {
-            "certificates": issued[issuer].issued if issuer in issued else 0,
-            "void": issued[issuer].void if issuer in issued else 0,
-            "responders": others[issuer].responders if issuer in others else 0,
-            "CRLs": others[issuer].crls if issuer in others else 0,
-        }
+        issuer: dict(zip(names, (*issued.get(issuer, (0, 0)), *others.get(issuer, (0, 0))), strict=True))
         for issuer in sorted({*issued, *others})
     }
 

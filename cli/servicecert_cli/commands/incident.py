@@ -15,9 +15,9 @@ from ..connections.schema import in_schema
 from ..faults import UserError
 from ..operations import proposing, selection
 from ..operations.files import file_errors
-from ..terminal.output import as_json, print_json
+from ..terminal.output import as_json
 from .options import FILE, MOMENT, one_of
-from .proposals import RATE, count_or_propose, print_counts, report_proposal, show
+from .proposals import RATE, count_or_propose, report_proposal, show
 
 FASTEST = 20_000
 """Certificates a minute: the revoker's highest rate (500 a turn, about one turn a second)."""
@@ -92,11 +92,8 @@ def plan(
     }
     with file_errors("written", out, "name another file"):
         out.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
-    if as_json:
-        print_json({"plan": str(out), "certificates": len(certificates), "counts": counts})
-        return
-    print_counts(counts)
-    click.echo(f"Wrote {len(certificates)} valid certificates to {out}; nothing is changed.")
+    facts = {"plan": str(out), "certificates": len(certificates), "counts": counts}
+    report_proposal(None, as_json, facts, f"Wrote {len(certificates)} valid certificates to {out}; nothing is changed.")
 
 
 @command.command()

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 import click
 from servicecert_schemas.topics import SERVICES
@@ -47,7 +48,8 @@ def command(services: tuple[str, ...], partitions: bool, max_seconds: float | No
         sys.exit(application.run(app()))
     lags = interruption.run(_looked(cluster(), services or SERVICES))
     head: tuple[str, ...] = ("service", "topic", "messages", "seconds")
-    rows: list[tuple[object, ...]] = [(*place, _messages(each), _oldest(each)) for place, each in _by_topic(lags)]
+    by_topic = ((place, list(each)) for place, each in groupby(lags, key=lambda each: (each.group, each.topic)))
+    rows: list[tuple[object, ...]] = [(*place, _messages(each), _oldest(each)) for place, each in by_topic]
     if partitions:
         head = ("service", "topic", "partition", "messages", "seconds")
         rows = [(each.group, each.topic, each.partition, each.messages, each.seconds) for each in lags if each.messages]
@@ -62,13 +64,6 @@ def command(services: tuple[str, ...], partitions: bool, max_seconds: float | No
 async def _looked(target: Cluster, services: Sequence[str]) -> Sequence[PartitionLag]:
     async with meter(target) as looking:
         return (await looking.look(read_by(services), datetime.now(UTC))).lags
-
-
-def _by_topic(lags: Iterable[PartitionLag]) -> Iterable[tuple[tuple[str, str], list[PartitionLag]]]:
-    by_topic: dict[tuple[str, str], list[PartitionLag]] = {}
-    for each in lags:
-        by_topic.setdefault((each.group, each.topic), []).append(each)
-    return by_topic.items()
 
 
 def _sentence(lags: Sequence[PartitionLag]) -> str:

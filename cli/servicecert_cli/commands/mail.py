@@ -14,8 +14,6 @@ from email_validator import EmailNotValidError, validate_email
 from servicecert_notifier.domain.ledger import resend_id
 from servicecert_notifier.domain.task import MailState
 from servicecert_notifier.operator import mails as ledger
-from servicecert_notifier.operator.mails import RefusedMail, refused_mails
-from servicecert_notifier.operator.mails import resend as resend_mails
 from servicecert_schemas.mail import MailKind
 
 from ..connections.addresses import database_url
@@ -149,19 +147,19 @@ def resend(
 
 async def _resend_refused(
     since: datetime, relay: str | None, reason: str, *, yes: bool
-) -> tuple[Sequence[RefusedMail], int]:
+) -> tuple[Sequence[ledger.RefusedMail], int]:
     async with connected(database_url(), "notifier") as connection:
-        mails = await refused_mails(connection, since, relay)
+        mails = await ledger.refused_mails(connection, since, relay)
         if relay is not None and not mails:
             refused = await ledger.find(connection, state="refused", limit=_MOST)
             servers = {str(row.relay) for row in refused}
             if not any(relay in (server, server.rpartition(":")[0]) for server in servers):
                 raise unknown("mail server that refused a mail", [relay], sorted(servers))
         sendable = [mail for mail in mails if mail.obstacle is None]
-        return mails, await resend_mails(connection, sendable, reason) if yes else 0
+        return mails, await ledger.resend(connection, sendable, reason) if yes else 0
 
 
-def _report(mails: Sequence[RefusedMail], requested: int, *, yes: bool, as_json: bool) -> None:
+def _report(mails: Sequence[ledger.RefusedMail], requested: int, *, yes: bool, as_json: bool) -> None:
     """Print what is or would be sent, by kind and domain, without local parts (E3)."""
     counts = Counter((mail.kind, f"***@{mail.domain}") for mail in mails if mail.obstacle is None)
     obstacles = Counter(str(mail.obstacle) for mail in mails if mail.obstacle is not None)
@@ -230,8 +228,8 @@ def preview(folder: Path) -> None:
       servicecert mail preview --folder /tmp/mails
     """
     with file_errors("written", folder, "choose another --folder"):
-        preview = write_preview(folder)
-    click.echo(f"Wrote {preview.mails} mails to {preview.page}")
+        count = write_preview(folder)
+    click.echo(f"Wrote {count} mails to {folder / 'index.html'}")
 
 
 def _checked(address: str) -> str:

@@ -66,7 +66,8 @@ def apply(service: str, as_json: bool) -> None:
 def _run(service: str, *, act: bool, as_json: bool) -> bool:
     """Run a command, and print what the tables lack or lacked. Return whether that is anything."""
     folders = [importlib.import_module(f"servicecert_{service}.service").MIGRATIONS]
-    lacked = interruption.run(restoring.run(service, folders, _settings(), act=act), doing="Reading the journal")
+    settings = read(WorkerSettings)
+    lacked = interruption.run(restoring.run(service, folders, settings, act=act), doing="Reading the journal")
     if as_json:
         print_json({"service": service, "stored": act, "lacked": lacked})
     elif lacked.since is None:
@@ -90,7 +91,3 @@ def _rows(lacked: Forward) -> list[tuple[str, int]]:
     rows += [(f"published: {short_name(type)}", number) for type, number in sorted(lacked.published.items())]
     rows += [(f"changes of {table}", number) for table, number in sorted(lacked.changed.items())]
     return rows
-
-
-def _settings() -> WorkerSettings:
-    return read(WorkerSettings)

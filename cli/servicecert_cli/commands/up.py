@@ -105,24 +105,16 @@ def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
 async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, plain: bool) -> None:
     printer = Printer(console)
     printer.title("Service certificates on this machine")
-    own_database = not os.environ.get("DATABASE_URL")
     stopping = printer.waiting("Stopping everything")
     async with AsyncExitStack() as stack:
         stack.callback(printer.line, "   ", Text("Everything is stopped."))
         stack.callback(stopping.stop)
         with Steps(console) as steps:
-            authority = None if own_database else folder / "ca"
-            system = await stack.enter_async_context(
-                System(
-                    folder,
-                    workers=workers,
-                    apart=False,
-                    authority=authority,
-                    secure=not plain,
-                    monitored=True,
-                    report=steps,
-                )
+            ca = folder / "ca" if os.environ.get("DATABASE_URL") else None
+            system = System(
+                folder, workers=workers, apart=False, authority=ca, secure=not plain, monitored=True, report=steps
             )
+            await stack.enter_async_context(system)
         stack.callback(stopping.start)
         environment = write_environment(system)
         stack.callback(environment.unlink, missing_ok=True)

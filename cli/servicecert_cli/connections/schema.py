@@ -89,13 +89,7 @@ def explained(url: str, schema: str) -> Iterator[None]:
             f"operator's, or to that of {schema} itself.",
             os.EX_NOPERM,
         ) from None
-    except (
-        OSError,
-        TimeoutError,
-        asyncpg.PostgresConnectionError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as fault:
+    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
         raise database.database_refused(url, fault) from None
 
 

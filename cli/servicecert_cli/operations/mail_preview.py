@@ -1,6 +1,5 @@
 """A page of all mails in all languages, for authors and translators of mails."""
 
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -38,16 +37,8 @@ pre { overflow-x: auto; padding: 8px; border: 1px solid; }
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """The written page, and the number of its mails."""
-
-    page: Path
-    mails: int
-
-
-def write_preview(folder: Path) -> Preview:
-    """Write `index.html`, and for each mail its page, its text and the whole mail (`.eml`). Raises `OSError`."""
+def write_preview(folder: Path) -> int:
+    """Write `index.html`, and of each mail its page, text and whole (`.eml`). Return their number. Raises `OSError`."""
     parts = [_HEAD, "<ul>\n", *(f'<li><a href="#{each}">{_NAMES[each]}</a></li>\n' for each in Language), "</ul>\n"]
     count = 0
     for language in Language:
@@ -56,9 +47,8 @@ def write_preview(folder: Path) -> Preview:
         for name, task in samples(language):
             parts.append(_write(folder, name, task))
             count += 1
-    page = folder / "index.html"
-    page.write_text("".join([*parts, "</body>\n</html>\n"]), "utf-8")
-    return Preview(page, count)
+    (folder / "index.html").write_text("".join([*parts, "</body>\n</html>\n"]), "utf-8")
+    return count
 
 
 def _write(folder: Path, name: str, task: MailTask) -> str:

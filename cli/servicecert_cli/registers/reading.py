@@ -148,16 +148,12 @@ def _entry(line: Line, entry_id: str, fields: dict[str, Any]) -> RegisterEntry:
     try:
         return RegisterEntry.model_validate({"entry_id": entry_id, "entry": fields})
     except ValidationError as fault:
-        raise _invalid(line, fault) from None
-
-
-def _invalid(line: Line, fault: ValidationError) -> RegisterFileError:
-    location = [str(part) for part in fault.errors(include_url=False, include_input=False)[0]["loc"]]
+        location = [str(part) for part in fault.errors(include_url=False, include_input=False)[0]["loc"]]
     field = next((part for part in reversed(location) if not part.isdigit()), "")
     if field == "entry_id":
         field = next(column for column in ("oid", "business_id", "system_id") if column in line.cells)
     column = next(each for each in (_COLUMN_OF.get(field, field), f"system_{field}") if each in line.cells)
-    return line.error(column, _FAULTS.get(column, _TEXT))
+    raise line.error(column, _FAULTS.get(column, _TEXT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,16 +25,14 @@ class Supervisor:
     def restart_dead(self) -> list[str]:
         """Start the dead workers whose pause is over. Return a line for each newly dead one."""
         now = self._clock()
-        lines = [self._plan_restart(name, now) for name in self._system.processes if self._is_newly_dead(name)]
+        rest = [name for name in self._system.processes if name not in self._due]
+        lines = [self._plan_restart(name, now) for name in rest if not self._system.children[name].alive]
         for name in [name for name, due in self._due.items() if due <= now]:
             del self._due[name]
             self._system.start(name)
             self._started[name] = now
             self.restarts[name] += 1
         return lines
-
-    def _is_newly_dead(self, name: str) -> bool:
-        return name not in self._due and not self._system.children[name].alive
 
     def _plan_restart(self, name: str, now: float) -> str:
         soon = now - self._started[name] < STEADY_SECONDS

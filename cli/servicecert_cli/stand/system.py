@@ -228,7 +228,7 @@ class System:
         }
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(_OWN)},
-            **self.cluster_of(principal_of(service)).environment,
+            **self.cluster_of(_PRINCIPALS.get(service) or Principal(service)).environment,
             # A trial without identities has a broker in the clear, where everybody may do everything.
             **({} if self._identities else {"SERVICECERT_INSECURE": "broker"}),
             "SERVICECERT_SERVICE_KEYS": str(self.keys_folder),
@@ -335,11 +335,6 @@ def worker_names(service: str, count: int) -> list[str]:
 
 def service_of(name: str) -> str:
     return name.partition("-")[0]
-
-
-def principal_of(service: str) -> Principal:
-    """Return as whom a service, the OCSP responder or the exporter logs in."""
-    return _PRINCIPALS[service] if service in _PRINCIPALS else Principal(service)
 
 
 _COMMANDS = {OCSP: (OCSP,), LAG: ("lag", "--serve"), CANARY: (CANARY,)}

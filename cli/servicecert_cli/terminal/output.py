@@ -92,10 +92,7 @@ def print_facts(facts: Mapping[str, Any]) -> None:
 
 def say(as_json: bool, facts: Any, sentence: str) -> None:
     """Print the facts for programs, or the sentence for people."""
-    if as_json:
-        print_json(facts)
-    else:
-        print_text(sentence)
+    print_rows(as_json, facts, (), (), sentence)
 
 
 def at_work(doing: str) -> AbstractContextManager[object]:

@@ -132,10 +132,6 @@ class Settings(BaseSettings):
         """Return the mail servers, the preferred one first."""
         return Relay.read_all(self.smtp_host, self.smtp_port)
 
-    @property
-    def envelope_sender(self) -> str:
-        return self.servicecert_mail_bounces_to or self.sender.address
-
     @cached_property
     def whose(self) -> Identity:
         """Return the authority. Raise IdentityUnusable."""

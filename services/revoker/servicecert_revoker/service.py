@@ -68,6 +68,7 @@ async def open_service(
     repository, limits = settings.repository, settings.whose.limits
     if repository.ocsp is None:
         log.warning("Revocations are not confirmed by OCSP: authority.toml has no address of it in [repository]")
+    ocsp = repository.ocsp and (settings.ocsp_internal_url or repository.ocsp)
     files = CrlFiles(settings.crl_dir)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS)) as session:
         address = Address(settings.crl_internal_url or repository.crls, session)
@@ -94,7 +95,7 @@ async def open_service(
                 PUBLISH: Effect(
                     PublishOrder, roots.publish_with_scheduled(publish), batch=_BATCH, concurrency=_CONCURRENT
                 ),
-                CONFIRM: Effect(ConfirmOrder, Confirm(settings.confirming_url, authority, session, clock)),
+                CONFIRM: Effect(ConfirmOrder, Confirm(ocsp, authority, session, clock)),
                 CASCADE: Effect(CascadeOrder, Cascade(pool, limits.cascade_most, clock)),
                 ALARM: Effect(Late, alarm),
                 IRREGULAR: Effect(Irregular, irregularities),

@@ -169,8 +169,3 @@ class Settings(SigningSettings, S3Settings):
         command = shlex.split(self.crl_publish_command or "")
         publishers = (self.s3_publisher, CommandPublisher(tuple(command)) if command else None)
         return tuple(publisher for publisher in publishers if publisher is not None)
-
-    @property
-    def confirming_url(self) -> str | None:
-        """The address that is asked before anybody is told; None if certificates name no responder."""
-        return self.repository.ocsp and (self.ocsp_internal_url or self.repository.ocsp)

@@ -30,7 +30,6 @@ from pydantic_core import to_json
 from ..core.decider import Conflict, Connection, Due, Event, Result, Transient
 from ..core.faults import OperatorError
 from ..core.fold import Decided, Item
-from ..core.record import Record
 from ..core.traces import is_case
 from ..storage import QUERIES
 
@@ -39,6 +38,7 @@ log = logging.getLogger(__name__)
 FIRST = bytes(32)
 """The previous hash of the first row."""
 
+_UNWRITABLE = "The role of the service may not write its audit chain."
 _SALT_BYTES = 16
 _HEAD = "select seq, hash from audit where chain = $1 order by seq desc limit 1"
 
@@ -118,7 +118,7 @@ def _happened(item: Item, salt: bytes) -> dict[str, Any]:
         if isinstance(what, Event)
         else {"event": None, "id": what.id, "sha256": hexdigest}
     )
-    return {**reference, "from": position_of(record)}
+    return {**reference, "from": record.position}
 
 
 def _reference(kind: str, name: str, identity: UUID, data: BaseModel, hexdigest: str) -> dict[str, Any]:
@@ -132,11 +132,7 @@ def key_of(item: Item) -> str:
     """Return a row's key: the item's, or its position if it is not an event, because its key may be personal then."""
     if isinstance(item, Result | Due) or isinstance(item.what, Event) or is_case(item.key):
         return item.key
-    return position_of(item.record)
-
-
-def position_of(record: Record) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"
+    return item.record.position
 
 
 class Chain:
@@ -163,8 +159,8 @@ class Chain:
         row = self._seal(chain, Head(0, FIRST), now, "", to_json(begun).decode(), None)
         try:
             await pool.execute(QUERIES["begin_chain"], chain, row.seq, now, row.key, row.entry, row.hash)
-        except asyncpg.PostgresError as error:
-            raise _as_unrecorded(error) from error
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise Unrecorded(_UNWRITABLE) from error
         self.id, self.head = chain, Head(row.seq, row.hash)
 
     async def rows(self, connection: Connection, decided: Sequence[Decided], now: datetime) -> list[Row]:
@@ -181,7 +177,7 @@ class Chain:
     def write_error(self, error: asyncpg.PostgresError) -> Exception:
         """Return what a turn raises for a write error: an error of the chain is never blamed on a record."""
         if isinstance(error, asyncpg.InsufficientPrivilegeError):
-            return _as_unrecorded(error)
+            return Unrecorded(_UNWRITABLE)
         if error.table_name != "audit":
             return error
         if self.head is not None:
@@ -206,9 +202,3 @@ class Chain:
     def _seal(self, chain: UUID, head: Head, at: datetime, key: str, entry: str, salt: bytes | None) -> Row:
         seq = head.seq + 1
         return Row(seq, key, entry, row_hash(head.hash, line(self._service, chain, seq, at, key, entry)), salt)
-
-
-def _as_unrecorded(error: asyncpg.PostgresError) -> Exception:
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return Unrecorded("The role of the service may not write its audit chain.")
-    return error

@@ -182,22 +182,12 @@ class Exported:
     def add(self, event: AuditCheckpoint) -> None:
         """Take a checkpoint, or count it as ignored."""
         signed = Signed.of(event)
-        if (reason := self._fault(event.service, signed)) is not None:
-            self.ignored[reason] += 1
+        if event.service not in {name for key in self._keys.values() for name in key.services}:
+            self.ignored["unknown-service"] += 1
+        elif isinstance(read := trusted(event.service, self._keys, signed), CheckpointFault):
+            self.ignored[read.code] += 1
         else:
             self._signed.setdefault((event.service, event.number, event.text), signed)
-
-    def _fault(self, service: str, signed: Signed) -> str | None:
-        if service not in {name for key in self._keys.values() for name in key.services}:
-            return "unknown-service"
-        if (fault := signature_fault(service, self._keys, signed)) is not None:
-            return fault.code
-        try:
-            checkpoint = Checkpoint.read(signed.text)
-        except ValueError:
-            return "unreadable"
-        # The signature covers the text alone, so anybody may copy it under another number.
-        return None if (checkpoint.service, checkpoint.number) == (service, signed.number) else "misnamed"
 
     def of(self, service: str) -> list[Signed]:
         """Return the service's checkpoints, in the order in which they were added."""
@@ -205,21 +195,29 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class SignatureFault:
-    """Why a checkpoint is not believed: a stable code, and words."""
+class CheckpointFault:
+    """Why a checkpoint is not believed: a stable code, words, and whether at least its signature is."""
 
     code: str
     text: str
+    signed: bool = False
 
 
-def signature_fault(service: str, keys: Mapping[str, TrustedKey], each: Signed) -> SignatureFault | None:
-    """Return why a checkpoint is not believed, or None."""
-    trusted = keys.get(each.key_id)
-    if trusted is None:
-        return SignatureFault("unknown-key", "no trusted key signed it")
-    if service not in trusted.services:
-        others = " and ".join(sorted(trusted.services))
-        return SignatureFault("key-of-another-service", f"the key of {others} signed it")
-    if not is_signed(each.text, each.signature, trusted.key):
-        return SignatureFault("invalid-signature", "the signature is invalid")
-    return None
+def trusted(service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | CheckpointFault:
+    """Return the checkpoint, or why it is not believed."""
+    key = keys.get(each.key_id)
+    if key is None:
+        return CheckpointFault("unknown-key", "no trusted key signed it")
+    if service not in key.services:
+        others = " and ".join(sorted(key.services))
+        return CheckpointFault("key-of-another-service", f"the key of {others} signed it")
+    if not is_signed(each.text, each.signature, key.key):
+        return CheckpointFault("invalid-signature", "the signature is invalid")
+    try:
+        checkpoint = Checkpoint.read(each.text)
+    except ValueError:
+        return CheckpointFault("unreadable", "its text is signed, but is not a checkpoint's", signed=True)
+    # The signature covers the text alone, so anybody may copy it under another number.
+    if (checkpoint.service, checkpoint.number) != (service, each.number):
+        return CheckpointFault("misnamed", "it is signed for another service or number", signed=True)
+    return checkpoint

@@ -14,7 +14,7 @@ import asyncpg
 
 from ..core.service_keys import TrustedKey
 from .chain import FIRST, Head, line, row_hash
-from .checkpoints import Checkpoint, Signed, fingerprint, signature_fault
+from .checkpoints import Checkpoint, Signed, fingerprint, trusted
 
 _ROWS = 2_000
 _PATIENCE = 3_600.0
@@ -168,18 +168,11 @@ def _follows(each: Signed, previous: str) -> bool:
 
 def _signed(verified: Verified, service: str, keys: Mapping[str, TrustedKey], each: Signed) -> Checkpoint | None:
     """Return a checkpoint that may be trusted; otherwise add a finding and return None."""
-    if (fault := signature_fault(service, keys, each)) is not None:
-        verified.add(Kind.BAD_SIGNATURE, fault.text, None, each.number)
-        return None
-    try:
-        checkpoint = Checkpoint.read(each.text)
-    except ValueError:
-        verified.add(Kind.BAD_CHECKPOINT, "its text is signed, but is not a checkpoint's", None, each.number)
-        return None
-    if (checkpoint.service, checkpoint.number) != (service, each.number):
-        verified.add(Kind.BAD_CHECKPOINT, "it is signed for another service or number", None, each.number)
-        return None
-    return checkpoint
+    read = trusted(service, keys, each)
+    if isinstance(read, Checkpoint):
+        return read
+    verified.add(Kind.BAD_CHECKPOINT if read.signed else Kind.BAD_SIGNATURE, read.text, None, each.number)
+    return None
 
 
 def _compare_exported(

@@ -158,7 +158,7 @@ def fold(
         folded.published += published
         folded.intended += intended
         _set_deadlines(folded, happened, decision.deadlines, context)
-    _leave_out(folded, _replaced(folded.published))
+    _leave_out_replaced(folded)
     for key, state in states.items():
         entry = stored.get(key)
         if state is not None and (entry is None or entry.state is not state):
@@ -187,23 +187,19 @@ def _published(happened: Happened, place: int, data: EventData, context: str | N
     return DecidedEvent(identity, data, type, payload, context)
 
 
-def _replaced(events: Sequence[DecidedEvent]) -> set[UUID]:
-    """Return the ids of the events that a later one of the same turn, key and type replaces."""
+def _leave_out_replaced(folded: Folded[S]) -> None:
+    """Leave out each event that a later one of the same turn, key and type replaces."""
     latest: dict[tuple[str, str], DecidedEvent] = {}
     replaced: set[UUID] = set()
-    for event in events:
+    for event in folded.published:
         place = event.data.TYPE, event.data.key()
         if (earlier := latest.get(place)) is not None and event.data.replaces(earlier.data):
             replaced.add(earlier.id)
         latest[place] = event
-    return replaced
-
-
-def _leave_out(folded: Folded[S], ids: set[UUID]) -> None:
-    if ids:
-        folded.published = [each for each in folded.published if each.id not in ids]
+    if replaced:
+        folded.published = [each for each in folded.published if each.id not in replaced]
         folded.decided = [
-            replace(each, published=[event for event in each.published if event.id not in ids])
+            replace(each, published=[event for event in each.published if event.id not in replaced])
             for each in folded.decided
         ]
 

@@ -45,6 +45,10 @@ class Record:
     last: int | None = None
 
     @property
+    def position(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+    @property
     def is_whole(self) -> bool:
         return self.fault is None and self.last is None
 
@@ -148,7 +152,7 @@ def is_relevant(arrival: Arrival, is_relevant: Callable[[EventData], bool], comp
 
 def is_junk(arrival: Arrival) -> bool:
     """Return whether a record is no event, and no later one waits behind it: nobody knows it but by its position."""
-    return isinstance(arrival.what, Poison) and arrival.parked is None and arrival.key == _position(arrival.record)
+    return isinstance(arrival.what, Poison) and arrival.parked is None and arrival.key == arrival.record.position
 
 
 def joined(first: Arrival, last: Arrival) -> Arrival:
@@ -166,7 +170,7 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: 
     may hold up or replace an event of another topic (F1), and no outsider one of the topic's writer (F2): where its own
     could, they are those of its position.
     """
-    position, here = _position(record), _id_of_position(record)
+    position, here = record.position, _id_of_position(record)
     # Where a service writes too, what others write holds up nothing: the authority revokes in spite of their junk.
     shared = topic in TOPICS and bool(TOPICS[topic].services) and not signed
     if shared or fault.code == WRONG_TOPIC or fault.code in UNTRUSTED:
@@ -180,12 +184,8 @@ def _poison_identity(record: Record, topic: str, fault: Undecodable, *, signed: 
     return own, key if key is not None and topic in TOPICS and TOPICS[topic].has_key(key) else position
 
 
-def _position(record: Record) -> str:
-    return f"{record.topic}/{record.partition}/{record.offset}"
-
-
 def _id_of_position(record: Record) -> UUID:
-    return uuid5(NAMESPACE_OID, f"{_position(record)}/{record.written.astimezone(UTC)}")
+    return uuid5(NAMESPACE_OID, f"{record.position}/{record.written.astimezone(UTC)}")
 
 
 def _outsiders(id: UUID, topic: str) -> UUID:

@@ -51,7 +51,6 @@ class Fence:
 
     async def require_known(self, fetch: Fetch) -> None:
         """Return if database and broker know all of each other. Raises `OperatorError` if one comes from the past."""
-
         async with part_reader(self.cluster) as reader:
             past = await self.past(reader, fetch)
         if past is not None:
@@ -67,7 +66,7 @@ class Fence:
     async def past(self, reader: PartReader, fetch: Fetch) -> Past | None:
         """Return what comes from the past; None if database and broker know all of each other."""
         ((epoch, look, noted, has_changes),) = await fetch(_NOTED)
-        topic = await self._topic(reader)
+        topic = await JournalTopic.open(reader, self.cluster, self.service, self.verifier)
         if topic.end < (noted or 0):
             return older_broker(self.service)
         if topic.first > (noted or 0) and not has_changes:
@@ -80,9 +79,6 @@ class Fence:
             elif await self._is_unknown(fetch, looks.add(replace(part, groups=()))):
                 return self._older_database(f"since {record.written:%Y-%m-%d %H:%M:%S} UTC")
         return None
-
-    async def _topic(self, reader: PartReader) -> JournalTopic:
-        return await JournalTopic.open(reader, self.cluster, self.service, self.verifier)
 
     async def _is_unknown(self, fetch: Fetch, look: Sequence[Part]) -> bool:
         """Return whether the database lacks what a look found, and has not noted meanwhile that it is sent.

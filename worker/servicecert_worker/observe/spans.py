@@ -69,8 +69,8 @@ def _handled(service: str, group: str, decided: Decided, began: int, ended: int)
 
 
 def _repeated(group: str, item: Arrival, began: int, ended: int) -> Span:
-    cause, record = item.traceparent or "", item.record
-    context = traces.child(cause, uuid5(item.id, f"{group}/{record.topic}/{record.partition}/{record.offset}/{began}"))
+    cause = item.traceparent or ""
+    context = traces.child(cause, uuid5(item.id, f"{group}/{item.record.position}/{began}"))
     attributes = {**_about(item, group), "servicecert.outcome": "duplicate"}
     return Span(*_name(item), context or "", cause, began, ended, attributes)
 

@@ -161,7 +161,9 @@ class Loop(Generic[S, K]):
         taken = source.take(records)
         self.began = time_ns()
         crash_point("fetched")
-        arrivals = [*(item for item in queued if isinstance(item, Arrival)), *await self._arrive(taken)]
+        # Many or large ones in a thread: verifying a signature releases the interpreter.
+        read = self._read(taken) if are_few(taken) else await asyncio.to_thread(self._read, taken)
+        arrivals = [*(item for item in queued if isinstance(item, Arrival)), *read]
         relevant = [arrival for arrival in arrivals if self._is_relevant(arrival)]
         relevant = self._junk.joined(relevant, asyncio.get_running_loop().time())
         crash_point("decoded")
@@ -172,12 +174,6 @@ class Loop(Generic[S, K]):
         source.handled(taken)
         crash_point("offsets")
         self._in_progress.difference_update({item.id for item in queued} - self._postponed)
-
-    async def _arrive(self, records: Sequence[Record]) -> list[Arrival]:
-        """Return the records read, many or large ones in a thread: verifying a signature releases the interpreter."""
-        if are_few(records):
-            return self._read(records)
-        return await asyncio.to_thread(self._read, records)
 
     def _read(self, records: Sequence[Record]) -> list[Arrival]:
         return [arrive(record, self.verifier, sampler=self.sampler) for record in records]

@@ -57,9 +57,10 @@ async def park(
     ((kept, octets),) = await connection.fetch(QUERIES["parked_kept"], most)
     rows = []
     for parked in items:
-        size = _octets_of(parked.arrival.record)
+        record, before = parked.arrival.record, parked.arrival.parked
+        size = len(record.value or b"") + sum(len(name) + len(raw or b"") for name, raw in record.headers)
         has_room = kept < most and octets + size <= most * _OCTETS_EACH
-        keep = _had_value(parked) or (has_room and parked.arrival.record.is_whole)
+        keep = (before is not None and before.kept) or (has_room and record.is_whole)
         kept, octets = kept + keep, octets + size * keep
         rows.append(_row(parked, service.tables.storable, now, keep=keep))
     await connection.execute(QUERIES["park"], *map(list, zip(*rows, strict=True)))
@@ -71,14 +72,6 @@ async def park(
 def notice_id(id: UUID, attempts: int) -> UUID:
     """Return the id of the event that a record was parked, by the record's id, at its so many-th attempt."""
     return uuid5(_NOTICE, f"{id}/{attempts}")
-
-
-def _octets_of(record: Record) -> int:
-    return len(record.value or b"") + sum(len(name) + len(raw or b"") for name, raw in record.headers)
-
-
-def _had_value(parked: ParkedArrival) -> bool:
-    return parked.arrival.parked is not None and parked.arrival.parked.kept
 
 
 def stored_headers(headers: Sequence[tuple[str, bytes | None]], storable: Storable) -> str:

@@ -96,7 +96,8 @@ class Turns(Generic[S, K]):
         if self.guard is not None:
             self.guard.compare(asked, there)
         crash_point("claimed")
-        unclaimed = _unclaimed_results(items, current)
+        claimed = {item.id for item in current}
+        unclaimed = [item for item in items if isinstance(item, Result) and item.id not in claimed]
         if not current and not unclaimed:
             return TurnResult((), owner, frozenset(item.id for item in items), (), ()), self.chain.head
         stored = {entry.key: entry for entry in await self.service.tables.store.load(connection, keys)}
@@ -119,7 +120,7 @@ class Turns(Generic[S, K]):
                 for each in folded.intended
             ),
             owner=owner,
-            repeated=frozenset(item.id for item in items) - {item.id for item in current},
+            repeated=frozenset(item.id for item in items) - claimed,
             parked=tuple(folded.parked),
             published=tuple(event.type for event in folded.published),
             late_results=late,
@@ -167,11 +168,6 @@ class Turns(Generic[S, K]):
         return topic, key, event.id, event.type, event.traceparent, event.payload, signature
 
 
-def _unclaimed_results(items: Sequence[Item], current: Sequence[Item]) -> list[Result]:
-    claimed = {item.id for item in current}
-    return [item for item in items if isinstance(item, Result) and item.id not in claimed]
-
-
 def _what(item: Item) -> Happened | Poison:
     return item.what if isinstance(item, Arrival) else item
 
@@ -208,12 +204,9 @@ async def _roll_back(connection: Connection) -> None:
         connection.terminate()
 
 
-_SALT = "select salt from lock_salt"
-
-
 async def read_salt(connection: Connection) -> bytes:
     """Return the secret of the schema. Only the service's own role may read it."""
-    salt: bytes = await connection.fetchval(_SALT)
+    salt: bytes = await connection.fetchval("select salt from lock_salt")
     return salt
 
 

@@ -107,13 +107,7 @@ class Exporter(Watching):
                         await asyncio.sleep(self._settings.seconds)
                 finally:
                     connection.terminate()
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-                TimeoutError,
-            ) as error:
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
                 for service in SERVICES:
                     self._tables.lose(service)
                 outage.began(error)

@@ -32,6 +32,7 @@ SUGGESTIONS = 3
 
 MANY = 1_000
 """Above this number of names an organisation's names are indexed: ranking so many takes some 10 ms."""
+_index_of_many = lru_cache(maxsize=4)(build_index)
 
 
 def normalised(text: str) -> str:
@@ -250,8 +251,3 @@ def suggested(typed: str, organisation: Unit | None, registers: Registers, day: 
             return tuple(close[:SUGGESTIONS])
     in_force = (name for name in registers.names.closest(typed) if registers.units_named(name, day))
     return tuple(islice(in_force, SUGGESTIONS))
-
-
-@lru_cache(maxsize=4)
-def _index_of_many(names: frozenset[str]) -> NameIndex:
-    return build_index(names)

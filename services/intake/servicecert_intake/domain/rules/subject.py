@@ -93,7 +93,7 @@ def _fitting(
     name: str, abbreviation: str | None, lack: Lack, longest: int, letters: Lack = lacking.REGISTERED_NAME_LETTERS
 ) -> Fitting:
     try:
-        return fitting_text(name, abbreviation, lack.field, longest), ()
+        return fitting_text(name, abbreviation, longest), ()
     except NameRefused as refused:
         if refused.code == "text-letters":
             return None, _foreign(letters, lack.field, abbreviation if abbreviation and len(name) > longest else name)

@@ -61,10 +61,6 @@ class _Seen:
         _, accepted = self.accepted.pop(domain, (None, True))
         self.refused -= not accepted
 
-    @property
-    def refuses_several_domains(self) -> bool:
-        return self.refused >= SEVERAL and 2 * self.refused >= len(self.accepted)
-
 
 class Refusals:
     """The servers' answers of the last half hour, and what they say about a refusal."""
@@ -108,4 +104,4 @@ class Refusals:
         seen.forget(now)
         said_so = seen.said_so_at is not None and seen.said_so_at + WINDOW > now
         refuses_all = bool(seen.refused) and seen.refusing_since is not None and now - seen.refusing_since >= HOLD
-        return said_so or refuses_all or seen.refuses_several_domains
+        return said_so or refuses_all or (seen.refused >= SEVERAL and 2 * seen.refused >= len(seen.accepted))

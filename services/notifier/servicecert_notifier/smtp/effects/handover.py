@@ -69,7 +69,7 @@ class Mailer:
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
         self._settings = settings
-        self._envelope_sender = settings.envelope_sender
+        self._envelope_sender = settings.servicecert_mail_bounces_to or settings.sender.address
         self._heads = settings.letterheads
         self._dkim = settings.dkim_key()
         self._clock = clock
