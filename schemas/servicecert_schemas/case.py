@@ -191,7 +191,7 @@ class Delivery(Value):
     problem: Open[DeliveryProblem] | None = None
     """Why it did not arrive; null if it did."""
     planned_at: Instant | None = None
-    """When what it tells of happened. Null in views of earlier releases."""
+    """When the mail was planned. Null in views of earlier releases."""
 
 
 class HistoryEntry(Value):

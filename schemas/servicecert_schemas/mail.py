@@ -56,7 +56,7 @@ class MailEvent(CaseEvent):
     at: Instant
     """When this became known."""
     planned_at: Instant | None = None
-    """When what it tells of happened. Null in events of earlier releases."""
+    """When the mail was planned. Null in events of earlier releases."""
 
 
 class MailHandedOver(MailEvent):

@@ -113,7 +113,7 @@ def test_a_system_signature_for_a_system_that_is_not_registered_is_named_as_type
     )
 
 
-def test_A14_the_unicode_form_of_a_systems_name_does_not_count(profiles, signature_form):
+def test_the_unicode_form_of_a_systems_name_does_not_count(profiles, signature_form):
     """As macOS stores it: each letter with its mark apart."""
     typed = unicodedata.normalize("NFD", "Ä" * 64)
     form = Form.model_validate({**signature_form, "information_system": {"name": typed, "system_id": "S-1"}})

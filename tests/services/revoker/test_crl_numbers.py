@@ -110,7 +110,7 @@ async def test_I8_publisher_that_loses_its_lock_is_overtaken_and_repeats_no_numb
         patch.setattr("servicecert_revoker.crl.places.Address.fetch_back", lose)
         (lost,) = await publish([task])
     assert isinstance(lost, Retry)
-    assert "PostgreSQL was away" in lost.reason
+    assert "A pass broke off" in lost.reason
     (outcome,) = await publish([task])
     assert done(outcome).number == number_in(files) == 2
 

@@ -196,6 +196,8 @@ async def test_D8_a_ca_whose_key_is_away_draws_ever_fewer_keys(examine: Examine,
                 if event.issuer != "test-rsa":
                     enrolment.accept(event, now)
     assert drawn == [0, 10, 30, 70, 150, 310, 630]
+    soon = NOW + timedelta(hours=11)
+    assert len(enrolment.due(soon, {"test-ec", "test-rsa", "test-ec-2"})) == 1, "one that is new does not wait so long"
 
 
 async def test_a_responders_certificate_that_has_ended_is_signed_no_more(examine: Examine, certify: Certify) -> None:

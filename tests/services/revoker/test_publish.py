@@ -313,7 +313,7 @@ async def test_f5_a_database_that_is_away_in_a_pass_is_no_fault_of_the_folder_an
     monkeypatch.setattr(type(publish.runner), "run", lambda _, *given: away(*given))
     first, second = await publish([await register(1, issuer="test-rsa"), await register(2)])
     assert isinstance(first, Retry)
-    assert "PostgreSQL was away" in first.reason
+    assert "A pass broke off" in first.reason
     assert done(second).number == 1
 
 

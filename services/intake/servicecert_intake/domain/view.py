@@ -4,7 +4,7 @@ An answer tells why an event changed nothing, and what to do.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import accumulate
 from types import MappingProxyType
@@ -204,9 +204,8 @@ def is_shortened(case: Case) -> bool:
 def is_missed(case: Case) -> bool:
     """Return whether the last mail to a current recipient of the case failed, since its address was corrected."""
     since = dict(case.readdressed)
-    since_ever = datetime.min.replace(tzinfo=UTC)
-    newer = (it for it in case.deliveries if (it.planned_at or it.at) >= since.get(it.recipient, since_ever))
-    last = {mail.recipient: mail for mail in newer}
+    planned = ((it, it.planned_at or it.at) for it in case.deliveries)
+    last = {mail.recipient: mail for mail, at in planned if at >= since.get(mail.recipient, at)}
     return any(each.role in last and not last[each.role].delivered for each in case.recipients)
 
 

@@ -78,8 +78,9 @@ class Row:
     `refused_since` are as in `MailOutcome`.
 
     `copy` counts how often an operator had it sent again, for a `reason`; `resends` is the mail that this one repeats.
-    `superseded_by` is the mail that replaced it. `bounce` is the status in the bounce report (RFC 3463). `order` is the
-    mail's task: set on a new row only, and stored in a table of its own until the case is erased.
+    `superseded_by` is the mail that replaced it, or itself where what it asks for is over. `bounce` is the status in
+    the bounce report (RFC 3463). `order` is the mail's task: set on a new row only, and stored in a table of its own
+    until the case is erased.
     """
 
     mail_id: UUID

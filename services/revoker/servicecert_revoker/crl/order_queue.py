@@ -24,7 +24,6 @@ from .places import NotPublished
 
 log = logging.getLogger(__name__)
 
-_AWAY = "PostgreSQL was away in a pass"
 # Each pass holds a connection, and turns need theirs.
 _PASSES = 2
 
@@ -73,7 +72,8 @@ class Publish:
             if fault is not None:
                 if not is_transient(fault):
                     raise fault
-                each.outcomes = dict.fromkeys((it.id for it in each.tasks), Retry(f"{_AWAY} ({error_summary(fault)})."))
+                again = Retry(f"A pass broke off ({error_summary(fault)}).")
+                each.outcomes = {task.id: again for task in each.tasks}
         return [orders[task.data.issuer].outcomes[task.id] for task in tasks]
 
     async def _serve(self, issuer: str, orders: _Orders) -> None:

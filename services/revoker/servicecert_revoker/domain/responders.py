@@ -67,7 +67,7 @@ class Certified(CertifyOrder):
 
 
 class Uncertified(BaseModel):
-    """The act refused to sign an order (F3): the `code` of SigningRefused, or `other-bytes`."""
+    """The act refused to sign an order (F3): the `code` of SigningRefused; or its time was over, `expired`."""
 
     model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "code")

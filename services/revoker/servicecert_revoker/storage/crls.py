@@ -1,7 +1,7 @@
 """A CA's CRL numbers, the entries of its CRLs, and the count of its standings, in the database (D7, D8, I8)."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -159,9 +159,10 @@ async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -
 async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[CrlStore]:
     """Lock the CA's CRLs, by two keys, unlike turns, until the connection ends, and yield their store."""
     async with pool.acquire() as connection:
-        # Tried again and again: another revoker's pass takes longer than a lock may be waited for.
+        # Another revoker's pass may take longer than a lock may be waited for. Who waits has the next one.
         async for _ in backoff(longest=1.0):
-            if await connection.fetchval(QUERIES["try_lock_crls"], issuer):
+            with suppress(asyncpg.LockNotAvailableError):
+                await connection.execute(QUERIES["lock_crls"], issuer)
                 break
         try:
             yield CrlStore(connection, issuer)

@@ -92,6 +92,9 @@ where p.id = any($1::uuid[]) and (p.confirmed_by is not null or p.kind = 'cascad
 -- name: load_responders
 select * from responder_certificates where key_sha256 = any($1::text[]) order by issuer
 
+-- name: lock_crls
+select pg_advisory_lock(lock_of('crl/' || $1))
+
 -- name: lock_keys
 select pg_advisory_xact_lock(lock) from (select lock_of('compromised/' || key) as lock from unnest($1::text[]) as k (key) order by 1 offset 0) as l
 
@@ -308,9 +311,6 @@ select partition, count(*) as entries, sum(length(entry)) as octets
 from revocations
 where issuer = $1 and (not_after >= $2 or octets = any($3::bytea[]))
 group by partition
-
--- name: try_lock_crls
-select pg_try_advisory_lock(lock_of('crl/' || $1))
 
 -- name: unlock_crls
 select pg_advisory_unlock(lock_of('crl/' || $1))

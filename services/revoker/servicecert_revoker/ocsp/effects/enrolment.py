@@ -61,6 +61,7 @@ class _Enrolled:
     renew_at: datetime | None = None
     doubtful_after: timedelta = DOUBTFUL_FIRST
     missing_after: timedelta = MISSING_AGAIN
+    missed: set[str] = field(default_factory=set)
 
 
 def pinned(folder: Path, setting: str = "SERVICECERT_OCSP_CA_CERTIFICATES") -> Mapping[str, bytes]:
@@ -135,9 +136,10 @@ class Enrolment:
             return now >= of.asked.at + UNANSWERED_AGAIN
         ours = {it for it in ids if it.startswith("test-") is (environment is ResponderEnvironment.TEST)}
         missing = ours - of.certified
-        if not missing:
+        if not missing <= of.missed:
             of.missing_after = MISSING_AGAIN
-        elif now >= of.asked.at + of.missing_after and (self._pins is None or missing & self._pins().keys()):
+        of.missed = missing
+        if missing and now >= of.asked.at + of.missing_after and (self._pins is None or missing & self._pins().keys()):
             of.missing_after = min(2 * of.missing_after, UNANSWERED_AGAIN)
             return True
         return False
