@@ -122,12 +122,6 @@ def test_C4_nobody_is_asked_to_do_what_is_over(case, as_event, now, before, afte
     assert decision.state.row(mail.mail_id).state is MailState.SUPERSEDED
 
 
-def test_C4_a_view_from_before_the_certificate_that_comes_after_it_asks_for_nothing(case, issued, as_event, now):
-    known = decide(None, as_event(issued), NOTHING_PREPARED, now).state
-    view = case(CaseState.RETURNED, version=2).model_copy(update={"case_id": issued.case_id})
-    assert decide(known, as_event(view), NOTHING_PREPARED, now).intents == ()
-
-
 def test_C4_a_supplement_that_is_returned_again_for_the_same_is_told_each_time(case, mails_for, as_event, now):
     ledger = None
     for again in range(3):

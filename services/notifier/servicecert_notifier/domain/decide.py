@@ -21,7 +21,7 @@ from servicecert_worker.core.decider import (
     unchanged,
 )
 
-from .case_facts import PENDING, with_event
+from .case_facts import with_event
 from .contents import mailing_of
 from .examine import Unfitting
 from .ledger import Ledger, planned
@@ -97,9 +97,6 @@ def _apply_event(state: Ledger | None, event: Event, now: datetime) -> Decision[
     is_new = facts is not before.facts
     informed = replace(before, facts=facts) if is_new else before
     mailing = mailing_of(event, now)
-    if isinstance(data, CaseChanged) and data.state in PENDING and before.facts.certificate is not None:
-        # It is older than the certificate, which came first.
-        mailing = None
     if mailing is not None and is_new and isinstance(data, CaseChanged):
         # Who is reached only by an address that was corrected since has not had the mail of this state.
         mailing = replace(mailing, former=before.facts.recipients, version=data.version)
