@@ -151,9 +151,13 @@ def test_a_command_of_an_unknown_account_says_which_there_are(machine: Path) -> 
     assert {*SERVICES, "operator"} <= set(done.stderr.split())
 
 
-def test_a_command_ends_with_the_signal_that_its_caller_gets(machine: Path) -> None:
-    waiting = 'echo runs; while test ! -e "$NOTES/systemctl"; do sleep 0.05; done; exit 7'
+@pytest.mark.parametrize("systemctl", ["ends first", "ends last"])
+def test_a_command_ends_with_the_signal_that_its_caller_gets(machine: Path, systemctl: str) -> None:
+    waiting = 'echo $$ > "$NOTES/pid"; echo runs; while test ! -e "$NOTES/systemctl"; do sleep 0.05; done; exit 7'
     (machine / "bin" / "systemd-run").write_text(f"#!/bin/sh\n{waiting}\n")
+    if systemctl == "ends last":
+        with (machine / "bin" / "systemctl").open("a") as file:
+            file.write('while kill -0 "$(cat "$NOTES/pid")" 2>/dev/null; do sleep 0.05; done\n')
     command = ["sh", UNITS / "servicecert-as", "operator", "watch"]
     with subprocess.Popen(command, cwd=machine, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
