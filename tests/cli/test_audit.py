@@ -106,11 +106,14 @@ def test_B6_show_tells_a_case_s_life_in_80_columns(servicecert, exported):
 def test_what_is_not_there_is_told(servicecert, exported, keys, tmp_path):
     verify = ("audit", "verify", "--keys", keys, "--exported")
     (tmp_path / "other").write_text("{}\n")
+    (tmp_path / "empty").touch()
     for command, code, sentence in (
         (("audit", "show", "3A:F0"), 1, "Nothing is recorded about 3A:F0"),
         (("audit", "show", "3A:F0", "--json"), 1, "Nothing is recorded about 3A:F0"),
         ((*verify, tmp_path / "nothing"), 66, "cannot be read"),
         ((*verify, tmp_path / "other"), 65, "does not hold checkpoints"),
+        ((*verify, tmp_path / "empty"), 65, "no checkpoint signed by intake, issuer, revoker, notifier"),
+        ((*verify, exported), 65, "no checkpoint signed by issuer, revoker, notifier and proves nothing about them"),
     ):
         done = servicecert(*command)
         assert done.exit_code == code
@@ -125,8 +128,13 @@ def test_B6_what_was_exported_can_be_kept_elsewhere(servicecert, cluster, export
         async with kafka.producer(cluster) as producer:
             await send(producer, cluster, [record])
 
+    none = servicecert("audit", "export")
+    assert none.exit_code == 1
+    assert "The topic holds no checkpoints" in one_sentence(none.stderr)
     asyncio.run(publish())
-    assert servicecert("audit", "export").stdout.encode() == exported.read_bytes()
+    done = servicecert("audit", "export")
+    assert done.stdout.encode() == exported.read_bytes()
+    assert done.stderr == "Exported 1 checkpoints: intake 1.\n"
 
 
 def junk(checkpoint, **changes):

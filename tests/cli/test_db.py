@@ -142,10 +142,21 @@ def test_a_password_file_that_gives_none_is_named(servicecert, admin_url, tmp_pa
     assert str(path) in one_sentence(done.stderr)
 
 
-def test_urls_that_cannot_be_written_are_told(servicecert, admin_url, tmp_path):
-    done = servicecert("db", "prepare", "--out", tmp_path / "no" / "folder")
-    assert done.exit_code == 73
-    assert "cannot be written" in one_sentence(done.stderr)
+def test_urls_that_cannot_be_written_are_told_before_a_password_is_new(servicecert, admin_url, tmp_path):
+    def verifiers():
+        with psycopg.connect(admin_url) as connection:
+            return connection.execute("select rolname, rolpassword from pg_authid order by 1").fetchall()
+
+    servicecert("db", "prepare")
+    servicecert("db", "migrate")
+    before = verifiers()
+    for words in (("prepare", "--new-passwords"), ("operator", "anna"), ("reader", "nightly")):
+        for out in (tmp_path / "no" / "folder", tmp_path):
+            done = servicecert("db", *words, "--out", out)
+            assert done.exit_code == 73
+            assert "cannot be written" in one_sentence(done.stderr)
+    assert verifiers() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_database_it_says_what_to_set(servicecert, monkeypatch):

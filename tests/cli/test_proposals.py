@@ -219,6 +219,9 @@ def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
     made = servicecert("proposals", "credential", "carla", "--out", out)
     number = made.stdout.split()[-1]
     assert out.stat().st_mode & 0o077 == 0
+    again = servicecert("proposals", "credential", "carla", "--out", out)
+    assert (again.exit_code, again.stdout) == (73, "")
+    assert "already exists" in one_sentence(again.stderr)
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
     operator = ("proposals", "operator", "add", "carla", "--why", "ticket 12")
     assert servicecert(*operator).exit_code == 2

@@ -1,11 +1,13 @@
 """`servicecert audit`: the record of every decision and signature."""
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
 
 import click
 from rich.text import Text
+from servicecert_schemas.operators import AuditCheckpoint
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.audit.verification import Verified
 from servicecert_worker.core.service_keys import read_public_keys
@@ -53,6 +55,12 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
             auditing.read_exported(file, trusted) if file is not None else await auditing.exported(cluster(), trusted)
         )
         names = services or SERVICES
+        if file is not None and (without := [name for name in names if not checkpoints.of(name)]):
+            raise UserError(
+                f"{file} holds no checkpoint signed by {', '.join(without)} and proves nothing about them: name a whole"
+                " file of `audit export`, or other services by --service.",
+                os.EX_DATAERR,
+            )
         results = await auditing.verified(database_url(), names, trusted, checkpoints, _progress, topic)
         return results, checkpoints.ignored
 
@@ -130,8 +138,17 @@ def export() -> None:
 
     \b
     Example:
-      servicecert audit export > /media/write-once/2026-11-24.jsonl
+      servicecert audit export > new && mv new /media/write-once/2026-11-24.jsonl
     """
-    ignored = interruption.run(auditing.read_topic(cluster(), lambda it: print_json_text(it.model_dump_json())))
+    printed: Counter[str] = Counter()
+
+    def take(checkpoint: AuditCheckpoint) -> None:
+        print_json_text(checkpoint.model_dump_json())
+        printed[checkpoint.service] += 1
+
+    ignored = interruption.run(auditing.read_topic(cluster(), take))
+    if not printed:
+        raise UserError("The topic holds no checkpoints: is SERVICECERT_TOPIC_PREFIX the one of the services?")
+    click.echo(f"Exported {printed.total()} checkpoints: {_counted(printed)}.", err=True)
     if ignored:
         click.echo(f"Left out {ignored.total()} records that are no checkpoints: {_counted(ignored)}.", err=True)

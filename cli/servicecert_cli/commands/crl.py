@@ -97,5 +97,6 @@ def publish(cas: tuple[str, ...], as_json: bool) -> None:
 
     wanted, ordered = in_schema("revoker", work)
     under_way = f" Those of {len(wanted) - ordered} CAs were under way already." if ordered < len(wanted) else ""
-    sentence = f"The CRLs of {', '.join(wanted)} are published now.{under_way} See `servicecert doctor --only Crl`."
+    sentence = f"The revoker publishes the CRLs of {', '.join(wanted)} at once, if it runs.{under_way}"
+    sentence += " See `servicecert doctor --only Crl,CrlAges`."
     say(as_json, {"cas": wanted, "ordered": ordered}, sentence)

@@ -12,7 +12,7 @@ from servicecert_worker.storage import database, schema
 from ..connections.addresses import database_url
 from ..faults import UserError
 from ..operations import migrating
-from ..operations.files import write_private
+from ..operations.files import require_writable, write_private
 from ..operations.operators import add_login, add_operator, add_reader, prepare_logins, read_verifier
 from ..terminal.output import as_json, at_work, say
 from .options import FILE
@@ -50,6 +50,8 @@ def prepare(out: Path | None, new_passwords: bool, ca: str | None, as_json: bool
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
     """
+    if out is not None:
+        require_writable(out)
     configured = {service: configured_password(service, os.environ) for service in _LOGINS}
     drawn = database.new_password if new_passwords else lambda: None
     urls = schema.prepare(database_url(), {service: given or drawn() for service, given in configured.items()})
@@ -117,6 +119,7 @@ def operator(name: str, out: Path | None, file: Path | None, certificate: bool, 
     if (out is not None) + (file is not None) + certificate != 1:
         raise click.UsageError("give one of --verifier FILE, --certificate and --out FILE")
     if out is not None:
+        require_writable(out)
         _write(out, {"DATABASE_URL": add_operator(database_url(), name)}, ca)
         click.echo(f"The operator {name} has a login; its DATABASE_URL is in {out}.")
         return
@@ -139,6 +142,7 @@ def reader(name: str, out: Path, ca: str | None) -> None:
     Example:
       servicecert db reader nightly --out nightly-url
     """
+    require_writable(out)
     _write(out, {"DATABASE_URL": add_reader(database_url(), name)}, ca)
     click.echo(f"The reader {name} has a login; its DATABASE_URL is in {out}.")
 

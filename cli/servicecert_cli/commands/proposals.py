@@ -163,7 +163,7 @@ def credential(name: str, out: Path) -> None:
 
     DATABASE_URL gives host and database; its user does not matter, and nothing is
     connected. Give FILE.verifier to who proposes it, and read the number that is printed
-    aloud to who confirms it. FILE works once that is done.
+    aloud to who confirms it. FILE works once that is done; until then keep the old one.
 
     \b
     Example:
@@ -172,9 +172,9 @@ def credential(name: str, out: Path) -> None:
     url = database_url()
     login = login_of(urlsplit(url).path.lstrip("/"), name)
     made = Credential.new()
-    write_private(out, f"DATABASE_URL={database.url_of(url, login, made.password)}\n".encode(), replace=True)
+    write_private(out, f"DATABASE_URL={database.url_of(url, login, made.password)}\n".encode())
     file = out.with_name(f"{out.name}.verifier")
-    write_private(file, made.verifier.encode(), replace=True)
+    write_private(file, made.verifier.encode())
     click.echo(f"Your login is in {out}, what others may have is in {file}.")
     click.echo(f"Verifier: {fingerprint(made.verifier)}")
 

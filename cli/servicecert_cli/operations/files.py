@@ -36,6 +36,16 @@ def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
         write_whole(path, content, 0o600)
 
 
+def require_writable(path: Path) -> None:
+    """Raise UserError if a file cannot be read and written: ask before a secret is new that nobody would have."""
+    with file_errors("written", path, "name another file"):
+        if path.exists():
+            path.open("rb").close()
+        tried = path.with_name(f".{path.name}.tried")
+        write_whole(tried, b"", 0o600)
+        tried.unlink()
+
+
 def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Write a file whole, of this mode from the first byte on. Raises OSError."""
     partial = path.with_name(f".{path.name}.partial")
