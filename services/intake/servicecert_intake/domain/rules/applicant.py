@@ -75,11 +75,13 @@ def capacity(application: Application, registered: Registered) -> Deficiencies:
     """Require that the registers confirm the capacity that the organisation states (A8).
 
     A registered supplier's own application for a system signature certificate is refused. Where a corrected business
-    id, the register or another capacity can still mend it, the application is returned.
+    id, the register or another capacity can still mend it, the application is returned: an intermediary's mark says
+    that it may be listed one day (A9).
     """
     form, kinds = application.form, {unit.kind for unit in registered.units}
     if form.applying_as is ApplyingAs.IT_SUPPLIER and not form.type.is_server:
-        may_apply = registered.is_intermediary or not kinds.isdisjoint(_REGISTERED_AS.values())
+        marked = registered.is_intermediary or mark_of(form.technical_contact.organisation) is not None
+        may_apply = marked or not kinds.isdisjoint(_REGISTERED_AS.values())
         is_supplier = registered.organisation is not None and not may_apply and not of_account(application)
         return ((lacking.SUPPLIER_CANNOT_APPLY if is_supplier else lacking.CAPACITY_SUPPLIER).deficiency(),)
     kind = _REGISTERED_AS.get(form.applying_as)
