@@ -31,7 +31,7 @@ from servicecert_worker.core.decider import Done, Task
 from servicecert_worker.storage import database
 
 from bench.results import keep, percentiles
-from bench.stand import connected, in_processes, measured_system, scaled
+from bench.stand import in_processes, measured_system, scaled
 
 SIZES = {100_000: "test-rsa", 1_000_000: "test-ec"}
 PARTITIONS, ROUNDS = 16, 3
@@ -60,7 +60,7 @@ async def measure(share: float) -> None:
         await system.stop_all()
         for full_size, issuer in SIZES.items():
             place = (system.urls["revoker"], system.backends.admin_url, system.ca_folder, issuer)
-            async with connected(system.backends.admin_url) as connection:
+            async with database.connected(system.backends.admin_url) as connection:
                 await _revoke(connection, issuer, scaled(full_size, share))
                 await connection.execute("vacuum analyze revoker.revocations")
             ((seconds, scheduled, memory),) = await asyncio.to_thread(in_processes, 1, _passes, *place)
@@ -72,7 +72,7 @@ async def measure(share: float) -> None:
         keep(f"revoke-to-published-{name}", value, "s", "limit", LATENCY_LIMITS[name])
 
 
-async def _revoke(connection: "asyncpg.Connection[asyncpg.Record]", issuer: str, count: int) -> list[PublishOrder]:
+async def _revoke(connection: "asyncpg.Connection", issuer: str, count: int) -> list[PublishOrder]:
     """Insert revoked certificates of a CA, without their cases, which a pass does not read; return their orders."""
     now = datetime.now(UTC).replace(microsecond=0)
     tail = bytes.fromhex("170d") + f"{now:%y%m%d%H%M%SZ}".encode() + bytes.fromhex("300c300a0603551d1504030a0105")
@@ -106,7 +106,7 @@ async def _published(publish: Publish, order: PublishOrder) -> float:
 
 
 async def _passes(url: str, admin_url: str, ca: Path, issuer: str) -> tuple[float, float, float]:
-    async with _publishing(url, ca) as publish, connected(admin_url) as connection:
+    async with _publishing(url, ca) as publish, database.connected(admin_url) as connection:
         scheduled = [await _published(publish, PublishOrder(issuer=issuer)) for _ in range(2)]
         seconds = [await _published(publish, each) for each in await _revoke(connection, issuer, ROUNDS)]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
@@ -114,7 +114,7 @@ async def _passes(url: str, admin_url: str, ca: Path, issuer: str) -> tuple[floa
 
 
 async def _latencies(url: str, admin_url: str, ca: Path, issuer: str, lasting: float) -> list[float]:
-    async with _publishing(url, ca) as publish, connected(admin_url) as connection:
+    async with _publishing(url, ca) as publish, database.connected(admin_url) as connection:
         await _published(publish, PublishOrder(issuer=issuer))
         started, publishing = perf_counter(), []
         for number in range(max(1, round(RATE * lasting))):

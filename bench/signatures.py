@@ -1,7 +1,5 @@
 """What it costs to sign and verify events, and to check a request and its key: processor time in one process."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime

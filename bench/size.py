@@ -18,21 +18,11 @@ from time import perf_counter
 
 from servicecert_cli.stand.system import LAG, System, service_of
 from servicecert_schemas import topics
+from servicecert_worker.storage.database import connected
 
-from bench import load, stored
+from bench import load, stand, stored
 from bench.alone import PATIENT, carried
 from bench.results import keep
-from bench.stand import (
-    Measured,
-    connected,
-    cpu_seconds,
-    frozen,
-    grow,
-    measured_system,
-    median_of,
-    print_cpu_times,
-    scaled,
-)
 from bench.whole_way import backlog
 
 WORKERS = (1, 2, 3)
@@ -75,34 +65,34 @@ async def measure(share: float, only: Sequence[str] = ("workers",), cases: Seque
 
 async def by_load(name: str, csrs: list[str], share: float) -> None:
     """Measure each of these loads in each round, with one worker of each service."""
-    found: dict[str, list[Measured]] = {point: [] for point in LOADS[name]}
-    async with measured_system() as system:
-        await backlog(system, load.records(scaled(WARM_UP, share), csrs))
+    found: dict[str, list[stand.Measured]] = {point: [] for point in LOADS[name]}
+    async with stand.measured_system() as system:
+        await backlog(system, load.records(stand.scaled(WARM_UP, share), csrs))
         for _ in range(ROUNDS):
             for point, arguments in LOADS[name].items():
-                records = load.records(scaled(BACKLOG, share), csrs, **arguments)
+                records = load.records(stand.scaled(BACKLOG, share), csrs, **arguments)
                 found[point].append(await backlog(system, records))
-    _keep(name, {point: median_of(rounds) for point, rounds in found.items()})
+    _keep(name, {point: stand.median_of(rounds) for point, rounds in found.items()})
 
 
 async def by_workers(csrs: list[str], share: float) -> None:
     """Measure more and more workers of each service: each alone, and all together."""
-    found: dict[str, dict[str, Measured]] = {}
-    count = scaled(BACKLOG, share)
-    async with measured_system(environment=PATIENT) as system:
+    found: dict[str, dict[str, stand.Measured]] = {}
+    count = stand.scaled(BACKLOG, share)
+    async with stand.measured_system(environment=PATIENT) as system:
         for workers in WORKERS:
-            await grow(system, workers)
-            await backlog(system, load.records(scaled(WARM_UP, share), csrs))
-            rounds = [await carried(system, load.records(scaled(ALONE, share), csrs)) for _ in range(ROUNDS)]
-            here = {stage: median_of([each[stage] for each in rounds]) for stage in rounds[0]}
+            await stand.grow(system, workers)
+            await backlog(system, load.records(stand.scaled(WARM_UP, share), csrs))
+            rounds = [await carried(system, load.records(stand.scaled(ALONE, share), csrs)) for _ in range(ROUNDS)]
+            here = {stage: stand.median_of([each[stage] for each in rounds]) for stage in rounds[0]}
             before = await _written(system)
             rounds_together = [await backlog(system, load.records(count, csrs)) for _ in range(ROUNDS)]
-            here["whole-way"] = median_of(rounds_together)
+            here["whole-way"] = stand.median_of(rounds_together)
             grown = [(now - then) / count / ROUNDS for then, now in zip(before, await _written(system), strict=True)]
             for name, measured in here.items():
                 found.setdefault(name, {})[str(workers)] = measured
         keep("size-wal", grown[0] / 1e3, "kB", "events of intake", grown[1])
-        rate = await _relay_rate(system, scaled(RELAYED, share))
+        rate = await _relay_rate(system, stand.scaled(RELAYED, share))
         keep("size-relay", rate, "per second", "of intake for a certificate", grown[1])
         await _keep_exporter(system, LOOKED_SECONDS * share)
     for name, growth in found.items():
@@ -111,8 +101,8 @@ async def by_workers(csrs: list[str], share: float) -> None:
 
 async def by_cases(csrs: list[str], share: float, numbers: Sequence[int]) -> None:
     """Measure with empty tables and with these numbers of cases; each in a new system."""
-    for cases in (scaled(number, share) for number in numbers):
-        async with measured_system() as system:
+    for cases in (stand.scaled(number, share) for number in numbers):
+        async with stand.measured_system() as system:
             empty = await _with_cases(system, csrs, share)
             await stored.fill(system, cases)
             for name in system.processes:
@@ -124,16 +114,16 @@ async def by_cases(csrs: list[str], share: float, numbers: Sequence[int]) -> Non
         _keep_reads(cases, empty[1], filled[1])
 
 
-async def _with_cases(system: System, csrs: list[str], share: float) -> tuple[Measured, Reads]:
-    await backlog(system, load.records(scaled(WARM_UP, share), csrs))
-    before, count = await stored.reads(system), scaled(BACKLOG, share)
+async def _with_cases(system: System, csrs: list[str], share: float) -> tuple[stand.Measured, Reads]:
+    await backlog(system, load.records(stand.scaled(WARM_UP, share), csrs))
+    before, count = await stored.reads(system), stand.scaled(BACKLOG, share)
     rounds = [await backlog(system, load.records(count, csrs)) for _ in range(ROUNDS)]
     after = await stored.reads(system)
     reads = {
         name: (after[name][0] - scans, (after[name][1] - rows) / count / ROUNDS)
         for name, (scans, rows) in before.items()
     }
-    return median_of(rounds), reads
+    return stand.median_of(rounds), reads
 
 
 async def _written(system: System) -> list[float]:
@@ -147,8 +137,11 @@ async def _relay_rate(system: System, count: int) -> float:
     for name in [name for name in system.children if service_of(name) != "intake"]:
         # Nobody is to read these events.
         await asyncio.to_thread(system.children.pop(name).kill)
-    async with connected(system.backends.admin_url) as connection, load.watching(system.cluster, topics.CASES) as watch:
-        with frozen(system.children.values()):
+    async with (
+        connected(system.backends.admin_url) as connection,
+        load.watching(system.cluster, topics.CASES) as watch,
+    ):
+        with stand.frozen(system.children.values()):
             await connection.execute(_OUTBOX, topics.CASES.name, os.urandom(650).hex().encode(), count)
             started = perf_counter()
         await watch.until(count)
@@ -159,18 +152,18 @@ async def _keep_exporter(system: System, seconds: float) -> None:
     """Measure the exporter of lag, which looks as often as by default, and is scraped once."""
     system.start(LAG, SERVICECERT_LAG_SECONDS="10")
     await system.ready(LAG)
-    used = cpu_seconds(system)[LAG]
+    used = stand.cpu_seconds(system)[LAG]
     await asyncio.sleep(seconds)
     await system.waiting()
-    keep("lag-exporter", 100 * (cpu_seconds(system)[LAG] - used) / seconds, "% of a core", "limit", 2.0)
+    keep("lag-exporter", 100 * (stand.cpu_seconds(system)[LAG] - used) / seconds, "% of a core", "limit", 2.0)
 
 
-def _keep(name: str, growth: Mapping[str, Measured]) -> None:
+def _keep(name: str, growth: Mapping[str, stand.Measured]) -> None:
     (first, (first_rate, first_costs)), *_ = growth.items()
     for point, (rate, costs) in growth.items():
         keep(f"size-{name}-{point}", rate, "per second", first, first_rate)
         keep(f"size-{name}-{point}-cost", sum(costs.values()), "ms", first, sum(first_costs.values()))
-        print_cpu_times(costs, "a certificate")
+        stand.print_cpu_times(costs, "a certificate")
 
 
 def _keep_reads(cases: int, empty: Reads, filled: Reads) -> None:

@@ -1,7 +1,5 @@
 """The measured system: all parts on this machine, one worker of each service, and a mail sink."""
 
-from __future__ import annotations
-
 import asyncio
 import multiprocessing
 import sys
@@ -15,7 +13,6 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
-import asyncpg
 import psutil
 from servicecert_cli.admin.lag import meter, read_by
 from servicecert_cli.connections.kafka import publish
@@ -23,6 +20,7 @@ from servicecert_cli.stand.system import System, service_of, worker_names
 from servicecert_launcher import Child, Postgres
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import backoff
+from servicecert_worker.storage.database import connected
 
 from bench.load import OPENING
 
@@ -99,15 +97,6 @@ async def idle(system: System, services: Sequence[str] = SERVICES) -> None:
             look = await lags.look(read_by(services), datetime.now(UTC))
             if not any(each.messages for each in look.lags):
                 return
-
-
-@asynccontextmanager
-async def connected(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    connection = await asyncpg.connect(url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 @contextmanager

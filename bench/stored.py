@@ -5,20 +5,16 @@ indexes are as large as those of real cases, and are filled without random acces
 pruned, and all but one of a service's 1 to 5 audit rows of a case.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Iterable, Mapping
 from time import perf_counter
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 from servicecert_cli.stand.system import System
 from servicecert_schemas.topics import SERVICES
-
-from bench.stand import connected
+from servicecert_worker.storage.database import connected
 
 WHOLE_UP_TO = 2_000_000
 """More cases than this have only what is indexed in their bodies, and audit rows at intake only.
@@ -152,11 +148,11 @@ async def _copy(url: str, table: str, count: int, small: Mapping[str, str], turn
         await connection.execute(f"vacuum analyze {table}")
 
 
-async def _configure(connection: asyncpg.Connection[Any], changes: Iterable[str]) -> None:
+async def _configure(connection: asyncpg.Connection, changes: Iterable[str]) -> None:
     for change in changes:
         await connection.execute(f"alter system {change}")
     await connection.execute("select pg_reload_conf()")
 
 
-async def _size(connection: asyncpg.Connection[Any]) -> int:
+async def _size(connection: asyncpg.Connection) -> int:
     return int(await connection.fetchval("select pg_database_size(current_database())"))

@@ -24,27 +24,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servicecert_cli.connections import kafka
 from servicecert_cli.connections.kafka import send
 from servicecert_cli.stand.system import System
-from servicecert_launcher import Postgres
 from servicecert_schemas.codec import Record, decode
 from servicecert_schemas.mail import MailHandedOver
 from servicecert_schemas.topics import NOTIFICATIONS
 from servicecert_worker.core.record import Record as Fetched
+from servicecert_worker.storage.database import connected
 
-from bench import load, raw
+from bench import load, raw, stand
 from bench.results import RECORD, exceeded, keep, percentiles
-from bench.stand import (
-    Measured,
-    connected,
-    cpu_seconds,
-    cpu_times,
-    idle,
-    in_processes,
-    measured_system,
-    memory,
-    print_cpu_times,
-    processor_seconds,
-    scaled,
-)
 
 WARM_UP, BACKLOG = 1_500, 5_000
 RATES, SECONDS = (20, 50, 200), 20
@@ -77,22 +64,24 @@ async def measure(share: float, *, record: bool = False) -> None:
     csrs = {family: load.requests(family) for family in raw.CA_KEYS}
     signing = {family: raw.signing(family) for family in raw.CA_KEYS}
     spent: dict[str, dict[str, float]] = {}
-    async with measured_system() as system:
+    async with stand.measured_system() as system:
         for family in raw.CA_KEYS:
-            await backlog(system, load.records(scaled(WARM_UP, share), csrs[family]))
-        before, work = memory(system), [await asyncio.to_thread(_piece)]
+            await backlog(system, load.records(stand.scaled(WARM_UP, share), csrs[family]))
+        before, work = stand.memory(system), [await asyncio.to_thread(_piece)]
         for family, key in raw.CA_KEYS.items():
-            rate, spent[f"backlog-{key}"] = await backlog(system, load.records(scaled(BACKLOG, share), csrs[family]))
+            rate, spent[f"backlog-{key}"] = await backlog(
+                system, load.records(stand.scaled(BACKLOG, share), csrs[family])
+            )
             keep(f"whole-way-{key}", rate, "per second", f"raw {key} signing", signing[family])
         for rate in RATES:
-            used = cpu_seconds(system)
+            used = stand.cpu_seconds(system)
             async with watched_window(system, rate):
                 times = await at_rate(system, csrs["ec"], rate, SECONDS * share)
-                await idle(system)
-            spent[str(rate)] = cpu_times(used, cpu_seconds(system), len(times))
+                await stand.idle(system)
+            spent[str(rate)] = stand.cpu_times(used, stand.cpu_seconds(system), len(times))
             for name, value in percentiles(times).items():
                 keep(f"latency-{rate}-{name}", value, "ms", "limit at 50/s", LATENCY_LIMITS[name])
-        after, work = memory(system), [*work, await asyncio.to_thread(_piece)]
+        after, work = stand.memory(system), [*work, await asyncio.to_thread(_piece)]
     for name, megabytes in after.items():
         print(f"  memory of {name}: {before[name]:.0f} MB warm, {megabytes:.0f} MB at the end", flush=True)
     keep("worker-memory", max(after.values()), "MB", "limit", MEMORY_LIMIT)
@@ -103,7 +92,7 @@ def _check_budget(spent: Mapping[str, Mapping[str, float]], work: float, *, reco
     ratios: dict[str, float] = {}
     for name, costs in spent.items():
         keep(f"budget-{name}", sum(costs.values()), "ms", "piece of work", work)
-        print_cpu_times(costs, "a certificate")
+        stand.print_cpu_times(costs, "a certificate")
         ratios[f"budget-{name}"] = round(sum(costs.values()) / work, 2)
     recorded = json.loads(RECORD.read_text())
     budget = {name: ratios[name] for name in recorded}
@@ -113,16 +102,16 @@ def _check_budget(spent: Mapping[str, Mapping[str, float]], work: float, *, reco
         sys.exit("\n".join(faults))
 
 
-async def backlog(system: System, records: Sequence[Record]) -> Measured:
+async def backlog(system: System, records: Sequence[Record]) -> stand.Measured:
     """Handle applications; return the certificates a second until the last mail, and what each costs in all."""
-    count, used = len(records), cpu_seconds(system)
+    count, used = len(records), stand.cpu_seconds(system)
     async with kafka.producer(system.cluster) as producer, load.watching(system.cluster, NOTIFICATIONS) as watch:
         started = perf_counter()
         await send(producer, system.cluster, records)
         await watch.until(count)
         rate = count / (watch.latest_at - started)
-    await idle(system)
-    return rate, cpu_times(used, cpu_seconds(system), count)
+    await stand.idle(system)
+    return rate, stand.cpu_times(used, stand.cpu_seconds(system), count)
 
 
 async def at_rate(system: System, csrs: list[str], rate: int, seconds: float) -> list[float]:
@@ -164,14 +153,11 @@ def _piece() -> float:
     It verifies a signature, handles events and asks a database, whose time counts, too. Like a worker it pauses between
     pieces: a processor that was idle is slower at first, on some machines by half.
     """
-    cores, server = os.cpu_count() or 1, Postgres()
-    server.start()
-    try:
-        before = processor_seconds(server.pid)
-        spent: list[float] = in_processes(cores, _timed, server.url)
-        return (sum(spent) + processor_seconds(server.pid) - before) / (cores * PIECES) * 1000
-    finally:
-        server.stop()
+    cores = os.cpu_count() or 1
+    with stand.database_server() as server:
+        before = stand.processor_seconds(server.pid)
+        spent: list[float] = stand.in_processes(cores, _timed, server.url)
+        return (sum(spent) + stand.processor_seconds(server.pid) - before) / (cores * PIECES) * 1000
 
 
 async def _timed(url: str) -> float:

@@ -4,6 +4,7 @@ import atexit
 import errno
 import gc
 import importlib
+import inspect
 import os
 import signal
 import sys
@@ -72,6 +73,7 @@ class Commands(click.Group):
             return None
         command = importlib.import_module(f"servicecert_cli.commands.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
+        _keep_lines_of_examples(command)
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -110,6 +112,13 @@ class Commands(click.Group):
             ctx.exit(code)
 
 
+def _keep_lines_of_examples(command: click.Command) -> None:
+    """Have click not wrap the examples in the help of a command and of those below it, by its mark for that."""
+    command.help = inspect.cleandoc(command.help or "").replace("\n\nExample", "\n\n\b\nExample")
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        _keep_lines_of_examples(each)
+
+
 @click.group(
     cls=Commands,
     # By these a misspelt name is told from the nearest one.
@@ -126,6 +135,3 @@ def main() -> None:
     writable, 75 try later, 77 refused, 78 wrong configuration, 130 interrupted
     (doctor: its own).
     """
-
-
-__all__ = ["SENTENCES", "main"]

@@ -29,20 +29,5 @@ from .postgres import DatabaseTls, Postgres
 from .processes import Child
 from .softhsm import SoftHsm
 
-__all__ = [
-    "Child",
-    "DatabaseTls",
-    "DeployError",
-    "Kafka",
-    "MissingPart",
-    "Node",
-    "Parts",
-    "Postgres",
-    "Secured",
-    "SoftHsm",
-    "StartFailed",
-    "TamperedJar",
-    "TokenMissing",
-    "free_port",
-    "start_parts",
-]
+__all__ = ["Child", "DatabaseTls", "DeployError", "Kafka", "MissingPart", "Node", "Parts", "Postgres", "Secured"]
+__all__ += ["SoftHsm", "StartFailed", "TamperedJar", "TokenMissing", "free_port", "start_parts"]

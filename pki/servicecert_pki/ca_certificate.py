@@ -63,7 +63,7 @@ def is_trial(ca: x509.Certificate) -> bool:
 
 
 def make_root(key: PrivateKey, name: x509.Name, now: datetime) -> x509.Certificate:
-    builder = _builder(key.public_key(), name, now, _after(now, _ROOT_YEARS)).issuer_name(name)
+    builder = builder_of(key.public_key(), name, now, _after(now, _ROOT_YEARS)).issuer_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return builder.sign(key, _hash(key))
 
@@ -92,7 +92,7 @@ def make_issuing(
     ends = min(_after(now, _ISSUING_YEARS), root.not_valid_after_utc)
     information = [x509.PolicyInformation(x509.ObjectIdentifier(policy), None) for policy in policies]
     builder = (
-        _builder(key, issuing_name(whose, id, trial=is_trial(root)), now, ends)
+        builder_of(key, issuing_name(whose, id, trial=is_trial(root)), now, ends)
         .issuer_name(root.subject)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.CertificatePolicies(information), critical=False)
@@ -139,8 +139,10 @@ def _after(now: datetime, years: int) -> datetime:
     return now.replace(year=now.year + years, day=28 if (now.month, now.day) == (2, 29) else now.day)
 
 
-def _builder(key: PublicKey, subject: x509.Name, now: datetime, ends: datetime) -> x509.CertificateBuilder:
-    """Return a builder with the fields that roots and issuing CAs share."""
+def builder_of(
+    key: PublicKey, subject: x509.Name, now: datetime, ends: datetime, usage: x509.KeyUsage = KEY_USAGE
+) -> x509.CertificateBuilder:
+    """Return a builder with the fields that all certificates have whose bytes are not given by a profile."""
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -148,7 +150,7 @@ def _builder(key: PublicKey, subject: x509.Name, now: datetime, ends: datetime) 
         .serial_number(draw_serial())
         .not_valid_before(now)
         .not_valid_after(ends)
-        .add_extension(KEY_USAGE, critical=True)
+        .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

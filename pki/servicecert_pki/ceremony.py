@@ -21,19 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from pydantic import TypeAdapter
 
+from . import ceremony_files as files
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
-from .ceremony_files import (
-    Action,
-    alone_in,
-    kind_of_file,
-    open_root,
-    place_text,
-    read_certificate,
-    read_request,
-    second,
-    write_identity,
-)
 from .identity import FILE, identity_in
 from .keyring import KeyStore, PemStore
 from .keys import PublicKey
@@ -68,7 +58,7 @@ def offline_folder(directory: Path) -> Path:
 
 def make_authority(
     directory: Path, passphrases: Passphrases, profiles: Profiles, now: datetime, store: KeyStore | None = None
-) -> list[Action]:
+) -> list[files.Action]:
     """Make the roots and the first generation of issuing CAs, active at once and marked as a trial's.
 
     `passphrases` encrypt the roots' keys, and without a `store` the issuing CAs' keys too; `profiles` give the
@@ -77,11 +67,11 @@ def make_authority(
     """
     check_passphrases(passphrases)
     offline, ids = offline_folder(directory), [issuer_id(*kind) for kind in KINDS]
-    with alone_in(directory):
+    with files.alone_in(directory):
         if (directory / MANIFEST).exists():
             raise AuthorityExists(f"There is a CA in {directory} already; name another directory for a new one.")
         if (directory / FILE).exists():
-            write_identity(offline, (directory / FILE).read_text(encoding="utf-8"))
+            files.write_identity(offline, (directory / FILE).read_text(encoding="utf-8"))
         actions = make_roots(offline, passphrases, now, again=True, trial=True)
         actions += _request(directory, ids, store or PemStore(directory, passphrases, trial=True), again=True)
         requests = [directory / "requests" / f"{id}.csr" for id in ids]
@@ -93,7 +83,7 @@ def make_authority(
 
 def make_roots(
     offline: Path, passphrases: Passphrases, now: datetime, *, again: bool = False, trial: bool = False
-) -> list[Action]:
+) -> list[files.Action]:
     """Make an RSA 4096 and an EC P-384 root for production and test each, in a folder that is kept offline.
 
     Existing roots are kept with `again`; otherwise they raise AuthorityExists. With `trial` they and all CAs below them
@@ -101,23 +91,23 @@ def make_roots(
     """
     check_passphrases(passphrases, trial=trial)
     actions = []
-    with alone_in(offline):
+    with files.alone_in(offline):
         ids, whose = {root_id(*kind): kind for kind in KINDS}, identity_in(offline)
         existing = [id for id in ids if (offline / "roots" / f"{id}.pem").exists()]
         if existing and not again:
             raise AuthorityExists(f"There are roots in {offline} already; name another folder for new ones.")
         for id, (environment, family) in ids.items():
             if id in existing:
-                certificate = read_certificate(offline / "roots" / f"{id}.pem")
+                certificate = files.read_certificate(offline / "roots" / f"{id}.pem")
             else:
                 key = generate(family)
                 name = root_name(whose, environment, family, trial=trial)
-                certificate = make_root(key, name, second(now))
+                certificate = make_root(key, name, files.second(now))
                 pem = encrypted_pem(key, passphrases[environment], trial=trial)
                 write_whole(offline / "keys" / f"{id}.pem", pem, mode=0o600)
                 write_whole(offline / "roots" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
             actions.append(
-                Action.certified("root", id, certificate, ("key is in", f"{offline}/keys/{id}.pem, encrypted"))
+                files.Action.certified("root", id, certificate, ("key is in", f"{offline}/keys/{id}.pem, encrypted"))
             )
     return actions
 
@@ -131,13 +121,13 @@ def next_ids(directory: Path, kinds: Sequence[tuple[Environment, KeyFamily]]) ->
     ]
 
 
-def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[Action]:
+def request_cas(directory: Path, ids: Sequence[str], store: KeyStore) -> list[files.Action]:
     """Make the keys of issuing CAs in `store`, and a request for each in `requests/`, to carry to the roots."""
-    with alone_in(directory):
+    with files.alone_in(directory):
         return _request(directory, ids, store)
 
 
-def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[Action]:
+def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: bool = False) -> list[files.Action]:
     actions, whose = [], identity_in(directory)
     for id in ids:
         file = directory / "requests" / f"{id}.csr"
@@ -150,7 +140,7 @@ def _request(directory: Path, ids: Sequence[str], store: KeyStore, *, again: boo
             request = x509.load_der_x509_csr(make_request(key, issuing_name(whose, id)))
             write_whole(file, request.public_bytes(Encoding.PEM))
         place = _PLACE.validate_json(file.with_suffix(".json").read_bytes())
-        actions.append(Action.requested(id, place_text(place), read_request(file, directory)))
+        actions.append(files.Action.requested(id, files.place_text(place), files.read_request(file, directory)))
     return actions
 
 
@@ -163,7 +153,7 @@ def sign_requests(
     *,
     again: bool = False,
     dry_run: bool = False,
-) -> list[Action]:
+) -> list[files.Action]:
     """Sign requests, each named `<id>.csr`, with the root of its environment and family.
 
     `issued/<id>.pem` then holds the certificate and its root's, to carry back. A name is certified only once.
@@ -171,43 +161,43 @@ def sign_requests(
     """
     check_passphrases(passphrases)
     actions, whose = [], identity_in(offline)
-    with alone_in(offline):
+    with files.alone_in(offline):
         for path in requests:
-            id, request = path.stem, read_request(path, offline)
-            environment, family = kind_of_file(path)
+            id, request = path.stem, files.read_request(path, offline)
+            environment, family = files.kind_of_file(path)
             root_file = root_id(environment, family)
             issued = offline / "issued" / f"{id}.pem"
             if issued.exists() and not again:
                 raise AuthorityExists(f"{id} is certified already, in {issued}; nothing is certified twice.")
-            root, root_key = open_root(offline, root_file, passphrases[environment])
+            root, root_key = files.open_root(offline, root_file, passphrases[environment])
             public_key, policies = request.public_key(), profiles.policies(environment)
             assert isinstance(public_key, PublicKey)
-            certificate = make_issuing(root, root_key, public_key, whose, id, policies, second(now))
+            certificate = make_issuing(root, root_key, public_key, whose, id, policies, files.second(now))
             if not dry_run:
                 write_whole(issued, certificate.public_bytes(Encoding.PEM) + root.public_bytes(Encoding.PEM))
-            actions.append(Action.certified("issuing CA", id, certificate))
+            actions.append(files.Action.certified("issuing CA", id, certificate))
     return actions
 
 
-def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Action]:
+def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[files.Action]:
     """Store certificates from the roots with the keys that were made for them.
 
     The first generation of a kind issues from its first second of validity; a later one waits for `activate`.
     """
-    with alone_in(directory):
+    with files.alone_in(directory):
         return _install(directory, certificates, now)
 
 
-def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[Action]:
+def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[files.Action]:
     exists = (directory / MANIFEST).exists()
-    manifest = read_manifest(directory) if exists else Manifest(made=second(now), issuing=())
+    manifest = read_manifest(directory) if exists else Manifest(made=files.second(now), issuing=())
     actions = []
     for path in certificates:
         entry, certificate = _entry(directory, path, manifest)
         manifest = manifest.model_copy(update={"issuing": (*manifest.issuing, entry)})
         since = f"{entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
-        facts = (("key is in", place_text(entry.key)), ("issues from", since))
-        actions.append(Action.certified("installed", entry.id, certificate, *facts))
+        facts = (("key is in", files.place_text(entry.key)), ("issues from", since))
+        actions.append(files.Action.certified("installed", entry.id, certificate, *facts))
     write_manifest(directory, manifest)
     return actions
 
@@ -215,7 +205,7 @@ def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> li
 def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate]:
     """Check that a certificate matches its request, store it and its root's, and return its manifest entry."""
     id = path.stem
-    environment, family = kind_of_file(path)
+    environment, family = files.kind_of_file(path)
     if id in {entry.id for entry in manifest.issuing}:
         raise AuthorityExists(f"{id} is installed in {directory} already; nothing overwrites it.")
     requested = directory / "requests" / f"{id}.csr"
@@ -231,7 +221,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     whose, trial = identity_in(directory), is_trial(root)
     kind = (whose, environment, family)
     name = issuing_name(whose, id, trial=trial)
-    if certificate.public_key() != read_request(requested, directory).public_key() or certificate.subject != name:
+    if certificate.public_key() != files.read_request(requested, directory).public_key() or certificate.subject != name:
         raise AuthorityRefused(f"{path} is not the certificate that {requested} asks for.")
     # A root keeps its name for its whole life; the authority may be called otherwise by then.
     kinds = [it.get_attributes_for_oid(NameOID.COMMON_NAME) for it in (root.subject, root_name(*kind, trial=trial))]
@@ -239,7 +229,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         raise AuthorityRefused(f"{path} is signed by a root of another kind than {root_id(environment, family)}.")
     place = _PLACE.validate_json(requested.with_suffix(".json").read_bytes())
     root_file = f"roots/{root_id(environment, family)}.pem"
-    if (directory / root_file).exists() and read_certificate(directory / root_file) != root:
+    if (directory / root_file).exists() and files.read_certificate(directory / root_file) != root:
         raise AuthorityRefused(f"{path} is signed by another root than {directory / root_file}.")
     write_whole(directory / root_file, root.public_bytes(Encoding.PEM))
     write_whole(directory / "issuing" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
@@ -255,12 +245,12 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     return entry, certificate
 
 
-def activate(directory: Path, id: str, moment: datetime, now: datetime, *, dry_run: bool = False) -> list[Action]:
+def activate(directory: Path, id: str, moment: datetime, now: datetime, *, dry_run: bool = False) -> list[files.Action]:
     """Let an installed CA issue from the future `moment` (aware); the previous generation still signs its CRLs.
 
     A `dry_run` only judges it.
     """
-    with alone_in(directory):
+    with files.alone_in(directory):
         authority = Authority.load(directory)
         issuer, since = authority.issuer(id), authority.active_from[id]
         if since is not None and since <= now:
@@ -280,7 +270,7 @@ def activate(directory: Path, id: str, moment: datetime, now: datetime, *, dry_r
             write_manifest(directory, manifest.model_copy(update={"issuing": entries}))
     text = f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     certificate = x509.load_der_x509_certificate(issuer.certificate_der)
-    return [Action.certified("activated", id, certificate, ("issues from", text))]
+    return [files.Action.certified("activated", id, certificate, ("issues from", text))]
 
 
 def check_passphrases(passphrases: Passphrases, *, trial: bool = True) -> None:

@@ -46,11 +46,13 @@ def _policy(dotted: str) -> str:
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A part of one of our files: frozen, without other fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class Names(_Table):
+class Names(Table):
     """What people call the authority, or read at the end of its mails, by language."""
 
     sv: _Line
@@ -58,7 +60,7 @@ class Names(_Table):
     en: _Line
 
 
-class Mail(_Table):
+class Mail(Table):
     """The address that mails come from, whom people ask (an address, a number or both), and the authority's closing."""
 
     sender: Annotated[str, Field(pattern=r"^[^@\s<>]+@[^@\s<>]+$")]
@@ -66,7 +68,7 @@ class Mail(_Table):
     closing: Names | None = None
 
 
-class Repository(_Table):
+class Repository(Table):
     """The addresses in certificates: of the folder of CRLs and CAs, of OCSP, of the CPS (RFC 5280, 4.2.1.4)."""
 
     crls: HttpUrl
@@ -81,7 +83,7 @@ def _outlives_one_failure(validity: int, others: ValidationInfo) -> int:
     return validity
 
 
-class Limits(_Table):
+class Limits(Table):
     """What the authority lets happen by itself, and how long things last. docs/ceremony.md says what each is."""
 
     crl_partitions: int = Field(16, ge=1, le=MOST_PARTITIONS)
@@ -92,7 +94,7 @@ class Limits(_Table):
     responders_most: int = Field(200, ge=1, le=10_000)
 
 
-class Identity(_Table):
+class Identity(Table):
     """The names of all CAs (RFC 5280, 4.1.2.4), and the policy of each certificate type (4.2.1.4) by its identifier."""
 
     organisation: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]

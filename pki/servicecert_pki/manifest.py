@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
+from .identity import Table
 from .profile import Environment
 from .spki import KeyFamily
 
@@ -27,18 +28,14 @@ CaName = Annotated[str, Field(pattern=rf"^{_NAME.pattern}$")]
 _File = Annotated[str, Field(pattern=r"^(issuing|roots|keys)/[a-z0-9-]+\.pem$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PemPlace(_Part):
+class PemPlace(Table):
     """A key in an encrypted file below the authority's directory."""
 
     kind: Literal["pem"] = "pem"
     file: _File
 
 
-class TokenPlace(_Part):
+class TokenPlace(Table):
     """A key in a PKCS#11 token, identified by the token's label and its own."""
 
     kind: Literal["pkcs11"] = "pkcs11"
@@ -49,7 +46,7 @@ class TokenPlace(_Part):
 KeyPlace = Annotated[PemPlace | TokenPlace, Field(discriminator="kind")]
 
 
-class Entry(_Part):
+class Entry(Table):
     """One issuing CA. Without `active_from` it is installed but does not issue yet."""
 
     id: CaName
@@ -60,7 +57,7 @@ class Entry(_Part):
     active_from: AwareDatetime | None = None
 
 
-class Manifest(_Part):
+class Manifest(Table):
     """All issuing CAs of a directory, in the order of their installation."""
 
     version: Literal[2] = 2

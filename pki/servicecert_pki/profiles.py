@@ -9,9 +9,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
+from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationError
 
-from .identity import FICTITIOUS, FILE, Identity, faults
+from .identity import FICTITIOUS, FILE, Identity, Table, faults
 from .profile import Environment, ExtensionRule, KeyRules, KeyUsage, LongestValidity, Profile, SubjectAttribute, Usage
 from .profile_safety import ProfileUnsafe, check_alone, check_together
 from .spki import KeyFamily
@@ -81,27 +81,23 @@ def read_profile(
     return profile
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class _Validity(_Table):
+class _Validity(Table):
     longest: tuple[LongestValidity, ...]
     backdated_minutes: StrictInt
 
 
-class _Names(_Table):
+class _Names(Table):
     dns: StrictBool
     most: Annotated[StrictInt, Field(ge=0)]
     extended_key_usage: tuple[Usage, ...]
 
 
-class _UsageWith(_Table):
+class _UsageWith(Table):
     bit: KeyUsage
     needs: Annotated[Usage, Field(alias="with")]
 
 
-class _Keys(_Table):
+class _Keys(Table):
     ca: StrictStr
     sizes: tuple[StrictInt, ...]
     usage: tuple[KeyUsage | _UsageWith, ...]
@@ -111,7 +107,7 @@ class _Keys(_Table):
         return KeyRules(self.ca, self.sizes, usage)
 
 
-class _File(_Table):
+class _File(Table):
     """The format of a profile file; only fields with a default are optional."""
 
     type: Annotated[StrictStr, Field(min_length=1)]

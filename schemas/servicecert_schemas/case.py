@@ -7,36 +7,12 @@ from uuid import UUID
 
 from pydantic import Field
 
+from . import values
 from .certificate import RecipientRole, Recipients
 from .event import CaseEvent, EventData
 from .mail import MailKind
 from .open_list import Open
 from .revocation import RevocationReason
-from .values import (
-    NAMES_NOBODY,
-    AccountId,
-    AddressText,
-    Base64,
-    CaId,
-    CertificateType,
-    Code,
-    Count,
-    Day,
-    DecimalSerialNumber,
-    DistinguishedName,
-    Fingerprint,
-    Instant,
-    Language,
-    LongText,
-    NotAfter,
-    NotBefore,
-    SerialNumber,
-    Text,
-    Texts,
-    Usage,
-    Value,
-    at_most,
-)
 
 
 class CaseState(StrEnum):
@@ -88,32 +64,32 @@ NEXT_ACTORS = MappingProxyType(
 """Who acts next in each state, if nothing else is known of the case."""
 
 
-class Deficiency(Value):
+class Deficiency(values.Value):
     """A deficiency of an application (A10): a stable code, the field of the form, and what to do."""
 
-    code: Code
-    field: Text
+    code: values.Code
+    field: values.Text
     """Where it is in the form, such as names.dns[2]; also attachments and csr."""
-    texts: Texts
+    texts: values.Texts
     """What is wrong and what to do."""
 
 
-class AppliedFor(Value):
+class AppliedFor(values.Value):
     """The subject of the application, as the customer wrote it."""
 
-    business_id: Text
+    business_id: values.Text
     """As in the form."""
-    unit_long_name: Text
+    unit_long_name: values.Text
     """As in the form."""
-    dns: Annotated[tuple[AddressText, ...], at_most(100)] = ()
+    dns: Annotated[tuple[values.AddressText, ...], values.at_most(100)] = ()
     """The host names of the form, as many as fit the view."""
-    ip: Annotated[tuple[Text, ...], at_most(100)] = ()
+    ip: Annotated[tuple[values.Text, ...], values.at_most(100)] = ()
     """The IP addresses of the form, as many as fit the view."""
-    usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
+    usages: Annotated[tuple[values.Usage, ...], values.at_most(2)] = ()
     """As in the form; empty for system signatures."""
-    information_system: Text | None = None
+    information_system: values.Text | None = None
     """The name of the information system."""
-    customer_reference: Text | None = None
+    customer_reference: values.Text | None = None
     """The customer's own reference."""
 
     @property
@@ -122,26 +98,26 @@ class AppliedFor(Value):
         return (*self.dns, *self.ip) or (self.information_system or self.unit_long_name,)
 
 
-class GrantedDecision(Value):
+class GrantedDecision(values.Value):
     """The decision (beslut) that grants the application."""
 
     decision_id: UUID
     """The id of the decision, for ever."""
-    date: Day
+    date: values.Day
     """The day on which the application was accepted."""
 
 
-class CaseCertificate(Value):
+class CaseCertificate(values.Value):
     """The certificate of the case, as the decision shows it."""
 
-    serial: SerialNumber
-    serial_decimal: DecimalSerialNumber
-    issuer: CaId
-    subject: DistinguishedName
-    not_before: NotBefore
-    not_after: NotAfter
-    fingerprint: Fingerprint
-    der: Annotated[Base64, NAMES_NOBODY] | None = None
+    serial: values.SerialNumber
+    serial_decimal: values.DecimalSerialNumber
+    issuer: values.CaId
+    subject: values.DistinguishedName
+    not_before: values.NotBefore
+    not_after: values.NotAfter
+    fingerprint: values.Fingerprint
+    der: Annotated[values.Base64, values.NAMES_NOBODY] | None = None
     """The certificate in DER, for who has lost the mail. Views of an earlier release lack it."""
 
 
@@ -155,16 +131,16 @@ class RevocationState(StrEnum):
     REVOKED = "revoked"
 
 
-class CaseRevocation(Value):
+class CaseRevocation(values.Value):
     """The revocation of the certificate: when it was requested, decided, and published, in this order."""
 
     state: Open[RevocationState]
     reason: Open[RevocationReason]
-    requested_at: Instant
+    requested_at: values.Instant
     """When the user sent the request, from which the 24 hours run (D4)."""
-    revoked_at: Instant | None = None
+    revoked_at: values.Instant | None = None
     """When it was decided: the CRL's revocationDate, or `requested_at` if that is later."""
-    published_at: Instant | None = None
+    published_at: values.Instant | None = None
     """When everybody could know it: the 24 hours end here (D4). Views of earlier versions lack it."""
 
 
@@ -179,65 +155,65 @@ class DeliveryProblem(StrEnum):
     BOUNCED = "bounced"
 
 
-class Delivery(Value):
+class Delivery(values.Value):
     """A mail, by the recipient's role: whether it was delivered, and why not."""
 
     kind: Open[MailKind]
     recipient: Open[RecipientRole]
     delivered: bool
     """Whether the mail server accepted the mail, and it has not bounced."""
-    at: Instant
+    at: values.Instant
     """When that became known."""
     problem: Open[DeliveryProblem] | None = None
     """Why it did not arrive; null if it did."""
-    planned_at: Instant | None = None
+    planned_at: values.Instant | None = None
     """When the mail was planned. Null in views of earlier releases."""
 
 
-class HistoryEntry(Value):
+class HistoryEntry(values.Value):
     """A state of the case, and when it began."""
 
     state: Open[CaseState]
-    at: Instant
+    at: values.Instant
     """When the state began."""
 
 
-class Answer(Value):
+class Answer(values.Value):
     """The answer to an event that the case's state does not allow: why nothing changed, and what to do."""
 
     event_id: UUID
     """The `ce_id` of the event that is answered; of a revocation its `request_id`."""
-    code: Code
-    texts: Texts
+    code: values.Code
+    texts: values.Texts
     """Why nothing changed, and what to do."""
-    at: Instant
+    at: values.Instant
     """When the answer was given."""
 
 
-class Difference(Value):
+class Difference(values.Value):
     """A difference between a renewal and the certificate that it follows (A14): the field, and both values as text."""
 
-    field: Text
+    field: values.Text
     """The field that differs, such as names.dns."""
-    before: LongText
+    before: values.LongText
     """The value in the earlier certificate. It may be cut."""
-    now: LongText
+    now: values.LongText
     """The value in this application. It may be cut."""
-    texts: Texts
+    texts: values.Texts
     """The difference in words."""
-    removed: Annotated[tuple[AddressText, ...], at_most(200)] = ()
+    removed: Annotated[tuple[values.AddressText, ...], values.at_most(200)] = ()
     """Of a list: all that only the earlier certificate has."""
-    added: Annotated[tuple[AddressText, ...], at_most(200)] = ()
+    added: Annotated[tuple[values.AddressText, ...], values.at_most(200)] = ()
     """Of a list: all that only this application has."""
 
 
-class Renewal(Value):
+class Renewal(values.Value):
     """The certificate that an application follows, and what differs (A14)."""
 
-    serial: SerialNumber
-    differences: Annotated[tuple[Difference, ...], at_most(20)] = ()
+    serial: values.SerialNumber
+    differences: Annotated[tuple[Difference, ...], values.at_most(20)] = ()
     """Everything that differs in subject, names and key usage."""
-    key_reused: Texts | None = None
+    key_reused: values.Texts | None = None
     """A warning if the key is the earlier certificate's; else null."""
 
 
@@ -248,18 +224,18 @@ class CaseChangedV1(CaseEvent):
     AUDITED: ClassVar[tuple[str, ...]] = ("state", "version")
     MOST_STRUCTURE: ClassVar[int] = 20_480
 
-    account_id: AccountId
-    version: Count
+    account_id: values.AccountId
+    version: values.Count
     """Grows with each view. Use a view only if it is higher than the one that you have."""
     state: Open[CaseState]
-    type: CertificateType
-    language: Language
+    type: values.CertificateType
+    language: values.Language
     applied_for: AppliedFor
-    deficiencies: Annotated[tuple[Deficiency, ...], at_most(200)] = ()
+    deficiencies: Annotated[tuple[Deficiency, ...], values.at_most(200)] = ()
     """All that is missing or wrong; empty unless returned or refused (A10)."""
-    next_step: Texts
+    next_step: values.Texts
     """What to do next, and who: show it unchanged."""
-    due: Instant | None = None
+    due: values.Instant | None = None
     """When the certificate is due: the end of the fifth weekday (A13). Null until the application is complete."""
     decision: GrantedDecision | None = None
     """Null until the application is accepted. The case is a granted permit with it (E4)."""
@@ -267,15 +243,15 @@ class CaseChangedV1(CaseEvent):
     """Null until the certificate is issued."""
     revocation: CaseRevocation | None = None
     """Null until a request for revocation is granted."""
-    deliveries: Annotated[tuple[Delivery, ...], at_most(100)] = ()
+    deliveries: Annotated[tuple[Delivery, ...], values.at_most(100)] = ()
     """The newest outcomes of mails, the latest last."""
     answer: Answer | None = None
     """The answer to an event that changed nothing, until the next event of a user; null if there is none."""
-    history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1), at_most(200)]
+    history: Annotated[tuple[HistoryEntry, ...], Field(min_length=1), values.at_most(200)]
     """All states with their moments, the oldest first. It ends with `state`."""
     recipients: Recipients = ()
     """Who receives the certificate and the mails of the case."""
-    lapses: Instant | None = None
+    lapses: values.Instant | None = None
     """The last second in which an incomplete application can be completed (A12); null if it is not open."""
     renewal: Renewal | None = None
     """The comparison with the certificate that `follows` names; null without one."""
@@ -298,7 +274,7 @@ class CaseChanged(CaseChangedV1):
 
     acts_next: Open[NextActor]
     """Who acts next: mostly as the state says, but the applicant where a mail did not arrive."""
-    returned_again: Count = 0
+    returned_again: values.Count = 0
     """How often a returned application was supplemented and returned again: each time the applicant gets a mail."""
 
 
@@ -321,12 +297,12 @@ class EventRefused(EventData):
     """The `ce_id` of the refused event; of a revocation its `request_id`."""
     case_id: UUID
     """The case that the event named, whether it exists or not; the nil UUID for a record of `accounts`."""
-    account_id: AccountId
+    account_id: values.AccountId
     """The account that the user acted for, or which a record of `accounts` is about: the record's key."""
-    code: Code
-    texts: Annotated[Texts, NAMES_NOBODY]
+    code: values.Code
+    texts: Annotated[values.Texts, values.NAMES_NOBODY]
     """Why nothing changed, and what to do. It quotes nothing of the event."""
-    at: Instant
+    at: values.Instant
     """When it was refused."""
 
     def key(self) -> str:

@@ -5,40 +5,9 @@ from hashlib import sha256
 from typing import Annotated, ClassVar
 from uuid import UUID
 
+from . import values
 from .event import CaseEvent
 from .open_list import Open
-from .values import (
-    AccountId,
-    AttributeText,
-    Base64,
-    BusinessId,
-    CaId,
-    CertificateType,
-    Code,
-    Count,
-    Day,
-    Days,
-    DecimalSerialNumber,
-    DistinguishedName,
-    DnsName,
-    EmailAddress,
-    Fingerprint,
-    Identifier,
-    Instant,
-    IpAddress,
-    KeySha256,
-    Language,
-    NotAfter,
-    NotBefore,
-    Partition,
-    SerialNumber,
-    Sha256,
-    Text,
-    Texts,
-    Usage,
-    Value,
-    at_most,
-)
 
 
 class RecipientRole(StrEnum):
@@ -54,14 +23,14 @@ class RecipientRole(StrEnum):
     REQUESTER = "requester"
 
 
-class Recipient(Value):
+class Recipient(values.Value):
     """A recipient of mails."""
 
     role: Open[RecipientRole]
-    email: EmailAddress
-    name: Text | None = None
+    email: values.EmailAddress
+    name: values.Text | None = None
     """As typed in the form; null for a shared mailbox."""
-    language: Language | None = None
+    language: values.Language | None = None
     """The recipient's own language; null for that of the case."""
 
     @property
@@ -71,28 +40,28 @@ class Recipient(Value):
         return local, domain.lower()
 
 
-Recipients = Annotated[tuple[Recipient, ...], at_most(10)]
+Recipients = Annotated[tuple[Recipient, ...], values.at_most(10)]
 
 
-class Subject(Value):
+class Subject(values.Value):
     """The subject, decided from the application and the registers, never from the CSR. C is always FI."""
 
-    organisation: AttributeText
+    organisation: values.AttributeText
     """O: the registered name, or its abbreviation."""
-    organisational_unit: AttributeText
+    organisational_unit: values.AttributeText
     """OU: the long name in the code service (A6), or its abbreviation."""
-    business_id: BusinessId
+    business_id: values.BusinessId
     """serialNumber: the business id."""
-    common_name: AttributeText
+    common_name: values.AttributeText
     """CN: the first host name, the information system's or the organisation's name."""
 
 
-class ServerNames(Value):
+class ServerNames(values.Value):
     """The subject alternative names of a server, as accepted: A-labels, and addresses in their canonical text."""
 
-    dns: Annotated[tuple[DnsName, ...], at_most(100)] = ()
+    dns: Annotated[tuple[values.DnsName, ...], values.at_most(100)] = ()
     """Host names in A-labels."""
-    ip: Annotated[tuple[IpAddress, ...], at_most(100)] = ()
+    ip: Annotated[tuple[values.IpAddress, ...], values.at_most(100)] = ()
     """IP addresses in canonical form."""
 
 
@@ -102,28 +71,28 @@ class ApplicationAccepted(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.application.accepted.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("decision_id", "type", "profile_version", "application_sha256")
 
-    account_id: AccountId
+    account_id: values.AccountId
     decision_id: UUID
     """The id of the decision, for ever."""
-    type: CertificateType
+    type: values.CertificateType
     subject: Subject
     names: ServerNames = ServerNames()
     """Empty for system signatures."""
-    usages: Annotated[tuple[Usage, ...], at_most(2)] = ()
+    usages: Annotated[tuple[values.Usage, ...], values.at_most(2)] = ()
     """The extended key usages; empty for system signatures."""
-    csr: Base64
+    csr: values.Base64
     """The certificate request (PKCS#10 in DER)."""
-    start_date: Day | None = None
+    start_date: values.Day | None = None
     """The first day of validity; null: at once (A14)."""
-    validity_days: Days | None = None
+    validity_days: values.Days | None = None
     """The days of validity; null: the type's maximum (B1)."""
-    due: Instant
+    due: values.Instant
     """The end of the fifth weekday (A13)."""
-    language: Language
+    language: values.Language
     """The language of the certificate's mails."""
     recipients: Recipients
     """Who receives the certificate and the mails of the case."""
-    profile_version: Count | None = None
+    profile_version: values.Count | None = None
     """The version of the profile by which intake judged; null in earlier events."""
 
     @property
@@ -150,23 +119,23 @@ class CertificateIntended(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.certificate.intended.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "profile", "profile_version", "partition")
 
-    issuer: CaId
-    serial: SerialNumber
-    tbs: Base64
+    issuer: values.CaId
+    serial: values.SerialNumber
+    tbs: values.Base64
     """The TBSCertificate in DER: these bytes are signed or none."""
-    profile: Identifier
+    profile: values.Identifier
     """The profile by which it is made: the certificate type."""
-    profile_version: Count
+    profile_version: values.Count
     """The version of that profile."""
-    partition: Partition
-    key_sha256: KeySha256
-    business_id: BusinessId
+    partition: values.Partition
+    key_sha256: values.KeySha256
+    business_id: values.BusinessId
     """The subject's business id."""
-    not_before: NotBefore
-    not_after: NotAfter
-    sign_by: Instant
+    not_before: values.NotBefore
+    not_after: values.NotAfter
+    sign_by: values.Instant
     """After this moment the number becomes void instead (B2)."""
-    application_sha256: Sha256 | None = None
+    application_sha256: values.Sha256 | None = None
     """The digest of the accepted application without its recipients; null in earlier events."""
 
 
@@ -185,30 +154,30 @@ class CertificateIssued(CaseEvent):
         "profile_version",
     )
 
-    account_id: AccountId
+    account_id: values.AccountId
     decision_id: UUID
     """The id of the decision, for ever."""
-    type: CertificateType
-    issuer: CaId
-    serial: SerialNumber
-    serial_decimal: DecimalSerialNumber
-    subject: DistinguishedName
-    not_before: NotBefore
-    not_after: NotAfter
-    fingerprint: Fingerprint
-    key_sha256: KeySha256
-    profile: Identifier
+    type: values.CertificateType
+    issuer: values.CaId
+    serial: values.SerialNumber
+    serial_decimal: values.DecimalSerialNumber
+    subject: values.DistinguishedName
+    not_before: values.NotBefore
+    not_after: values.NotAfter
+    fingerprint: values.Fingerprint
+    key_sha256: values.KeySha256
+    profile: values.Identifier
     """The profile by which it is made: the certificate type."""
-    profile_version: Count
+    profile_version: values.Count
     """The version of that profile."""
-    partition: Partition = 0
-    certificate: Base64
+    partition: values.Partition = 0
+    certificate: values.Base64
     """The certificate in DER."""
-    chain: Annotated[tuple[Base64, ...], at_most(5)]
+    chain: Annotated[tuple[values.Base64, ...], values.at_most(5)]
     """The issuing CA's certificate and the root, in DER."""
-    due: Instant
+    due: values.Instant
     """When it was due (A13)."""
-    language: Language
+    language: values.Language
     """The language of its mails."""
     recipients: Recipients
     """Who receives the certificate and its mails."""
@@ -220,8 +189,8 @@ class IssuingRefused(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.certificate.refused.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
-    code: Code
-    texts: Texts
+    code: values.Code
+    texts: values.Texts
     """Why nothing is signed, and what to do."""
 
 
@@ -231,8 +200,8 @@ class IssuingStopped(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.certificate.stopped.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 
-    code: Code
-    texts: Texts
+    code: values.Code
+    texts: values.Texts
     """What the customer is told: the authority looks into it."""
 
 
@@ -246,10 +215,10 @@ class CertificateVoided(CaseEvent):
     TYPE: ClassVar[str] = "servicecert.certificate.voided.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "partition", "code")
 
-    issuer: CaId
-    serial: SerialNumber
-    serial_decimal: DecimalSerialNumber
-    code: Code
-    not_after: Instant | None = None
+    issuer: values.CaId
+    serial: values.SerialNumber
+    serial_decimal: values.DecimalSerialNumber
+    code: values.Code
+    not_after: values.Instant | None = None
     """Until then the CRLs list it; null where nothing can have been signed."""
-    partition: Partition = 0
+    partition: values.Partition = 0

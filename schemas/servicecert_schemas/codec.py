@@ -41,24 +41,9 @@ VERSIONS = MappingProxyType({event.TYPE: event for event in (*EVENTS.values(), *
 # pydantic's messages for these faults name expectations and sizes only. Those of others may quote the value.
 _WITHOUT_VALUES = frozenset(
     (
-        "missing",
-        "string_type",
-        "string_too_long",
-        "string_too_short",
-        "string_pattern_mismatch",
-        "int_type",
-        "greater_than_equal",
-        "less_than_equal",
-        "enum",
-        "literal_error",
-        "too_long",
-        "too_short",
-        "tuple_type",
-        "model_type",
-        "timezone_aware",
-        "value_error",
-        "json_invalid",
-        "union_tag_not_found",
+        *("missing", "string_type", "string_too_long", "string_too_short", "string_pattern_mismatch", "int_type"),
+        *("greater_than_equal", "less_than_equal", "enum", "literal_error", "too_long", "too_short", "tuple_type"),
+        *("model_type", "timezone_aware", "value_error", "json_invalid", "union_tag_not_found"),
     )
 )
 

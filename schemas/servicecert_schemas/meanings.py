@@ -44,7 +44,9 @@ def _named(body: Sequence[ast.stmt]) -> Iterator[tuple[str, list[str], str]]:
                 ast.AnnAssign(target=ast.Name(id=name), annotation=kind)
                 | ast.Assign(targets=[ast.Name(id=name)], value=kind)
             ):
-                kinds = [each.id for each in ast.walk(kind) if isinstance(each, ast.Name)]
+                parts = list(ast.walk(kind))
+                kinds = [each.id for each in parts if isinstance(each, ast.Name)]
+                kinds += [each.attr for each in parts if isinstance(each, ast.Attribute)]
                 match below:
                     case ast.Expr(value=ast.Constant(value=str(text))):
                         yield name, kinds, " ".join(text.split())

@@ -7,32 +7,11 @@ from uuid import UUID
 
 from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
+from . import values
 from .certificate import Recipients
 from .event import Actor, CaseEvent, EventData
 from .open_list import Open
 from .serials import serial_readings
-from .values import (
-    AccountId,
-    AddressText,
-    CaId,
-    Code,
-    Count,
-    DecimalSerialNumber,
-    DistinguishedName,
-    HttpUrl,
-    Instant,
-    KeySha256,
-    Language,
-    LongText,
-    NotAfter,
-    Number,
-    Partition,
-    SerialNumber,
-    Sha256,
-    Text,
-    Texts,
-    Value,
-)
 
 
 class RevocationReason(StrEnum):
@@ -49,22 +28,22 @@ class RevocationReason(StrEnum):
 
 REASONS = MappingProxyType(
     {
-        RevocationReason.KEY_EXPOSED: Texts(
+        RevocationReason.KEY_EXPOSED: values.Texts(
             sv="den privata nyckeln har avslöjats eller misstänks ha avslöjats",
             fi="yksityinen avain on paljastunut tai sen epäillään paljastuneen",
             en="the private key has been exposed or is suspected to have been exposed",
         ),
-        RevocationReason.NO_LONGER_NEEDED: Texts(
+        RevocationReason.NO_LONGER_NEEDED: values.Texts(
             sv="certifikatet behövs inte längre",
             fi="varmennetta ei enää tarvita",
             en="the certificate is no longer needed",
         ),
-        RevocationReason.PURPOSE_OR_DATA_CHANGED: Texts(
+        RevocationReason.PURPOSE_OR_DATA_CHANGED: values.Texts(
             sv="användningsändamålet eller uppgifterna har ändrats",
             fi="käyttötarkoitus tai tiedot ovat muuttuneet",
             en="the purpose of use or the data have changed",
         ),
-        RevocationReason.PRIVILEGE_WITHDRAWN: Texts(
+        RevocationReason.PRIVILEGE_WITHDRAWN: values.Texts(
             sv="myndigheten har återkallat rätten att använda certifikatet",
             fi="viranomainen on peruuttanut oikeuden käyttää varmennetta",
             en="the authority has withdrawn the right to use the certificate",
@@ -91,12 +70,12 @@ def _or_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         return None
 
 
-class Notify(Value):
+class Notify(values.Value):
     """Where who requests a revocation wants the mail about it (D5)."""
 
-    email: AddressText
+    email: values.AddressText
     """As typed. A wrong address gets no mail."""
-    language: Annotated[Text | None, WrapValidator(_or_none)] = None
+    language: Annotated[values.Text | None, WrapValidator(_or_none)] = None
     """sv, fi or en; with any other the mail is in that of the case."""
 
 
@@ -109,16 +88,16 @@ class RevocationRequested(CaseEvent):
     actor: Actor
     request_id: UUID
     """A UUID of the e-service for this request. Answers name it."""
-    serial_as_typed: Text
+    serial_as_typed: values.Text
     """The serial number, exactly as the user typed it: hexadecimal or decimal (D1)."""
     reason: Open[RevocationReason]
-    exposed_since: Instant | None = None
+    exposed_since: values.Instant | None = None
     """For an exposed key: since when, if known (D3). The CRL's invalidityDate."""
-    explanation: LongText | None = None
+    explanation: values.LongText | None = None
     """The user's own words, for the authority."""
     notify: Annotated[Notify | None, WrapValidator(_or_none)] = None
     """Where the user wants the mail about it (D5). Personal data; a malformed one counts as none."""
-    sent_at: Instant
+    sent_at: values.Instant
     """When the user sent it: the 24 hours run from here (D4)."""
 
     @property
@@ -138,11 +117,11 @@ class RevocationRegistered(CaseEvent):
 
     request_id: UUID
     """The request."""
-    serial: SerialNumber
+    serial: values.SerialNumber
     reason: Open[RevocationReason]
-    requested_at: Instant
+    requested_at: values.Instant
     """When it was sent."""
-    due: Instant
+    due: values.Instant
     """24 hours later (D4)."""
 
 
@@ -154,12 +133,12 @@ class RevocationRefused(CaseEvent):
 
     request_id: UUID
     """The request."""
-    account_id: AccountId
+    account_id: values.AccountId
     """The account that the request came from."""
     in_case: bool
     """Whether its user may act in the case, which may then show the answer."""
-    code: Code
-    texts: Texts
+    code: values.Code
+    texts: values.Texts
     """Why nothing is revoked, and what to do."""
 
 
@@ -175,24 +154,24 @@ class CertificateRevoked(CaseEvent):
 
     request_id: UUID
     """The request that changed the entry."""
-    issuer: CaId
-    serial: SerialNumber
-    serial_decimal: DecimalSerialNumber
-    subject: DistinguishedName
+    issuer: values.CaId
+    serial: values.SerialNumber
+    serial_decimal: values.DecimalSerialNumber
+    subject: values.DistinguishedName
     reason: Open[RevocationReason]
-    requested_at: Instant
+    requested_at: values.Instant
     """When the request was sent."""
-    revoked_at: Instant
+    revoked_at: values.Instant
     """When it was decided: the CRL's revocationDate."""
-    invalid_since: Instant | None = None
+    invalid_since: values.Instant | None = None
     """The CRL's invalidityDate: since when the key is exposed (D3). Else null."""
-    crl_number: Number
+    crl_number: values.Number
     """The number of the CRL that lists it."""
-    crl_url: HttpUrl
+    crl_url: values.HttpUrl
     """The URL of that CRL."""
-    published_at: Instant
+    published_at: values.Instant
     """When that CRL was published and its download verified."""
-    language: Language
+    language: values.Language
     """The language of its mails."""
     recipients: Recipients
     """Who is told, each address once (D5)."""
@@ -218,31 +197,31 @@ class StandingChanged(EventData):
     TYPE: ClassVar[str] = "servicecert.certificate.standing.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "standing", "reason", "revoked_at")
 
-    issuer: CaId
-    serial: SerialNumber
+    issuer: values.CaId
+    serial: values.SerialNumber
     standing: Standing
     reason: Open[RevocationReason] | None = None
     """Null for a valid certificate."""
-    revoked_at: Instant | None = None
+    revoked_at: values.Instant | None = None
     """The CRL's revocationDate; null for a valid certificate."""
-    invalid_since: Instant | None = None
+    invalid_since: values.Instant | None = None
     """The CRL's invalidityDate, if any (D3)."""
-    not_after: NotAfter
+    not_after: values.NotAfter
 
     def key(self) -> str:
         return f"{self.issuer}/{self.serial}"
 
 
-class StandingsCount(Value):
+class StandingsCount(values.Value):
     """How many standings of a CA the revoker has published: what a responder lacks if it has less (D8)."""
 
-    at: Instant
+    at: values.Instant
     """Up to when it counts."""
-    crl_number: Number
+    crl_number: values.Number
     """The number of the newest published full CRL."""
-    standings: Count
+    standings: values.Count
     """Each certificate once, and once more when it is revoked."""
-    total: Number
+    total: values.Number
     """The sum of the last 52 bits of the serial numbers, each as often as it counts, modulo 2^52."""
 
 
@@ -252,7 +231,7 @@ class StandingsCounted(EventData):
     TYPE: ClassVar[str] = "servicecert.certificate.standings-counted.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer",)
 
-    issuer: CaId
+    issuer: values.CaId
     count: StandingsCount
 
     def key(self) -> str:
@@ -265,19 +244,19 @@ class CrlPublished(EventData):
     TYPE: ClassVar[str] = "servicecert.crl.published.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "entries", "sha256")
 
-    issuer: CaId
-    partition: Partition = 0
-    number: Number
+    issuer: values.CaId
+    partition: values.Partition = 0
+    number: values.Number
     """The CRL number."""
-    this_update: Instant
+    this_update: values.Instant
     """The CRL's thisUpdate."""
-    next_update: Instant
+    next_update: values.Instant
     """The CRL's nextUpdate."""
-    entries: Count
+    entries: values.Count
     """How many certificates it lists."""
-    url: HttpUrl
+    url: values.HttpUrl
     """Where it is published."""
-    sha256: Sha256
+    sha256: values.Sha256
     """The SHA-256 of the CRL in DER."""
     count: StandingsCount | None = None
     """Of the full CRL: the standings of its CA."""
@@ -292,8 +271,8 @@ class KeyCompromised(EventData):
     TYPE: ClassVar[str] = "servicecert.key.compromised.v1"
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
 
-    key_sha256: KeySha256
-    known_at: Instant
+    key_sha256: values.KeySha256
+    known_at: values.Instant
     """When it was reported."""
 
     def key(self) -> str:

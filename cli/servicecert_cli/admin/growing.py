@@ -4,8 +4,6 @@ A new partition moves keys: what a case had unhandled in its old partition would
 one. So no worker may run, and every record that the services read from these topics must be handled.
 """
 
-from __future__ import annotations
-
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -42,7 +42,6 @@ def verify(keys: Path, file: Path | None, services: tuple[str, ...], as_json: bo
     Checkpoints are read from Kafka, or from --exported. Records that are no checkpoints
     signed by the service they name prove nothing: they are counted and ignored.
 
-    \b
     Examples:
       servicecert audit verify --keys service-keys
       servicecert audit verify --keys service-keys --exported kept.jsonl --json
@@ -113,7 +112,6 @@ def _progress(service: str, rows: int) -> None:
 def show(what: str, as_json: bool) -> None:
     """Show what all services recorded about a case or certificate, in order of time.
 
-    \b
     Examples:
       servicecert audit show 7b1f0c9e-…
       servicecert audit show 3A:F0:… --json
@@ -136,7 +134,6 @@ def show(what: str, as_json: bool) -> None:
 def export() -> None:
     """Print the signed checkpoints, one JSON document a line. Keep them where nobody can change them.
 
-    \b
     Example:
       servicecert audit export > new && mv new /media/write-once/2026-11-24.jsonl
     """

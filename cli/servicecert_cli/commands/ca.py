@@ -71,7 +71,6 @@ def init(
     DIR/authority.toml is that of the fictitious authority, with your addresses.
     Nothing is overwritten. The protocol is printed and stored in DIR/protocols.
 
-    \b
     Examples:
       servicecert ca init ca --dry-run
       servicecert ca init ca --crl-base-url http://crl.example.fi
@@ -111,7 +110,6 @@ def init(
 def show(folder: Path, as_json: bool) -> None:
     """Show the issuing CAs of a directory: each generation, where its key is, and when it starts to issue.
 
-    \b
     Example:
       servicecert ca show ca
     """
@@ -142,7 +140,6 @@ def login(folder: Path, module: Path | None, pin_file: Path | None) -> None:
     No service tries a PIN while the token remembers a wrong one, so that restarts do
     not lock it. A right one, as here, makes it forget.
 
-    \b
     Example:
       servicecert ca login ca
     """

@@ -44,7 +44,6 @@ def root_init(folder: Path, passphrase_file: Path, operator: str, dry_run: bool)
 
     OFFLINE/authority.toml says what they are called.
 
-    \b
     Example:
       servicecert ca root init roots --operator "A. Operator" --dry-run
     """
@@ -76,7 +75,6 @@ def root_sign(folder: Path, requests: tuple[Path, ...], passphrase_file: Path, o
     Compare the public key's SHA-256 in this protocol with that in the request's
     protocol, read aloud, before the certificate leaves the room.
 
-    \b
     Example:
       servicecert ca root sign roots production-ec.csr --operator "A. Operator"
     """
@@ -114,7 +112,6 @@ def root_crl(
     Copy them to DIR/crls: the revoker publishes them within half a minute. Earlier
     revocations stay listed.
 
-    \b
     Examples:
       servicecert ca root crl roots --operator "A. Operator"
       servicecert ca root crl roots --revoke production-ec ca-compromise --dry-run
@@ -144,7 +141,6 @@ def request(
     DIR/authority.toml says what the CAs are called, as that of the roots does. With
     --dry-run the token is opened with its PINs.
 
-    \b
     Examples:
       servicecert ca request ca
       servicecert ca request ca production-ec --keys pkcs11
@@ -179,7 +175,6 @@ def install(folder: Path, certificates: tuple[Path, ...], operator: str, dry_run
     The first generation of a kind issues at once, a later one waits for `activate`.
     Restart the revokers first, then the issuers.
 
-    \b
     Example:
       servicecert ca install ca production-ec-2.pem
     """
@@ -200,7 +195,6 @@ def activate(folder: Path, id: str, since: datetime, operator: str, dry_run: boo
 
     Restart the issuers before that: they read it when they start.
 
-    \b
     Example:
       servicecert ca activate ca production-ec-2 --from 2027-03-01
     """

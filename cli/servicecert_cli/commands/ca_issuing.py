@@ -42,7 +42,6 @@ def status(ca_dir: Path | None, as_json: bool) -> None:
     DATABASE_URL names a reader or an operator. Counts the whole table. Until when a CA is
     valid, only --ca-dir tells.
 
-    \b
     Examples:
       servicecert ca status
       servicecert ca status --json
@@ -96,7 +95,6 @@ def reconcile(published: bool, as_json: bool) -> None:
     compared too, and what each CA signed is counted: compare that with the log of your
     HSM.
 
-    \b
     Examples:
       servicecert ca reconcile
       servicecert ca reconcile --published
@@ -153,7 +151,6 @@ def recheck(folder: Path, part: int, as_json: bool) -> None:
     DATABASE_URL names the issuer's role or an operator. Continues a run that was
     stopped, also one of the issuer. The exit code is 1 if a certificate is bad.
 
-    \b
     Examples:
       servicecert ca recheck ca
       servicecert ca recheck ca --json
@@ -179,7 +176,6 @@ def retry(case_id: UUID | None, everything: bool, as_json: bool) -> None:
 
     It gets a new serial number, and is checked again before anything is signed.
 
-    \b
     Examples:
       servicecert ca retry 7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01
       servicecert ca retry --all
@@ -208,7 +204,6 @@ def void(case_id: UUID, reason: str, yes: bool, as_json: bool) -> None:
     Its serial number becomes void, and the customer is asked to apply again. If the key
     signs it first, the certificate is issued and stays valid.
 
-    \b
     Example:
       servicecert ca void 7d2c1c52-… --reason "the token is destroyed" --yes
     """

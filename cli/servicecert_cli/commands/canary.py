@@ -22,7 +22,6 @@ def command(is_once: bool) -> None:
     It needs KAFKA_BOOTSTRAP_SERVERS, SERVICECERT_SERVICE_KEYS, SERVICECERT_CANARY_MAIL and
     SERVICECERT_CANARY_CA_CERTIFICATES, and no database.
 
-    \b
     Examples:
       SERVICECERT_CANARY_MAIL=canary@authority.example servicecert canary
       servicecert canary --once

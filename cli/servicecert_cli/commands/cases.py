@@ -29,7 +29,6 @@ def command(context: click.Context, account: str | None, as_json: bool) -> None:
     From the topic `cases` alone, without erased cases. Times are Helsinki's. The page of
     the customer is the e-service's: `make portal` in a checkout starts one.
 
-    \b
     Examples:
       servicecert cases --account account-9900001-8
       servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11 --language fi
@@ -62,7 +61,6 @@ def opened(case_id: UUID, language: str | None, as_json: bool) -> None:
     State, who acts next, what to correct, certificate, revocation, mails and history.
     `servicecert watch` follows the case, `servicecert revoke` requests the revocation.
 
-    \b
     Example:
       servicecert cases open 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
     """

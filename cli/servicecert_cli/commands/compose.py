@@ -23,7 +23,6 @@ def env(out: Path) -> None:
     Without one Compose draws them too, and keeps them in volumes. A file that exists is
     not overwritten: what it holds opens the volumes that were made with it.
 
-    \b
     Example:
       servicecert compose env && docker compose up
     """
@@ -46,7 +45,6 @@ def secrets(folder: Path) -> None:
     complete, have at least 16 characters, and be those of earlier starts: database and
     keys were made with them.
 
-    \b
     Example:
       servicecert compose secrets --folder secrets
     """

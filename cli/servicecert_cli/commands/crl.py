@@ -46,7 +46,6 @@ def serve(folder: Path, host: str, port: int, proxy_networks: str) -> None:
     SERVICECERT_CRL_DIR, SERVICECERT_CRL_HOST, SERVICECERT_CRL_PORT and
     SERVICECERT_PROXY_NETWORKS do the same as DIR and the options.
 
-    \b
     Example:
       servicecert crl serve crls --host 127.0.0.1 --port 8080
     """
@@ -80,7 +79,6 @@ def publish(cas: tuple[str, ...], as_json: bool) -> None:
     The revoker makes and publishes them, so it must run. It does so by itself within half
     a minute where a file is missing, older or another one. DATABASE_URL names an operator.
 
-    \b
     Examples:
       servicecert crl publish
       servicecert crl publish production-ec

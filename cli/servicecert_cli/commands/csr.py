@@ -45,7 +45,6 @@ def check(path: Path, lists_dir: Path | None, type_id: str, language: str, as_js
     Exit code 0: acceptable, 1: refused, with all reasons, 66: the file cannot be read.
     Only an application shows whether the key is blocked or another organisation's.
 
-    \b
     Examples:
       servicecert csr check server.csr
       servicecert csr check server.csr --type test-server --language fi --json

@@ -45,7 +45,6 @@ def prepare(out: Path | None, new_passwords: bool, ca: str | None, as_json: bool
     only to --out: lines <ROLE>_DATABASE_URL=…, readable by the file's owner alone. They name
     no client certificate of DATABASE_URL, and --ca instead of its sslrootcert.
 
-    \b
     Examples:
       servicecert db prepare --out service-urls
       SERVICECERT_INTAKE_DATABASE_PASSWORD_FILE=secret servicecert db prepare
@@ -81,7 +80,6 @@ def migrate(services: tuple[str, ...], as_json: bool) -> None:
     the migrator, whom `servicecert db prepare` makes. Without SERVICES all are migrated.
     May be run again, also while services work. Schemas of a newer version stay as they are.
 
-    \b
     Example:
       servicecert db migrate
     """
@@ -111,7 +109,6 @@ def operator(name: str, out: Path | None, file: Path | None, certificate: bool, 
     NAME has lower-case letters, digits and hyphens. With --out the administrator knows the
     password: --verifier and --certificate are for production.
 
-    \b
     Examples:
       servicecert db operator anna --verifier anna-url.verifier
       servicecert db operator anna --out anna-url
@@ -138,7 +135,6 @@ def reader(name: str, out: Path, ca: str | None) -> None:
     may create roles. The login is a member of the group <database>_readers. May be run
     again: the login gets a new password.
 
-    \b
     Example:
       servicecert db reader nightly --out nightly-url
     """

@@ -33,7 +33,6 @@ def command(folder: Path, full: bool) -> None:
     is the same story for a browser, story.txt what --full prints.
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
-    \b
     Examples:
       servicecert demo
       NO_COLOR=1 servicecert demo --full | less

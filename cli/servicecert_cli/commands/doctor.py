@@ -56,7 +56,6 @@ def command(names: frozenset[str], as_json: bool) -> None:
     `operator`. A check whose setting is not given is skipped. Exit codes are those
     of monitoring plugins: 0 ok, 1 warning, 2 critical, 3 unknown.
 
-    \b
     Examples:
       servicecert doctor
       servicecert doctor --only Crl,Ocsp --json

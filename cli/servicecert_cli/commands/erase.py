@@ -34,7 +34,6 @@ def command(case: UUID | None, everything: bool, nightly: bool, again: bool, dry
     Run it with --again after Kafka's disks were restored from a copy: the audit knows what
     was erased, and the topics of the copy do not.
 
-    \b
     Examples:
       servicecert erase --due --dry-run
       servicecert erase --due --nightly

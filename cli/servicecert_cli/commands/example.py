@@ -37,7 +37,6 @@ def command(type_: str, folder: Path, timeout: float) -> None:
     is followed until the certificate is delivered. KAFKA_BOOTSTRAP_SERVERS names the
     broker; `servicecert up` says how to set it.
 
-    \b
     Examples:
       . var/up/environment && servicecert example
       servicecert example --type test-server --folder /tmp/example

@@ -59,7 +59,6 @@ def plan(
 
     Selects the certificates that meet all given conditions.
 
-    \b
     Examples:
       servicecert incident plan --serials lost.txt --out plan.json
       servicecert incident plan --ca test-ec --profile-version 2 \\
@@ -108,7 +107,6 @@ def plan(
 def propose(plan: Path, reason: str, why: str, rate: int, yes: bool, as_json: bool) -> None:
     """Propose a plan; another operator confirms it.
 
-    \b
     Example:
       servicecert incident propose plan.json --reason key-exposed --rate 600 \\
         --why "incident 7" --yes

@@ -55,7 +55,6 @@ def check() -> None:
     first fault. Warnings are shown, and what cannot be looked at with these settings.
     Ends with 0 once no fault is left, with 1 before.
 
-    \b
     Example:
       servicecert install check
     """

@@ -32,7 +32,6 @@ def shared_primes(as_json: bool) -> None:
     Intake does the same search each night. DATABASE_URL names intake's role or an
     operator. The exit code is 1 if any key shares a prime.
 
-    \b
     Examples:
       servicecert keys shared-primes
       servicecert keys shared-primes --json
@@ -65,7 +64,6 @@ async def _search() -> tuple[SharedKeys, dict[str, list[str]]]:
 def exposed(as_json: bool) -> None:
     """List the compromised keys, and how many of their certificates are still valid.
 
-    \b
     Example:
       servicecert keys exposed
     """
@@ -87,7 +85,6 @@ def block(file: Path, why: str | None, yes: bool, as_json: bool) -> None:
     is not stored. Another operator confirms the proposal. DATABASE_URL names the
     operator's own login.
 
-    \b
     Examples:
       servicecert keys block leaked.pem
       servicecert keys block leaked.pem --why "found on a public server" --yes

@@ -31,7 +31,6 @@ def command(services: tuple[str, ...], partitions: bool, max_seconds: float | No
     serves /metrics at SERVICECERT_HEALTH_HOST and SERVICECERT_HEALTH_PORT. DATABASE_URL,
     the login MONITORING, adds the figures of the tables.
 
-    \b
     Examples:
       servicecert lag
       servicecert lag issuer --partitions

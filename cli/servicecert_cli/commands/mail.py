@@ -49,7 +49,6 @@ def list_mails(limit: int, as_json: bool, **conditions: Any) -> None:
     Recipients are shown by their role: addresses are not stored with mails. DATABASE_URL
     names an operator.
 
-    \b
     Examples:
       servicecert mail list --state deferred
       servicecert mail list --case 7b1f0c9e-5d47-4a8e-8d21-b6a7c2e4f905
@@ -74,7 +73,6 @@ def show(mail_id: UUID, as_json: bool) -> None:
 
     Only the answer's code is stored: the server's text can repeat addresses.
 
-    \b
     Example:
       servicecert mail show 3f2b8c1e-…
     """
@@ -122,7 +120,6 @@ def resend(
     are sent. Mails that were sent again before, or that a later mail of their case makes
     outdated, are left out: a second call sends nothing twice.
 
-    \b
     Examples:
       servicecert mail resend 3f2b8c1e-… --reason "the mailbox was full"
       servicecert mail resend 3f2b8c1e-… --reason "misspelt" --to - < address
@@ -222,7 +219,6 @@ def preview(folder: Path) -> None:
     Open index.html in a browser. Each mail is also there as a page, as text, and as a
     whole mail (.eml) for a mail program. Nothing is sent.
 
-    \b
     Examples:
       servicecert mail preview
       servicecert mail preview --folder /tmp/mails

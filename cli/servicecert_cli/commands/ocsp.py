@@ -16,7 +16,6 @@ def command() -> None:
     each core, with the same SERVICECERT_OCSP_PORT on a machine: they share the work.
     SIGTERM stops one cleanly.
 
-    \b
     Example:
       SERVICECERT_OCSP_PORT=8081 servicecert ocsp
     """

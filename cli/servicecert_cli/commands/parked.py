@@ -57,7 +57,6 @@ def selecting(function: F) -> F:
 def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
     """List parked records, oldest first.
 
-    \b
     Examples:
       servicecert parked list --service intake
       servicecert parked list --service issuer --reason examine-raised --json
@@ -81,7 +80,6 @@ def show(event_id: UUID, service: str | None, as_json: bool) -> None:
 
     The value can hold personal data. Control and invisible characters are shown escaped.
 
-    \b
     Example:
       servicecert parked show --service intake 3f2b8c1e-…
     """
@@ -115,7 +113,6 @@ def replay(yes: bool, **options: Any) -> None:
     Do this after the cause is fixed. An event that already had its effect does not have
     it twice.
 
-    \b
     Examples:
       servicecert parked replay --service intake --reason decide-raised
       servicecert parked replay --service intake --reason decide-raised --yes
@@ -131,7 +128,6 @@ def replay(yes: bool, **options: Any) -> None:
 def discard(yes: bool, **options: Any) -> None:
     """Drop parked records for good; the records behind them are handled.
 
-    \b
     Example:
       servicecert parked discard --service intake --id 3f2b8c1e-… --yes
     """

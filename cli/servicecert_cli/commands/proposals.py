@@ -42,7 +42,6 @@ def command() -> None:
 def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> None:
     """Propose to withdraw the right to certificates (privilege-withdrawn).
 
-    \b
     Example:
       servicecert proposals withdraw 0d9e6f5e-… --why "decision 2026/117" --yes
     """
@@ -62,7 +61,6 @@ def withdraw(cases: tuple[UUID, ...], why: str, yes: bool, as_json: bool) -> Non
 def list_proposals(everything: bool, as_json: bool) -> None:
     """List the proposals that are not done yet.
 
-    \b
     Example:
       servicecert proposals list
     """
@@ -81,7 +79,6 @@ def list_proposals(everything: bool, as_json: bool) -> None:
 def show(proposal: UUID, as_json: bool) -> None:
     """Show one proposal, its certificates, and how many of them are revoked.
 
-    \b
     Examples:
       servicecert proposals show 3f2b8c1e-…
       servicecert incident show 3f2b8c1e-…
@@ -124,7 +121,6 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
 
     The certificates are then revoked. This cannot be undone.
 
-    \b
     Example:
       servicecert proposals confirm 3f2b8c1e-… --yes
     """
@@ -146,7 +142,6 @@ def confirm(proposal: UUID, yes: bool, as_json: bool) -> None:
 def drop(proposal: UUID, as_json: bool) -> None:
     """Drop a proposal that is not confirmed.
 
-    \b
     Example:
       servicecert proposals drop 3f2b8c1e-…
     """
@@ -165,7 +160,6 @@ def credential(name: str, out: Path) -> None:
     connected. Give FILE.verifier to who proposes it, and read the number that is printed
     aloud to who confirms it. FILE works once that is done; until then keep the old one.
 
-    \b
     Example:
       servicecert proposals credential carla --out carla-url
     """
@@ -194,7 +188,6 @@ def operator(change: str, name: str, file: Path | None, certificate: bool, why: 
     Another operator confirms it, as any proposal; the database then changes the login.
     The person whose login it is makes the password, see `proposals credential`.
 
-    \b
     Examples:
       servicecert proposals operator add carla --verifier carla-url.verifier \\
         --why "ticket 12"
@@ -216,7 +209,6 @@ def operator(change: str, name: str, file: Path | None, certificate: bool, why: 
 def operators(as_json: bool) -> None:
     """List the operators, and those who were.
 
-    \b
     Example:
       servicecert proposals operators
     """

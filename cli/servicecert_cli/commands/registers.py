@@ -46,7 +46,6 @@ def load(
     entry that is missing from it ends on the day before, and is not deleted. The whole
     file is checked before anything is published; loading it again changes nothing.
 
-    \b
     Examples:
       servicecert registers load organisations.csv --dry-run
       servicecert registers load --fictitious

@@ -36,7 +36,6 @@ def command(service: str, yes: bool, keys: Path, key: Path | None, as_json: bool
     over. May be run again, also while the service runs. DATABASE_URL names the service's
     own role.
 
-    \b
     Examples:
       servicecert republish intake --keys service-keys
       servicecert republish intake --keys service-keys --yes

@@ -23,7 +23,6 @@ def command() -> None:
     start on such a database. They take the service's own settings, but for DATABASE_URL,
     which is the migrator's.
 
-    \b
     Examples:
       servicecert restore check issuer
       servicecert restore apply issuer
@@ -38,7 +37,6 @@ def check(service: str, as_json: bool) -> None:
 
     Exit code 1 if they lack anything.
 
-    \b
     Examples:
       servicecert restore check issuer
       servicecert restore check issuer --json
@@ -55,7 +53,6 @@ def apply(service: str, as_json: bool) -> None:
     It also fills empty tables, if the journal has all that the service ever did. It may
     be interrupted and run again. Afterwards the service's workers start.
 
-    \b
     Examples:
       servicecert restore apply issuer
       servicecert restore apply issuer --json

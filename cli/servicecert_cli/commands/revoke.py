@@ -51,7 +51,6 @@ def command(
     `servicecert watch CASE` shows whether it is granted. A revocation is final. For
     revocations by the authority see `servicecert proposals`.
 
-    \b
     Example:
       servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed
       servicecert revoke 0d9e6f5e-… --serial 5B:2F:52:CF:… --reason key-exposed \\

@@ -17,7 +17,6 @@ def command(service: str) -> None:
     KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL; some services need more settings, and name
     those that are missing.
 
-    \b
     Example:
       servicecert run intake
     """

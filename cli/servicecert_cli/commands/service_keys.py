@@ -23,7 +23,6 @@ def command(folder: Path, apart: bool, services: tuple[str, ...], as_json: bool)
     all services and OCSP responders the .pub files with SERVICECERT_SERVICE_KEYS.
     docs/tasks/service-keys.md says how to replace a key.
 
-    \b
     Examples:
       servicecert service-keys service-keys
       servicecert service-keys --service intake new-keys

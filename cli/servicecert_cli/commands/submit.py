@@ -54,7 +54,6 @@ def command(
     FILE holds the form, in TOML or JSON. Prints the id of the case.
     KAFKA_BOOTSTRAP_SERVERS names the broker.
 
-    \b
     Examples:
       servicecert submit --example server > server.toml
       openssl req -new -newkey rsa:3072 -nodes -keyout server.key \\

@@ -36,7 +36,6 @@ def create(replication: int | None, min_in_sync: int | None, as_json: bool) -> N
 
     May be run again: an existing topic stays as it is.
 
-    \b
     Example:
       KAFKA_BOOTSTRAP_SERVERS=localhost:9092 servicecert topics create
     """
@@ -59,7 +58,6 @@ def list_topics(as_json: bool) -> None:
 
     The exit code is 1 if a topic is missing.
 
-    \b
     Example:
       servicecert topics list
     """
@@ -84,7 +82,6 @@ def grow(partitions: int, yes: bool, as_json: bool) -> None:
     whole. Run it again if it was interrupted. It needs the broker's administrator and an
     operator's DATABASE_URL.
 
-    \b
     Examples:
       servicecert topics grow 24
       servicecert topics grow 24 --yes
@@ -139,7 +136,6 @@ def acls(strimzi: str | None, authentication: str, user: str, only: tuple[str, .
     SERVICECERT_TOPIC_PREFIX. Rights that are there already stay, and quotas are set
     again.
 
-    \b
     Examples:
       servicecert topics acls | KAFKA_ADMIN_CONFIG=admin.properties sh -eu
       servicecert topics acls --strimzi kafka > users.yaml
@@ -172,7 +168,6 @@ def accept(service: str, yes: bool, as_json: bool) -> None:
     record of each topic; events handled before have no second effect. Stop its workers
     first. DATABASE_URL is an operator's own login, the one to Kafka the service's.
 
-    \b
     Example:
       servicecert topics accept intake --yes
     """

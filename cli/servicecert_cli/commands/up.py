@@ -90,7 +90,6 @@ def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
 
     With --plain, KAFKA_BOOTSTRAP_SERVERS and DATABASE_URL are used where they are set.
 
-    \b
     Examples:
       servicecert up --workers 2
       servicecert up --workers issuer=4,notifier=2

@@ -41,7 +41,6 @@ def command(case_id: UUID, states: tuple[str, ...], timeout: float | None, langu
     and goes on until Ctrl-C. With --json every view of the case is a line. Exit code 1:
     the case ended in another state than those of --until.
 
-    \b
     Examples:
       servicecert watch 0d9e6f5e-4c1b-4a7e-9a27-6f1d2f0c5b11
       servicecert watch 0d9e… --until delivered --until returned --timeout 60

@@ -1,7 +1,5 @@
 """A connection to one service's schema, for commands."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -45,7 +43,7 @@ def in_schema(
 
 
 @asynccontextmanager
-async def connected(url: str, service: str | None, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def connected(url: str, service: str | None, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection]:
     """Connect to the schema of `service`, or of the service whose role `url` names. Raises OperatorError.
 
     `patient` is for statements that read whole tables: they have no time limit.
@@ -62,7 +60,7 @@ async def connected(url: str, service: str | None, *, patient: bool = False) -> 
 
 
 @asynccontextmanager
-async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def opened(url: str, schema: str, *, patient: bool = False) -> AsyncIterator[asyncpg.Connection]:
     """Connect with a schema as search path. Raises OperatorError, also for a later outage or a long lock."""
     options = database.connection_options(schema)
     if patient:

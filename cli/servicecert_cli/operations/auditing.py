@@ -1,7 +1,5 @@
 """Reads the audit chains of all services: the history of a case, and the verification of the chains."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter
@@ -141,7 +139,7 @@ async def history(url: str, what: str) -> list[HistoryRow]:
     return sorted(rows, key=lambda row: row.at)
 
 
-async def _cases(connection: asyncpg.Connection[Any], what: str) -> list[str]:
+async def _cases(connection: asyncpg.Connection, what: str) -> list[str]:
     """Return the case itself, and the cases of certificates with this serial number, in any notation (D1)."""
     serials = [serial_hex(serial).lower() for serial in serial_readings(cleaned(what))]
     if not serials or not await connection.fetchval("select to_regclass('issuer.certificates') is not null"):

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from servicecert_pki.ca_certificate import KEY_USAGE, key_usage
+from servicecert_pki.ca_certificate import KEY_USAGE, builder_of, key_usage
 
 ADMINISTRATOR = "administrator"
 """The user who may do everything: creates topics, users and rights."""
@@ -43,33 +43,21 @@ class TrialCa:
     def issue(self, name: str, hosts: Sequence[str] = ()) -> Identity:
         """Return a new key with a certificate for a user; `hosts` make it also a server's."""
         key = ec.generate_private_key(ec.SECP256R1())
-        extensions: list[x509.ExtensionType] = [x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])]
-        if hosts:
-            usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
-            extensions = [usages, x509.SubjectAlternativeName([_host(each) for each in hosts])]
+        usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
+        names = [x509.SubjectAlternativeName([_host(each) for each in hosts])] if hosts else []
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return Identity(self._signed(_named(name), key.public_key(), *extensions, is_ca=False), private.decode())
+        certificate = self._signed(_named(name), key.public_key(), x509.ExtendedKeyUsage(usages), *names, is_ca=False)
+        return Identity(certificate, private.decode())
 
     def _signed(
         self, name: x509.Name, key: ec.EllipticCurvePublicKey, *extensions: x509.ExtensionType, is_ca: bool
     ) -> str:
         now = datetime.now(UTC)
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _SLACK)
-            .not_valid_after(now + _VALID)
-            .add_extension(x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None), critical=True)
-            .add_extension(KEY_USAGE if is_ca else key_usage("digital_signature"), critical=True)
-        )
-        for extension in (
-            x509.SubjectKeyIdentifier.from_public_key(key),
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
-            *extensions,
-        ):
+        usage = KEY_USAGE if is_ca else key_usage("digital_signature")
+        builder = builder_of(key, name, now - _SLACK, now + _VALID, usage).issuer_name(self._name)
+        constraints = x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None)
+        builder = builder.add_extension(constraints, critical=True)
+        for extension in (x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), *extensions):
             builder = builder.add_extension(extension, critical=False)
         return builder.sign(self._key, SHA256()).public_bytes(Encoding.PEM).decode()
 

@@ -7,8 +7,6 @@ its audit rows, and, with a record without a value, its view on the topic `cases
 A parked record of a case that its service does not know, or of none, is due 5 years after it was parked.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 

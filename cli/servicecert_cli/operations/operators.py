@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from hashlib import pbkdf2_hmac, sha256
 from hmac import digest
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -125,7 +124,7 @@ def add_login(admin_url: str, name: str, verifier: str | None) -> str:
 
 
 @contextmanager
-def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
+def _administering(admin_url: str) -> Iterator[psycopg.Connection]:
     """A transaction of the administrator. Raises UserError."""
     try:
         with schema.connected(admin_url) as connection, connection.transaction():
@@ -147,7 +146,7 @@ def _administering(admin_url: str) -> Iterator[psycopg.Connection[Any]]:
         ) from None
 
 
-def prepare_logins(connection: psycopg.Connection[Any]) -> None:
+def prepare_logins(connection: psycopg.Connection) -> None:
     """Make what changes operators' logins, in a transaction, in a prepared database. May be run again."""
     name = connection.info.dbname
     group, keeper = database.role_of(name, database.OPERATORS), f"{name}_operator_logins"

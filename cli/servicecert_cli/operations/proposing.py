@@ -1,7 +1,5 @@
 """Revocations by the authority, through guarded functions of the revoker's schema (D2, D6)."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,13 +75,13 @@ class Proposal:
 
 
 async def proposals(
-    connection: asyncpg.Connection[Any], id: UUID | None = None, *, everything: bool = False
+    connection: asyncpg.Connection, id: UUID | None = None, *, everything: bool = False
 ) -> list[Proposal]:
     """Return the proposals, oldest first: those that are not done or dropped, or all."""
     return [Proposal(**dict(row)) for row in await connection.fetch(_LIST, id, everything)]
 
 
-async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
+async def proposal(connection: asyncpg.Connection, id: UUID) -> Proposal:
     """Return one proposal. Raises UserError."""
     rows = await proposals(connection, id, everything=True)
     if not rows:
@@ -92,7 +90,7 @@ async def proposal(connection: asyncpg.Connection[Any], id: UUID) -> Proposal:
 
 
 async def propose(
-    connection: asyncpg.Connection[Any],
+    connection: asyncpg.Connection,
     kind: str,
     reason: str,
     why: str,
@@ -112,7 +110,7 @@ async def propose(
 
 
 async def propose_operator(
-    connection: asyncpg.Connection[Any], change: str, name: str, verifier: str | None, why: str
+    connection: asyncpg.Connection, change: str, name: str, verifier: str | None, why: str
 ) -> Proposal:
     """Propose to make, reset or remove an operator's login, as the session's user. Raises UserError, OperatorError."""
     id = uuid4()
@@ -132,13 +130,13 @@ async def propose_operator(
     return await proposal(connection, id)
 
 
-async def operators(connection: asyncpg.Connection[Any]) -> list[Mapping[str, Any]]:
+async def operators(connection: asyncpg.Connection) -> list[Mapping[str, Any]]:
     """Return the operators, and those who were."""
     rows = await connection.fetch("select login, since, proposal, removed_at from operators order by since, login")
     return [dict(row) for row in rows]
 
 
-async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
+async def confirm(connection: asyncpg.Connection, id: UUID) -> bool:
     """Confirm as the session's user; return False if already confirmed or dropped. Raises UserError, OperatorError."""
     try:
         return bool(await permitted(connection.fetchval("select confirm($1)", id)))
@@ -148,22 +146,22 @@ async def confirm(connection: asyncpg.Connection[Any], id: UUID) -> bool:
         raise UserError(f"That cannot be confirmed: {fault.message}.", os.EX_NOPERM) from None
 
 
-async def drop(connection: asyncpg.Connection[Any], id: UUID) -> bool:
+async def drop(connection: asyncpg.Connection, id: UUID) -> bool:
     """Drop an unconfirmed proposal; return False if there is none. Raises UserError, OperatorError."""
     return bool(await permitted(connection.fetchval("select drop_proposal($1)", id)))
 
 
-async def status_counts(connection: asyncpg.Connection[Any], id: UUID) -> Mapping[str, int]:
+async def status_counts(connection: asyncpg.Connection, id: UUID) -> Mapping[str, int]:
     """Return the number of a proposal's certificates by status: valid, registered, revoked, and so on."""
     return {row["standing"]: row["certificates"] for row in await connection.fetch(_STATUS_COUNTS, id)}
 
 
-async def counts(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> list[Mapping[str, Any]]:
+async def counts(connection: asyncpg.Connection, cases: Sequence[str]) -> list[Mapping[str, Any]]:
     """Return the number of certificates and accounts among cases, by type and CA."""
     return [dict(row) for row in await connection.fetch(_COUNTS, list(cases))]
 
 
-async def require_valid(connection: asyncpg.Connection[Any], cases: Sequence[str]) -> None:
+async def require_valid(connection: asyncpg.Connection, cases: Sequence[str]) -> None:
     """Raise UserError if one of the cases has no certificate, or none has one that is valid."""
     valid = {row["key"]: row["valid"] for row in await connection.fetch(_VALID, list(cases))}
     if strange := [case for case in cases if case not in valid]:
@@ -172,10 +170,10 @@ async def require_valid(connection: asyncpg.Connection[Any], cases: Sequence[str
         raise UserError("None of these certificates is valid any more: there is nothing to revoke.")
 
 
-async def cases_of(connection: asyncpg.Connection[Any], id: UUID) -> list[str]:
+async def cases_of(connection: asyncpg.Connection, id: UUID) -> list[str]:
     return [row["key"] for row in await connection.fetch(_ITEMS, id)]
 
 
-async def compromised(connection: asyncpg.Connection[Any]) -> list[Mapping[str, Any]]:
+async def compromised(connection: asyncpg.Connection) -> list[Mapping[str, Any]]:
     """Return the compromised keys, newest first, with the number of their valid and revoked certificates."""
     return [dict(row) for row in await connection.fetch(_COMPROMISED)]

@@ -3,14 +3,11 @@
 What is missing is noted as changed, so that the service's relay publishes it as it was, under its own ids.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import asyncpg
 from servicecert_schemas.codec import Undecodable, read_envelope
@@ -119,7 +116,7 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
 
 
 async def _compare(
-    place: Place, connection: asyncpg.Connection[Any], topic: Topic
+    place: Place, connection: asyncpg.Connection, topic: Topic
 ) -> tuple[Counter[str], Mapping[str, int]]:
     """Return where the events of a topic are, and of each key the first one that is missing.
 
@@ -145,7 +142,7 @@ async def _compare(
 
 
 async def _note(
-    place: Place, connection: asyncpg.Connection[Any], signer: Signer | None, topic: str, missing: Mapping[str, int]
+    place: Place, connection: asyncpg.Connection, signer: Signer | None, topic: str, missing: Mapping[str, int]
 ) -> None:
     keys = list(missing)
     for start in range(0, len(keys), _AT_ONCE):
@@ -159,7 +156,7 @@ async def _note(
             await record(connection, "republish", [OperatorAction("", {topic: len(ids)})])
 
 
-async def _sign(place: Place, connection: asyncpg.Connection[Any], signer: Signer | None, ids: Collection[int]) -> None:
+async def _sign(place: Place, connection: asyncpg.Connection, signer: Signer | None, ids: Collection[int]) -> None:
     """Sign anew what a key has signed that is pinned no more. What no turn has signed stays as it is."""
     signatures: dict[int, str] = {}
     for row in await connection.fetch("select * from events where id = any($1::bigint[])", ids):
@@ -185,9 +182,7 @@ def _is_signed(place: Place, row: asyncpg.Record) -> bool:
     return place.verifier.is_from(place.service, topic, key.encode(), headers, row["payload"])
 
 
-async def _journal(
-    place: Place, connection: asyncpg.Connection[Any]
-) -> tuple[tuple[int, int, int | None], Counter[str]]:
+async def _journal(place: Place, connection: asyncpg.Connection) -> tuple[tuple[int, int, int | None], Counter[str]]:
     """Return after what the journal is to go on, and whether it has all up to the look that the database noted last.
 
     Raises OperatorError if the database lacks what the journal has.

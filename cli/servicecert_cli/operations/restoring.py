@@ -1,7 +1,5 @@
 """Brings a service's tables forward by its journal, after a restore to an earlier moment."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Selects the certificates of an incident by conditions that operators set."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, dataclass
@@ -78,15 +76,13 @@ class Selection:
         return conditions
 
 
-async def selected(connection: asyncpg.Connection[Any], selection: Selection) -> list[tuple[str, str]]:
+async def selected(connection: asyncpg.Connection, selection: Selection) -> list[tuple[str, str]]:
     """Return case and serial number of the selected valid certificates, oldest first."""
     rows = await connection.fetch(_SELECT, *astuple(selection))
     return [(row["key"], row["serial"]) for row in rows]
 
 
-async def require_known(
-    connection: asyncpg.Connection[Any], selection: Selection, lines: Mapping[str, Serials]
-) -> None:
+async def require_known(connection: asyncpg.Connection, selection: Selection, lines: Mapping[str, Serials]) -> None:
     """Raise UserError for a name that no certificate has, valid or not, or a line whose serial number none has."""
     known = await connection.fetchrow(_KNOWN, selection.account, selection.key_sha256, selection.serials)
     assert known is not None

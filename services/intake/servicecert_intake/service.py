@@ -5,21 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from servicecert_pki.key_checks import KeyChecks
 from servicecert_pki.private_keys import without_private_keys
 from servicecert_pki.profiles import load_profiles
+from servicecert_schemas import topics
 from servicecert_schemas.membership import refusals
-from servicecert_schemas.topics import (
-    ACCOUNTS,
-    APPLICATIONS,
-    CERTIFICATE_STATUS,
-    CERTIFICATES,
-    NOTIFICATIONS,
-    REGISTERS,
-)
 from servicecert_worker.core.clock import Clock, machine_clock
 from servicecert_worker.core.decider import Effect, Oversight, Rules, Service, Tables, TopicSnapshot
 
@@ -41,13 +33,13 @@ __all__ = ["MIGRATIONS", "NAME", "PATIENT", "READS", "Settings", "open_service"]
 
 NAME = "intake"
 MIGRATIONS = Path(__file__).parent / "storage" / "migrations"
-READS = (APPLICATIONS, CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
-PATIENT = (CERTIFICATES, CERTIFICATE_STATUS, NOTIFICATIONS)
+READS = (topics.APPLICATIONS, topics.CERTIFICATES, topics.CERTIFICATE_STATUS, topics.NOTIFICATIONS)
+PATIENT = (topics.CERTIFICATES, topics.CERTIFICATE_STATUS, topics.NOTIFICATIONS)
 
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
+    settings: Settings, pool: "asyncpg.Pool", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[Case, Knowledge]]:
     """Yield the service. Raise `ProfileUnsafe`, or `OperatorError` for a damaged list of keys."""
     lists = await asyncio.to_thread(load_lists, settings.key_lists_dir)
@@ -76,7 +68,7 @@ async def open_service(
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         oversight=Oversight(gauges=(gauge_of_lists(lists), *sizes.gauges())),
         snapshot=TopicSnapshot(
-            topics=(REGISTERS, ACCOUNTS),
+            topics=(topics.REGISTERS, topics.ACCOUNTS),
             empty=NOTHING_KNOWN,
             apply=taken,
             on_caught_up=settled,

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 from servicecert_pki.lint import Linter, rehearse
@@ -47,7 +46,7 @@ _THREADS = 2
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
+    settings: Settings, pool: "asyncpg.Pool", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, None]]:
     """Yield the issuer, with its keys opened.
 

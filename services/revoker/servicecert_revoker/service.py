@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import asyncpg
@@ -58,7 +57,7 @@ _FETCH_SECONDS = 10.0
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, pool: "asyncpg.Pool[Any]", clock: Clock = machine_clock
+    settings: Settings, pool: "asyncpg.Pool", clock: Clock = machine_clock
 ) -> AsyncIterator[Service[State, Knowledge]]:
     """Open the CAs' keys and yield the revoker.
 

@@ -10,8 +10,6 @@ An entry refers to events, intents and results by id and by SHA-256(salt || cont
 of their types, none of them personal. Without its salt a digest reveals nothing, so deleting the salt erases (E3).
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import socket
@@ -152,7 +150,7 @@ class Chain:
     def begun(self) -> bool:
         return self.id.int != 0
 
-    async def begin(self, pool: asyncpg.Pool[Any] | Connection | asyncpg.Connection[Any], now: datetime) -> None:
+    async def begin(self, pool: "asyncpg.Pool | Connection | asyncpg.Connection", now: datetime) -> None:
         """Begin a new chain with a row that describes this worker. Raises `Unrecorded`, and the database's errors."""
         chain = UUID(bytes=self._random(16), version=4)
         begun = {"begun": {"version": version("servicecert"), "host": socket.gethostname(), **self._facts}}
@@ -188,7 +186,7 @@ class Chain:
         self.head = None
         return Conflict("the audit chain")
 
-    async def require(self, connection: asyncpg.Connection[Any]) -> None:
+    async def require(self, connection: asyncpg.Connection) -> None:
         """Raise `OperatorError` if a database that took the place of another one lacks this chain."""
         if await connection.fetchrow(_HEAD, self.id) is None:
             raise OperatorError("The database that took over lacks this worker's audit chain: start it again.", 69)

@@ -5,8 +5,6 @@ key that the database's administrator does not have, and is exported to the topi
 those of the topic that are believed.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -103,9 +101,7 @@ def is_signed(text: str, signature: bytes, key: Ed25519PublicKey) -> bool:
 class Attestor:
     """Signs checkpoints for a service; only the leader runs one."""
 
-    def __init__(
-        self, service: str, pool: asyncpg.Pool[Any], key: Ed25519PrivateKey, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, service: str, pool: asyncpg.Pool, key: Ed25519PrivateKey, clock: Callable[[], datetime]) -> None:
         self._service = service
         self._pool = pool
         self._key = key
@@ -163,7 +159,7 @@ class Signed:
     signature: bytes
 
     @classmethod
-    def of(cls, event: AuditCheckpoint) -> Signed:
+    def of(cls, event: AuditCheckpoint) -> Self:
         return cls(event.number, event.text, event.key_id, b64decode(event.signature))
 
 

@@ -1,13 +1,10 @@
 """Verify a service's audit: rows against chains, chains against checkpoints, checkpoints against the export (B6)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -87,7 +84,7 @@ class _Row:
 
 
 async def verify(
-    connection: asyncpg.Connection[Any],
+    connection: asyncpg.Connection,
     service: str,
     keys: Mapping[str, TrustedKey],
     exported: Sequence[Signed] | None,
@@ -214,9 +211,7 @@ async def _find_unexported(
         verified.add(Kind.NOT_EXPORTED, "it is not in the topic audit-checkpoints", None, number)
 
 
-async def _find_kept_back(
-    verified: Verified, connection: asyncpg.Connection[Any], checkpoints: Iterable[Signed]
-) -> None:
+async def _find_kept_back(verified: Verified, connection: asyncpg.Connection, checkpoints: Iterable[Signed]) -> None:
     """Find chains that the next checkpoint would skip: `attested` in the database decides which chains it names."""
     attested: dict[UUID, int] = {}
     for each in checkpoints:
@@ -239,7 +234,7 @@ async def _find_kept_back(
 
 
 async def _chains(
-    connection: asyncpg.Connection[Any], progress: Callable[[int], None]
+    connection: asyncpg.Connection, progress: Callable[[int], None]
 ) -> AsyncIterator[tuple[UUID, AsyncIterator[_Row]]]:
     """Yield each chain with its rows in order; rows are fetched as they are consumed."""
     chains = await connection.fetch(

@@ -9,28 +9,9 @@ import signal
 from collections import Counter
 
 CRASH_POINTS = (
-    "fetched",
-    "decoded",
-    "examined",
-    "begun",
-    "locked",
-    "claimed",
-    "loaded",
-    "decided",
-    "saved",
-    "written",
-    "committed",
-    "dispatched",
-    "offsets",
-    "effect-start",
-    "published",
-    "effect-done",
-    "adopted",
-    "relay-read",
-    "relay-journaled",
-    "relay-acked",
-    "relay-noted",
-    "due-read",
+    *("fetched", "decoded", "examined", "begun", "locked", "claimed", "loaded", "decided", "saved", "written"),
+    *("committed", "dispatched", "offsets", "effect-start", "published", "effect-done", "adopted"),
+    *("relay-read", "relay-journaled", "relay-acked", "relay-noted", "due-read"),
 )
 
 _fatal, _, _count = os.environ.get("SERVICECERT_DIE_AT", "").partition(":")

@@ -4,8 +4,6 @@ A service decides what follows from an event, given its state and its topic snap
 topics, handles a key's events in order, stores state, publishes events, does intents, keeps deadlines, parks poison.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 S_co = TypeVar("S_co", covariant=True)
 K = TypeVar("K")
-Connection: TypeAlias = "PoolConnectionProxy[Any]"
+Connection: TypeAlias = "PoolConnectionProxy"
 Fetch: TypeAlias = Callable[..., Awaitable[Sequence[Any]]]
 """Returns the rows of a query in the service's schema, given its arguments."""
 
@@ -65,7 +63,7 @@ class Event:
     time: datetime
     facts: Facts | None = None
     traceparent: str | None = None
-    record: Record | None = field(default=None, compare=False, repr=False)
+    record: "Record | None" = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +272,7 @@ class TopicSnapshot(Generic[K]):
     apply: Callable[[K, Sequence[Change]], K]
     on_caught_up: Callable[[K], Awaitable[None]] | None = None
     refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
-    answer: Callable[[Topic, Record, str, datetime], Event | None] = lambda *_: None
+    answer: "Callable[[Topic, Record, str, datetime], Event | None]" = lambda *_: None
 
 
 Handlers: TypeAlias = Mapping[type[EventData], Callable[..., Decision[Any]]]

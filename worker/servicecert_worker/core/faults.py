@@ -20,19 +20,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _TRANSIENT = (
-    Transient,
-    Conflict,
-    KafkaError,
-    OSError,
-    TimeoutError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.PostgresIOError,
+    *(Transient, Conflict, KafkaError, OSError, TimeoutError),
+    *(asyncpg.InternalClientError, asyncpg.PostgresConnectionError, asyncpg.TransactionRollbackError),
+    *(asyncpg.InsufficientResourcesError, asyncpg.OperatorInterventionError, asyncpg.LockNotAvailableError),
+    *(asyncpg.ReadOnlySQLTransactionError, asyncpg.PostgresIOError),
 )
 _LOST_BEFORE = re.compile("is clos|was closed|been released|another operation")
 

@@ -4,8 +4,6 @@ One key serves both, because the same process holds it for the same time; the si
 pin the public keys in one folder, several for each service at once, so that a key can be replaced.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A record with its writer's signature, kept so that an act can verify it again (F3). Pure."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from pydantic import TypeAdapter
@@ -18,7 +16,7 @@ class SignedRecord:
     text: str
 
     @classmethod
-    def of(cls, headers: Headers, value: bytes | None) -> SignedRecord:
+    def of(cls, headers: Headers, value: bytes | None) -> "SignedRecord":
         """Return what is kept of a record."""
         signed = [(name, raw or b"") for name, raw in headers if name.startswith("ce_") or name == SIGNATURE]
         return cls(_PARTS.dump_json((signed, value or b"")).decode())

@@ -5,8 +5,6 @@ Here what cannot be read or exceeds a bound is one record with a `fault`, and re
 (docs/decisions/batches.md).
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 
@@ -57,7 +55,7 @@ class Batches:
     def has_next(self) -> bool:
         return self._at + _LENGTH.size <= len(self._raw) and self._end() <= len(self._raw)
 
-    def next_batch(self) -> Batch:
+    def next_batch(self) -> "Batch":
         start, self._at = self._at, self._end()
         return Batch(self._raw[start : self._at])
 

@@ -6,8 +6,6 @@ lacks what the others were told. Both are found by the journal: its topic has wh
 database still has as changes all that the topic has beyond. So a worker stops before it decides anything.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple

@@ -10,35 +10,16 @@ from io import BytesIO
 from typing import Any
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import (
-    ClusterAuthorizationFailedError,
-    GroupAuthorizationFailedError,
-    GroupCoordinatorNotAvailableError,
-    SecurityDisabled,
-    TopicAuthorizationFailedError,
-    UnknownMemberIdError,
-    UnknownTopicOrPartitionError,
-    for_code,
-)
+from aiokafka.protocol import types
 from aiokafka.protocol.admin import DescribeAclsRequest, DescribeGroupsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
-from aiokafka.protocol.types import (
-    AbstractType,
-    Boolean,
-    CompactArray,
-    CompactString,
-    Int16,
-    Int32,
-    Schema,
-    TaggedFields,
-)
 
 from .batches import Batches, Fetched
 
@@ -144,7 +125,7 @@ async def group_members(client: AIOKafkaClient, group: str) -> list[GroupMember]
 async def remove_member(client: AIOKafkaClient, group: str, member: str) -> None:
     """Remove a member from its group, as if it had left. One that is no member any more is no error."""
     answer = await ask(client, LeaveGroupRequest(group, member), await _coordinator(client, group))
-    if for_code(answer.error_code) is not UnknownMemberIdError:
+    if errors.for_code(answer.error_code) is not errors.UnknownMemberIdError:
         raise_for(answer.error_code)
 
 
@@ -157,8 +138,10 @@ async def topic_ids(client: AIOKafkaClient, topics: list[str]) -> tuple[str, dic
 async def partitions_of(client: AIOKafkaClient, topics: list[str]) -> list[TopicPartition]:
     """Return the partitions of the topics that exist. Raises what aiokafka raises."""
     answer = await _described(client, topics)
-    if unseen := [topic[1] for topic in answer.topics if for_code(topic[0]) is TopicAuthorizationFailedError]:
-        raise TopicAuthorizationFailedError(*unseen)
+    if unseen := [
+        topic[1] for topic in answer.topics if errors.for_code(topic[0]) is errors.TopicAuthorizationFailedError
+    ]:
+        raise errors.TopicAuthorizationFailedError(*unseen)
     return [TopicPartition(topic[1], part[1]) for topic in answer.topics if topic[0] == 0 for part in topic[4]]
 
 
@@ -188,9 +171,9 @@ async def authorized_operations(client: AIOKafkaClient, topics: list[str]) -> di
     """
     found: dict[str, int] = {}
     for code, name, _, _, _, operations, _ in (await _described(client, topics)).topics:
-        if for_code(code) is TopicAuthorizationFailedError:
+        if errors.for_code(code) is errors.TopicAuthorizationFailedError:
             found[name] = 0
-        elif for_code(code) is not UnknownTopicOrPartitionError:
+        elif errors.for_code(code) is not errors.UnknownTopicOrPartitionError:
             raise_for(code)
             found[name] = operations
     return found
@@ -200,9 +183,9 @@ async def may_describe_group(client: AIOKafkaClient, group: str) -> bool:
     """Return whether this client may see a group. Raises what aiokafka raises."""
     try:
         await _coordinator(client, group)
-    except GroupAuthorizationFailedError:
+    except errors.GroupAuthorizationFailedError:
         return False
-    except GroupCoordinatorNotAvailableError:
+    except errors.GroupCoordinatorNotAvailableError:
         pass
     return True
 
@@ -224,9 +207,9 @@ async def may_list_acls(client: AIOKafkaClient) -> bool:
     """
     try:
         await list_acls(client)
-    except ClusterAuthorizationFailedError:
+    except errors.ClusterAuthorizationFailedError:
         return False
-    except SecurityDisabled:
+    except errors.SecurityDisabled:
         pass
     return True
 
@@ -248,7 +231,7 @@ async def ask(client: AIOKafkaClient, request: Request[Any], broker: int | None 
 def raise_for(code: int) -> None:
     """Raise aiokafka's error for a code other than 0."""
     if code:
-        raise for_code(code)
+        raise errors.for_code(code)
 
 
 class Asked(Request[RequestStruct]):
@@ -263,7 +246,7 @@ class Asked(Request[RequestStruct]):
         return request_struct_class(*self._fields)
 
 
-Fields = Sequence[tuple[str, AbstractType[Any]]]
+Fields = Sequence[tuple[str, types.AbstractType[Any]]]
 
 
 def message(key: int, version: int, request: Fields, response: Fields) -> Callable[..., Request[Any]]:
@@ -272,22 +255,22 @@ def message(key: int, version: int, request: Fields, response: Fields) -> Callab
     The fields are those of the protocol's message definition.
     """
     place = {"API_KEY": key, "API_VERSION": version}
-    answer = type("Answer", (Response,), {**place, "SCHEMA": Schema(*response, _TAGS)})
-    form = {"FLEXIBLE_VERSION": True, "RESPONSE_TYPE": answer, "SCHEMA": Schema(*request, _TAGS)}
+    answer = type("Answer", (Response,), {**place, "SCHEMA": types.Schema(*response, _TAGS)})
+    form = {"FLEXIBLE_VERSION": True, "RESPONSE_TYPE": answer, "SCHEMA": types.Schema(*request, _TAGS)}
     question = type("Question", (RequestStruct,), {**place, **form})
     return lambda *fields: Asked(question, *fields, NO_TAGS)
 
 
-def many(*fields: tuple[str, AbstractType[Any]]) -> CompactArray:
-    return CompactArray(*fields, _TAGS)
+def many(*fields: tuple[str, types.AbstractType[Any]]) -> types.CompactArray:
+    return types.CompactArray(*fields, _TAGS)
 
 
-TEXT = CompactString("utf-8")
+TEXT = types.CompactString("utf-8")
 NO_TAGS: dict[int, bytes] = {}
-_TAGS = ("tags", TaggedFields)
+_TAGS = ("tags", types.TaggedFields)
 
 
-class Uuid(AbstractType[UUID]):
+class Uuid(types.AbstractType[UUID]):
     """Sixteen octets."""
 
     @classmethod
@@ -306,34 +289,34 @@ _TOPICS = message(
     12,
     [
         ("topics", many(("topic_id", Uuid), ("name", TEXT))),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_topic_authorized_operations", Boolean),
+        ("allow_auto_topic_creation", types.Boolean),
+        ("include_topic_authorized_operations", types.Boolean),
     ],
     [
-        ("throttle_time_ms", Int32),
-        ("brokers", many(("node_id", Int32), ("host", TEXT), ("port", Int32), ("rack", TEXT))),
+        ("throttle_time_ms", types.Int32),
+        ("brokers", many(("node_id", types.Int32), ("host", TEXT), ("port", types.Int32), ("rack", TEXT))),
         ("cluster_id", TEXT),
-        ("controller_id", Int32),
+        ("controller_id", types.Int32),
         (
             "topics",
             many(
-                ("error_code", Int16),
+                ("error_code", types.Int16),
                 ("topic", TEXT),
                 ("topic_id", Uuid),
-                ("is_internal", Boolean),
+                ("is_internal", types.Boolean),
                 (
                     "partitions",
                     many(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", CompactArray(Int32)),
-                        ("isr", CompactArray(Int32)),
-                        ("offline_replicas", CompactArray(Int32)),
+                        ("error_code", types.Int16),
+                        ("partition", types.Int32),
+                        ("leader", types.Int32),
+                        ("leader_epoch", types.Int32),
+                        ("replicas", types.CompactArray(types.Int32)),
+                        ("isr", types.CompactArray(types.Int32)),
+                        ("offline_replicas", types.CompactArray(types.Int32)),
                     ),
                 ),
-                ("topic_authorized_operations", Int32),
+                ("topic_authorized_operations", types.Int32),
             ),
         ),
     ],

@@ -5,8 +5,6 @@ events were not published, and it counts for nothing. Looks are numbered in the 
 was cut off and goes on, those that come after a later one's have lower numbers, and count for nothing either.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -151,7 +149,7 @@ class JournalTopic:
     end: int
 
     @classmethod
-    async def open(cls, reader: PartReader, cluster: Cluster, service: str, verifier: Verifier) -> JournalTopic:
+    async def open(cls, reader: PartReader, cluster: Cluster, service: str, verifier: Verifier) -> "JournalTopic":
         """Return the topic as it is. Raises what aiokafka raises."""
         place = TopicPartition(cluster.name(journal_topic(service)), 0)
         return cls(reader, verifier, service, place, *await reader.extent(place))

@@ -4,11 +4,9 @@ If a topic is deleted and created again, or a broker wiped, live consumers skip 
 So the ids are stored with the state, and a worker that finds other ids stops and says what to do.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import asyncpg
 from asyncpg import Pool
@@ -52,7 +50,7 @@ async def watch(cluster: Cluster, topics: Sequence[str], compare: Compare, outag
     raise AssertionError("The pauses never end.")
 
 
-async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None:
+async def compare(pool: Pool, service: str, ids: Mapping[str, str]) -> None:
     """Store new ids. Raises `OperatorError` if an id differs from the stored one."""
     rows = await pool.fetch(_STORED)
     if missing := sorted(ids.keys() - {row["name"] for row in rows}):
@@ -71,5 +69,5 @@ async def compare(pool: Pool[Any], service: str, ids: Mapping[str, str]) -> None
         )
 
 
-async def forget(connection: asyncpg.Connection[Any]) -> None:
+async def forget(connection: asyncpg.Connection) -> None:
     await permitted(connection.fetchval("select forget_origins()"))

@@ -1,7 +1,5 @@
 """Reads chosen parts of topics, without a group, in one connection, and compares them with what a group has handled."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager

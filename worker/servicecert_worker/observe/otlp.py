@@ -4,8 +4,6 @@ The SDK reads its own variables: endpoint, headers, TLS, sampler, resource, batc
 worker waits for it: what the collector does not take is dropped and counted.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import threading

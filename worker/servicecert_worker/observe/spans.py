@@ -4,8 +4,6 @@ Names and attributes follow OpenTelemetry's semantic conventions for messaging a
 with `servicecert.`. A span holds ids, kinds, codes and times, and no text of an event (E3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Traces by OpenTelemetry: off unless the standard environment variables switch them on, and then loaded (`otlp`)."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 And other processes: the OCSP responder, and what watches the system.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -110,7 +108,7 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
     return Application(module.NAME, settings, broker, opened)
 
 
-async def _prepared(module: ServiceModule, settings: WorkerSettings, known: KnownDatabase) -> asyncpg.Pool[Any]:
+async def _prepared(module: ServiceModule, settings: WorkerSettings, known: KnownDatabase) -> asyncpg.Pool:
     """Return the database pool if Kafka and PostgreSQL answer and the schema is migrated. Raises `OperatorError`."""
     url = settings.dsn
     await require_broker(settings, module.NAME)

@@ -4,8 +4,6 @@ The owner of an intent is a session advisory lock on a connection of its own: no
 the connection is lost, others adopt its intents, and the worker drops them and adopts again under a new owner.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import random
@@ -102,7 +100,7 @@ class Effects:
         self._has_unconfirmed_commit = True
         self.wake()
 
-    async def adopt(self, pool: asyncpg.Pool[Any], limit: int) -> None:
+    async def adopt(self, pool: asyncpg.Pool, limit: int) -> None:
         """Adopt up to `limit` intents whose owner has died, and do them. Raises what asyncpg raises."""
         async with self._adopting:
             if (owner := self.owner) == NOBODY:
@@ -114,7 +112,7 @@ class Effects:
                 raise
             self._take(tasks, owner)
 
-    async def recover(self, pool: asyncpg.Pool[Any]) -> None:
+    async def recover(self, pool: asyncpg.Pool) -> None:
         """After an unconfirmed commit, do this owner's intents that it does not know of. No turn may run meanwhile.
 
         A transient error is retried until the database answers.
@@ -127,7 +125,7 @@ class Effects:
                     await self._submit_missing(pool)
                 return
 
-    async def _submit_missing(self, pool: asyncpg.Pool[Any]) -> None:
+    async def _submit_missing(self, pool: asyncpg.Pool) -> None:
         owner = self.owner
         if owner != NOBODY:
             rows = await pool.fetch(QUERIES["own"], owner, list(self._in_progress))
@@ -173,7 +171,7 @@ class Effects:
                 finally:
                     connection.terminate()
 
-    async def _own(self, connection: asyncpg.Connection[Any], owner: int) -> None:
+    async def _own(self, connection: asyncpg.Connection, owner: int) -> None:
         """Do intents as this owner until the connection is lost, and the lock with it, or the clock is wrong."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
@@ -195,11 +193,11 @@ class Effects:
                 for task in tasks:
                     task.cancel()
 
-    async def _ask(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _ask(self, connection: asyncpg.Connection) -> None:
         self.require_clock()
         await connection.fetchval("select 1")
 
-    async def _do(self, kind: str, effect: Effect, connection: asyncpg.Connection[Any], lost: asyncio.Event) -> None:
+    async def _do(self, kind: str, effect: Effect, connection: asyncpg.Connection, lost: asyncio.Event) -> None:
         queue = self._queues[kind]
         while True:
             tasks = [await queue.get()]
@@ -243,7 +241,7 @@ class Effects:
         self,
         tasks: Sequence[Task],
         outcomes: Sequence[Outcome],
-        connection: asyncpg.Connection[Any],
+        connection: asyncpg.Connection,
         lost: asyncio.Event,
     ) -> bool:
         """Store results with their intents, together with those that others have soon. Return whether they are.
@@ -299,9 +297,9 @@ def result_of(task: Task, data: BaseModel) -> Result:
 
 
 async def watch(
-    connection: asyncpg.Connection[Any],
+    connection: asyncpg.Connection,
     lost: asyncio.Event,
-    ask: Callable[[asyncpg.Connection[Any]], Awaitable[None]],
+    ask: Callable[[asyncpg.Connection], Awaitable[None]],
     in_use: AbstractAsyncContextManager[Any] | None = None,
 ) -> None:
     """Return when the connection is lost, or `ask` raises a transient error.
@@ -321,7 +319,7 @@ async def watch(
             return
 
 
-async def _adopt(pool: asyncpg.Pool[Any], owner: int, limit: int, kinds: Sequence[str]) -> list[asyncpg.Record]:
+async def _adopt(pool: asyncpg.Pool, owner: int, limit: int, kinds: Sequence[str]) -> list[asyncpg.Record]:
     """Make up to `limit` of dead owners' intents of these kinds this owner's. Return them, an owner's oldest first."""
     adopted: list[asyncpg.Record] = []
     async with pool.acquire() as connection:

@@ -4,8 +4,6 @@ It also removes dead workers from the consumer group. It holds an advisory lock 
 with: a worker that loses one loses the other.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math
@@ -61,7 +59,7 @@ class Leader:
     service: Service[Any, Any]
     settings: WorkerSettings
     known: KnownDatabase
-    pool: asyncpg.Pool[Any]
+    pool: asyncpg.Pool
     effects: Effects
     give: Callable[[Sequence[Due | Arrival]], None]
     room: Callable[[], int]
@@ -111,7 +109,7 @@ class Leader:
             self._leading = False
             connection.terminate()
 
-    async def _lead(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _lead(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener(f"outbox_{self.service.name}", self._hear_another)
         # A server that took over may lack what the last one had committed: nothing is published from it then.
         await self.fence.require_known(connection.fetch)

@@ -6,8 +6,6 @@ does nothing but hold an advisory lock of the worker's name, which is also its c
 off from PostgreSQL, or whose clock is wrong, loses its lock, too: it takes no turns, and joins again when it has it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -16,7 +14,7 @@ import socket
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import asyncpg
 from aiokafka.client import AIOKafkaClient
@@ -68,7 +66,7 @@ class Membership:
                         self.held.clear()
                         connection.terminate()
 
-    async def _hold(self, connection: asyncpg.Connection[Any]) -> None:
+    async def _hold(self, connection: asyncpg.Connection) -> None:
         """Hold it until the connection is lost. Raises ClockWrong and what asyncpg raises."""
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
@@ -79,7 +77,7 @@ class Membership:
         await watch(connection, lost, partial(compare_clocks, self._guard))
 
 
-async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection[Any]) -> None:
+async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection) -> None:
     """Compare this machine's clock with PostgreSQL's. Raises ClockWrong and what asyncpg raises."""
     asked = steady_clock()
     row = await connection.fetchrow(QUERIES["ask_clock"], timeout=_ANSWER_SECONDS)
@@ -102,7 +100,7 @@ class DeadMembers:
         self._asked = -inf
         self._outage = Outage("The members of the consumer group")
 
-    async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool[Any]) -> None:
+    async def remove(self, client: AIOKafkaClient, pool: asyncpg.Pool) -> None:
         """Look once. If Kafka does not answer, nothing happens. Raises what asyncpg raises."""
         if not self._held.is_set():
             self._suspects.clear()
@@ -121,7 +119,7 @@ class DeadMembers:
         except (KafkaError, OSError, TimeoutError) as error:
             self._outage.began(error)
 
-    async def _dead(self, pool: asyncpg.Pool[Any]) -> set[str]:
+    async def _dead(self, pool: asyncpg.Pool) -> set[str]:
         names = {member.client_id for member in self._members if member.client_id.startswith(f"{self._group}-")}
         suspects = {row["name"] for row in await pool.fetch(QUERIES["unheld"], list(names))}
         dead = suspects & self._suspects

@@ -6,8 +6,6 @@ One runs per service (an advisory lock), so that a key's events keep their order
 note, the events are published again under the same ids.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -108,7 +106,7 @@ class Relay:
     else comes, in seconds: mostly, something comes sooner.
     """
 
-    connection: asyncpg.Connection[Any]
+    connection: asyncpg.Connection
     producer: AIOKafkaProducer
     cluster: Cluster
     service: str

@@ -1,14 +1,11 @@
 """Brings the tables of a service forward by its journal, after a restore to an earlier moment. Nothing is decided."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -56,7 +53,7 @@ class _Contents:
     changed: Counter[str] = field(default_factory=Counter)
 
 
-async def bring_forward(connection: asyncpg.Connection[Any], topic: JournalTopic, *, act: bool) -> Forward:
+async def bring_forward(connection: asyncpg.Connection, topic: JournalTopic, *, act: bool) -> Forward:
     """Return what the tables lack, and with `act` store it.
 
     It may be interrupted and run again. `connection` acts as the schema's owner then, and nobody else uses the tables.
@@ -79,14 +76,12 @@ async def bring_forward(connection: asyncpg.Connection[Any], topic: JournalTopic
     return it.forward
 
 
-async def _late_changes(
-    connection: asyncpg.Connection[Any], topic: JournalTopic, start: int
-) -> Mapping[UUID, datetime]:
+async def _late_changes(connection: asyncpg.Connection, topic: JournalTopic, start: int) -> Mapping[UUID, datetime]:
     """Return what was changed since the tables were put back, and when: it knew nothing of what they lack.
 
     What waited in them before was found by the next look, so any look that they lack has it, or a later one.
     """
-    waiting: dict[UUID, datetime] = dict(await connection.fetch(_WAITING, UNSENT))
+    waiting: dict[UUID, datetime] = {row["id"]: row["at"] for row in await connection.fetch(_WAITING, UNSENT)}
     found = {id async for part, _ in topic.parts(start) for id in part.changes} if waiting else set()
     return {id: at for id, at in waiting.items() if id not in found} if found - waiting.keys() else {}
 
@@ -96,7 +91,7 @@ class _Bringing:
 
     def __init__(
         self,
-        connection: asyncpg.Connection[Any],
+        connection: asyncpg.Connection,
         service: str,
         stored: Mapping[str, Stored],
         storing: Restoring,
@@ -115,7 +110,7 @@ class _Bringing:
 
     async def begin(self, *, act: bool) -> None:
         self._act = act
-        self._heads: dict[UUID, int] = dict(await self._connection.fetch(_HEADS))
+        self._heads: dict[UUID, int] = {row[0]: row[1] for row in await self._connection.fetch(_HEADS)}
         if act:
             await self._restoring.begin()
 

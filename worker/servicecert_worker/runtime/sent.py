@@ -1,10 +1,7 @@
 """What was committed and has reached the topics: the journal, and then the events (I4)."""
 
-from __future__ import annotations
-
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 from asyncpg import Pool
 
@@ -19,7 +16,7 @@ _UNSENT = "select min(place), max(place), sum(cardinality(keys)) from changes"
 class Sent:
     """What has reached the topics: the relay says so if it is in this process, and otherwise the database."""
 
-    pool: Pool[Any]
+    pool: Pool
     _up_to: float = field(default=0.0, init=False)
     _looked: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 

@@ -5,13 +5,11 @@ turns that share a key, or an event, wait for each other and never deadlock. A s
 of the schema is hashed into the locks' numbers, so that no other login can guess one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from asyncpg import Pool, PostgresError
 from servicecert_schemas.event import is_canary
@@ -39,7 +37,7 @@ class Turns(Generic[S, K]):
     """
 
     service: Service[S, K]
-    pool: Pool[Any]
+    pool: Pool
     chain: Chain
     signer: Signer
     parked_most: int = MOST_KEPT

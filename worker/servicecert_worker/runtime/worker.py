@@ -1,7 +1,5 @@
 """A worker: all parts of the runtime around one service, from start to shutdown."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -81,7 +79,7 @@ class Worker(Generic[S, K]):
         self,
         service: Service[S, K],
         settings: WorkerSettings,
-        pool: Pool[Any],
+        pool: Pool,
         known: KnownDatabase,
         broker: Broker,
         source: Source,

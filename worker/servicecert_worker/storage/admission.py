@@ -5,12 +5,9 @@ again. One that takes something away contracts it. Its file is named after the m
 `0012.state-text-gone.after-0011.state-enum.sql`: versions that know that one can use the schema, older ones cannot.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
@@ -92,7 +89,7 @@ async def check(url: str, service: str, folders: Sequence[Path]) -> None:
         )
 
 
-async def is_owner(connection: asyncpg.Connection[Any], schema: str) -> bool:
+async def is_owner(connection: asyncpg.Connection, schema: str) -> bool:
     """Act as the schema's owner from now on, if the login may. Return whether it does."""
     return await connection.fetchval(_AS_OWNER, schema) is not None
 
@@ -108,7 +105,7 @@ async def require_least_rights(url: str, service: str) -> None:
         )
 
 
-async def _applied(connection: asyncpg.Connection[Any]) -> list[str]:
+async def _applied(connection: asyncpg.Connection) -> list[str]:
     """Return the names of the applied migrations; none if there are none yet, or the role may not see them."""
     try:
         return [name for (name,) in await connection.fetch("select migration_id from _yoyo_migration")]

@@ -4,8 +4,6 @@ An administrator makes roles and schemas once, and the migrator then migrates ea
 The services, which own nothing, check that they can use it: see `admission.py`.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import re
@@ -81,7 +79,7 @@ def with_password(url: str, password: str) -> str:
 
 
 @asynccontextmanager
-async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connection[Any]]:
+async def connected(url: str, **options: Any) -> AsyncIterator[asyncpg.Connection]:
     """Connect with these of asyncpg's options. Raises `OperatorError` if the database refuses or does not answer."""
     try:
         connection = await asyncpg.connect(url, **options)
@@ -129,7 +127,7 @@ def address_of(url: str) -> str:
     return address if ":" in address else f"{address or 'the local socket'}:5432"
 
 
-async def open_pool(url: str, service: str, known: KnownDatabase | None = None) -> asyncpg.Pool[Any]:
+async def open_pool(url: str, service: str, known: "KnownDatabase | None" = None) -> asyncpg.Pool:
     """Return a pool of connections to the service's schema, with timeouts, so that nothing waits for ever.
 
     With `known` it connects to no other database than that. Raises `OperatorError` for errors that a retry cannot fix,
@@ -148,7 +146,7 @@ async def open_pool(url: str, service: str, known: KnownDatabase | None = None) 
         raise database_refused(url, error) from None
 
 
-async def take_lead(connection: asyncpg.Connection[Any]) -> bool:
+async def take_lead(connection: asyncpg.Connection) -> bool:
     """Return whether this session leads its service from now on, and nobody else. Raises what asyncpg raises."""
     return bool(await connection.fetchval(QUERIES["try_lock"], "lead"))
 
@@ -234,9 +232,9 @@ class KnownDatabase:
     def __init__(self) -> None:
         self._identity: str | None = None
         self._asked = asyncio.Event()
-        self._admitted: WeakSet[asyncpg.Connection[Any] | PoolConnectionProxy[Any]] = WeakSet()
+        self._admitted: WeakSet[asyncpg.Connection | PoolConnectionProxy] = WeakSet()
 
-    async def admit(self, connection: asyncpg.Connection[Any] | PoolConnectionProxy[Any]) -> None:
+    async def admit(self, connection: asyncpg.Connection | PoolConnectionProxy) -> None:
         """Check a new connection that is kept. Raises `DatabaseUnknown`, and what asyncpg raises."""
         identity = await connection.fetchval(_IDENTITY)
         if self._identity is None:
@@ -250,7 +248,7 @@ class KnownDatabase:
             raise DatabaseUnknown
         self._admitted.add(connection)
 
-    async def accept(self, connection: asyncpg.Connection[Any]) -> bool:
+    async def accept(self, connection: asyncpg.Connection) -> bool:
         """Note that the database of this connection was compared and knows all. Terminate the connections to others.
 
         Return whether there was another one: what is remembered of that one is to be forgotten at once.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from servicecert_schemas.topics import SERVICES
@@ -53,7 +53,7 @@ OF_EVERY_SERVICE = tuple(
 
 
 async def read(
-    connection: "asyncpg.Connection[Any] | asyncpg.Pool[Any]", service: str, moment: datetime
+    connection: "asyncpg.Connection | asyncpg.Pool", service: str, moment: datetime
 ) -> tuple[Samples, float | None]:
     """Return a service's figures at a moment, and how many seconds that took.
 
@@ -74,6 +74,6 @@ async def read(
     return samples, perf_counter() - began if is_whole else None
 
 
-async def held_locks(connection: "asyncpg.Connection[Any] | asyncpg.Pool[Any]") -> Sequence[TableLock]:
+async def held_locks(connection: "asyncpg.Connection | asyncpg.Pool") -> Sequence[TableLock]:
     """Return the locks on the services' tables for which others wait, at most 20. Raises asyncpg's errors, OSError."""
     return [TableLock(**row) for row in await connection.fetch(QUERIES["held_locks"], list(SERVICES))]

@@ -1,12 +1,10 @@
 """What a service's tables hold of all that changed: the relay reads it for the journal, in one snapshot."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -87,7 +85,7 @@ class Table:
         return f'{row}."{column}" = {key}::{type}'
 
 
-async def tables(connection: Connection | asyncpg.Connection[Any]) -> list[Table]:
+async def tables(connection: "Connection | asyncpg.Connection") -> list[Table]:
     """Return the tables in the journal, in the order in which their rows may be stored."""
     rows = await connection.fetch(_TABLES)
     return [Table(row["name"], row["table"], tuple(row["columns"]), tuple(row["types"])) for row in rows]
@@ -130,7 +128,7 @@ union all
         self.events = f"with {_EVERY} select {event} from {_HELD_EVENTS} where e.id is not null"
 
     @asynccontextmanager
-    async def look(self, connection: asyncpg.Connection[Any], sent: Note) -> AsyncIterator[Look]:
+    async def look(self, connection: asyncpg.Connection, sent: Note) -> AsyncIterator[Look]:
         """Note what the topics have, and yield what else changed.
 
         Raises `Transient` if a migration has put tables into the journal since, and what asyncpg raises.
@@ -149,7 +147,7 @@ union all
             cursor = partial(connection.cursor, prefetch=_FETCHED)
             yield Look(changes, partial(cursor, self.every), partial(cursor, self.events))
 
-    async def note(self, connection: asyncpg.Connection[Any], sent: Note) -> None:
+    async def note(self, connection: asyncpg.Connection, sent: Note) -> None:
         """Note what the topics have. Raises what asyncpg raises."""
         await connection.execute(self.first, *sent, 0)
 
@@ -172,7 +170,7 @@ async def _each(rows: Sequence[asyncpg.Record]) -> AsyncIterator[asyncpg.Record]
         yield row
 
 
-async def begin_epoch(connection: asyncpg.Connection[Any]) -> tuple[int, int]:
+async def begin_epoch(connection: asyncpg.Connection) -> tuple[int, int]:
     """Begin an epoch, durably. Return it, and the next offset that is noted, 0 if none is.
 
     Octets come as text from then on, since most are: in hexadecimal digits they take twice the room. Raises what

@@ -1,7 +1,5 @@
 """Operators' commands: what they change, they change by functions of the schema, which write the audit too (B6, F4)."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +33,7 @@ async def permitted(acted: Awaitable[int | None]) -> int:
 
 
 async def record(
-    connection: Connection | asyncpg.Connection[Any], command: str, actions: Iterable[OperatorAction]
+    connection: "Connection | asyncpg.Connection", command: str, actions: Iterable[OperatorAction]
 ) -> None:
     """Record a command's actions in the audit, in their transaction; the operator is the login.
 

@@ -1,10 +1,7 @@
 """Stores what a service's journal has of its tables, as the owner of its schema."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -177,7 +174,7 @@ class Stored:
         ]
 
 
-async def stored_tables(connection: asyncpg.Connection[Any]) -> Mapping[str, Stored]:
+async def stored_tables(connection: asyncpg.Connection) -> Mapping[str, Stored]:
     """Return the tables in the journal by name, in the order in which their rows may be stored."""
     stored = {}
     for table in await tables(connection):
@@ -194,7 +191,7 @@ class Restoring:
     raise what asyncpg raises.
     """
 
-    def __init__(self, connection: asyncpg.Connection[Any], stored: Collection[Stored], late: Collection[UUID]) -> None:
+    def __init__(self, connection: asyncpg.Connection, stored: Collection[Stored], late: Collection[UUID]) -> None:
         self._connection = connection
         self._stored = list(stored)
         self._late = list(late)

@@ -1,10 +1,7 @@
 """Rights in a service's schema: exactly those of the files `rights.sql` beside the migrations (F4)."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -44,7 +41,7 @@ def read(folders: Sequence[Path], *names: str) -> str:
     return "\n".join(file.read_text("utf-8") for file in files if file.exists())
 
 
-def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
+def owner(connection: psycopg.Connection, schema: str) -> str | None:
     """Return the owner of a schema, None if there is no such schema."""
     row = connection.execute(
         "select rolname from pg_namespace join pg_roles on pg_roles.oid = nspowner where nspname = %s", (schema,)
@@ -53,7 +50,7 @@ def owner(connection: psycopg.Connection[Any], schema: str) -> str | None:
 
 
 def apply(
-    connection: psycopg.Connection[Any],
+    connection: psycopg.Connection,
     schema: str,
     owner: str,
     roles: Mapping[str, str],
@@ -85,7 +82,7 @@ def apply(
         connection.execute(statements.encode())
 
 
-def keep_locks(connection: psycopg.Connection[Any], roles: Sequence[str], no_longer: str) -> None:
+def keep_locks(connection: psycopg.Connection, roles: Sequence[str], no_longer: str) -> None:
     """Let only these roles take advisory locks in this database, if the administrator is a superuser.
 
     `no_longer` is a role to which an earlier version gave that right.

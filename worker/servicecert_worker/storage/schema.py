@@ -3,8 +3,6 @@
 Workers do not load this: psycopg and yoyo are a tenth of what a worker would import.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -73,14 +71,14 @@ def prepare(admin_url: str, passwords: Mapping[str, str | None]) -> dict[str, st
     return {name: url_of(admin_url, role_of(database, name), password) for name, password in known.items()}
 
 
-def _create_role(connection: psycopg.Connection[Any], role: str, kind: str) -> bool:
+def _create_role(connection: psycopg.Connection, role: str, kind: str) -> bool:
     is_new = connection.execute("select 1 from pg_roles where rolname = %s", (role,)).fetchone() is None
     if is_new:
         connection.execute(sql.SQL(f"create role {{}} {kind}").format(sql.Identifier(role)))
     return is_new
 
 
-def _prepare_schema(connection: psycopg.Connection[Any], database: str, service: str) -> None:
+def _prepare_schema(connection: psycopg.Connection, database: str, service: str) -> None:
     role, owner, migrator = map(
         sql.Identifier, (role_of(database, service), owner_of(database, service), role_of(database, MIGRATOR))
     )
@@ -157,7 +155,7 @@ def connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
             raise OperatorError(f"{text}use the administrator's DATABASE_URL.", 77) from None
 
 
-def _applied(connection: psycopg.Connection[Any], service: str) -> list[str]:
+def _applied(connection: psycopg.Connection, service: str) -> list[str]:
     try:
         rows = connection.execute(
             sql.SQL("select migration_id from {}._yoyo_migration").format(sql.Identifier(service))

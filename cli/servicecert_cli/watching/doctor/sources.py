@@ -87,7 +87,7 @@ class Sources:
     async def kafka(self) -> Kafka:
         return (await open_kafka(self))[0]
 
-    async def database(self) -> "asyncpg.Pool[Any]":
+    async def database(self) -> "asyncpg.Pool":
         return (await open_database(self))[0]
 
 
@@ -136,7 +136,7 @@ async def open_kafka(sources: Sources) -> tuple[Kafka, Reached]:
 
 
 @shared
-async def open_database(sources: Sources) -> tuple["asyncpg.Pool[Any]", Reached]:
+async def open_database(sources: Sources) -> tuple["asyncpg.Pool", Reached]:
     """Return connections to PostgreSQL, and how it answered."""
     # Not the services' own settings, since the server's are checked.
     settings = {

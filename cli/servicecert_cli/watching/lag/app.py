@@ -113,7 +113,7 @@ class Exporter(Watching):
                 outage.began(error)
         raise AssertionError("The pauses never end.")
 
-    async def _read(self, connection: "asyncpg.Connection[Any]", service: str) -> None:
+    async def _read(self, connection: "asyncpg.Connection", service: str) -> None:
         """Read a service's figures; show none of a schema that is not of this version or may not be read."""
         began = perf_counter()
         try:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 from servicecert_pki.serials import serial_hex
@@ -20,7 +19,7 @@ from ..storage.store import CASE
 class Find:
     """Find certificates in intake's own cases. Customers learn of a certificate there, so it is stored by then."""
 
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         return [Done(LookedUp(followed=Followed(task.data.typed, await self._find(task.data)))) for task in tasks]

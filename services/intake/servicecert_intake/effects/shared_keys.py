@@ -5,7 +5,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
 
 import asyncpg
 from servicecert_pki.shared_primes import find_shared_primes, modulus_of
@@ -30,7 +29,7 @@ class SharedKeys:
         return [key for group in self.groups for key in group]
 
 
-async def search(connection: "asyncpg.Connection[Any] | Connection") -> SharedKeys:
+async def search(connection: "asyncpg.Connection | Connection") -> SharedKeys:
     """Search in a thread, and block the keys that share a prime. Cancelling takes seconds."""
     rows = await connection.fetch(QUERIES["rsa_keys"])
     stopped = Event()
@@ -48,9 +47,7 @@ def _search(keys: Sequence[bytes], stopped: Event) -> list[tuple[int, ...]]:
     return find_shared_primes([modulus_of(key) for key in keys], keep_going=lambda: not stopped.is_set())
 
 
-async def cases_of(
-    connection: "asyncpg.Connection[Any] | Connection", keys: Sequence[str]
-) -> list[tuple[str, str, str]]:
+async def cases_of(connection: "asyncpg.Connection | Connection", keys: Sequence[str]) -> list[tuple[str, str, str]]:
     """Return the cases accepted with these keys: key, case, state."""
     return [
         (row["key_sha256"], row["case_id"], row["state"])
@@ -62,7 +59,7 @@ async def cases_of(
 class Search:
     """The nightly search. It can be repeated: blocked keys stay blocked."""
 
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:
         async with self.pool.acquire() as connection:

@@ -6,7 +6,6 @@ registers have settled, wakes the waiting cases that were judged by other regist
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 from pydantic import TypeAdapter
@@ -49,7 +48,7 @@ class CaseStore:
         await record_keys(connection, changed)
 
 
-async def wake(pool: "asyncpg.Pool[Any]", registers: Registers, now: datetime) -> int:
+async def wake(pool: "asyncpg.Pool", registers: Registers, now: datetime) -> int:
     """Bring forward the reassessment of cases that other registers judged. Return how many were not woken before."""
     woken: int = await pool.fetchval(
         QUERIES["wake"], REASSESS, registers.fingerprint, now, now + SPREAD, AT_ONCE, SPREAD / AT_ONCE

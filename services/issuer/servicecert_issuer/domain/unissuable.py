@@ -21,15 +21,8 @@ _BY_CODE = MappingProxyType(
     | {
         code: code
         for code in (
-            "key",
-            "names",
-            "usage",
-            "validity",
-            "withdrawn",
-            "voided",
-            "stopped",
-            "key-of-another-organisation",
-            "key-compromised",
+            *("key", "names", "usage", "validity", "withdrawn", "voided", "stopped"),
+            *("key-of-another-organisation", "key-compromised"),
         )
     }
 )

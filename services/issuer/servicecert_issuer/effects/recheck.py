@@ -75,7 +75,7 @@ def _check(rows: Sequence[Record], authority: Authority) -> tuple[BadCertificate
 class Recheck:
     """The nightly run: a part for each order. A repeated order continues after the last part."""
 
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
     authority: Authority
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:

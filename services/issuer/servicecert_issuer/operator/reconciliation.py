@@ -4,11 +4,8 @@ Each intent and signature is audited in its transaction (B6), and who can write 
 checkpoints. So a row that another program than a worker added, changed or deleted shows as a difference.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
@@ -41,17 +38,17 @@ class Difference:
     words: str
 
 
-async def count_serials(connection: asyncpg.Connection[Any]) -> list[Serials]:
+async def count_serials(connection: asyncpg.Connection) -> list[Serials]:
     """Return the counts of each CA that ever had an application. Reads the whole table."""
     return [Serials(**dict(row)) for row in await connection.fetch(QUERIES["count_serials"])]
 
 
-async def count_refused(connection: asyncpg.Connection[Any]) -> dict[str, int]:
+async def count_refused(connection: asyncpg.Connection) -> dict[str, int]:
     """Return the number of refused applications by code, the most frequent first."""
     return {row["code"]: row["count"] for row in await connection.fetch(QUERIES["count_refused"])}
 
 
-async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
+async def differences(connection: asyncpg.Connection) -> list[Difference]:
     """Return all differences in the tables and with the audit. Call it in a snapshot transaction."""
     result = [
         Difference(**dict(row))
@@ -73,7 +70,7 @@ async def differences(connection: asyncpg.Connection[Any]) -> list[Difference]:
     ]
 
 
-async def not_accepted(connection: asyncpg.Connection[Any]) -> list[Difference]:
+async def not_accepted(connection: asyncpg.Connection) -> list[Difference]:
     """Return the cases whose application intake did not accept, by its audit in the same database."""
     return [Difference(**dict(row)) for row in await connection.fetch(QUERIES["reconcile_accepted"])]
 
@@ -104,7 +101,7 @@ class PublishedOutcomes:
         if event.standing is Standing.REVOKED:
             self._revoked.add((event.issuer, event.serial))
 
-    async def differences(self, connection: asyncpg.Connection[Any]) -> list[Difference]:
+    async def differences(self, connection: asyncpg.Connection) -> list[Difference]:
         """Return published outcomes that are recorded otherwise, and void ones not revoked within a day (D4)."""
         for key, end in self._ends.items():
             row = await connection.fetchrow(QUERIES["recorded"], key)

@@ -1,11 +1,8 @@
 """Operators' requests: examine a stopped application again, and void an intent."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 from servicecert_worker.storage.operator_requests import permitted
@@ -27,16 +24,16 @@ class StoppedCase:
     since: datetime
 
 
-async def find_stopped(connection: asyncpg.Connection[Any], key: str | None = None) -> list[StoppedCase]:
+async def find_stopped(connection: asyncpg.Connection, key: str | None = None) -> list[StoppedCase]:
     """Return the stopped applications, or that of a case, the oldest first."""
     return [StoppedCase(**dict(row)) for row in await connection.fetch(QUERIES["stopped"], key)]
 
 
-async def retry(connection: asyncpg.Connection[Any], keys: Sequence[str]) -> int:
+async def retry(connection: asyncpg.Connection, keys: Sequence[str]) -> int:
     """Schedule stopped applications to be examined again at once. Return how many."""
     return await permitted(connection.fetchval("select retry_stopped($1)", list(keys)))
 
 
-async def give_up(connection: asyncpg.Connection[Any], key: str, reason: str) -> bool:
+async def give_up(connection: asyncpg.Connection, key: str, reason: str) -> bool:
     """Void an intent unless it is signed first. Return whether there is one that is old enough."""
     return await permitted(connection.fetchval("select give_up($1, $2, $3)", key, reason, _SETTLES_AFTER)) > 0

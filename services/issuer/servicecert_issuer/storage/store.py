@@ -56,7 +56,7 @@ def _invalid_facts(violation: asyncpg.UniqueViolationError) -> Exception:
     return violation
 
 
-async def states(pool: "Pool[Any]", keys: Sequence[str]) -> Mapping[str, State]:
+async def states(pool: "Pool", keys: Sequence[str]) -> Mapping[str, State]:
     return {row["key"]: _state(row) for row in await pool.fetch(QUERIES["load"], list(keys))}
 
 

@@ -11,16 +11,8 @@ from itertools import islice
 from types import MappingProxyType
 from uuid import UUID, uuid5
 
+from servicecert_schemas import mail
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
-from servicecert_schemas.mail import (
-    AnswerClass,
-    MailBounced,
-    MailEvent,
-    MailGivenUp,
-    MailHandedOver,
-    MailKind,
-    MailRefused,
-)
 from servicecert_schemas.values import Language
 from servicecert_worker.core.decider import Deadline, Decision, Intent
 
@@ -57,12 +49,12 @@ _HOUR = timedelta(hours=1)
 RETRY_PERIOD = timedelta(days=5)
 """How long a mail without a due time is tried (RFC 5321 section 4.5.4.1 asks for 4 to 5 days)."""
 
-_EVENT_OF: Mapping[MailState, type[MailEvent]] = MappingProxyType(
+_EVENT_OF: Mapping[MailState, type[mail.MailEvent]] = MappingProxyType(
     {
-        MailState.HANDED_OVER: MailHandedOver,
-        MailState.REFUSED: MailRefused,
-        MailState.GIVEN_UP: MailGivenUp,
-        MailState.BOUNCED: MailBounced,
+        MailState.HANDED_OVER: mail.MailHandedOver,
+        MailState.REFUSED: mail.MailRefused,
+        MailState.GIVEN_UP: mail.MailGivenUp,
+        MailState.BOUNCED: mail.MailBounced,
     }
 )
 _UNDELIVERABLE = (MailState.REFUSED, MailState.BOUNCED)
@@ -84,7 +76,7 @@ class Row:
     """
 
     mail_id: UUID
-    kind: MailKind
+    kind: mail.MailKind
     occasion: str
     recipient: RecipientRole
     place: int
@@ -161,7 +153,7 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
     former = {it.identity for it, _ in addressed(ledger.facts.reached(occasion.former) or recipients, kind)}
     is_told = bool(occasion.former) and any((it.kind, it.occasion) == (kind, occasion.about) for it in ledger.rows)
     to = addressed(recipients, kind)
-    if kind is MailKind.CERTIFICATE_ISSUED:
+    if kind is mail.MailKind.CERTIFICATE_ISSUED:
         # The case waits for each address of its form, wherever an operator has sent its mails since.
         to = tuple((ledger.facts.reached((it,))[0], place) for it, place in addressed(occasion.recipients, kind))
     rows: list[Row] = []
@@ -214,7 +206,7 @@ def _is_too_soon(ledger: Ledger, new: Row) -> bool:
     return new.kind in LIMITED and sum(1 for _ in same) >= MOST_AN_HOUR
 
 
-def addressed(recipients: Recipients, kind: MailKind) -> tuple[tuple[Recipient, int], ...]:
+def addressed(recipients: Recipients, kind: mail.MailKind) -> tuple[tuple[Recipient, int], ...]:
     """Return the recipients of a mail of this kind, each address once, each with its place among those of its role.
 
     If no recipient has a role of the audience, the mail goes to the first one, so that somebody is informed. An unknown
@@ -271,7 +263,7 @@ def _makes_outdated(new: Row, row: Row) -> bool:
     same = row.recipient is not RecipientRole.REQUESTER and (row.recipient, row.place) == (new.recipient, new.place)
     first = new.occasion.rpartition("/")[0]
     is_corrected = new.kind is row.kind and first and first in (row.occasion, row.occasion.rpartition("/")[0])
-    return same or not (is_corrected or row.kind is MailKind.CERTIFICATE_REVOKED)
+    return same or not (is_corrected or row.kind is mail.MailKind.CERTIFICATE_REVOKED)
 
 
 def ended(ledger: Ledger, row: Row, at: datetime) -> Decision[Ledger]:
@@ -280,7 +272,7 @@ def ended(ledger: Ledger, row: Row, at: datetime) -> Decision[Ledger]:
     return replace(_report_address(ledger.with_row(row), row, at), events=(event,))
 
 
-def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEvent:
+def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> mail.MailEvent:
     """Return the event that a tried mail came to a state. A bounce is a permanent answer, by another server."""
     answer = "5" if state is MailState.BOUNCED else row.answer or NO_ANSWER
     return _EVENT_OF[state](
@@ -295,10 +287,10 @@ def event_of(case_id: UUID, row: Row, state: MailState, at: datetime) -> MailEve
     )
 
 
-def answer_class(answer: str) -> AnswerClass:
+def answer_class(answer: str) -> mail.AnswerClass:
     """Return the class of a stored answer. No answer, or only a 3xx, has none."""
-    return {"2": AnswerClass.ACCEPTED, "4": AnswerClass.TEMPORARY, "5": AnswerClass.PERMANENT}.get(
-        answer[0], AnswerClass.NO_ANSWER
+    return {"2": mail.AnswerClass.ACCEPTED, "4": mail.AnswerClass.TEMPORARY, "5": mail.AnswerClass.PERMANENT}.get(
+        answer[0], mail.AnswerClass.NO_ANSWER
     )
 
 
@@ -307,7 +299,7 @@ def _report_address(ledger: Ledger, row: Row, now: datetime) -> Decision[Ledger]
 
     It is sent once for each address of a case, and not if such a mail itself fails.
     """
-    if row.state not in _UNDELIVERABLE or row.kind is MailKind.ADDRESS_REFUSED:
+    if row.state not in _UNDELIVERABLE or row.kind is mail.MailKind.ADDRESS_REFUSED:
         return Decision(ledger)
     to, other = ledger.facts.correspondence, _other_recipient(ledger)
     if to is None or other is None:
@@ -328,7 +320,7 @@ def _other_recipient(ledger: Ledger) -> Recipient | None:
     failed = {(row.recipient, row.place) for row in ledger.rows if row.state in _UNDELIVERABLE}
     reachable = [
         recipient
-        for recipient, place in addressed(ledger.facts.recipients, MailKind.ADDRESS_REFUSED)
+        for recipient, place in addressed(ledger.facts.recipients, mail.MailKind.ADDRESS_REFUSED)
         if (recipient.role, place) not in failed
     ]
     return min(reachable, key=lambda recipient: ALL_ROLES.index(recipient.role), default=None)

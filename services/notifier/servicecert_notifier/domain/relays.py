@@ -1,7 +1,5 @@
 """The mail servers, and which is next after a failure. Pure; the clock is an argument."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 
@@ -19,7 +17,7 @@ class Relay:
     port: int
 
     @staticmethod
-    def read_all(text: str, port: int) -> tuple[Relay, ...]:
+    def read_all(text: str, port: int) -> "tuple[Relay, ...]":
         """Return the servers in a list of `host`, `host:port`, `[IPv6]:port`. Raise `ValueError` with a sentence."""
         relays: list[Relay] = []
         for part in text.split(","):
@@ -42,7 +40,7 @@ class Relays:
         self._failed_until: dict[Relay, float] = {}
         self._refusals: dict[Relay, tuple[float, str]] = {}
 
-    def preferred(self, now: float) -> tuple[Relay, ...]:
+    def preferred(self, now: float) -> "tuple[Relay, ...]":
         """Return all servers in the order to try them: those that failed recently last, the earliest failure first."""
         return tuple(sorted(self.all, key=lambda relay: max(0.0, self._failed_until.get(relay, 0.0) - now)))
 

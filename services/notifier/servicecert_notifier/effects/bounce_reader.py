@@ -3,8 +3,6 @@
 Several workers may read the same folder: the first notice of a mail's bounce counts.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os
@@ -13,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 from uuid import uuid4
 
 import asyncpg
@@ -39,7 +37,7 @@ _EARLY_SECONDS = 600.0
 class BounceReader:
     """Reads the reports in a Maildir. `domain` is the domain of our Message-IDs."""
 
-    def __init__(self, maildir: Path, domain: str, pool: asyncpg.Pool[asyncpg.Record], clock: Clock) -> None:
+    def __init__(self, maildir: Path, domain: str, pool: asyncpg.Pool, clock: Clock) -> None:
         self._new, self._cur = maildir / "new", maildir / "cur"
         self._domain = domain
         self._pool = pool
@@ -129,7 +127,7 @@ def _read(path: Path) -> tuple[bytes, float]:
         return file.read(bounces.MAX_BYTES + 1), os.fstat(file.fileno()).st_mtime
 
 
-async def notify(connection: Connection | asyncpg.Connection[Any], notice: Notice) -> bool:
+async def notify(connection: "Connection | asyncpg.Connection", notice: Notice) -> bool:
     """Store a notice and set its deadline, in the current transaction. Return whether it was new."""
     await connection.execute("select pg_advisory_xact_lock(lock_of('key/' || $1))", str(notice.case_id))
     return bool(await connection.fetchval(QUERIES["notify"], *astuple(notice), NOTICE))

@@ -1,12 +1,9 @@
 """The mail ledger for operators, and their requests to send mails again (C3). No row holds an address (E3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 from uuid import UUID, uuid5
 
 import asyncpg
@@ -52,7 +49,7 @@ class MailRow:
 
 
 async def find(
-    connection: asyncpg.Connection[Any],
+    connection: asyncpg.Connection,
     mail_id: UUID | None = None,
     case_id: UUID | None = None,
     state: str | None = None,
@@ -66,7 +63,7 @@ async def find(
 
 
 async def request(
-    connection: asyncpg.Connection[Any],
+    connection: asyncpg.Connection,
     mails: Sequence[tuple[UUID, UUID, UUID]],
     reason: str,
     address: str | None = None,
@@ -98,9 +95,7 @@ class RefusedMail:
     obstacle: Obstacle | None
 
 
-async def refused_mails(
-    connection: asyncpg.Connection[Any], since: datetime, relay: str | None
-) -> Sequence[RefusedMail]:
+async def refused_mails(connection: asyncpg.Connection, since: datetime, relay: str | None) -> Sequence[RefusedMail]:
     """Return the mails refused since then, by any mail server or by `relay`, as host or host:port: the oldest first."""
     found = await connection.fetch(QUERIES["find_refused"], since, relay)
     cases = list({str(row["case_id"]) for row in found})
@@ -116,7 +111,7 @@ async def refused_mails(
     return mails
 
 
-async def resend(connection: asyncpg.Connection[Any], mails: Sequence[RefusedMail], reason: str) -> int:
+async def resend(connection: asyncpg.Connection, mails: Sequence[RefusedMail], reason: str) -> int:
     """Request these mails again, in transactions of their own. Return how many: a second request for one is none."""
     # The same id each time, so that a mail is requested once, whoever else asks.
     requests = [(uuid5(_REQUESTS, str(mail.mail_id)), mail.case_id, mail.mail_id) for mail in mails]

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
-from uuid import UUID
 
 from asyncpg import Record
 from pydantic import TypeAdapter
 from servicecert_worker.core.decider import Conflict, Connection, Stored
+from servicecert_worker.core.traces import is_case
 from servicecert_worker.storage import columns
 
 from ..domain.case_facts import NO_FACTS, CaseFacts
@@ -27,7 +27,7 @@ class LedgerStore:
 
     async def load(self, connection: Connection, keys: Sequence[str]) -> Sequence[Stored[Ledger]]:
         """Return the ledgers of the keys that have one. A key is any text if its record is no event (I6)."""
-        rows = await connection.fetch(QUERIES["load"], [key for key in keys if _is_case(key)])
+        rows = await connection.fetch(QUERIES["load"], [key for key in keys if is_case(key)])
         return [
             Stored(str(case_id), version, Ledger(case_id, _rows(records), facts_of(facts)))
             for (case_id, version, facts), records in groupby(rows, key=itemgetter("case_id", "version", "standing"))
@@ -45,13 +45,6 @@ class LedgerStore:
         )
         if saved != len(changed):
             raise Conflict(f"{len(changed) - saved} mail ledgers changed after they were loaded.")
-
-
-def _is_case(key: str) -> bool:
-    try:
-        return str(UUID(key)) == key
-    except ValueError:
-        return False
 
 
 def _facts_json(facts: CaseFacts) -> str | None:

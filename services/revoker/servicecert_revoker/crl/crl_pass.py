@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import asyncpg
 from servicecert_pki.ca_signing import sign_crl
@@ -160,7 +159,7 @@ class CrlRunner:
     partitions: int
     interval: timedelta
     validity: timedelta
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
     clock: Callable[[], datetime]
     most_seconds: float = _MOST_SECONDS
 

@@ -11,15 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotFoundError,
-    NotModifiedError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
+from obstore import exceptions
 from obstore.store import S3Store
 from servicecert_pki.issuer import IssuerInfo
 
@@ -63,7 +55,7 @@ class S3Publisher:
         """Return a CA's file in the bucket, None if there is none. Raises NotPublished."""
         try:
             current = await self._current(f"{self.prefix}{file}", issuer)
-        except BaseError as fault:
+        except exceptions.BaseError as fault:
             raise NotPublished(self.name, explain(fault, self.where)) from None
         return current.crl if current else None
 
@@ -88,11 +80,11 @@ class S3Publisher:
                 self.store, path, content, attributes=attributes, mode=self._mode(current), use_multipart=False
             )
             put = await self._read(path, issuer)
-        except (AlreadyExistsError, PreconditionError):
+        except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             raise NotPublished(
                 self.name, f"Another revoker changed {file} in {self.where} meanwhile: its CRL stays."
             ) from None
-        except (BaseError, FileNotFoundError) as fault:
+        except (exceptions.BaseError, FileNotFoundError) as fault:
             raise NotPublished(self.name, explain(fault, self.where)) from None
         if put.crl.sha256 != crl.sha256:
             raise NotPublished(self.name, f"Another CRL than the one put is read back from {self.where} as {file}.")
@@ -108,9 +100,9 @@ class S3Publisher:
         cached = self._cache.get(path)
         try:
             found = await self._read(path, issuer, cached.version if cached else None)
-        except NotModifiedError:
+        except exceptions.NotModifiedError:
             return cached
-        except (NotFoundError, FileNotFoundError):
+        except (exceptions.NotFoundError, FileNotFoundError):
             return None
         self._cache[path] = found
         return found
@@ -129,12 +121,12 @@ def explain(fault: Exception, where: str) -> str:
     status, code = _STATUS.search(text), _CODE.search(text)
     answer = " ".join([*(status.groups() if status else ()), *(code.groups() if code else ())])
     match fault:
-        case NotFoundError() | FileNotFoundError():
+        case exceptions.NotFoundError() | FileNotFoundError():
             return (
                 f"There is no {where}: create the bucket, "
                 "or correct SERVICECERT_CRL_S3_BUCKET and SERVICECERT_CRL_S3_ENDPOINT."
             )
-        case PermissionDeniedError() | UnauthenticatedError():
+        case exceptions.PermissionDeniedError() | exceptions.UnauthenticatedError():
             return (
                 f"The keys are not accepted for {where} ({answer}): check SERVICECERT_CRL_S3_ACCESS_KEY_ID, "
                 "SERVICECERT_CRL_S3_SECRET_ACCESS_KEY_FILE, the rights of that key, and the clock."

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -34,7 +33,7 @@ class Cascade:
     It stores the key if nothing else has, as for an expired certificate.
     """
 
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
     most: int
     clock: Callable[[], datetime]
 
@@ -72,7 +71,7 @@ class Cascade:
 class Irregularities:
     """Logs alarms about certificates. `counted` are those of this process, by code."""
 
-    pool: "asyncpg.Pool[Any]"
+    pool: "asyncpg.Pool"
     counted: Counter[str] = field(default_factory=Counter)
 
     async def __call__(self, tasks: Sequence[Task]) -> Sequence[Outcome]:

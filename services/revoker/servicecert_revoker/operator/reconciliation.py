@@ -4,10 +4,7 @@ Each intent and signature of a responder's certificate is audited in its transac
 than a worker added, changed or deleted shows as a difference.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 from servicecert_schemas.responder import ResponderCertified
@@ -35,11 +32,11 @@ class Discrepancy:
     words: str
 
 
-async def count_signatures(connection: asyncpg.Connection[Any]) -> list[Signatures]:
+async def count_signatures(connection: asyncpg.Connection) -> list[Signatures]:
     return [Signatures(**dict(row)) for row in await connection.fetch(QUERIES["count_signatures"])]
 
 
-async def discrepancies(connection: asyncpg.Connection[Any]) -> list[Discrepancy]:
+async def discrepancies(connection: asyncpg.Connection) -> list[Discrepancy]:
     """Return all differences in the tables and with the audit. Call it in a snapshot transaction."""
     return [
         Discrepancy(**dict(row))
@@ -58,7 +55,7 @@ class PublishedResponders:
         """Add an event; it may be added more than once."""
         self._told[event.issuer, event.fingerprint] = event
 
-    async def discrepancies(self, connection: asyncpg.Connection[Any]) -> list[Discrepancy]:
+    async def discrepancies(self, connection: asyncpg.Connection) -> list[Discrepancy]:
         """Return the certificates that no book has. Those from before the books are left out: they have expired."""
         told = [(it.issuer, it.serial, it.fingerprint, it.not_after) for it in self._told.values()]
         rows = await connection.fetch(QUERIES["unbooked"], *columns(told, 4))

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import asyncpg
 from servicecert_pki.crl_reading import OCTETS
@@ -143,20 +142,20 @@ class CrlStore:
         )
 
 
-async def in_force(pool: "asyncpg.Pool[Any]", issuer: str, configured: int) -> Mapping[int, Recorded]:
+async def in_force(pool: "asyncpg.Pool", issuer: str, configured: int) -> Mapping[int, Recorded]:
     """Return the last published CRLs of a CA's partitions in use."""
     async with pool.acquire() as connection:
         store = CrlStore(connection, issuer)
         return await store.recorded(await store.partitions(configured))
 
 
-async def publish_now(pool: "asyncpg.Pool[Any]", schedule: str, now: datetime) -> None:
+async def publish_now(pool: "asyncpg.Pool", schedule: str, now: datetime) -> None:
     """Bring a CA's scheduled CRLs forward. Those that are due or under way stay as they are."""
     await pool.execute(QUERIES["publish_now"], schedule, PUBLISH, now)
 
 
 @asynccontextmanager
-async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterator[CrlStore]:
+async def open_crl_store(pool: "asyncpg.Pool", issuer: str) -> AsyncIterator[CrlStore]:
     """Lock the CA's CRLs, by two keys, unlike turns, until the connection ends, and yield their store."""
     async with pool.acquire() as connection:
         # Another revoker's pass may take longer than a lock may be waited for. Who waits has the next one.
@@ -172,7 +171,7 @@ async def open_crl_store(pool: "asyncpg.Pool[Any]", issuer: str) -> AsyncIterato
 
 
 async def count_standings(
-    of: "Connection | asyncpg.Pool[Any]", clock: Callable[[], datetime], issuer: str
+    of: "Connection | asyncpg.Pool", clock: Callable[[], datetime], issuer: str
 ) -> StandingsCount:
     """Return the count by which an OCSP responder knows that it has all standings.
 

@@ -220,7 +220,7 @@ async def _save_responders(connection: Connection, responders: Sequence[Enrolled
     await connection.executemany(QUERIES["save_responder"], rows)
 
 
-async def booked(pool: "asyncpg.Pool[Any]", orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Booked]:
+async def booked(pool: "asyncpg.Pool", orders: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Booked]:
     """Return the entries of these certificates of responders, by issuer and serial number."""
     rows = await pool.fetch(QUERIES["booked"], [issuer for issuer, _ in orders], [serial for _, serial in orders])
     return {(row["issuer"], row["serial"]): _booked(row) for row in rows}

@@ -1,7 +1,5 @@
 """PostgreSQL: its settings, its room, what may keep it from its work, and what the services' tables hold."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -144,7 +142,7 @@ def _described(lock: TableLock) -> str:
     return f"{lock.service}.{lock.table} is locked by {who}{since}, {lock.waiting} wait"
 
 
-def check_migrations(schemas: Mapping[str, Difference | None]) -> Finding:
+def check_migrations(schemas: "Mapping[str, Difference | None]") -> Finding:
     if absent := [service for service, each in schemas.items() if each is None]:
         remedy = "Run `servicecert db prepare`, then `servicecert db migrate`."
         return critical(f"No schema: {', '.join(absent)}.", remedy)

@@ -1,7 +1,5 @@
 """The topics, and the services' consumer groups: who reads which partition, and what is lost."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -114,11 +112,11 @@ def _named(found: Sequence[TopicCopy], copies: Sequence[TopicCopy]) -> str:
     return "All topics" if len(found) == len(copies) else listed([each.topic.name for each in found])
 
 
-def place(part: PartitionLag | TopicPartition) -> str:
+def place(part: "PartitionLag | TopicPartition") -> str:
     return f"{part.topic}/{part.partition}"
 
 
-def check_assignment(groups: Sequence[Group]) -> Finding:
+def check_assignment(groups: "Sequence[Group]") -> Finding:
     running = [group for group in groups if group.members]
     if not running:
         return skipped("No worker runs: see `ServiceDown`.")
@@ -133,7 +131,7 @@ def check_assignment(groups: Sequence[Group]) -> Finding:
     return worst(findings, "Each partition is read.")
 
 
-def check_idle_workers(groups: Sequence[Group]) -> Finding:
+def check_idle_workers(groups: "Sequence[Group]") -> Finding:
     findings = []
     for group in groups:
         useful = max(Counter(lag.topic for lag in group.lags).values(), default=0)
@@ -144,7 +142,7 @@ def check_idle_workers(groups: Sequence[Group]) -> Finding:
     return worst(findings, "No service has more workers than partitions.")
 
 
-def check_group_clients(groups: Sequence[Group]) -> Finding:
+def check_group_clients(groups: "Sequence[Group]") -> Finding:
     clients = [(group.name, member.client_id) for group in groups for member in group.members]
     foreign = [f"{client} in {group}" for group, client in clients if not client.startswith(f"{group}-")]
     return naming("Not ours: {}.", "All members are workers of ours.", foreign)

@@ -42,7 +42,7 @@ _ENCRYPTED = ("require", "verify-ca", "verify-full")
 
 
 @asynccontextmanager
-async def readable(sources: Sources, schema: str) -> "AsyncIterator[asyncpg.Pool[Any]]":
+async def readable(sources: Sources, schema: str) -> "AsyncIterator[asyncpg.Pool]":
     """Yield connections to read a schema. Raises Stopped where it is not prepared, or may not be read."""
     pool = await sources.database()
     try:

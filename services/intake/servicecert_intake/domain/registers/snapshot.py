@@ -14,16 +14,9 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from immutables import Map, MapMutation
+from servicecert_schemas import register
 from servicecert_schemas.application import Attachment, Form
 from servicecert_schemas.event import EventData
-from servicecert_schemas.register import (
-    Intermediary,
-    Organisation,
-    OrganisationKind,
-    RegisteredSystem,
-    RegisterEntry,
-    Sector,
-)
 from servicecert_schemas.values import is_business_id, organisation_oid
 
 from .name_index import NameIndex, build_index, rank
@@ -53,8 +46,8 @@ class Unit:
     name_fi: str
     name_sv: str | None
     abbreviation: str | None
-    sector: Sector | None
-    kind: OrganisationKind
+    sector: register.Sector | None
+    kind: register.OrganisationKind
     valid_from: date
     valid_to: date | None
 
@@ -74,7 +67,7 @@ class Unit:
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
-Kept: TypeAlias = Unit | Intermediary | RegisteredSystem
+Kept: TypeAlias = Unit | register.Intermediary | register.RegisteredSystem
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,8 +81,8 @@ class Registers:
     by_oid: Map[str, tuple[Unit, ...]] = field(default_factory=Map)
     by_business_id: Map[str, tuple[Unit, ...]] = field(default_factory=Map)
     by_name: Map[str, tuple[Unit, ...]] = field(default_factory=Map)
-    intermediaries: Map[str, tuple[Intermediary, ...]] = field(default_factory=Map)
-    systems: Map[str, tuple[RegisteredSystem, ...]] = field(default_factory=Map)
+    intermediaries: Map[str, tuple[register.Intermediary, ...]] = field(default_factory=Map)
+    systems: Map[str, tuple[register.RegisteredSystem, ...]] = field(default_factory=Map)
     content: int = 0
 
     @property
@@ -119,7 +112,7 @@ class Registers:
         listed = self.intermediaries.get(business_id, ())
         return any(each.valid_from <= day and (each.valid_to is None or day <= each.valid_to) for each in listed)
 
-    def system(self, system_id: str) -> RegisteredSystem | None:
+    def system(self, system_id: str) -> register.RegisteredSystem | None:
         return next(iter(self.systems.get(system_id, ())), None)
 
     @cached_property
@@ -152,8 +145,8 @@ def apply(registers: Registers, changes: Sequence[tuple[str, EventData | None]],
             content ^= _digest(entry_id, old)
             for index, value in _index_keys(old):
                 _drop(indexes[index], value, old)
-        if isinstance(event, RegisterEntry) and len(entries) < most:
-            kept = _unit(event.entry) if isinstance(event.entry, Organisation) else event.entry
+        if isinstance(event, register.RegisterEntry) and len(entries) < most:
+            kept = _unit(event.entry) if isinstance(event.entry, register.Organisation) else event.entry
             entries[entry_id] = kept
             content ^= _digest(entry_id, kept)
             for index, value in _index_keys(kept):
@@ -174,7 +167,7 @@ def _index_keys(kept: Kept) -> Iterator[tuple[str, str]]:
             yield "by_oid", kept.oid
             yield "by_business_id", kept.business_id
             yield from (("by_name", name) for name in kept.names)
-        case Intermediary():
+        case register.Intermediary():
             yield "intermediaries", kept.business_id
         case _:
             yield "systems", kept.system_id
@@ -193,7 +186,7 @@ def _digest(entry_id: str, entry: Kept) -> int:
     return int.from_bytes(blake2b(f"{entry_id}\n{entry}".encode(), digest_size=16).digest())
 
 
-def _unit(entry: Organisation) -> Unit:
+def _unit(entry: register.Organisation) -> Unit:
     """Return the entry with repeated texts interned, to save memory."""
     names = entry.names
     return Unit(
@@ -223,7 +216,7 @@ class Registered:
     is_intermediary: bool
     named: tuple[Unit, ...]
     close: tuple[str, ...]
-    systems: Mapping[str, RegisteredSystem]
+    systems: Mapping[str, register.RegisteredSystem]
 
 
 def look_up(registers: Registers, form: Form, attachments: Sequence[Attachment], day: date) -> Registered:

@@ -19,14 +19,7 @@ from servicecert_schemas.mail import MailKind
 from servicecert_schemas.revocation import REASONS
 from servicecert_schemas.values import CertificateType, Language
 
-from ...domain.task import (
-    AddressRefusedContent,
-    CertificateContent,
-    Content,
-    ExpiringContent,
-    IssuedContent,
-    RevokedContent,
-)
+from ...domain import task
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _DOTS = re.compile(r"\.{2,}")
@@ -76,24 +69,24 @@ WORDING = {language: _read(language) for language in Language}
 """The words of every language, read once."""
 
 
-def template_values(content: Content, wording: Wording, date: datetime) -> TemplateValues:
+def template_values(content: task.Content, wording: Wording, date: datetime) -> TemplateValues:
     """Return each field of a content as people read it, and what its template needs besides."""
     values = {name: _shown(name, value, wording) for name, value in content if name not in _FILES}
-    if isinstance(content, CertificateContent):
+    if isinstance(content, task.CertificateContent):
         name = common_name(content.subject)
         file, subject = file_stem(name, content.serial), shown_subject(content.subject)
         values |= {"name": name, "file": file, "subject": subject}
     match content:
-        case IssuedContent():
+        case task.IssuedContent():
             fingerprint = fingerprint_of(content.fingerprint)
             return (
                 values | _typed(content.type) | {"starts_later": content.not_before > date, "fingerprint": fingerprint}
             )
-        case RevokedContent():
+        case task.RevokedContent():
             return values | {"key_exposed": content.reason == "key-exposed"}
-        case ExpiringContent():
+        case task.ExpiringContent():
             return values | _typed(content.type) | {"end_day": wording.day_of(content.not_after)}
-        case AddressRefusedContent():
+        case task.AddressRefusedContent():
             return values | {"name": common_name(content.subject) if content.subject else None}
         case _:
             return values | {"name": values["applied_for"]}

@@ -1,7 +1,5 @@
 """Signs mails with DKIM (RFC 6376, RFC 8463), so that receivers can verify the sender's domain and the content."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime
@@ -48,7 +46,7 @@ class DkimKey:
     key: bytes
 
     @staticmethod
-    def read(path: Path, selector: str, domain: str) -> DkimKey:
+    def read(path: Path, selector: str, domain: str) -> "DkimKey":
         """Return the RSA or Ed25519 key of a PEM file. Raise `ValueError`, which does not quote the file."""
         require_private(path)
         try:

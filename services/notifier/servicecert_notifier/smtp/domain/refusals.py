@@ -13,8 +13,6 @@ Otherwise the mail waits. Each worker decides by what it sees itself: without ev
 a part, or has just started, can only decide later.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
