@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from commandline import do, one_sentence, read_json
 from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
+from servicecert_worker.runtime import parking
 from servicecert_worker.storage import database
 
 CASE, OTHER = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
@@ -153,6 +154,26 @@ def test_a_discarded_one_is_gone_and_what_waited_goes_on(servicecert, parked):
     assert ids(servicecert("parked", "list", *INTAKE, "--json")) == [str(SECOND)]
     assert released(parked) == {BEHIND}
     assert do(lambda: ask(parked, "select from inbox where event_id = $1", FIRST))
+
+
+@pytest.mark.parametrize("command", ["replay", "discard"])
+def test_f5_of_many_keys_some_are_locked_at_a_time_and_all_records_of_one_together(
+    servicecert, parked, monkeypatch, command
+):
+    """All at once can be more locks than PostgreSQL has room for. What is done stays done."""
+    monkeypatch.setattr(parking, "_KEYS_AT_ONCE", 1)
+    do(lambda: ask(parked, "update parked set culprit = true, reason = 'x' where event_id = $1", BEHIND))
+    assert read_json(servicecert("parked", command, *INTAKE, "--all", "--yes", "--json"))[f"{command}ed"] == 3
+    entries = "select xmin::text as turn, key from audit where seq > 1 and key <> ''"
+    turns = [(row["turn"], row["key"]) for row in do(lambda: ask(parked, entries))]
+    assert sorted(key for _, key in turns) == [CASE, CASE, OTHER]
+    assert len({turn for turn, _ in turns}) == len(set(turns)) == 2
+
+
+def test_the_oldest_are_listed_and_that_there_may_be_more(servicecert, parked):
+    shown = servicecert("parked", "list", *INTAKE, "--limit", "1").stdout
+    assert str(FIRST) in shown
+    assert shown.endswith("1 records are parked, or more; raise --limit.\n")
 
 
 @pytest.mark.parametrize("command", ["replay", "discard"])

@@ -39,7 +39,7 @@ from .options import FOLDER, ID, yes
 def status(ca_dir: Path | None, as_json: bool) -> None:
     """Show what was issued, what is open, and what was refused or stopped, and why.
 
-    DATABASE_URL names a reader or an operator. Counts the whole table. Until when a CA is
+    DATABASE_URL names an operator. Counts the whole table. Until when a CA is
     valid, only --ca-dir tells.
 
     Examples:

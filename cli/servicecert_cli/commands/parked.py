@@ -10,10 +10,11 @@ from servicecert_schemas.topics import SERVICES
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import ParkedRecord
 
-from ..connections.addresses import cluster
-from ..connections.schema import in_schema
+from ..connections.addresses import cluster, database_url
+from ..connections.schema import connected, in_schema
 from ..faults import unknown
 from ..operations import refilling
+from ..terminal import interruption
 from ..terminal.output import as_json, escaped, fields_of, print_facts, print_json, print_rows, print_text
 from .options import ID, MOMENT, yes
 
@@ -53,8 +54,9 @@ def selecting(function: F) -> F:
 
 @command.command("list")
 @selecting
+@click.option("--limit", type=click.IntRange(1, 100_000), default=1_000, show_default=True, help="At most this many.")
 @as_json
-def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
+def list_parked(service: str | None, limit: int, as_json: bool, **conditions: Any) -> None:
     """List parked records, oldest first.
 
     Examples:
@@ -62,13 +64,14 @@ def list_parked(service: str | None, as_json: bool, **conditions: Any) -> None:
       servicecert parked list --service issuer --reason examine-raised --json
     """
 
-    records = in_schema(service, lambda connection: _found(connection, acts=False, **conditions))
+    records = in_schema(service, lambda connection: _found(connection, acts=False, limit=limit, **conditions))
     rows = (
         (it.event_id, it.place, it.reason + (" (released)" if it.released else ""), it.waiting, it.first_at)
         for it in records
     )
     head = ("event", "from", "reason", "behind", "since (UTC)")
-    print_rows(as_json, records, head, rows, f"{len(records)} records are parked.")
+    sentence = f"{len(records)} records are parked{', or more; raise --limit' if len(records) == limit else ''}."
+    print_rows(as_json, records, head, rows, sentence)
 
 
 @command.command()
@@ -134,9 +137,9 @@ def discard(yes: bool, **options: Any) -> None:
     _act("discarded", parking.discard, yes=yes, **options)
 
 
-async def _found(connection: Any, *, acts: bool, **conditions: Any) -> list[ParkedRecord]:
+async def _found(connection: Any, *, acts: bool, limit: int | None = None, **conditions: Any) -> list[ParkedRecord]:
     """Return the parked records that meet all conditions. Raises UserError if none has the id, or none is to act on."""
-    records = await parking.find(connection, parking.Selection(**conditions))
+    records = await parking.find(connection, parking.Selection(**conditions, limit=limit))
     named = {name: value for name, value in conditions.items() if value is not None and (acts or name in _IDS)}
     given = [f"{name.replace('_', ' ')} {value}" for name, value in named.items()]
     if given and not records:
@@ -162,11 +165,13 @@ def _act(
     if not everything and not any(conditions.values()):
         raise click.UsageError("Choose records: with --id, --case, --reason or --before, or --all.")
 
-    async def work(connection: Any) -> tuple[list[ParkedRecord], int]:
-        records = await _found(connection, acts=True, **conditions)
-        return records, await act(connection, [each.event_id for each in records]) if yes else 0
+    async def work() -> tuple[list[ParkedRecord], int]:
+        # Not in one transaction: of many records, those that are done stay done.
+        async with connected(database_url(), service) as connection:
+            records = await _found(connection, acts=True, **conditions)
+            return records, await act(connection, [each.event_id for each in records]) if yes else 0
 
-    records, count = in_schema(service, work)
+    records, count = interruption.run(work())
     sentence = f"{len(records)} records would be {done}; add --yes to do it."
     if yes:
         sentence = f"{count} records are {done}."

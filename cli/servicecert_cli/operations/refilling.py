@@ -6,7 +6,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from servicecert_pki.private_keys import without_private_keys
-from servicecert_worker.core.faults import with_timeout
+from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.runtime import parking
 from servicecert_worker.runtime.parking import Place
@@ -55,7 +55,10 @@ async def _refill(connection: Any, consumer: AIOKafkaConsumer, place: Place) -> 
     # Before it reads: an operator's user of the broker may not.
     await parking.require_refilling(connection)
     consumer.seek(partition, place.offset)
-    found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
+    try:
+        found = await with_timeout(_READ_SECONDS, consumer.getone(partition))
+    except TimeoutError:
+        raise OperatorError(f"Kafka does not give {place} within {_READ_SECONDS:g} s: try again later.", 75) from None
     if found.offset != place.offset or found.fault is not None:
         return False
     # No service stores a private key that somebody sent.

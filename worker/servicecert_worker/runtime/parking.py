@@ -27,6 +27,7 @@ from ..storage import QUERIES
 from ..storage.operator_requests import permitted
 from ..storage.outbox import publish
 
+_KEYS_AT_ONCE = 1_000
 _NOTICE = uuid5(UUID(int=0), "servicecert.record.parked")
 Storable = Callable[[bytes], bytes]
 
@@ -153,12 +154,13 @@ def _unreadable(arrival: Arrival, row: Row, reason: str, error: str) -> Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which parked records an operator selects; None matches all."""
+    """Which parked records an operator selects, the oldest `limit` of them; None matches all."""
 
     event_id: UUID | None = None
     key: str | None = None
     reason: str | None = None
     before: datetime | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,9 +243,19 @@ async def refill(connection: Connection, event_id: UUID, record: Record, storabl
 
 async def replay(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Release the keys of these culprits: a worker handles their records again, in order. Return how many matched."""
-    return await permitted(connection.fetchval("select replay_parked($1)", list(event_ids)))
+    return await _act(connection, "select replay_parked($1)", event_ids)
 
 
 async def discard(connection: Connection, event_ids: Sequence[UUID]) -> int:
     """Delete these culprits for good, and release the records behind them. Return how many matched."""
-    return await permitted(connection.fetchval("select discard_parked($1)", list(event_ids)))
+    return await _act(connection, "select discard_parked($1)", event_ids)
+
+
+async def _act(connection: Connection, act: str, event_ids: Sequence[UUID]) -> int:
+    """Act on all culprits of some keys at a time: each key is a lock, and PostgreSQL has room for so many."""
+    rows = await connection.fetch(QUERIES["parked_keys"], list(event_ids))
+    count = 0
+    for start in range(0, len(rows), _KEYS_AT_ONCE):
+        ids = [id for row in rows[start : start + _KEYS_AT_ONCE] for id in row["ids"]]
+        count += await permitted(connection.fetchval(act, ids))
+    return count

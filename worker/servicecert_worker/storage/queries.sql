@@ -60,6 +60,7 @@ where p.culprit
   and ($3::text is null or p.reason = $3)
   and ($4::timestamptz is null or p.first_at < $4)
 order by p.seq
+limit $5
 
 -- name: grown
 -- The audit chains that have rows which no checkpoint vouches for, with their heads.
@@ -106,6 +107,10 @@ from (
     order by place
 ) p
 on conflict (event_id) do nothing
+
+-- name: parked_keys
+-- Culprits by their keys.
+select array_agg(event_id) as ids from parked where culprit and event_id = any ($1::uuid[]) group by key order by min(seq)
 
 -- name: parked_kept
 -- How many parked records have their values here, at most $1, and what they come to in octets.
