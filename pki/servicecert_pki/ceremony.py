@@ -25,14 +25,15 @@ from . import ceremony_files as files
 from .authority import Authority, AuthorityExists, AuthorityMissing, AuthorityRefused
 from .ca_certificate import is_trial, issuing_name, make_issuing, make_request, make_root, root_name
 from .identity import FILE, identity_in
-from .keyring import KeyStore, PemStore
-from .keys import PublicKey
+from .keyring import KeyStore, PemStore, read_passphrases
+from .keys import KeyFileMissing, PublicKey
 from .manifest import (
     KINDS,
     MANIFEST,
     Entry,
     KeyPlace,
     Manifest,
+    PemPlace,
     issuer_id,
     kind_of,
     read_manifest,
@@ -43,7 +44,7 @@ from .manifest import (
 from .profile import Environment
 from .profiles import Profiles
 from .root_crl import copy_root_crls, make_root_crls
-from .software_key import WEAK, encrypted_pem, generate, is_weak
+from .software_key import WEAK, encrypted_pem, generate, is_weak, open_key
 from .spki import KeyFamily
 
 Passphrases = Mapping[Environment, bytes]
@@ -283,3 +284,15 @@ def check_passphrases(passphrases: Passphrases, *, trial: bool = True) -> None:
     for environment, passphrase in passphrases.items():
         if not trial and is_weak(passphrase):
             raise AuthorityRefused(WEAK.format(environment))
+
+
+def check_same_passphrases(directory: Path, file: Path) -> None:
+    """Raise KeyUnavailable unless a file opens the keys in files that are there: services open all with one file."""
+    issuing = read_manifest(directory).issuing if (directory / MANIFEST).exists() else ()
+    places = {kind_of(each.id)[0]: each.key.file for each in issuing if isinstance(each.key, PemPlace)}
+    if places and not file.exists():
+        raise KeyFileMissing(
+            f"There is no {file}: name the passphrase file of the keys in {directory}, which opens all."
+        )
+    for environment, place in places.items():
+        open_key(directory / place, read_passphrases(file)[environment])

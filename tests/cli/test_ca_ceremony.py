@@ -163,6 +163,24 @@ def test_unsafe_steps_are_refused_in_one_sentence_and_nothing_is_overwritten(
     assert {path: path.read_bytes() for path in ca.parent.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
+def test_a_further_key_is_made_with_the_passphrases_that_open_the_others_or_not_at_all(servicecert, ca, options):
+    """A service opens all keys with one file: with another one's key it would not start."""
+    before = {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()}
+    other = ca.with_name("other.passphrases")
+    command = ("ca", "request", ca, "test-ec", "--passphrase-file", other, *options)
+    done = servicecert(*command)
+    assert done.exit_code != 0
+    assert "name the passphrase file of the keys in" in one_sentence(done.stderr)
+    assert not other.exists()
+    other.write_text(f"production={'Pw1!' * 8}\ntest={'Pw2!' * 8}\n")
+    other.chmod(0o600)
+    done = servicecert(*command)
+    assert done.exit_code != 0
+    assert "does not open" in one_sentence(done.stderr)
+    assert {path: path.read_bytes() for path in ca.rglob("*") if path.is_file()} == before
+
+
 def test_a_request_that_waits_is_not_made_twice(servicecert, ca):
     servicecert("ca", "request", ca, "test-ec")
     assert "waits for its certificate" in one_sentence(servicecert("ca", "request", ca, "test-ec").stderr)

@@ -138,6 +138,13 @@ def database_with_cases(admin_url, cluster):
     return admin_url
 
 
+def test_f4_another_login_than_the_eraser_s_is_told_whose_it_takes(servicecert, admin_url, as_operator):
+    as_operator()
+    refused = servicecert("erase", "--due")
+    assert refused.exit_code == 77
+    assert "Only the eraser's login may do this" in one_sentence(refused.stderr)
+
+
 def test_E3_after_erasing_what_is_due_a_search_finds_nobody(servicecert, database_with_cases, cluster, tmp_path):
     due = servicecert("erase", "--due", "--dry-run").stdout
     assert due == f"{EXPIRED}\n{WITHDRAWN}\nDue: 2.\n"

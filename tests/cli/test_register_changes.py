@@ -149,6 +149,18 @@ def test_A6_another_content_of_past_days_only_changes_nothing():
     assert counted(changes(standing, [entry(valid_to=date(2025, 12, 31), registered_name="X")], DAY)) == (0, 0, 0, 1)
 
 
+def test_an_end_that_the_file_has_counts_as_one():
+    first, second = entry(), intermediary("Välittäjä Oy")
+    lapsed = system({**CERTIFICATE, "valid_to": YESTERDAY})
+    standing = loaded({}, [first, second, system(CERTIFICATE)], YESTERDAY)
+    found = changes(
+        standing, [entry(valid_to=YESTERDAY), intermediary("Förmedlare Ab", valid_to=YESTERDAY), lapsed], DAY
+    )
+    assert (counted(found), found.in_force, found.ended_percent) == ((0, 0, 3, 0), 3, 100)
+    found = changes(standing, [entry(valid_to=DAY), second, system(CERTIFICATE)], DAY)
+    assert (counted(found), found.ended_percent) == ((0, 1, 0, 2), 0)
+
+
 def test_A6_an_entry_whose_content_changed_and_that_has_ended_ends_yesterday():
     standing = loaded({}, [entry()], date(2024, 1, 1))
     (found,) = loaded(standing, [entry(valid_to=date(2026, 1, 1), registered_name="X")], DAY).values()

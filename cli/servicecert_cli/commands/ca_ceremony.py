@@ -148,6 +148,8 @@ def request(
     ids = next_ids(folder, [kind_of(kind)[:2] for kind in kinds or _KINDS])
     if not (folder / MANIFEST).exists():
         _own_names(folder)
+    if tokens is None:
+        ceremony.check_same_passphrases(folder, passphrase_file)
     if dry_run:
         if tokens is None:
             _check(passphrase_file)

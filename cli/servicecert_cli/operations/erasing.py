@@ -7,14 +7,16 @@ its audit rows, and, with a record without a value, its view on the topic `cases
 A parked record of a case that its service does not know, or of none, is due 5 years after it was parked.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 
+import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.topics import CASES, SERVICES
-from servicecert_worker.core.faults import with_timeout
+from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.core.traces import is_case
 from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
@@ -42,7 +44,12 @@ async def erased(url: str) -> list[str]:
 async def _found(url: str, query: str) -> list[str]:
     """Return the keys that a query finds in any service's schema, and that all services may erase."""
     async with connected(url, SERVICES[0], patient=True) as connection:
-        keys = {row[0] for service in SERVICES for row in await connection.fetch(query.format(service))}
+        try:
+            keys = {row[0] for service in SERVICES for row in await connection.fetch(query.format(service))}
+        except asyncpg.InsufficientPrivilegeError as fault:
+            raise OperatorError(
+                f"Only the eraser's login may do this ({fault}): `servicecert db prepare` makes it.", os.EX_NOPERM
+            ) from None
         for service in SERVICES:
             allowed = "select key from unnest($1::text[]) as found (key) where {}.may_be_erased(key)"
             keys = {row["key"] for row in await connection.fetch(allowed.format(service), list(keys))}

@@ -40,6 +40,7 @@ def changes(current: Mapping[str, RegisterEntry], file: Iterable[RegisterEntry],
     newest = _newest(current)
     added: list[RegisterEntry] = []
     changed: list[RegisterEntry] = []
+    ended: list[RegisterEntry] = []
     kinds: set[type] = set()
     unchanged = in_force = 0
     left = dict(newest)
@@ -49,14 +50,16 @@ def changes(current: Mapping[str, RegisterEntry], file: Iterable[RegisterEntry],
         if before is None:
             added.append(entry)
         elif following := _following(before, entry, day):
-            changed += following
+            # Also an end that the file itself has counts as one.
+            goes_on = any(_is_in_force(each, day) for each in following) or not _is_in_force(before, day)
+            (changed if goes_on else ended).extend(following)
         else:
             unchanged += 1
     for entry in newest.values():
         in_force += type(entry.entry) in kinds and _is_in_force(entry, day)
     missing = (entry for entry in left.values() if type(entry.entry) in kinds and _is_in_force(entry, day))
-    ended = tuple(_ended(entry, day) for entry in missing)
-    return Changes(tuple(added), tuple(changed), ended, unchanged, in_force)
+    ended += [_ended(entry, day) for entry in missing]
+    return Changes(tuple(added), tuple(changed), tuple(ended), unchanged, in_force)
 
 
 def _newest(current: Mapping[str, RegisterEntry]) -> dict[str, RegisterEntry]:
