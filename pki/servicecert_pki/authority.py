@@ -142,6 +142,11 @@ class Authority:
             )
         return self.issuers[issuer]
 
+    def is_replaced(self, id: str, moment: datetime) -> bool:
+        """Return whether a CA has issued, and another of its kind issues at `moment` (aware)."""
+        since = self.active_from[id]
+        return since is not None and since <= moment and self.issuer_for(*kind_of(id)[:2], moment).id != id
+
     def activated_after(self, moment: datetime) -> tuple[IssuerInfo, ...]:
         """Return the CAs that are activated for a date after `moment` (aware)."""
         return tuple(self.issuers[id] for id, since in self.active_from.items() if since is not None and since > moment)

@@ -77,6 +77,8 @@ def test_B5_a_second_generation_takes_over_at_its_date_and_the_first_stays(servi
 
     assert issues_at(noon - timedelta(seconds=1)) == "production-ec"
     assert issues_at(noon) == "production-ec-2"
+    assert not any(authority.is_replaced(id, noon - timedelta(seconds=1)) for id in authority.issuers)
+    assert [id for id in authority.issuers if authority.is_replaced(id, noon)] == ["production-ec"]
     assert {"production-ec", "production-ec-2"} <= set(authority.issuers)
     shown = read_json(servicecert("ca", "show", ca, "--json"))["issuing"][-1]
     assert datetime.fromisoformat(shown["active_from"]) == noon

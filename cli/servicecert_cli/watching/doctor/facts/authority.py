@@ -45,8 +45,10 @@ async def identity(sources: Sources) -> Identity:
 
 
 async def ends(sources: Sources) -> tuple[datetime, dict[str, datetime]]:
-    found = await authority(sources)
-    return datetime.now(UTC), {each.id: each.not_after for each in (*found.issuers.values(), *found.roots.values())}
+    """Return the time, and when roots and issuing CAs end, without those that a later generation has replaced."""
+    found, now = await authority(sources), datetime.now(UTC)
+    issuing = (each for each in found.issuers.values() if not found.is_replaced(each.id, now))
+    return now, {each.id: each.not_after for each in (*issuing, *found.roots.values())}
 
 
 async def trials(sources: Sources) -> list[str]:
