@@ -87,7 +87,7 @@ def application(module: ServiceModule, subscribe: Callable[[Broker, Source], Non
     subscribe(broker, source)
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Worker[Any, Any]]:
+    async def opened() -> AsyncIterator["Worker[Any, Any]"]:
         ahead = settings.clock_ahead or timedelta()
         if ahead:
             log.warning("SERVICECERT_CLOCK_AHEAD is set: remove it in production", extra={"ahead": str(ahead)})
