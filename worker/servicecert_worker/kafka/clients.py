@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from ..core.faults import OperatorError, error_summary, failed_step, with_timeout
@@ -32,8 +32,9 @@ async def broker_refused(cluster: Cluster) -> OperatorError:
     options, access = cluster.client, cluster.access
     place = options.pop("bootstrap_servers").split(",")[0].strip()
     host, _, port = place.rpartition(":")
+    connection = AIOKafkaConnection(host.strip("[]"), int(port), **options)
     try:
-        (await with_timeout(_PROBE_SECONDS, create_conn(host.strip("[]"), int(port), **options))).close()
+        await with_timeout(_PROBE_SECONDS, connection.connect())
     except SaslAuthenticationFailed:
         says = (
             f"refuses the password of {access.who}, or has no such user: correct KAFKA_SASL_USERNAME, or the password"
@@ -54,6 +55,10 @@ async def broker_refused(cluster: Cluster) -> OperatorError:
         else:
             says = f"does not answer at {place} ({step}): start it, or correct KAFKA_BOOTSTRAP_SERVERS"
         return OperatorError(f"Kafka {says}.", 69)
+    finally:
+        # The caller's loop may end next, and the broker's goodbye over TLS to a login it refuses comes after 100 ms.
+        if (closed := connection.close()) is not None:
+            await asyncio.wait([closed], timeout=_GOODBYE_SECONDS)
     return OperatorError(
         f"Kafka at {place} accepts {access.who} and then does not answer: look at its brokers, and whether their "
         "advertised.listeners are reached from here.",
