@@ -180,31 +180,39 @@ def sign_requests(
     return actions
 
 
-def install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[files.Action]:
-    """Store certificates from the roots with the keys that were made for them.
+def install(
+    directory: Path, certificates: Sequence[Path], now: datetime, *, dry_run: bool = False
+) -> list[files.Action]:
+    """Store certificates from the roots with the keys that were made for them; a `dry_run` only judges them.
 
     The first generation of a kind issues from its first second of validity; a later one waits for `activate`.
     """
     with files.alone_in(directory):
-        return _install(directory, certificates, now)
+        return _install(directory, certificates, now, dry_run=dry_run)
 
 
-def _install(directory: Path, certificates: Sequence[Path], now: datetime) -> list[files.Action]:
+def _install(
+    directory: Path, certificates: Sequence[Path], now: datetime, *, dry_run: bool = False
+) -> list[files.Action]:
     exists = (directory / MANIFEST).exists()
     manifest = read_manifest(directory) if exists else Manifest(made=files.second(now), issuing=())
     actions = []
     for path in certificates:
-        entry, certificate = _entry(directory, path, manifest)
+        entry, certificate, root = _entry(directory, path, manifest)
+        if not dry_run:
+            write_whole(directory / entry.root, root.public_bytes(Encoding.PEM))
+            write_whole(directory / entry.certificate, certificate.public_bytes(Encoding.PEM))
         manifest = manifest.model_copy(update={"issuing": (*manifest.issuing, entry)})
         since = f"{entry.active_from:%Y-%m-%dT%H:%M:%SZ}" if entry.active_from else "issues nothing yet"
         facts = (("key is in", files.place_text(entry.key)), ("issues from", since))
         actions.append(files.Action.certified("installed", entry.id, certificate, *facts))
-    write_manifest(directory, manifest)
+    if not dry_run:
+        write_manifest(directory, manifest)
     return actions
 
 
-def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate]:
-    """Check that a certificate matches its request, store it and its root's, and return its manifest entry."""
+def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509.Certificate, x509.Certificate]:
+    """Check that a certificate matches its request, and return its manifest entry, itself and its root's."""
     id = path.stem
     environment, family = files.kind_of_file(path)
     if id in {entry.id for entry in manifest.issuing}:
@@ -232,8 +240,6 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
     root_file = f"roots/{root_id(environment, family)}.pem"
     if (directory / root_file).exists() and files.read_certificate(directory / root_file) != root:
         raise AuthorityRefused(f"{path} is signed by another root than {directory / root_file}.")
-    write_whole(directory / root_file, root.public_bytes(Encoding.PEM))
-    write_whole(directory / "issuing" / f"{id}.pem", certificate.public_bytes(Encoding.PEM))
     first = kind_of(id)[2] == 1
     entry = Entry(
         id=id,
@@ -243,7 +249,7 @@ def _entry(directory: Path, path: Path, manifest: Manifest) -> tuple[Entry, x509
         key=place,
         active_from=certificate.not_valid_before_utc if first else None,
     )
-    return entry, certificate
+    return entry, certificate, root
 
 
 def activate(directory: Path, id: str, moment: datetime, now: datetime, *, dry_run: bool = False) -> list[files.Action]:

@@ -43,10 +43,12 @@ def make_root_crls(
     now: datetime,
     days: int = DAYS,
     revoked: Sequence[tuple[str, str]] = (),
+    *,
+    dry_run: bool = False,
 ) -> list[Action]:
     """Make the next CRL of each root: the previous entries, and the issuing CAs `revoked` now with one of REASONS each.
 
-    Nothing is written unless all of them can be made. Raises AuthorityRefused or a subclass.
+    Nothing is written unless all of them can be made, nor with `dry_run`. Raises AuthorityRefused or a subclass.
     """
     with alone_in(offline):
         added = dict(_entry(offline, id, reason, now) for id, reason in revoked)
@@ -55,7 +57,7 @@ def make_root_crls(
             id = root_id(environment, family)
             entries = [entry for (root, _), entry in added.items() if root == id]
             crls[id] = _next(offline, id, passphrases[environment], second(now), days, entries)
-        for id, crl in crls.items():
+        for id, crl in () if dry_run else crls.items():
             write_whole(root_crl_file(offline, id), crl.public_bytes(Encoding.DER))
     return [Action.listed(id, crl_fields(crl).number, crl) for id, crl in crls.items()]
 

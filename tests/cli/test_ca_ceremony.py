@@ -118,14 +118,15 @@ def test_B5_the_protocol_says_who_when_and_the_fingerprints(servicecert, ca):
         ("root", "crl", "ca.offline", "--revoke", "test-ec", "superseded"),
         ("request", "ca", "test-rsa"),
         ("root", "sign", "ca.offline", "ca/requests/test-ec-2.csr"),
-        ("install", "ca", "ca/issuing/test-ec.pem"),
+        ("install", "ca", "ca.offline/issued/production-ec-2.pem"),
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
 def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
     monkeypatch.chdir(ca.parent)
     name_authority(ca.with_name("new-roots"))
-    assert servicecert("ca", "request", "ca", "test-ec").exit_code == 0
+    assert servicecert("ca", "request", "ca", "test-ec", "production-ec").exit_code == 0
+    assert servicecert("ca", "root", "sign", "ca.offline", "ca/requests/production-ec-2.csr").exit_code == 0
     before = {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")}
     done = servicecert("ca", *arguments, "--dry-run")
     assert done.exit_code == 0, done.stderr
@@ -133,6 +134,7 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
     assert {path: path.stat().st_mtime_ns for path in ca.parent.rglob("*")} == before
 
 
+@pytest.mark.parametrize("options", [(), ("--dry-run",)])
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -148,18 +150,17 @@ def test_B5_a_dry_run_changes_nothing(servicecert, ca, monkeypatch, arguments):
         (("root", "crl", "ca.offline", "--revoke", "test-ec-9", "superseded"), "certified test-ec-9"),
         (("install", "ca", "ca.offline/issued/test-ec.pem"), "test-ec is installed in ca already"),
         (("activate", "ca", "test-ec", "--from", "2030-01-01"), "that cannot be taken back"),
-        (("activate", "ca", "test-ec", "--from", "2030-01-01", "--dry-run"), "that cannot be taken back"),
         (("activate", "ca", "test-ec-2", "--from", "2030-01-01"), "no issuing CA test-ec-2"),
         (("request", "ca", "--keys", "pkcs11"), "SERVICECERT_PKCS11_MODULE"),
     ],
     ids=str,
 )
 def test_unsafe_steps_are_refused_in_one_sentence_and_nothing_is_overwritten(
-    servicecert, ca, monkeypatch, arguments, sentence
+    servicecert, ca, monkeypatch, arguments, sentence, options
 ):
     monkeypatch.chdir(ca.parent)
     before = {path: path.read_bytes() for path in ca.parent.rglob("*") if path.is_file()}
-    done = servicecert("ca", *arguments)
+    done = servicecert("ca", *arguments, *options)
     assert done.exit_code != 0
     assert (sentence or "cannot be read") in one_sentence(done.stderr)
     assert {path: path.read_bytes() for path in ca.parent.rglob("*") if path.is_file()} == before

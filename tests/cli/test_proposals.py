@@ -222,6 +222,10 @@ def test_D2_a_login_is_proposed_by_one_operator_and_confirmed_by_another(
     again = servicecert("proposals", "credential", "carla", "--out", out)
     assert (again.exit_code, again.stdout) == (73, "")
     assert "already exists" in one_sentence(again.stderr)
+    other = tmp_path / "other-url"
+    out.with_name("other-url.verifier").touch()
+    assert "already exists" in one_sentence(servicecert("proposals", "credential", "carla", "--out", other).stderr)
+    assert not other.exists()
     monkeypatch.setenv("DATABASE_URL", urls["anna"])
     operator = ("proposals", "operator", "add", "carla", "--why", "ticket 12")
     assert servicecert(*operator).exit_code == 2

@@ -116,11 +116,12 @@ def root_crl(
       servicecert ca root crl roots --operator "A. Operator"
       servicecert ca root crl roots --revoke production-ec ca-compromise --dry-run
     """
+    passphrases = read_passphrases(passphrase_file)
+    actions = make_root_crls(folder, passphrases, datetime.now(UTC), days, revoked, dry_run=dry_run)
     if dry_run:
         which = ", ".join(f"{id} ({reason})" for id, reason in revoked) or "no further CA"
         click.echo(f"Would make the next CRLs of the roots in {folder}, valid for {days} days, and revoke {which}.")
         return
-    actions = make_root_crls(folder, read_passphrases(passphrase_file), datetime.now(UTC), days, revoked)
     _report(folder, "root crl", operator, actions)
 
 
@@ -180,10 +181,11 @@ def install(folder: Path, certificates: tuple[Path, ...], operator: str, dry_run
     Example:
       servicecert ca install ca production-ec-2.pem
     """
+    actions = ceremony.install(folder, certificates, datetime.now(UTC), dry_run=dry_run)
     if dry_run:
         click.echo(f"Would install {_names(certificates)} in {folder}.")
         return
-    _report(folder, "install", operator, ceremony.install(folder, certificates, datetime.now(UTC)))
+    _report(folder, "install", operator, actions)
 
 
 @click.command()

@@ -13,7 +13,7 @@ from ..connections.addresses import database_url
 from ..connections.schema import in_schema
 from ..faults import UserError
 from ..operations import proposing
-from ..operations.files import write_private
+from ..operations.files import refuse_existing, write_private
 from ..operations.operators import Credential, fingerprint, login_of, read_verifier
 from ..operations.proposing import Proposal
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, print_table, say
@@ -166,8 +166,9 @@ def credential(name: str, out: Path) -> None:
     url = database_url()
     login = login_of(urlsplit(url).path.lstrip("/"), name)
     made = Credential.new()
-    write_private(out, f"DATABASE_URL={database.url_of(url, login, made.password)}\n".encode())
     file = out.with_name(f"{out.name}.verifier")
+    refuse_existing(file)
+    write_private(out, f"DATABASE_URL={database.url_of(url, login, made.password)}\n".encode())
     write_private(file, made.verifier.encode())
     click.echo(f"Your login is in {out}, what others may have is in {file}.")
     click.echo(f"Verifier: {fingerprint(made.verifier)}")

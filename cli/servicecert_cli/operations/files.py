@@ -31,9 +31,14 @@ def content_of(path: Path, way_out: str, most: int) -> bytes:
 def write_private(path: Path, content: bytes, *, replace: bool = False) -> None:
     """Write a file of mode 0600. Raises UserError if it exists and `replace` is false, or if it cannot be written."""
     with file_errors("written", path, "name another file"):
-        if not replace and path.exists():
-            raise UserError(f"{path} already exists and is not overwritten: name another file.", os.EX_CANTCREAT)
+        if not replace:
+            refuse_existing(path)
         write_whole(path, content, 0o600)
+
+
+def refuse_existing(path: Path) -> None:
+    if path.exists():
+        raise UserError(f"{path} already exists and is not overwritten: name another file.", os.EX_CANTCREAT)
 
 
 def require_writable(path: Path) -> None:

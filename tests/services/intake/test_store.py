@@ -159,6 +159,17 @@ async def test_E2_the_clocks_that_run_are_counted_and_the_first_end_is_told(serv
     assert shown["servicecert_clocks_open"] == {"completion": 2, "delivery": 2}
     lapses = lapse_time(cases[1].entered[0].at)
     assert shown["servicecert_clock_left_seconds"] == {"completion": (lapses - now).total_seconds(), "delivery": -3600}
+    # Every recipient's mail was given up: near its end it is told, and once it is late it hides no other.
+    delivered = after(*ways[5]).deliveries
+    refused = tuple(each.model_copy(update={"delivered": False, "reason": "refused"}) for each in delivered)
+    cases[4] = replace(cases[4], deliveries=refused)
+    async with pool.acquire() as connection, connection.transaction():
+        await STORE.save(connection, [stored(cases[4], 1)])
+    assert await figure(pool, now, "clock_left_seconds") == {
+        "completion": (lapses - now).total_seconds(),
+        "delivery": (cases[3].due - now).total_seconds(),
+    }
+    assert (await figure(pool, late - timedelta(hours=1), "clock_left_seconds"))["delivery"] == 3600
     # The end of a month, and both changes of the clocks.
     for at in ("2026-08-31T10:00:00Z", "2027-08-31T21:30:00Z", "2026-09-25T12:00:00Z", "2026-03-27T22:30:00Z"):
         entered = (cases[1].entered[0].model_copy(update={"at": datetime.fromisoformat(at)}),)

@@ -63,7 +63,7 @@ def given(user="User:{}"):
 TOPICS = ["p." + topic.name for topic in CATALOGUE]
 
 
-@pytest.mark.parametrize("user", ["User:{}", "User:CN={}", "User:CN={},O=We"])
+@pytest.mark.parametrize("user", ["User:{}", "User:CN={}", "User:CN={},O=We", "User:p-{}", "User:p.{}"])
 def test_the_catalogue_s_rights_are_as_wanted_by_either_login(user):
     assert compared(given(user), "p.", TOPICS) == BrokerRights("All users")
 

@@ -51,10 +51,11 @@ def check_broker_rights(rights: BrokerRights) -> Finding:
 def compared(allowed: Iterable[tuple[str, Acl]], prefix: str, everything: Collection[str]) -> BrokerRights:
     """Compare all users' rights at the broker that concern our topics and groups with the catalogue's (F4).
 
-    `everything` are the full names of our topics. A user is ours by its name, or by the CN of its certificate.
+    `everything` are the full names of our topics. A user is ours by its name, or by the CN of its certificate, also
+    after our topics' prefix: `rehearsal-issuer` or `rehearsal.issuer`.
     """
     wanted = acls(prefix=prefix)
-    found = [(user, _principal(user), acl) for user, acl in allowed if _concerns(acl, prefix, everything)]
+    found = [(user, _principal(user, prefix), acl) for user, acl in allowed if _concerns(acl, prefix, everything)]
     surplus = [
         f"{user} {acl.operation} on {acl.name}"
         for user, ours, acl in found
@@ -76,9 +77,10 @@ def _concerns(acl: Acl, prefix: str, topics: Collection[str]) -> bool:
     return acl.name == "*" or acl.name in names
 
 
-def _principal(user: str) -> Principal | None:
+def _principal(user: str, prefix: str) -> Principal | None:
     name = user.removeprefix("User:").partition(",")[0].removeprefix("CN=")
-    return next((principal for principal in Principal if principal == name), None)
+    names = name.removeprefix(prefix), name.removeprefix(prefix.replace(".", "-"))
+    return next((principal for principal in Principal if principal in names), None)
 
 
 def _is_part(acl: Acl, of: Acl) -> bool:
