@@ -79,13 +79,15 @@ def check_dns_name(text: str) -> str:
         raise NameRefused("dns-name-idn", _ascii_hint(text))
     name = text.lower()
     labels = name.split(".")
-    letters = [_letters(label) for label in labels if label.startswith("xn--")]
+    too_long = len(name) > DNS_NAME_LIMIT or any(len(label) > DNS_LABEL_LIMIT for label in labels)
+    # The time that decoding takes grows with the square of the length.
+    letters = None if too_long else _wrong_letters(labels)
     suffix = _public_suffixes().publicsuffix(name, accept_unknown=False)
     for wrong, code, message in (
         ("*" in name, "wildcard", "Wildcards are not certified; list every host name."),
         ("_" in name, "underscore", "A host name has no underscore; use a hyphen."),
         (
-            len(name) > DNS_NAME_LIMIT or any(len(label) > DNS_LABEL_LIMIT for label in labels),
+            too_long,
             "length",
             f"A host name has at most {DNS_NAME_LIMIT} characters, and {DNS_LABEL_LIMIT} between two dots.",
         ),
@@ -101,9 +103,9 @@ def check_dns_name(text: str) -> str:
             "form",
             "A host name ends with a top-level domain, which has two or more letters and no digits, such as fi.",
         ),
-        (None in letters, "idn", "A part that begins with xn-- is not a valid internationalised name."),
+        (letters == "idn", "idn", "A part that begins with xn-- is not a valid internationalised name."),
         (
-            any(map(foreign_letters, filter(None, letters))),
+            letters == "letters",
             "letters",
             "A part that begins with xn-- has letters of another alphabet, which look like those of ours.",
         ),
@@ -129,11 +131,15 @@ def _public_suffixes() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
 
 
-def _letters(label: str) -> str | None:
-    try:
-        return idna.ulabel(label)
-    except idna.IDNAError:
-        return None
+def _wrong_letters(labels: Iterable[str]) -> str | None:
+    """Return the code of the first label that cannot be decoded, or has foreign letters; None if all are right."""
+    for label in labels:
+        try:
+            if label.startswith("xn--") and foreign_letters(idna.ulabel(label)):
+                return "letters"
+        except idna.IDNAError:
+            return "idn"
+    return None
 
 
 def _ascii_hint(text: str) -> str:

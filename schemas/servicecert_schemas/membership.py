@@ -38,20 +38,26 @@ MOST_ACCOUNTS = 100_000
 MOST_MEMBERS = 50_000
 """How many members an account has at most, removed ones included: a technical contact of each case is one (F5).
 
-A further one is not invited.
+A further one is not invited: the event is refused with the code `TOO_MANY_MEMBERS`.
 """
+
+TOO_MANY_MEMBERS = "too-many-members"
 
 _STRONG = frozenset({Assurance.SUBSTANTIAL, Assurance.HIGH})
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Someone who may act from `since` on, until `until` if removed. `stated_at` is when the role was last stated."""
+    """Someone who may act from `since` on, until `until` if removed. `stated_at` is when the role was last stated.
+
+    `removed_at` is the removal before, of who was added again.
+    """
 
     role: Role | UnknownMember
     since: datetime
     stated_at: datetime
     until: datetime | None = None
+    removed_at: datetime | None = None
 
     def acts(self, sent: datetime) -> bool:
         """Return whether an event sent at a moment counts: the user is a member now, or was one then."""
@@ -123,17 +129,21 @@ def _refusal(account: Account | None, data: EventData | None, at: datetime) -> s
         return None
     if not is_strongly_authenticated(data.actor):
         return "not-strongly-authenticated"
-    return None if may(role, data) else "role-not-allowed"
+    if not may(role, data):
+        return "role-not-allowed"
+    is_new = isinstance(data, AccountMemberAdded) and (data.user_id, data.case_id) not in account.members
+    return TOO_MANY_MEMBERS if is_new and len(account.members) >= MOST_MEMBERS else None
 
 
 def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: UUID | None, at: datetime) -> Members:
     before = account.members.get((user_id, case_id))
-    if before is not None and at < (before.until or before.stated_at):
+    if before is None:
+        return {(user_id, case_id): Member(role, at, at)}
+    # By another clock a removal that follows may be before it.
+    if at < (before.until or before.stated_at) or at == before.stated_at:
         return {}
-    if before is None and len(account.members) >= MOST_MEMBERS:
-        return {}
-    since = at if before is None or before.until is not None else before.since
-    return {(user_id, case_id): Member(role, since, at)}
+    since = at if before.until is not None else before.since
+    return {(user_id, case_id): Member(role, since, at, removed_at=before.until or before.removed_at)}
 
 
 def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime) -> Members:
@@ -144,7 +154,11 @@ def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime)
     return {
         (user, case): replace(member, until=at)
         for (user, case), member in account.members.items()
-        if user == user_id and case_id in (None, case) and member.until is None and member.since <= at + CLOCKS_DIFFER
+        if user == user_id
+        and case_id in (None, case)
+        and member.until is None
+        and member.removed_at != at
+        and member.since <= at + CLOCKS_DIFFER
     }
 
 

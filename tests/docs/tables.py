@@ -46,7 +46,7 @@ from servicecert_revoker.ocsp.settings import Settings as ResponderSettings
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.event import Role
 from servicecert_schemas.meanings import meanings
-from servicecert_schemas.membership import reasons_of
+from servicecert_schemas.membership import TOO_MANY_MEMBERS, reasons_of
 from servicecert_schemas.revocation import REASONS
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.runtime.environment import KNOWN, OURS
@@ -206,6 +206,7 @@ def lists() -> list[str]:
 
 OF_ACCOUNTS = {
     "account": "`not-a-member`, `role-not-allowed`, `not-strongly-authenticated`",
+    "full": f"`{TOO_MANY_MEMBERS}`",
     "record": "`wrong-schema`, `wrong-topic`, and so on: it is no valid event",
 }
 

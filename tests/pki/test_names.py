@@ -146,6 +146,11 @@ def test_f5_the_letters_of_each_label_are_looked_up_once(monkeypatch: pytest.Mon
     monkeypatch.setattr(idna, "alabel", looked_up.append)
     check_dns_name("xn--hrvi-qoa.xn--no-lia73b.fi")
     assert looked_up == ["xn--hrvi-qoa", "xn--no-lia73b"]
+    for name, code in ((f"xn--{'z' * 496}", "length"), (f"xn--zzz1.xn--{'z' * 59}.fi", "idn")):
+        with pytest.raises(NameRefused) as refused:
+            check_dns_name(name)
+        assert refused.value.code == f"dns-name-{code}"
+    assert looked_up[2:] == ["xn--zzz1"], "none of what is too long, and none behind one that is wrong"
 
 
 @given(st.text(max_size=300))

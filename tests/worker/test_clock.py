@@ -11,6 +11,7 @@ from servicecert_worker.core.clock import clock_ahead
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.runtime.environment import read
 from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
+from servicecert_worker.storage import QUERIES
 from toy.stand import Stand, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
@@ -83,3 +84,14 @@ async def test_F3_what_is_for_trials_is_refused_with_production_keys(stand: Stan
     worker = stand.work(TOY_PRODUCTION="1", **{variable: value})
     assert worker.wait(120) == 78
     assert f"{variable} is for trials, and this CA is none" in worker.tail(20)
+
+
+async def test_F5_deadlines_that_wait_for_topics_hide_no_others(stand: Stand) -> None:
+    kinds = ["wait", "wait", "wait", "wake"]
+    for number, kind in enumerate(kinds):
+        at = NOW + timedelta(seconds=number)
+        insert = "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4)"
+        await stand.pool.execute(insert, str(number), kind, uuid4(), at)
+    now = NOW + timedelta(hours=1)
+    assert [it["kind"] for it in await stand.pool.fetch(QUERIES["due"], now, 2, [])] == ["wait", "wait"]
+    assert [it["kind"] for it in await stand.pool.fetch(QUERIES["due"], now, 2, ["wait"])] == ["wake"]

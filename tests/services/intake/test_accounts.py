@@ -278,6 +278,17 @@ def test_I2_what_is_repeated_or_older_than_what_is_known_changes_nothing():
     assert apply(NO_ACCOUNTS, (*back, *back)) == apply(NO_ACCOUNTS, back)
 
 
+@pytest.mark.parametrize(
+    "acts", [("add 1", "remove 10", "add 12"), ("add 12", "remove 10"), ("add 1", "remove 10", "add 12", "remove 13")]
+)
+def test_I2_a_record_that_is_sent_again_within_minutes_changes_nothing(acts):
+    moments = [(what, NOW + timedelta(minutes=int(at))) for what, at in map(str.split, acts)]
+    each = [added("user-2", at=at) if what == "add" else removed("user-2", at=at) for what, at in moments]
+    once = apply(NO_ACCOUNTS, (opened(), *each))
+    for again in each:
+        assert apply(NO_ACCOUNTS, (opened(), *each, again)) == once
+
+
 def test_A2_a_role_that_was_changed_is_not_taken_back_by_a_repetition():
     first, second = added("user-2", at=NOW - 3 * HOUR), added("user-2", "technical-partner", at=NOW - HOUR)
     before = opened(at=NOW - 4 * HOUR)

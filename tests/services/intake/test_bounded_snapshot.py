@@ -7,7 +7,7 @@ from servicecert_intake.domain.knowledge import NOTHING_KNOWN, apply
 from servicecert_intake.operator.memory import Sizes
 from servicecert_schemas import membership
 from servicecert_schemas.event import Change
-from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after
+from servicecert_schemas.membership import NO_ACCOUNTS, accounts_after, refusals
 from servicecert_schemas.register import Intermediary, RegisterEntry
 
 from .conftest import NOW, member, opened
@@ -37,10 +37,10 @@ def test_f5_no_more_accounts_are_known_than_fit():
 
 def test_f5_an_account_has_a_bounded_number_of_members(monkeypatch):
     monkeypatch.setattr(membership, "MOST_MEMBERS", 2)
-    accounts = accounts_after(
-        NO_ACCOUNTS, [opened("a"), member("u", "a"), member("v", "a"), member("u", "a", role="technical-partner")]
-    )
+    changes = [opened("a"), member("u", "a"), member("v", "a"), member("u", "a", role="technical-partner")]
+    accounts = accounts_after(NO_ACCOUNTS, changes)
     assert {user for user, _ in accounts["a"].members} == {"user-1", "u"}
+    assert refusals(NO_ACCOUNTS, changes) == [(changes[2], "too-many-members")]
 
 
 async def test_f5_a_full_register_is_an_alarm_and_a_gauge(caplog):

@@ -5,11 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake.domain.case import Case, Waiting
+from servicecert_intake.domain.case import REASSESS, Case, Waiting
 from servicecert_intake.domain.deadlines import due_time, next_night
 from servicecert_intake.domain.decide import decide
 from servicecert_intake.domain.knowledge import Knowledge
-from servicecert_intake.domain.moves import REASSESS
 from servicecert_intake.domain.registers.snapshot import Registers, apply
 from servicecert_intake.domain.rules.deficiencies import SEVERITIES, Severity
 from servicecert_pki.validity import HELSINKI

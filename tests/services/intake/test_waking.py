@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from servicecert_intake.domain.moves import REASSESS
+from servicecert_intake.domain.case import REASSESS
 from servicecert_intake.domain.registers.snapshot import NO_REGISTERS
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage import store

@@ -69,6 +69,24 @@ async def test_A12_what_was_sent_in_time_is_heard_before_the_case_lapses_though_
         assert [view.answer.event_id for view in views(CaseState.LAPSED) if view.answer] == [late]
 
 
+async def test_A15_A11_what_was_sent_before_is_heard_before_the_case_is_judged_again_though_nobody_was_awake(workers):
+    cluster, start = workers.cluster, workers.start
+    application, case_id = example(CertificateType.SERVER), uuid4()
+    customer = customer_of(application)
+    opened = customer.opened(application.applicant.business_id, "Kuvitelman hyvinvointialue")
+    async with reading_topics(cluster) as witness:
+        first = start()
+        await publish(cluster, customer.submitted(case_id, application, None), opened)
+        await witness.until(CaseChanged, lambda _: len(witness.events_of_case(case_id, CaseChanged)) == 1)
+        assert first.stop(60) == 0
+        await publish(cluster, customer.withdrawn(case_id))
+        await publish_entries(cluster, read_register(FICTITIOUS_REGISTERS))
+        start(SERVICECERT_CLOCK_AHEAD="P3D")
+        await witness.until(CaseChanged, lambda view: view.case_id == case_id and view.state is CaseState.WITHDRAWN)
+        states = [view.state for view in witness.events_of_case(case_id, CaseChanged)]
+        assert states == [CaseState.RETURNED, CaseState.WITHDRAWN]
+
+
 async def test_A11_what_is_entered_in_the_registers_wakes_the_case_that_waits_for_it_once(workers):
     cluster, start = workers.cluster, workers.start
     application, case_id = example(CertificateType.SERVER), uuid4()

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography import x509
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
-from servicecert_issuer.domain.examine import IssuingContext
+from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import (
     Intended,
     Linted,
@@ -34,6 +34,7 @@ from servicecert_schemas.certificate import (
     CertificateVoided,
     IssuingRefused,
     IssuingStopped,
+    ServerNames,
 )
 from servicecert_worker.core.decider import Decision, Due, Event, Examined, Intent, Result, Unanswerable
 
@@ -280,3 +281,20 @@ def test_I3_an_application_that_comes_again_under_another_id_begins_nothing_anew
     intended = intend()
     again = event(accepted(), intended.linted)
     assert decide(intended, again, None, NOW).intents == ()
+
+
+def test_A10_what_may_be_accepted_can_be_told(
+    accepted: Accepted, event: MakeEvent, context: IssuingContext, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    """With as many and as long names as there may be, and the larger key."""
+    long = (".".join([f"{number:03}{'a' * 60}", "b" * 63, "c" * 63, "d" * 58, "fi"]) for number in range(99))
+    names = ServerNames(dns=("kanta.example.fi", *long), ip=tuple(f"2a00:1450::{number:x}" for number in range(1, 101)))
+    assert {len(name) for name in names.dns[1:]} == {253}
+    application = accepted(key="rsa", names=names)
+    linted = examine_application(context, application, SERIAL, NOW)
+    assert isinstance(linted, Linted)
+    decision = decide(None, event(application, linted), None, NOW)
+    assert isinstance(decision.state, Intended)
+    signed = harness.signed(context, ca_keys, decision.state, application)
+    (told,) = decide(decision.state, result(accepted, signed), None, NOW).events
+    assert isinstance(told, CertificateIssued)

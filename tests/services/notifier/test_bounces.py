@@ -1,4 +1,4 @@
-"""Bounces (C3): reports by RFC 3464, from any sender, in a Maildir."""
+"""Bounces (C3): reports by RFC 3464 and RFC 6533, from any sender, in a Maildir."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import os
 import random
 import time
+from base64 import encodebytes
+from collections.abc import Callable
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.policy import SMTP
 from pathlib import Path
+from quopri import encodestring
 from unittest.mock import AsyncMock
 from uuid import UUID
 
@@ -71,10 +74,24 @@ Subject: Your certificate
 """.replace("\n", "\r\n").encode()
 
 
+def beyond_ascii(content: bytes, encoded: Callable[[bytes], bytes] | None = None, how: str = "8bit") -> bytes:
+    """The same report as RFC 6533 has it, with its fields in a transfer encoding."""
+    before, fields, after = content.partition(b"message/delivery-status\r\n\r\n")[0], *content.split(b"--B\r\n")[2:]
+    fields = fields.partition(b"\r\n\r\n")[2].replace(b"rfc822; saga@", "utf-8; väinö@".encode())
+    kind = f"message/global-delivery-status\r\nContent-Transfer-Encoding: {how}\r\n\r\n".encode()
+    return before + kind + (encoded(fields) if encoded else fields) + b"\r\n--B\r\n" + after
+
+
 @pytest.mark.parametrize(
     ("content", "found"),
     [
         (report(), (MAIL, "5.1.1")),
+        (beyond_ascii(report()), (MAIL, "5.1.1")),
+        (beyond_ascii(report(), encodebytes, "base64"), (MAIL, "5.1.1")),
+        (beyond_ascii(report(), encodestring, "quoted-printable"), (MAIL, "5.1.1")),
+        (beyond_ascii(report(action="delayed", status="4.4.1")), None),
+        (beyond_ascii(report(envelope=None, returned="message/global")), (MAIL, "5.1.1")),
+        (beyond_ascii(report(envelope=None, returned="message/global-headers")), (MAIL, "5.1.1")),
         (report(envelope=None), (MAIL, "5.1.1")),
         (report(envelope=None, returned="message/rfc822"), (MAIL, "5.1.1")),
         (report(action="Failed", status="4.4.7 (expired)"), (MAIL, "4.4.7")),

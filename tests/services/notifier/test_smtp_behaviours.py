@@ -169,16 +169,27 @@ async def test_I9_a_server_that_accepts_and_dies_gets_the_same_bytes_again(deliv
     assert len(set(server.accepted)) == 1
 
 
-@pytest.mark.parametrize("where", ["EHLO", "MAIL", "RCPT", "DATA", "END", "RSET"])
+@pytest.mark.parametrize("where", ["EHLO", "MAIL", "RCPT", "DATA", "END"])
 async def test_C3_a_server_that_stalls_once_costs_one_time_out(delivery, where):
     first_then = {where: counted([STALLS], {"EHLO": "250 script", "DATA": "354 Go"}.get(where, "250 Ok"))}
-    refused = {"RCPT": counted(["550 5.1.1 No"])} if where == "RSET" else {}
-    async with Script({**first_then, **refused}, ()).serving() as server:
+    async with Script(first_then, ()).serving() as server:
         tried = delivery(server.port)
         assert await tried.attempt() is not None
         assert tried.row.state == "deferred"
         await tried.attempt()
     assert tried.row.state == "handed-over"
+
+
+@pytest.mark.parametrize("then", [STALLS, DIES, "421 4.7.0 Too many errors"])
+async def test_C3_a_refusal_counts_whatever_becomes_of_the_conversation(delivery, then):
+    async with Script({"RCPT": counted(["550 5.1.1 No"]), "RSET": counted([then])}, ()).serving() as server:
+        tried = delivery(server.port)
+        await tried.attempt()
+        assert (tried.row.state, tried.row.answer) == ("refused", "550 5.1.1")
+        again = delivery(server.port)
+        again._mailer = tried._mailer
+        await again.attempt()
+    assert again.row.state == "handed-over"
 
 
 async def test_C3_a_slow_server_is_waited_for_at_the_end_of_a_mail(delivery):

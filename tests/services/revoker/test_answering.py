@@ -15,6 +15,7 @@ from servicecert_pki.keys import SigningKey
 from servicecert_pki.ocsp_messages import read_request
 from servicecert_revoker.ocsp.domain.answering import MALFORMED, TRY_LATER, UNAUTHORIZED, UNKNOWN_FOR, Answering, Kind
 from servicecert_revoker.ocsp.domain.standings import GRACE, FullCrl, Revoked, Standings
+from servicecert_revoker.ocsp.operator.metrics import Metrics
 from servicecert_schemas.revocation import RevocationReason
 from services.revoker.ocsp_stand import (
     GOOD,
@@ -100,6 +101,21 @@ def test_D8_nothing_is_said_before_all_is_read_and_a_key_certified(
     assert made.oldest() is None
     made.caught_up(NOW)
     assert made.answer(request(issuer, GOOD), NOW).kind is Kind.UNKNOWN
+
+
+def test_D8_no_alarm_asks_for_a_certificate_that_would_outlive_its_ca(
+    authority: Authority, ca_keys: Mapping[str, SigningKey], responder: Answering, issuer: IssuerInfo
+) -> None:
+    other = authority.issuer("test-rsa")
+    end = other.not_after
+    responder.certified(other, signer(other, ca_keys[other.id], end - timedelta(days=1), timedelta(days=1)))
+    metrics, standings = Metrics(), Standings()
+    metrics.show(responder, standings, NOW, ready=True, wrong=False)
+    left = {
+        issuer: metrics.registry.get_sample_value("servicecert_ocsp_certificate_left_seconds", {"issuer": issuer})
+        for issuer in (issuer.id, other.id)
+    }
+    assert left == {issuer.id: timedelta(days=4).total_seconds(), other.id: float("inf")}
 
 
 def test_D8_an_answer_is_signed_once_and_serves_all_who_ask_the_same(responder: Answering, issuer: IssuerInfo) -> None:

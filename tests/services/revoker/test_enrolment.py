@@ -263,6 +263,42 @@ def test_f2_the_operators_certificates_are_files(authority: Authority, tmp_path:
             pinned(folder)
 
 
+async def test_f2_a_folder_that_cannot_be_read_any_more_ends_no_responder(
+    authority: Authority, examine: Examine, certify: Certify, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for id in sorted(CAS):
+        (tmp_path / f"{id}.cer").write_bytes(authority.issuer(id).certificate_der)
+    enrolment = Enrolment(lambda: pinned(tmp_path))
+    assert enrolment.given() is not None
+    (tmp_path / "notes.pem").write_text("not a certificate")
+    for asked in enrolment.due(NOW, ()):
+        for event in await certificates(asked.data, examine, certify):
+            assert enrolment.accept(event, NOW) is not None
+    (said,) = caplog.messages
+    assert "The folder of SERVICECERT_OCSP_CA_CERTIFICATES is unavailable" in said
+    with pytest.raises(OperatorError, match="SERVICECERT_OCSP_CA_CERTIFICATES"):
+        Enrolment(lambda: pinned(tmp_path)).given()
+
+
+async def test_D8_no_certificate_that_ends_with_its_ca_is_renewed(
+    authority: Authority, ca_keys: Mapping[str, SigningKey]
+) -> None:
+    end = min(it.not_after for it in authority.issuers.values())
+    now = end - LIFE / 2
+    examine, certify = (
+        Examine(authority, os.urandom, lambda: now, 16),
+        Certify(authority, ca_keys, BOOKS, counted, lambda: now),
+    )
+    enrolment = Enrolment()
+    for asked in enrolment.due(now, ()):
+        for event in await certificates(asked.data, examine, certify):
+            accepted = enrolment.accept(event, now)
+            assert accepted is not None
+            issuer, signer = accepted
+            assert signer.not_after == issuer.not_after
+    assert enrolment.due(end - timedelta(seconds=1), CAS) == []
+
+
 async def test_D8_what_belongs_to_another_is_not_used(examine: Examine, certify: Certify) -> None:
     enrolment, another = Enrolment(), Enrolment()
     (_, asked), (_, others) = enrolment.due(NOW, ()), another.due(NOW, ())

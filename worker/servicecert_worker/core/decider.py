@@ -298,8 +298,8 @@ class Rules(Generic[S, K]):
     `stages` returns which stages a key has reached between two of its states, with the seconds since it began.
 
     `initial_deadlines` (key, kind) exist from the first start on, due at once. `wait_for_topics` has the kinds that may
-    end what an event could have saved: such a deadline is decided only when every record written up to that long before
-    has been handled, however long the service was down.
+    decide what an event that was sent before would have decided otherwise: such a deadline is decided only when every
+    record written up to that long before has been handled, however long the service was down.
     """
 
     decide: Callable[[S | None, Happened, K, datetime], Decision[S]]

@@ -7,7 +7,7 @@ with: a worker that loses one loses the other.
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -163,7 +163,7 @@ class Leader:
             ((is_due, is_released, are_left),) = await connection.fetch(
                 QUERIES["waiting"], self.clock(), self.effects.owner
             )
-            rows = await connection.fetch(QUERIES["due"], self.clock(), room) if is_due else []
+            rows = await connection.fetch(QUERIES["due"], self.clock(), room, ()) if is_due else []
             sampler = self.telemetry.sampler
             arrivals = await released(connection, room, self.verifier, sampler) if is_released else []
         if are_left:
@@ -171,22 +171,23 @@ class Leader:
         if rows or arrivals:
             crash_point("due-read")
             self.give(arrivals)
-            due = [self._due(row) for row in rows]
-            self.give(await self._decidable(due))
+            if waiting := await self._waiting({row["kind"] for row in rows}):
+                # Others may be behind them.
+                rows = await self.pool.fetch(QUERIES["due"], self.clock(), room, waiting)
+            self.give([self._due(row) for row in rows])
 
     def _due(self, row: asyncpg.Record) -> Due:
         context = row["traceparent"] or admitted(None, str(row["id"]), self.telemetry.sampler)
         return Due(row["id"], row["key"], row["kind"], row["at"], context)
 
-    async def _decidable(self, due: Sequence[Due]) -> Sequence[Due]:
-        waits = self.service.rules.wait_for_topics
-        slacks = [waits[each.kind] for each in due if each.kind in waits]
-        if not slacks:
-            return due
-        until = self.clock() - min(slacks)
-        if await is_caught_up(self.settings.cluster, self.service.name, self.service.reads, until):
-            return due
-        return [each for each in due if each.kind not in waits]
+    async def _waiting(self, kinds: Set[str]) -> Sequence[str]:
+        """Return those of the kinds, of deadlines that are due, that wait until what was written before is handled."""
+        waits, waiting = self.service.rules.wait_for_topics, list[str]()
+        for slack in {waits[kind] for kind in kinds & waits.keys()}:
+            until = self.clock() - slack
+            if not await is_caught_up(self.settings.cluster, self.service.name, self.service.reads, until):
+                waiting += [kind for kind in waits if waits[kind] == slack]
+        return waiting
 
     async def attest(self) -> None:
         """Sign a checkpoint of the audit chains, if this worker leads (B6)."""

@@ -45,8 +45,8 @@ group by key
 union all select null, null, null, clock_timestamp()
 
 -- name: due
--- Read without locks: the turn that handles one claims it.
-select id, key, kind, at, traceparent from deadlines where at <= $1 order by at limit $2
+-- Read without locks: the turn that handles one claims it. Those of the kinds $3 wait.
+select id, key, kind, at, traceparent from deadlines where at <= $1 and kind <> all($3::text[]) order by at limit $2
 
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.

@@ -39,8 +39,19 @@ LAST_SECOND = timedelta(seconds=1)
 GRACE = timedelta(hours=1)
 """How long after its last day an application lapses, so that a supplement sent in time still counts."""
 
-WAITS_FOR_TOPICS = MappingProxyType({f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark})
-"""An application lapses only after all that was sent before was read, also after an outage. Any mark may be last."""
+REASSESS = "recheck"
+"""The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
+
+WAITS_FOR_TOPICS = MappingProxyType(
+    {
+        **{f"{DeadlineKind.COMPLETION}/{mark}": GRACE for mark in DeadlineMark},
+        REASSESS: timedelta(minutes=1),
+    }
+)
+"""An application lapses, or is judged again, only after all that was sent before was read, also after an outage.
+
+Any mark may be last.
+"""
 
 PENDING = frozenset({CaseState.SUBMITTED, CaseState.WAITING_FOR_CSR, CaseState.RETURNED})
 """The states of an application that waits for its customer, for up to six months (A12)."""

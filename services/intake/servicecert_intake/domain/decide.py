@@ -39,10 +39,10 @@ from servicecert_worker.core.decider import (
     unchanged,
 )
 
-from .case import LAST_SECOND, Case, Waiting
+from .case import LAST_SECOND, REASSESS, Case, Waiting
 from .examine import csr_of
 from .knowledge import HOUR, Knowledge, Limits, Load
-from .moves import REASSESS, Judging, apply, judged, transition, waits
+from .moves import Judging, apply, judged, transition, waits
 from .reports import handle_report
 from .rules.csr import SEARCH, Searched, SearchOrder, next_search
 from .rules.deficiencies import filled

@@ -14,7 +14,7 @@ from servicecert_schemas.certificate import AcceptedWithdrawn, ApplicationAccept
 from servicecert_schemas.event import is_canary
 from servicecert_worker.core.decider import Deadline, Decision, Event, Intent
 
-from .case import PENDING, Case, Forwarded
+from .case import PENDING, REASSESS, Case, Forwarded
 from .deadlines import due_time, next_night
 from .examine import csr_of
 from .knowledge import Knowledge
@@ -25,9 +25,6 @@ from .rules.judgement import judge
 from .rules.recipients import recipients
 from .rules.renewal import LOOK_UP, LookUp, renewal
 from .view import TOO_LATE, AnswerCode
-
-REASSESS = "recheck"
-"""The kind of the deadline at which a case that waits for the registers is judged again: each night (A11)."""
 
 _ENDED = frozenset(
     {CaseState.WITHDRAWN, CaseState.REFUSED, CaseState.LAPSED, CaseState.REVOCATION_REQUESTED, CaseState.REVOKED}

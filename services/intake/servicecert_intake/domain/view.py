@@ -14,6 +14,7 @@ from uuid import uuid5
 from pydantic import ValidationError
 from servicecert_schemas.case import NEXT_ACTORS, NO_CASE, AppliedFor, CaseChanged, CaseState, EventRefused, NextActor
 from servicecert_schemas.codec import Undecodable, read_envelope
+from servicecert_schemas.membership import TOO_MANY_MEMBERS
 from servicecert_schemas.topics import ACCOUNTS, Topic
 from servicecert_schemas.values import Language, Texts
 from servicecert_worker.core.decider import Event
@@ -69,7 +70,7 @@ class AnswerCode(StrEnum):
 
 
 ANSWERS = read_texts("servicecert_intake.domain", "answers", AnswerCode)
-UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account", "record"))
+UNCHANGED = read_texts("servicecert_intake.domain", "unchanged", ("account", "full", "record"))
 
 TOO_LATE = MappingProxyType(
     {
@@ -97,7 +98,7 @@ def account_unchanged(topic: Topic, record: "Record", code: str, now: datetime) 
             case_id=NO_CASE,
             account_id=envelope.partitionkey,
             code=code,
-            texts=UNCHANGED["account" if code in ANSWERS else "record"],
+            texts=UNCHANGED["full" if code == TOO_MANY_MEMBERS else "account" if code in ANSWERS else "record"],
             at=now,
         )
     except (Undecodable, ValidationError):

@@ -11,8 +11,7 @@ import asyncpg
 from pydantic import TypeAdapter
 from servicecert_worker.core.decider import Conflict, Connection, Stored
 
-from ..domain.case import Case
-from ..domain.moves import REASSESS
+from ..domain.case import REASSESS, Case
 from ..domain.registers.snapshot import Registers
 from . import QUERIES
 from .prepare import record_keys

@@ -94,8 +94,7 @@ class Responder:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Answer until the context ends. Raises OperatorError where an operator must act."""
-        if self._settings.ocsp_ca_certificates is not None:
-            pinned(self._settings.ocsp_ca_certificates)
+        self._enrolment.given()
         async with self._served(), asyncio.TaskGroup() as group:
             parts = [
                 group.create_task(guard_cancellation(part))

@@ -68,7 +68,9 @@ class Conversation:
         for step, command in envelope.commands(len(message), self.offers).items():
             reply = await self._command(command)
             if reply.code >= 400:
-                await self._command(b"RSET")
+                # It is an answer, whatever becomes of the conversation.
+                with suppress(ConversationFailed):
+                    await self._command(b"RSET")
                 return Answer(step, reply)
             if not (reply.code == _START_CONTENT if step is Step.CONTENT else reply.positive):
                 raise self._failure(f"The mail server answered {reply} to the {step.name.lower()} of a mail.")

@@ -164,6 +164,8 @@ class Answering:
         self._most_kept = most_kept
         self._issuers: dict[tuple[bytes, bytes, bytes], str] = {}
         self.signers: dict[str, Signer] = {}
+        self.last: dict[str, bool] = {}
+        """Whether a CA ends with its signer's certificate, so that none follows."""
         self._cache: dict[bytes, _CachedAnswer] = {}
 
     def __len__(self) -> int:
@@ -181,6 +183,7 @@ class Answering:
         for algorithm, digest in _HASHES:
             self._issuers[algorithm, digest(issuer.subject_der), digest(issuer.key_bits)] = issuer.id
         self.signers[issuer.id] = signer
+        self.last[issuer.id] = signer.not_after >= issuer.not_after
 
     def answer(self, encoded: bytes, now: datetime, client: str = "") -> Answer:
         """Return the answer to an encoded request of a client."""

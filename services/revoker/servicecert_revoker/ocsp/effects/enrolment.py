@@ -20,7 +20,7 @@ from servicecert_pki.ocsp_messages import ResponderKey, Signer
 from servicecert_pki.profile import Environment
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
-from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.faults import OperatorError, Outage
 
 ASK_AGAIN = timedelta(seconds=30)
 """An unanswered request is published again after this time, with the same id, so that it has one effect."""
@@ -96,7 +96,23 @@ class Enrolment:
 
     def __init__(self, pins: Pins | None = None) -> None:
         self._pins = pins
+        self._given: Mapping[str, bytes] | None = None
+        self._outage = Outage("The folder of SERVICECERT_OCSP_CA_CERTIFICATES")
         self._of = {environment: _Enrolled() for environment in ResponderEnvironment}
+
+    def given(self) -> Mapping[str, bytes] | None:
+        """Return the CAs that the operator gave, those of before while they cannot be read; None without `pins`.
+
+        Raises OperatorError if they could never be read.
+        """
+        try:
+            self._given = self._pins() if self._pins is not None else None
+            self._outage.ended()
+        except OperatorError as fault:
+            if self._given is None:
+                raise
+            self._outage.began(fault)
+        return self._given
 
     def due(self, now: datetime, issuers: Iterable[str], *, doubtful: bool = False) -> list[KeyRequest]:
         """Return the requests to be published now. `issuers` are the CAs with unexpired certificates.
@@ -139,7 +155,11 @@ class Enrolment:
         if not missing <= of.missed:
             of.missing_after = MISSING_AGAIN
         of.missed = missing
-        if missing and now >= of.asked.at + of.missing_after and (self._pins is None or missing & self._pins().keys()):
+        if (
+            missing
+            and now >= of.asked.at + of.missing_after
+            and ((given := self.given()) is None or missing & given.keys())
+        ):
             of.missing_after = min(2 * of.missing_after, UNANSWERED_AGAIN)
             return True
         return False
@@ -150,14 +170,16 @@ class Enrolment:
         key = of.keys.get(event.key_sha256)
         if key is None or event.not_after <= now:
             return None
-        if self._pins is not None:
-            _check_pinned(event, self._pins())
+        if (given := self.given()) is not None:
+            _check_pinned(event, given)
         issuer, certificate = _issuer(event), b64decode(event.certificate)
         _check(certificate, event.key_sha256, issuer)
         if of.asked is not None and event.key_sha256 == of.asked.data.key_sha256:
             of.certified.add(event.issuer)
-            half = of.asked.at + (event.not_after - of.asked.at) / 2
-            of.renew_at = min(half, of.renew_at or half)
+            # No other ends later than its CA.
+            if event.not_after < issuer.not_after:
+                half = of.asked.at + (event.not_after - of.asked.at) / 2
+                of.renew_at = min(half, of.renew_at or half)
         return issuer, Signer(key, certificate, event.not_after.astimezone(UTC))
 
 

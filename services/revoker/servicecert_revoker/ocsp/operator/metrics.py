@@ -31,7 +31,7 @@ class Metrics(Basics, Collector):
         self.certificates = gauge("servicecert_ocsp_certificates", "Certificates with a known status.")
         self.left = gauge(
             "servicecert_ocsp_certificate_left_seconds",
-            "Time until the responder's own certificate expires, by issuing CA.",
+            "Time until the responder's own certificate expires, by issuing CA; infinite where the CA ends with it.",
             ["issuer"],
         )
         self.incomplete = gauge(
@@ -66,7 +66,8 @@ class Metrics(Basics, Collector):
         self.feed.set(float("inf") if answering.moment is None else _age(answering.moment, now))
         self.certificates.set(len(standings))
         for issuer, signer in answering.signers.items():
-            self.left.labels(issuer).set((signer.not_after - now).total_seconds())
+            left = float("inf") if answering.last[issuer] else (signer.not_after - now).total_seconds()
+            self.left.labels(issuer).set(left)
             lacks = standings.cas[issuer].lacks
             for lack in Lack:
                 self.incomplete.labels(issuer, lack).set(lack in lacks)
