@@ -151,7 +151,7 @@ class Settings(SigningSettings, S3Settings):
     """where the revoker asks OCSP whether it says revoked, behind the proxy; the public address without it"""
 
     crl_publish_command: str | None = Field(None, alias="SERVICECERT_CRL_PUBLISH_COMMAND")
-    """a command that gets the path of each published CRL, without a shell, such as rsync"""
+    """a command that gets the path of each published CRL and CA certificate, without a shell, such as rsync"""
 
     @field_validator("crl_publish_command")
     @classmethod

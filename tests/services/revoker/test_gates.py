@@ -78,6 +78,13 @@ def test_D7_the_list_that_is_meant_passes(build: Callable[..., bytes], expected:
     assert gates.check(build(), expected, build(body=entries(5), number=6)) == passed
 
 
+def test_D7_no_list_moves_away_from_the_address_that_certificates_name(
+    build: Callable[..., bytes], expected: Expected
+) -> None:
+    elsewhere = build(number=6, url=URL.replace("crl.", "crls."))
+    assert stopped_by(lambda: gates.check(build(), expected, elsewhere)) == "scope"
+
+
 def test_I7_what_vanished_is_named_whatever_the_order_of_the_published_list(
     build: Callable[..., bytes], expected: Expected
 ) -> None:

@@ -20,13 +20,14 @@ from servicecert_pki.keys import SigningKey
 from servicecert_revoker.crl.files import CrlFiles, file_state
 from servicecert_revoker.crl.gauges import CrlStats
 from servicecert_revoker.crl.order_queue import Publish
-from servicecert_revoker.crl.places import Address, NotPublished
+from servicecert_revoker.crl.places import Address, CommandPublisher, NotPublished
 from servicecert_revoker.crl.served import RootCrls, Served
 from servicecert_revoker.domain.crl_orders import CrlVersion, Published, PublishOrder, is_served
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
 from servicecert_worker.core.decider import Done, Task
 from services.revoker.bucket import Bucket, Storage
+from toy.stand import eventually
 
 Pool: TypeAlias = "asyncpg.Pool[Any]"
 Register = Callable[..., Awaitable[Task]]
@@ -121,6 +122,24 @@ async def test_D7_partitions_that_are_added_have_lists_before_any_certificate_is
             assert await revoker.look() == {CA}
     assert len(revoker.numbers()) == 1
     assert not await revoker.look()
+
+
+async def test_D7_a_command_that_fills_a_mirror_gets_the_cas_certificates_too(
+    publish: Publish, pool: Pool, tmp_path: Path
+) -> None:
+    (mirror := tmp_path / "mirror").mkdir()
+    copy = CommandPublisher(("sh", "-c", f'cp "$1" "{mirror}/$SERVICECERT_CRL_NAME"', "sh"))
+    made = watched(publish, pool, publishers=[copy])
+    wanted = {f"{ca.id}.cer": ca.certificate_der for ca in made.served._cas()}
+
+    async def is_filled() -> bool:
+        return {path.name: path.read_bytes() for path in mirror.glob("*.cer")} == wanted
+
+    async with made.served.watching():
+        await eventually(is_filled)
+    failing = watched(publish, pool, publishers=[CommandPublisher(("false",))])
+    await failing.served._copy_certificate(publish.authority.issuer(CA))
+    assert await failing.failures() == {"command": 1}
 
 
 async def test_F7_what_is_served_as_it_was_published_is_left_alone(revoker: Watched, register: Register) -> None:

@@ -68,9 +68,10 @@ class Bucket(Publisher, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandPublisher:
-    """A command that gets the path of each CRL as its last argument, without a shell. Only its exit code counts.
+    """A command that gets the path of each file as its last argument, without a shell. Only its exit code counts.
 
-    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, and none of the revoker's own settings and secrets.
+    It gets SERVICECERT_CRL_NAME and SERVICECERT_CRL_NUMBER, 0 for a CA's certificate, and none of the revoker's own
+    settings and secrets.
     """
 
     command: tuple[str, ...]

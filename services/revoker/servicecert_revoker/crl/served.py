@@ -177,6 +177,9 @@ class Served:
 
     async def _watch(self) -> NoReturn:
         outage = Outage("PostgreSQL, for what is served,")
+        for ca in self._cas():
+            # A command does not say what it has.
+            await self._copy_certificate(ca)
         while True:
             try:
                 await guard_cancellation(self.look())
@@ -257,10 +260,7 @@ class Served:
 
     async def _publish_again(self, ca: IssuerInfo, files: set[str]) -> None:
         if f"{ca.id}.cer" in files:
-            try:
-                await self._copy_certificate(ca)
-            except NotPublished as fault:
-                report(self.roots.stats, ca.id, fault)
+            await self._copy_certificate(ca)
         if not any(file.endswith(".crl") for file in files):
             return
         if ca.id in self.roots.authority.issuers:
@@ -270,6 +270,9 @@ class Served:
 
     async def _copy_certificate(self, ca: IssuerInfo) -> None:
         folder, name = self.runner.files, f"{ca.id}.cer"
-        await asyncio.to_thread(folder.put_certificate, ca.id, ca.certificate_der)
-        for bucket in self._buckets():
-            await bucket.put(name, folder.folder / name, 0, ca)
+        try:
+            await asyncio.to_thread(folder.put_certificate, ca.id, ca.certificate_der)
+            for publisher in self.runner.distribution.publishers:
+                await publisher.put(name, folder.folder / name, 0, ca)
+        except NotPublished as fault:
+            report(self.roots.stats, ca.id, fault)

@@ -4,6 +4,7 @@ GateFailed      a CRL must not be published; `gate` is the metrics' name of the 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -92,7 +93,7 @@ def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
     if sha256(body).hexdigest() != expected.body_sha256:
         raise GateFailed("entries", "Its entries differ from the stored ones.")
     try:
-        listed, vanished = _compared(read, published)
+        listed, vanished = _compared(read, _of_same_place(published, expected.head))
     except OutOfOrder:
         raise GateFailed("entries", "Its entries are not in order, or one occurs twice.") from None
     if (listed.count, listed.sha256) != (expected.entries, expected.serials_sha256):
@@ -100,12 +101,26 @@ def check(crl: bytes, expected: Expected, published: bytes | None) -> Passed:
     return Passed(listed, tuple(vanished))
 
 
-def _compared(read: x509.CertificateRevocationList, published: bytes | None) -> tuple[SerialSet, list[int]]:
+def _of_same_place(published: bytes | None, head: CrlHead) -> x509.CertificateRevocationList | None:
+    """Return the published CRL, None if it cannot be read. Raise GateFailed if it is this one's at another address."""
+    old, scope = None, None
+    with suppress(Unreadable):
+        if published is not None:
+            old = load(published)
+            scope = crl_fields(old).scope
+    if scope is not None and head.url is not None and scope != issuing_distribution_point(head.url):
+        _, _, name = head.url.rpartition("/")
+        # Else another file was copied over it.
+        if f"/{name}".encode() in scope:
+            moved = "The published one names another address, as certificates do: set `crls` of authority.toml back."
+            raise GateFailed("scope", moved)
+    return old
+
+
+def _compared(
+    read: x509.CertificateRevocationList, old: x509.CertificateRevocationList | None
+) -> tuple[SerialSet, list[int]]:
     """Return a CRL's serial numbers, and those missing of the published one, which may have another order."""
-    try:
-        old = load(published) if published is not None else None
-    except Unreadable:
-        old = None
     if old is None:
         return compare_serials(serials(read), ())
     try:
