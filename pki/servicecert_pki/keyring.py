@@ -157,21 +157,20 @@ class PemStore:
 
 @dataclass(frozen=True)
 class TokenStore:
-    """A token for each environment: `servicecert-production` and `servicecert-test` with the default prefix."""
+    """A token for each environment: `servicecert-production` and `servicecert-test`."""
 
     access: TokenAccess
-    prefix: str = "servicecert"
 
     def rehearse(self) -> None:
         """Log in to both tokens; raises KeyUnavailable."""
         for environment in Environment:
-            self.access.token(token_label(self.prefix, environment), environment).login()
+            self.access.token(token_label(environment), environment).login()
 
     def make(self, id: str) -> tuple[SigningKey, KeyPlace]:
         environment, family, _ = kind_of(id)
-        place = TokenPlace(token=token_label(self.prefix, environment), label=id)
+        place = TokenPlace(token=token_label(environment), label=id)
         return generate_in_token(self.access.token(place.token, environment), id, family), place
 
 
-def token_label(prefix: str, environment: Environment) -> str:
-    return f"{prefix}-{environment}"
+def token_label(environment: Environment) -> str:
+    return f"servicecert-{environment}"

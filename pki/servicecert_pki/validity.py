@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from dateutil.relativedelta import relativedelta
+
 from .profile import Profile
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
@@ -93,7 +95,8 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
     """
     not_before = start.astimezone(UTC).replace(microsecond=0)
     years = profile.years_on(day_of(not_before))
-    longest = _years_later(not_before, years) - _SECOND
+    # The anniversary of 29 February is the 28th in other years, so never later than `years`.
+    longest: datetime = not_before + relativedelta(years=years) - _SECOND
     if days is None:
         return Validity(not_before, longest)
     if days < 1:
@@ -104,14 +107,6 @@ def validity(profile: Profile, start: datetime, days: int | None = None) -> Vali
             f"A {profile.type_id} certificate is valid for at most {most} days; ask for no more, or for no number."
         )
     return Validity(not_before, not_before + timedelta(days=days) - _SECOND)
-
-
-def _years_later(when: datetime, years: int) -> datetime:
-    """Return the anniversary; that of 29 February is the 28th in other years, so never later than `years`."""
-    try:
-        return when.replace(year=when.year + years)
-    except ValueError:
-        return when.replace(year=when.year + years, day=28)
 
 
 def _changes(first: datetime, last: datetime) -> Iterator[datetime]:

@@ -41,7 +41,7 @@ from servicecert_pki.partitions import MOST_PARTITIONS as MOST_OF_SETTINGS
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import ResponderRefused, requested_key
 from servicecert_pki.serials import LARGEST_SERIAL
-from servicecert_revoker.domain.certificates import Untrusted, Void, bound
+from servicecert_revoker.domain.certificates import Void, bound
 from servicecert_revoker.domain.decide import decide as decide_revocation
 from servicecert_revoker.domain.knowledge import Knowledge as RevokerKnowledge
 from servicecert_revoker.domain.knowledge import apply as apply_to_revoker
@@ -54,7 +54,7 @@ from servicecert_schemas.responder import ResponderRequested
 from servicecert_schemas.revocation import StandingChanged
 from servicecert_schemas.topics import ACCOUNTS, REGISTERS, TOPIC_OF
 from servicecert_schemas.values import MOST_PARTITIONS
-from servicecert_worker.core.decider import Decision, Event, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Unanswerable, Untrusted
 from servicecert_worker.core.record import Poison, Record, arrive
 from services.revoker.stand import examined as as_examined_by_revoker
 

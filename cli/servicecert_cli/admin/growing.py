@@ -14,7 +14,6 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.errors import InvalidPartitionsError, KafkaError
 from servicecert_schemas.topics import CATALOGUE, SERVICES
 from servicecert_worker.core.faults import OperatorError, backoff, with_timeout
-from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of
 from servicecert_worker.storage.database import role_of
@@ -115,15 +114,13 @@ async def grow(cluster: Cluster, url: str, topics: Sequence[str], partitions: in
 
 
 async def _add(cluster: Cluster, topics: Sequence[str], partitions: int) -> None:
-    async with kafka.admin(cluster) as admin:
+    async with kafka.admin(cluster) as admin, kafka.explained(cluster, TimeoutError):
         try:
             for topic in topics:
                 # It has them already where an earlier run was interrupted a moment ago.
                 with suppress(InvalidPartitionsError):
                     await admin.create_partitions({topic: NewPartitions(partitions)})
             await with_timeout(_PATIENCE_SECONDS, _until_known(admin, topics, partitions))
-        except TimeoutError:
-            raise await broker_refused(cluster) from None
         except KafkaError as fault:
             if fault.retriable or isinstance(fault, kafka.REFUSED):
                 raise

@@ -12,7 +12,6 @@ from aiokafka.errors import SecurityDisabled
 from servicecert_schemas.broker import PRODUCER_BYTE_RATES, Principal
 from servicecert_worker.core.broker_acls import OPERATIONS, Acl, AclOperation, AclResource
 from servicecert_worker.core.faults import OperatorError, backoff
-from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 from servicecert_worker.kafka.internals import client_of, list_acls
 
@@ -68,14 +67,12 @@ def _with_password(name: str, password: str) -> tuple[str, int, int, bytes, byte
 
 @asynccontextmanager
 async def _administrator(cluster: Cluster) -> AsyncIterator[AIOKafkaClient]:
-    async with kafka.admin(cluster) as admin:
+    async with kafka.admin(cluster) as admin, kafka.explained(cluster, TimeoutError):
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 yield client_of(admin)
         except SecurityDisabled:
             raise OperatorError("The broker checks no rights: set its authorizer.class.name.") from None
-        except TimeoutError:
-            raise await broker_refused(cluster) from None
 
 
 def _as_kafka(acl: Acl, user: str) -> tuple[int, str, int, str, str, int, int]:

@@ -11,7 +11,6 @@ from aiokafka.structs import OffsetAndMetadata
 from servicecert_schemas.topics import CATALOGUE, Topic
 from servicecert_worker.core.faults import OperatorError, backoff, error_summary, with_timeout
 from servicecert_worker.kafka import origins
-from servicecert_worker.kafka.clients import broker_refused
 from servicecert_worker.kafka.cluster import Cluster
 
 from ..connections import kafka
@@ -41,11 +40,8 @@ async def create(cluster: Cluster, topics: Sequence[Topic], replication: int = 1
         NewTopic(cluster.name(topic), topic.partitions, replication, topic_configs={**topic.config, **in_sync})
         for topic in topics
     ]
-    async with kafka.admin(cluster) as admin:
-        try:
-            return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
-        except TimeoutError:
-            raise await broker_refused(cluster) from None
+    async with kafka.admin(cluster) as admin, kafka.explained(cluster, TimeoutError):
+        return await with_timeout(_PATIENCE_SECONDS, _create(admin, wanted))
 
 
 async def _create(admin: AIOKafkaAdminClient, wanted: Sequence[NewTopic]) -> list[str]:

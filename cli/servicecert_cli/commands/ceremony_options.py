@@ -2,9 +2,8 @@
 
 import functools
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from servicecert_pki.keyring import TokenAccess, TokenStore
@@ -12,10 +11,7 @@ from servicecert_pki.manifest import TokenPlace, read_manifest
 from servicecert_pki.partitions import http_url
 
 from ..faults import UserError
-from .options import FILE, FOLDER
-
-F = TypeVar("F", bound=Callable[..., Any])
-
+from .options import FILE, FOLDER, F
 
 directory = click.argument("folder", metavar="DIR", envvar="SERVICECERT_CA_DIR", type=FOLDER)
 
@@ -102,4 +98,4 @@ def _in_token(folder: Path, module: Path | None) -> bool:
 
 
 def place_of(tokens: TokenStore | None) -> str:
-    return "encrypted files" if tokens is None else f"tokens whose labels begin with {tokens.prefix}-"
+    return "encrypted files" if tokens is None else "the tokens servicecert-production and servicecert-test"

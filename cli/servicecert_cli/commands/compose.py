@@ -7,7 +7,7 @@ import click
 
 from ..operations import compose_secrets
 from ..operations.files import write_private
-from .options import FILE
+from .options import FILE, folder
 
 
 @click.group()
@@ -31,13 +31,7 @@ def env(out: Path) -> None:
 
 
 @command.command()
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("/run/servicecert-secrets"),
-    show_default=True,
-    help="Gets a folder for each who reads some of them.",
-)
+@folder("/run/servicecert-secrets", "Gets a folder for each who reads some of them.")
 def secrets(folder: Path) -> None:
     """Write each service's secrets into its own folder: the first step of Compose.
 

@@ -12,17 +12,11 @@ from ..faults import UserError
 from ..stand.folders import empty_folder
 from ..terminal import interruption
 from ..terminal.printing import console
-from .options import FOLDER
+from .options import folder
 
 
 @click.command()
-@click.option(
-    "--folder",
-    type=FOLDER,
-    default=Path("var/demo"),
-    show_default=True,
-    help="Emptied first; gets the story, certificates, CRLs, mails and every event.",
-)
+@folder("var/demo", "Emptied first; gets the story, certificates, CRLs, mails and every event.")
 @click.option("--full", is_flag=True, help="Print everything: whole mails, all languages, OpenSSL's whole output.")
 def command(folder: Path, full: bool) -> None:
     """Four applications all the way to certificates, told as it happens.

@@ -9,20 +9,14 @@ from ..connections.addresses import cluster
 from ..demo.example import run_example
 from ..terminal import interruption
 from ..terminal.printing import Printer, console
-from .options import FOLDER, one_of
+from .options import folder, one_of
 
 
 @click.command()
 @click.option(
     "--type", "type_", type=one_of(CertificateType), default="server", show_default=True, help="Of this type."
 )
-@click.option(
-    "--folder",
-    type=FOLDER,
-    default=Path("var/example"),
-    show_default=True,
-    help="Gets a folder for each run, with key, request and certificate.",
-)
+@folder("var/example", "Gets a folder for each run, with key, request and certificate.")
 @click.option(
     "--timeout",
     type=click.FloatRange(0, min_open=True),

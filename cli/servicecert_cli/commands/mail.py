@@ -23,7 +23,7 @@ from ..operations.files import file_errors
 from ..operations.mail_preview import write_preview
 from ..terminal import interruption
 from ..terminal.output import as_json, fields_of, print_facts, print_json, print_rows, say
-from .options import FOLDER, ID, MOMENT, one_of, yes
+from .options import ID, MOMENT, folder, one_of, yes
 
 _STANDARD_INPUT = "-"
 _LONGEST_REASON = 500
@@ -206,13 +206,7 @@ def _resend_one(mail_id: UUID, reason: str, address: str | None, *, as_json: boo
 
 
 @command.command()
-@click.option(
-    "--folder",
-    type=FOLDER,
-    default=Path("var/mails"),
-    show_default=True,
-    help="Folder for the pages; it is created if missing.",
-)
+@folder("var/mails", "Folder for the pages; it is created if missing.")
 def preview(folder: Path) -> None:
     """Write a page of all kinds of mails in all languages, with sample data.
 

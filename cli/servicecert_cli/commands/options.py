@@ -1,12 +1,15 @@
 """Types and options that several commands use."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 from servicecert_schemas.values import Language
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, readable=False)
 FILE.name = "file"
@@ -21,6 +24,11 @@ PUBLIC_KEYS: dict[str, Any] = {
 """The option `--keys`."""
 
 yes = click.option("--yes", is_flag=True, help="Do it. Without this option nothing is changed.")
+
+
+def folder(default: str, help: str) -> Callable[[F], F]:
+    """Return the option `--folder`: where a command writes."""
+    return click.option("--folder", type=FOLDER, default=Path(default), show_default=True, help=help)
 
 
 def moment(text: str) -> datetime:

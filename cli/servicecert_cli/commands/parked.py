@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import click
@@ -16,10 +16,9 @@ from ..faults import unknown
 from ..operations import refilling
 from ..terminal import interruption
 from ..terminal.output import as_json, escaped, fields_of, print_facts, print_json, print_rows, print_text
-from .options import ID, MOMENT, yes
+from .options import ID, MOMENT, F, yes
 
 _IDS = ("event_id", "key")
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.group()

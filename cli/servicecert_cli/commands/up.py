@@ -29,7 +29,7 @@ from ..stand.supervision import Supervisor
 from ..stand.system import COUNTED, OCSP, System
 from ..terminal import interruption
 from ..terminal.printing import Printer, console
-from .options import FOLDER
+from .options import folder
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
@@ -70,13 +70,7 @@ def _number(text: str) -> int:
     show_default=True,
     help="Processes of each service, or of those named (also ocsp).",
 )
-@click.option(
-    "--folder",
-    type=FOLDER,
-    default=Path("var/up"),
-    show_default=True,
-    help="For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.",
-)
+@folder("var/up", "For mails, CRLs, logs and the environment file. Emptied first, unless DATABASE_URL is set.")
 @click.option("--plain", is_flag=True, help="Without TLS, users and rights; also at servers of your own.")
 def command(workers: Mapping[str, int], folder: Path, plain: bool) -> None:
     """Everything running on this machine until Ctrl-C, with a live board.

@@ -182,7 +182,7 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
     """Send records in order; return when the broker has them all. Raises OperatorError if a topic is missing."""
     # A producer waits long for a missing topic.
     await partitions_of(cluster, {cluster.prefix + record.topic for record in records})
-    async with _explained(cluster, TimeoutError):
+    async with explained(cluster, TimeoutError):
         async with asyncio.timeout(SEND_SECONDS):
             await asyncio.gather(
                 *[
@@ -197,17 +197,18 @@ async def send(producer: AIOKafkaProducer, cluster: Cluster, records: Sequence[R
 @asynccontextmanager
 async def _opened(cluster: Cluster, client: Any, seconds: float = OPEN_SECONDS) -> AsyncIterator[None]:
     try:
-        async with _explained(cluster, OSError, TimeoutError):
+        async with explained(cluster, OSError, TimeoutError):
             await with_timeout(seconds, client.start())
         # A time limit of what is done with the client is not Kafka's.
-        async with _explained(cluster):
+        async with explained(cluster):
             yield
     finally:
         await stop(client)
 
 
 @asynccontextmanager
-async def _explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterator[None]:
+async def explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterator[None]:
+    """Raise OperatorError for what Kafka's client raises here, and for the `others`."""
     try:
         yield
     except REFUSED as fault:

@@ -25,7 +25,7 @@ def make_token_authority(directory: Path, passphrase_file: Path, folder: Path) -
     hsm = SoftHsm.prepare(folder)
     pins = {kind: secrets.token_hex(8) for kind in Environment}
     for kind, pin in pins.items():
-        hsm.add_token(token_label("servicecert", kind), pin, secrets.token_hex(8))
+        hsm.add_token(token_label(kind), pin, secrets.token_hex(8))
     pin_file = folder / "pins"
     write_private(pin_file, "".join(f"{kind}={pin}\n" for kind, pin in pins.items()).encode())
     environment = {**hsm.environment, "SERVICECERT_PKCS11_PIN_FILE": str(pin_file)}

@@ -17,7 +17,6 @@ from servicecert_revoker.domain.certificates import (
     Certificate,
     Irregular,
     Noted,
-    Untrusted,
     Void,
     bound,
     second_key,
@@ -29,7 +28,7 @@ from servicecert_revoker.domain.status import Entered, Registered, Valid
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.event import Role
 from servicecert_schemas.revocation import RevocationReason, RevocationRequested, Standing, StandingChanged
-from servicecert_worker.core.decider import Decision, Event, Result, Unanswerable
+from servicecert_worker.core.decider import Decision, Event, Result, Unanswerable, Untrusted
 from services.revoker.conftest import CASE
 from services.revoker.stand import Stand, another, verified
 

@@ -20,7 +20,7 @@ from servicecert_pki.ocsp_messages import ResponderKey
 from servicecert_pki.partitions import partition_of
 from servicecert_pki.responder_certificate import BACKDATING, LIFE, build_responder_tbs
 from servicecert_pki.spki import spki_sha256
-from servicecert_revoker.domain.certificates import LONGEST_VOID, Untrusted, Void
+from servicecert_revoker.domain.certificates import LONGEST_VOID, Void
 from servicecert_revoker.domain.decide import HANDLERS, decide
 from servicecert_revoker.domain.examine import Examine
 from servicecert_revoker.domain.knowledge import NOTHING_KNOWN
@@ -39,7 +39,7 @@ from servicecert_revoker.ocsp.settings import Settings
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
-from servicecert_worker.core.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable
+from servicecert_worker.core.decider import Decision, Done, Due, Event, Result, Retry, Task, Unanswerable, Untrusted
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.kafka.broker import Broker
 

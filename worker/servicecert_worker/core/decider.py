@@ -35,6 +35,14 @@ class Facts:
     __slots__ = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Untrusted(Facts):
+    """Why an event is parked: a stable code and one sentence for an operator."""
+
+    code: str
+    text: str
+
+
 def _facts(value: object) -> Facts:
     if not isinstance(value, Facts):
         raise ValueError("is not a Facts instance")

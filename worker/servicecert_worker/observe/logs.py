@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
+from ..core.decider import Task
 from ..core.faults import error_summary
+from ..core.fold import Item
 from ..core.traces import log_fields
 
 _ABOUT: ContextVar[Mapping[str, str]] = ContextVar("about")
@@ -20,18 +22,8 @@ _OF_EACH_RECORD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 _COLOURS = {logging.WARNING: "33", logging.ERROR: "31", logging.CRITICAL: "31"}
 
 
-class Traced(Protocol):
-    """An event, intent or deadline."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def traceparent(self) -> str | None: ...
-
-
 @contextmanager
-def about(it: Traced) -> Iterator[None]:
+def about(it: Item | Task) -> Iterator[None]:
     """Give each line that is logged in this context, here and in what it awaits, the fields `trace` and `case`."""
     token = _ABOUT.set({**_ABOUT.get({}), **log_fields(it.traceparent, it.key)})
     try:

@@ -1,12 +1,12 @@
 """Days, nights, months and due times in Europe/Helsinki, by Finnish weekdays (A11 to A13)."""
 
-from calendar import monthrange
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import count, islice
 from uuid import UUID
 
 from dateutil.easter import easter
+from dateutil.relativedelta import relativedelta
 from servicecert_pki.validity import day_of, in_helsinki
 
 DELIVERY_WEEKDAYS = 5
@@ -42,9 +42,8 @@ def due_time(complete: datetime) -> datetime:
 
 def months_after(day: date, months: int) -> date:
     """Return the same day of the month `months` later, or that month's last day (A12)."""
-    years, month = divmod(day.month - 1 + months, 12)
-    year = day.year + years
-    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+    later: date = day + relativedelta(months=months)
+    return later
 
 
 def lapse_time(submitted: datetime) -> datetime:

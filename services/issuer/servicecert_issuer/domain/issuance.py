@@ -25,7 +25,7 @@ from servicecert_pki.partitions import FULL, partition_in
 from servicecert_pki.serials import serial_hex
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import ApplicationAccepted, Recipients
-from servicecert_schemas.values import CertificateType, Language
+from servicecert_schemas.values import CertificateType, Language, Value
 from servicecert_worker.core.decider import Facts
 from servicecert_worker.core.signed_record import SignedRecord
 
@@ -158,14 +158,12 @@ class Signed(BaseModel):
         )
 
 
-class Unsigned(BaseModel):
+class Unsigned(Value):
     """The result of an order that was not signed: `deadline` (expired), `operator` (voided), `ended` (ended before).
 
     Or `key-compromised` (D6), or it was refused (F3): `other-bytes` (not those that the table intends), or a code of
     SigningRefused.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     AUDITED: ClassVar[tuple[str, ...]] = ("code",)
 

@@ -18,12 +18,12 @@ from servicecert_worker.core.decider import (
     Happened,
     Result,
     Unanswerable,
+    Untrusted,
     unchanged,
 )
 
 from .case_facts import with_event
 from .contents import mailing_of
-from .examine import Unfitting
 from .ledger import Ledger, planned
 from .reminders import REMIND, Prepared, remind, wake_at
 from .settling import settled, woken
@@ -36,7 +36,7 @@ def decide(state: Ledger | None, happened: Happened, prepared: Prepared, now: da
     Raise `Unanswerable` for a certificate that must not be mailed (F2).
     """
     match happened:
-        case Event(facts=Unfitting(code=code, text=text)):
+        case Event(facts=Untrusted(code, text)):
             raise Unanswerable(code, text)
         case Event():
             return HANDLERS.get(type(happened.data), unchanged)(state, happened, now)

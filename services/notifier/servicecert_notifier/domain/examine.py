@@ -5,19 +5,11 @@ The notifier holds no CA's certificate: the issuer has verified the CA's signatu
 
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from servicecert_pki.issued import CertificateUntrusted, read_with_chain
 from servicecert_schemas.certificate import CertificateIssued
-from servicecert_worker.core.decider import Event, Facts
-
-
-@dataclass(frozen=True, slots=True)
-class Unfitting(Facts):
-    """Why a certificate is not mailed: a stable code and one sentence."""
-
-    code: str
-    text: str
+from servicecert_worker.core.decider import Event, Untrusted
 
 
 def examine(events: Sequence[Event]) -> Sequence[Event]:
@@ -28,12 +20,12 @@ def examine(events: Sequence[Event]) -> Sequence[Event]:
     ]
 
 
-def _fault(issued: CertificateIssued) -> Unfitting | None:
+def _fault(issued: CertificateIssued) -> Untrusted | None:
     try:
         chain = [b64decode(each) for each in issued.chain]
         read = read_with_chain(b64decode(issued.certificate), chain, is_verified=True)
     except CertificateUntrusted as untrusted:
-        return Unfitting(f"certificate-{untrusted.code}", str(untrusted))
+        return Untrusted(f"certificate-{untrusted.code}", str(untrusted))
     if differ := read.differences(issued):
-        return Unfitting("certificate-differs", f"The event says another {', '.join(differ)} than its certificate.")
+        return Untrusted("certificate-differs", f"The event says another {', '.join(differ)} than its certificate.")
     return None

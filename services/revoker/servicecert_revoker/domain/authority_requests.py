@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import Actor, Assurance, EventData, Role
 from servicecert_schemas.revocation import KeyCompromised, RevocationReason, RevocationRequested
+from servicecert_schemas.values import Value
 from servicecert_worker.core.decider import Deadline, Decision, Due, Happened, Intent
 from servicecert_worker.core.time_limits import Clock
 
@@ -50,19 +50,17 @@ class Item:
     serial: str
 
 
-class CascadeOrder(BaseModel):
+class CascadeOrder(Value):
     """An order to find the valid certificates of a key."""
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256",)
 
     key_sha256: str
 
 
-class CascadeFound(BaseModel):
+class CascadeFound(Value):
     """The valid certificates of a key. If `stopped` there are too many: none are given, an operator must confirm."""
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("key_sha256", "stopped")
 
     key_sha256: str

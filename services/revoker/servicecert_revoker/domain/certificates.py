@@ -16,7 +16,7 @@ from servicecert_pki.issued import CertificateUntrusted, partition_of_certificat
 from servicecert_pki.partitions import FULL, partition_of
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided, Recipients
 from servicecert_schemas.values import CertificateType, Language
-from servicecert_worker.core.decider import Facts
+from servicecert_worker.core.decider import Facts, Untrusted
 
 IRREGULAR = "irregular"
 """The act that logs the alarm, and stores a second certificate."""
@@ -102,14 +102,6 @@ class Verified(Facts):
     certificate: Certificate
     fingerprint: str
     differ: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Untrusted(Facts):
-    """Why an event is parked: a stable code and one sentence for an operator."""
-
-    code: str
-    text: str
 
 
 class Irregular(BaseModel):

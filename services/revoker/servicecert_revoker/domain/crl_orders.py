@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
 from servicecert_pki.crl import Reason, RevokedCertificate, check_entry, entry_der
 from servicecert_pki.crl_reading import Unreadable, crl_fields, is_signed, load
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL
 from servicecert_schemas.revocation import RevocationReason, StandingsCount
+from servicecert_schemas.values import Value
 from servicecert_worker.core.decider import Intent
 
 from .certificates import Certificate, Void
@@ -26,10 +26,9 @@ CONFIRM = "confirm"
 """The act that asks OCSP whether it says revoked."""
 
 
-class PublishOrder(BaseModel):
+class PublishOrder(Value):
     """An order for the full CRL of `issuer` and a partition, both with `serial`; without it for all, as scheduled."""
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "serial")
 
     issuer: str
@@ -38,13 +37,11 @@ class PublishOrder(BaseModel):
     request_id: UUID | None = None
 
 
-class PublishedCrl(BaseModel):
+class PublishedCrl(Value):
     """A CRL that was checked, published and fetched back. Partition 0 is the full one; `sha256` is of its DER.
 
     The full one has the count of its CA's standings, unless an earlier version published it.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     partition: int
     number: int
@@ -56,14 +53,13 @@ class PublishedCrl(BaseModel):
     count: StandingsCount | None = None
 
 
-class Published(BaseModel):
+class Published(Value):
     """The result of an order: all CRLs that it needs are published.
 
     `crl` is the certificate's distribution point; for a scheduled order the full CRL. A pass serves many orders, only
     one of them has its CRLs in `announced`. The next scheduled pass is at `next_planned`.
     """
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "partition", "number", "sha256")
 
     issuer: str
@@ -86,13 +82,12 @@ class Published(BaseModel):
         return self.crl.sha256
 
 
-class ConfirmOrder(BaseModel):
+class ConfirmOrder(Value):
     """An order to ask whether OCSP says what the CRL does; `request_id` is the request that gave the reason.
 
     An order of an earlier version has no reason: then any counts.
     """
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial")
 
     issuer: str

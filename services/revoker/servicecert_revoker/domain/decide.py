@@ -25,13 +25,14 @@ from servicecert_worker.core.decider import (
     Intent,
     Result,
     Unanswerable,
+    Untrusted,
     unchanged,
 )
 from servicecert_worker.core.time_limits import MARKS
 
 from . import authority_requests, requests, responders
 from .authority_requests import CascadeFound, Item, Proposal, cascade_request
-from .certificates import IRREGULAR, Certificate, Irregular, Noted, Untrusted, Verified, Void, second_key
+from .certificates import IRREGULAR, Certificate, Irregular, Noted, Verified, Void, second_key
 from .crl_orders import CONFIRM, PUBLISH, Confirmed, ConfirmOrder, Published, PublishOrder, publish_entry
 from .knowledge import Knowledge
 from .responders import EnrolledKey

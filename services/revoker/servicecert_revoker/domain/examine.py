@@ -22,9 +22,9 @@ from servicecert_pki.serials import draw_serial, serial_hex
 from servicecert_pki.spki import spki_sha256
 from servicecert_schemas.certificate import CertificateIssued, CertificateVoided
 from servicecert_schemas.responder import ResponderRequested
-from servicecert_worker.core.decider import Event
+from servicecert_worker.core.decider import Event, Untrusted
 
-from .certificates import Untrusted, bound, verify
+from .certificates import bound, verify
 from .responders import CertifyOrder, Drafted
 
 

@@ -12,6 +12,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 from servicecert_schemas.responder import ResponderCertified, ResponderEnvironment, ResponderRequested
 from servicecert_schemas.revocation import StandingsCount
+from servicecert_schemas.values import Value
 from servicecert_worker.core.decider import Decision, Event, Facts, Happened, Intent, Result, Unanswerable
 
 from .knowledge import Knowledge
@@ -66,10 +67,9 @@ class Certified(CertifyOrder):
         )
 
 
-class Uncertified(BaseModel):
+class Uncertified(Value):
     """The act refused to sign an order (F3): the `code` of SigningRefused; or its time was over, `expired`."""
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("issuer", "serial", "code")
 
     issuer: str

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from servicecert_schemas.certificate import Recipient, RecipientRole, Recipients
 from servicecert_schemas.deadline import DeadlineKind
 from servicecert_schemas.event import EventData
@@ -21,7 +21,7 @@ from servicecert_schemas.revocation import (
     Standing,
     StandingChanged,
 )
-from servicecert_schemas.values import Language
+from servicecert_schemas.values import Language, Value
 from servicecert_worker.core.decider import Deadline, Intent
 from servicecert_worker.core.time_limits import Clock, marks_after
 
@@ -237,10 +237,9 @@ def standing(certificate: Certificate | Void, entry: Revocation | None = None) -
     )
 
 
-class Late(BaseModel):
+class Late(Value):
     """A revocation that relying parties cannot see after 24 hours, or a confirmation that is not done (D6)."""
 
-    model_config = ConfigDict(frozen=True)
     AUDITED: ClassVar[tuple[str, ...]] = ("due",)
 
     due: datetime

@@ -179,20 +179,12 @@ async def _save_proposals(connection: Connection, changed: Sequence[tuple[int, P
 
 
 def _proposal(row: Record) -> Proposal:
-    return Proposal(
-        id=row["id"],
-        reason=RevocationReason(row["reason"]),
-        operators=row["operators"],
-        key_sha256=row["key_sha256"],
-        rate=row["rate"],
-        total=row["total"],
-        ordered=row["ordered"],
-        carried_at=row["carried_at"],
-        proposed_at=row["proposed_at"],
-        next=_ITEMS.validate_json(row["next"]),
-        done_at=row["done_at"],
-        first_case=row["first_case"] and UUID(row["first_case"]),
-    )
+    read = {
+        "reason": RevocationReason(row["reason"]),
+        "next": _ITEMS.validate_json(row["next"]),
+        "first_case": row["first_case"] and UUID(row["first_case"]),
+    }
+    return Proposal(**{each.name: row[each.name] for each in fields(Proposal)} | read)
 
 
 async def _load_responders(connection: Connection, keys: Sequence[str]) -> list[Stored[State]]:

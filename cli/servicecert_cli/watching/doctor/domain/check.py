@@ -69,11 +69,11 @@ def counted(facts: tuple[int, Sequence[str]], well: str, none: str) -> Finding:
     return naming("{}.", well.format(number), wrong, "; ") if number else skipped(none)
 
 
-def graded(value: float, warn_at: float, critical_at: float, text: str, remedy: str = "") -> Finding:
+def graded(value: float, warn_at: float, critical_at: float, text: str) -> Finding:
     """Return how bad a value is that is the worse the larger it is."""
     if value < warn_at:
         return ok(text)
-    return critical(text, remedy) if value >= critical_at else warning(text, remedy)
+    return critical(text) if value >= critical_at else warning(text)
 
 
 def worst(findings: Iterable[Finding], well: str) -> Finding:
