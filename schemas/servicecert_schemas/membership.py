@@ -151,14 +151,12 @@ def _removed(account: Account, user_id: str, case_id: UUID | None, at: datetime)
 
     A removal from long before the invitation is a repeated one. One from just before it follows it, by another clock.
     """
+    keys = [(user_id, case_id)] if case_id is not None else [key for key in account.members if key[0] == user_id]
+    members = {key: account.members[key] for key in keys if key in account.members}
     return {
-        (user, case): replace(member, until=at)
-        for (user, case), member in account.members.items()
-        if user == user_id
-        and case_id in (None, case)
-        and member.until is None
-        and member.removed_at != at
-        and member.since <= at + CLOCKS_DIFFER
+        key: replace(member, until=at)
+        for key, member in members.items()
+        if member.until is None and member.removed_at != at and member.since <= at + CLOCKS_DIFFER
     }
 
 
