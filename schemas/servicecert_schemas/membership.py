@@ -203,11 +203,24 @@ def role_of(actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime) -> 
 
 
 def role_or_wait(
-    actor: Actor, case_id: UUID, accounts: Accounts, sent: datetime, since: datetime, now: datetime
+    actor: Actor,
+    case_id: UUID,
+    accounts: Accounts,
+    sent: datetime,
+    since: datetime,
+    now: datetime,
+    heard: datetime | None = None,
 ) -> Role | UnknownMember | datetime | None:
-    """Return a user's role; or when to check again, if the event arrived (`since`) only a moment ago; or None."""
-    later = (since + after for after in MEMBERSHIP_RETRIES if since + after > now)
-    return role_of(actor, case_id, accounts, sent) or next(later, None)
+    """Return a user's role; or when to check again, if the event arrived (`since`) only a moment ago; or None.
+
+    `heard` is up to when accounts have been read. An invitation may be in what could not be read since (F7).
+    """
+    if (role := role_of(actor, case_id, accounts, sent)) is not None:
+        return role
+    *_, later, last = MEMBERSHIP_RETRIES
+    if heard is not None and heard < since + later:
+        last += max(now - since, timedelta())
+    return next((since + after for after in (*MEMBERSHIP_RETRIES, last) if since + after > now), None)
 
 
 def is_strongly_authenticated(actor: Actor) -> bool:

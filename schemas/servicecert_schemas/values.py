@@ -124,7 +124,7 @@ The limit exceeds A4's 16 KiB, so that intake explains one that is too large."""
 Base64 = Annotated[
     str,
     StringConstraints(
-        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$", max_length=65_536
+        pattern=r"^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$", max_length=32_768
     ),
 ]
 """Bytes in base64 (RFC 4648 section 4)."""

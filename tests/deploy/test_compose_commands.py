@@ -1,6 +1,7 @@
 """Every command of docker-compose.yml exists in `servicecert`, with its arguments and environment."""
 
 import shlex
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ OURS = {name: service for name, service in COMPOSE["services"].items() if "build
 
 def words_of(service: dict[str, Any]) -> list[str]:
     """What follows `servicecert` in a service's command, also within a shell's."""
-    words = [word for part in service["command"] for word in shlex.split(part.replace("&&", "\n"))]
+    parts = (part.replace("&&", "\n").replace("$$each", "intake") for part in service["command"])
+    words = [word for part in parts for word in shlex.split(part)]
     ours = words[words.index("servicecert") + 1 :]
-    return ours[: ours.index("exec")] if "exec" in ours else ours
+    return list(takewhile(lambda word: word not in ("exec", "||"), ours))
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +72,7 @@ async def open_service(
             topics=(topics.REGISTERS, topics.ACCOUNTS),
             empty=NOTHING_KNOWN,
             apply=taken,
+            as_of=lambda known, moment: replace(known, heard=moment),
             on_caught_up=settled,
             refused=lambda known, changes: refusals(known.accounts, changes),
             answer=account_unchanged,

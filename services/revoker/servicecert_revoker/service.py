@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -109,6 +110,7 @@ async def open_service(
                 topics=(ACCOUNTS,),
                 empty=NOTHING_KNOWN,
                 apply=apply,
+                as_of=lambda known, moment: replace(known, heard=moment),
                 refused=lambda known, changes: refusals(known.accounts, changes),
             ),
             beside=Served(runner, roots).watching,

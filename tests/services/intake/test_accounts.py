@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -351,6 +352,28 @@ def test_A2_after_a_minute_it_is_refused(happen, happenings, nobody):
     refused = asked(happen, case, nobody, 60).events[0]
     assert (refused.state, refused.answer.code) == (CaseState.REFUSED, "not-a-member")
     assert refused.answer.event_id == happenings["submitted"].id
+
+
+def test_A2_F7_nobody_is_refused_while_accounts_cannot_be_read(happen, happenings, nobody, invited):
+    unread = replace(nobody, heard=NOW + timedelta(seconds=29))
+    case = happen(happenings["submitted"], known=unread).state
+    again = asked(happen, case, unread, 60)
+    assert (again.state, again.events, wakes(again)) == (case, (), [timedelta(minutes=2)])
+    hours = asked(happen, case, unread, 7200)
+    assert (hours.state, wakes(hours)) == (case, [timedelta(hours=2, minutes=1)])
+    read = timedelta(hours=2)
+    assert asked(happen, case, replace(nobody, heard=NOW + read), 7200).state.state is CaseState.REFUSED
+    assert asked(happen, case, replace(invited, heard=NOW + read), 7200).state.state is CaseState.ACCEPTED
+
+
+async def test_F7_a_turn_knows_up_to_when_the_followed_topics_were_read():
+    async with open_service(Settings(), None) as service:
+        snapshot = SnapshotFollower(service.snapshot, Broker(Cluster("nowhere:1"), "intake"), Verifier({}))
+        assert snapshot.known() == snapshot.value == NOTHING_KNOWN
+        snapshot._reported = snapshot.value, inf
+        await snapshot._at_end(NOW)
+    assert snapshot.known() == replace(NOTHING_KNOWN, heard=NOW)
+    assert SnapshotFollower(None, Broker(Cluster("nowhere:1"), "intake"), Verifier({})).known() is None
 
 
 def test_A2_nobody_applies_from_an_account_of_which_it_is_not_known_whose_it_is(happen, happenings, registers):

@@ -39,6 +39,14 @@ def test_the_first_name_of_at_most_64_characters_is_the_common_name(accepts):
     assert accepts(names={"dns": [long, "b.example.fi"]}).events[1].subject.common_name == "b.example.fi"
 
 
+def test_A10_names_that_no_event_holds_a_certificate_of_are_returned(accepts, returns):
+    long = [".".join([f"{number:03}{'a' * 60}", "b" * 63, "c" * 63, "d" * 58, "fi"]) for number in range(71)]
+    fitting = ["a.example.fi", *long, f"{'b' * 22}.fi"]
+    assert sum(map(len, fitting)) == 18_000
+    assert len(accepts(names={"dns": fitting}).events[1].names.dns) == 73
+    returns("dns-names-too-many", names={"dns": ["ab.fi", *fitting]})
+
+
 def test_a_server_without_a_name_that_fits_is_returned(returns):
     returns("common-name-missing", names={"dns": [f"{'a' * 60}.example.fi"]})
 

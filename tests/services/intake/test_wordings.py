@@ -33,7 +33,13 @@ READ = {
 def test_A10_a_code_stands_for_one_field_and_one_thing():
     by_code = {each.code: each for each in LACKS}
     variants = [each for each in LACKS if by_code[each.code] is not each]
-    assert {each.code for each in variants} == {"unit-not-found", "capacity-mismatch", "conformity-certificate-missing"}
+    names = "dns-names-too-many"
+    assert {each.code for each in variants} == {
+        "unit-not-found",
+        "capacity-mismatch",
+        "conformity-certificate-missing",
+        names,
+    }
     assert len({each.key or each.code for each in LACKS}) == len(LACKS) == len(TEXTS)
 
 

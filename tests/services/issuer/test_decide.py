@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from cryptography import x509
+from servicecert_intake.domain.rules.contents import MOST_CHARACTERS
 from servicecert_issuer.domain.decide import EXAMINE, RETRY, Decide, late_result_code
 from servicecert_issuer.domain.examine import IssuingContext, examine_application
 from servicecert_issuer.domain.issuance import (
@@ -287,9 +288,11 @@ def test_A10_what_may_be_accepted_can_be_told(
     accepted: Accepted, event: MakeEvent, context: IssuingContext, ca_keys: Mapping[str, SigningKey]
 ) -> None:
     """With as many and as long names as there may be, and the larger key."""
-    long = (".".join([f"{number:03}{'a' * 60}", "b" * 63, "c" * 63, "d" * 58, "fi"]) for number in range(99))
-    names = ServerNames(dns=("kanta.example.fi", *long), ip=tuple(f"2a00:1450::{number:x}" for number in range(1, 101)))
-    assert {len(name) for name in names.dns[1:]} == {253}
+    long = (".".join([f"{number:03}{'a' * 60}", "b" * 63, "c" * 63, "d" * 58, "fi"]) for number in range(70))
+    short = (f"n{number}.e.fi" for number in range(10, 39))
+    ip = tuple(f"2a00:1450::{number:x}" for number in range(1, 101))
+    names = ServerNames(dns=("kanta.example.fi", *long, *short), ip=ip)
+    assert (len(names.dns), MOST_CHARACTERS - sum(map(len, names.dns))) == (100, 42)
     application = accepted(key="rsa", names=names)
     linted = examine_application(context, application, SERIAL, NOW)
     assert isinstance(linted, Linted)

@@ -138,7 +138,7 @@ async def test_D7_a_command_that_fills_a_mirror_gets_the_cas_certificates_too(
     async with made.served.watching():
         await eventually(is_filled)
     failing = watched(publish, pool, publishers=[CommandPublisher(("false",))])
-    await failing.served._copy_certificate(publish.authority.issuer(CA))
+    assert not await failing.served._copy_certificate(publish.authority.issuer(CA))
     assert await failing.failures() == {"command": 1}
 
 

@@ -270,6 +270,8 @@ class TopicSnapshot(Generic[K]):
     `apply` returns a new snapshot from the old one and changes; a record may be applied more than once. A worker calls
     `on_caught_up`, if set, when a snapshot has reached the topics' end, and again every 30 s. It must be idempotent.
 
+    `as_of` returns the snapshot for a turn, with up to when the topics have been read; None before their first end.
+
     `refused` returns those of the changes that change nothing since their actors may not cause them, with the code of
     why: they are counted, and logged as alarms. `answer` returns the event that the service decides, once, for such a
     record or one that is no event, given its topic, the code and the time; None for no answer.
@@ -278,6 +280,7 @@ class TopicSnapshot(Generic[K]):
     topics: tuple[Topic, ...]
     empty: K
     apply: Callable[[K, Sequence[Change]], K]
+    as_of: Callable[[K, datetime | None], K] = lambda snapshot, _: snapshot
     on_caught_up: Callable[[K], Awaitable[None]] | None = None
     refused: Callable[[K, Sequence[Change]], Iterable[tuple[Change, str]]] = lambda _snapshot, _changes: ()
     answer: "Callable[[Topic, Record, str, datetime], Event | None]" = lambda *_: None

@@ -213,12 +213,14 @@ class SnapshotFollower(Generic[K]):
         broker: Broker,
         verifier: Verifier,
         give: Callable[[Sequence[Arrival]], None] = lambda _: None,
+        clock: Clock = machine_clock,
     ) -> None:
         self.value: Any = None if definition is None else definition.empty
         self.ready = asyncio.Event()
         self._definition = definition
         self._give = give
         self._reported: tuple[Any, float] = (None, 0.0)
+        self._read_to: datetime | None = None
         self._outage = Outage("The service's handler of topic snapshots")
         self.follower: Follower | None = None
         if definition is None:
@@ -230,6 +232,7 @@ class SnapshotFollower(Generic[K]):
                 self._take,
                 self._at_end,
                 verifier,
+                clock,
                 outage_name="Kafka (followed topics)",
                 rest_seconds=_REST_SECONDS,
                 skip=self._answer,
@@ -238,6 +241,10 @@ class SnapshotFollower(Generic[K]):
     async def run(self) -> None:
         """Follow the topics for ever; return at once if there are none. Raises what the service's functions raise."""
         return None if self.follower is None else await self.follower.watch()
+
+    def known(self) -> Any:
+        """Return what a turn is decided with."""
+        return None if self._definition is None else self._definition.as_of(self.value, self._read_to)
 
     def _take(self, changes: Sequence[Change]) -> None:
         assert self._definition is not None
@@ -253,8 +260,9 @@ class SnapshotFollower(Generic[K]):
         if is_awaited and (answer := self._definition.answer(topic, record, code, now)) is not None:
             self._give([Arrival(record, answer)])
 
-    async def _at_end(self, _: datetime) -> None:
+    async def _at_end(self, moment: datetime) -> None:
         """Pass a new snapshot to the service, or the same one after 30 s. Transient errors are retried next time."""
+        self._read_to = moment
         self.ready.set()
         now = asyncio.get_running_loop().time()
         snapshot, at = self._reported

@@ -109,7 +109,7 @@ class Worker(Generic[S, K]):
         signer = Signer(service.name, key)
         self._turns = Turns(service, pool, self._chain, signer, settings.parked_most, self._guard)
         self._sent = Sent(pool)
-        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier, self._give)
+        self._snapshot: SnapshotFollower[K] = SnapshotFollower(service.snapshot, broker, verifier, self._give, clock)
         follower = self._metrics.followed.of = self._snapshot.follower
         self._readers = self._metrics.followed.readers = (source,) if follower is None else (source, follower)
         self._loop = Loop(
@@ -256,7 +256,7 @@ class Worker(Generic[S, K]):
         started = perf_counter()
         owner, channel = self._effects.owner, self._leader.channel
         try:
-            result = await self._turns.take(items, self._snapshot.value, now, owner, channel)
+            result = await self._turns.take(items, self._snapshot.known(), now, owner, channel)
         except BaseException:
             self._effects.commit_unconfirmed()
             raise

@@ -23,7 +23,7 @@ from servicecert_schemas.certificate import CertificateIssued, IssuingRefused, I
 from servicecert_schemas.deadline import DeadlineKind, DeadlineMark
 from servicecert_schemas.event import Role
 from servicecert_schemas.mail import MailBounced, MailGivenUp, MailHandedOver, MailRefused
-from servicecert_schemas.membership import Accounts, is_strongly_authenticated, may, role_or_wait
+from servicecert_schemas.membership import is_strongly_authenticated, may, role_or_wait
 from servicecert_schemas.open_list import UnknownMember
 from servicecert_schemas.revocation import CertificateRevoked, KeyCompromised, RevocationRefused, RevocationRegistered
 from servicecert_schemas.values import Texts
@@ -91,7 +91,7 @@ def _receive(case: Case | None, sent: Event, known: Knowledge, judging: Judging,
     happened = replace(sent, time=min(sent.time, now))
     data = happened.data
     assert isinstance(data, ApplicationEvent)
-    role = role_or_wait(data.actor, data.case_id, known.accounts, happened.time, now, now)
+    role = role_or_wait(data.actor, data.case_id, known.accounts, happened.time, now, now, known.heard)
     load = known.loads.get(happened.id)
     opens = case is None and isinstance(data, ApplicationSubmitted)
     if load is not None and (code := _too_much(load, known.limits, opens=opens)) is not None:
@@ -154,9 +154,9 @@ def _opened(happened: Event, data: ApplicationSubmitted) -> Case:
 def _wake(case: Case, happened: Due | Result, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     match happened:
         case Result(data=LookedUp(followed=followed)) if case.waiting:
-            return _resume(replace(case, followed=followed), known.accounts, judging, now)
+            return _resume(replace(case, followed=followed), known, judging, now)
         case Due(kind=kind) if kind == ASK_AGAIN:
-            return _resume(case, known.accounts, judging, now)
+            return _resume(case, known, judging, now)
         case Due(kind=kind) if kind == REASSESS:
             return _reassess(case, happened.id, judging, now)
         case Due(kind=kind) if kind.partition("/")[0] in frozenset(DeadlineKind):
@@ -165,13 +165,13 @@ def _wake(case: Case, happened: Due | Result, known: Knowledge, judging: Judging
             return Decision(case)
 
 
-def _resume(case: Case, accounts: Accounts, judging: Judging, now: datetime) -> Decision[Case]:
+def _resume(case: Case, known: Knowledge, judging: Judging, now: datetime) -> Decision[Case]:
     """Decide the waiting events in order, up to one that has to wait longer."""
     total = Decision(case)
     while case.waiting:
         head, *rest = case.waiting
         happened, data = head.event()
-        role = role_or_wait(data.actor, data.case_id, accounts, happened.time, head.since, now)
+        role = role_or_wait(data.actor, data.case_id, known.accounts, happened.time, head.since, now, known.heard)
         decision = _process(replace(case, waiting=tuple(rest)), happened, data, role, head.since, judging, now)
         assert decision.state is not None
         still_waits = len(decision.state.waiting) > len(rest)

@@ -45,7 +45,7 @@ class Knowledge:
     """Snapshot of registers and accounts, and what a turn reads from the tables.
 
     `keys` are the records, by SHA-256, of the keys in the turn's requests (A4). `loads` are those of accounts, by event
-    of the turn, and `limits` what they may be (F5).
+    of the turn, and `limits` what they may be (F5). `heard` is up to when registers and accounts have been read.
     """
 
     registers: Registers = NO_REGISTERS
@@ -53,6 +53,7 @@ class Knowledge:
     keys: Mapping[str, KeyRecord] = field(default_factory=lambda: MappingProxyType({}))
     loads: Mapping[UUID, Load] = field(default_factory=lambda: MappingProxyType({}))
     limits: Limits = field(default_factory=Limits)
+    heard: datetime | None = None
 
 
 NOTHING_KNOWN = Knowledge()

@@ -177,12 +177,12 @@ class Served:
 
     async def _watch(self) -> NoReturn:
         outage = Outage("PostgreSQL, for what is served,")
-        for ca in self._cas():
-            # A command does not say what it has.
-            await self._copy_certificate(ca)
+        # A command does not say what it has.
+        left = list(self._cas())
         while True:
             try:
                 await guard_cancellation(self.look())
+                left = [ca for ca in left if not await guard_cancellation(self._copy_certificate(ca))]
                 outage.ended()
             except Exception as error:
                 if is_transient(error):
@@ -268,7 +268,8 @@ class Served:
         else:
             await self.roots.deliver_again(ca.id)
 
-    async def _copy_certificate(self, ca: IssuerInfo) -> None:
+    async def _copy_certificate(self, ca: IssuerInfo) -> bool:
+        """Copy a CA's certificate to all publishers; return whether they have it."""
         folder, name = self.runner.files, f"{ca.id}.cer"
         try:
             await asyncio.to_thread(folder.put_certificate, ca.id, ca.certificate_der)
@@ -276,3 +277,5 @@ class Served:
                 await publisher.put(name, folder.folder / name, 0, ca)
         except NotPublished as fault:
             report(self.roots.stats, ca.id, fault)
+            return False
+        return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
@@ -21,6 +22,8 @@ class Knowledge:
     """The key that a certificate of this turn is stored under, by issuer and serial number (F2)."""
     over_limit: frozenset[str] = frozenset()
     """The keys of this turn's responders beyond the limit of a day."""
+    heard: datetime | None = None
+    """Up to when the accounts have been read."""
 
 
 NOTHING_KNOWN = Knowledge()

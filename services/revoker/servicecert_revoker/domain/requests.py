@@ -128,7 +128,7 @@ def judge(
             return Refused(Code.NOT_CONFIRMED, in_case=False)
         return certificate or absent
     sent = min(asked.at, asked.since)
-    invited_as = role_or_wait(request.actor, request.case_id, known.accounts, sent, asked.since, now)
+    invited_as = role_or_wait(request.actor, request.case_id, known.accounts, sent, asked.since, now, known.heard)
     if not is_strongly_authenticated(request.actor):
         return Refused(Code.NOT_STRONGLY_AUTHENTICATED, in_case=isinstance(invited_as, Role))
     if isinstance(invited_as, datetime):

@@ -19,6 +19,9 @@ from .deficiencies import WORDS, Deficiencies, Lack, choice, printable
 
 LATEST_START = timedelta(days=60)
 
+MOST_CHARACTERS = 18_000
+"""How many characters the host names have at most together: events hold a certificate of at most 24,576 octets."""
+
 
 def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Deficiencies]:
     """Return the names in canonical form, each once. A system signature certificate has none."""
@@ -29,15 +32,16 @@ def server_names(form: Form, profile: Profile) -> tuple[ServerNames | None, Defi
     ip, wrong_ip = _checked(typed.ip, "names.ip", check_ip_address, lacking.IP_ADDRESSES)
     wrong = (
         *(wrong_dns or _without_common_name(dns, profile)),
-        *_too_many(dns, lacking.DNS_NAMES_TOO_MANY, profile),
+        *_too_many(len(dns), profile.most_names, lacking.DNS_NAMES_TOO_MANY),
+        *_too_many(sum(map(len, dns)), MOST_CHARACTERS, lacking.DNS_NAMES_TOO_LONG),
         *wrong_ip,
-        *_too_many(ip, lacking.IP_ADDRESSES_TOO_MANY, profile),
+        *_too_many(len(ip), profile.most_names, lacking.IP_ADDRESSES_TOO_MANY),
     )
     return (None, wrong) if wrong else (ServerNames(dns=dns, ip=ip), ())
 
 
-def _too_many(names: tuple[str, ...], lack: Lack, profile: Profile) -> Deficiencies:
-    return (lack.deficiency(most=str(profile.most_names)),) if len(names) > profile.most_names else ()
+def _too_many(count: int, most: int, lack: Lack) -> Deficiencies:
+    return (lack.deficiency(most=str(most)),) if count > most else ()
 
 
 def _without_common_name(dns: tuple[str, ...], profile: Profile) -> Deficiencies:
