@@ -83,6 +83,7 @@ def test_D7_no_list_moves_away_from_the_address_that_certificates_name(
 ) -> None:
     elsewhere = build(number=6, url=URL.replace("crl.", "crls."))
     assert stopped_by(lambda: gates.check(build(), expected, elsewhere)) == "scope"
+    assert gates.check(build(), expected, build(number=6, url=URL.replace("3", "4"))), "another was copied over it"
 
 
 def test_I7_what_vanished_is_named_whatever_the_order_of_the_published_list(
