@@ -1,6 +1,7 @@
 """The whole system, on shared parts."""
 
 import asyncio
+import socket
 from uuid import uuid4
 
 import psycopg
@@ -128,3 +129,12 @@ def test_samples_are_added_up_apart_from_the_labels_that_tell_kinds():
         '# TYPE b gauge\nb{partition="0"} 4\nb{partition="1"} 5\n'
     )
     assert summed(text) == {"a_total:handled": 5, "a_total:parked": 1, "b": 9}
+
+
+async def test_D7_crls_stay_where_earlier_certificates_say_or_nothing_starts(parts, authority, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"cannot be served at port {port}, which earlier certificates name"):
+            await System(tmp_path / "one", parts=parts, authority=authority, crl_port=port).__aenter__()
+    async with System(tmp_path / "two", parts=parts, authority=authority, crl_port=port) as system:
+        assert system.crls == f"http://127.0.0.1:{port}"

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from shlex import quote
+from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
+from servicecert_pki.identity import identity_in
 from servicecert_schemas.broker import Principal
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.access import KafkaAccess
@@ -104,8 +106,17 @@ async def _run(folder: Path, workers: Mapping[str, int], console: Console, *, pl
         stack.callback(stopping.stop)
         with Steps(console) as steps:
             ca = folder / "ca" if os.environ.get("DATABASE_URL") else None
+            # The certificates of an earlier run name its address.
+            before = None if ca is None else identity_in(ca).repository
             system = System(
-                folder, workers=workers, apart=False, authority=ca, secure=not plain, monitored=True, report=steps
+                folder,
+                workers=workers,
+                apart=False,
+                authority=ca,
+                secure=not plain,
+                monitored=True,
+                crl_port=0 if before is None else urlsplit(before.crls).port or 0,
+                report=steps,
             )
             await stack.enter_async_context(system)
         stack.callback(stopping.start)

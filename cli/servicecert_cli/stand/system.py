@@ -91,6 +91,7 @@ class System:
         monitored: bool = False,
         environment: Mapping[str, str] | None = None,
         crls: str | None = None,
+        crl_port: int = 0,
         report: Steps | None = None,
     ) -> None:
         self.folder = folder
@@ -111,6 +112,7 @@ class System:
         self.mails: MailCatcher
         self.crl_url: str
         self.crls = crls or ""
+        self._crl_port = crl_port
         self.ocsp_url: str
         self._parts = parts
         self._apart = apart
@@ -153,7 +155,15 @@ class System:
             self._identities = Identities.make(self.folder / "private" / "kafka")
         self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
         self.mails = await self._stack.enter_async_context(MailCatcher(self.mail_folder))
-        self.crl_url = await self._stack.enter_async_context(crl_server.serve(self.crl_folder, "127.0.0.1", 0))
+        try:
+            serving = crl_server.serve(self.crl_folder, HOST, self._crl_port)
+            self.crl_url = await self._stack.enter_async_context(serving)
+        except OSError as fault:
+            raise UserError(
+                f"CRLs cannot be served at port {self._crl_port}, which earlier certificates name ({fault.strerror}): "
+                "end what uses it.",
+                os.EX_UNAVAILABLE,
+            ) from None
         self._ocsp_port = free_port()
         self.ocsp_url = admission.address(HOST, self._ocsp_port)
         self.authority_file = self.folder / "private" / FILE
