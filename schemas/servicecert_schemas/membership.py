@@ -140,7 +140,7 @@ def _added(account: Account, user_id: str, role: Role | UnknownMember, case_id: 
     if before is None:
         return {(user_id, case_id): Member(role, at, at)}
     # By another clock a removal that follows may be before it.
-    if at < (before.until or before.stated_at) or at == before.stated_at:
+    if at < (before.until or before.stated_at) or (at == before.stated_at and role == before.role):
         return {}
     since = at if before.until is not None else before.since
     return {(user_id, case_id): Member(role, since, at, removed_at=before.until or before.removed_at)}

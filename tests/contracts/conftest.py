@@ -45,7 +45,7 @@ class Trial:
         return out.decode()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def trial(tmp_path_factory: pytest.TempPathFactory, authority: Path) -> AsyncIterator[Trial]:
     folder = tmp_path_factory.mktemp("trial")
     identities = Identities.make(tmp_path_factory.mktemp("identities") / "kafka")

@@ -27,7 +27,7 @@ REQUEST = (
 REQUESTED_KEY = "openssl req -in request.pem -noout -pubkey"
 CERTIFIED_KEY = "openssl x509 -inform DER -in certificate.der -noout -pubkey"
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 
 class Client(NamedTuple):

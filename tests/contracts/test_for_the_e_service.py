@@ -34,7 +34,7 @@ REQUEST, FOLLOW = "openssl req -new", "console-consumer"
 GRANTED, RETURNED = "", ".returned"
 PATIENCE_SECONDS = 90.0
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def shown(language: str, word: str) -> str:

@@ -48,14 +48,14 @@ def identities(tmp_path_factory: pytest.TempPathFactory) -> Identities:
     return Identities.make(tmp_path_factory.mktemp("identities") / "kafka")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def parts(identities: Identities) -> Iterator[Parts]:
     """All journeys are made at a broker and a database with TLS, which tell their users apart and check rights (F4)."""
     with start_parts(settings=SETTINGS, secured=identities.broker, tls=identities.database, environment={}) as started:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(parts: Parts, identities: Identities, authority: Path, known_customers: Customers) -> Running:
     """Run a system in a folder: `async with running(folder) as client`, with more settings or other parts."""
 

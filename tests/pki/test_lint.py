@@ -52,9 +52,11 @@ def test_B3_whatever_a_profile_allows_is_read_back_and_passes_pkilint(
     assert every.findings(meant, build_tbs(meant)) == ()
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @given(st.data())
 def test_B3_any_other_byte_is_seen(make_contents: MakeContents, linter: Linter, data: st.DataObject) -> None:
-    meant = make_contents(data.draw(st.sampled_from(TYPES)), data.draw(st.sampled_from(KeyFamily)))
+    # A serial number that is drawn otherwise would make other bytes of the same example.
+    meant = make_contents(data.draw(st.sampled_from(TYPES)), data.draw(st.sampled_from(KeyFamily)), serial=1 << 126)
     tbs = bytearray(build_tbs(meant))
     tbs[data.draw(st.integers(0, len(tbs) - 1))] ^= data.draw(st.integers(1, 255))
     assert linter(meant, bytes(tbs)) == ["read-back.differs"]

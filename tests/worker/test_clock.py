@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from types import SimpleNamespace
 from uuid import uuid4
 
 import aiohttp
 import pytest
 from servicecert_worker.core.clock import clock_ahead
+from servicecert_worker.core.decider import Due
 from servicecert_worker.core.faults import OperatorError
+from servicecert_worker.core.record import Arrival
+from servicecert_worker.core.traces import as_given
+from servicecert_worker.runtime import leader
 from servicecert_worker.runtime.environment import read
+from servicecert_worker.runtime.leader import Leader
 from servicecert_worker.runtime.settings import ProcessSettings, WorkerSettings
-from servicecert_worker.storage import QUERIES
 from toy.stand import Stand, eventually, numbered
 
 pytestmark = pytest.mark.usefixtures("measured_processes")
@@ -86,12 +92,39 @@ async def test_F3_what_is_for_trials_is_refused_with_production_keys(stand: Stan
     assert f"{variable} is for trials, and this CA is none" in worker.tail(20)
 
 
-async def test_F5_deadlines_that_wait_for_topics_hide_no_others(stand: Stand) -> None:
-    kinds = ["wait", "wait", "wait", "wake"]
-    for number, kind in enumerate(kinds):
-        at = NOW + timedelta(seconds=number)
+async def test_F5_deadlines_that_wait_for_topics_hide_no_others_and_let_none_pass_that_wait_too(
+    stand: Stand, monkeypatch
+) -> None:
+    for number, kind in enumerate(["judge", "judge", "judge", "lapse", "late", "wake"]):
         insert = "insert into deadlines (key, kind, id, at) values ($1, $2, $3, $4)"
-        await stand.pool.execute(insert, str(number), kind, uuid4(), at)
-    now = NOW + timedelta(hours=1)
-    assert [it["kind"] for it in await stand.pool.fetch(QUERIES["due"], now, 2, [])] == ["wait", "wait"]
-    assert [it["kind"] for it in await stand.pool.fetch(QUERIES["due"], now, 2, ["wait"])] == ["wake"]
+        await stand.pool.execute(insert, str(number), kind, uuid4(), NOW + timedelta(seconds=number))
+    asked, now = list[datetime](), NOW + timedelta(hours=1)
+
+    async def is_caught_up(_cluster: object, _service: str, _reads: object, until: datetime) -> bool:
+        asked.append(until)
+        return until <= now - timedelta(hours=2)
+
+    monkeypatch.setattr(leader, "is_caught_up", is_caught_up)
+    given = list[Due | Arrival]()
+    hour = timedelta(hours=1)
+    waits = {"judge": timedelta(minutes=1), "lapse": hour, "late": 2 * hour}
+    leads = SimpleNamespace(
+        service=SimpleNamespace(name="toy", reads=(), rules=SimpleNamespace(wait_for_topics=waits)),
+        settings=SimpleNamespace(cluster=None),
+        effects=SimpleNamespace(owner=0),
+        telemetry=SimpleNamespace(sampler=as_given),
+        guard=SimpleNamespace(require=lambda: None),
+        pool=stand.pool,
+        room=lambda: 2,
+        give=given.extend,
+        clock=lambda: now,
+    )
+    leads._waiting, leads._due = partial(Leader._waiting, leads), partial(Leader._due, leads)
+    await Leader._poll(leads)
+    assert [item.kind for item in given] == ["late", "wake"]
+    assert asked == [now - 2 * hour, now - hour]
+    await stand.pool.execute("delete from deadlines where kind <> 'wake'")
+    asked.clear()
+    await Leader._poll(leads)
+    assert [item.kind for item in given[2:]] == ["wake"]
+    assert asked == []

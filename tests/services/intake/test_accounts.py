@@ -296,6 +296,11 @@ def test_A2_a_role_that_was_changed_is_not_taken_back_by_a_repetition():
     assert role("user-2", before, first, second, first) is Role.TECHNICAL_PARTNER
 
 
+def test_A2_of_two_roles_that_are_given_in_one_moment_the_last_counts():
+    both = [added("user-2", at=NOW), added("user-2", "technical-partner", at=NOW)]
+    assert role("user-2", opened(), *both) is Role.TECHNICAL_PARTNER
+
+
 def test_a_record_that_says_nothing_of_an_account_changes_none():
     assert apply(NO_ACCOUNTS, [Change("account-1", None, NOW)]) == NO_ACCOUNTS
 

@@ -131,12 +131,12 @@ class Follower:
         self.offsets[partition] = first
 
     def refuse(self, change: Change, reason: str) -> None:
-        """Count and log an event that changes nothing since its actor may not cause it."""
+        """Count and log an event that changes nothing, since its actor may not cause it or its account is full."""
         assert change.data is not None
         topic = TOPIC_OF[change.data.TYPE]
         if self._is_logged(topic, change.record, reason):
             log.error(
-                "alarm: the actor of this event may not cause it; it changes nothing",
+                "alarm: an event of an account is refused and changes nothing",
                 extra={"topic": topic.name, "key": change.key, "type": change.data.TYPE, "reason": reason},
             )
 

@@ -9,7 +9,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -159,11 +159,10 @@ class Leader:
         room = self.room()
         if room <= 0:
             return
+        now = self.clock()
         async with self.pool.acquire() as connection:
-            ((is_due, is_released, are_left),) = await connection.fetch(
-                QUERIES["waiting"], self.clock(), self.effects.owner
-            )
-            rows = await connection.fetch(QUERIES["due"], self.clock(), room, ()) if is_due else []
+            ((is_due, is_released, are_left),) = await connection.fetch(QUERIES["waiting"], now, self.effects.owner)
+            rows = await connection.fetch(QUERIES["due"], now, room, ()) if is_due else []
             sampler = self.telemetry.sampler
             arrivals = await released(connection, room, self.verifier, sampler) if is_released else []
         if are_left:
@@ -171,21 +170,23 @@ class Leader:
         if rows or arrivals:
             crash_point("due-read")
             self.give(arrivals)
-            if waiting := await self._waiting({row["kind"] for row in rows}):
+            if waiting := await self._waiting({row["kind"] for row in rows}, now):
                 # Others may be behind them.
-                rows = await self.pool.fetch(QUERIES["due"], self.clock(), room, waiting)
+                rows = await self.pool.fetch(QUERIES["due"], now, room, waiting)
             self.give([self._due(row) for row in rows])
 
     def _due(self, row: asyncpg.Record) -> Due:
         context = row["traceparent"] or admitted(None, str(row["id"]), self.telemetry.sampler)
         return Due(row["id"], row["key"], row["kind"], row["at"], context)
 
-    async def _waiting(self, kinds: Set[str]) -> Sequence[str]:
-        """Return those of the kinds, of deadlines that are due, that wait until what was written before is handled."""
+    async def _waiting(self, due: Set[str], now: datetime) -> Sequence[str]:
+        """Return the kinds of deadlines that wait until what was written before is handled, if one of them is `due`."""
         waits, waiting = self.service.rules.wait_for_topics, list[str]()
-        for slack in {waits[kind] for kind in kinds & waits.keys()}:
-            until = self.clock() - slack
-            if not await is_caught_up(self.settings.cluster, self.service.name, self.service.reads, until):
+        for slack in sorted(set(waits.values()), reverse=True) if due & waits.keys() else ():
+            # What is not read until an hour ago is not read until a minute ago.
+            if waiting or not await is_caught_up(
+                self.settings.cluster, self.service.name, self.service.reads, now - slack
+            ):
                 waiting += [kind for kind in waits if waits[kind] == slack]
         return waiting
 

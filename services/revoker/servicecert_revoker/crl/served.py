@@ -182,7 +182,11 @@ class Served:
         while True:
             try:
                 await guard_cancellation(self.look())
-                left = [ca for ca in left if not await guard_cancellation(self._copy_certificate(ca))]
+                # One that hangs is tried once between two looks.
+                for ca in tuple(left):
+                    if not await guard_cancellation(self._copy_certificate(ca)):
+                        break
+                    left.remove(ca)
                 outage.ended()
             except Exception as error:
                 if is_transient(error):
