@@ -17,7 +17,8 @@ TUNING = ("-Xms64m", "-Xmx256m", "-XX:TieredStopAtLevel=1")
 API_VERSIONS = bytes.fromhex("0000000a 0012 0000 00000001 ffff")
 
 # The short broker session lets a killed broker return in 2 s instead of 11; the small cleaner buffer halves the memory,
-# and the cleaner runs each second; index files of 1 MiB instead of 10 save each partition's first entry some 40 ms.
+# and the cleaner runs each second; index files of 1 MiB instead of 10 save each partition's first entry some 40 ms. A
+# record of the metadata that says nothing, each 500 ms, is a fifth of what an idle node costs.
 PROPERTIES = """\
 process.roles=broker,controller
 node.id={node}
@@ -44,6 +45,7 @@ log.cleaner.backoff.ms=1000
 log.index.size.max.bytes=1048576
 broker.session.timeout.ms=1500
 broker.heartbeat.interval.ms=300
+metadata.max.idle.interval.ms=10000
 """
 
 

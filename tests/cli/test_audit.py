@@ -24,12 +24,13 @@ from servicecert_worker.core.decider import Result
 from servicecert_worker.core.record import Arrival, Poison, Record
 from servicecert_worker.core.service_keys import key_id, read_key
 from servicecert_worker.runtime.turn import Turns
-from servicecert_worker.storage import database, schema
+from servicecert_worker.storage import database
 from toy import service as toy
 from worker.test_fold import arrival
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CASE = UUID(int=1)
+TABLES = {"intake": [toy.MIGRATIONS]}
 
 
 @pytest.fixture
@@ -40,12 +41,10 @@ def keys(servicecert, tmp_path):
 
 
 @pytest.fixture
-def exported(admin_url, keys, tmp_path):
+def exported(place, keys, tmp_path):
     """Intake's schema with a case's rows, signed; the file holds the checkpoint that was exported."""
-    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
-    schema.migrate(admin_url, "intake", [toy.MIGRATIONS])
     file = tmp_path / "kept.jsonl"
-    file.write_bytes(do(partial(_record, url, keys)) + b"\n")
+    file.write_bytes(do(partial(_record, place.urls["intake"], keys)) + b"\n")
     return file
 
 
@@ -65,13 +64,13 @@ async def _record(url, keys):
     return payload
 
 
-def test_B6_verify_says_that_nothing_was_changed_or_what_was(servicecert, exported, keys, admin_url):
+def test_B6_verify_says_that_nothing_was_changed_or_what_was(servicecert, exported, keys, place):
     command = ("audit", "verify", "--keys", keys, "--exported", exported, "--service", "intake")
     good = servicecert(*command)
     assert good.exit_code == 0, good.output
     assert good.stdout.splitlines()[1].split() == ["intake", "1", "4", "4", "1", "0"]
     assert good.stdout.endswith("No row was changed, deleted, moved or forged.\n")
-    do(partial(_tamper, admin_url))
+    do(partial(_tamper, place.admin_url))
     bad = servicecert(*command)
     assert bad.exit_code == 1
     assert "intake: changed 3 of " in bad.stdout

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from click.testing import Result
 from commandline import do, one_sentence, read_json
+from recycling import Migrated
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections.kafka import publish
 from servicecert_intake.service import MIGRATIONS as INTAKE_MIGRATIONS
@@ -22,8 +23,8 @@ from servicecert_schemas.responder import ResponderCertified, ResponderEnvironme
 from servicecert_schemas.revocation import Standing, StandingChanged
 from servicecert_schemas.topics import CERTIFICATE_STANDINGS, CERTIFICATES, OCSP_RESPONDERS
 from servicecert_worker.kafka.cluster import Cluster
-from servicecert_worker.storage import database, schema
 
+TABLES = {"intake": [INTAKE_MIGRATIONS], "issuer": [MIGRATIONS], "revoker": [REVOKER_MIGRATIONS]}
 STOPPED = """
 insert into certificates (key, version, state, issuer, application, findings)
 values (%s, 1, 'stopped', 'test-ec', '{"type": "test-server"}', '["pkix.a", "pkix.b"]')
@@ -57,14 +58,9 @@ from certificates
 
 
 @pytest.fixture
-def issuer_tables(database_url: str, monkeypatch: pytest.MonkeyPatch):
+def issuer_tables(place: Migrated):
     """The issuer's tables, beside intake's and the revoker's, as an administrator; the environment names them."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    migrations = {"intake": INTAKE_MIGRATIONS, "issuer": MIGRATIONS, "revoker": REVOKER_MIGRATIONS}
-    schema.prepare(database_url, {name: database.new_password() for name in migrations})
-    for name, folder in migrations.items():
-        schema.migrate(database_url, name, [folder])
-    with psycopg.connect(database_url, autocommit=True, options="-c search_path=issuer") as connection:
+    with psycopg.connect(place.admin_url, autocommit=True, options="-c search_path=issuer") as connection:
         yield connection
 
 
@@ -261,13 +257,13 @@ values (gen_random_uuid(), 'x', 'certify', '{"issuer": "test-ec", "serial": "4a0
 
 
 def test_f3_responders_certificates_are_compared_and_the_signatures_of_each_ca_are_counted(
-    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, database_url: str, empty_cluster: Cluster
+    servicecert: Callable[..., Result], issuer_tables: psycopg.Connection, place: Migrated, empty_cluster: Cluster
 ) -> None:
     issuer_tables.execute(INTENDED, [str(uuid4())])
     issuer_tables.execute("update certificates set state = 'voided', refusal = 'x', ended_at = now()")
     issuer_tables.execute(AUDITED)
     issuer_tables.execute(ACCEPTED, [None])
-    with psycopg.connect(database_url, autocommit=True, options="-c search_path=revoker") as tables:
+    with psycopg.connect(place.admin_url, autocommit=True, options="-c search_path=revoker") as tables:
         tables.execute(BOOKED)
         tables.execute("insert into crls (issuer, partition, number, scheduled) values ('test-ec', 0, 1, true)")
         done = servicecert("ca", "reconcile", "--json")

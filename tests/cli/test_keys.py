@@ -8,18 +8,17 @@ from commandline import read_json
 from servicecert_intake.service import MIGRATIONS
 from servicecert_pki.csr import public_key_info
 from servicecert_pki.spki import spki_sha256
-from servicecert_worker.storage import database, schema
 
 from pki import weak_keys
 
+TABLES = {"intake": [MIGRATIONS]}
+
 
 @pytest.fixture
-def prepared(admin_url, monkeypatch):
+def prepared(place, monkeypatch):
     """The environment names intake's role on its own schema."""
-    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
-    schema.migrate(admin_url, "intake", [MIGRATIONS])
-    monkeypatch.setenv("DATABASE_URL", url)
-    return url
+    monkeypatch.setenv("DATABASE_URL", place.urls["intake"])
+    return place.urls["intake"]
 
 
 def put(url: str, *moduli: int) -> list[str]:

@@ -11,7 +11,6 @@ from identities import Identities
 from servicecert_cli.operations.broker_identities import TrialCa
 from servicecert_intake.service import MIGRATIONS
 from servicecert_launcher import Kafka
-from servicecert_worker.storage import database, schema
 
 SECONDS = 60
 PASSWORD = "only-we-know"
@@ -70,11 +69,10 @@ def secured(broker, ca, tmp_path, monkeypatch):
     return environment
 
 
-def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_path, monkeypatch):
+def test_commands_and_a_worker_reach_it(servicecert, secured, migrated, tmp_path, monkeypatch):
     made = servicecert("topics", "create")
     assert made.exit_code == 0, made.output
-    (url,) = schema.prepare(database_url, {"intake": database.new_password()}).values()
-    schema.migrate(database_url, "intake", [MIGRATIONS])
+    url = migrated(intake=[MIGRATIONS]).urls["intake"]
     worker = subprocess.Popen(
         [sys.executable, "-m", "servicecert_cli", "run", "intake"],
         env={
@@ -100,11 +98,10 @@ def test_commands_and_a_worker_reach_it(servicecert, secured, database_url, tmp_
 
 
 def test_I10_a_wrong_password_and_an_unknown_ca_are_told_and_not_shown(
-    servicecert, secured, database_url, tmp_path, monkeypatch
+    servicecert, secured, migrated, tmp_path, monkeypatch
 ):
     (tmp_path / "password").write_text("mistyped\n")
-    (url,) = schema.prepare(database_url, {"intake": database.new_password()}).values()
-    schema.migrate(database_url, "intake", [MIGRATIONS])
+    url = migrated(intake=[MIGRATIONS]).urls["intake"]
     done = run_process(
         "run",
         "intake",

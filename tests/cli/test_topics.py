@@ -7,8 +7,10 @@ from aiokafka.structs import OffsetAndMetadata
 from commandline import do, one_sentence, read_json, run_process
 from servicecert_cli.admin import groups, topics
 from servicecert_cli.connections import kafka
+from servicecert_revoker.service import MIGRATIONS as REVOKER_MIGRATIONS
 from servicecert_schemas.topics import CATALOGUE
-from servicecert_worker.storage import database, schema
+
+TABLES = {"intake": [], "revoker": [REVOKER_MIGRATIONS]}
 
 
 def test_topics_are_made_once_with_their_settings(servicecert, empty_cluster):
@@ -48,13 +50,16 @@ def test_without_a_broker_it_says_what_to_set(servicecert, monkeypatch):
 
 
 @pytest.fixture
-def intake_url(admin_url, as_operator):
+def admin_url(place):
+    return place.admin_url
+
+
+@pytest.fixture
+def intake_url(place, as_operator):
     """The environment names an operator, on a schema that remembers an origin. Returns the administrator's URL."""
-    (url,) = schema.prepare(admin_url, {"intake": database.new_password()}).values()
-    schema.migrate(admin_url, "intake", [])
-    do(lambda: execute(url, "insert into origins values ('the cluster', 'another one')"))
+    do(lambda: execute(place.urls["intake"], "insert into origins values ('the cluster', 'another one')"))
     as_operator()
-    return admin_url
+    return place.admin_url
 
 
 async def execute(url, statement):

@@ -23,7 +23,7 @@ from servicecert_schemas.certificate import CertificateIssued
 from servicecert_schemas.event import is_canary
 from servicecert_schemas.revocation import CertificateRevoked
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("measured_processes")]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("measured_canaries")]
 
 SINK = "canary@authority.example"
 PATIENCE_SECONDS = 90.0
@@ -37,6 +37,11 @@ async def system(
     folder = tmp_path_factory.mktemp("canary")
     async with System(folder, parts=parts, authority=authority, identities=identities) as system:
         yield system
+
+
+@pytest.fixture(scope="module")
+def measured_canaries(system: System, measured_processes: None) -> None:
+    """The processes that start after the system are measured: others measure its workers."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,6 +1,7 @@
 """Certificates for a server and its users: a CA that issues them once and then forgets its key (F4).
 
-For trials. An authority's own Kafka has a CA of its own, or Strimzi's.
+For trials. An authority's own Kafka has a CA of its own, or Strimzi's. The library `trustme` certifies each key for
+servers, users and code at once, in a form that Kafka does not read.
 """
 
 from collections.abc import Sequence
