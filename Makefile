@@ -133,7 +133,7 @@ specimens: setup ## a certificate of each type and key, with chains and CRLs, in
 check: setup $(EXAMPLE)/.venv/.ready ## lint, format, types, import contracts, foreign names
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
-	@$(BIN)/mypy schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py bench/peers/*.py)
+	@$(BIN)/mypy --num-workers 2 schemas worker pki services cli launcher monitoring deploy tests $(wildcard bench/*.py bench/peers/*.py)
 	@cd $(EXAMPLE) && ../../$(BIN)/mypy --python-executable .venv/bin/python portal provider start.py
 	@$(BIN)/lint-imports
 	@! git -c safe.directory='*' grep -nIE '$(FOREIGN)' -- . || { echo "check: these lines name a registry or a folder of one machine." >&2; exit 1; }

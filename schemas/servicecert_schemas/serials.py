@@ -22,7 +22,7 @@ _FILE = re.compile(r"_([0-9a-f]{32,40})(?:-(?:full)?chain)?\.(?:pem|der|p12)(?![
 _BOTH = re.compile(r"([0-9]{1,80}) \(0x([0-9a-f]{1,80})\)", re.IGNORECASE)
 # Brackets and quotation marks, by their general category; and those that Unicode counts as others or as symbols.
 _AROUND = frozenset({"Ps", "Pe", "Pi", "Pf"})
-_MORE_AROUND = frozenset("\"'`\u00b4<>\uff02\uff07\uff1c\uff1e")
+_MORE_AROUND = frozenset("\"'`\u00b4<>\u275b\u275c\u275d\u275e\uff02\uff07\uff1c\uff1e")
 _BETWEEN = re.compile(r"[ :]|(?<=[0-9A-Fa-f])[-\u2010-\u2015](?=[0-9A-Fa-f])")
 
 _LARGEST = (1 << 159) - 1

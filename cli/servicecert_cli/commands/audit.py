@@ -87,12 +87,6 @@ def _print(results: dict[str, Verified]) -> None:
             place = f" {finding.number}" if finding.number else ""
             print_text(f"\n{service}: {finding.kind}{place}" + (f" of {finding.chain}" if finding.chain else ""))
             print_text(f"  {finding.text}")
-    for service, result in results.items():
-        if result.forgotten:
-            print_text(
-                f"\n{service}: {result.forgotten} attested rows are lost: the database was restored to an earlier"
-                " moment, as an older version has put on record"
-            )
     count = sum(len(result.findings) for result in results.values())
     click.echo(f"\n{count} findings." if count else "\nNo row was changed, deleted, moved or forged.")
 

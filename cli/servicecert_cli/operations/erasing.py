@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from servicecert_pki.validity import day_of, in_helsinki
 from servicecert_schemas.topics import CASES, SERVICES
+from servicecert_worker.core.clock import machine_clock
 from servicecert_worker.core.faults import OperatorError, with_timeout
 from servicecert_worker.core.traces import is_case
 from servicecert_worker.kafka.clients import broker_refused
@@ -26,6 +27,7 @@ from ..connections import kafka
 from ..connections.schema import connected
 
 _BEGINS = time(3)
+_CLOCKS_DIFFER = timedelta(minutes=2)
 
 
 class _Pending(Exception):
@@ -44,6 +46,14 @@ async def erased(url: str) -> list[str]:
 async def _found(url: str, query: str) -> list[str]:
     """Return the keys that a query finds in any service's schema, and that all services may erase."""
     async with connected(url, SERVICES[0], patient=True) as connection:
+        # By PostgreSQL's clock they are due, and what is erased does not come back (F6).
+        ahead = await connection.fetchval("select clock_timestamp()") - machine_clock()
+        if abs(ahead) > _CLOCKS_DIFFER:
+            raise OperatorError(
+                f"PostgreSQL's clock and this machine's differ by {abs(ahead.total_seconds()):.0f} s, so nothing is "
+                "erased: correct the wrong one.",
+                os.EX_TEMPFAIL,
+            )
         try:
             keys = {row[0] for service in SERVICES for row in await connection.fetch(query.format(service))}
         except asyncpg.InsufficientPrivilegeError as fault:

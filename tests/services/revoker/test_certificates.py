@@ -83,10 +83,12 @@ def test_f2_a_certificate_of_a_ca_that_calls_itself_ours_is_parked(
 def test_f2_f5_the_values_of_a_void_serial_number_are_bounded(issued: CertificateIssued, authority: Authority) -> None:
     voided = CertificateVoided(
         case_id=CASE, issuer="test-ec", serial=issued.serial, serial_decimal=issued.serial_decimal, code="deadline"
-    ).model_copy(update={"not_after": datetime(2999, 1, 1, tzinfo=UTC), "partition": 2**31 - 1})
+    ).model_copy(update={"not_after": datetime(2999, 1, 1, tzinfo=UTC)})
     end = authority.issuer("test-ec").not_after
     partition = partition_of(int(issued.serial, 16), 16)
     assert bound(voided, NOW, authority, 16) == Void("test-ec", issued.serial, end, partition)
+    intended = voided.model_copy(update={"partition": 17})
+    assert bound(intended, NOW, authority, 16) == Void("test-ec", issued.serial, end, 17), "D7: as it was intended"
     unsaid = voided.model_copy(update={"not_after": None})
     assert bound(unsaid, NOW, authority, 16) == Void("test-ec", issued.serial, NOW + LONGEST_VOID, partition)
     assert isinstance(bound(voided.model_copy(update={"issuer": "gone"}), NOW, authority, 16), Untrusted)

@@ -21,6 +21,10 @@ CASE = UUID("7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01")
 SENT_AT = datetime(2026, 11, 24, 10, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 10, 2, 3, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+PARKED = """
+insert into parked (event_id, key, topic, partition, "offset", headers, type, culprit, reason, error, first_at, last_at)
+values (gen_random_uuid(), 'k', 'requests', 0, 0, '[]', 'servicecert.revocation.requested.v1', false, 'x', '-', $1, $1)
+"""
 HALF, NINE_TENTHS, PASSED = SENT_AT + 12 * HOUR, SENT_AT + 21.6 * HOUR, SENT_AT + 24 * HOUR
 
 
@@ -92,6 +96,12 @@ async def test_D4_E2_breach_is_told_once_by_several_revokers_and_after_all_were_
     shown = await figures_of(pool, PASSED + HOUR)
     assert shown["servicecert_revocations"] == {"open": 1, "late": 1}
     assert shown["servicecert_revocation_oldest_seconds"] == {"": 25 * 3600}
+    # One that is parked waits as long as the certificate does that it is behind.
+    await pool.execute(PARKED, SENT_AT - HOUR)
+    shown = await figures_of(pool, PASSED + HOUR)
+    assert shown["servicecert_revocations"] == {"open": 2, "late": 2}
+    assert shown["servicecert_revocation_oldest_seconds"] == {"": 26 * 3600}
+    await pool.execute("delete from parked")
     # The CRL could not be published; everybody was down over the marks, and then two look at once.
     others = [renewed(one, now=PASSED + HOUR) for _ in range(2)]
     rows = await pool.fetch("select id, key, kind, at from deadlines")

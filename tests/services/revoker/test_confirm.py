@@ -97,11 +97,16 @@ async def test_I7_a_responder_that_is_away_is_asked_again_at_growing_intervals_a
     assert len([line for line in caplog.messages if "so nobody is notified" in line]) == 1
 
 
-async def test_without_a_responder_nobody_is_asked(authority: Authority) -> None:
+async def test_without_a_responder_nobody_is_asked_nor_about_a_ca_that_has_ended(authority: Authority) -> None:
+    over = authority.issuer("test-ec").not_after + timedelta(seconds=1)
     async with aiohttp.ClientSession() as session:
-        (done,) = await Confirm(None, authority, session, lambda: NOW)([task(GOOD)])
-    assert isinstance(done, Done)
-    assert done.data.confirmed_at is None
+        for confirm in (
+            Confirm(None, authority, session, lambda: NOW),
+            Confirm("http://127.0.0.1:1", authority, session, lambda: over),
+        ):
+            (done,) = await confirm([task(GOOD)])
+            assert isinstance(done, Done)
+            assert done.data.confirmed_at is None
 
 
 async def test_F5_I7_a_mass_revocation_is_confirmed_beyond_what_a_responder_signs_anew_for_a_client(

@@ -66,6 +66,7 @@ CASE = "7d2c1c52-1f0e-4d1e-9a44-0c2f8f2f6a01"
         "<0abc12>",
         "\ufeff{0a:bc:12}\u200e",
         "「703506」",
+        "\u275d0abc12\u275e",
     ],
 )
 def test_D1_serial_is_read_however_it_is_typed(

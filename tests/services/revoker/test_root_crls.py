@@ -156,6 +156,22 @@ async def test_D7_a_file_that_fails_a_gate_keeps_the_published_one_from_no_place
     assert again.stats.gates["readable"] == 1, "it is checked again when it changes"
 
 
+async def test_D7_F6_a_crl_of_a_root_whose_time_has_not_come_is_published_once_it_has(
+    roots: RootCrls, files: CrlFiles, offline: Path, ca: Authority, secrets: Mapping[Environment, bytes]
+) -> None:
+    now = [LATER]
+    roots = replace(roots, clock=lambda: now[0])
+    await roots.check()
+    make_root_crls(offline, secrets, LATER + timedelta(hours=1), 30, [("test-ec", "ca-compromise")])
+    copy_root_crls(offline, ca.directory)
+    await roots.check()
+    assert number(files) == 1
+    assert roots.stats.gates["times"] > 0
+    now[0] += timedelta(hours=1)
+    await roots.check()
+    assert number(files) == 2
+
+
 async def test_D7_an_older_crl_of_a_root_leaves_the_newer_one_and_an_alarm_says_which_gate(
     roots: RootCrls,
     files: CrlFiles,

@@ -1,6 +1,5 @@
 """Verify a service's audit: rows against chains, chains against checkpoints, checkpoints against the export (B6)."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,28 +49,16 @@ class Finding:
 
 @dataclass(slots=True)
 class Verified:
-    """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers.
-
-    `forgotten` counts the attested rows that a restored database does not have, as an older version put on record.
-    """
+    """What was verified, and what is wrong. `attested` counts the rows that a signed checkpoint covers."""
 
     rows: int = 0
     chains: int = 0
     checkpoints: int = 0
     attested: int = 0
-    forgotten: int = 0
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, kind: Kind, text: str, chain: UUID | None = None, number: int | None = None) -> None:
         self.findings.append(Finding(kind, text, chain, number))
-
-
-@dataclass(slots=True)
-class _Lost:
-    """By chain, the attested rows that are missing, and up to which row a restore says that they were forgotten."""
-
-    cut: dict[UUID, tuple[int, int]] = field(default_factory=dict)
-    forgotten: dict[UUID, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,22 +99,11 @@ async def verify(
         for checkpoint in checkpoints:
             for chain, head in checkpoint.heads.items():
                 attested.setdefault(chain, {}).setdefault(head.seq, head.hash)
-        lost = _Lost()
         async for chain, links in _chains(connection, progress):
-            await _verify_chain(verified, service, chain, links, attested.pop(chain, {}), lost)
+            await _verify_chain(verified, service, chain, links, attested.pop(chain, {}))
     for chain, heads in attested.items():
-        text = f"all rows up to {max(heads)} are missing, though a checkpoint attests them"
-        verified.add(Kind.CUT, text, chain)
-        lost.cut[chain] = 1, max(heads)
-    _excuse(verified, lost)
+        verified.add(Kind.CUT, f"all rows up to {max(heads)} are missing, though a checkpoint attests them", chain)
     return verified
-
-
-def _excuse(verified: Verified, lost: _Lost) -> None:
-    """Take away the findings about rows of which a restore says that the database has lost them."""
-    excused = {chain for chain, (_, last) in lost.cut.items() if last <= lost.forgotten.get(chain, 0)}
-    verified.findings = [each for each in verified.findings if each.kind is not Kind.CUT or each.chain not in excused]
-    verified.forgotten = sum(last - first + 1 for first, last in (lost.cut[chain] for chain in excused))
 
 
 def verify_checkpoints(
@@ -257,7 +233,7 @@ async def _chains(
 
 
 async def _verify_chain(
-    verified: Verified, service: str, chain: UUID, rows: AsyncIterator[_Row], attested: Mapping[int, bytes], lost: _Lost
+    verified: Verified, service: str, chain: UUID, rows: AsyncIterator[_Row], attested: Mapping[int, bytes]
 ) -> None:
     """Recompute a chain. A wrong row is reported once: later rows are checked against its stored hash."""
     verified.chains += 1
@@ -282,14 +258,10 @@ async def _verify_chain(
             verified.add(Kind.FORGED, "it is not the row that a checkpoint attests", chain, row.seq)
         if row.seq == 1 and not row.entry.startswith('{"begun":'):
             verified.add(Kind.UNKNOWN_CHAIN, "its first row is not a worker's first row", chain, 1)
-        elif row.seq == 1:
-            for each, forgotten in forgotten_rows(row.entry).items():
-                lost.forgotten[each] = max(forgotten, lost.forgotten.get(each, 0))
         last, head = row.seq, Head(row.seq, row.hash)
     if cut := [seq for seq in attested if seq > last]:
         text = f"rows {last + 1} to {max(cut)} are missing, though a checkpoint attests them"
         verified.add(Kind.CUT, text, chain, last + 1)
-        lost.cut[chain] = last + 1, max(cut)
     verified.attested += max((seq for seq in attested if seq <= last), default=0)
     _classify_changed(verified, service, chain, wrong)
 
@@ -309,15 +281,3 @@ def _classify_changed(verified: Verified, service: str, chain: UUID, wrong: Sequ
             verified.add(Kind.REORDERED, "it was in another place", chain, row.seq)
         else:
             verified.add(Kind.CHANGED, "its content or its hash was changed", chain, row.seq)
-
-
-def forgotten_rows(entry: str) -> dict[UUID, int]:
-    """Return the chains of which a restore's first row says that the database has lost rows, up to which one.
-
-    Older versions wrote it. Of any other entry, none.
-    """
-    try:
-        forgets = json.loads(entry)["begun"]["forgets"]
-        return {UUID(chain): int(last) for chain, last in forgets.items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return {}

@@ -87,6 +87,9 @@ class RootCrls:
             except GateFailed as fault:
                 # The published one stays, and arrives.
                 report(self.stats, root.id, fault)
+                if fault.gate == "times":
+                    # Its time comes, or the clock is corrected, and the file stays as it is (F6).
+                    made = ()
             _, served = await asyncio.to_thread(self._file_states, root.id)
             published = await asyncio.to_thread(self.files.version, crl_name(root.id, FULL), root)
             if published is not None and published.number > 0:

@@ -6,6 +6,8 @@ create or replace function figures(moment timestamptz) returns table (name text,
         select case when s.standing < 'revoked' then r.requested_at else r.changed_at end
         from statuses as s join revocations as r using (key)
         where s.standing > 'valid' and s.standing < 'revoked' or s.changed
+        union all
+        select first_at from parked where type = 'servicecert.revocation.requested.v1'
     ),
     -- Each CA and partition that a certificate names, and each CA's full CRL: a partition that no certificate names need not be published.
     named (issuer, partition) as (
