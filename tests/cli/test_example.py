@@ -69,6 +69,12 @@ def test_a_terminal_of_a_system_that_has_ended_is_told_so(servicecert, monkeypat
         done = servicecert(*command)
         assert done.exit_code == 69
         assert f"has ended: start it if it does not run, then `. {tmp_path / 'environment'}` again" in done.stderr
+    # Another user of the system that runs logs in elsewhere.
+    (tmp_path / "as").mkdir()
+    (tmp_path / "as" / "administrator").write_text("export KAFKA_BOOTSTRAP_SERVERS=127.0.0.1:2\n")
+    monkeypatch.delenv("KAFKA_CA_FILE")
+    assert "has ended" not in servicecert("cases", "--account", "a").stderr
+    monkeypatch.setenv("KAFKA_CA_FILE", str(tmp_path / "gone"))
     done = servicecert("demo", "--folder", tmp_path / "demo")
     assert (done.exit_code, done.stderr.count("use another one")) == (78, 1)
     assert not (tmp_path / "demo").exists()

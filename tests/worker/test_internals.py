@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NoBrokersAvailable
 from aiokafka.protocol.fetch import FetchRequest
 from cryptography import x509
 from servicecert_pki import read_back
@@ -186,3 +187,11 @@ def test_the_private_names_of_cryptography_that_certificates_are_read_back_with(
     assert read_back._ASN1Type.PrintableString.value == 19
     (attribute,) = x509.Name([x509.NameAttribute(x509.NameOID.COUNTRY_NAME, "FI")])
     assert attribute._type is read_back._ASN1Type.PrintableString
+
+
+async def test_a_client_that_knows_no_broker_any_more_says_so() -> None:
+    """As after a broker that was frozen: aiokafka fails there by an assertion, which ended the exporter."""
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+    for asking in (internals.group_members(client, "group"), internals.may_list_acls(client)):
+        with pytest.raises(NoBrokersAvailable):
+            await asking

@@ -91,7 +91,7 @@ async def require_known(connection: asyncpg.Connection, selection: Selection, li
     names = {"CA": selection.issuer, "profile": selection.profile, "profile version": selection.profile_version}
     for what, name in names.items():
         if name is not None and name not in (there := [each for each in known[what] or () if each is not None]):
-            raise unknown(what, [name], there)
+            raise unknown(f"certificate of the {what}", [name], there)
     for what, name in {"account": selection.account, "key": selection.key_sha256}.items():
         if name is not None and not known[what]:
             raise unknown(f"certificate of the {what}", [name], see="`servicecert audit show` of one of its cases")

@@ -65,7 +65,7 @@ async def open_service(
             initial_deadlines=((SEARCH_KEY, SEARCH),),
             wait_for_topics=WAITS_FOR_TOPICS,
         ),
-        tables=Tables(CaseStore(), prepare=partial(prepare, limits, clock), storable=without_private_keys),
+        tables=Tables(CaseStore(), prepare=partial(prepare, limits, lists, clock), storable=without_private_keys),
         effects={LOOK_UP: Effect(LookUp, Find(pool)), SEARCH: Effect(SearchOrder, Search(pool))},
         oversight=Oversight(gauges=(gauge_of_lists(lists), *sizes.gauges())),
         snapshot=TopicSnapshot(

@@ -11,6 +11,7 @@ from servicecert_intake.domain.moves import MOST_SUPPLEMENTS
 from servicecert_intake.service import MIGRATIONS, NAME
 from servicecert_intake.storage.prepare import KEPT, prepare
 from servicecert_intake.storage.store import CaseStore
+from servicecert_pki.key_checks import NO_LISTS
 from servicecert_schemas.application import ApplicationSubmitted, ApplicationWithdrawn, CsrAttached, Form
 from servicecert_schemas.case import CaseChanged, CaseState, EventRefused
 from servicecert_schemas.certificate import CertificateVoided
@@ -120,7 +121,7 @@ async def test_f5_what_an_account_sent_and_has_open_is_counted_in_the_database(s
 
     async def turn(items, now=NOW):
         async with pool.acquire() as connection, connection.transaction():
-            return await prepare(Limits(2, 9), lambda: now, connection, items, {}, known)
+            return await prepare(Limits(2, 9), NO_LISTS, lambda: now, connection, items, {}, known)
 
     async with pool.acquire() as connection:
         for case in (unfinished, replace(unfinished, case_id=uuid4()), finished):

@@ -23,9 +23,9 @@ from servicecert_intake.effects import shared_keys
 from servicecert_intake.service import MIGRATIONS, NAME, open_service
 from servicecert_intake.settings import Settings
 from servicecert_pki.csr import public_key_info
-from servicecert_pki.key_checks import KeyListDamaged, key_digest
+from servicecert_pki.key_checks import PUBLIC_LIST, PUBLIC_NAMES, KeyListDamaged, key_digest
 from servicecert_pki.spki import spki_sha256
-from servicecert_schemas.application import ApplicationSubmitted, CsrAttached, Form
+from servicecert_schemas.application import ApplicationSubmitted, ApplicationSupplemented, CsrAttached, Form
 from servicecert_schemas.codec import to_record
 from servicecert_schemas.event import Actor, EventData
 from servicecert_schemas.revocation import KeyCompromised, RevocationRegistered
@@ -295,6 +295,29 @@ async def test_A4_lists_of_lost_keys_are_loaded_and_shown(service_pool, tmp_path
     with pytest.raises(KeyListDamaged, match="sorted records"):
         async with open_service(Settings(key_lists_dir=tmp_path), pool):
             pass
+
+
+@pytest.mark.parametrize("list_name", ["ours.dat", PUBLIC_LIST])
+async def test_A4_A10_a_key_that_a_list_has_since_is_refused_with_what_completes_its_case(
+    service_pool, known, tmp_path, list_name
+):
+    pool = await service_pool(NAME, MIGRATIONS)
+    waiting, other = (
+        application(request(), usages=[]),
+        application(request(ec.derive_private_key(9, ec.SECP384R1())), usages=[]),
+    )
+    async with open_service(Settings(), pool) as service:
+        await IntakeHarness(pool, service, known).handle([waiting, other])
+    (tmp_path / list_name).write_bytes(key_digest(KEY.public_key()) + b"\x07")
+    (tmp_path / PUBLIC_NAMES).write_text('{"blocklists": [{"id": 7, "name": "debian"}]}')
+    async with open_service(Settings(key_lists_dir=tmp_path), pool) as service:
+        intake = IntakeHarness(pool, service, known)
+        for each in (waiting, other):
+            form = Form.model_validate(SERVER_FORM)
+            await intake.handle([ApplicationSupplemented(case_id=each.case_id, actor=each.actor, form=form)])
+        code = "key-compromised" if list_name == "ours.dat" else "key-debian-weak"
+        assert await intake.case(waiting) == ("returned", {code})
+        assert (await intake.case(other))[0] == "accepted"
 
 
 def examined(service: Any, events: list[Event]) -> Sequence[Event]:

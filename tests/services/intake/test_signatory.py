@@ -38,6 +38,12 @@ def test_A8_a_name_or_title_without_letters_is_returned(returns, signature_form,
     assert typed in lack.texts.fi or not typed.isprintable()
 
 
+def test_A8_A10_what_else_is_wrong_with_a_signatory_without_a_title_is_told_too(returns, signature_form):
+    late = NOW + timedelta(days=1)
+    codes = {"signatory-missing", "signatory-without-letters", "signed-in-future"}
+    returns(codes, signature_form, signatory=signed(title="", name="-", signed_at=late), **PROVIDER)
+
+
 def test_A8_a_server_certificate_needs_no_signatory(accepts):
     accepts(signatory=None)
     accepts(signatory=signed(name="-", signed_at=NOW + timedelta(days=1)))

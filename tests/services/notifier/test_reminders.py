@@ -200,6 +200,8 @@ def other(**changes):
         (other(type=CertificateType.TEST_SERVER), False),
         (other(revoked=True), False),
         (other(not_after=END), False),
+        (other(follows=ISSUED.serial, not_before=END), True),
+        (other(follows=ISSUED.serial, not_before=END + timedelta(seconds=1)), False),
         (NO_FACTS, False),
     ],
     ids=[
@@ -211,6 +213,8 @@ def other(**changes):
         "other type",
         "revoked",
         "ends first",
+        "begins as it ends",
+        "begins after a gap",
         "unknown",
     ],
 )

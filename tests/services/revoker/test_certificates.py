@@ -87,8 +87,11 @@ def test_f2_f5_the_values_of_a_void_serial_number_are_bounded(issued: Certificat
     end = authority.issuer("test-ec").not_after
     partition = partition_of(int(issued.serial, 16), 16)
     assert bound(voided, NOW, authority, 16) == Void("test-ec", issued.serial, end, partition)
-    intended = voided.model_copy(update={"partition": 17})
-    assert bound(intended, NOW, authority, 16) == Void("test-ec", issued.serial, end, 17), "D7: as it was intended"
+    for intended in range(1, 17):
+        as_intended = voided.model_copy(update={"partition": intended})
+        assert bound(as_intended, NOW, authority, 16) == Void("test-ec", issued.serial, end, intended), "D7"
+    unknown = voided.model_copy(update={"partition": 17})
+    assert bound(unknown, NOW, authority, 16) == Void("test-ec", issued.serial, end, partition)
     unsaid = voided.model_copy(update={"not_after": None})
     assert bound(unsaid, NOW, authority, 16) == Void("test-ec", issued.serial, NOW + LONGEST_VOID, partition)
     assert isinstance(bound(voided.model_copy(update={"issuer": "gone"}), NOW, authority, 16), Untrusted)

@@ -219,13 +219,22 @@ _ANY = 1
 
 
 async def _coordinator(client: AIOKafkaClient, group: str) -> int:
+    _any(client)
     broker: int = await client.coordinator_lookup(CoordinationType.GROUP, group)
+    return broker
+
+
+def _any(client: AIOKafkaClient) -> int:
+    """Return a broker that the client knows. Raises NoBrokersAvailable; aiokafka ends by an assertion there."""
+    broker: int | None = client.get_random_node()
+    if broker is None:
+        raise errors.NoBrokersAvailable
     return broker
 
 
 async def ask(client: AIOKafkaClient, request: Request[Any], broker: int | None = None) -> Any:
     """Return the answer of a broker, or of any. Raises what aiokafka raises."""
-    return await client.send(client.get_random_node() if broker is None else broker, request)
+    return await client.send(_any(client) if broker is None else broker, request)
 
 
 def raise_for(code: int) -> None:

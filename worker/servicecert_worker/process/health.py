@@ -140,7 +140,11 @@ async def serve(
     with bound:
         address = "{}:{}".format(*bound.getsockname()[:2])
         if (file := settings.health_file) is not None:
-            (file.with_name(f"{file.name}.{number}") if number else file).write_text(address)
+            try:
+                (file.with_name(f"{file.name}.{number}") if number else file).write_text(address)
+            except OSError as error:
+                fault = f"{file} cannot be written ({error.strerror})"
+                raise OperatorError(f"{fault}: set SERVICECERT_HEALTH_FILE to a file in a folder of its own.") from None
         connections = Connections(limits)
         raise_file_limit()
         server = _Server(

@@ -11,7 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 from servicecert_pki.csr import public_key_info
+from servicecert_pki.key_checks import KeyLists
+from servicecert_pki.keys import PublicKey
 from servicecert_pki.spki import KeyFamily
 from servicecert_schemas.case import CaseState
 from servicecert_schemas.revocation import KeyCompromised, RevocationReason
@@ -30,6 +33,7 @@ KEPT = timedelta(days=7)
 
 async def prepare(
     limits: Limits,
+    lists: KeyLists,
     clock: Clock,
     connection: Connection,
     happened: Sequence[Happened],
@@ -38,7 +42,8 @@ async def prepare(
 ) -> Knowledge:
     """Return the known facts, with what the tables hold on the accounts and keys of this turn's events.
 
-    Keys reported as compromised are blocked first, so that they are refused in the same turn (D6).
+    Keys reported as compromised are blocked first, so that they are refused in the same turn (D6). Those of cases that
+    wait are looked up in `lists`, which may be newer than their requests (A10).
     """
     now = clock()
     events = [each for each in happened if isinstance(each, Event)]
@@ -55,7 +60,19 @@ async def prepare(
         row["key_sha256"]: KeyRecord(row["business_id"], None if row["blocked"] is None else Blocked(row["blocked"]))
         for row in rows
     }
+    for csr in _waiting(stored) if lists.lists else ():
+        if csr.key is not None and (listed := _listed(lists, csr)) is not None:
+            records[csr.key.sha256] = replace(records[csr.key.sha256], blocked=listed)
     return replace(known, keys=records)
+
+
+def _listed(lists: KeyLists, csr: JudgedCsr) -> Blocked | None:
+    if csr.der is None:
+        return None
+    key = load_der_public_key(public_key_info(b64decode(csr.der)))
+    assert isinstance(key, PublicKey)
+    faults = lists.faults(key)
+    return Blocked(faults[0].code.removeprefix("key-")) if faults else None
 
 
 async def _count(
@@ -108,6 +125,10 @@ def _pending(happened: Iterable[Happened], stored: Mapping[str, Stored[Case]]) -
     for each in happened:
         if isinstance(each, Event) and (csr := csr_of(each)) is not None:
             yield csr
+    yield from _waiting(stored)
+
+
+def _waiting(stored: Mapping[str, Stored[Case]]) -> Iterator[JudgedCsr]:
     for entry in stored.values():
         if entry.state.csr is not None:
             yield entry.state.csr

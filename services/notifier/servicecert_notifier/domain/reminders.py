@@ -119,12 +119,12 @@ def next_wake_at(ledger: Ledger, now: datetime) -> datetime | None:
 def _succeeds(other: CaseFacts, to: Correspondence, certificate: Certificate) -> bool:
     """Return whether the certificate of another case replaces this one.
 
-    It is valid, of the same type and ends later. Its application names this one (A14), or it names none, has the same
-    subject and begins in the last 90 days of this one. So several servers of one name each get their reminders, if the
-    renewals name what they follow.
+    It is valid, of the same type, begins before this one ends and ends later. Its application names this one (A14), or
+    it names none, has the same subject and begins in the last 90 days of this one. So several servers of one name each
+    get their reminders, if the renewals name what they follow.
     """
     new = other.certificate
-    if new is None or other.revoked or new.not_after <= certificate.not_after:
+    if new is None or other.revoked or not new.not_before <= certificate.not_after < new.not_after:
         return False
     has_its_name = new.subject == certificate.subject and new.not_before >= certificate.not_after - RENEWED_WITHIN
     is_renewal = has_its_name if other.follows is None else other.follows == certificate.serial

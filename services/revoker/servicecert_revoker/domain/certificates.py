@@ -167,13 +167,14 @@ def verify(issued: CertificateIssued, issued_at: datetime, authority: Authority)
 def bound(voided: CertificateVoided, at: datetime, authority: Authority, partitions: int) -> Void | Untrusted:
     """Return a serial number that was void `at` that time. There is no certificate to be read.
 
-    The CA's end bounds its end. The partition is that of the intent (D7); an event of none has that of today.
+    The CA's end bounds its end. The partition is that of the intent (D7), if it is one of those that there are.
     """
     issuer = authority.issuers.get(voided.issuer)
     if issuer is None:
         return Untrusted("certificate-unknown-ca", "The void serial number is of a CA that is not ours.")
     not_after = at + LONGEST_VOID if voided.not_after is None else min(voided.not_after, issuer.not_after)
-    partition = voided.partition or partition_of(int(voided.serial, 16), partitions)
+    is_known = 0 < voided.partition <= partitions
+    partition = voided.partition if is_known else partition_of(int(voided.serial, 16), partitions)
     return Void(voided.issuer, voided.serial, not_after, partition)
 
 

@@ -190,12 +190,11 @@ def changed(entry: Revocation, new: Revocation) -> Revocation | None:
     is_earlier = new.invalid_since is not None and new.invalid_since < (entry.invalid_since or entry.revoked_at)
     if entry.reason is RevocationReason.KEY_EXPOSED and not (is_earlier and entry.changes < MOST_CHANGES):
         return None
-    is_later = new.invalid_since is not None and new.invalid_since > entry.revoked_at
     return replace(
         entry,
         request_id=new.request_id,
         reason=new.reason,
-        invalid_since=None if is_later else new.invalid_since,
+        invalid_since=new.invalid_since,
         changed_at=entry.changed_at or new.requested_at,
         changes=entry.changes + 1,
     )

@@ -98,14 +98,15 @@ def signatory(application: Application) -> Deficiencies:
     if application.form.type.is_server:
         return ()
     signed = application.form.signatory
-    if signed is None or not (signed.name and signed.title):
+    if signed is None:
         return (lacking.SIGNATORY_MISSING.deficiency(),)
-    return (*_without_letters(signed), *_wrong_time(signed, application))
+    missing = () if signed.name and signed.title else (lacking.SIGNATORY_MISSING.deficiency(),)
+    return (*missing, *_without_letters(signed), *_wrong_time(signed, application))
 
 
 def _without_letters(signed: Signatory) -> Iterator[Deficiency]:
     for field, typed in (("signatory.name", signed.name), ("signatory.title", signed.title)):
-        if not any(unicodedata.category(character) in _LETTERS for character in typed):
+        if typed and not any(unicodedata.category(character) in _LETTERS for character in typed):
             yield lacking.SIGNATORY_WITHOUT_LETTERS.deficiency(field, value=printable(typed))
 
 

@@ -34,6 +34,9 @@ class Blocked(StrEnum):
 
     COMPROMISED = "compromised"
     SHARED_PRIME = "shared-prime"
+    LEAKED = "leaked"
+    """By a list, as the next one: the table of keys has neither."""
+    DEBIAN_WEAK = "debian-weak"
 
 
 @dataclass(frozen=True, slots=True)
