@@ -149,7 +149,7 @@ def read_identity(file: Path) -> Identity:
     except ValidationError as wrong:
         raise IdentityUnusable(f"{file} cannot be used: {faults(wrong)}.") from None
     except (OSError, ValueError) as fault:
-        raise IdentityUnusable(f"{file} cannot be used: {fault}.") from None
+        raise IdentityUnusable(f"{file} cannot be used: {getattr(fault, 'strerror', None) or fault}.") from None
 
 
 FICTITIOUS = read_identity(FICTITIOUS_FILE)

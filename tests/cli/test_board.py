@@ -149,6 +149,12 @@ def test_what_dies_again_soon_waits_longer_each_time_and_is_told_once(supervisor
     assert supervisor.restarts == {"intake": 3}
 
 
+def test_a_defect_is_told_and_not_the_end_of_its_trace(supervisor):
+    supervisor._system.children["intake"].end(70, "{}\nintake: ended by a defect: KeyError at x.py:1\nTraceback\n  ^^^")
+    (line,) = supervisor.restart_dead()
+    assert line == "intake ended with status 70 (intake: ended by a defect: KeyError at x.py:1) and restarts at once."
+
+
 def test_what_worked_for_a_while_starts_at_once_again(supervisor, clock):
     for _ in range(3):
         supervisor._system.children["intake-2"].end(70, '{"event": "a line of its log"}')

@@ -293,15 +293,6 @@ def test_E3_what_is_not_due_or_at_work_stays(servicecert, database_with_cases):
         do(partial(run, database_with_cases, """update issuer.certificates set "grant" = '{}' where serial = '0a'"""))
 
 
-def test_E3_who_asks_once_more_for_what_was_erased_is_erased_too(servicecert, database_with_cases):
-    assert servicecert("erase", "--due").stdout == "Erased: 2.\n"
-    asked = f"update revoker.statuses set requesters = '{PEOPLE}' where key in ('{EXPIRED}', '{VALID}')"
-    do(partial(run, database_with_cases, asked))
-    assert servicecert("erase", "--due", "--dry-run").stdout == f"{EXPIRED}\nDue: 1.\n"
-    assert servicecert("erase", "--due").stdout == "Erased: 1.\n"
-    assert servicecert("erase", "--due", "--dry-run").stdout == "Due: 0.\n"
-
-
 @pytest.mark.parametrize("ahead", [timedelta(days=-400), timedelta(minutes=3)])
 def test_F6_nothing_is_erased_by_a_clock_alone(servicecert, database_with_cases, monkeypatch, ahead):
     monkeypatch.setattr(erasing, "machine_clock", lambda: datetime.now(UTC) - ahead)

@@ -65,7 +65,7 @@ READ_WHOLE_BY_FUNCTIONS: Mapping[tuple[str, str, str], str] = {
     **{(schema, "worker_figures", "parked"): _COUNTS for schema in SERVICES},
     **{(schema, "keys_to_erase", "parked"): "each night, what is parked" for schema in SERVICES},
     **{(schema, "erased_keys", "audit"): "`erase --again`, after a restore" for schema in SERVICES},
-    ("intake", "figures", "parked"): _COUNTS,
+    **{(schema, "figures", "parked"): _COUNTS for schema in ("intake", "revoker")},
 }
 
 NOT_EXPLAINED: Mapping[str, str] = {

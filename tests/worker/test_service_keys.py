@@ -4,8 +4,10 @@ import os
 from base64 import b64decode
 from datetime import datetime
 from pathlib import Path
+from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 
 import pytest
+from servicecert_cli.operations.files import write_whole
 from servicecert_schemas.topics import SERVICES
 from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.core.service_keys import PUBLIC, key_id, make_keys, read_key, read_public_keys
@@ -31,6 +33,20 @@ def test_an_invalid_key_is_refused_in_a_sentence(tmp_path: Path) -> None:
         read_public_keys(tmp_path)
     with pytest.raises(OperatorError, match="cannot be written"):
         make_keys(created[1] / "below", ["issuer"])
+
+
+def test_a_disk_that_is_full_leaves_no_empty_file_in_the_way(tmp_path: Path) -> None:
+    _, most = getrlimit(RLIMIT_FSIZE)
+    setrlimit(RLIMIT_FSIZE, (10, most))
+    try:
+        with pytest.raises(OperatorError, match="cannot be written"):
+            make_keys(tmp_path, ["issuer"])
+        with pytest.raises(OSError, match="File too large"):
+            write_whole(tmp_path / "url", b"postgresql://", 0o600)
+    finally:
+        setrlimit(RLIMIT_FSIZE, (most, most))
+    assert list(tmp_path.iterdir()) == []
+    assert len(make_keys(tmp_path, ["issuer"])) == 2
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o620, 0o640 | 0o010, 0o644, 0o666])

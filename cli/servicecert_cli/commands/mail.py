@@ -151,7 +151,7 @@ async def _resend_refused(
             refused = await ledger.find(connection, state="refused", limit=_MOST)
             servers = {str(row.relay) for row in refused}
             if not any(relay in (server, server.rpartition(":")[0]) for server in servers):
-                raise unknown("mail server that refused a mail", [relay], sorted(servers))
+                raise unknown("refused mail of the mail server", [relay], sorted(servers))
         sendable = [mail for mail in mails if mail.obstacle is None]
         return mails, await ledger.resend(connection, sendable, reason) if yes else 0
 

@@ -227,7 +227,7 @@ def _print_progress(stored: Proposal, progress: Mapping[str, float]) -> None:
         click.echo(
             f"At {stored.rate} a minute, all are requested in {progress['minutes_until_all_requested']} minutes."
         )
-    if stored.state == "done":
+    if stored.state == "done" and progress["not_revoked"]:
         click.echo(f"{progress['not_revoked']} are not revoked: they had expired, or are still pending.")
 
 

@@ -47,5 +47,7 @@ def _end_of(child: Child) -> str:
     status = child.returncode or 0
     if status > 128:
         return f"was ended by signal {status - 128}"
-    line = child.tail(1)
+    lines = child.tail(100).splitlines() or [""]
+    # A defect is told before its trace.
+    line = next((each for each in reversed(lines) if "ended by a defect" in each), lines[-1])
     return f"ended with status {status}" + (f" ({line})" if line and not line.startswith("{") else "")

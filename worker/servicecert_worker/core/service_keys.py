@@ -60,8 +60,14 @@ def make_keys(folder: Path, services: Sequence[str], *, apart: bool = False) -> 
             ):
                 path = (folder / own if apart else folder) / f"{service}.{suffix}"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-                    file.write(content)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+                try:
+                    with os.fdopen(descriptor, "wb") as file:
+                        file.write(content)
+                except OSError:
+                    # On a full disk it is empty, and is not to be in the way of the next.
+                    path.unlink()
+                    raise
                 created.append(path)
     except FileExistsError as fault:
         raise OperatorError(f"{fault.filename} exists and is not overwritten: name another folder.", 73) from None

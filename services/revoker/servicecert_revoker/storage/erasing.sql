@@ -9,11 +9,6 @@ create or replace function case_end(of_key text) returns timestamptz language sq
     from statuses left join revocations using (key) where key = of_key
 $$;
 
--- Who asks once more for what was erased stays no longer either: no other service finds that case again.
-create or replace function cases_to_erase() returns setof text language sql stable as $$
-    select key from statuses where requesters is not null and time_of(certificate ->> 'not_after') < erasable_before()
-$$;
-
 create or replace function erase_case(of_key text) returns int language sql as $$
     with erased as (
         update statuses
