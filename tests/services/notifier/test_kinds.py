@@ -12,9 +12,8 @@ from servicecert_notifier.domain.ledger import RETRY, Ledger, addressed
 from servicecert_notifier.domain.reminders import NOTHING_PREPARED, Prepared
 from servicecert_notifier.domain.task import AUDIENCES, MailOutcome, MailState, MailTask
 from servicecert_notifier.mail.domain.letters import write
-from servicecert_notifier.operator.samples import example
 from servicecert_schemas.case import Answer, CaseState, HistoryEntry
-from servicecert_schemas.certificate import CertificateIssued, Recipient, RecipientRole
+from servicecert_schemas.certificate import Recipient, RecipientRole
 from servicecert_schemas.mail import MailKind
 from servicecert_schemas.values import Texts
 from servicecert_worker.core.decider import Due, Result
@@ -121,15 +120,6 @@ def test_C4_nobody_is_asked_to_do_what_is_over(case, as_event, now, before, afte
     decision = decide(ended, due, prepared, now)
     assert decision.intents == ()
     assert decision.state.row(mail.mail_id).state is MailState.SUPERSEDED
-
-
-@pytest.mark.parametrize("state", [CaseState.WAITING_FOR_CSR, CaseState.RETURNED])
-def test_C4_a_view_that_is_read_after_the_certificate_asks_for_nothing(case, as_event, now, state):
-    """Topics overtake one another, as after an outage."""
-    view = case(state, version=2)
-    issued = example(CertificateIssued).model_copy(update={"case_id": view.case_id})
-    ledger = decide(None, as_event(issued), NOTHING_PREPARED, now).state
-    assert decide(ledger, as_event(view), NOTHING_PREPARED, now).intents == ()
 
 
 def test_C4_a_supplement_that_is_returned_again_for_the_same_is_told_each_time(case, mails_for, as_event, now):

@@ -145,8 +145,7 @@ class Mailing:
 def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
     """Add the mails not planned before, with their intents; the same ledger if there are none.
 
-    Deferred mails that are now outdated become superseded. A mail beyond `MOST_AN_HOUR` is deferred. None asks for what
-    is over: the view that it is from may come after the certificate.
+    Deferred mails that are now outdated become superseded. A mail beyond `MOST_AN_HOUR` is deferred.
     """
     existing = {row.mail_id for row in ledger.rows}
     kind = occasion.content.kind
@@ -184,8 +183,6 @@ def planned(ledger: Ledger, occasion: Mailing) -> Decision[Ledger]:
             content=content,
         )
         row = Row.of(task, about, place)
-        if is_over(ledger, row):
-            continue
         if _is_too_soon(ledger, row):
             row = replace(row, state=MailState.DEFERRED, next_try_at=occasion.date + _HOUR)
             deadlines.append(Deadline(f"{RETRY}{identity}", row.next_try_at))
