@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import aiohttp
 import pytest
+from servicecert_worker.core.faults import OperatorError
 from servicecert_worker.process import health
 from servicecert_worker.process.connections import Limits
 from servicecert_worker.runtime.settings import ProcessSettings
@@ -84,3 +86,10 @@ async def test_f5_however_many_ask_the_metrics_are_read_once(source: Source, ses
         source.go.set()
         assert {text.partition("\n")[0] for text in await asyncio.gather(*asked)} == {"up 1"}
         assert source.readings == 1
+
+
+async def test_a_health_file_that_cannot_be_written_is_one_sentence(source: Source, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"health_file": tmp_path / "nowhere" / "health"})
+    with pytest.raises(OperatorError, match=r"health cannot be written .*: set SERVICECERT_HEALTH_FILE to a file"):
+        async with health.serve(source, settings):
+            pass
