@@ -206,10 +206,10 @@ def test_a_field_of_an_event(following: Callable[[str], Any]) -> None:
     with following("A field of an event") as copy:
         copy.edit(
             f"{SCHEMAS}/application.py",
-            "    customer_reference: Text | None = None\n",
-            "    cost_centre: Text | None = None\n"
+            "    customer_reference: values.Text | None = None\n",
+            "    cost_centre: values.Text | None = None\n"
             '    """Who pays, in the customer\'s own books."""\n'
-            "    customer_reference: Text | None = None\n",
+            "    customer_reference: values.Text | None = None\n",
         )
         name = "servicecert.application.submitted.v1"
         stored = json.loads((copy.folder / EXAMPLES / f"{name}.json").read_text())
