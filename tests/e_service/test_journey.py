@@ -38,7 +38,7 @@ SERVER = {
     "technical_contact.organisation": "Esimerkkiylläpito Oy",
 }
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long]
 
 
 @dataclass
@@ -148,7 +148,7 @@ async def portal_at(trial: Trial, folder: Path) -> AsyncIterator[Portal]:
                 print(log.decode())
 
 
-@pytest_asyncio.fixture(loop_scope="session")
+@pytest_asyncio.fixture(loop_scope="module")
 async def portal(trial: Trial, tmp_path: Path) -> AsyncIterator[Portal]:
     async with portal_at(trial, tmp_path) as portal:
         await portal.start("portal")
