@@ -257,7 +257,7 @@ def test_F7_nothing_is_published_again_from_a_database_that_comes_from_the_past(
 
 
 def test_I1_a_reader_begins_anew_in_a_partition_that_ends_before_what_it_has_handled(
-    servicecert, empty_cluster, revoker
+    servicecert, empty_cluster, revoker, identities, tmp_path
 ):
     group, place = empty_cluster.group("revoker"), TopicPartition(empty_cluster.name(CERTIFICATES), 3)
 
@@ -282,7 +282,18 @@ def test_I1_a_reader_begins_anew_in_a_partition_that_ends_before_what_it_has_han
     do(partial(commit, 2))
     servicecert("republish", "revoker", "--yes")
     assert do(committed) == 2
-    revoker.rows("update journal set begun = 7, epoch = 7, look = 5, next_offset = 9")
+    # What was signed by a key that is pinned no more is not lost: nothing is read anew.
+    make_keys(tmp_path / "made", ["revoker"])
+    pinned = identities.folder / "revoker.pub"
+    old = pinned.read_bytes()
+    revoker.journaled((7, 5, uuid4()))
+    revoker.rows("update journal set begun = 7, epoch = 7, look = 5, next_offset = 1")
+    pinned.write_bytes((tmp_path / "made" / "revoker.pub").read_bytes())
+    assert counts(read_json(servicecert("republish", "revoker", "--json")))["revoker.journal"] == (0, 0, 1)
+    servicecert("republish", "revoker", "--yes")
+    assert do(committed) == 2
+    pinned.write_bytes(old)
+    revoker.rows("update journal set next_offset = 9")
     servicecert("republish", "revoker", "--yes")
     assert do(committed) == 0
 

@@ -98,14 +98,14 @@ async def republish(place: Place, signer: Signer | None, *, act: bool) -> dict[s
     """
     journal = journal_topic(place.service)
     async with connected(place.url, place.service, patient=True) as connection:
-        go_on, counts = await _journal(place, connection)
+        go_on, counts, went_back = await _journal(place, connection)
         found = {
             topic.name: await _compare(place, connection, topic)
             for topic in written_topics(place.service)
             if topic != journal
         }
         if act:
-            await topics.rewind(place.cluster, place.service, went_back=bool(counts[MISSING]))
+            await topics.rewind(place.cluster, place.service, went_back=went_back)
             for topic, (_, missing) in found.items():
                 await _note(place, connection, signer, topic, missing)
             if counts[MISSING]:
@@ -182,8 +182,11 @@ def _is_signed(place: Place, row: asyncpg.Record) -> bool:
     return place.verifier.is_from(place.service, topic, key.encode(), headers, row["payload"])
 
 
-async def _journal(place: Place, connection: asyncpg.Connection) -> tuple[tuple[int, int, int | None], Counter[str]]:
-    """Return after what the journal is to go on, and whether it has all up to the look that the database noted last.
+async def _journal(
+    place: Place, connection: asyncpg.Connection
+) -> tuple[tuple[int, int, int | None], Counter[str], bool]:
+    """Return after what the journal is to go on, whether it has all up to the look that the database noted last, and
+    whether it is shorter than that: then the broker went back. One whose key is pinned no more did not.
 
     Raises OperatorError if the database lacks what the journal has.
     """
@@ -198,9 +201,10 @@ async def _journal(place: Place, connection: asyncpg.Connection) -> tuple[tuple[
             65,
         )
     number = next((each.number for each in parts if each.offset + 1 == end), Number(epoch, look))
+    went_back = (end or 0) < (noted or 0)
     # A relay may have sent a look to a topic that was made anew, before it saw that.
-    where = IN_TOPIC if newest >= (epoch, look) and (end or 0) >= (noted or 0) else MISSING
-    return (*number, end), Counter([] if noted is None else [where])
+    where = IN_TOPIC if newest >= (epoch, look) and not went_back else MISSING
+    return (*number, end), Counter([] if noted is None else [where]), went_back
 
 
 async def _tail(place: Place) -> tuple[Sequence[Part], int | None]:
