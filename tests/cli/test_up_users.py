@@ -9,6 +9,7 @@ from servicecert_cli.commands.up import write_environment, write_users
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
 from servicecert_schemas.broker import Principal
+from servicecert_schemas.topics import SERVICES
 
 
 @pytest.fixture
@@ -49,6 +50,8 @@ def test_f4_each_file_logs_in_as_its_user_and_as_nobody_else(system):
     for user in (ADMINISTRATOR, *Principal):
         assert (folder / user).stat().st_mode & 0o777 == 0o600
         seen = variables(folder / user)
+        key = f"{system.keys_folder}/{user}.key" if user in SERVICES else None
+        assert seen.get("SERVICECERT_SERVICE_KEY_FILE") == key
         if "KAFKA_SASL_USERNAME" in seen:
             assert (seen["KAFKA_SASL_USERNAME"], seen["KAFKA_SECURITY_PROTOCOL"]) == (user, "SASL_SSL")
             assert "KAFKA_KEY_FILE" not in seen

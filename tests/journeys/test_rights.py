@@ -36,7 +36,7 @@ from identities import Identities as ServiceKeys
 from servicecert_cli.admin import rights
 from servicecert_cli.admin.topics import create as create_topics
 from servicecert_cli.connections.addresses import UP_LOGINS
-from servicecert_cli.connections.kafka import partitions_of
+from servicecert_cli.connections.kafka import partitions_of, refused
 from servicecert_cli.main import main
 from servicecert_cli.operations.broker_identities import ADMINISTRATOR
 from servicecert_cli.stand.identities import Identities
@@ -380,3 +380,9 @@ def test_f4_a_command_as_another_user_says_so(broker: Broker, tmp_path: Path, mo
         result = CliRunner().invoke(main, command, env=broker.cluster(user).environment)
         said = f"log in as {others}; docs/kafka-rights.md has the user of each command."
         assert (result.exit_code, said in one_sentence(result.stderr)) == (77, True), (user, command, result.stderr)
+
+
+def test_f4_a_topic_that_only_its_service_has_is_that_service_s(broker: Broker) -> None:
+    cluster = broker.cluster(Principal.OPERATOR)
+    fault = TopicAuthorizationFailedError(cluster.name(journal_topic("issuer")))
+    assert "log in as issuer; docs" in str(refused(cluster, fault))

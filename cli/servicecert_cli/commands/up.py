@@ -35,6 +35,7 @@ from .options import folder
 
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 10.0
+SERVICE_KEY = "SERVICECERT_SERVICE_KEY_FILE"
 MOST = 16
 """Processes of a service."""
 
@@ -166,11 +167,11 @@ def write_environment(system: System) -> Path:
 def write_users(system: System) -> Path:
     """Write a file for each user of the broker that reads the e-service's and logs in as that user.
 
-    All but the e-service's name the database, as its administrator and as each service.
+    All but the e-service's name the database, as its administrator and as each service. A service's name its key.
     """
     folder = system.folder / "as"
     folder.mkdir(mode=0o700, exist_ok=True)
-    settings = " ".join(str(field.alias) for field in KafkaAccess.model_fields.values())
+    settings = " ".join([*(str(field.alias) for field in KafkaAccess.model_fields.values()), SERVICE_KEY])
     clusters = {str(each): system.cluster_of(each) for each in Principal} | {ADMINISTRATOR: system.cluster}
     inside = {
         "DATABASE_URL": system.backends.admin_url,
@@ -179,6 +180,8 @@ def write_users(system: System) -> Path:
     }
     for name, cluster in clusters.items():
         variables = {**cluster.environment, **({} if name == Principal.E_SERVICE else inside)}
+        if name in SERVICES:
+            variables[SERVICE_KEY] = str(system.keys_folder.absolute() / f"{name}.key")
         common = f'{_located(folder / name, "..")}. "$servicecert_up/environment"\nunset {settings}\n'
         write_private(folder / name, (common + _exports(variables, system.folder)).encode(), replace=True)
     return folder

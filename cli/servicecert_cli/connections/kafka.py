@@ -219,11 +219,12 @@ async def explained(cluster: Cluster, *others: type[Exception]) -> AsyncIterator
 
 def refused(cluster: Cluster, fault: Exception) -> OperatorError:
     """Return the error of a broker that does not give this user a right, with a user that has it."""
-    others, needs = set(Principal) - {*SERVICES, cluster.access.sasl_username}, set(fault.args)
+    others, needs = set(Principal) - {cluster.access.sasl_username}, set(fault.args)
     given = acls(cluster.prefix)
     able = [each for each in others if needs <= {it.name for it in given[each] if it.operation in IMPLYING_DESCRIBE}]
-    # The e-service and the canary write to the same topics: a person is the first of them.
-    user = Principal.OPERATOR if Principal.OPERATOR in able or not able else max(able)
+    # The e-service and the canary write to the same topics: a person is the first of them, a service the last.
+    operator = Principal.OPERATOR
+    user = max(able or [operator], key=lambda it: (it == operator, it not in SERVICES, it))
     way_out = f"{user}, by `. {UP_LOGINS / user}`" if (UP_LOGINS / user).exists() else user
     if not needs and not isinstance(fault, GroupAuthorizationFailedError):
         way_out = "the user of this command or the broker's administrator"
