@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -203,6 +203,6 @@ async def open_service(
 
 
 @asynccontextmanager
-async def _beside(file: Path) -> AsyncIterator[None]:
+async def _beside(file: Path, _require_clock: Callable[[], None]) -> AsyncIterator[None]:
     await asyncio.to_thread(file.touch)
     yield

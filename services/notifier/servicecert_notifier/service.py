@@ -50,9 +50,11 @@ async def open_service(
                 gauges(mailer.outcomes, mailer.answers, mailer.refusing, mailer.connections),
                 {"authority": settings.whose.digest},
             ),
-            beside=nullcontext
-            if folder is None
-            else lambda: background(BounceReader(folder, domain, pool, clock).run()),
+            beside=lambda require_clock: (
+                nullcontext()
+                if folder is None
+                else background(BounceReader(folder, domain, pool, clock).run(require_clock))
+            ),
         )
     finally:
         await mailer.close()

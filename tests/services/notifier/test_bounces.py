@@ -24,6 +24,7 @@ from servicecert_notifier.domain.task import MailOutcome, MailState
 from servicecert_notifier.effects import bounce_reader
 from servicecert_notifier.effects.bounce_reader import BounceReader
 from servicecert_notifier.storage.store import LedgerStore
+from servicecert_worker.core.clock import ClockWrong
 from servicecert_worker.core.decider import Result, Stored
 from servicecert_worker.core.faults import UnexpectedCancellation, background
 from toy.stand import assert_cancelled
@@ -198,7 +199,7 @@ async def test_C3_reports_that_wait_or_cannot_be_read_hold_up_no_others_and_no_p
     (maildir / "new" / "2.theirs").write_bytes(about(first))
     (maildir / "new" / "3.ours").write_bytes(about(first))
     monkeypatch.setattr(bounce_reader, "_read", unless("2.theirs", bounce_reader._read))
-    running = asyncio.create_task(reader.run())
+    running = asyncio.create_task(reader.run(lambda: None))
     rests = asyncio.Event()
 
     async def rest(_seconds):
@@ -257,8 +258,29 @@ async def test_C3_a_reader_of_bounces_that_dies_does_so_where_it_is_noticed(tmp_
     monkeypatch.setattr(BounceReader, "poll", dies)
     async with asyncio.timeout(120):
         with pytest.raises(UnexpectedCancellation):
-            async with background(BounceReader(tmp_path, "example.fi", AsyncMock(), lambda: now).run()):
+            async with background(BounceReader(tmp_path, "example.fi", AsyncMock(), lambda: now).run(lambda: None)):
                 await asyncio.Event().wait()
+
+
+async def test_F6_no_report_is_read_or_too_old_while_the_clock_is_wrong(tmp_path, monkeypatch, now):
+    """By a clock that is a year ahead, all that operators still look at would be deleted."""
+    reader, rights, polls = BounceReader(tmp_path, "example.fi", AsyncMock(), lambda: now), [False, False, True], []
+    read = asyncio.Event()
+
+    def require_clock() -> None:
+        polls.append(is_right := rights.pop(0) if rights else True)
+        if not is_right:
+            raise ClockWrong
+
+    async def poll() -> list[Exception]:
+        read.set()
+        return []
+
+    reader.poll = poll  # type: ignore[method-assign]
+    monkeypatch.setattr(bounce_reader, "POLL_SECONDS", 0.0)
+    async with asyncio.timeout(60), background(reader.run(require_clock)):
+        await read.wait()
+    assert polls[:3] == [False, False, True]
 
 
 async def test_the_reader_ends_with_its_cancellation_also_where_a_client_swallowed_it(tmp_path: Path) -> None:
@@ -274,4 +296,4 @@ async def test_the_reader_ends_with_its_cancellation_also_where_a_client_swallow
 
     reader.poll = deaf  # type: ignore[method-assign]
     async with asyncio.timeout(60):
-        await assert_cancelled(reader.run())
+        await assert_cancelled(reader.run(lambda: None))

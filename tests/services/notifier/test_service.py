@@ -40,6 +40,6 @@ async def test_C3_a_notifier_that_is_merely_open_reads_no_bounces(pool, tmp_path
     async with open_service(settings, pool) as service:
         assert asyncio.all_tasks() == before
         assert service.oversight.audited == {"authority": settings.whose.digest}
-        async with asyncio.timeout(120), service.beside():
+        async with asyncio.timeout(120), service.beside(lambda: None):
             while not (tmp_path / "cur" / "bounce:2,S").exists():  # noqa: ASYNC110  -- the folder is all that tells
                 await asyncio.sleep(0)

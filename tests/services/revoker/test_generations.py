@@ -78,7 +78,7 @@ async def test_B5_D7_both_generations_have_their_own_certificate_and_crl(
     service: Service[Any, Any], tmp_path: Path
 ) -> None:
     crls = tmp_path / "crls"
-    async with service.beside():
+    async with service.beside(lambda: None):
         for id in ("test-ec", "test-ec-2"):
             await publish(service, id)
             crl = x509.load_der_x509_crl((crls / f"{id}.crl").read_bytes())
@@ -107,7 +107,7 @@ async def test_D7_who_has_nothing_but_the_root_learns_that_a_ca_is_revoked(
     ):
         make_root_crls(tmp_path / "offline", secrets, now, revoked=revoked)
         copy_root_crls(tmp_path / "offline", followed)
-        async with service.beside():
+        async with service.beside(lambda: None):
             await publish(service, "test-ec-2")
             assert verdict in await openssl(tmp_path, certificate, authority.issuer("test-ec-2"))
 

@@ -206,7 +206,7 @@ async def test_D7_revoked_ca_does_not_wait_for_a_planned_crl(
     recording = Recording(bucket.publisher)
     served_from = replace(roots.distribution, publishers=(recording,))
     watching = watched(replace(roots, distribution=served_from), publish)
-    async with watching.watching(), timeout(120):
+    async with watching.watching(lambda: None), timeout(120):
         await recording.of("test-root-ec.crl", 1)
         make_root_crls(offline, secrets, LATER, 30, [("test-ec", "ca-compromise")])
         copy_root_crls(offline, ca.directory)
@@ -234,7 +234,7 @@ async def test_D7_the_roots_crls_are_looked_at_again_whatever_ends_a_look(
 ) -> None:
     failing = Failing(fault)
     watching = watched(replace(roots, distribution=replace(roots.distribution, publishers=(failing,))), publish)
-    async with watching.watching(), timeout(120):
+    async with watching.watching(lambda: None), timeout(120):
         for _ in range(3):
             await failing.tries.get()
 

@@ -1,5 +1,6 @@
 """What is served is compared with what was published, and published again where it differs (D7, F7)."""
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from servicecert_revoker.crl.served import RootCrls, Served
 from servicecert_revoker.domain.crl_orders import CrlVersion, Published, PublishOrder, is_served
 from servicecert_revoker.domain.decide import schedule_key
 from servicecert_revoker.serving.crl_server import serve
+from servicecert_worker.core.clock import ClockWrong
 from servicecert_worker.core.decider import Done, Task
 from services.revoker.bucket import Bucket, Storage
 from toy.stand import eventually
@@ -135,11 +137,31 @@ async def test_D7_a_command_that_fills_a_mirror_gets_the_cas_certificates_too(
     async def is_filled() -> bool:
         return {path.name: path.read_bytes() for path in mirror.glob("*.cer")} == wanted
 
-    async with made.served.watching():
+    async with made.served.watching(lambda: None):
         await eventually(is_filled)
     failing = watched(publish, pool, publishers=[CommandPublisher(("false",))])
     assert not await failing.served._copy_certificate(publish.authority.issuer(CA))
     assert await failing.failures() == {"command": 1}
+
+
+async def test_F6_nothing_is_published_again_while_the_clock_is_wrong(
+    publish: Publish, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = watched(publish, pool)
+    looked, rights, asked = asyncio.Event(), [False, False, True], []
+
+    def require_clock() -> None:
+        asked.append(is_right := rights.pop(0) if rights else True)
+        if not is_right:
+            raise ClockWrong
+
+    async def look(_: object) -> None:
+        looked.set()
+
+    monkeypatch.setattr(Served, "look", look)
+    async with asyncio.timeout(60), replace(made.served, every=0.0).watching(require_clock):
+        await looked.wait()
+    assert asked[:3] == [False, False, True]
 
 
 async def test_F7_what_is_served_as_it_was_published_is_left_alone(revoker: Watched, register: Register) -> None:

@@ -50,7 +50,7 @@ async def test_each_issuing_ca_has_its_certificate_served_and_its_crl_scheduled(
     async with (
         serve(tmp_path, "127.0.0.1", 0) as base,
         open_service(settings(authority.directory, passphrase_file, tmp_path, base), pool) as service,
-        service.beside(),
+        service.beside(lambda: None),
     ):
         assert service.oversight.holds_production_keys
         assert (
@@ -117,7 +117,7 @@ async def test_folder_that_cannot_be_made_is_one_sentence(
     with pytest.raises(FolderUnusable, match="SERVICECERT_CRL_DIR"):
         async with (
             open_service(settings(authority.directory, passphrase_file, tmp_path / "file"), NO_POOL) as service,
-            service.beside(),
+            service.beside(lambda: None),
         ):
             pass
 

@@ -362,7 +362,8 @@ class Service(Generic[S, K]):
     """A service as a value.
 
     `beside` runs what acts without a turn, until its context ends, e.g. a reader of bounces. A worker opens it once the
-    fence has let its database pass. Nobody else does: a service that is merely open changes nothing.
+    fence has let its database pass. Nobody else does: a service that is merely open changes nothing. It gets what
+    raises ClockWrong where nothing may be decided by time (F6).
     """
 
     name: str
@@ -372,4 +373,4 @@ class Service(Generic[S, K]):
     effects: Mapping[str, Effect] = field(default_factory=lambda: MappingProxyType({}))
     snapshot: TopicSnapshot[K] | None = None
     oversight: Oversight = field(default_factory=Oversight)
-    beside: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    beside: Callable[[Callable[[], None]], AbstractAsyncContextManager[None]] = lambda _: nullcontext()

@@ -166,7 +166,7 @@ class Worker(Generic[S, K]):
         # Before anything is read, decided or signed (B6).
         await self._retried("The audit chain", lambda: self._chain.begin(self._pool, self._clock()))
         try:
-            async with self._service.beside(), asyncio.TaskGroup() as group:
+            async with self._service.beside(self._guard.require), asyncio.TaskGroup() as group:
                 parts = [
                     group.create_task(guard_cancellation(part), name=name)
                     for name, part in {

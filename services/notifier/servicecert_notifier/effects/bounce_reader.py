@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 from uuid import uuid4
 
 import asyncpg
-from servicecert_worker.core.clock import Clock
+from servicecert_worker.core.clock import Clock, ClockWrong
 from servicecert_worker.core.decider import Connection
 from servicecert_worker.core.faults import end_if_cancelled, error_summary
 
@@ -43,12 +43,20 @@ class BounceReader:
         self._pool = pool
         self._clock = clock
 
-    async def run(self) -> NoReturn:
-        """Poll the folder for ever. A report that cannot be read or stored now is read later."""
+    async def run(self, require_clock: Callable[[], None]) -> NoReturn:
+        """Poll the folder for ever, while the clock is right: `require_clock` raises ClockWrong.
+
+        A report that cannot be read or stored now is read later.
+        """
         failing = False
         while True:
+            faults: Sequence[Exception] = []
             try:
+                require_clock()
                 faults = await self.poll()
+            except ClockWrong:
+                # Its guard has said so. Nothing is too old, nor early, by such a clock (F6).
+                pass
             except Exception as fault:
                 end_if_cancelled()
                 faults = [fault]

@@ -18,6 +18,7 @@ from servicecert_pki.authority import Authority
 from servicecert_pki.issuer import IssuerInfo
 from servicecert_pki.partitions import FULL, crl_name
 from servicecert_pki.root_crl import root_crl_file
+from servicecert_worker.core.clock import ClockWrong
 from servicecert_worker.core.decider import Outcome, Task
 from servicecert_worker.core.faults import Outage, background, guard_cancellation, is_transient
 
@@ -164,13 +165,13 @@ class Served:
     every: float = _EVERY_SECONDS
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[None]:
-        """Publish the CAs' certificates, and until the context ends what is served otherwise.
+    async def watching(self, require_clock: Callable[[], None]) -> AsyncIterator[None]:
+        """Publish the CAs' certificates, and until the context ends what is served otherwise, while the clock is right.
 
-        Raises FolderUnusable; the message tells what to do.
+        Raises FolderUnusable; the message tells what to do. `require_clock` raises ClockWrong.
         """
         await self.start()
-        async with background(self._watch()):
+        async with background(self._watch(require_clock)):
             yield
 
     async def start(self) -> None:
@@ -178,12 +179,13 @@ class Served:
         for ca in self._cas():
             await asyncio.to_thread(self.runner.files.put_certificate, ca.id, ca.certificate_der)
 
-    async def _watch(self) -> NoReturn:
+    async def _watch(self, require_clock: Callable[[], None]) -> NoReturn:
         outage = Outage("PostgreSQL, for what is served,")
         # A command does not say what it has.
         left = list(self._cas())
         while True:
             try:
+                require_clock()
                 await guard_cancellation(self.look())
                 # One that hangs is tried once between two looks.
                 for ca in tuple(left):
@@ -191,6 +193,9 @@ class Served:
                         break
                     left.remove(ca)
                 outage.ended()
+            except ClockWrong:
+                # Its guard has said so.
+                pass
             except Exception as error:
                 if is_transient(error):
                     outage.began(error)
