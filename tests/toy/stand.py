@@ -194,7 +194,7 @@ class Stand:
                 left = await self.fetchval(_LEFT)
             return False
 
-        await eventually(holds, lambda: f"{left}\n{self.workers[-1].tail(20) if self.workers else ''}")
+        await eventually(holds, lambda: "\n".join((left, *(worker.tail(20) for worker in self.workers))))
 
     async def _is(self, query: str, expected: Any) -> bool:
         try:
