@@ -20,6 +20,7 @@ class Proxy:
         self._is_whole = True
         self._passes = asyncio.Event()
         self._passes.set()
+        self._last: bytes | None = None
 
     def cut(self) -> None:
         """Reset all connections, and refuse new ones."""
@@ -31,8 +32,13 @@ class Proxy:
         """Pass nothing on, and close nothing."""
         self._passes.clear()
 
+    def silence_after(self, last: bytes) -> None:
+        """Pass on what has these bytes, and then nothing."""
+        self._last = last
+
     def mend(self) -> None:
         """Pass everything on again; what hung is reset."""
+        self._last = None
         if not self._passes.is_set():
             self.cut()
         self._is_whole = True
@@ -58,6 +64,8 @@ class Proxy:
         with suppress(OSError):
             while some := await reader.read(65_536):
                 await self._passes.wait()
+                if self._last is not None and self._last in some:
+                    self.silence()
                 writer.write(some)
                 await writer.drain()
         writer.transport.abort()

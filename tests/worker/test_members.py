@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import AsyncMock
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError, NodeNotReadyError
@@ -22,7 +23,8 @@ from servicecert_worker.kafka.internals import client_of, group_members, remove_
 from servicecert_worker.runtime import members
 from servicecert_worker.runtime.members import DeadMembers, Membership, member_name
 from servicecert_worker.storage import QUERIES
-from servicecert_worker.storage.database import KnownDatabase
+from servicecert_worker.storage.database import KnownDatabase, connection_options
+from toy import service as toy
 from toy.proxy import proxy
 from toy.stand import Stand, eventually, numbered
 
@@ -124,6 +126,20 @@ async def test_I1_a_worker_cut_off_from_its_database_leaves_its_partitions_to_an
         await eventually(lambda: _members(stand, 2))
         await stand.send(event for _ in range(20) for event in numbered(uuid4(), "a"))
         await stand.wait_handled(80)
+
+
+async def test_I1_what_a_worker_locked_that_fell_silent_within_a_statement_is_free_for_another(stand: Stand) -> None:
+    """None of PostgreSQL's time limits ends a session that waits for the rest of a statement."""
+    async with proxy(stand.url) as (url, between), _lock_held(stand, member_name("group")):
+        silent = await asyncpg.connect(url, **connection_options(toy.NAME, "1s"))
+        await silent.execute("begin; select pg_advisory_xact_lock(1)")
+        between.silence_after(b"select $1::int")
+        with pytest.raises(TimeoutError):
+            await silent.fetchval("select $1::int", 1, timeout=1)
+        session = f"select state from pg_stat_activity where pid = {silent.get_server_pid()}"
+        assert await stand.fetchval(session) == "active"
+        await stand.wait_until(session, None)
+        silent.terminate()
 
 
 async def test_a_database_that_is_away_for_all_costs_no_member_its_partitions(stand: Stand) -> None:

@@ -11,7 +11,6 @@ import logging
 import os
 import secrets
 import socket
-from functools import partial
 from math import inf
 from time import monotonic
 from typing import NoReturn
@@ -74,7 +73,11 @@ class Membership:
         await connection.execute(QUERIES["hold"], f"member/{self._name}")
         self.held.set()
         self._outage.ended()
-        await watch(connection, lost, partial(compare_clocks, self._guard))
+        await watch(connection, lost, self._ask)
+
+    async def _ask(self, connection: asyncpg.Connection) -> None:
+        await compare_clocks(self._guard, connection)
+        await connection.execute(QUERIES["end_silent"], timeout=_ANSWER_SECONDS)
 
 
 async def compare_clocks(guard: ClockGuard, connection: asyncpg.Connection) -> None:

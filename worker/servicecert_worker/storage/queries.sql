@@ -48,6 +48,13 @@ union all select null, null, null, clock_timestamp()
 -- Read without locks: the turn that handles one claims it. Those of the kinds $3 wait.
 select id, key, kind, at, traceparent from deadlines where at <= $1 and kind <> all($3::text[]) order by at limit $2
 
+-- name: end_silent
+-- Ends this login's sessions that wait for the rest of a statement, with all that they lock: none of PostgreSQL's time limits does. A client sends it
+-- within milliseconds, or the network to it is cut.
+select pg_terminate_backend(pid) from pg_stat_activity
+where datname = current_database() and usename = session_user
+      and state = 'active' and wait_event = 'ClientRead' and state_change < clock_timestamp() - interval '15 seconds'
+
 -- name: find_parked
 -- The culprits of a selection, with how many wait behind each.
 select p.event_id, p.key, p.topic, p.partition, p."offset", p.last_offset, p.type, p.culprit, p.reason, p.error, p.attempts,
